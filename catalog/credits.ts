@@ -1,0 +1,117 @@
+import { z } from 'zod';
+
+/** Micro-credits in a credit, and micro-units in a unit of any quantity. */
+export const MICRO = 1_000_000n;
+
+/**
+ * Every amount and quantity that comes in is below this: 10^12 units, in micro-units. It is what 12 digits
+ * before the point can say, and nine of them fit Postgres' `bigint`.
+ */
+export const DECIMAL_LIMIT = 10n ** 12n * MICRO;
+
+/**
+ * Micro-units from a safe integer or from a decimal string with 1 to 12 digits before the point and 1 to 6
+ * after it. No sign, exponent, space or group separator; never a fractional `number`, which would already be rounded.
+ * @throws RangeError for anything else. Text from outside goes through the schemas below, which say it politely.
+ */
+export function parseDecimal(value: string | number): bigint {
+  return parse(value, DECIMAL);
+}
+
+/** As {@link parseDecimal}, with an optional leading `+` or `-`. */
+export function parseSignedDecimal(value: string | number): bigint {
+  return parse(value, SIGNED_DECIMAL);
+}
+
+/** The one way to write an amount: `"12.5"`, `"-3"`, `"0.000001"`, `"0"`; no trailing zeros, any size. */
+export function formatCredits(micro: bigint): string {
+  return formatDecimal(micro, 6);
+}
+
+/** `digits · 10^-decimals`, exactly, without trailing zeros. */
+export function formatDecimal(digits: bigint, decimals: number): string {
+  const padded = (digits < 0n ? -digits : digits).toString().padStart(decimals + 1, '0');
+  const point = padded.length - decimals;
+  const fraction = padded.slice(point).replace(/0+$/, '');
+  return `${digits < 0n ? '-' : ''}${padded.slice(0, point)}${fraction === '' ? '' : `.${fraction}`}`;
+}
+
+const DECIMAL = /^\d{1,12}(\.\d{1,6})?$/;
+const SIGNED_DECIMAL = /^[+-]?\d{1,12}(\.\d{1,6})?$/;
+// Zero is refused by the pattern itself, so that JSON Schema says all that the door checks.
+const POSITIVE_DECIMAL = /^(?=.*[1-9])\d{1,12}(\.\d{1,6})?$/;
+const NON_ZERO_DECIMAL = /^(?=.*[1-9])[+-]?\d{1,12}(\.\d{1,6})?$/;
+const CANONICAL_DECIMAL = /^(?!-0$)-?(0|[1-9]\d*)(\.\d*[1-9])?$/;
+
+const FORM = 'a safe integer or a decimal string of at most 12 digits before and 6 after the point';
+const LARGEST_INTEGER = Number(DECIMAL_LIMIT / MICRO) - 1;
+
+/**
+ * A quantity of some meter, above zero; in: string or integer, out: micro-units. An integer may be as large as a
+ * safe one; pricing refuses a quantity that is too large with a code of its own.
+ */
+export const quantitySchema = decimalCodec(
+  POSITIVE_DECIMAL,
+  (error) => z.int({ error }).positive({ error }),
+  `expected a quantity above zero: ${FORM}`,
+  ['1200', '0.5'],
+);
+
+/** What a usage consumed: each meter's quantity, at least one. */
+export const quantitiesSchema = z
+  .record(z.string().min(1).max(64), quantitySchema)
+  .refine((quantities) => Object.keys(quantities).length > 0, { error: 'expected at least one meter' })
+  .meta({ minProperties: 1, examples: [{ input_tokens: 1200, output_tokens: '350' }] });
+
+/** An amount of credits above zero; in: string or integer, out: micro-credits below {@link DECIMAL_LIMIT}. */
+export const creditsSchema = decimalCodec(
+  POSITIVE_DECIMAL,
+  (error) => z.int({ error }).positive({ error }).max(LARGEST_INTEGER, { error }),
+  `expected credits above zero: ${FORM}`,
+  ['12.5', '100'],
+);
+
+/** An amount of credits up (`"5"`, `"+5"`) or down (`"-5"`), never zero; out: micro-credits. */
+export const signedCreditsSchema = decimalCodec(
+  NON_ZERO_DECIMAL,
+  (error) =>
+    z
+      .int({ error })
+      .min(-LARGEST_INTEGER, { error })
+      .max(LARGEST_INTEGER, { error })
+      .refine((credits) => credits !== 0, { error }),
+  `expected credits up or down, not zero: ${FORM}, with an optional sign`,
+  ['+100', '-12.5'],
+);
+
+/** A decimal in a response, as {@link formatCredits} writes it. */
+export const decimalOut = z
+  .string()
+  .regex(CANONICAL_DECIMAL)
+  .meta({ description: 'An exact decimal number', examples: ['12.5'] });
+
+function parse(value: string | number, pattern: RegExp): bigint {
+  // A safe integer needs no look at its digits' count: it is exact, and its bound is its reader's affair.
+  if (typeof value === 'number' && Number.isSafeInteger(value) && (value >= 0 || pattern === SIGNED_DECIMAL)) {
+    return BigInt(value) * MICRO;
+  }
+  if (typeof value !== 'string' || !pattern.test(value)) {
+    throw new RangeError(`Not ${FORM}: ${JSON.stringify(String(value).slice(0, 40))}`);
+  }
+  const [whole = '', fraction = ''] = value.replace(/^[+-]/, '').split('.');
+  const micro = BigInt(whole) * MICRO + BigInt(fraction.padEnd(6, '0'));
+  return value.startsWith('-') ? -micro : micro;
+}
+
+/** A codec, not a transform: the same schema reads a document, writes it back and describes its input. */
+function decimalCodec(
+  pattern: RegExp,
+  integer: (error: string) => z.ZodType<number, number>,
+  expected: string,
+  examples: string[],
+) {
+  const input = z.union([z.string().regex(pattern, { error: expected }), integer(expected)], { error: expected });
+  return z
+    .codec(input, z.bigint(), { decode: parseSignedDecimal, encode: formatCredits })
+    .meta({ description: expected.replace('expected ', ''), examples });
+}

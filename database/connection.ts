@@ -1,0 +1,85 @@
+import { type EntityManager, LockMode, MikroORM, type Options } from '@mikro-orm/postgresql';
+import { Migrator } from '@mikro-orm/migrations';
+import type { Pool } from 'pg';
+import { CatalogVersion } from './entities/catalog-version.ts';
+import { Grant } from './entities/grant.ts';
+import { GrantExpiryChange } from './entities/grant-expiry-change.ts';
+import { IdempotencyKey } from './entities/idempotency-key.ts';
+import { InboxEvent } from './entities/inbox-event.ts';
+import { Member } from './entities/member.ts';
+import { Order } from './entities/order.ts';
+import { PolarProduct } from './entities/polar-product.ts';
+import { ServiceKey } from './entities/service-key.ts';
+import { Subscription } from './entities/subscription.ts';
+import { Team } from './entities/team.ts';
+import { Transfer } from './entities/transfer.ts';
+import { TrialClaim } from './entities/trial-claim.ts';
+import { UsageEvent } from './entities/usage-event.ts';
+import { User } from './entities/user.ts';
+import { FirstSchema } from './migrations/0001-first-schema.ts';
+import { createMissingPartitions, isMissingPartition } from './partitions.ts';
+
+/** One process's connection to Postgres: MikroORM for all but the hot path, its pool for the hot path. */
+export interface Database {
+  readonly orm: MikroORM;
+  /** MikroORM's own pool, for spend, holds, capture and reports. */
+  readonly pool: Pool;
+  /** A fresh unit of work, outside any transaction. */
+  fork(): EntityManager;
+  /** Runs `work` in one transaction. Makes a month's missing partitions and tries once more. No network call belongs in it. */
+  transaction<T>(work: (em: EntityManager) => Promise<T>): Promise<T>;
+  close(): Promise<void>;
+}
+
+/**
+ * Connects to Postgres.
+ * @param url  `postgresql://…`
+ * @param pool  most connections that this process may open
+ */
+export async function connectDatabase(url: string, { pool: max = 10 }: { pool?: number } = {}): Promise<Database> {
+  const orm = await MikroORM.init(ormOptions(url, max));
+  const pool = await orm.em.getDriver().getConnection().getNativeClient();
+  const transaction = <T>(work: (em: EntityManager) => Promise<T>): Promise<T> => orm.em.fork().transactional(work);
+  return {
+    orm,
+    pool,
+    fork: () => orm.em.fork(),
+    transaction: async (work) => {
+      try {
+        return await transaction(work);
+      } catch (error) {
+        if (!isMissingPartition(error)) throw error;
+        await createMissingPartitions(pool);
+        return transaction(work);
+      }
+    },
+    close: () => orm.close(true),
+  };
+}
+
+/** Locks the team's row, as every writer of a team's credits does before it reads. Null: there is no such team. */
+export async function lockTeam(em: EntityManager, teamId: string): Promise<Team | null> {
+  return em.findOne(Team, { id: teamId }, { lockMode: LockMode.PESSIMISTIC_WRITE, refresh: true });
+}
+
+/** The one clock, in milliseconds: call it after the lock. */
+export async function readClock(em: EntityManager): Promise<Date> {
+  const [row] = await em.execute<{ now: Date | string }[]>('select billing_now() as now');
+  if (!row) throw new Error('Postgres did not tell the time');
+  return new Date(row.now);
+}
+
+export function ormOptions(url: string, max: number): Options {
+  return {
+    clientUrl: url,
+    entities: [
+      CatalogVersion, Grant, GrantExpiryChange, IdempotencyKey, InboxEvent, Member, Order, PolarProduct,
+      ServiceKey, Subscription, Team, Transfer, TrialClaim, UsageEvent, User,
+    ],
+    extensions: [Migrator],
+    migrations: { migrationsList: [FirstSchema], snapshot: false, silent: true },
+    pool: { min: 0, max },
+    forceUtcTimezone: true,
+    discovery: { warnWhenNoEntities: false },
+  };
+}

@@ -1,0 +1,18 @@
+import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
+
+/** Every change of a grant's expiry is a row: from when to when, why, and when it was made. */
+export const GrantExpiryChange = defineEntity({
+  name: 'GrantExpiryChange',
+  tableName: 'grant_expiry_changes',
+  properties: {
+    id: p.bigint().primary().autoincrement(),
+    grantId: p.uuid(),
+    teamId: p.uuid(),
+    fromExpiresAt: p.datetime().nullable(),
+    toExpiresAt: p.datetime().nullable(),
+    reason: p.text(),
+    at: p.datetime(),
+  },
+});
+
+export type GrantExpiryChange = InferEntity<typeof GrantExpiryChange>;

@@ -1,0 +1,48 @@
+import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
+
+/** Where a grant's credits come from, in the order in which ties of the burn order are broken. */
+export const grantSources = ['trial', 'subscription', 'adjustment', 'purchase'] as const;
+export type GrantSource = (typeof grantSources)[number];
+
+/**
+ * A lot of credits given to a team, in micro-credits.
+ * `granted = available + held + consumed + expired + revoked + settled`, each >= 0, is a CHECK in the database;
+ * each column equals the sum of the grant's transfers.
+ */
+export const Grant = defineEntity({
+  name: 'Grant',
+  tableName: 'grants',
+  properties: {
+    id: p.uuid().primary(),
+    teamId: p.uuid(),
+    source: p.text().$type<GrantSource>(),
+    /** `trial:{team}`, `order:{id}`, `allotment:{subscription}:{periodStart}`, `adjustment:{id}`; unique. */
+    businessKey: p.text(),
+    granted: p.bigint(),
+    available: p.bigint(),
+    held: p.bigint(),
+    consumed: p.bigint(),
+    expired: p.bigint(),
+    revoked: p.bigint(),
+    settled: p.bigint(),
+    effectiveAt: p.datetime(),
+    /** Null: the credits never expire (lifetime). */
+    expiresAt: p.datetime().nullable(),
+    /** The plan or pack, by its catalog key, and the catalog version that it was read from. */
+    product: p.text().nullable(),
+    catalogVersion: p.integer(),
+    /** What paid for it. */
+    orderId: p.text().nullable(),
+    subscriptionId: p.text().nullable(),
+    periodStart: p.datetime().nullable(),
+    periodEnd: p.datetime().nullable(),
+    /** The whole allotment of the cycle that it was made from. */
+    allotment: p.bigint().nullable(),
+    /** Who asked for an adjustment, and why. */
+    actor: p.text().nullable(),
+    reason: p.text().nullable(),
+    createdAt: p.datetime(),
+  },
+});
+
+export type Grant = InferEntity<typeof Grant>;

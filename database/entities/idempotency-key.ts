@@ -1,0 +1,26 @@
+import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
+
+/**
+ * A caller's key and what came of it. Written in the transaction of its effect, and only for a success:
+ * a refused call may be sent again under the same key.
+ * `scope` is the team's id for usage and holds, `{caller} {method} {route}` for every other POST.
+ */
+export const IdempotencyKey = defineEntity({
+  name: 'IdempotencyKey',
+  tableName: 'idempotency_keys',
+  properties: {
+    scope: p.text().primary(),
+    key: p.text().primary(),
+    /** SHA-256 of the parsed body: the same key with another body is a conflict. */
+    bodyHash: p.blob(),
+    /** For usage: where the event is, from which the answer is rebuilt. */
+    usageEventId: p.uuid().nullable(),
+    occurredAt: p.datetime().nullable(),
+    /** For all else: the answer as it was given. */
+    status: p.integer().nullable(),
+    response: p.json<unknown>().nullable(),
+    createdAt: p.datetime(),
+  },
+});
+
+export type IdempotencyKey = InferEntity<typeof IdempotencyKey>;

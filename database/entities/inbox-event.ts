@@ -1,0 +1,40 @@
+import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
+
+/**
+ * What has become of an inbox row:
+ * `received` to be handled · `handled` applied (also: found to change nothing) · `parked` cannot be applied
+ * now, retried later · `ignored` of a type that billing does not use.
+ */
+export const inboxStatuses = ['received', 'handled', 'parked', 'ignored'] as const;
+export type InboxStatus = (typeof inboxStatuses)[number];
+
+/** Everything that a team's workflow must hear; written in the same transaction as its cause. */
+export const InboxEvent = defineEntity({
+  name: 'InboxEvent',
+  tableName: 'inbox',
+  properties: {
+    id: p.uuid().primary(),
+    /** Null while no known team could be found for the event. */
+    teamId: p.uuid().nullable(),
+    source: p.text().$type<'sign-up' | 'polar' | 'operator'>(),
+    /** `team.created`, Polar's event type, or an operator's request. */
+    type: p.text(),
+    /** The sender's id of the message (`webhook-id`), unique: a message that comes again is not stored again. */
+    externalId: p.text().nullable(),
+    payload: p.json<unknown>(),
+    /** When it happened, by the sender's clock. */
+    occurredAt: p.datetime(),
+    receivedAt: p.datetime(),
+    status: p.text().$type<InboxStatus>(),
+    /** What became of it, in plain words; for a parked event, why and what to do. */
+    outcome: p.text().nullable(),
+    /** Stable code of why it is parked, e.g. `unknown_product`. */
+    parkedCode: p.text().nullable(),
+    attempts: p.integer(),
+    /** When the relay signals it (again). By wall time: this is about processes, not about credits. */
+    nextSignalAt: p.datetime().nullable(),
+    handledAt: p.datetime().nullable(),
+  },
+});
+
+export type InboxEvent = InferEntity<typeof InboxEvent>;

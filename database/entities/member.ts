@@ -1,0 +1,18 @@
+import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
+
+/** What a person may do in a team: `owner`, `admin` and `billing` pay; `owner` and `admin` manage members. */
+export const roles = ['owner', 'admin', 'billing', 'member'] as const;
+export type Role = (typeof roles)[number];
+
+export const Member = defineEntity({
+  name: 'Member',
+  tableName: 'members',
+  properties: {
+    teamId: p.uuid().primary(),
+    userId: p.text().primary(),
+    role: p.text().$type<Role>(),
+    createdAt: p.datetime(),
+  },
+});
+
+export type Member = InferEntity<typeof Member>;

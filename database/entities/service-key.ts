@@ -1,0 +1,21 @@
+import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
+
+/** What a service may do with its key. */
+export const scopes = ['onboarding', 'usage', 'billing', 'admin'] as const;
+export type Scope = (typeof scopes)[number];
+
+/** A service's key, of which only the SHA-256 is kept. */
+export const ServiceKey = defineEntity({
+  name: 'ServiceKey',
+  tableName: 'service_keys',
+  properties: {
+    id: p.uuid().primary(),
+    name: p.text(),
+    hash: p.blob(),
+    scopes: p.array().$type<Scope[]>(),
+    createdAt: p.datetime(),
+    revokedAt: p.datetime().nullable(),
+  },
+});
+
+export type ServiceKey = InferEntity<typeof ServiceKey>;

@@ -1,0 +1,26 @@
+import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
+
+/** Our mirror of Polar's subscription: the newest state by Polar's own time. It never grants anything. */
+export const Subscription = defineEntity({
+  name: 'Subscription',
+  tableName: 'subscriptions',
+  properties: {
+    id: p.text().primary(),
+    teamId: p.uuid(),
+    /** The plan's catalog key. */
+    plan: p.text(),
+    /** Polar's status: incomplete, trialing, active, past_due, canceled, unpaid, paused. */
+    status: p.text(),
+    currentPeriodStart: p.datetime(),
+    currentPeriodEnd: p.datetime(),
+    cancelAtPeriodEnd: p.boolean(),
+    startedAt: p.datetime().nullable(),
+    endedAt: p.datetime().nullable(),
+    /** Day of month on which its cycles start, kept over short months (31 Jan, 28 Feb, 31 Mar). */
+    anchorDay: p.integer(),
+    /** Polar's time of this state; an older state never replaces a newer one. */
+    stateAt: p.datetime(),
+  },
+});
+
+export type Subscription = InferEntity<typeof Subscription>;

@@ -1,0 +1,20 @@
+import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
+
+/**
+ * The unit of billing. Its row is the team's lock: whoever changes a team's credits locks it first
+ * (`for no key update`, teams in id order) and reads afterwards.
+ */
+export const Team = defineEntity({
+  name: 'Team',
+  tableName: 'teams',
+  properties: {
+    id: p.uuid().primary(),
+    name: p.text(),
+    personal: p.boolean(),
+    polarCustomerId: p.text().nullable(),
+    createdAt: p.datetime(),
+    deletedAt: p.datetime().nullable(),
+  },
+});
+
+export type Team = InferEntity<typeof Team>;

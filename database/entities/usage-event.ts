@@ -1,0 +1,35 @@
+import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
+
+/** A line of a receipt as it is stored: decimal strings, ready for JSON. */
+export interface StoredReceiptLine {
+  meter: string;
+  quantity: string;
+  unitPrice: string;
+  credits: string;
+}
+
+/**
+ * One priced consumption. Its receipt is rebuilt from this row and its transfers; never changed.
+ * Partitioned by month of `occurredAt`.
+ */
+export const UsageEvent = defineEntity({
+  name: 'UsageEvent',
+  tableName: 'usage_events',
+  properties: {
+    teamId: p.uuid().primary(),
+    occurredAt: p.datetime().primary(),
+    id: p.uuid().primary(),
+    recordedAt: p.datetime(),
+    action: p.text(),
+    lines: p.json<StoredReceiptLine[]>(),
+    credits: p.bigint(),
+    priceVersion: p.integer(),
+    /** The team's spendable credits right after this event. */
+    balanceAfter: p.bigint(),
+    memberId: p.text().nullable(),
+    apiKeyId: p.text().nullable(),
+    metadata: p.json<Record<string, unknown>>().nullable(),
+  },
+});
+
+export type UsageEvent = InferEntity<typeof UsageEvent>;

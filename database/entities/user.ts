@@ -1,0 +1,17 @@
+import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
+
+/** A person, under the platform's id. Name and e-mail are null once the person has been erased. */
+export const User = defineEntity({
+  name: 'User',
+  tableName: 'users',
+  properties: {
+    id: p.text().primary(),
+    email: p.text().nullable(),
+    name: p.text().nullable(),
+    personalTeamId: p.uuid(),
+    createdAt: p.datetime(),
+    erasedAt: p.datetime().nullable(),
+  },
+});
+
+export type User = InferEntity<typeof User>;

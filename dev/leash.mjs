@@ -1,0 +1,42 @@
+// Ends other processes when the one that started them is gone, however it went.
+//
+// The owner starts this detached, with a pipe to its stdin, and writes one line for each thing it starts:
+//   {"hold": pid, "signal": "SIGINT"}   end this process (and its group) when the owner is gone
+//   {"release": pid}                    it has ended by itself
+//   {"remove": "/directory"}            throw this directory away in the end
+// A pipe closes when its writer dies, also by `kill -9`: then the processes are ended, the last one first.
+import { rm } from 'node:fs/promises';
+import { createInterface } from 'node:readline';
+
+const patienceMs = 10_000;
+const held = new Map();
+const directories = [];
+
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => {});
+
+for await (const line of createInterface({ input: process.stdin })) {
+  const { hold, signal, release, remove } = JSON.parse(line);
+  if (hold) held.set(hold, signal);
+  if (release) held.delete(release);
+  if (remove) directories.push(remove);
+}
+
+for (const [pid, signal] of [...held].reverse()) await end(pid, signal);
+for (const directory of directories) await rm(directory, { recursive: true, force: true });
+
+async function end(pid, signal) {
+  send(pid, signal);
+  for (let waited = 0; waited < patienceMs && send(pid, 0); waited += 50) {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  // A negative pid is the whole group: what the process itself had started goes with it.
+  send(-pid, 'SIGKILL');
+}
+
+function send(pid, signal) {
+  try {
+    return process.kill(pid, signal);
+  } catch {
+    return false;
+  }
+}

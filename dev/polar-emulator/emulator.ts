@@ -1,0 +1,55 @@
+import type { models, webhooks } from '@polar-sh/sdk/2026-10';
+import type { Records } from './records.ts';
+import type { Store } from './store.ts';
+
+export type WebhookType = webhooks.WebhookPayload['type'];
+export type WebhookData<T extends WebhookType> = Extract<webhooks.WebhookPayload, { type: T }>['data'];
+
+/** What every part of the emulator works with. Whatever changes the store runs inside `store.transaction`. */
+export interface Emulator {
+  readonly store: Store;
+  /** Base URL of this server, without a trailing slash. */
+  readonly url: string;
+  /** The emulator's time: the clock, or, while overdue renewals are caught up with, the moment when each was due. */
+  now(): Date;
+  /** `now` in Polar's notation with microseconds: no two answers are the same, later ones are larger. */
+  stamp(): string;
+  /** Runs `work` as of `time`. */
+  at<T>(time: Date, work: () => T): T;
+  /** Records a webhook for every enabled endpoint that asked for its type; it is sent after the commit. */
+  emit<T extends WebhookType>(type: T, data: WebhookData<T>): void;
+}
+
+export function organizationOf(emulator: Emulator): Records['organizations'] {
+  const [organization] = emulator.store.organizations.all();
+  if (!organization) throw new Error('the emulator has no organization');
+  return organization;
+}
+
+/** A time that moves with `clock` and can be told apart within one millisecond. */
+export function emulatorTime(clock: () => Date): Pick<Emulator, 'now' | 'stamp' | 'at'> {
+  let pinned: Date | undefined;
+  let last = '';
+  let ticks = 0;
+  const now = () => new Date(pinned ?? clock());
+  return {
+    now,
+    stamp() {
+      const time = now().toISOString();
+      ticks = time === last ? Math.min(ticks + 1, 999) : 0;
+      last = time;
+      return time.replace('Z', `${String(ticks).padStart(3, '0')}Z`);
+    },
+    at(time, work) {
+      const before = pinned;
+      pinned = time;
+      try {
+        return work();
+      } finally {
+        pinned = before;
+      }
+    },
+  };
+}
+
+export type Metadata = models.MetadataOutputType;

@@ -1,0 +1,30 @@
+import type { models } from '@polar-sh/sdk/2026-10';
+
+const DAY = 24 * 60 * 60 * 1000;
+
+/**
+ * The end of the period that starts at `start`. Months and years keep the day `anchorDay` where the month has it
+ * and end on the month's last day where it has not (31 Jan → 28 Feb → 31 Mar), as Polar's `get_next_period` does.
+ */
+export function periodEnd(
+  start: Date,
+  anchorDay: number,
+  interval: models.RecurringInterval,
+  count: number,
+): Date {
+  if (interval === 'day') return new Date(start.getTime() + count * DAY);
+  if (interval === 'week') return new Date(start.getTime() + count * 7 * DAY);
+  const months = interval === 'month' ? count : 12 * count;
+  const first = new Date(start);
+  first.setUTCDate(1);
+  first.setUTCMonth(first.getUTCMonth() + months);
+  const lastDay = new Date(Date.UTC(first.getUTCFullYear(), first.getUTCMonth() + 1, 0)).getUTCDate();
+  first.setUTCDate(Math.min(anchorDay, lastDay));
+  return first;
+}
+
+/** The share of `amount` cents that falls in what is left of [start, end) at `now`, to the nearest cent. */
+export function prorate(amount: number, start: Date, end: Date, now: Date): number {
+  const left = Math.max(0, end.getTime() - now.getTime());
+  return Math.round((amount * left) / (end.getTime() - start.getTime()));
+}

@@ -1,0 +1,64 @@
+import type { models } from '@polar-sh/sdk/2026-10';
+
+/** The named errors of Polar that the emulator can answer, with the statuses that the SDK expects for them. */
+const STATUS = {
+  Unauthorized: 401,
+  PaymentFailed: 402,
+  NotPermitted: 403,
+  RefundedAlready: 403,
+  AlreadyCanceledSubscription: 403,
+  InactiveSubscription: 403,
+  AlreadyActiveSubscriptionError: 403,
+  NotOpenCheckout: 403,
+  ResourceNotFound: 404,
+  SubscriptionLocked: 409,
+  SubscriptionNotScheduledToCancel: 409,
+  OrderNotEligibleForInvoice: 409,
+  DisputeNotOpenError: 409,
+  ProductNotDeletable: 409,
+  ExpiredCheckoutError: 410,
+} as const;
+
+type NamedError = {
+  [N in keyof typeof STATUS]: N extends keyof ModelOf ? ModelOf[N] : never;
+}[keyof typeof STATUS];
+interface ModelOf {
+  Unauthorized: models.Unauthorized;
+  PaymentFailed: models.PaymentFailed;
+  NotPermitted: models.NotPermitted;
+  RefundedAlready: models.RefundedAlready;
+  AlreadyCanceledSubscription: models.AlreadyCanceledSubscription;
+  InactiveSubscription: models.InactiveSubscription;
+  AlreadyActiveSubscriptionError: models.AlreadyActiveSubscriptionError;
+  NotOpenCheckout: models.NotOpenCheckout;
+  ResourceNotFound: models.ResourceNotFound;
+  SubscriptionLocked: models.SubscriptionLocked;
+  SubscriptionNotScheduledToCancel: models.SubscriptionNotScheduledToCancel;
+  OrderNotEligibleForInvoice: models.OrderNotEligibleForInvoice;
+  DisputeNotOpenError: models.DisputeNotOpenError;
+  ProductNotDeletable: models.ProductNotDeletable;
+  ExpiredCheckoutError: models.ExpiredCheckoutError;
+}
+
+/** A refusal in Polar's own shape: `body` is the JSON that the SDK's error class of that status carries. */
+export class PolarRefusal extends Error {
+  readonly status: number;
+  readonly body: NamedError | models.HTTPValidationError;
+
+  constructor(status: number, body: NamedError | models.HTTPValidationError) {
+    super(JSON.stringify(body));
+    this.status = status;
+    this.body = body;
+  }
+}
+
+export function refusal(error: NamedError['error'], detail: string): PolarRefusal {
+  return new PolarRefusal(STATUS[error], { error, detail });
+}
+
+export const notFound = (detail = 'Not found'): PolarRefusal => refusal('ResourceNotFound', detail);
+
+/** 422 with one entry: `loc` is the path to the value that was refused, from `body`, `query` or `path` on. */
+export function invalid(loc: (string | number)[], msg: string, input?: unknown): PolarRefusal {
+  return new PolarRefusal(422, { detail: [{ loc, msg, type: 'value_error', input: input ?? null }] });
+}

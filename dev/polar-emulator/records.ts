@@ -1,0 +1,74 @@
+import type { models } from '@polar-sh/sdk/2026-10';
+
+/**
+ * What the emulator remembers, by kind. `wire` is the part that Polar would show, typed by the SDK, without the
+ * objects that an answer embeds (those are put together by `wire.ts` when asked); beside it stands what only the
+ * server knows.
+ */
+export interface Records {
+  organizations: models.Organization & { tax_basis_points: number };
+  products: models.Product;
+  discounts: models.DiscountPercentageOnceForeverDurationBase & {
+    duration_in_months: number | null;
+    product_ids: string[] | null;
+  };
+  customers: CustomerRecord;
+  members: models.Member;
+  sessions: { id: string; token: string; customer_id: string; member_id: string | null; return_url: string | null; expires_at: string };
+  checkouts: CheckoutRecord;
+  subscriptions: SubscriptionRecord;
+  orders: OrderRecord;
+  refunds: Omit<models.Refund, 'dispute'> & { dispute_id: string | null };
+  disputes: models.RefundDispute;
+  endpoints: models.WebhookEndpoint;
+  events: WebhookEventRecord;
+  deliveries: Omit<models.WebhookDelivery, 'webhook_event'> & { event_id: string; endpoint_id: string };
+}
+
+export interface CustomerRecord {
+  id: string;
+  wire: models.OrderCustomer;
+  /** Whether the card on file declines every charge. */
+  card_declines: boolean;
+  /** Cents that Polar owes the customer (a downgrade that was invoiced); the next order uses them. */
+  balance: number;
+}
+
+export interface CheckoutRecord {
+  id: string;
+  wire: Omit<models.Checkout, 'products' | 'product' | 'product_price' | 'prices' | 'discount' | 'url'>;
+  product_ids: string[];
+}
+
+export interface SubscriptionRecord {
+  id: string;
+  wire: models.OrderSubscription;
+  /** Day of the month that periods return to after a shorter month. */
+  anchor_day: number;
+  pending_update: models.PendingSubscriptionUpdate | null;
+  /** Prorations that wait for the next order. */
+  pending_items: models.OrderItemSchema[];
+  discount_applied_at: string | null;
+  /** How many of the next charges are declined. */
+  failing_payments: number;
+}
+
+export interface OrderRecord {
+  id: string;
+  wire: Omit<models.Order, 'customer' | 'product' | 'discount' | 'subscription'>;
+  failed_attempts: number;
+  first_failed_at: string | null;
+}
+
+export interface WebhookEventRecord {
+  id: string;
+  wire: models.WebhookEvent;
+  endpoint_id: string;
+  /** Place in the line of first attempts. */
+  position: number;
+  /** Kept back by a fault until it is released. */
+  held: boolean;
+  attempts: number;
+  /** Wall time of the next attempt in milliseconds; null when no more are due. */
+  next_attempt_at: number | null;
+}

@@ -1,0 +1,337 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { loadClientConnectConfig } from '@temporalio/envconfig';
+import { z } from 'zod';
+
+/** What a process is told from outside, parsed. Secrets are in here: never log it whole. */
+export type Environment = {
+  production: boolean;
+  /** Port of the API and the page. */
+  port: number;
+  databaseUrl: string;
+  /** `const { namespace, ...connection } = temporal`: the rest is what a Temporal connection takes. */
+  temporal: TemporalTarget;
+  polar: {
+    accessToken: string;
+    /** `production`, `sandbox`, or a base URL without a trailing slash. */
+    server: string;
+    /** All are valid: there is more than one while a secret is being rotated. */
+    webhookSecrets: string[];
+  };
+  /** Absolute path of the catalog file. */
+  catalogFile: string;
+  /** A first service key with every scope. */
+  serviceApiKey: string | undefined;
+  auth: { jwtSecret: string } | { jwksUrl: string };
+  /** How the API is reached from outside, without a trailing slash. */
+  publicUrl: string;
+  logLevel: (typeof logLevels)[number];
+  /** Absolute path of the embedded data. */
+  dataDir: string;
+};
+
+export type TemporalTarget = {
+  address: string;
+  namespace: string;
+  tls?: NonNullable<ConnectionOptions['tls']>;
+  apiKey?: string;
+  metadata?: NonNullable<ConnectionOptions['metadata']>;
+};
+
+type ConnectionOptions = ReturnType<typeof loadClientConnectConfig>['connectionOptions'];
+type Variables = Readonly<Record<string, string | undefined>>;
+
+/** One line a problem, each with the variable's name and what was expected; never the value of a secret. */
+export class EnvironmentError extends Error {
+  readonly problems: readonly string[];
+
+  constructor(problems: readonly string[]) {
+    super(problems.join('\n'));
+    this.name = 'EnvironmentError';
+    this.problems = problems;
+  }
+}
+
+/** The parts that every process may ask for; a process that needs fewer names them. */
+export const environmentParts = [
+  'production',
+  'port',
+  'databaseUrl',
+  'temporal',
+  'polar',
+  'catalogFile',
+  'serviceApiKey',
+  'auth',
+  'publicUrl',
+  'logLevel',
+  'dataDir',
+] as const satisfies readonly (keyof Environment)[];
+
+const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
+
+/**
+ * Reads and checks the environment, or only the named parts of it: `readEnvironment(process.env, ['databaseUrl'])`.
+ *
+ * Outside production, what is unset comes from the running development stack (`DATA_DIR/stack.json`, which
+ * `npm start` keeps while it is up). In production nothing has an embedded default or a generated secret.
+ *
+ * @throws EnvironmentError naming every wrong or missing variable at once.
+ */
+export function readEnvironment(variables?: Variables): Environment;
+export function readEnvironment<Part extends keyof Environment>(
+  variables: Variables,
+  parts: readonly Part[],
+): Pick<Environment, Part>;
+export function readEnvironment(
+  variables: Variables = process.env,
+  parts: readonly (keyof Environment)[] = environmentParts,
+): Partial<Environment> {
+  const given = withoutEmpty(variables);
+  const production = given.NODE_ENV === 'production';
+  const dataDir = resolve(given.DATA_DIR ?? join(import.meta.dirname, '.data'));
+  const stack = production ? undefined : runningStack(dataDir);
+  const reader = new VariableReader({ ...stack, ...given }, production, stack !== undefined);
+
+  const read: { [Part in keyof Environment]: () => Environment[Part] | undefined } = {
+    production: () => production,
+    port: () => readPort(reader),
+    databaseUrl: () => reader.required('DATABASE_URL', databaseUrl),
+    temporal: () => readTemporal(reader),
+    polar: () => readPolar(reader),
+    catalogFile: () => readCatalogFile(reader),
+    serviceApiKey: () => reader.optional('SERVICE_API_KEY', secret(production)),
+    auth: () => readAuth(reader),
+    publicUrl: () => readPublicUrl(reader),
+    logLevel: () => reader.optional('LOG_LEVEL', logLevel) ?? (given.NODE_ENV === 'test' ? 'warn' : 'info'),
+    dataDir: () => dataDir,
+  };
+  const environment = Object.fromEntries(parts.map((part) => [part, read[part]()]));
+  if (reader.problems.length > 0) throw new EnvironmentError(reader.problems);
+  return environment;
+}
+
+/**
+ * What the running development stack told other processes: the variables that they would otherwise lack.
+ * Undefined when no stack is running on this directory.
+ */
+export function runningStack(dataDir: string): Record<string, string> | undefined {
+  try {
+    const { pid, variables } = stackFile.parse(JSON.parse(readFileSync(join(dataDir, 'stack.json'), 'utf8')));
+    process.kill(pid, 0);
+    return variables;
+  } catch {
+    // No file, a foreign one, or one that a killed supervisor left behind: nothing runs here.
+    return undefined;
+  }
+}
+
+/** `DATA_DIR/stack.json`, mode 0600: written by `npm start` when everything is up, removed when it stops. */
+export const stackFile = z.object({ pid: z.int().positive(), variables: z.record(z.string(), z.string()) });
+
+/** Reads single variables and gathers what is wrong with them, so that all of it is said at once. */
+class VariableReader {
+  readonly problems: string[] = [];
+  readonly variables: Variables;
+  readonly production: boolean;
+  private readonly stackIsRunning: boolean;
+  private saidStartTheStack = false;
+
+  constructor(variables: Variables, production: boolean, stackIsRunning: boolean) {
+    this.variables = variables;
+    this.production = production;
+    this.stackIsRunning = stackIsRunning;
+  }
+
+  optional<T>(name: string, schema: z.ZodType<T>): T | undefined {
+    const value = this.variables[name];
+    if (value === undefined) return undefined;
+    const parsed = schema.safeParse(value);
+    if (parsed.success) return parsed.data;
+    for (const issue of parsed.error.issues) this.wrong(name, issue.message);
+    return undefined;
+  }
+
+  required<T>(name: string, schema: z.ZodType<T>): T | undefined {
+    if (this.variables[name] === undefined) this.missing(name);
+    return this.optional(name, schema);
+  }
+
+  wrong(name: string, expected: string): void {
+    this.problems.push(`${name} is wrong: expected ${expected}`);
+  }
+
+  missing(name: string, alternative = ''): void {
+    if (this.production || this.stackIsRunning) {
+      this.problems.push(`${name} is not set${alternative}`);
+    } else if (!this.saidStartTheStack) {
+      this.saidStartTheStack = true;
+      this.problems.push(
+        `${name} is not set and no stack is running here: start the stack first with npm start`,
+      );
+    }
+  }
+}
+
+function readPort(reader: VariableReader): number {
+  return reader.optional('PORT', port) ?? 3000;
+}
+
+function readTemporal(reader: VariableReader): TemporalTarget | undefined {
+  const { variables } = reader;
+  // In development a developer's own ~/.config/temporalio/temporal.toml is used only when asked for: a test
+  // credit must not end up in somebody's cloud namespace.
+  const useFile = reader.production || 'TEMPORAL_CONFIG_FILE' in variables || 'TEMPORAL_PROFILE' in variables;
+  const address = reader.optional('TEMPORAL_ADDRESS', hostAndPort);
+  let config: ReturnType<typeof loadClientConnectConfig>;
+  try {
+    const given = Object.entries(variables).flatMap(([name, value]) =>
+      value === undefined ? [] : [[name, value]],
+    );
+    config = loadClientConnectConfig({
+      overrideEnvVars: Object.fromEntries(given),
+      ...(useFile ? {} : { disableFile: true }),
+    });
+  } catch (error) {
+    reader.wrong(
+      'TEMPORAL_CONFIG_FILE',
+      `a readable temporal.toml (${error instanceof Error ? error.message : error})`,
+    );
+    return undefined;
+  }
+  const { connectionOptions } = config;
+  const target = address ?? connectionOptions.address;
+  if (target === undefined) {
+    reader.missing(
+      'TEMPORAL_ADDRESS',
+      ' and there is no temporal.toml (TEMPORAL_CONFIG_FILE) with an address',
+    );
+    return undefined;
+  }
+  return {
+    address: target,
+    namespace: config.namespace ?? 'default',
+    ...(connectionOptions.tls ? { tls: connectionOptions.tls } : {}),
+    ...(connectionOptions.apiKey ? { apiKey: connectionOptions.apiKey } : {}),
+    ...(connectionOptions.metadata ? { metadata: connectionOptions.metadata } : {}),
+  };
+}
+
+function readPolar(reader: VariableReader): Environment['polar'] | undefined {
+  const accessToken = reader.required('POLAR_ACCESS_TOKEN', accessTokenOf(reader.production));
+  const webhookSecrets = reader.required('POLAR_WEBHOOK_SECRET', webhookSecretsOf(reader.production));
+  const server = reader.optional('POLAR_SERVER', polarServer(reader.production)) ?? 'production';
+  return accessToken && webhookSecrets ? { accessToken, server, webhookSecrets } : undefined;
+}
+
+function readCatalogFile(reader: VariableReader): string {
+  const path = resolve(reader.variables.CATALOG_FILE ?? join(import.meta.dirname, 'catalog', 'catalog.yaml'));
+  if (!existsSync(path)) reader.wrong('CATALOG_FILE', `a file, and there is none at ${path}`);
+  return path;
+}
+
+function readAuth(reader: VariableReader): Environment['auth'] | undefined {
+  const { AUTH_JWT_SECRET, AUTH_JWKS_URL } = reader.variables;
+  if (AUTH_JWKS_URL !== undefined && AUTH_JWT_SECRET !== undefined) {
+    reader.wrong('AUTH_JWT_SECRET', 'only one of AUTH_JWT_SECRET and AUTH_JWKS_URL');
+    return undefined;
+  }
+  if (AUTH_JWKS_URL !== undefined) {
+    const jwksUrl = reader.optional('AUTH_JWKS_URL', webUrl(reader.production));
+    return jwksUrl === undefined ? undefined : { jwksUrl };
+  }
+  if (AUTH_JWT_SECRET === undefined) reader.missing('AUTH_JWT_SECRET', ' and neither is AUTH_JWKS_URL');
+  const jwtSecret = reader.optional('AUTH_JWT_SECRET', secret(reader.production));
+  return jwtSecret === undefined ? undefined : { jwtSecret };
+}
+
+function readPublicUrl(reader: VariableReader): string | undefined {
+  if (reader.production) return reader.required('PUBLIC_URL', webUrl(true));
+  return reader.optional('PUBLIC_URL', webUrl(false)) ?? `http://localhost:${readPort(reader)}`;
+}
+
+const logLevel = z.enum(logLevels, { error: `one of ${logLevels.join(', ')}` });
+
+const port = z
+  .string()
+  .refine((text) => /^\d{1,5}$/.test(text) && Number(text) >= 1 && Number(text) <= 65_535, {
+    error: 'a port between 1 and 65535',
+  })
+  .transform(Number);
+
+const hostAndPort = z.string().regex(/^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9._-]+):\d{1,5}$/, { error: 'host:port' });
+
+const databaseUrl = z.string().refine(
+  (text) => {
+    const url = URL.canParse(text) ? new URL(text) : undefined;
+    return url !== undefined && /^postgres(ql)?:$/.test(url.protocol) && url.pathname.length > 1;
+  },
+  { error: 'postgresql://user:password@host:port/database' },
+);
+
+/** A web address without a trailing slash; in production over TLS unless it never leaves the machine. */
+function webUrl(production: boolean) {
+  return z
+    .string()
+    .refine((text) => isWebUrl(text, production), {
+      error: production ? 'an https:// URL (http:// only for localhost)' : 'an http:// or https:// URL',
+    })
+    .transform((text) => text.replace(/\/+$/, ''));
+}
+
+function isWebUrl(text: string, production: boolean): boolean {
+  if (!URL.canParse(text)) return false;
+  const url = new URL(text);
+  if (url.protocol === 'https:') return true;
+  return (
+    url.protocol === 'http:' && (!production || /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(url.hostname))
+  );
+}
+
+function polarServer(production: boolean) {
+  return z.union([z.enum(['production', 'sandbox']), webUrl(production)], {
+    error: `production, sandbox or ${production ? 'an https:// URL' : 'a base URL'}`,
+  });
+}
+
+/** At least 32 characters, at least 10 of them different: what a generator makes, not what a person types. */
+function secret(production: boolean) {
+  return z
+    .string()
+    .refine((text) => text.trim() === text && text.length >= 16, {
+      error: 'at least 16 characters, no spaces around',
+    })
+    .refine((text) => !production || isStrong(text), {
+      error: 'a random secret of at least 32 characters, such as `openssl rand -base64 32` prints',
+    });
+}
+
+function isStrong(text: string): boolean {
+  return (
+    text.length >= 32 && new Set(text).size >= 10 && !/change.?me|placeholder|example|password/i.test(text)
+  );
+}
+
+function accessTokenOf(production: boolean) {
+  return z
+    .string()
+    .regex(production ? /^\S{16,}$/ : /^\S+$/, {
+      error: "an organisation access token from Polar's settings",
+    });
+}
+
+/** `whsec_…` or an older secret of any form; comma-separated while one is being rotated. */
+function webhookSecretsOf(production: boolean) {
+  return z
+    .string()
+    .transform((text) => text.split(',').map((part) => part.trim()))
+    .refine((secrets) => secrets.every((one) => one.length >= (production ? 16 : 1)), {
+      error: "the webhook endpoint's secret from Polar (comma-separated while one is being rotated)",
+    });
+}
+
+function withoutEmpty(variables: Variables): Record<string, string> {
+  const entries = Object.entries(variables).flatMap(([name, value]) =>
+    value === undefined || value.trim() === '' ? [] : [[name, value] as const],
+  );
+  return Object.fromEntries(entries);
+}

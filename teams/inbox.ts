@@ -1,0 +1,75 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { v7 as uuidv7 } from 'uuid';
+import { readClock } from '../database/connection.ts';
+import { InboxEvent } from '../database/entities/inbox-event.ts';
+
+/** How long a stored event waits before the relay signals it (again), in seconds: doubled with every attempt. */
+const firstRetrySeconds = 2;
+const longestRetrySeconds = 600;
+
+export interface NewInboxEvent {
+  /** Null while the event names no team that we know. */
+  teamId: string | null;
+  source: 'sign-up' | 'polar' | 'operator';
+  type: string;
+  /** The sender's id of the message, e.g. Polar's `webhook-id`. */
+  externalId: string | null;
+  payload: unknown;
+  /** When it happened, by the sender's clock; now where the sender says nothing. */
+  occurredAt?: Date;
+  /** `received` (the default) is to be handled; `ignored` is kept for the record only. */
+  status?: 'received' | 'ignored';
+}
+
+/**
+ * Stores what a team's workflow must hear, in the transaction of its cause. An event without a team is parked
+ * until its team is known. A message that was stored before (same `externalId`) is not stored again.
+ */
+export async function storeInboxEvent(em: EntityManager, event: NewInboxEvent): Promise<{ id: string; stored: boolean }> {
+  const now = await readClock(em);
+  const id = uuidv7();
+  const ignored = event.status === 'ignored';
+  const unknownTeam = !ignored && event.teamId === null;
+  const [row] = await em.execute<{ id: string }[]>(
+    `insert into inbox (id, team_id, source, type, external_id, payload, occurred_at, received_at, status,
+                        parked_code, outcome, next_signal_at, handled_at)
+     values (?, ?, ?, ?, ?, ?::jsonb, ?, ?, ?, ?, ?, case when ? then null else clock_timestamp() + make_interval(secs => ?) end, ?)
+     on conflict (external_id) do nothing
+     returning id`,
+    [
+      id, event.teamId, event.source, event.type, event.externalId, JSON.stringify(event.payload),
+      event.occurredAt ?? now, now, ignored ? 'ignored' : unknownTeam ? 'parked' : 'received',
+      unknownTeam ? 'unknown_team' : null,
+      unknownTeam ? 'No team of ours is named by this event; it is applied once there is one.' : null,
+      ignored, firstRetrySeconds, ignored ? now : null,
+    ],
+  );
+  if (row) return { id: row.id, stored: true };
+  const known = await em.findOneOrFail(InboxEvent, { externalId: event.externalId });
+  return { id: known.id, stored: false };
+}
+
+/** The event was applied, or found to change nothing. `outcome` says which, in plain words. */
+export async function markHandled(em: EntityManager, id: string, outcome: string): Promise<void> {
+  await em.execute(
+    `update inbox set status = 'handled', outcome = ?, parked_code = null, next_signal_at = null,
+                      handled_at = billing_now(), attempts = attempts + 1
+      where id = ?`,
+    [outcome, id],
+  );
+}
+
+/** The event cannot be applied now: it stays visible under a stable code and is tried again with growing pauses. */
+export async function parkInboxEvent(em: EntityManager, id: string, code: string, why: string): Promise<void> {
+  await em.execute(
+    `update inbox set status = 'parked', parked_code = ?, outcome = ?, attempts = attempts + 1,
+                      next_signal_at = clock_timestamp() + make_interval(secs => least(${longestRetrySeconds}, ${firstRetrySeconds} * power(2, least(attempts, 20))))
+      where id = ? and status <> 'handled'`,
+    [code, why, id],
+  );
+}
+
+/** Something has changed that parked events were waiting for (a product was synced, a team was made): try them now. */
+export async function retryParked(em: EntityManager, code: string): Promise<void> {
+  await em.execute(`update inbox set next_signal_at = clock_timestamp() where status = 'parked' and parked_code = ?`, [code]);
+}

@@ -1,0 +1,45 @@
+import type { Client } from '@temporalio/client';
+import { defineSignal } from '@temporalio/workflow';
+import { z } from 'zod';
+
+/**
+ * The names that callers, the worker and the workflows share. They are part of running histories and of
+ * other programs: a name here is never changed.
+ */
+export const taskQueue = 'billing';
+export const teamLifecycleType = 'teamLifecycle';
+
+/** Search attributes that operators filter by. No personal data belongs in them. */
+export const searchAttributes = { Plan: 'Keyword', SubscriptionStatus: 'Keyword', NextCreditExpiry: 'Datetime' } as const;
+
+/** The id of a team's one workflow. */
+export function teamWorkflowId(teamId: string): string {
+  return `team/${teamId}`;
+}
+
+/** An inbox row awaits this team's workflow. Carries only the row's id; the row says what happened. */
+export const inboxEventMessage = z.strictObject({ inboxId: z.uuid() });
+export type InboxEventMessage = z.infer<typeof inboxEventMessage>;
+export const inboxEventSignal = defineSignal<[InboxEventMessage]>('inboxEvent');
+
+/** What a team's workflow is started with. `state` is carried over by continue-as-new and absent at the first start. */
+export interface TeamLifecycleInput {
+  teamId: string;
+  state?: { queue: string[]; recent: string[] };
+}
+
+/**
+ * Tells a team's workflow about an inbox row, and starts the workflow where it is not running. Needs no worker;
+ * telling twice is harmless.
+ */
+export async function signalInboxEvent(client: Client, teamId: string, inboxId: string): Promise<void> {
+  const input: TeamLifecycleInput = { teamId };
+  await client.workflow.signalWithStart(teamLifecycleType, {
+    workflowId: teamWorkflowId(teamId),
+    taskQueue,
+    args: [input],
+    signal: inboxEventSignal,
+    signalArgs: [{ inboxId }],
+    staticSummary: 'A team’s trial, subscription, purchases and expiry',
+  });
+}
