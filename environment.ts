@@ -52,6 +52,26 @@ export class EnvironmentError extends Error {
   }
 }
 
+/** Every variable that is read here. */
+export const environmentVariables = [
+  'PORT',
+  'DATABASE_URL',
+  'TEMPORAL_ADDRESS',
+  'TEMPORAL_NAMESPACE',
+  'TEMPORAL_CONFIG_FILE',
+  'TEMPORAL_PROFILE',
+  'TEMPORAL_API_KEY',
+  'POLAR_ACCESS_TOKEN',
+  'POLAR_SERVER',
+  'POLAR_WEBHOOK_SECRET',
+  'CATALOG_FILE',
+  'SERVICE_API_KEY',
+  'AUTH_JWT_SECRET',
+  'AUTH_JWKS_URL',
+  'PUBLIC_URL',
+  'DATA_DIR',
+] as const;
+
 /** The parts that every process may ask for; a process that needs fewer names them. */
 export const environmentParts = [
   'production',
@@ -312,11 +332,9 @@ function isStrong(text: string): boolean {
 }
 
 function accessTokenOf(production: boolean) {
-  return z
-    .string()
-    .regex(production ? /^\S{16,}$/ : /^\S+$/, {
-      error: "an organisation access token from Polar's settings",
-    });
+  return z.string().regex(production ? /^\S{16,}$/ : /^\S+$/, {
+    error: "an organisation access token from Polar's settings",
+  });
 }
 
 /** `whsec_…` or an older secret of any form; comma-separated while one is being rotated. */

@@ -61,7 +61,7 @@ export const quantitySchema = decimalCodec(
 export const quantitiesSchema = z
   .record(z.string().min(1).max(64), quantitySchema)
   .refine((quantities) => Object.keys(quantities).length > 0, { error: 'expected at least one meter' })
-  .meta({ minProperties: 1, examples: [{ input_tokens: 1200, output_tokens: '350' }] });
+  .meta({ minProperties: 1 });
 
 /** An amount of credits above zero; in: string or integer, out: micro-credits below {@link DECIMAL_LIMIT}. */
 export const creditsSchema = decimalCodec(
@@ -92,7 +92,11 @@ export const decimalOut = z
 
 function parse(value: string | number, pattern: RegExp): bigint {
   // A safe integer needs no look at its digits' count: it is exact, and its bound is its reader's affair.
-  if (typeof value === 'number' && Number.isSafeInteger(value) && (value >= 0 || pattern === SIGNED_DECIMAL)) {
+  if (
+    typeof value === 'number' &&
+    Number.isSafeInteger(value) &&
+    (value >= 0 || pattern === SIGNED_DECIMAL)
+  ) {
     return BigInt(value) * MICRO;
   }
   if (typeof value !== 'string' || !pattern.test(value)) {
@@ -110,8 +114,8 @@ function decimalCodec(
   expected: string,
   examples: string[],
 ) {
-  const input = z.union([z.string().regex(pattern, { error: expected }), integer(expected)], { error: expected });
-  return z
-    .codec(input, z.bigint(), { decode: parseSignedDecimal, encode: formatCredits })
+  const input = z
+    .union([z.string().regex(pattern, { error: expected }), integer(expected)], { error: expected })
     .meta({ description: expected.replace('expected ', ''), examples });
+  return z.codec(input, z.bigint(), { decode: parseSignedDecimal, encode: formatCredits });
 }

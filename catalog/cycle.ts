@@ -51,7 +51,8 @@ export function dripInstants(cycle: Cycle, anchorDay: number): Date[] {
  * parts are the larger ones.
  */
 export function splitAllotment(total: bigint, parts: number): bigint[] {
-  if (!Number.isInteger(parts) || parts < 1) throw new RangeError(`parts is a positive integer, not ${parts}`);
+  if (!Number.isInteger(parts) || parts < 1)
+    throw new RangeError(`parts is a positive integer, not ${parts}`);
   if (total < 0n) throw new RangeError('an allotment is not negative');
   const base = total / BigInt(parts);
   const remainder = Number(total % BigInt(parts));

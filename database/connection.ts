@@ -1,7 +1,9 @@
-import { type EntityManager, LockMode, MikroORM, type Options } from '@mikro-orm/postgresql';
 import { Migrator } from '@mikro-orm/migrations';
+import { type EntityManager, LockMode, MikroORM, type Options } from '@mikro-orm/postgresql';
 import type { Pool } from 'pg';
 import { CatalogVersion } from './entities/catalog-version.ts';
+import { Debt } from './entities/debt.ts';
+import { DebtChange } from './entities/debt-change.ts';
 import { Grant } from './entities/grant.ts';
 import { GrantExpiryChange } from './entities/grant-expiry-change.ts';
 import { IdempotencyKey } from './entities/idempotency-key.ts';
@@ -36,10 +38,14 @@ export interface Database {
  * @param url  `postgresql://…`
  * @param pool  most connections that this process may open
  */
-export async function connectDatabase(url: string, { pool: max = 10 }: { pool?: number } = {}): Promise<Database> {
+export async function connectDatabase(
+  url: string,
+  { pool: max = 10 }: { pool?: number } = {},
+): Promise<Database> {
   const orm = await MikroORM.init(ormOptions(url, max));
   const pool = await orm.em.getDriver().getConnection().getNativeClient();
-  const transaction = <T>(work: (em: EntityManager) => Promise<T>): Promise<T> => orm.em.fork().transactional(work);
+  const transaction = <T>(work: (em: EntityManager) => Promise<T>): Promise<T> =>
+    orm.em.fork().transactional(work);
   return {
     orm,
     pool,
@@ -73,8 +79,23 @@ export function ormOptions(url: string, max: number): Options {
   return {
     clientUrl: url,
     entities: [
-      CatalogVersion, Grant, GrantExpiryChange, IdempotencyKey, InboxEvent, Member, Order, PolarProduct,
-      ServiceKey, Subscription, Team, Transfer, TrialClaim, UsageEvent, User,
+      CatalogVersion,
+      Debt,
+      DebtChange,
+      Grant,
+      GrantExpiryChange,
+      IdempotencyKey,
+      InboxEvent,
+      Member,
+      Order,
+      PolarProduct,
+      ServiceKey,
+      Subscription,
+      Team,
+      Transfer,
+      TrialClaim,
+      UsageEvent,
+      User,
     ],
     extensions: [Migrator],
     migrations: { migrationsList: [FirstSchema], snapshot: false, silent: true },

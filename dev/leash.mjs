@@ -5,6 +5,7 @@
 //   {"release": pid}                    it has ended by itself
 //   {"remove": "/directory"}            throw this directory away in the end
 // A pipe closes when its writer dies, also by `kill -9`: then the processes are ended, the last one first.
+import { readFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 
@@ -26,11 +27,21 @@ for (const directory of directories) await rm(directory, { recursive: true, forc
 
 async function end(pid, signal) {
   send(pid, signal);
-  for (let waited = 0; waited < patienceMs && send(pid, 0); waited += 50) {
+  for (let waited = 0; waited < patienceMs && isRunning(pid); waited += 50) {
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
   // A negative pid is the whole group: what the process itself had started goes with it.
   send(-pid, 'SIGKILL');
+}
+
+/** A zombie has ended; it only waits for a parent to take notice, which in a container may never come. */
+function isRunning(pid) {
+  if (!send(pid, 0)) return false;
+  try {
+    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  } catch {
+    return process.platform !== 'linux';
+  }
 }
 
 function send(pid, signal) {

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { createWriteStream, mkdirSync, readFileSync } from 'node:fs';
+import { createWriteStream, mkdirSync, type WriteStream } from 'node:fs';
 import { dirname } from 'node:path';
 import { createInterface } from 'node:readline';
 import { leash } from './leash.ts';
@@ -22,13 +22,14 @@ export type PartOptions = {
   args: readonly string[];
   /** All that the process gets to see. */
   env: Readonly<Record<string, string>>;
+  cwd?: string | undefined;
   /** Everything that it writes is appended here. */
-  logFile: string;
+  logFile?: string;
   /** Called with each line that it writes. */
   onLine?: (line: string) => void;
   stopSignal?: NodeJS.Signals;
   patienceMs?: number;
-  /** Opens an IPC channel: the part says `process.send('ready')`, and `startPart` waits for it. */
+  /** It says when it is ready: `process.send?.({ ready: true })`, over the IPC channel that this opens for it. */
   saysReady?: boolean;
   /** Asked every 50 ms until it is true. */
   isReady?: () => Promise<boolean>;
@@ -36,6 +37,8 @@ export type PartOptions = {
   readyWithinMs?: number;
   /** Only for root, who may become another user. */
   identity?: { uid: number; gid: number };
+  /** Gives up waiting, and stops it. */
+  abort?: AbortSignal | undefined;
 };
 
 /**
@@ -44,16 +47,21 @@ export type PartOptions = {
  * @throws PartFailed with the last lines of its log when it ends or stays silent instead; it is stopped then.
  */
 export async function startPart(options: PartOptions): Promise<Part> {
-  mkdirSync(dirname(options.logFile), { recursive: true });
-  const log = createWriteStream(options.logFile, { flags: 'a', mode: 0o600 });
+  const log = openLog(options.logFile);
   const child = spawn(options.command, options.args, {
     // A session of its own: Ctrl-C in the terminal reaches the supervisor only, which stops its parts in order.
     detached: true,
     stdio: options.saysReady ? ['ignore', 'pipe', 'pipe', 'ipc'] : ['ignore', 'pipe', 'pipe'],
     env: options.env,
+    cwd: options.cwd,
     ...options.identity,
   });
   const { pid } = child;
+  const lastLines: string[] = [];
+  let saidReady = !options.saysReady;
+  child.on('message', (message) => {
+    saidReady ||= typeof message === 'object' && 'ready' in message && message.ready === true;
+  });
   if (pid !== undefined) leash().hold(pid, options.stopSignal ?? 'SIGTERM');
 
   let ended: string | undefined;
@@ -62,16 +70,18 @@ export async function startPart(options: PartOptions): Promise<Part> {
       if (ended !== undefined) return;
       ended = how;
       if (pid !== undefined) leash().release(pid);
-      log.end();
+      log?.end();
       resolve(how);
     };
     child.once('error', (error) => end(error.message));
+    child.once('exit', () => killGroup(child)); // what it had started goes with it
     child.once('close', (code, signal) => end(signal ? `ended by ${signal}` : `exit code ${code}`));
   });
   for (const stream of [child.stdout, child.stderr]) {
     if (!stream) continue;
     createInterface({ input: stream }).on('line', (line) => {
-      if (!log.writableEnded) log.write(`${line}\n`);
+      if (log?.writableEnded === false) log.write(`${line}\n`);
+      if (lastLines.push(line) > 5) lastLines.shift();
       options.onLine?.(line);
     });
   }
@@ -90,36 +100,59 @@ export async function startPart(options: PartOptions): Promise<Part> {
       clearTimeout(timer);
     },
   };
-  try {
-    await becomeReady(child, part, options);
-  } catch (error) {
-    await part.stop();
-    throw error;
-  }
-  return part;
+  const failure = await becomeReady(part, options, () => saidReady).catch((error: Error) => error.message);
+  if (failure === undefined) return part;
+  await part.stop();
+  throw new PartFailed(options, failure, lastLines);
 }
 
-/** A part that could not be started: one line, and where to read more. */
+/** Runs a process to its end. Returns the lines that it wrote. @throws PartFailed when it does not end well. */
+export async function runTask(options: PartOptions): Promise<string[]> {
+  const lines: string[] = [];
+  const onLine = (line: string) => {
+    lines.push(line);
+    options.onLine?.(line);
+  };
+  const part = await startPart({ ...options, onLine });
+  const stop = () => void part.stop();
+  options.abort?.addEventListener('abort', stop, { once: true });
+  const how = await part.exited;
+  options.abort?.removeEventListener('abort', stop);
+  if (how !== 'exit code 0') throw new PartFailed(options, how, lines.slice(-5));
+  return lines;
+}
+
+/** A part or a task that failed: how, its last words, and where to read more. */
 export class PartFailed extends Error {
-  constructor(options: PartOptions, what: string) {
-    const said = lastLines(options.logFile);
-    super(`${options.name} did not start (${what})${said ? `:\n${said}` : ''}\n  all of it: ${options.logFile}`);
+  constructor({ name, logFile }: PartOptions, what: string, lastLines: readonly string[]) {
+    const said = lastLines.map((line) => `\n    ${line}`).join('');
+    const more = logFile === undefined ? '' : `\n  all that it said is in ${logFile}`;
+    super(`${name} failed (${what})${said && `; it said:${said}`}${more}`);
     this.name = 'PartFailed';
   }
 }
 
-async function becomeReady(child: ChildProcess, part: Part, options: PartOptions): Promise<void> {
-  let ready = !options.saysReady;
-  child.on('message', (message) => {
-    if (message === 'ready') ready = true;
-  });
+async function becomeReady(
+  part: Part,
+  options: PartOptions,
+  saidReady: () => boolean,
+): Promise<string | undefined> {
   const deadline = performance.now() + (options.readyWithinMs ?? 60_000);
-  while (!(ready && (options.isReady === undefined || (await options.isReady())))) {
-    if (!part.running()) throw new PartFailed(options, await part.exited);
-    if (performance.now() > deadline) throw new PartFailed(options, 'it did not become ready');
+  while (part.running()) {
+    if (options.abort?.aborted) return 'interrupted';
+    if (saidReady() && (options.isReady === undefined || (await options.isReady()))) return undefined;
+    if (performance.now() > deadline) return 'it did not become ready';
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
-  if (!part.running()) throw new PartFailed(options, await part.exited);
+  return await part.exited;
+}
+
+function openLog(file: string | undefined): WriteStream | undefined {
+  if (file === undefined) return undefined;
+  mkdirSync(dirname(file), { recursive: true });
+  const log = createWriteStream(file, { flags: 'a', mode: 0o600 });
+  log.on('error', () => {}); // a full disk must not end the supervisor, which has to stop the others
+  return log;
 }
 
 function killGroup(child: ChildProcess): void {
@@ -127,14 +160,5 @@ function killGroup(child: ChildProcess): void {
     if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
   } catch {
     // It ended just now.
-  }
-}
-
-function lastLines(file: string): string {
-  try {
-    const lines = readFileSync(file, 'utf8').trimEnd().split('\n');
-    return lines.slice(-5).join('\n');
-  } catch {
-    return '';
   }
 }

@@ -1,6 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { v7 as uuidv7 } from 'uuid';
-import { readClock } from '../database/connection.ts';
+import { type Database, readClock } from '../database/connection.ts';
 import { InboxEvent } from '../database/entities/inbox-event.ts';
 
 /** How long a stored event waits before the relay signals it (again), in seconds: doubled with every attempt. */
@@ -25,7 +25,10 @@ export interface NewInboxEvent {
  * Stores what a team's workflow must hear, in the transaction of its cause. An event without a team is parked
  * until its team is known. A message that was stored before (same `externalId`) is not stored again.
  */
-export async function storeInboxEvent(em: EntityManager, event: NewInboxEvent): Promise<{ id: string; stored: boolean }> {
+export async function storeInboxEvent(
+  em: EntityManager,
+  event: NewInboxEvent,
+): Promise<{ id: string; stored: boolean }> {
   const now = await readClock(em);
   const id = uuidv7();
   const ignored = event.status === 'ignored';
@@ -37,11 +40,20 @@ export async function storeInboxEvent(em: EntityManager, event: NewInboxEvent): 
      on conflict (external_id) do nothing
      returning id`,
     [
-      id, event.teamId, event.source, event.type, event.externalId, JSON.stringify(event.payload),
-      event.occurredAt ?? now, now, ignored ? 'ignored' : unknownTeam ? 'parked' : 'received',
+      id,
+      event.teamId,
+      event.source,
+      event.type,
+      event.externalId,
+      JSON.stringify(event.payload),
+      event.occurredAt ?? now,
+      now,
+      ignored ? 'ignored' : unknownTeam ? 'parked' : 'received',
       unknownTeam ? 'unknown_team' : null,
       unknownTeam ? 'No team of ours is named by this event; it is applied once there is one.' : null,
-      ignored, firstRetrySeconds, ignored ? now : null,
+      ignored,
+      firstRetrySeconds,
+      ignored ? now : null,
     ],
   );
   if (row) return { id: row.id, stored: true };
@@ -60,16 +72,70 @@ export async function markHandled(em: EntityManager, id: string, outcome: string
 }
 
 /** The event cannot be applied now: it stays visible under a stable code and is tried again with growing pauses. */
-export async function parkInboxEvent(em: EntityManager, id: string, code: string, why: string): Promise<void> {
+export async function parkInboxEvent(
+  em: EntityManager,
+  id: string,
+  code: string,
+  why: string,
+): Promise<void> {
   await em.execute(
     `update inbox set status = 'parked', parked_code = ?, outcome = ?, attempts = attempts + 1,
                       next_signal_at = clock_timestamp() + make_interval(secs => least(${longestRetrySeconds}, ${firstRetrySeconds} * power(2, least(attempts, 20))))
-      where id = ? and status <> 'handled'`,
+      where id = ? and status in ('received', 'parked')`,
     [code, why, id],
+  );
+}
+
+/** A stored event that its team's workflow is to be told of. */
+export interface DueEvent {
+  id: string;
+  /** Null: it named no team of ours so far. */
+  teamId: string | null;
+  type: string;
+  payload: unknown;
+}
+
+/**
+ * Takes up to `limit` events that are due to be signalled, for this caller alone: what is taken is due again only after
+ * a pause that grows with each time, should the signal or the worker be lost.
+ */
+export async function claimDueEvents(database: Database, limit: number): Promise<DueEvent[]> {
+  return database.fork().execute<DueEvent[]>(
+    `update inbox
+        set next_signal_at = clock_timestamp() + make_interval(secs => least(?, ? * power(2, least(signals, 20)))),
+            signals = signals + 1
+      where id in (select id from inbox
+                    where status in ('received', 'parked') and next_signal_at <= clock_timestamp()
+                    order by next_signal_at
+                    limit ?
+                      for update skip locked)
+      returning id, team_id as "teamId", type, payload`,
+    [longestRetrySeconds, firstRetrySeconds, limit],
+  );
+}
+
+/** The signal of a claimed event failed: it is due again in a moment. */
+export async function postponeInboxEvent(database: Database, id: string): Promise<void> {
+  await database.fork().execute(
+    `update inbox set next_signal_at = clock_timestamp() + interval '500 milliseconds', signals = signals - 1
+      where id = ? and status in ('received', 'parked')`,
+    [id],
+  );
+}
+
+/** The team that an event names has become known. */
+export async function giveInboxEventTeam(database: Database, id: string, teamId: string): Promise<void> {
+  await database.fork().execute(
+    `update inbox set team_id = ?, status = 'received', parked_code = null, outcome = null
+      where id = ? and team_id is null and status = 'parked'`,
+    [teamId, id],
   );
 }
 
 /** Something has changed that parked events were waiting for (a product was synced, a team was made): try them now. */
 export async function retryParked(em: EntityManager, code: string): Promise<void> {
-  await em.execute(`update inbox set next_signal_at = clock_timestamp() where status = 'parked' and parked_code = ?`, [code]);
+  await em.execute(
+    `update inbox set next_signal_at = clock_timestamp() where status = 'parked' and parked_code = ?`,
+    [code],
+  );
 }

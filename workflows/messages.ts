@@ -1,4 +1,5 @@
 import type { Client } from '@temporalio/client';
+import { defineSearchAttributeKey } from '@temporalio/common';
 import { defineSignal } from '@temporalio/workflow';
 import { z } from 'zod';
 
@@ -10,7 +11,9 @@ export const taskQueue = 'billing';
 export const teamLifecycleType = 'teamLifecycle';
 
 /** Search attributes that operators filter by. No personal data belongs in them. */
-export const searchAttributes = { Plan: 'Keyword', SubscriptionStatus: 'Keyword', NextCreditExpiry: 'Datetime' } as const;
+export const planAttribute = defineSearchAttributeKey('Plan', 'KEYWORD');
+export const subscriptionStatusAttribute = defineSearchAttributeKey('SubscriptionStatus', 'KEYWORD');
+export const nextCreditExpiryAttribute = defineSearchAttributeKey('NextCreditExpiry', 'DATETIME');
 
 /** The id of a team's one workflow. */
 export function teamWorkflowId(teamId: string): string {

@@ -27,20 +27,20 @@ export const Grant = defineEntity({
     settled: p.bigint(),
     effectiveAt: p.datetime(),
     /** Null: the credits never expire (lifetime). */
-    expiresAt: p.datetime().nullable(),
+    expiresAt: p.datetime().strictNullable(),
     /** The plan or pack, by its catalog key, and the catalog version that it was read from. */
-    product: p.text().nullable(),
+    product: p.text().strictNullable(),
     catalogVersion: p.integer(),
     /** What paid for it. */
-    orderId: p.text().nullable(),
-    subscriptionId: p.text().nullable(),
-    periodStart: p.datetime().nullable(),
-    periodEnd: p.datetime().nullable(),
+    orderId: p.text().strictNullable(),
+    subscriptionId: p.text().strictNullable(),
+    periodStart: p.datetime().strictNullable(),
+    periodEnd: p.datetime().strictNullable(),
     /** The whole allotment of the cycle that it was made from. */
-    allotment: p.bigint().nullable(),
+    allotment: p.bigint().strictNullable(),
     /** Who asked for an adjustment, and why. */
-    actor: p.text().nullable(),
-    reason: p.text().nullable(),
+    actor: p.text().strictNullable(),
+    reason: p.text().strictNullable(),
     createdAt: p.datetime(),
   },
 });

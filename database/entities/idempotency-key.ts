@@ -14,11 +14,11 @@ export const IdempotencyKey = defineEntity({
     /** SHA-256 of the parsed body: the same key with another body is a conflict. */
     bodyHash: p.blob(),
     /** For usage: where the event is, from which the answer is rebuilt. */
-    usageEventId: p.uuid().nullable(),
-    occurredAt: p.datetime().nullable(),
+    usageEventId: p.uuid().strictNullable(),
+    occurredAt: p.datetime().strictNullable(),
     /** For all else: the answer as it was given. */
-    status: p.integer().nullable(),
-    response: p.json<unknown>().nullable(),
+    status: p.integer().strictNullable(),
+    response: p.json<unknown>().strictNullable(),
     createdAt: p.datetime(),
   },
 });

@@ -15,25 +15,27 @@ export const InboxEvent = defineEntity({
   properties: {
     id: p.uuid().primary(),
     /** Null while no known team could be found for the event. */
-    teamId: p.uuid().nullable(),
+    teamId: p.uuid().strictNullable(),
     source: p.text().$type<'sign-up' | 'polar' | 'operator'>(),
     /** `team.created`, Polar's event type, or an operator's request. */
     type: p.text(),
     /** The sender's id of the message (`webhook-id`), unique: a message that comes again is not stored again. */
-    externalId: p.text().nullable(),
+    externalId: p.text().strictNullable(),
     payload: p.json<unknown>(),
     /** When it happened, by the sender's clock. */
     occurredAt: p.datetime(),
     receivedAt: p.datetime(),
     status: p.text().$type<InboxStatus>(),
     /** What became of it, in plain words; for a parked event, why and what to do. */
-    outcome: p.text().nullable(),
+    outcome: p.text().strictNullable(),
     /** Stable code of why it is parked, e.g. `unknown_product`. */
-    parkedCode: p.text().nullable(),
+    parkedCode: p.text().strictNullable(),
+    /** How often it was applied or parked, and how often it was signalled. */
     attempts: p.integer(),
+    signals: p.integer(),
     /** When the relay signals it (again). By wall time: this is about processes, not about credits. */
-    nextSignalAt: p.datetime().nullable(),
-    handledAt: p.datetime().nullable(),
+    nextSignalAt: p.datetime().strictNullable(),
+    handledAt: p.datetime().strictNullable(),
   },
 });
 

@@ -8,20 +8,23 @@ export const Order = defineEntity({
     id: p.text().primary(),
     teamId: p.uuid(),
     /** Null while only a refund of it was heard of. */
-    paidAt: p.datetime().nullable(),
-    product: p.text().nullable(),
-    subscriptionId: p.text().nullable(),
-    currency: p.text().nullable(),
+    paidAt: p.datetime().strictNullable(),
+    product: p.text().strictNullable(),
+    subscriptionId: p.text().strictNullable(),
+    currency: p.text().strictNullable(),
     /** `net_amount + applied_balance_amount` of Polar's order. */
     paidAmount: p.bigint(),
     /** Refunded so far, cumulative, without tax. */
     refundedAmount: p.bigint(),
     /** In open or lost disputes and not already refunded. */
     disputedAmount: p.bigint(),
-    /** Micro-credits that a clawback could not take because they were spent ... */
-    debt: p.bigint(),
-    /** ... and how much of that has been settled since. */
-    debtSettled: p.bigint(),
+    /** For a paid cycle: its period, the allotment that it pays for, and whether that drips monthly. */
+    periodStart: p.datetime().strictNullable(),
+    periodEnd: p.datetime().strictNullable(),
+    allotment: p.bigint().strictNullable(),
+    dripsMonthly: p.boolean(),
+    /** The catalog version that the allotment was read from. */
+    catalogVersion: p.integer().strictNullable(),
     /** Polar's time of this state; an older state never replaces a newer one. */
     stateAt: p.datetime(),
     createdAt: p.datetime(),

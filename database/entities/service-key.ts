@@ -14,7 +14,7 @@ export const ServiceKey = defineEntity({
     hash: p.blob(),
     scopes: p.array().$type<Scope[]>(),
     createdAt: p.datetime(),
-    revokedAt: p.datetime().nullable(),
+    revokedAt: p.datetime().strictNullable(),
   },
 });
 

@@ -14,8 +14,8 @@ export const Subscription = defineEntity({
     currentPeriodStart: p.datetime(),
     currentPeriodEnd: p.datetime(),
     cancelAtPeriodEnd: p.boolean(),
-    startedAt: p.datetime().nullable(),
-    endedAt: p.datetime().nullable(),
+    startedAt: p.datetime().strictNullable(),
+    endedAt: p.datetime().strictNullable(),
     /** Day of month on which its cycles start, kept over short months (31 Jan, 28 Feb, 31 Mar). */
     anchorDay: p.integer(),
     /** Polar's time of this state; an older state never replaces a newer one. */

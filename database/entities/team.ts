@@ -11,9 +11,9 @@ export const Team = defineEntity({
     id: p.uuid().primary(),
     name: p.text(),
     personal: p.boolean(),
-    polarCustomerId: p.text().nullable(),
+    polarCustomerId: p.text().strictNullable(),
     createdAt: p.datetime(),
-    deletedAt: p.datetime().nullable(),
+    deletedAt: p.datetime().strictNullable(),
   },
 });
 

@@ -5,7 +5,18 @@ export const accounts = ['issued', 'available', 'held', 'consumed', 'expired', '
 export type Account = (typeof accounts)[number];
 
 /** What a transfer was made for. */
-export const transferKinds = ['grant', 'spend', 'expire', 'clawback', 'settle', 'hold', 'capture', 'release', 'adjust', 'forfeit'] as const;
+export const transferKinds = [
+  'grant',
+  'spend',
+  'expire',
+  'clawback',
+  'settle',
+  'hold',
+  'capture',
+  'release',
+  'adjust',
+  'forfeit',
+] as const;
 export type TransferKind = (typeof transferKinds)[number];
 
 /**
@@ -24,9 +35,9 @@ export const Transfer = defineEntity({
     fromAccount: p.text().$type<Account>(),
     toAccount: p.text().$type<Account>(),
     amount: p.bigint(),
-    usageEventId: p.uuid().nullable(),
+    usageEventId: p.uuid().strictNullable(),
     /** The business key or id of what caused it, where no usage event did. */
-    reference: p.text().nullable(),
+    reference: p.text().strictNullable(),
   },
 });
 

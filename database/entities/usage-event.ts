@@ -26,9 +26,9 @@ export const UsageEvent = defineEntity({
     priceVersion: p.integer(),
     /** The team's spendable credits right after this event. */
     balanceAfter: p.bigint(),
-    memberId: p.text().nullable(),
-    apiKeyId: p.text().nullable(),
-    metadata: p.json<Record<string, unknown>>().nullable(),
+    memberId: p.text().strictNullable(),
+    apiKeyId: p.text().strictNullable(),
+    metadata: p.json<Record<string, unknown>>().strictNullable(),
   },
 });
 

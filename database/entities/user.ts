@@ -6,11 +6,11 @@ export const User = defineEntity({
   tableName: 'users',
   properties: {
     id: p.text().primary(),
-    email: p.text().nullable(),
-    name: p.text().nullable(),
+    email: p.text().strictNullable(),
+    name: p.text().strictNullable(),
     personalTeamId: p.uuid(),
     createdAt: p.datetime(),
-    erasedAt: p.datetime().nullable(),
+    erasedAt: p.datetime().strictNullable(),
   },
 });
 

@@ -100,6 +100,7 @@ create table inbox (
   outcome text,
   parked_code text,
   attempts integer not null default 0,
+  signals integer not null default 0,
   next_signal_at timestamptz(3),
   handled_at timestamptz(3),
   check ((status = 'parked') = (parked_code is not null)),
@@ -252,13 +253,36 @@ create table orders (
   paid_amount bigint not null check (paid_amount >= 0),
   refunded_amount bigint not null default 0 check (refunded_amount >= 0),
   disputed_amount bigint not null default 0 check (disputed_amount >= 0),
-  debt bigint not null default 0 check (debt >= 0),
-  debt_settled bigint not null default 0 check (debt_settled between 0 and debt),
+  period_start timestamptz(3),
+  period_end timestamptz(3),
+  allotment bigint,
+  drips_monthly boolean not null default false,
+  catalog_version integer references catalog_versions,
   state_at timestamptz(3) not null,
   created_at timestamptz(3) not null default billing_now()
 );
 create index orders_by_team on orders (team_id);
-create index orders_in_debt on orders (team_id) where debt > debt_settled;
+create index orders_that_drip on orders (team_id, period_end) where drips_monthly;
+
+create table debts (
+  order_id text primary key,
+  team_id uuid not null references teams,
+  owed bigint not null check (owed >= 0),
+  settled bigint not null default 0 check (settled between 0 and owed),
+  lifetime boolean not null,
+  created_at timestamptz(3) not null
+);
+create index debts_outstanding on debts (team_id) where owed > settled;
+
+create table debt_changes (
+  id bigint generated always as identity primary key,
+  order_id text not null references debts,
+  team_id uuid not null references teams,
+  owed bigint not null,
+  settled bigint not null,
+  at timestamptz(3) not null
+);
+create index debt_changes_by_team on debt_changes (team_id, at);
 `;
 
 /** History cannot be rewritten, not even by us. */
@@ -272,6 +296,8 @@ create trigger transfers_are_immutable before update or delete or truncate on tr
 create trigger usage_events_are_immutable before update or delete or truncate on usage_events
   for each statement execute function refuse_rewriting_history();
 create trigger catalog_versions_are_immutable before update or delete or truncate on catalog_versions
+  for each statement execute function refuse_rewriting_history();
+create trigger debt_changes_are_immutable before update or delete or truncate on debt_changes
   for each statement execute function refuse_rewriting_history();
 create trigger grant_expiry_changes_are_immutable before update or delete or truncate on grant_expiry_changes
   for each statement execute function refuse_rewriting_history();

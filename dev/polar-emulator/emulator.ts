@@ -3,7 +3,19 @@ import type { Records } from './records.ts';
 import type { Store } from './store.ts';
 
 export type WebhookType = webhooks.WebhookPayload['type'];
-export type WebhookData<T extends WebhookType> = Extract<webhooks.WebhookPayload, { type: T }>['data'];
+export type WebhookData<T extends WebhookType> = T extends 'customer.state_changed'
+  ? CustomerState
+  : Extract<webhooks.WebhookPayload, { type: T }>['data'];
+
+/** SDK 1.0.1 gives a subscription in a customer's state the statuses of something else; Polar's API says these. */
+export type CustomerState = models.Customer & {
+  active_subscriptions: StateSubscription[];
+  granted_benefits: models.CustomerStateBenefitGrant[];
+  active_meters: models.CustomerStateMeter[];
+};
+export type StateSubscription = Omit<models.CustomerStateSubscription, 'status'> & {
+  status: 'active' | 'trialing';
+};
 
 /** What every part of the emulator works with. Whatever changes the store runs inside `store.transaction`. */
 export interface Emulator {
@@ -51,5 +63,3 @@ export function emulatorTime(clock: () => Date): Pick<Emulator, 'now' | 'stamp' 
     },
   };
 }
-
-export type Metadata = models.MetadataOutputType;

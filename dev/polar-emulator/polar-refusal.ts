@@ -44,11 +44,18 @@ interface ModelOf {
 export class PolarRefusal extends Error {
   readonly status: number;
   readonly body: NamedError | models.HTTPValidationError;
+  /** Whether what was written before the refusal stays (a declined charge was still an attempt). */
+  readonly keep: boolean;
 
-  constructor(status: number, body: NamedError | models.HTTPValidationError) {
+  constructor(
+    status: number,
+    body: NamedError | models.HTTPValidationError,
+    effects: 'keep' | 'undo' = 'undo',
+  ) {
     super(JSON.stringify(body));
     this.status = status;
     this.body = body;
+    this.keep = effects === 'keep';
   }
 }
 

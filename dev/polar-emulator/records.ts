@@ -14,13 +14,21 @@ export interface Records {
   };
   customers: CustomerRecord;
   members: models.Member;
-  sessions: { id: string; token: string; customer_id: string; member_id: string | null; return_url: string | null; expires_at: string };
+  sessions: {
+    id: string;
+    token: string;
+    customer_id: string;
+    member_id: string | null;
+    return_url: string | null;
+    expires_at: string;
+  };
   checkouts: CheckoutRecord;
   subscriptions: SubscriptionRecord;
   orders: OrderRecord;
   refunds: Omit<models.Refund, 'dispute'> & { dispute_id: string | null };
   disputes: models.RefundDispute;
-  endpoints: models.WebhookEndpoint;
+  /** `failed_in_row`: how many of its last events in a row were given up. */
+  endpoints: models.WebhookEndpoint & { failed_in_row: number };
   events: WebhookEventRecord;
   deliveries: Omit<models.WebhookDelivery, 'webhook_event'> & { event_id: string; endpoint_id: string };
 }

@@ -1,9 +1,18 @@
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
+import { PolarRefusal } from './polar-refusal.ts';
 import type { Records } from './records.ts';
 
 type Kind = keyof Records;
-type Change = { kind: Kind; id: string; record: Records[Kind] | null };
 
 /** One kind of record, in the order in which they were first put. */
 export interface Collection<R> {
@@ -14,49 +23,65 @@ export interface Collection<R> {
 }
 
 export type Store = { readonly [K in Kind]: Collection<Records[K]> } & {
-  /** Runs `work` as one unit: everything that it put is on disk before this returns, or nothing of it is. */
+  /**
+   * Runs `work` as one unit: everything that it put is written before this returns, or, when it throws, nothing of
+   * it is (except by a refusal that says `keep`).
+   */
   transaction<T>(work: () => T): T;
   close(): void;
 };
 
+/** `[kind, id, record]`, with null for a record that was deleted: how a change is written down. */
+type Line = [kind: Kind, id: string, record: unknown];
+
+interface Transaction {
+  changed: { line(): Line; undo(): void }[];
+}
+
 /**
  * The emulator's state: plain records in memory, each transaction appended as one line to `state.jsonl` in
- * `dataDir` before it is answered, so that a process killed at any moment finds what it had answered. A line cut
- * short by a crash was never answered and is dropped. Without `dataDir` nothing is kept.
+ * `dataDir` before it is answered, so that a process killed at any moment finds all that it had answered. A line
+ * cut short was never answered and is dropped. Without `dataDir` nothing is kept.
  */
-export function openStore(kinds: readonly Kind[], dataDir: string | undefined): Store {
-  const tables = new Map<Kind, Map<string, Records[Kind]>>(kinds.map((kind) => [kind, new Map()]));
-  const table = (kind: Kind) => {
-    const found = tables.get(kind);
-    if (!found) throw new Error(`no collection ${kind}`);
-    return found;
-  };
-  const log = dataDir === undefined ? undefined : openLog(dataDir, tables);
-  let changes: Change[] | undefined;
-  let undo: Change[] = [];
+export function openStore(dataDir: string | undefined, onCommit: () => void): Store {
+  const path = dataDir === undefined ? undefined : join(dataDir, 'state.jsonl');
+  if (dataDir !== undefined) mkdirSync(dataDir, { recursive: true });
+  const saved = path === undefined ? new Map<string, Map<string, unknown>>() : readLog(path);
+  const file = path === undefined ? undefined : compactLog(path, saved);
+  let current: Transaction | undefined;
 
-  const write = (change: Change) => {
-    if (!changes) throw new Error('a record was written outside a transaction');
-    undo.push({ ...change, record: table(change.kind).get(change.id) ?? null });
-    changes.push(change);
-    apply(tables, change);
+  const commit = ({ changed }: Transaction) => {
+    if (file !== undefined && changed.length > 0) {
+      writeSync(file, `${JSON.stringify(changed.map((change) => change.line()))}\n`);
+    }
   };
 
   const collection = <K extends Kind>(kind: K): Collection<Records[K]> => {
-    // The one place where a kind and its record type meet; every `put` below is typed by the same K.
-    const rows = table(kind) as Map<string, Records[K]>;
+    // What was written by this same function is trusted to be of its kind.
+    const rows = (saved.get(kind) ?? new Map()) as Map<string, Records[K]>;
+    const set = (id: string, record: Records[K] | undefined) => {
+      if (record === undefined) rows.delete(id);
+      else rows.set(id, record);
+    };
+    const change = (id: string, record: Records[K] | undefined) => {
+      if (!current) throw new Error(`a record of ${kind} was changed outside a transaction`);
+      const before = rows.get(id);
+      current.changed.push({ line: () => [kind, id, record ?? null], undo: () => set(id, before) });
+      set(id, record);
+    };
     return {
       get: (id) => rows.get(id),
       all: () => [...rows.values()],
       put: (record) => {
-        write({ kind, id: record.id, record });
+        change(record.id, record);
         return record;
       },
-      delete: (id) => write({ kind, id, record: null }),
+      delete: (id) => change(id, undefined),
     };
   };
 
   return {
+    organizations: collection('organizations'),
     products: collection('products'),
     discounts: collection('discounts'),
     customers: collection('customers'),
@@ -70,54 +95,53 @@ export function openStore(kinds: readonly Kind[], dataDir: string | undefined): 
     endpoints: collection('endpoints'),
     events: collection('events'),
     deliveries: collection('deliveries'),
-    organizations: collection('organizations'),
     transaction(work) {
-      if (changes) return work();
-      changes = [];
-      undo = [];
+      if (current) return work();
+      const transaction: Transaction = { changed: [] };
+      current = transaction;
       try {
         const result = work();
-        if (changes.length > 0) log?.append(changes);
+        commit(transaction);
         return result;
       } catch (error) {
-        for (const change of undo.reverse()) apply(tables, change);
+        if (error instanceof PolarRefusal && error.keep) commit(transaction);
+        else for (const change of transaction.changed.reverse()) change.undo();
         throw error;
       } finally {
-        changes = undefined;
+        current = undefined;
+        onCommit();
       }
     },
-    close: () => log?.close(),
+    close() {
+      if (file !== undefined) closeSync(file);
+    },
   };
 }
 
-function apply(tables: Map<Kind, Map<string, Records[Kind]>>, { kind, id, record }: Change): void {
-  if (record === null) tables.get(kind)?.delete(id);
-  else tables.get(kind)?.set(id, record);
+function readLog(path: string): Map<string, Map<string, unknown>> {
+  const tables = new Map<string, Map<string, unknown>>();
+  if (!existsSync(path)) return tables;
+  const lines = readFileSync(path, 'utf8').split('\n');
+  lines.pop();
+  for (const line of lines) {
+    for (const [kind, id, record] of JSON.parse(line) as Line[]) {
+      const rows = tables.get(kind) ?? new Map<string, unknown>();
+      tables.set(kind, rows);
+      if (record === null) rows.delete(id);
+      else rows.set(id, record);
+    }
+  }
+  return tables;
 }
 
-function openLog(dataDir: string, tables: Map<Kind, Map<string, Records[Kind]>>) {
-  mkdirSync(dataDir, { recursive: true });
-  const path = join(dataDir, 'state.jsonl');
-  if (existsSync(path)) replay(readFileSync(path, 'utf8'), tables);
-
-  // Each start writes what is left as one line, so the file does not grow without end.
-  const compacted = `${path}.new`;
-  const fresh = openSync(compacted, 'w');
-  const all = [...tables].flatMap(([kind, rows]) => [...rows].map(([id, record]) => ({ kind, id, record })));
-  writeSync(fresh, `${JSON.stringify(all)}\n`);
+/** Writes what is left as a fresh log, so that the file does not grow with every start, and opens it. */
+function compactLog(path: string, tables: Map<string, Map<string, unknown>>): number {
+  const fresh = openSync(`${path}.new`, 'w');
+  for (const [kind, rows] of tables) {
+    for (const [id, record] of rows) writeSync(fresh, `${JSON.stringify([[kind, id, record]])}\n`);
+  }
   fsyncSync(fresh);
   closeSync(fresh);
-  renameSync(compacted, path);
-
-  const file = openSync(path, 'a');
-  return {
-    append: (changes: Change[]) => void writeSync(file, `${JSON.stringify(changes)}\n`),
-    close: () => closeSync(file),
-  };
-}
-
-function replay(text: string, tables: Map<Kind, Map<string, Records[Kind]>>): void {
-  const lines = text.split('\n');
-  lines.pop();
-  for (const line of lines) for (const change of JSON.parse(line) as Change[]) apply(tables, change);
+  renameSync(`${path}.new`, path);
+  return openSync(path, 'a');
 }

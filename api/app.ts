@@ -1,0 +1,119 @@
+import { randomUUID } from 'node:crypto';
+import express, { type Express, type RequestHandler } from 'express';
+import helmet from 'helmet';
+import { DomainError } from '../domain-error.ts';
+import { log } from '../log.ts';
+import type { Route } from './define-route.ts';
+import type { Dependencies } from './dependencies.ts';
+import type { Metrics } from './metrics.ts';
+import { describeApi, serveDocs } from './openapi.ts';
+import { answerProblem } from './problem.ts';
+import { balanceRoutes } from './routes/balance.ts';
+import { billingRoutes } from './routes/billing.ts';
+import { catalogRoutes } from './routes/catalog.ts';
+import { healthRoutes } from './routes/health.ts';
+import { inboxRoutes } from './routes/inbox.ts';
+import { memberRoutes } from './routes/members.ts';
+import { polarWebhookRoutes } from './routes/polar-webhook.ts';
+import { subscriptionRoutes } from './routes/subscription.ts';
+import { teamRoutes } from './routes/teams.ts';
+import { usageRoutes } from './routes/usage.ts';
+import { userRoutes } from './routes/users.ts';
+
+/** Every route of the API. The hot one comes first, because Express looks in order. */
+export const routes: readonly Route[] = [
+  ...usageRoutes,
+  ...balanceRoutes,
+  ...userRoutes,
+  ...teamRoutes,
+  ...memberRoutes,
+  ...catalogRoutes,
+  ...billingRoutes,
+  ...subscriptionRoutes,
+  ...polarWebhookRoutes,
+  ...inboxRoutes,
+  ...healthRoutes,
+];
+
+/** The API as an Express app; `main.ts` listens with it. */
+export function createApp(dependencies: Dependencies): Express {
+  const app = express();
+  app.disable('x-powered-by');
+  app.disable('etag');
+  app.use(observeRequest(dependencies.metrics));
+  app.use(helmet());
+
+  for (const route of routes) {
+    app[route.method](expressPath(route.path), (request, response) => {
+      response.locals.route = route.path;
+      return route.serve(request, response, dependencies);
+    });
+  }
+
+  const description = JSON.stringify(describeApi(routes, dependencies.publicUrl));
+  app.get('/openapi.json', (_request, response) => void response.type('application/json').send(description));
+  app.use('/docs', serveDocs());
+  app.get('/', (_request, response) => response.redirect('/docs'));
+
+  for (const [path, methods] of Map.groupBy(routes, ({ path }) => path)) {
+    app.all(expressPath(path), refuseMethod(methods.map(({ method }) => method.toUpperCase())));
+  }
+  app.use((request) => {
+    throw new DomainError(
+      404,
+      'unknown_route',
+      `There is no ${request.method} ${request.path.slice(0, 200)}`,
+    );
+  });
+  app.use(answerProblem);
+  return app;
+}
+
+/** Express says `:teamId` for OpenAPI's `{teamId}`. */
+function expressPath(path: string): string {
+  return path.replace(/\{(\w+)\}/g, ':$1');
+}
+
+function refuseMethod(allowed: string[]): RequestHandler {
+  return (request, response) => {
+    response.setHeader('Allow', allowed.join(', '));
+    throw new DomainError(
+      405,
+      'method_not_allowed',
+      `${request.method} is not possible here, only ${allowed.join(', ')}`,
+      {
+        allowed,
+      },
+    );
+  };
+}
+
+/** Times each request and logs it: by route and ids, never by what is in it. */
+function observeRequest({ httpSeconds }: Metrics): RequestHandler {
+  return (request, response, next) => {
+    const start = performance.now();
+    const requestId = randomUUID();
+    response.setHeader('X-Request-Id', requestId);
+    response.once('close', () => {
+      const milliseconds = performance.now() - start;
+      const { method } = request;
+      const route: string = response.locals.route ?? 'other';
+      const status = response.writableFinished ? response.statusCode : 499; // 499: the caller went away
+      httpSeconds.observe({ method, route, status }, milliseconds / 1_000);
+      const level = status >= 500 ? 'warn' : route.startsWith('/v1/') ? 'info' : 'debug';
+      log[level](
+        {
+          requestId,
+          method,
+          route,
+          status,
+          ms: Math.round(milliseconds * 10) / 10,
+          teamId: request.params.teamId,
+          caller: response.locals.caller,
+        },
+        'request',
+      );
+    });
+    next();
+  };
+}

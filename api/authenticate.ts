@@ -1,0 +1,127 @@
+import { timingSafeEqual } from 'node:crypto';
+import { createRemoteJWKSet, errors, type JWTVerifyOptions, jwtVerify } from 'jose';
+import { z } from 'zod';
+import type { Database } from '../database/connection.ts';
+import { type Scope, scopes } from '../database/entities/service-key.ts';
+import { DomainError } from '../domain-error.ts';
+import type { Environment } from '../environment.ts';
+import { findServiceKey, hashServiceKey } from '../teams/service-keys.ts';
+import { userIdSchema } from './shapes.ts';
+
+/** Who sends a request. */
+export type Caller =
+  | { kind: 'service'; keyId: string; scopes: readonly Scope[] }
+  | { kind: 'person'; userId: string };
+
+/** Finds out who sends a request, by its `Authorization` header. Throws DomainError 401 `unauthenticated`. */
+export type Authenticate = (authorization: string | undefined) => Promise<Caller>;
+
+/** How long a service key that was just used is taken for valid without asking again, in milliseconds. */
+const keyCacheMs = 2_000;
+const keyCacheSize = 1_000;
+
+/** Tokens are checked against wall time, whatever the clock of credits says. */
+export function createAuthenticate({
+  database,
+  auth,
+  serviceApiKey,
+}: {
+  database: Database;
+  auth: Environment['auth'];
+  serviceApiKey: string | undefined;
+}): Authenticate {
+  const verifyJwt = createVerifyJwt(auth);
+  const firstKey = serviceApiKey === undefined ? undefined : hashServiceKey(serviceApiKey);
+  const known = new Map<string, { caller: Caller; until: number }>();
+
+  return async (authorization) => {
+    const token = /^Bearer +([\x21-\x7e]+) *$/i.exec(authorization ?? '')?.[1];
+    if (token === undefined) {
+      throw unauthenticated('Send Authorization: Bearer with a service key or a person’s JWT');
+    }
+    const hash = hashServiceKey(token);
+    if (firstKey && timingSafeEqual(hash, firstKey)) return { kind: 'service', keyId: 'environment', scopes };
+    if (looksLikeJwt(token)) return { kind: 'person', userId: await verifyJwt(token) };
+
+    const cacheKey = hash.toString('base64');
+    const cached = known.get(cacheKey);
+    if (cached && performance.now() < cached.until) return cached.caller;
+    known.delete(cacheKey);
+    const serviceKey = await findServiceKey(database.fork(), hash);
+    if (!serviceKey) throw unauthenticated('The service key is unknown or was revoked');
+    const caller: Caller = { kind: 'service', keyId: serviceKey.id, scopes: serviceKey.scopes };
+    if (known.size >= keyCacheSize) known.clear();
+    known.set(cacheKey, { caller, until: performance.now() + keyCacheMs });
+    return caller;
+  };
+}
+
+/** A name for the caller that keys and logs can carry. */
+export function nameCaller(caller: Caller): string {
+  return caller.kind === 'service' ? `service:${caller.keyId}` : `person:${caller.userId}`;
+}
+
+export function unauthenticated(message: string): DomainError {
+  return new DomainError(401, 'unauthenticated', message);
+}
+
+function looksLikeJwt(token: string): boolean {
+  return /^[\w-]+\.[\w-]*\.[\w-]*$/.test(token);
+}
+
+const claims = z.object({ sub: userIdSchema });
+
+/** Algorithms are pinned by us, never by the token: `none` and a public key used as an HMAC secret are refused. */
+function createVerifyJwt(auth: Environment['auth']): (token: string) => Promise<string> {
+  const rules: JWTVerifyOptions = { requiredClaims: ['exp', 'sub'] };
+  const verify =
+    'jwtSecret' in auth
+      ? verifyWith(new TextEncoder().encode(auth.jwtSecret), { ...rules, algorithms: ['HS256'] })
+      : verifyWith(createRemoteJWKSet(new URL(auth.jwksUrl)), {
+          ...rules,
+          algorithms: [
+            'RS256',
+            'RS384',
+            'RS512',
+            'PS256',
+            'PS384',
+            'PS512',
+            'ES256',
+            'ES384',
+            'EdDSA',
+            'Ed25519',
+          ],
+        });
+  return async (token) => {
+    try {
+      return claims.parse(await verify(token)).sub;
+    } catch (error) {
+      throw refusedToken(error);
+    }
+  };
+}
+
+function verifyWith(key: Uint8Array | ReturnType<typeof createRemoteJWKSet>, options: JWTVerifyOptions) {
+  return async (token: string) =>
+    (await (typeof key === 'function' ? jwtVerify(token, key, options) : jwtVerify(token, key, options)))
+      .payload;
+}
+
+function refusedToken(error: unknown): DomainError {
+  if (error instanceof errors.JWTExpired) return unauthenticated('The token has expired');
+  if (error instanceof z.ZodError) return unauthenticated('The token’s sub is not a user id');
+  if (error instanceof errors.JWTClaimValidationFailed) {
+    return unauthenticated(`The token’s claim ${error.claim} is missing or wrong`);
+  }
+  if (error instanceof errors.JOSEError && !(error instanceof errors.JWKSTimeout)) {
+    return unauthenticated('The token is not a JWT that we can verify');
+  }
+  return new DomainError(
+    503,
+    'identity_provider_unavailable',
+    'The keys that sign tokens cannot be fetched now',
+    {
+      retryAfterSeconds: 1,
+    },
+  );
+}

@@ -1,0 +1,171 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import type { Request, Response } from 'express';
+import { z } from 'zod';
+import { DomainError } from '../domain-error.ts';
+import { hashBody } from '../teams/hash-body.ts';
+import type { KeyedRequest } from '../teams/idempotency.ts';
+import { type Caller, nameCaller, unauthenticated } from './authenticate.ts';
+import { type Access, authorize } from './authorize.ts';
+import type { Dependencies } from './dependencies.ts';
+import { invalidRequest } from './problem.ts';
+import { readBytes, readJson } from './read-body.ts';
+import { teamIdSchema } from './shapes.ts';
+
+/** What a route's schemas say about a request. A body is a strict object; no `body`: none is read. */
+type RequestShape = { params?: z.ZodObject; query?: z.ZodObject; body?: z.ZodType } & Readonly<
+  Record<string, z.ZodType>
+>;
+
+/**
+ * One route, said once: the Express route and the OpenAPI operation both come from it.
+ */
+export interface RouteDefinition<Shape extends RequestShape> {
+  method: 'get' | 'post' | 'put' | 'delete';
+  /** With parameters in braces: `/v1/teams/{teamId}`. */
+  path: string;
+  tag: string;
+  summary: string;
+  description?: string;
+  /** `public`: nobody is asked who they are. */
+  access: Access | 'public';
+  /** The door demands `Idempotency-Key`: every POST that changes something and is not idempotent by its own id. */
+  needsIdempotencyKey?: boolean;
+  /** The body is read as bytes, for a signature over them, and not parsed. */
+  rawBody?: boolean;
+  /** Default: 100 kB. */
+  bodyLimitBytes?: number;
+  request: Shape;
+  /** What the body's documentation says where the door checks less (each event of a batch on its own). */
+  documentedBody?: z.ZodType;
+  /** Schema of each answer by status; null: an answer without JSON. */
+  answers: Readonly<Record<number, z.ZodType | null>>;
+  /** The refusals that are particular to this route: status to codes. */
+  refusals?: Readonly<Record<number, string>>;
+  handle(request: z.output<z.ZodObject<Shape>>, context: CallContext): Promise<Answer>;
+}
+
+/** What a handler knows beyond its parsed request. */
+export interface CallContext {
+  dependencies: Dependencies;
+  headers: IncomingHttpHeaders;
+  /** @throws where the route is public */
+  caller(): Caller;
+  /** Whose key this is and for what. @throws DomainError 400 `idempotency_key_required` */
+  idempotency(): KeyedRequest;
+  /** The body as it came in, parsed. */
+  body: unknown;
+  /** The body's bytes, of a route with `rawBody`. */
+  bytes: Buffer;
+}
+
+/** `body` is JSON; a `contentType` says that it is text of another kind. */
+export interface Answer {
+  status: number;
+  body?: unknown;
+  contentType?: string;
+}
+
+/** A route as the app and the OpenAPI document use it: its types are checked and forgotten. */
+export interface Route extends Omit<RouteDefinition<RequestShape>, 'handle' | 'request'> {
+  request: RequestShape;
+  serve(request: Request, response: Response, dependencies: Dependencies): Promise<void>;
+}
+
+export function defineRoute<Shape extends RequestShape>(definition: RouteDefinition<Shape>): Route {
+  const { handle, request: shape, access } = definition;
+  const schema = z.object(shape);
+  const readBody = readJson(definition.bodyLimitBytes ?? 102_400);
+  const readRaw = readBytes(definition.bodyLimitBytes ?? 1_048_576);
+
+  return {
+    ...definition,
+    async serve(request, response, dependencies) {
+      const caller = access === 'public' ? undefined : await admit(request, response, access, dependencies);
+      if (definition.needsIdempotencyKey) readIdempotencyKey(request);
+      const body = shape.body ? await readBody(request, response) : undefined;
+      const bytes = definition.rawBody ? await readRaw(request, response) : Buffer.alloc(0);
+
+      const parsed = schema.safeParse({ params: request.params, query: request.query, body });
+      if (!parsed.success) throw invalidRequest(parsed.error);
+      const answer = await handle(parsed.data, {
+        dependencies,
+        headers: request.headers,
+        body,
+        bytes,
+        caller: () => demand(caller),
+        idempotency: () => ({
+          scope: `${nameCaller(demand(caller))} ${request.method} ${request.path.toLowerCase()}`,
+          key: readIdempotencyKey(request),
+          bodyHash: hashBody(body ?? null),
+        }),
+      });
+      if (!dependencies.production) checkAnswer(definition, answer);
+      send(response, answer);
+    },
+  };
+}
+
+async function admit(
+  request: Request,
+  response: Response,
+  access: Access,
+  dependencies: Dependencies,
+): Promise<Caller> {
+  const caller = await dependencies.authenticate(request.headers.authorization);
+  response.locals.caller = nameForLog(caller);
+  await authorize(dependencies.database, caller, access, readTeamId(request));
+  return caller;
+}
+
+/** Services by their key's id; persons are persons. */
+function nameForLog(caller: Caller): string {
+  return caller.kind === 'service' ? `service:${caller.keyId}` : 'person';
+}
+
+function readTeamId(request: Request): string | undefined {
+  if (request.params.teamId === undefined) return undefined;
+  const parsed = pathWithTeam.safeParse({ params: request.params });
+  if (!parsed.success) throw invalidRequest(parsed.error);
+  return parsed.data.params.teamId;
+}
+
+const pathWithTeam = z.object({ params: z.object({ teamId: teamIdSchema }) });
+
+function demand(caller: Caller | undefined): Caller {
+  if (!caller) throw unauthenticated('This needs a caller');
+  return caller;
+}
+
+/** Keys are the callers' own: 1 to 255 visible ASCII characters. */
+export const idempotencyKeySchema = z
+  .string()
+  .regex(/^[\x21-\x7e]{1,255}$/, { error: 'expected 1 to 255 visible ASCII characters' })
+  .meta({
+    description: 'Sent again with the same body, the same answer comes back and nothing is done twice',
+  });
+
+function readIdempotencyKey(request: Request): string {
+  const parsed = idempotencyKeySchema.safeParse(request.headers['idempotency-key']);
+  if (parsed.success) return parsed.data;
+  throw new DomainError(
+    400,
+    'idempotency_key_required',
+    'Send an Idempotency-Key header of 1 to 255 visible ASCII characters: the same for a retry, a new one for a new request',
+  );
+}
+
+/** A wrong answer is a bug: it is found by every test that sees it. */
+function checkAnswer({ answers, method, path }: Omit<Route, 'serve' | 'request'>, answer: Answer): void {
+  if (!(answer.status in answers))
+    throw new Error(`${method} ${path} does not say that it answers ${answer.status}`);
+  const wrong = answers[answer.status]?.safeParse(answer.body).error;
+  if (wrong) throw new Error(`${method} ${path} answers what its schema does not allow`, { cause: wrong });
+}
+
+function send(response: Response, { status, body, contentType = 'application/json' }: Answer): void {
+  response.status(status);
+  if (body === undefined) response.end();
+  else if (typeof body === 'string' && contentType !== 'application/json')
+    response.type(contentType).send(body);
+  else response.type(contentType).send(JSON.stringify(body));
+}

@@ -1,0 +1,22 @@
+import type { Polar } from '@polar-sh/sdk/2026-10';
+import type { Database } from '../database/connection.ts';
+import type { Spender } from '../ledger/spend-credits.ts';
+import type { Authenticate } from './authenticate.ts';
+import type { Metrics } from './metrics.ts';
+import type { TemporalLink } from './temporal-link.ts';
+
+/** What the routes work with; `main.ts` makes it, and so do the tests. */
+export interface Dependencies {
+  database: Database;
+  spender: Spender;
+  polar: Polar;
+  temporal: TemporalLink;
+  authenticate: Authenticate;
+  metrics: Metrics;
+  /** All valid secrets of Polar's webhooks. */
+  webhookSecrets: readonly string[];
+  /** How the API is reached from outside, without a trailing slash. */
+  publicUrl: string;
+  /** Outside production each answer is checked against its schema before it is sent. */
+  production: boolean;
+}

@@ -1,0 +1,131 @@
+import { createRequire } from 'node:module';
+import { dirname } from 'node:path';
+import express, { type RequestHandler, type Router } from 'express';
+import { z } from 'zod';
+import { createDocument, type ZodOpenApiOperationObject, type ZodOpenApiResponsesObject } from 'zod-openapi';
+import { idempotencyKeySchema, type Route } from './define-route.ts';
+import { problemSchema } from './problem.ts';
+
+/** The API's description, made from the schemas that check its requests and answers. */
+export function describeApi(routes: readonly Route[], publicUrl: string) {
+  const paths: Record<string, Record<string, ZodOpenApiOperationObject>> = {};
+  for (const route of routes) {
+    paths[route.path] = { ...paths[route.path], [route.method]: describeRoute(route) };
+  }
+  return createDocument({
+    openapi: '3.1.0',
+    info: {
+      title: 'Waveloom Billing',
+      version: '1',
+      description:
+        'Credits of teams: trial, subscriptions, packs, usage. Credits are decimal strings, times ISO 8601 in UTC, ' +
+        'errors `application/problem+json` with a stable `code`.',
+    },
+    servers: [{ url: publicUrl }],
+    components: {
+      securitySchemes: {
+        serviceKey: { type: 'http', scheme: 'bearer', description: 'A service key' },
+        person: {
+          type: 'http',
+          scheme: 'bearer',
+          bearerFormat: 'JWT',
+          description: 'A JWT whose sub is the user id',
+        },
+      },
+    },
+    paths,
+  });
+}
+
+/** Swagger UI from our own disk. Its scripts are files, so that the policy needs no inline script. */
+export function serveDocs(): Router {
+  const assets = dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'));
+  const router = express.Router();
+  router.use(docsPolicy);
+  router.get('/', (_request, response) => void response.type('html').send(page));
+  router.get('/start.js', (_request, response) => void response.type('js').send(script));
+  router.use(express.static(assets, { index: false, maxAge: '1h' }));
+  return router;
+}
+
+const docsPolicy: RequestHandler = (_request, response, next) => {
+  response.setHeader(
+    'Content-Security-Policy',
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; " +
+      "font-src 'self' data:; connect-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'none'",
+  );
+  next();
+};
+
+const page = `<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Waveloom Billing API</title>
+<link rel="icon" href="/docs/favicon-32x32.png">
+<link rel="stylesheet" href="/docs/swagger-ui.css">
+<body>
+<div id="docs"></div>
+<script src="/docs/swagger-ui-bundle.js"></script>
+<script src="/docs/start.js"></script>
+`;
+
+const script = `SwaggerUIBundle({ url: '/openapi.json', dom_id: '#docs', deepLinking: true, persistAuthorization: false });\n`;
+
+function describeRoute(route: Route): ZodOpenApiOperationObject {
+  const { params, query } = route.request;
+  const body = route.documentedBody ?? route.request.body;
+  return {
+    operationId: operationId(route),
+    tags: [route.tag],
+    summary: route.summary,
+    ...describeAccess(route),
+    requestParams: {
+      ...(params ? { path: params } : {}),
+      ...(query ? { query } : {}),
+      ...(route.needsIdempotencyKey ? { header: z.object({ 'Idempotency-Key': idempotencyKeySchema }) } : {}),
+    },
+    ...(body ? { requestBody: { required: true, content: { 'application/json': { schema: body } } } } : {}),
+    responses: describeAnswers(route),
+  };
+}
+
+function operationId({ method, path }: Route): string {
+  const words = path
+    .replace(/[{}]/g, '')
+    .split(/[^A-Za-z0-9]+/)
+    .filter(Boolean);
+  return [method, ...words.map((word) => word.charAt(0).toUpperCase() + word.slice(1))].join('');
+}
+
+function describeAccess({
+  access,
+  description = '',
+}: Route): Pick<ZodOpenApiOperationObject, 'security' | 'description'> {
+  if (access === 'public') return { description: `${description}\n\nFor everybody.`.trim(), security: [] };
+  const { services = [], persons } = access;
+  const who = [
+    ...(services.length > 0 ? [`services with the scope ${services.join(' or ')}`] : []),
+    ...(persons === 'signedIn' ? ['any person'] : persons ? [`the team’s ${persons.join(', ')}`] : []),
+  ].join('; ');
+  return {
+    description: `${description}\n\nFor ${who}.`.trim(),
+    security: [...(services.length > 0 ? [{ serviceKey: [] }] : []), ...(persons ? [{ person: [] }] : [])],
+  };
+}
+
+function describeAnswers({ answers, refusals = {} }: Route): ZodOpenApiResponsesObject {
+  const problem = { 'application/problem+json': { schema: problemSchema } };
+  return {
+    ...Object.fromEntries(
+      Object.entries(refusals).map(([status, codes]) => [status, { description: codes, content: problem }]),
+    ),
+    ...Object.fromEntries(
+      Object.entries(answers).map(([status, schema]) => [
+        status,
+        { description: 'OK', ...(schema ? { content: { 'application/json': { schema } } } : {}) },
+      ]),
+    ),
+    default: { description: 'A problem, told apart by its code', content: problem },
+  };
+}

@@ -1,0 +1,135 @@
+import { randomUUID } from 'node:crypto';
+import { STATUS_CODES } from 'node:http';
+import type { ErrorRequestHandler, Response } from 'express';
+import { z } from 'zod';
+import { formatCredits } from '../catalog/credits.ts';
+import { isConnectionError } from '../database/errors.ts';
+import { DomainError } from '../domain-error.ts';
+import { log } from '../log.ts';
+
+/** An error as callers see it: RFC 9457, with a stable `code`. `errors` names each field that was wrong. */
+export const problemSchema = z
+  .looseObject({
+    type: z.string().meta({ description: 'Always about:blank: the code tells problems apart' }),
+    title: z.string(),
+    status: z.int(),
+    code: z
+      .string()
+      .meta({ description: 'Stable; the detail may change', examples: ['insufficient_credits'] }),
+    detail: z.string(),
+    instance: z.string().optional().meta({ description: 'Names this occurrence in our log' }),
+    errors: z.array(z.strictObject({ path: z.string(), message: z.string() })).optional(),
+  })
+  .meta({ id: 'Problem' });
+
+export type Problem = z.output<typeof problemSchema>;
+
+/** What a caller is told about an error. The one place that decides it; what is not foreseen is logged and hidden. */
+export function toProblem(error: unknown): Problem {
+  const refusal = error instanceof DomainError ? error : (explain(error) ?? unforeseen(error));
+  const details = Object.entries(refusal.details).map(([key, value]) => [
+    key,
+    typeof value === 'bigint' ? formatCredits(value) : value,
+  ]);
+  return {
+    ...Object.fromEntries(details),
+    type: 'about:blank',
+    title: STATUS_CODES[refusal.status] ?? 'Error',
+    status: refusal.status,
+    code: refusal.code,
+    detail: refusal.message,
+  };
+}
+
+/** The last handler of the app. */
+export const answerProblem: ErrorRequestHandler = (error, _request, response, next) => {
+  // The answer is on its way already: all that is left is to cut the connection, which Express does.
+  if (response.headersSent) return next(error);
+  sendProblem(response, toProblem(error));
+};
+
+export function sendProblem(response: Response, problem: Problem): void {
+  if (problem.status === 401) {
+    response.setHeader('WWW-Authenticate', 'Bearer realm="waveloom-billing", error="invalid_token"');
+  }
+  if (problem.status === 503) response.setHeader('Retry-After', String(problem.retryAfterSeconds ?? 1));
+  response.status(problem.status).type('application/problem+json').send(JSON.stringify(problem));
+}
+
+/**
+ * What a request's schemas found wrong, each with its path: `query.limit`, `params.teamId`, and for a body the
+ * path in it.
+ */
+export function invalidRequest(error: z.ZodError): DomainError {
+  const inBody = error.issues.every((issue) => issue.path[0] === 'body');
+  return refuseFields(
+    inBody ? 422 : 400,
+    error.issues.map((issue) => ({
+      path: z.core.toDotPath(issue.path[0] === 'body' ? issue.path.slice(1) : issue.path) || 'body',
+      message: issue.message,
+    })),
+  );
+}
+
+/** `invalid_request`, with every field that was wrong. */
+export function refuseFields(status: 400 | 422, errors: { path: string; message: string }[]): DomainError {
+  const shown = errors.slice(0, 3).map(({ path, message }) => `${path}: ${message}`);
+  const more = errors.length > shown.length ? `; and ${errors.length - shown.length} more` : '';
+  return new DomainError(status, 'invalid_request', shown.join('; ') + more, {
+    errors: errors.slice(0, 100),
+  });
+}
+
+function explain(error: unknown): DomainError | undefined {
+  return explainBodyParser(error) ?? explainUrl(error) ?? explainDatabase(error);
+}
+
+/** body-parser's own errors carry a `type`. */
+function explainBodyParser(error: unknown): DomainError | undefined {
+  const parsed = bodyParserError.safeParse(error);
+  if (!parsed.success) return undefined;
+  const { type, status, limit } = parsed.data;
+  switch (type) {
+    case 'entity.parse.failed':
+      return new DomainError(400, 'malformed_json', 'The body is not JSON');
+    case 'entity.too.large':
+      return new DomainError(413, 'body_too_large', `The body is larger than ${limit} bytes`, { limit });
+    case 'charset.unsupported':
+    case 'encoding.unsupported':
+      return new DomainError(
+        415,
+        'unsupported_media_type',
+        'The body’s charset or encoding is not supported',
+      );
+    default:
+      return new DomainError(status, 'malformed_body', 'The body could not be read');
+  }
+}
+
+const bodyParserError = z.object({
+  type: z.string().regex(/^(entity|charset|encoding|request|stream)\./),
+  status: z.int().min(400).max(499),
+  limit: z.number().optional(),
+});
+
+function explainUrl(error: unknown): DomainError | undefined {
+  if (!(error instanceof URIError)) return undefined;
+  return new DomainError(400, 'malformed_url', 'The path is not well-formed');
+}
+
+/** Nothing is known to be wrong with the request: it may be sent again. MikroORM wraps what the driver threw. */
+function explainDatabase(error: unknown): DomainError | undefined {
+  if (!isConnectionError(error)) return undefined;
+  log.error({ err: error }, 'the database cannot be reached');
+  return new DomainError(503, 'database_unavailable', 'The database cannot be reached now: try again', {
+    retryAfterSeconds: 1,
+  });
+}
+
+function unforeseen(error: unknown): DomainError {
+  const id = randomUUID();
+  log.error({ err: error, errorId: id }, 'unforeseen error');
+  return new DomainError(500, 'internal_error', 'Something went wrong on our side', {
+    instance: `urn:uuid:${id}`,
+  });
+}

@@ -1,0 +1,65 @@
+import express, { type Request, type RequestHandler, type Response } from 'express';
+import { DomainError } from '../domain-error.ts';
+import { refuseFields } from './problem.ts';
+
+/** Deeper than any body of ours. */
+const deepest = 32;
+
+/** Reads the body's JSON: an object, well-formed, not too deep. Undefined where there is no body. */
+export function readJson(limitBytes: number): (request: Request, response: Response) => Promise<unknown> {
+  const parse = express.json({ limit: limitBytes });
+  return async (request, response) => {
+    if (request.is('application/json') === false) {
+      throw new DomainError(415, 'unsupported_media_type', 'Send the body as Content-Type: application/json');
+    }
+    await run(parse, request, response);
+    const body: unknown = request.body;
+    checkJson(body);
+    return body;
+  };
+}
+
+/** Reads the body's bytes as they came, for a signature over them. */
+export function readBytes(limitBytes: number): (request: Request, response: Response) => Promise<Buffer> {
+  const parse = express.raw({ limit: limitBytes, type: () => true });
+  return async (request, response) => {
+    await run(parse, request, response);
+    const body: unknown = request.body;
+    return Buffer.isBuffer(body) ? body : Buffer.alloc(0);
+  };
+}
+
+/**
+ * Refuses what JSON can say and neither Postgres nor our code can take: text with a NUL or half a surrogate pair,
+ * numbers beyond a double (`1e400`), keys that mean something to JavaScript, nesting without end.
+ * @throws DomainError 422 `invalid_request`
+ */
+export function checkJson(body: unknown): void {
+  const open: { value: unknown; path: string; depth: number }[] = [{ value: body, path: '', depth: 0 }];
+  for (let next = open.pop(); next; next = open.pop()) {
+    const { value, path, depth } = next;
+    const refuse = (message: string) => refuseFields(422, [{ path: path.slice(0, 200) || 'body', message }]);
+    if (depth > deepest) throw refuse(`nested more than ${deepest} deep`);
+    if (typeof value === 'string') {
+      if (!isText(value)) throw refuse('text with a NUL or half a surrogate pair');
+    } else if (typeof value === 'number') {
+      if (!Number.isFinite(value)) throw refuse('a number that is too large');
+    } else if (typeof value === 'object' && value !== null) {
+      for (const [key, member] of Object.entries(value)) {
+        if (key === '__proto__' || !isText(key))
+          throw refuse(`the key ${JSON.stringify(key.slice(0, 50))} is not allowed`);
+        open.push({ value: member, path: path ? `${path}.${key}` : key, depth: depth + 1 });
+      }
+    }
+  }
+}
+
+function isText(text: string): boolean {
+  return !text.includes('\0') && text.isWellFormed();
+}
+
+function run(middleware: RequestHandler, request: Request, response: Response): Promise<void> {
+  return new Promise((resolve, reject) => {
+    middleware(request, response, (error?: unknown) => (error === undefined ? resolve() : reject(error)));
+  });
+}

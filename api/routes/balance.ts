@@ -1,0 +1,80 @@
+import { z } from 'zod';
+import { decimalOut, formatCredits } from '../../catalog/credits.ts';
+import { type Balance, readBalance } from '../../ledger/read-balance.ts';
+import { anyRole } from '../authorize.ts';
+import { defineRoute } from '../define-route.ts';
+import { grantSourceOut, instantIn, instantOut, teamParams } from '../shapes.ts';
+
+const balanceOut = z.strictObject({
+  available: decimalOut.meta({ description: 'What can be spent' }),
+  held: decimalOut,
+  debt: decimalOut.meta({ description: 'Owed from refunds and disputes of credits that were spent' }),
+  bySource: z.strictObject({
+    trial: decimalOut,
+    subscription: decimalOut,
+    purchase: decimalOut,
+    adjustment: decimalOut,
+  }),
+  grants: z.array(
+    z.strictObject({
+      id: z.guid(),
+      source: grantSourceOut,
+      granted: decimalOut,
+      available: decimalOut,
+      held: decimalOut,
+      consumed: decimalOut,
+      expired: decimalOut,
+      revoked: decimalOut,
+      settled: decimalOut,
+      effectiveAt: instantOut,
+      expiresAt: instantOut.nullable().meta({ description: 'Null: lifetime credits' }),
+    }),
+  ),
+  nextExpiry: z.strictObject({ at: instantOut, credits: decimalOut }).nullable(),
+  asOf: instantOut,
+});
+
+export const balanceRoutes = [
+  defineRoute({
+    method: 'get',
+    path: '/v1/teams/{teamId}/balance',
+    tag: 'Credits',
+    summary: 'The team’s credits, now or at a past instant',
+    access: { services: ['usage', 'billing', 'admin'], persons: anyRole, teamIsCheckedByHandler: true },
+    request: { params: teamParams, query: z.object({ at: instantIn.exactOptional() }) },
+    answers: { 200: balanceOut },
+    refusals: { 404: 'unknown_team', 422: 'at_in_the_future' },
+    async handle({ params: { teamId }, query: { at } }, { dependencies: { database } }) {
+      return { status: 200, body: balanceJson(await readBalance(database, teamId, at)) };
+    },
+  }),
+];
+
+function balanceJson({ bySource, grants, nextExpiry, ...balance }: Balance): z.output<typeof balanceOut> {
+  return {
+    available: formatCredits(balance.available),
+    held: formatCredits(balance.held),
+    debt: formatCredits(balance.debt),
+    bySource: {
+      trial: formatCredits(bySource.trial),
+      subscription: formatCredits(bySource.subscription),
+      purchase: formatCredits(bySource.purchase),
+      adjustment: formatCredits(bySource.adjustment),
+    },
+    grants: grants.map((grant) => ({
+      id: grant.id,
+      source: grant.source,
+      granted: formatCredits(grant.granted),
+      available: formatCredits(grant.available),
+      held: formatCredits(grant.held),
+      consumed: formatCredits(grant.consumed),
+      expired: formatCredits(grant.expired),
+      revoked: formatCredits(grant.revoked),
+      settled: formatCredits(grant.settled),
+      effectiveAt: grant.effectiveAt.toISOString(),
+      expiresAt: grant.expiresAt?.toISOString() ?? null,
+    })),
+    nextExpiry: nextExpiry && { at: nextExpiry.at.toISOString(), credits: formatCredits(nextExpiry.credits) },
+    asOf: balance.asOf.toISOString(),
+  };
+}

@@ -1,0 +1,123 @@
+import { z } from 'zod';
+import { createCheckout } from '../../polar/create-checkout.ts';
+import { listInvoices, openInvoice } from '../../polar/list-invoices.ts';
+import { openPortal } from '../../polar/open-portal.ts';
+import { idempotentElsewhere } from '../../teams/idempotency.ts';
+import { billingRoles } from '../authorize.ts';
+import { defineRoute } from '../define-route.ts';
+import { instantOut, linkOut, listQuery, pageOf, teamParams } from '../shapes.ts';
+
+const billingAccess = { services: ['billing'], persons: billingRoles } as const;
+const atPolar = { 502: 'polar_unavailable, polar_refused', 503: 'polar_unavailable, product_not_synced' };
+
+const invoice = z.strictObject({
+  id: z.string(),
+  number: z.string().nullable(),
+  status: z.string(),
+  paid: z.boolean(),
+  reason: z.string(),
+  product: z.string().nullable(),
+  description: z.string(),
+  totalAmount: z.int().meta({ description: 'With tax, in the currency’s minor units' }),
+  taxAmount: z.int(),
+  refundedAmount: z.int(),
+  currency: z.string(),
+  createdAt: instantOut,
+});
+
+export const billingRoutes = [
+  defineRoute({
+    method: 'post',
+    path: '/v1/teams/{teamId}/checkout',
+    tag: 'Billing',
+    summary: 'A page of Polar’s on which to pay for a plan or a pack',
+    access: billingAccess,
+    needsIdempotencyKey: true,
+    request: {
+      params: teamParams,
+      body: z.strictObject({
+        product: z
+          .string()
+          .min(1)
+          .max(100)
+          .meta({ examples: ['pack_1000'] }),
+      }),
+    },
+    answers: { 201: linkOut },
+    refusals: {
+      ...atPolar,
+      409: 'already_subscribed, idempotency_conflict',
+      422: 'invalid_request, unknown_product',
+    },
+    async handle({ params: { teamId }, body: { product } }, { dependencies, idempotency }) {
+      const { database, polar, publicUrl } = dependencies;
+      const page = `${publicUrl}/?team=${teamId}`;
+      return idempotentElsewhere(database, idempotency(), async () => {
+        const { url, expiresAt } = await createCheckout(polar, database, {
+          teamId,
+          product,
+          successUrl: `${page}&checkout={CHECKOUT_ID}`,
+          returnUrl: page,
+        });
+        return { status: 201, body: { url, expiresAt: expiresAt.toISOString() } };
+      });
+    },
+  }),
+
+  defineRoute({
+    method: 'post',
+    path: '/v1/teams/{teamId}/portal',
+    tag: 'Billing',
+    summary: 'A link into Polar’s customer portal, made per click',
+    access: billingAccess,
+    needsIdempotencyKey: true,
+    request: { params: teamParams },
+    answers: { 201: linkOut },
+    refusals: { ...atPolar, 409: 'idempotency_conflict' },
+    async handle(
+      { params: { teamId } },
+      { dependencies: { database, polar, publicUrl }, caller, idempotency },
+    ) {
+      const asking = caller();
+      return idempotentElsewhere(database, idempotency(), async () => {
+        const { url, expiresAt } = await openPortal(polar, database, {
+          teamId,
+          ...(asking.kind === 'person' ? { userId: asking.userId } : {}),
+          returnUrl: `${publicUrl}/?team=${teamId}`,
+        });
+        return { status: 201, body: { url, expiresAt: expiresAt.toISOString() } };
+      });
+    },
+  }),
+
+  defineRoute({
+    method: 'get',
+    path: '/v1/teams/{teamId}/invoices',
+    tag: 'Billing',
+    summary: 'The team’s invoices at Polar, newest first',
+    access: billingAccess,
+    request: { params: teamParams, query: listQuery },
+    answers: { 200: pageOf(invoice) },
+    refusals: atPolar,
+    async handle({ params, query }, { dependencies: { database, polar } }) {
+      const { data, nextCursor } = await listInvoices(polar, database, { ...params, ...query });
+      const invoices = data.map((one) => ({ ...one, createdAt: one.createdAt.toISOString() }));
+      return { status: 200, body: { data: invoices, nextCursor } };
+    },
+  }),
+
+  defineRoute({
+    method: 'get',
+    path: '/v1/teams/{teamId}/invoices/{orderId}',
+    tag: 'Billing',
+    summary: 'The address of an invoice’s PDF, good for some minutes',
+    access: billingAccess,
+    request: { params: teamParams.extend({ orderId: z.guid() }) },
+    answers: { 200: z.strictObject({ url: z.url() }) },
+    refusals: { ...atPolar, 404: 'unknown_invoice', 409: 'invoice_not_ready' },
+    async handle({ params }, { dependencies: { polar } }) {
+      const { url } = await openInvoice(polar, params);
+      return { status: 200, body: { url } };
+    },
+  }),
+];

@@ -1,0 +1,71 @@
+import { z } from 'zod';
+import { defineRoute } from '../define-route.ts';
+
+const part = z.enum(['ok', 'unreachable']);
+const readiness = z.strictObject({ status: z.enum(['ready', 'not_ready']), postgres: part, temporal: part });
+
+export const healthRoutes = [
+  defineRoute({
+    method: 'get',
+    path: '/healthz',
+    tag: 'Operations',
+    summary: 'The process is alive',
+    access: 'public',
+    request: {},
+    answers: { 200: z.strictObject({ status: z.literal('alive') }) },
+    handle: async () => ({ status: 200, body: { status: 'alive' } }),
+  }),
+
+  defineRoute({
+    method: 'get',
+    path: '/readyz',
+    tag: 'Operations',
+    summary: 'Postgres and Temporal are reachable',
+    access: 'public',
+    request: {},
+    answers: { 200: readiness, 503: readiness },
+    async handle(_request, { dependencies: { database, temporal } }) {
+      const [postgres, reachable] = await Promise.all([
+        within(
+          1_000,
+          database.pool.query('select 1').then(
+            () => true,
+            () => false,
+          ),
+        ),
+        within(1_500, temporal.isReachable()),
+      ]);
+      const ready = postgres && reachable;
+      const say = (ok: boolean) => (ok ? 'ok' : 'unreachable');
+      return {
+        status: ready ? 200 : 503,
+        body: { status: ready ? 'ready' : 'not_ready', postgres: say(postgres), temporal: say(reachable) },
+      };
+    },
+  }),
+
+  defineRoute({
+    method: 'get',
+    path: '/metrics',
+    tag: 'Operations',
+    summary: 'Metrics for Prometheus',
+    access: 'public',
+    request: {},
+    answers: { 200: null },
+    async handle(_request, { dependencies: { metrics } }) {
+      const { contentType, text } = await metrics.render();
+      return { status: 200, body: text, contentType };
+    },
+  }),
+];
+
+/** False where the answer takes longer. */
+async function within(milliseconds: number, answer: Promise<boolean>): Promise<boolean> {
+  const { promise: late, resolve } = Promise.withResolvers<boolean>();
+  const timer = setTimeout(() => resolve(false), milliseconds);
+  try {
+    return await Promise.race([answer, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

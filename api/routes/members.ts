@@ -1,0 +1,72 @@
+import { z } from 'zod';
+import { listMembers, type MemberEditor, removeMember, setMemberRole } from '../../teams/members.ts';
+import type { Caller } from '../authenticate.ts';
+import { anyRole, memberManagers } from '../authorize.ts';
+import { defineRoute } from '../define-route.ts';
+import { roleSchema, teamParams, userIdSchema } from '../shapes.ts';
+
+const member = z.strictObject({
+  userId: userIdSchema,
+  name: z.string(),
+  email: z.string(),
+  role: roleSchema,
+});
+const memberParams = teamParams.extend({ userId: userIdSchema });
+const managers = { services: ['onboarding', 'admin'], persons: memberManagers } as const;
+
+export const memberRoutes = [
+  defineRoute({
+    method: 'get',
+    path: '/v1/teams/{teamId}/members',
+    tag: 'Users and teams',
+    summary: 'Everybody in the team',
+    access: { services: ['onboarding', 'billing', 'admin'], persons: anyRole },
+    request: { params: teamParams },
+    answers: { 200: z.strictObject({ data: z.array(member), nextCursor: z.null() }) },
+    refusals: { 404: 'unknown_team' },
+    async handle({ params: { teamId } }, { dependencies: { database } }) {
+      return { status: 200, body: { data: await listMembers(database.fork(), teamId), nextCursor: null } };
+    },
+  }),
+
+  defineRoute({
+    method: 'put',
+    path: '/v1/teams/{teamId}/members/{userId}',
+    tag: 'Users and teams',
+    summary: 'Give a person a role, and make them a member',
+    description: 'Only an owner (or a service) makes and unmakes owners.',
+    access: managers,
+    request: { params: memberParams, body: z.strictObject({ role: roleSchema }) },
+    answers: { 200: member },
+    refusals: { 403: 'forbidden', 404: 'unknown_team, unknown_user', 409: 'last_owner, personal_team_owner' },
+    async handle({ params, body }, { dependencies: { database }, caller }) {
+      const by = editor(caller());
+      const changed = await database.transaction((em) => setMemberRole(em, { ...params, ...body, by }));
+      return { status: 200, body: changed };
+    },
+  }),
+
+  defineRoute({
+    method: 'delete',
+    path: '/v1/teams/{teamId}/members/{userId}',
+    tag: 'Users and teams',
+    summary: 'Take a person out of the team',
+    access: managers,
+    request: { params: memberParams },
+    answers: { 204: null },
+    refusals: {
+      403: 'forbidden',
+      404: 'unknown_team, unknown_member',
+      409: 'last_owner, personal_team_owner',
+    },
+    async handle({ params }, { dependencies: { database }, caller }) {
+      const by = editor(caller());
+      await database.transaction((em) => removeMember(em, { ...params, by }));
+      return { status: 204 };
+    },
+  }),
+];
+
+function editor(caller: Caller): MemberEditor {
+  return caller.kind === 'person' ? { userId: caller.userId } : 'service';
+}

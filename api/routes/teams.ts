@@ -1,0 +1,87 @@
+import { z } from 'zod';
+import { createTeam } from '../../teams/create-team.ts';
+import { findTeam } from '../../teams/find-team.ts';
+import { idempotent } from '../../teams/idempotency.ts';
+import { listTeams } from '../../teams/list-teams.ts';
+import type { Caller } from '../authenticate.ts';
+import { anyRole, forbidden } from '../authorize.ts';
+import { defineRoute } from '../define-route.ts';
+import { refuseFields } from '../problem.ts';
+import {
+  listQuery,
+  nameSchema,
+  pageOf,
+  roleSchema,
+  teamIdSchema,
+  teamParams,
+  userIdSchema,
+} from '../shapes.ts';
+
+const team = z.strictObject({ id: teamIdSchema, name: z.string(), personal: z.boolean() });
+
+export const teamRoutes = [
+  defineRoute({
+    method: 'post',
+    path: '/v1/teams',
+    tag: 'Users and teams',
+    summary: 'Make a team',
+    description: 'A person becomes the owner of the team that they make; a service names the owner.',
+    access: { services: ['onboarding'], persons: 'signedIn' },
+    needsIdempotencyKey: true,
+    request: { body: z.strictObject({ name: nameSchema, ownerId: userIdSchema.exactOptional() }) },
+    answers: { 201: team },
+    refusals: { 403: 'forbidden', 409: 'idempotency_conflict', 422: 'invalid_request, unknown_user' },
+    async handle({ body: { name, ownerId } }, { dependencies: { database, temporal }, caller, idempotency }) {
+      const owner = ownerFor(caller(), ownerId);
+      let tell = () => {};
+      const answer = await idempotent(database, idempotency(), async (em) => {
+        const { id, inboxId } = await createTeam(em, { name, ownerId: owner });
+        tell = () => temporal.signal(id, inboxId);
+        return { status: 201, body: { id, name, personal: false } };
+      });
+      tell();
+      return answer;
+    },
+  }),
+
+  defineRoute({
+    method: 'get',
+    path: '/v1/teams',
+    tag: 'Users and teams',
+    summary: 'My teams',
+    description: 'A person’s teams with their role in each; for services all teams, without a role.',
+    access: { services: ['onboarding', 'billing', 'admin'], persons: 'signedIn' },
+    request: { query: listQuery },
+    answers: { 200: pageOf(team.extend({ role: roleSchema.optional() })) },
+    refusals: { 400: 'invalid_request, invalid_cursor' },
+    async handle({ query }, { dependencies: { database }, caller }) {
+      const asking = caller();
+      const whose = asking.kind === 'person' ? { userId: asking.userId } : {};
+      return { status: 200, body: await listTeams(database.fork(), { ...query, ...whose }) };
+    },
+  }),
+
+  defineRoute({
+    method: 'get',
+    path: '/v1/teams/{teamId}',
+    tag: 'Users and teams',
+    summary: 'A team',
+    access: { services: ['onboarding', 'usage', 'billing', 'admin'], persons: anyRole },
+    request: { params: teamParams },
+    answers: { 200: team },
+    refusals: { 404: 'unknown_team' },
+    async handle({ params: { teamId } }, { dependencies: { database } }) {
+      const { id, name, personal } = await findTeam(database.fork(), teamId);
+      return { status: 200, body: { id, name, personal } };
+    },
+  }),
+];
+
+function ownerFor(caller: Caller, ownerId: string | undefined): string {
+  if (caller.kind === 'person') {
+    if (ownerId === undefined || ownerId === caller.userId) return caller.userId;
+    throw forbidden('A person who makes a team is its owner: ownerId can only be your own', {});
+  }
+  if (ownerId !== undefined) return ownerId;
+  throw refuseFields(422, [{ path: 'ownerId', message: 'a service names the owner' }]);
+}

@@ -1,0 +1,172 @@
+import { z } from 'zod';
+import { decimalOut, formatCredits, quantitiesSchema } from '../../catalog/credits.ts';
+import { priceUsage } from '../../catalog/price-usage.ts';
+import { readCatalog } from '../../catalog/versions.ts';
+import { DomainError } from '../../domain-error.ts';
+import type { Receipt } from '../../ledger/spend.ts';
+import { hashBody } from '../../teams/hash-body.ts';
+import { defineRoute, idempotencyKeySchema } from '../define-route.ts';
+import type { Dependencies } from '../dependencies.ts';
+import { invalidRequest, toProblem } from '../problem.ts';
+import { grantSourceOut, instantIn, teamIdSchema, teamParams, userIdSchema } from '../shapes.ts';
+
+const longestMetadata = 4_096;
+
+const usageShape = {
+  action: z
+    .string()
+    .min(1)
+    .max(100)
+    .meta({ examples: ['model.gpt-5'] }),
+  quantities: quantitiesSchema.meta({ examples: [{ input_tokens: 1200, output_tokens: '350' }] }),
+  memberId: userIdSchema.exactOptional(),
+  apiKeyId: z
+    .string()
+    .regex(/^[\x21-\x7e]{1,128}$/, { error: 'expected 1 to 128 visible ASCII characters' })
+    .exactOptional(),
+  occurredAt: instantIn.exactOptional(),
+  metadata: z
+    .record(z.string(), z.unknown())
+    .refine((metadata) => JSON.stringify(metadata).length <= longestMetadata, {
+      error: `expected at most ${longestMetadata} characters of JSON`,
+    })
+    .exactOptional()
+    .meta({ description: 'Kept with the event: a workflow run, a trace' }),
+};
+const usage = z.strictObject(usageShape);
+type Usage = z.output<typeof usage>;
+
+const receiptShape = {
+  id: z.guid(),
+  action: z.string(),
+  credits: decimalOut,
+  lines: z.array(
+    z.strictObject({
+      meter: z.string(),
+      quantity: decimalOut,
+      unitPrice: decimalOut.meta({ description: 'The exact price of one unit in credits' }),
+      credits: decimalOut,
+    }),
+  ),
+  grants: z
+    .array(z.strictObject({ grantId: z.guid(), source: grantSourceOut, credits: decimalOut }))
+    .meta({ description: 'Which grants paid, in burn order' }),
+  priceVersion: z.int(),
+  balance: z.strictObject({ available: decimalOut }),
+};
+export const receiptOut = z.strictObject(receiptShape).meta({ id: 'Receipt' });
+
+const mostEvents = 1_000;
+const batchEvent = z.strictObject({
+  teamId: teamIdSchema,
+  idempotencyKey: idempotencyKeySchema,
+  ...usageShape,
+});
+const refusedEvent = z.looseObject({ status: z.int().min(400), code: z.string(), detail: z.string() });
+
+export const usageRoutes = [
+  defineRoute({
+    method: 'post',
+    path: '/v1/teams/{teamId}/usage',
+    tag: 'Usage',
+    summary: 'Price a usage and debit its credits',
+    access: { services: ['usage'], teamIsCheckedByHandler: true },
+    needsIdempotencyKey: true,
+    request: { params: teamParams, body: usage },
+    answers: { 201: receiptOut },
+    refusals: {
+      402: 'insufficient_credits',
+      404: 'unknown_team',
+      409: 'idempotency_conflict, team_deleted',
+      422: 'invalid_request, unknown_action, unknown_meter, invalid_quantity, quantity_too_large, occurred_at_out_of_range',
+      503: 'outcome_unknown, database_unavailable: send the same key again',
+    },
+    async handle({ params: { teamId }, body }, { dependencies, idempotency }) {
+      const { key, bodyHash } = idempotency();
+      const receipt = await spendUsage(dependencies, teamId, key, bodyHash, body);
+      return { status: 201, body: receiptJson(receipt) };
+    },
+  }),
+
+  defineRoute({
+    method: 'post',
+    path: '/v1/usage/batch',
+    tag: 'Usage',
+    summary: 'Up to 1,000 usages of any teams',
+    description:
+      'Each event succeeds or fails on its own, in order within a team; its key and body mean the same as in a single usage.',
+    access: { services: ['usage'] },
+    bodyLimitBytes: 1_048_576,
+    // Each event is checked on its own, so that one that is wrong takes no other with it.
+    request: { body: z.strictObject({ events: z.array(z.unknown()).min(1).max(mostEvents) }) },
+    documentedBody: z.strictObject({ events: z.array(batchEvent).min(1).max(mostEvents) }),
+    answers: {
+      200: z.strictObject({
+        results: z.array(
+          z.union([z.strictObject({ status: z.literal(201), ...receiptShape }), refusedEvent]),
+        ),
+      }),
+    },
+    async handle({ body: { events } }, { dependencies }) {
+      return {
+        status: 200,
+        body: { results: await Promise.all(events.map((event) => spendEvent(dependencies, event))) },
+      };
+    },
+  }),
+];
+
+/** Every event reaches the spender in the batch's order: nothing on the way there waits for long. */
+async function spendEvent(dependencies: Dependencies, event: unknown): Promise<{ status: number }> {
+  try {
+    const parsed = z.object({ body: batchEvent }).safeParse({ body: event });
+    if (!parsed.success) throw invalidRequest(parsed.error);
+    const { teamId, idempotencyKey, ...body } = parsed.data.body;
+    const receipt = await spendUsage(dependencies, teamId, idempotencyKey, hashSingleBody(event), body);
+    return { status: 201, ...receiptJson(receipt) };
+  } catch (error) {
+    return toProblem(error);
+  }
+}
+
+/** The hash that the same usage has when it is sent alone: a key means one thing, whichever way it came. */
+function hashSingleBody(event: unknown): Buffer {
+  const { teamId: _team, idempotencyKey: _key, ...body } = z.record(z.string(), z.unknown()).parse(event);
+  return hashBody(body);
+}
+
+async function spendUsage(
+  { database, spender, metrics }: Dependencies,
+  teamId: string,
+  idempotencyKey: string,
+  bodyHash: Buffer,
+  { action, quantities, ...rest }: Usage,
+): Promise<Receipt> {
+  try {
+    const { version, catalog } = await readCatalog(database.fork());
+    const priced = priceUsage(catalog, action, quantities);
+    const receipt = await spender.spend({
+      teamId,
+      idempotencyKey,
+      bodyHash,
+      action,
+      priced,
+      priceVersion: version,
+      ...rest,
+    });
+    metrics.spends.inc({ outcome: 'debited' });
+    return receipt;
+  } catch (error) {
+    metrics.spends.inc({ outcome: error instanceof DomainError ? error.code : 'error' });
+    throw error;
+  }
+}
+
+export function receiptJson({ credits, grants, balance, ...receipt }: Receipt): z.output<typeof receiptOut> {
+  return {
+    ...receipt,
+    credits: formatCredits(credits),
+    grants: grants.map((grant) => ({ ...grant, credits: formatCredits(grant.credits) })),
+    balance: { available: formatCredits(balance.available) },
+  };
+}

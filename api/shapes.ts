@@ -1,0 +1,57 @@
+import { z } from 'zod';
+import { roles } from '../database/entities/member.ts';
+
+/** Shapes that several routes speak. What comes in is strict; what goes out is plain JSON. */
+
+/** Any UUID in any case: one that is not ours is an unknown team, not a malformed one. */
+export const teamIdSchema = z
+  .guid({ error: 'expected a team id: a UUID' })
+  .toLowerCase()
+  .meta({ description: 'The team’s id', examples: ['0198c5a0-7d3e-7c3a-9f5e-2f4c8a1b6d70'] });
+
+export const userIdSchema = z
+  .string({ error: 'expected a user id: 1 to 64 letters, digits, _ or -' })
+  .regex(/^[A-Za-z0-9_-]{1,64}$/, { error: 'expected a user id: 1 to 64 letters, digits, _ or -' })
+  .meta({ description: 'The platform’s id of the user', examples: ['user_42'] });
+
+export const roleSchema = z.enum(roles);
+
+export const nameSchema = z.string().trim().min(1).max(100);
+
+/** An instant; in: ISO 8601 with a zone, out: Date. */
+export const instantIn = z.codec(
+  z.iso.datetime({
+    offset: true,
+    error: 'expected a time in ISO 8601 with a zone, such as 2026-01-31T12:00:00Z',
+  }),
+  z.date(),
+  { decode: (text) => new Date(text), encode: (date) => date.toISOString() },
+);
+
+/** An instant in an answer: ISO 8601 in UTC. */
+export const instantOut = z.iso.datetime().meta({ examples: ['2026-01-31T12:00:00.000Z'] });
+
+export const teamParams = z.object({ teamId: teamIdSchema });
+
+/** `limit` and `cursor` of every list. */
+export const listQuery = z.object({
+  limit: z
+    .codec(z.string().regex(/^\d{1,3}$/, { error: 'expected 1 to 100' }), z.int().min(1).max(100), {
+      decode: Number,
+      encode: String,
+    })
+    .default(50)
+    .meta({ description: 'Most entries on the page, 1 to 100' }),
+  cursor: z.string().min(1).max(500).exactOptional().meta({ description: 'nextCursor of the page before' }),
+});
+
+export function pageOf<Item extends z.ZodType>(item: Item) {
+  return z.strictObject({
+    data: z.array(item),
+    nextCursor: z.string().nullable().meta({ description: 'Null on the last page' }),
+  });
+}
+
+export const linkOut = z.strictObject({ url: z.url(), expiresAt: instantOut });
+
+export const grantSourceOut = z.enum(['trial', 'subscription', 'adjustment', 'purchase']);

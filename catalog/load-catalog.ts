@@ -1,0 +1,87 @@
+import { readFileSync } from 'node:fs';
+import { isMap, isNode, LineCounter, parseDocument } from 'yaml';
+import { z } from 'zod';
+import { DomainError } from '../domain-error.ts';
+import { type Catalog, type CatalogDocument, catalogSchema } from './schema.ts';
+
+/**
+ * Reads and checks the catalog's YAML file.
+ * @throws DomainError `catalog_invalid`, whose message has a line for every problem: file, line, path, what was expected.
+ */
+export function loadCatalog(file: string): Catalog {
+  const lines = new LineCounter();
+  const document = parseDocument(readText(file), { lineCounter: lines, prettyErrors: false });
+  const syntax = [...document.errors, ...document.warnings];
+  if (syntax.length > 0) {
+    throw invalid(
+      file,
+      syntax.map((error) => `${file}:${lines.linePos(error.pos[0]).line}: ${error.message}`),
+    );
+  }
+  return check(
+    toJson(file, () => document.toJS()),
+    file,
+    (path) => `${file}:${lineOf(path)}`,
+  );
+
+  // The line of what is at the path or, where that is missing, of what should have had it.
+  function lineOf(path: readonly PropertyKey[]): number {
+    for (let length = path.length; length > 0; length -= 1) {
+      const parent = document.getIn(path.slice(0, length - 1), true);
+      const last = path[length - 1];
+      const pair = isMap(parent) ? parent.items.find((item) => String(item.key) === String(last)) : undefined;
+      const node = pair?.key ?? document.getIn(path.slice(0, length), true);
+      if (isNode(node) && node.range) return lines.linePos(node.range[0]).line;
+    }
+    return 1;
+  }
+}
+
+/**
+ * Reads a stored version's document.
+ * @throws DomainError `catalog_invalid`, as {@link loadCatalog}
+ */
+export function parseCatalog(json: unknown, source = 'catalog'): Catalog {
+  return check(json, source, () => source);
+}
+
+/** The document to store for a catalog: plain JSON, in canonical form; {@link parseCatalog} reads back the same. */
+export function catalogDocument(catalog: Catalog): CatalogDocument {
+  return z.encode(catalogSchema, catalog);
+}
+
+function check(json: unknown, source: string, place: (path: readonly PropertyKey[]) => string): Catalog {
+  const result = catalogSchema.safeParse(json);
+  if (result.success) return result.data;
+  throw invalid(
+    source,
+    result.error.issues.map((issue) => {
+      const path =
+        issue.code === 'unrecognized_keys' ? [...issue.path, ...issue.keys.slice(0, 1)] : issue.path;
+      return `${place(path)}: ${z.core.toDotPath(path) || 'document'}: ${issue.message}`;
+    }),
+  );
+}
+
+function readText(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    throw invalid(file, [
+      `${file}: cannot be read: ${error instanceof Error ? error.message : String(error)}`,
+    ]);
+  }
+}
+
+// Aliases are expanded here, and a document that is made to explode is stopped by the parser's own limit.
+function toJson(file: string, read: () => unknown): unknown {
+  try {
+    return read();
+  } catch (error) {
+    throw invalid(file, [`${file}: ${error instanceof Error ? error.message : String(error)}`]);
+  }
+}
+
+function invalid(source: string, problems: string[]): DomainError {
+  return new DomainError(422, 'catalog_invalid', problems.join('\n'), { source, problems });
+}

@@ -1,0 +1,79 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import type { Database } from '../database/connection.ts';
+import { CatalogVersion } from '../database/entities/catalog-version.ts';
+import { DomainError } from '../domain-error.ts';
+import { checkCatalogSuccession } from './check-catalog-succession.ts';
+import { catalogDocument, parseCatalog } from './load-catalog.ts';
+import type { Catalog } from './schema.ts';
+
+export interface PublishedCatalog {
+  version: number;
+  catalog: Catalog;
+}
+
+/** For how long a process may go on with the version that it knows after a newer one was published, in milliseconds. */
+const staleness = 1_000;
+
+/**
+ * The newest published catalog. Read anew after a second at most; the hot path pays for no query of its own.
+ * @throws DomainError 503 `catalog_not_published`
+ */
+export async function readCatalog(em: EntityManager): Promise<PublishedCatalog> {
+  const known = newest.get(em.getDriver());
+  if (known && performance.now() - known.readAt < staleness) return known.published;
+  const published = await readNewest(em, known?.published);
+  if (!published) {
+    throw new DomainError(
+      503,
+      'catalog_not_published',
+      'No catalog has been published yet: run npm run catalog:publish',
+    );
+  }
+  newest.set(em.getDriver(), { readAt: performance.now(), published });
+  return published;
+}
+
+/** The catalog as it was published under this number: what a grant or an order was made from. */
+export async function readCatalogVersion(em: EntityManager, version: number): Promise<Catalog> {
+  const row = await em.findOneOrFail(CatalogVersion, { version });
+  return parseCatalog(row.document, `catalog version ${version}`);
+}
+
+/**
+ * Stores a catalog as the next version. The same catalog again is no new version.
+ * @throws DomainError 409 `catalog_breaks_previous` where a key that was in use is missing
+ */
+export async function publishCatalog(
+  database: Database,
+  catalog: Catalog,
+): Promise<{ version: number; published: boolean }> {
+  const document = catalogDocument(catalog);
+  return database.transaction(async (em) => {
+    await em.execute('lock table catalog_versions in exclusive mode'); // one publisher at a time; readers go on
+    const previous = await readNewest(em);
+    if (previous) {
+      if (JSON.stringify(catalogDocument(previous.catalog)) === JSON.stringify(document)) {
+        return { version: previous.version, published: false };
+      }
+      checkCatalogSuccession(previous.catalog, catalog);
+    }
+    const version = (previous?.version ?? 0) + 1;
+    await em.execute('insert into catalog_versions (version, document) values (?, ?::jsonb)', [
+      version,
+      JSON.stringify(document),
+    ]);
+    return { version, published: true };
+  });
+}
+
+/** By connection, because a process may hold several databases (tests do). */
+const newest = new WeakMap<object, { readAt: number; published: PublishedCatalog }>();
+
+async function readNewest(em: EntityManager, known?: PublishedCatalog): Promise<PublishedCatalog | null> {
+  const [row] = await em.execute<{ version: number }[]>(
+    'select max(version) as version from catalog_versions',
+  );
+  if (!row?.version) return null;
+  if (row.version === known?.version) return known;
+  return { version: row.version, catalog: await readCatalogVersion(em, row.version) };
+}

@@ -1,0 +1,173 @@
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, readFileSync, renameSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import type { stackFile } from '../environment.ts';
+import { freePort, isFree } from './free-port.ts';
+import { commandOf } from './process-command.ts';
+
+/** What `npm start` keeps in DATA_DIR, for its owner's eyes only. */
+export type DataDirectory = {
+  path: string;
+  secrets: z.infer<typeof secretsFile>;
+  /** The same as last time where it is still free, so that bookmarks and stored addresses stay right. */
+  ports: z.infer<typeof portsFile>;
+  logFile(part: string): string;
+  /** Tells other terminals how to reach what is running (see `runningStack`). */
+  announce(variables: Record<string, string>): void;
+  /** Gives the directory back. */
+  release(): void;
+};
+
+/** A reason not to start that the person in front of the terminal can do something about: one line. */
+export class CannotStart extends Error {
+  override name = 'CannotStart';
+}
+
+const secretsFile = z.object({
+  postgresPassword: z.string(),
+  authJwtSecret: z.string(),
+  serviceApiKey: z.string(),
+  polarAccessToken: z.string(),
+});
+
+const portsFile = z.object({
+  postgres: z.int(),
+  temporal: z.int(),
+  temporalUi: z.int(),
+  polarEmulator: z.int(),
+});
+
+const preferredPorts: z.infer<typeof portsFile> = {
+  postgres: 54_320,
+  temporal: 7233,
+  temporalUi: 8233,
+  polarEmulator: 8234,
+};
+
+/**
+ * Takes the directory for this process and finds or makes what belongs in it.
+ *
+ * @throws CannotStart where it is in use, or cannot be written.
+ */
+export async function openDataDirectory(path: string): Promise<DataDirectory> {
+  makeWritable(path);
+  const release = lock(path);
+  try {
+    const secrets = keep(join(path, 'secrets.json'), secretsFile, makeSecrets);
+    const ports = await choosePorts(keep(join(path, 'ports.json'), portsFile, () => preferredPorts));
+    write(join(path, 'ports.json'), ports);
+    const stackPath = join(path, 'stack.json');
+    rmSync(stackPath, { force: true }); // of one that was killed
+    return {
+      path,
+      secrets,
+      ports,
+      logFile: (part) => join(path, 'logs', `${part}.log`),
+      announce: (variables) =>
+        write(stackPath, { pid: process.pid, variables } satisfies z.infer<typeof stackFile>),
+      release: () => {
+        rmSync(stackPath, { force: true });
+        release();
+      },
+    };
+  } catch (error) {
+    release();
+    throw error;
+  }
+}
+
+function makeWritable(path: string): void {
+  try {
+    // Others may pass through, to what is theirs: Postgres runs as another user where we are root.
+    mkdirSync(path, { recursive: true, mode: 0o711 });
+    write(join(path, 'written'), {});
+    rmSync(join(path, 'written'));
+  } catch (error) {
+    throw new CannotStart(`DATA_DIR ${path} cannot be written: ${reasonOf(error)}`);
+  }
+  const { bavail, bsize } = statfsSync(path);
+  const freeMegabytes = Math.floor((bavail * bsize) / 1_000_000);
+  if (freeMegabytes < 300) {
+    throw new CannotStart(`DATA_DIR ${path} has only ${freeMegabytes} MB left on its disk; 300 are needed`);
+  }
+}
+
+/** One supervisor a directory. A lock that a killed one left behind names no running supervisor: it is taken. */
+function lock(path: string): () => void {
+  const file = join(path, 'stack.lock');
+  const holder = Number(readText(file));
+  if (holder > 0 && holder !== process.pid && commandOf(holder)?.includes('dev/start.ts')) {
+    throw new CannotStart(
+      `A stack is already running on ${path} (process ${holder}); stop it first, or set another DATA_DIR`,
+    );
+  }
+  rmSync(file, { force: true });
+  try {
+    writeFileSync(file, String(process.pid), { flag: 'wx', mode: 0o600 });
+  } catch {
+    throw new CannotStart(`Another stack is being started on ${path} at this moment`);
+  }
+  return () => rmSync(file, { force: true });
+}
+
+function makeSecrets(): z.infer<typeof secretsFile> {
+  const random = () => randomBytes(32).toString('base64url');
+  return {
+    postgresPassword: random(),
+    authJwtSecret: random(),
+    serviceApiKey: `wl_dev_${random()}`,
+    polarAccessToken: `polar_oat_${random()}`,
+  };
+}
+
+async function choosePorts(wanted: z.infer<typeof portsFile>): Promise<z.infer<typeof portsFile>> {
+  const chosen = { ...wanted };
+  for (const name of ['postgres', 'temporal', 'temporalUi', 'polarEmulator'] as const) {
+    chosen[name] = (await isFree(wanted[name])) ? wanted[name] : await freePort();
+  }
+  return chosen;
+}
+
+/** What the file holds, or what `make` makes where there is none; a damaged one is said, never overwritten. */
+function keep<T>(file: string, schema: z.ZodType<T>, make: () => T): T {
+  const text = readText(file);
+  if (text === undefined) {
+    const made = make();
+    write(file, made);
+    return made;
+  }
+  try {
+    return schema.parse(JSON.parse(text));
+  } catch {
+    throw new CannotStart(`${file} is damaged: repair it, or set another DATA_DIR`);
+  }
+}
+
+function readText(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return undefined;
+  }
+}
+
+/** All of it or nothing, readable by its owner only. */
+function write(file: string, value: unknown): void {
+  writeFileSync(`${file}.new`, `${JSON.stringify(value, null, 2)}\n`, { mode: 0o600 });
+  renameSync(`${file}.new`, file);
+}
+
+function reasonOf(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  const reasons: Record<string, string> = {
+    EACCES: 'permission denied',
+    EPERM: 'permission denied',
+    EROFS: 'the file system is read-only',
+    ENOSPC: 'no space is left on the disk',
+    EDQUOT: 'the disk quota is used up',
+    ENOTDIR: 'a part of its path is a file',
+    EEXIST: 'it is a file',
+  };
+  return reasons[code] ?? String(error);
+}

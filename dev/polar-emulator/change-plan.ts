@@ -1,0 +1,153 @@
+import { randomUUID } from 'node:crypto';
+import type { models } from '@polar-sh/sdk/2026-10';
+import { type Emulator, organizationOf } from './emulator.ts';
+import { emitStateChange } from './find-customer.ts';
+import { createOrder, type NewOrder, orderAmounts, orderItem, periodLabel, settleOrder } from './orders.ts';
+import { periodEnd, prorate } from './periods.ts';
+import { invalid, PolarRefusal, refusal } from './polar-refusal.ts';
+import type { SubscriptionRecord } from './records.ts';
+import { charge, cycleSubscription } from './renewals.ts';
+import { saveSubscription, subscriptionById } from './subscriptions.ts';
+import { fixedPriceOf, isActive } from './wire.ts';
+
+/**
+ * Moves a subscription to another product as Polar does (`subscription/update.py`):
+ *
+ * | behaviour | plan | money |
+ * |---|---|---|
+ * | `invoice` | now | unused time credited, rest of the period charged, as prorations of an order now |
+ * | `prorate` | now | the same lines, on the next order |
+ * | `next_period` | at the period's end | the next renewal is the new plan's |
+ * | `reset` | now, and a new period starts now | the full price, now |
+ *
+ * Another interval starts a new period now and is invoiced at once, whatever the behaviour (but `next_period`).
+ * A charge that fails answers 402 and leaves everything as it was.
+ */
+export function changePlan(
+  emulator: Emulator,
+  id: string,
+  productId: string,
+  behavior: models.SubscriptionProrationBehavior = organizationOf(emulator).proration_behavior,
+): void {
+  const record = subscriptionById(emulator, id);
+  const product = requireProduct(emulator, record, productId);
+  const { wire } = record;
+  if (product.id === wire.product_id) {
+    if (record.pending_update) saveSubscription(emulator, record, {}, { pending_update: null });
+    return;
+  }
+  const price = fixedPriceOf(product);
+  const interval = product.recurring_interval ?? wire.recurring_interval;
+  const count = product.recurring_interval_count ?? wire.recurring_interval_count;
+  const plan = {
+    product_id: product.id,
+    amount: price.price_amount,
+    recurring_interval: interval,
+    recurring_interval_count: count,
+  };
+
+  if (behavior === 'next_period') {
+    const pending_update = { ...pendingUpdate(emulator, record), product_id: product.id };
+    saveSubscription(emulator, record, {}, { pending_update });
+    return;
+  }
+  if (wire.status === 'trialing') {
+    // Nothing is billed in a trial. A plan without one ends it.
+    const trialEnd = product.trial_interval === null ? emulator.now().toISOString() : wire.current_period_end;
+    saveSubscription(
+      emulator,
+      record,
+      { ...plan, trial_end: trialEnd, current_period_end: trialEnd },
+      { pending_update: null },
+    );
+    if (product.trial_interval === null) cycleSubscription(emulator, id);
+    return;
+  }
+
+  const now = emulator.now();
+  const start = new Date(wire.current_period_start);
+  const end = new Date(wire.current_period_end);
+  const newPeriod =
+    behavior === 'reset' || interval !== wire.recurring_interval || count !== wire.recurring_interval_count;
+  const newStart = newPeriod ? now : start;
+  const newEnd = newPeriod ? periodEnd(now, now.getUTCDate(), interval, count) : end;
+  const old = emulator.store.products.get(wire.product_id);
+  const credit = orderItem(emulator, {
+    label: `Remaining time on ${periodLabel(old?.name ?? '', now, end)}`,
+    amount: -prorate(wire.amount, start, end, now),
+    priceId: old ? fixedPriceOf(old).id : price.id,
+    proration: true,
+    period: [now, end],
+  });
+  const debit = orderItem(emulator, {
+    label: periodLabel(product.name, now, newEnd),
+    amount: prorate(price.price_amount, newStart, newEnd, now),
+    priceId: price.id,
+    proration: true,
+    period: [now, newEnd],
+  });
+  const items = [...record.pending_items, ...(behavior === 'reset' ? [] : [credit]), debit];
+  const immediate = newPeriod || behavior === 'invoice';
+  const order: NewOrder = {
+    customerId: wire.customer_id,
+    productId: product.id,
+    subscription: record,
+    checkoutId: wire.checkout_id,
+    billingReason: 'subscription_update',
+    items,
+    metadata: wire.metadata,
+    discountId: null,
+    discountAmount: 0,
+  };
+  if (immediate && !charge(emulator, wire.customer_id, id, orderAmounts(emulator, order).due)) {
+    // The failed attempt itself is remembered, nothing else has changed.
+    throw new PolarRefusal(402, { error: 'PaymentFailed', detail: 'The payment failed.' }, 'keep');
+  }
+  saveSubscription(
+    emulator,
+    subscriptionById(emulator, id),
+    {
+      ...plan,
+      current_period_start: newStart.toISOString(),
+      current_period_end: newEnd.toISOString(),
+    },
+    {
+      pending_update: null,
+      pending_items: immediate ? [] : items,
+      anchor_day: newPeriod ? now.getUTCDate() : record.anchor_day,
+    },
+  );
+  if (immediate) settleOrder(emulator, createOrder(emulator, order, 'pending'));
+  emitStateChange(emulator, wire.customer_id);
+}
+
+function requireProduct(emulator: Emulator, { wire }: SubscriptionRecord, productId: string): models.Product {
+  if (wire.cancel_at_period_end || wire.status === 'canceled') {
+    throw refusal(
+      'AlreadyCanceledSubscription',
+      'This subscription is already canceled or will be at the end of the period.',
+    );
+  }
+  if (!isActive(wire.status)) throw refusal('InactiveSubscription', 'This subscription is not active.');
+  const product = emulator.store.products.get(productId);
+  if (!product) throw invalid(['body', 'product_id'], 'Product does not exist.', productId);
+  if (product.is_archived) throw invalid(['body', 'product_id'], 'Product is archived.', productId);
+  if (!product.is_recurring) throw invalid(['body', 'product_id'], 'Product is not recurring.', productId);
+  return product;
+}
+
+function pendingUpdate(
+  emulator: Emulator,
+  { wire, pending_update }: SubscriptionRecord,
+): models.PendingSubscriptionUpdate {
+  if (pending_update) return { ...pending_update, modified_at: emulator.stamp() };
+  return {
+    created_at: emulator.stamp(),
+    modified_at: null,
+    id: randomUUID(),
+    applies_at: wire.current_period_end,
+    product_id: null,
+    seats: null,
+    units: null,
+  };
+}

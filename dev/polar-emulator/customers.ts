@@ -1,0 +1,197 @@
+import { randomUUID } from 'node:crypto';
+import type { models } from '@polar-sh/sdk/2026-10';
+import type { Request, Router } from 'express';
+import { z } from 'zod';
+import { answer, bodyOf, idOf, listOf, metadataSchema, oneOf, parameterOf } from './answer.ts';
+import { type Emulator, organizationOf } from './emulator.ts';
+import { customerByExternalId, customerById, emitStateChange, livingCustomers } from './find-customer.ts';
+import { addMember } from './members.ts';
+import { invalid } from './polar-refusal.ts';
+import type { CustomerRecord } from './records.ts';
+import { revokeSubscription } from './subscriptions.ts';
+import { isBillable, toCustomer, toCustomerState } from './wire.ts';
+
+const email = z.email();
+const address = z.strictObject({
+  line1: z.string().nullish(),
+  line2: z.string().nullish(),
+  postal_code: z.string().nullish(),
+  city: z.string().nullish(),
+  state: z.string().nullish(),
+  country: z.string().regex(/^[A-Z]{2}$/),
+});
+const shared = {
+  metadata: metadataSchema.optional(),
+  name: z.string().max(256).nullish(),
+  locale: z.string().nullish(),
+};
+const owner = z.strictObject({
+  email,
+  name: z.string().max(256).nullish(),
+  external_id: z.string().nullish(),
+});
+const create = z.union([
+  z.strictObject({
+    ...shared,
+    type: z.literal('team'),
+    external_id: z.string().nullish(),
+    email: email.nullish(),
+    owner: owner.nullish(),
+    organization_id: z.guid().nullish(),
+  }),
+  z.strictObject({
+    ...shared,
+    type: z.literal('individual').optional(),
+    external_id: z.string().nullish(),
+    email,
+    owner: owner.nullish(),
+    organization_id: z.guid().nullish(),
+  }),
+]);
+const update = z.strictObject({
+  ...shared,
+  email: email.nullish(),
+  external_id: z.string().nullish(),
+  type: z.enum(['individual', 'team']).nullish(),
+  billing_address: address.nullish(),
+});
+
+/** Customers. `external_id` and e-mail are unique; `external_id` cannot be changed once it is set. */
+export function customerRoutes(router: Router, emulator: Emulator): void {
+  const byId = (request: Request) => customerById(emulator, idOf(request));
+  const byExternalId = (request: Request) =>
+    customerByExternalId(emulator, parameterOf(request, 'external_id'));
+
+  router.get(
+    '/v1/customers/',
+    answer(emulator, 200, (request) =>
+      listOf(request, livingCustomers(emulator), ({ wire }) => toCustomer(wire), {
+        filters: {
+          email: oneOf(({ wire }) => wire.email),
+          query: ({ wire }, [text]) =>
+            [wire.email, wire.name, wire.external_id].some((field) => field?.includes(text ?? '')),
+        },
+        sorting: {
+          created_at: ({ wire }) => Date.parse(wire.created_at),
+          email: ({ wire }) => wire.email ?? null,
+          name: ({ wire }) => wire.name,
+        },
+        defaultSorting: '-created_at',
+        metadata: ({ wire }) => wire.metadata,
+      }),
+    ),
+  );
+  router.post(
+    '/v1/customers/',
+    answer(emulator, 201, (request) => toCustomer(createCustomer(emulator, bodyOf(create, request)))),
+  );
+  for (const [path, find] of [
+    ['/v1/customers/external/:external_id', byExternalId],
+    ['/v1/customers/:id', byId],
+  ] as const) {
+    router.get(
+      `${path}/state`,
+      answer(emulator, 200, (request) => toCustomerState(emulator, find(request).wire)),
+    );
+    router.get(
+      path,
+      answer(emulator, 200, (request) => toCustomer(find(request).wire)),
+    );
+    router.patch(
+      path,
+      answer(emulator, 200, (request) =>
+        toCustomer(updateCustomer(emulator, find(request), bodyOf(update, request))),
+      ),
+    );
+    router.delete(
+      path,
+      answer(emulator, 204, (request) => deleteCustomer(emulator, find(request))),
+    );
+  }
+}
+
+/** Makes a customer; a team's owner, or the individual, becomes its first member. */
+export function createCustomer(emulator: Emulator, body: z.infer<typeof create>): models.OrderCustomer {
+  requireFree(emulator, 'external_id', body.external_id);
+  requireFree(emulator, 'email', body.email);
+  const id = randomUUID();
+  const wire: models.OrderCustomer = {
+    id,
+    created_at: emulator.stamp(),
+    modified_at: null,
+    metadata: body.metadata ?? {},
+    external_id: body.external_id ?? null,
+    email: body.email ?? null,
+    email_verified: false,
+    type: body.type ?? 'individual',
+    name: body.name ?? null,
+    billing_name: null,
+    billing_address: null,
+    tax_id: null,
+    locale: body.locale ?? null,
+    organization_id: organizationOf(emulator).id,
+    default_payment_method_id: null,
+    deleted_at: null,
+    first_user_event_at: null,
+    avatar_url: null,
+  };
+  emulator.store.customers.put({ id, wire, card_declines: false, balance: 0 });
+  emulator.emit('customer.created', toCustomer(wire));
+  const first = body.owner ?? (body.email ? { email: body.email, name: body.name } : undefined);
+  if (first) addMember(emulator, id, { ...first, role: 'owner' });
+  emitStateChange(emulator, id);
+  return wire;
+}
+
+function updateCustomer(
+  emulator: Emulator,
+  customer: CustomerRecord,
+  body: z.infer<typeof update>,
+): models.OrderCustomer {
+  const { wire } = customer;
+  if (body.external_id !== undefined && body.external_id !== wire.external_id) {
+    if (wire.external_id !== null) {
+      throw invalid(['body', 'external_id'], 'Customer external ID cannot be updated.', body.external_id);
+    }
+    requireFree(emulator, 'external_id', body.external_id);
+  }
+  if (body.email && body.email !== wire.email) requireFree(emulator, 'email', body.email);
+  const changed: models.OrderCustomer = {
+    ...wire,
+    modified_at: emulator.stamp(),
+    metadata: body.metadata ?? wire.metadata,
+    name: body.name === undefined ? wire.name : body.name,
+    email: body.email ?? wire.email ?? null,
+    external_id: body.external_id ?? wire.external_id ?? null,
+    type: body.type ?? wire.type,
+    locale: body.locale ?? wire.locale ?? null,
+  };
+  emulator.store.customers.put({ ...customer, wire: changed });
+  emulator.emit('customer.updated', toCustomer(changed));
+  return changed;
+}
+
+/** Ends what the customer still pays for, frees the external id and the e-mail, and keeps the past. */
+function deleteCustomer(emulator: Emulator, customer: CustomerRecord): void {
+  for (const { id, wire } of emulator.store.subscriptions.all()) {
+    if (wire.customer_id === customer.id && isBillable(wire.status)) revokeSubscription(emulator, id);
+  }
+  const deleted_at = emulator.stamp();
+  const wire = { ...customer.wire, deleted_at, modified_at: deleted_at };
+  emulator.store.customers.put({ ...customer, wire });
+  emulator.emit('customer.deleted', toCustomer(wire));
+}
+
+function requireFree(
+  emulator: Emulator,
+  field: 'external_id' | 'email',
+  value: string | null | undefined,
+): void {
+  if (value === null || value === undefined) return;
+  const taken = livingCustomers(emulator).some(
+    ({ wire }) => wire[field]?.toLowerCase() === value.toLowerCase(),
+  );
+  if (!taken) return;
+  const what = field === 'email' ? 'email address' : 'external ID';
+  throw invalid(['body', field], `A customer with this ${what} already exists.`, value);
+}

@@ -1,0 +1,83 @@
+import { randomUUID } from 'node:crypto';
+import type { models } from '@polar-sh/sdk/2026-10';
+import type { Router } from 'express';
+import { answer, idOf, listOf, oneOf } from './answer.ts';
+import type { Emulator } from './emulator.ts';
+import { orderById } from './orders.ts';
+import { invalid, notFound, refusal } from './polar-refusal.ts';
+import { refundOrder } from './refunds.ts';
+import { toDispute } from './wire.ts';
+
+const OPEN: models.DisputeStatus[] = ['early_warning', 'needs_response', 'under_review'];
+const WEEK = 7 * 24 * 60 * 60 * 1000;
+
+/** Disputes. No webhook tells of them: they are found by asking. */
+export function disputeRoutes(router: Router, emulator: Emulator): void {
+  router.get(
+    '/v1/disputes/',
+    answer(emulator, 200, (request) =>
+      listOf(request, emulator.store.disputes.all(), (dispute) => toDispute(emulator, dispute), {
+        filters: { order_id: oneOf(({ order_id }) => order_id), status: oneOf(({ status }) => status) },
+        sorting: { created_at: ({ created_at }) => Date.parse(created_at), amount: ({ amount }) => amount },
+        defaultSorting: '-created_at',
+      }),
+    ),
+  );
+  router.get(
+    '/v1/disputes/:id',
+    answer(emulator, 200, (request) => toDispute(emulator, disputeById(emulator, idOf(request)))),
+  );
+  router.post(
+    '/v1/disputes/:id/accept',
+    answer(emulator, 200, (request) => toDispute(emulator, closeDispute(emulator, idOf(request), 'lost'))),
+  );
+}
+
+/**
+ * The payer's bank disputes `amount` cents (all that is refundable, unless told). `prevented` is Polar giving the
+ * money back by itself before a dispute opens: a refund that names the dispute.
+ */
+export function openDispute(
+  emulator: Emulator,
+  orderId: string,
+  given: { amount?: number | undefined; status?: 'needs_response' | 'prevented' | undefined } = {},
+): models.RefundDispute {
+  const order = orderById(emulator, orderId);
+  const { paid, refundable_amount, refundable_tax_amount } = order.wire;
+  if (!paid) throw invalid(['path', 'id'], 'This order is not paid.', orderId);
+  const status = given.status ?? 'needs_response';
+  const amount = given.amount ?? refundable_amount;
+  const dispute = emulator.store.disputes.put({
+    created_at: emulator.stamp(),
+    modified_at: null,
+    id: randomUUID(),
+    status,
+    resolved: status === 'prevented',
+    closed: status === 'prevented',
+    amount,
+    tax_amount: amount === refundable_amount ? refundable_tax_amount : 0,
+    currency: 'usd',
+    reason: 'fraudulent',
+    evidence_due_by: new Date(emulator.now().getTime() + WEEK).toISOString(),
+    past_due: false,
+    order_id: orderId,
+    payment_id: randomUUID(),
+  });
+  if (status === 'prevented') {
+    refundOrder(emulator, orderId, amount, 'dispute_prevention', { disputeId: dispute.id });
+  }
+  return dispute;
+}
+
+export function closeDispute(emulator: Emulator, id: string, status: 'won' | 'lost'): models.RefundDispute {
+  const dispute = disputeById(emulator, id);
+  if (!OPEN.includes(dispute.status)) throw refusal('DisputeNotOpenError', 'This dispute is not open.');
+  const modified_at = emulator.stamp();
+  return emulator.store.disputes.put({ ...dispute, status, resolved: true, closed: true, modified_at });
+}
+
+function disputeById(emulator: Emulator, id: string): models.RefundDispute {
+  const dispute = emulator.store.disputes.get(id);
+  if (!dispute) throw notFound('Dispute not found.');
+  return dispute;
+}

@@ -1,0 +1,42 @@
+import { startPolarEmulator } from './polar-emulator.ts';
+
+/**
+ * The emulator as a process. `EMULATOR_PORT` (0: any), `EMULATOR_DATA_DIR`, `EMULATOR_ACCESS_TOKEN`. When it is
+ * ready it sends its parent `{ready: true, url}` and prints one line.
+ */
+const { EMULATOR_PORT, EMULATOR_DATA_DIR, EMULATOR_ACCESS_TOKEN } = process.env;
+const RENEW_EVERY = 1_000;
+
+async function main(): Promise<void> {
+  const port = Number(EMULATOR_PORT ?? '0');
+  if (!Number.isInteger(port) || port < 0 || port > 65_535) {
+    throw new Error(`EMULATOR_PORT is "${EMULATOR_PORT}", expected a port number`);
+  }
+  if (!EMULATOR_ACCESS_TOKEN) throw new Error('EMULATOR_ACCESS_TOKEN is not set');
+  const emulator = await startPolarEmulator({
+    port,
+    accessToken: EMULATOR_ACCESS_TOKEN,
+    log: (message) => console.error(`polar emulator: ${message}`),
+    ...(EMULATOR_DATA_DIR === undefined ? {} : { dataDir: EMULATOR_DATA_DIR }),
+  });
+  const renewals = setInterval(() => {
+    emulator.renewDue().catch((error: unknown) => console.error('polar emulator: a renewal failed', error));
+  }, RENEW_EVERY);
+
+  const stop = async () => {
+    clearInterval(renewals);
+    await emulator.stop();
+    process.exit(0);
+  };
+  process.once('SIGTERM', stop);
+  process.once('SIGINT', stop);
+  process.once('disconnect', stop);
+
+  console.log(`polar emulator: ready at ${emulator.url}`);
+  process.send?.({ ready: true, url: emulator.url });
+}
+
+main().catch((error: unknown) => {
+  console.error(`polar emulator: ${error instanceof Error ? error.message : String(error)}`);
+  process.exit(1);
+});

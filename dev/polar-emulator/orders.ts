@@ -1,0 +1,211 @@
+import { randomUUID } from 'node:crypto';
+import type { models } from '@polar-sh/sdk/2026-10';
+import type { Router } from 'express';
+import { after, answer, before, idOf, listOf, oneOf } from './answer.ts';
+import { type Emulator, organizationOf } from './emulator.ts';
+import { ofCustomer } from './find-customer.ts';
+import { notFound, refusal } from './polar-refusal.ts';
+import type { OrderRecord, SubscriptionRecord } from './records.ts';
+import { customerWire, toOrder } from './wire.ts';
+
+/** Orders: what was or is to be paid. They are made by checkouts, renewals and plan changes, never by the API. */
+export function orderRoutes(router: Router, emulator: Emulator): void {
+  router.get(
+    '/v1/orders/',
+    answer(emulator, 200, (request) =>
+      listOf(request, emulator.store.orders.all(), (order) => toOrder(emulator, order), {
+        filters: {
+          ...ofCustomer(emulator, ({ wire }: OrderRecord) => wire.customer_id),
+          product_id: oneOf(({ wire }) => wire.product_id),
+          checkout_id: oneOf(({ wire }) => wire.checkout_id),
+          subscription_id: oneOf(({ wire }) => wire.subscription_id),
+          status: oneOf(({ wire }) => wire.status),
+          created_after: after(({ wire }) => wire.created_at),
+          created_before: before(({ wire }) => wire.created_at),
+          product_billing_type: ({ wire }, values) =>
+            values.includes(wire.subscription_id === null ? 'one_time' : 'recurring'),
+        },
+        sorting: {
+          created_at: ({ wire }) => Date.parse(wire.created_at),
+          net_amount: ({ wire }) => wire.net_amount,
+          amount: ({ wire }) => wire.total_amount,
+          status: ({ wire }) => wire.status,
+        },
+        defaultSorting: '-created_at',
+        metadata: ({ wire }) => wire.metadata,
+      }),
+    ),
+  );
+  router.get(
+    '/v1/orders/:id',
+    answer(emulator, 200, (request) => toOrder(emulator, orderById(emulator, idOf(request)))),
+  );
+  router.post(
+    '/v1/orders/:id/invoice',
+    answer(emulator, 202, (request) => {
+      const order = orderById(emulator, idOf(request));
+      if (!order.wire.paid) throw refusal('OrderNotEligibleForInvoice', 'This order is not paid.');
+      saveOrder(emulator, order, { is_invoice_generated: true });
+      return {};
+    }),
+  );
+  router.get(
+    '/v1/orders/:id/invoice',
+    answer(emulator, 200, (request): models.OrderInvoice => {
+      const { wire } = orderById(emulator, idOf(request));
+      if (!wire.is_invoice_generated) throw notFound('Invoice not generated yet.');
+      return { url: `${emulator.url}/invoices/${wire.id}` };
+    }),
+  );
+}
+
+export interface NewOrder {
+  customerId: string;
+  productId: string;
+  subscription: SubscriptionRecord | null;
+  checkoutId: string | null;
+  billingReason: models.OrderBillingReason;
+  items: models.OrderItemSchema[];
+  metadata: models.MetadataOutputType;
+  discountId: string | null;
+  /** Cents taken off the items that are not prorations. */
+  discountAmount: number;
+  units?: number | null;
+}
+
+export function orderById(emulator: Emulator, id: string): OrderRecord {
+  const order = emulator.store.orders.get(id);
+  if (!order) throw notFound('Order not found.');
+  return order;
+}
+
+/** An order's sums in cents. What the customer is owed pays first; an order below zero is owed to the customer. */
+export function orderAmounts(
+  emulator: Emulator,
+  order: Pick<NewOrder, 'customerId' | 'items' | 'discountAmount'>,
+) {
+  const balance = emulator.store.customers.get(order.customerId)?.balance ?? 0;
+  const subtotal = order.items.reduce((sum, { amount }) => sum + amount, 0);
+  const net = subtotal - order.discountAmount;
+  const tax = Math.round((Math.max(0, net) * organizationOf(emulator).tax_basis_points) / 10_000);
+  const total = net + tax;
+  const applied = total > 0 ? -Math.min(balance, total) : 0;
+  return { subtotal, net, tax, total, applied, due: Math.max(0, total + applied) };
+}
+
+/** Makes a pending order, or one that counts as paid from the start, and emits `order.created`. */
+export function createOrder(emulator: Emulator, order: NewOrder, status: 'pending' | 'paid'): OrderRecord {
+  const amounts = orderAmounts(emulator, order);
+  const customer = emulator.store.customers.get(order.customerId);
+  if (customer && (amounts.applied !== 0 || amounts.total < 0)) {
+    const owed = amounts.total < 0 ? -amounts.total : amounts.applied;
+    emulator.store.customers.put({ ...customer, balance: customer.balance + owed });
+  }
+  const id = randomUUID();
+  const { name } = customerWire(emulator, order.customerId);
+  const number = emulator.store.orders.all().length + 1;
+  const record: OrderRecord = {
+    id,
+    wire: {
+      id,
+      created_at: emulator.stamp(),
+      modified_at: null,
+      status,
+      paid: status === 'paid',
+      subtotal_amount: amounts.subtotal,
+      discount_amount: order.discountAmount,
+      net_amount: amounts.net,
+      tax_amount: amounts.tax,
+      total_amount: amounts.total,
+      applied_balance_amount: amounts.applied,
+      due_amount: amounts.due,
+      refunded_amount: 0,
+      refunded_tax_amount: 0,
+      currency: 'usd',
+      billing_reason: order.billingReason,
+      billing_name: name,
+      billing_address: null,
+      invoice_number: `EMULATOR-${String(number).padStart(6, '0')}`,
+      is_invoice_generated: false,
+      receipt_number: null,
+      seats: null,
+      units: order.units ?? null,
+      customer_id: order.customerId,
+      product_id: order.productId,
+      discount_id: order.discountId,
+      subscription_id: order.subscription?.id ?? null,
+      checkout_id: order.checkoutId,
+      next_payment_attempt_at: null,
+      metadata: order.metadata,
+      custom_field_data: {},
+      platform_fee_amount: 0,
+      platform_fee_currency: null,
+      items: order.items,
+      description: order.items[0]?.label ?? '',
+      refundable_amount: status === 'paid' ? Math.max(0, amounts.net + amounts.applied) : 0,
+      refundable_tax_amount: status === 'paid' ? amounts.tax : 0,
+    },
+    failed_attempts: 0,
+    first_failed_at: null,
+  };
+  emulator.store.orders.put(record);
+  emulator.emit('order.created', toOrder(emulator, record));
+  return record;
+}
+
+/** The order is paid: `order.updated`, then `order.paid`. */
+export function settleOrder(emulator: Emulator, order: OrderRecord): OrderRecord {
+  const { net_amount, applied_balance_amount, tax_amount } = order.wire;
+  const paid = saveOrder(emulator, order, {
+    status: 'paid',
+    paid: true,
+    next_payment_attempt_at: null,
+    refundable_amount: Math.max(0, net_amount + applied_balance_amount),
+    refundable_tax_amount: tax_amount,
+  });
+  emulator.emit('order.updated', toOrder(emulator, paid));
+  emulator.emit('order.paid', toOrder(emulator, paid));
+  return paid;
+}
+
+export function saveOrder(
+  emulator: Emulator,
+  order: OrderRecord,
+  changes: Partial<OrderRecord['wire']>,
+  own: Partial<Pick<OrderRecord, 'failed_attempts' | 'first_failed_at'>> = {},
+): OrderRecord {
+  const wire = { ...order.wire, ...changes, modified_at: emulator.stamp() };
+  return emulator.store.orders.put({ ...order, ...own, wire });
+}
+
+/** A line of an order. Prorations and renewals say for which time they are; packs are for none. */
+export function orderItem(
+  emulator: Emulator,
+  line: {
+    label: string;
+    amount: number;
+    priceId: string;
+    proration?: boolean;
+    period?: readonly [Date, Date];
+  },
+): models.OrderItemSchema {
+  return {
+    created_at: emulator.stamp(),
+    modified_at: null,
+    id: randomUUID(),
+    label: line.label,
+    amount: line.amount,
+    tax_amount: Math.round((Math.max(0, line.amount) * organizationOf(emulator).tax_basis_points) / 10_000),
+    proration: line.proration ?? false,
+    product_price_id: line.priceId,
+    start_timestamp: line.period?.[0].toISOString() ?? null,
+    end_timestamp: line.period?.[1].toISOString() ?? null,
+  };
+}
+
+/** `X — From Jan 31, 2026 to Feb 28, 2026`, as Polar labels the lines of a period. */
+export function periodLabel(name: string, start: Date, end: Date): string {
+  const day = (date: Date) =>
+    date.toLocaleDateString('en-US', { month: 'short', day: 'numeric', year: 'numeric', timeZone: 'UTC' });
+  return `${name} — From ${day(start)} to ${day(end)}`;
+}

@@ -1,0 +1,134 @@
+import { randomUUID } from 'node:crypto';
+import type { Router } from 'express';
+import { z } from 'zod';
+import { answer, bodyOf, idOf, listOf, oneOf } from './answer.ts';
+import { type Emulator, organizationOf } from './emulator.ts';
+import { notFound } from './polar-refusal.ts';
+import type { Records } from './records.ts';
+import { toOrganization } from './wire.ts';
+
+/** What the control API can set about the organization, beyond Polar's API. */
+export const settingsRequest = z.strictObject({
+  proration_behavior: z.enum(['invoice', 'prorate', 'next_period', 'reset']).optional(),
+  allow_multiple_subscriptions: z.boolean().optional(),
+  /** Tax on every order, exclusive, in hundredths of a percent. */
+  tax_basis_points: z.int().min(0).max(10_000).optional(),
+});
+
+/** The one organization that the access token belongs to. */
+export function organizationRoutes(router: Router, emulator: Emulator): void {
+  router.get(
+    '/v1/organizations/',
+    answer(emulator, 200, (request) =>
+      listOf(request, [toOrganization(emulator)], (organization) => organization, {
+        filters: { slug: oneOf(({ slug }) => slug) },
+        sorting: { created_at: ({ created_at }) => created_at, name: ({ name }) => name },
+        defaultSorting: 'created_at',
+      }),
+    ),
+  );
+  router.get(
+    '/v1/organizations/:id',
+    answer(emulator, 200, (request) => {
+      const organization = toOrganization(emulator);
+      if (idOf(request) !== organization.id) throw notFound('Organization not found.');
+      return organization;
+    }),
+  );
+  router.patch(
+    '/emulator/settings',
+    answer(emulator, 200, (request) => changeSettings(emulator, bodyOf(settingsRequest, request))),
+  );
+}
+
+/** Makes the organization at the first start. */
+export function ensureOrganization(emulator: Emulator): void {
+  if (emulator.store.organizations.all().length > 0) return;
+  emulator.store.transaction(() => emulator.store.organizations.put(firstOrganization(emulator)));
+}
+
+function changeSettings(
+  emulator: Emulator,
+  settings: z.infer<typeof settingsRequest>,
+): Records['organizations'] {
+  const before = organizationOf(emulator);
+  const proration_behavior = settings.proration_behavior ?? before.proration_behavior;
+  const changed = emulator.store.organizations.put({
+    ...before,
+    modified_at: emulator.stamp(),
+    proration_behavior,
+    tax_basis_points: settings.tax_basis_points ?? before.tax_basis_points,
+    subscription_settings: {
+      ...before.subscription_settings,
+      proration_behavior: proration_behavior === 'reset' ? 'invoice' : proration_behavior,
+      allow_multiple_subscriptions:
+        settings.allow_multiple_subscriptions ?? before.subscription_settings.allow_multiple_subscriptions,
+    },
+  });
+  emulator.emit('organization.updated', toOrganization(emulator));
+  return changed;
+}
+
+function firstOrganization(emulator: Emulator): Records['organizations'] {
+  return {
+    tax_basis_points: 0,
+    created_at: emulator.stamp(),
+    modified_at: null,
+    id: randomUUID(),
+    name: 'Polar emulator',
+    slug: 'emulator',
+    avatar_url: null,
+    proration_behavior: 'prorate',
+    allow_customer_updates: true,
+    email: null,
+    website: null,
+    socials: [],
+    status: 'active',
+    details_submitted_at: null,
+    onboarding_resubmission_requested_at: null,
+    sso_enforced: false,
+    default_presentment_currency: 'usd',
+    default_tax_behavior: 'exclusive',
+    feature_settings: { member_model_enabled: true, reset_proration_behavior_enabled: true },
+    subscription_settings: {
+      allow_multiple_subscriptions: false,
+      proration_behavior: 'prorate',
+      benefit_revocation_grace_period: 0,
+      prevent_trial_abuse: false,
+      allow_customer_updates: true,
+    },
+    customer_email_settings: {
+      order_confirmation: false,
+      payment_method_expiration_reminder: false,
+      subscription_cancellation: false,
+      subscription_confirmation: false,
+      subscription_cycled: false,
+      subscription_cycled_after_trial: false,
+      subscription_past_due: false,
+      subscription_paused: false,
+      subscription_resumed: false,
+      subscription_renewal_reminder: false,
+      subscription_revoked: false,
+      subscription_trial_conversion_reminder: false,
+      subscription_uncanceled: false,
+      subscription_updated: false,
+    },
+    customer_portal_settings: {
+      usage: { show: false },
+      subscription: { update_seats: false, update_plan: true },
+    },
+    dispute_settings: { auto_accept_below_amount: null },
+    embed_hosts: [],
+    country: null,
+    account_id: null,
+    payout_account_id: null,
+    capabilities: {
+      checkout_payments: true,
+      subscription_renewals: true,
+      payouts: true,
+      refunds: true,
+      api_access: true,
+      dashboard_access: true,
+    },
+  };
+}

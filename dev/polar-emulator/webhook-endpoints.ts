@@ -1,0 +1,186 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import type { models } from '@polar-sh/sdk/2026-10';
+import type { Router } from 'express';
+import { z } from 'zod';
+import { after, answer, before, bodyOf, idOf, listOf, oneOf } from './answer.ts';
+import { type Emulator, organizationOf, type WebhookType } from './emulator.ts';
+import { notFound } from './polar-refusal.ts';
+import type { Records } from './records.ts';
+import type { WebhookDelivery } from './webhook-delivery.ts';
+import { toDelivery } from './wire.ts';
+
+/** Every type that the SDK knows: a type that it gains or loses no longer compiles. */
+const TYPES: Record<WebhookType, true> = {
+  'checkout.created': true,
+  'checkout.updated': true,
+  'checkout.expired': true,
+  'customer.created': true,
+  'customer.updated': true,
+  'customer.deleted': true,
+  'customer.state_changed': true,
+  'customer_seat.assigned': true,
+  'customer_seat.claimed': true,
+  'customer_seat.revoked': true,
+  'member.created': true,
+  'member.updated': true,
+  'member.deleted': true,
+  'order.created': true,
+  'order.updated': true,
+  'order.paid': true,
+  'order.refunded': true,
+  'subscription.created': true,
+  'subscription.updated': true,
+  'subscription.active': true,
+  'subscription.canceled': true,
+  'subscription.uncanceled': true,
+  'subscription.cycled': true,
+  'subscription.revoked': true,
+  'subscription.past_due': true,
+  'subscription.paused': true,
+  'subscription.resumed': true,
+  'subscription.migrated': true,
+  'refund.created': true,
+  'refund.updated': true,
+  'product.created': true,
+  'product.updated': true,
+  'discount.created': true,
+  'discount.updated': true,
+  'discount.deleted': true,
+  'benefit.created': true,
+  'benefit.updated': true,
+  'benefit_grant.created': true,
+  'benefit_grant.cycled': true,
+  'benefit_grant.updated': true,
+  'benefit_grant.revoked': true,
+  'organization.updated': true,
+};
+const eventType = z.custom<models.WebhookEventType>(
+  (value) => typeof value === 'string' && Object.hasOwn(TYPES, value),
+  'Input should be a webhook event type',
+);
+const url = z.url({ protocol: /^https?$/ });
+const create = z.strictObject({
+  url,
+  name: z.string().nullish(),
+  api_version: z.literal('2026-10').optional(),
+  format: z.literal('raw'),
+  events: z.array(eventType),
+  organization_id: z.guid().nullish(),
+});
+const update = z.strictObject({
+  url: url.nullish(),
+  name: z.string().nullish(),
+  api_version: z.literal('2026-10').nullish(),
+  format: z.literal('raw').nullish(),
+  events: z.array(eventType).nullish(),
+  enabled: z.boolean().nullish(),
+});
+
+/** Webhook endpoints and what became of each delivery. */
+export function webhookRoutes(router: Router, emulator: Emulator, delivery: WebhookDelivery): void {
+  const { store } = emulator;
+  const find = (id: string) => {
+    const endpoint = store.endpoints.get(id);
+    if (!endpoint) throw notFound('Webhook endpoint not found.');
+    return endpoint;
+  };
+  router.get(
+    '/v1/webhooks/endpoints',
+    answer(emulator, 200, (request) =>
+      listOf(request, store.endpoints.all(), toEndpoint, {
+        filters: {},
+        sorting: { created_at: ({ created_at }) => Date.parse(created_at) },
+        defaultSorting: '-created_at',
+      }),
+    ),
+  );
+  router.post(
+    '/v1/webhooks/endpoints',
+    answer(emulator, 201, (request) => {
+      const body = bodyOf(create, request);
+      return toEndpoint(
+        store.endpoints.put({
+          created_at: emulator.stamp(),
+          modified_at: null,
+          id: randomUUID(),
+          url: body.url,
+          name: body.name ?? null,
+          api_version: '2026-10',
+          format: 'raw',
+          secret: newSecret(),
+          organization_id: organizationOf(emulator).id,
+          events: body.events,
+          enabled: true,
+          uses_standard_webhook_signature: true,
+          failed_in_row: 0,
+        }),
+      );
+    }),
+  );
+  router.get(
+    '/v1/webhooks/endpoints/:id',
+    answer(emulator, 200, (request) => toEndpoint(find(idOf(request)))),
+  );
+  router.patch(
+    '/v1/webhooks/endpoints/:id',
+    answer(emulator, 200, (request) => {
+      const endpoint = find(idOf(request));
+      const body = bodyOf(update, request);
+      return toEndpoint(
+        store.endpoints.put({
+          ...endpoint,
+          modified_at: emulator.stamp(),
+          url: body.url ?? endpoint.url,
+          name: body.name ?? endpoint.name ?? null,
+          events: body.events ?? endpoint.events,
+          enabled: body.enabled ?? endpoint.enabled,
+          failed_in_row: body.enabled ? 0 : endpoint.failed_in_row,
+        }),
+      );
+    }),
+  );
+  router.patch(
+    '/v1/webhooks/endpoints/:id/secret',
+    answer(emulator, 200, (request) =>
+      toEndpoint(
+        store.endpoints.put({ ...find(idOf(request)), secret: newSecret(), modified_at: emulator.stamp() }),
+      ),
+    ),
+  );
+  router.delete(
+    '/v1/webhooks/endpoints/:id',
+    answer(emulator, 204, (request) => store.endpoints.delete(find(idOf(request)).id)),
+  );
+  router.get(
+    '/v1/webhooks/deliveries',
+    answer(emulator, 200, (request) =>
+      listOf(request, store.deliveries.all(), (record) => toDelivery(emulator, record), {
+        filters: {
+          endpoint_id: oneOf(({ endpoint_id }) => endpoint_id),
+          event_type: oneOf(({ event_id }) => store.events.get(event_id)?.wire.type),
+          succeeded: ({ succeeded }, [value]) => String(succeeded) === value,
+          start_timestamp: after(({ created_at }) => created_at),
+          end_timestamp: before(({ created_at }) => created_at),
+          http_code_class: ({ http_code }, [value]) => `${String(http_code ?? '')[0]}xx` === value,
+        },
+        sorting: { created_at: ({ created_at }) => Date.parse(created_at) },
+        defaultSorting: '-created_at',
+      }),
+    ),
+  );
+  router.post(
+    '/v1/webhooks/events/:id/redeliver',
+    answer(emulator, 202, (request) => {
+      delivery.redeliver(idOf(request));
+      return {};
+    }),
+  );
+}
+
+function toEndpoint({ failed_in_row, ...wire }: Records['endpoints']): models.WebhookEndpoint {
+  return wire;
+}
+
+function newSecret(): string {
+  return `whsec_${randomBytes(32).toString('base64')}`;
+}

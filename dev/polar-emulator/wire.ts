@@ -1,0 +1,168 @@
+import type { models } from '@polar-sh/sdk/2026-10';
+import { type CustomerState, type Emulator, organizationOf, type StateSubscription } from './emulator.ts';
+import { notFound } from './polar-refusal.ts';
+import type { CheckoutRecord, OrderRecord, Records, SubscriptionRecord } from './records.ts';
+
+/**
+ * Puts together what Polar shows of each record. The return types are the SDK's models: when a new SDK asks for
+ * another field, this file no longer compiles.
+ */
+
+export function customerWire(emulator: Emulator, id: string): models.OrderCustomer {
+  const customer = emulator.store.customers.get(id);
+  if (!customer) throw notFound('Customer not found.');
+  return customer.wire;
+}
+
+export function toCustomer(wire: models.OrderCustomer): models.Customer {
+  if (wire.type === 'team') return { ...wire, type: 'team' };
+  return { ...wire, type: 'individual', email: wire.email ?? '' };
+}
+
+export function toCustomerState(emulator: Emulator, wire: models.OrderCustomer): CustomerState {
+  const active_subscriptions = emulator.store.subscriptions
+    .all()
+    .filter(({ wire: { customer_id, status } }) => customer_id === wire.id && isActive(status))
+    .map(toStateSubscription);
+  return { ...toCustomer(wire), active_subscriptions, granted_benefits: [], active_meters: [] };
+}
+
+export function toCheckout(emulator: Emulator, { wire, product_ids }: CheckoutRecord): models.Checkout {
+  const products = product_ids.map((id) => toCheckoutProduct(productOf(emulator, id)));
+  const product = products.find(({ id }) => id === wire.product_id) ?? null;
+  const discount = wire.discount_id === null ? undefined : emulator.store.discounts.get(wire.discount_id);
+  return {
+    ...wire,
+    url: `${emulator.url}/checkout/${wire.id}`,
+    products,
+    product,
+    product_price: product?.prices[0] ?? null,
+    prices: Object.fromEntries(products.map(({ id, prices }) => [id, prices])),
+    discount: discount ? toCheckoutDiscount(discount) : null,
+  };
+}
+
+export function toSubscription(emulator: Emulator, record: SubscriptionRecord): models.Subscription {
+  const product = productOf(emulator, record.wire.product_id);
+  return {
+    ...record.wire,
+    customer: customerWire(emulator, record.wire.customer_id),
+    product,
+    discount: discountOf(emulator, record.wire.discount_id),
+    prices: product.prices,
+    meters: [],
+    pending_update: record.pending_update,
+  };
+}
+
+export function toOrder(emulator: Emulator, { wire }: OrderRecord): models.Order {
+  const subscription =
+    wire.subscription_id === null ? undefined : emulator.store.subscriptions.get(wire.subscription_id);
+  return {
+    ...wire,
+    customer: customerWire(emulator, wire.customer_id),
+    product: wire.product_id === null ? null : toOrderProduct(productOf(emulator, wire.product_id)),
+    discount: discountOf(emulator, wire.discount_id),
+    subscription: subscription?.wire ?? null,
+  };
+}
+
+export function toRefund(emulator: Emulator, record: Records['refunds']): models.Refund {
+  const { dispute_id, ...wire } = record;
+  return { ...wire, dispute: dispute_id === null ? null : (emulator.store.disputes.get(dispute_id) ?? null) };
+}
+
+export function toDispute(emulator: Emulator, dispute: models.RefundDispute): models.Dispute {
+  const order = emulator.store.orders.get(dispute.order_id);
+  if (!order) throw notFound('Order not found.');
+  return { ...dispute, customer: customerWire(emulator, order.wire.customer_id), case_id: null };
+}
+
+export function toDiscount(record: Records['discounts']): models.Discount {
+  const { product_ids, duration_in_months, ...wire } = record;
+  const products: models.DiscountProduct[] = [];
+  return record.duration === 'repeating'
+    ? { ...wire, duration_in_months: duration_in_months ?? 1, products }
+    : { ...wire, products };
+}
+
+export function toDelivery(emulator: Emulator, record: Records['deliveries']): models.WebhookDelivery {
+  const { event_id, endpoint_id, ...wire } = record;
+  const event = emulator.store.events.get(event_id);
+  if (!event) throw notFound('Webhook event not found.');
+  return { ...wire, webhook_event: event.wire };
+}
+
+export function toOrganization(emulator: Emulator): models.Organization {
+  const { tax_basis_points, ...wire } = organizationOf(emulator);
+  return wire;
+}
+
+export function productOf(emulator: Emulator, id: string): models.Product {
+  const product = emulator.store.products.get(id);
+  if (!product) throw notFound('Product not found.');
+  return product;
+}
+
+/** The one fixed price that each of our products has. */
+export function fixedPriceOf(product: models.Product): models.ProductPriceFixed {
+  for (const price of product.prices) {
+    if (price.amount_type === 'fixed' && 'source' in price && !price.is_archived) return price;
+  }
+  throw new Error(`product ${product.id} has no fixed price`);
+}
+
+export const isActive = (status: models.SubscriptionStatus) => status === 'active' || status === 'trialing';
+export const isBillable = (status: models.SubscriptionStatus) => isActive(status) || status === 'past_due';
+
+function discountOf(emulator: Emulator, id: string | null): models.Order['discount'] {
+  const record = id === null ? undefined : emulator.store.discounts.get(id);
+  if (!record) return null;
+  const { product_ids, duration_in_months, ...wire } = record;
+  return record.duration === 'repeating' ? { ...wire, duration_in_months: duration_in_months ?? 1 } : wire;
+}
+
+function toCheckoutDiscount(record: Records['discounts']): NonNullable<models.Checkout['discount']> {
+  const { id, name, code, basis_points, type, duration } = record;
+  const wire = { id, name, code, basis_points, type, duration };
+  return duration === 'repeating' ? { ...wire, duration_in_months: record.duration_in_months ?? 1 } : wire;
+}
+
+function toCheckoutProduct(product: models.Product): models.CheckoutProduct {
+  const { metadata, attached_custom_fields, is_deletable, benefits, ...wire } = product;
+  return { ...wire, benefits: [] };
+}
+
+function toOrderProduct(product: models.Product): models.OrderProduct {
+  const { prices, benefits, medias, attached_custom_fields, is_deletable, ...wire } = product;
+  return wire;
+}
+
+function toStateSubscription({ wire }: SubscriptionRecord): StateSubscription {
+  const { status } = wire;
+  if (status !== 'active' && status !== 'trialing') throw new Error(`${status} is not active`);
+  return {
+    id: wire.id,
+    created_at: wire.created_at,
+    modified_at: wire.modified_at,
+    custom_field_data: {},
+    metadata: wire.metadata,
+    status,
+    amount: wire.amount,
+    currency: wire.currency,
+    recurring_interval: wire.recurring_interval,
+    current_period_start: wire.current_period_start,
+    current_period_end: wire.current_period_end,
+    trial_start: wire.trial_start,
+    trial_end: wire.trial_end,
+    cancel_at_period_end: wire.cancel_at_period_end,
+    canceled_at: wire.canceled_at,
+    started_at: wire.started_at,
+    ends_at: wire.ends_at,
+    product_id: wire.product_id,
+    discount_id: wire.discount_id,
+    seats: null,
+    units: wire.units,
+    meters: [],
+  };
+}

@@ -1,0 +1,99 @@
+import { spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { z } from 'zod';
+import { leash } from './leash.ts';
+
+/**
+ * `npm test`: format and lint, types, then every test. `npm test -- ledger` hands what follows to Jest and runs
+ * nothing else. The last line is always `N passed, N failed`.
+ */
+const root = resolve(import.meta.dirname, '..');
+const program = (path: string) => join(root, 'node_modules', path);
+const jestArguments = process.argv.slice(2);
+const jestResult = z.object({
+  numPassedTests: z.int(),
+  numFailedTests: z.int(),
+  numRuntimeErrorTestSuites: z.int(),
+});
+const results: { passed: number; failed: number } = { passed: 0, failed: 0 };
+
+if (jestArguments.length === 0) {
+  await check('format and lint (Biome)', [program('@biomejs/biome/bin/biome'), 'ci', '.']);
+  await check('types (tsc)', [program('typescript/bin/tsc'), '-p', root]);
+}
+await runJest();
+console.log(`${results.passed} passed, ${results.failed} failed`);
+process.exit(results.failed === 0 ? 0 : 1);
+
+async function check(what: string, command: string[]): Promise<void> {
+  const started = performance.now();
+  console.log(`\n── ${what}`);
+  const ok = (await runNode(command)) === 0;
+  results[ok ? 'passed' : 'failed'] += 1;
+  console.log(`${ok ? '✓' : '✗'} ${what} (${((performance.now() - started) / 1000).toFixed(1)} s)`);
+}
+
+async function runJest(): Promise<void> {
+  const directory = mkdtempSync(join(tmpdir(), 'waveloom-jest-'));
+  leash().removeInTheEnd(directory);
+  const outputFile = join(directory, 'results.json');
+  console.log('\n── tests (Jest)');
+  const flags = ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning'];
+  const options = ['--json', `--outputFile=${outputFile}`];
+  const code = await runNode(
+    [...flags, program('jest/bin/jest.js'), ...options, ...jestArguments],
+    'stderr only',
+  );
+  const counts = readCounts(outputFile);
+  rmSync(directory, { recursive: true, force: true });
+  results.passed += counts.passed;
+  // Jest also fails without a failed test: a test file that cannot be loaded, or no test found at all.
+  results.failed += Math.max(counts.failed, code === 0 ? 0 : 1);
+}
+
+function readCounts(file: string): { passed: number; failed: number } {
+  try {
+    const result = jestResult.parse(JSON.parse(readFileSync(file, 'utf8')));
+    return {
+      passed: result.numPassedTests,
+      failed: result.numFailedTests + result.numRuntimeErrorTestSuites,
+    };
+  } catch {
+    return { passed: 0, failed: 0 };
+  }
+}
+
+/** In a session of its own, so that nothing that a test had started outlives it: the whole group is ended. */
+async function runNode(args: string[], output: 'all' | 'stderr only' = 'all'): Promise<number> {
+  const child = spawn(process.execPath, args, {
+    cwd: root,
+    detached: true,
+    stdio: ['ignore', output === 'all' ? 'inherit' : 'ignore', 'inherit'],
+    env: { ...process.env, ...(process.stderr.isTTY ? { FORCE_COLOR: '1' } : {}) },
+  });
+  const { pid } = child;
+  if (pid === undefined) return 1;
+  leash().hold(pid, 'SIGTERM');
+  const stop = (signal: NodeJS.Signals) => {
+    endGroup(pid);
+    process.exitCode = 1;
+    console.log(`Interrupted by ${signal}`);
+    process.exit();
+  };
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, stop);
+  const code = await new Promise<number>((done) => child.once('exit', (status) => done(status ?? 1)));
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.off(signal, stop);
+  endGroup(pid);
+  leash().release(pid);
+  return code;
+}
+
+function endGroup(pid: number): void {
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch {
+    // Nothing of it was left.
+  }
+}

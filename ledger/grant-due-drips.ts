@@ -1,0 +1,94 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { dripInstants, splitAllotment } from '../catalog/cycle.ts';
+import { Grant } from '../database/entities/grant.ts';
+import { Order } from '../database/entities/order.ts';
+import { Subscription } from '../database/entities/subscription.ts';
+import { alignCycleExpiries } from './align-cycle-expiries.ts';
+import { clawBackOrder } from './claw-back-order.ts';
+import { allotmentKey } from './decide-order-grant.ts';
+import { grantCredits } from './grant-credits.ts';
+
+/** A part of a yearly allotment and when it is due. Micro-credits. */
+interface Drip {
+  at: Date;
+  credits: bigint;
+}
+
+/**
+ * Grants every drip of the team's paid yearly cycles that is due and was not granted yet. A refunded order drips no
+ * more; of a partly refunded one each drip shrinks alike, by its clawback. The caller holds the team's lock and has
+ * read `now` after it.
+ *
+ * @param renewalGrace  the catalog's policy, in milliseconds
+ * @returns how many drips were granted
+ */
+export async function grantDueDrips(
+  em: EntityManager,
+  teamId: string,
+  renewalGrace: number,
+  now: Date,
+): Promise<number> {
+  let granted = 0;
+  for (const { order, drips } of await openDrips(em, teamId)) {
+    const { subscriptionId, periodStart, periodEnd, allotment, catalogVersion } = order;
+    if (!subscriptionId || !periodStart || !periodEnd || allotment === null || catalogVersion === null)
+      continue;
+    for (const { at, credits } of drips.filter((drip) => drip.at <= now)) {
+      await grantCredits(
+        em,
+        {
+          teamId,
+          source: 'subscription',
+          businessKey: allotmentKey(subscriptionId, at),
+          credits,
+          effectiveAt: at,
+          expiresAt: new Date(periodEnd.getTime() + renewalGrace),
+          catalogVersion,
+          ...(order.product === null ? {} : { product: order.product }),
+          orderId: order.id,
+          subscriptionId,
+          period: { start: periodStart, end: periodEnd },
+          allotment,
+        },
+        now,
+      );
+      await alignCycleExpiries(em, { id: subscriptionId, teamId }, renewalGrace, now);
+      await clawBackOrder(em, order, now);
+      granted += 1;
+    }
+  }
+  return granted;
+}
+
+/** When the team's next drip is due, null where none is to come. */
+export async function nextDripAt(em: EntityManager, teamId: string): Promise<Date | null> {
+  const times = (await openDrips(em, teamId)).flatMap(({ drips }) => drips.map(({ at }) => at.getTime()));
+  return times.length > 0 ? new Date(Math.min(...times)) : null;
+}
+
+/** The drips that are not granted yet, of every order of the team that still drips. */
+async function openDrips(em: EntityManager, teamId: string): Promise<{ order: Order; drips: Drip[] }[]> {
+  const orders = await em.find(Order, { teamId, dripsMonthly: true });
+  const open = [];
+  for (const order of orders) {
+    const { subscriptionId, periodStart, periodEnd, allotment } = order;
+    if (!subscriptionId || !periodStart || !periodEnd || allotment === null) continue;
+    if (order.paidAmount > 0n && order.refundedAmount + order.disputedAmount >= order.paidAmount) continue;
+    const subscription = await em.findOne(Subscription, { id: subscriptionId });
+    const end = subscription?.endedAt;
+    const instants = dripInstants(
+      { start: periodStart, end: periodEnd },
+      subscription?.anchorDay ?? periodStart.getUTCDate(),
+    );
+    const parts = splitAllotment(allotment, instants.length);
+    const granted = new Set((await em.find(Grant, { orderId: order.id })).map((grant) => grant.businessKey));
+    const drips = instants
+      .map((at, index) => ({ at, credits: parts[index] ?? 0n }))
+      .filter(
+        ({ at, credits }) =>
+          credits > 0n && !granted.has(allotmentKey(subscriptionId, at)) && !(end && at >= end),
+      );
+    if (drips.length > 0) open.push({ order, drips });
+  }
+  return open;
+}

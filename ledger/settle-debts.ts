@@ -1,0 +1,57 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { Debt } from '../database/entities/debt.ts';
+import { DebtChange } from '../database/entities/debt-change.ts';
+import { Grant } from '../database/entities/grant.ts';
+import { allocate } from './allocate.ts';
+import { compareBurnOrder } from './burn-order.ts';
+import { moveCredits } from './move-credits.ts';
+
+/**
+ * Pays the team's debts, oldest first, from what it has, in burn order: `available → settled`. A subscription's
+ * debt never takes lifetime credits. The caller holds the team's lock and has booked what expired.
+ */
+export async function settleDebts(em: EntityManager, teamId: string, now: Date): Promise<void> {
+  const debts = (await em.find(Debt, { teamId }, { orderBy: { createdAt: 'asc', orderId: 'asc' } })).filter(
+    (debt) => debt.owed > debt.settled,
+  );
+  if (debts.length === 0) return;
+
+  const lots = (await em.find(Grant, { teamId, available: { $gt: 0n } })).sort(compareBurnOrder);
+  for (const debt of debts) {
+    const payers = debt.lifetime ? lots : lots.filter((lot) => lot.expiresAt !== null);
+    const { draws, short } = allocate(payers, debt.owed - debt.settled);
+    for (const { lot, credits } of draws) {
+      moveCredits(em, {
+        grant: lot,
+        from: 'available',
+        to: 'settled',
+        amount: credits,
+        kind: 'settle',
+        reference: settlementReference(debt.orderId),
+        at: now,
+      });
+    }
+    if (draws.length === 0) continue;
+    debt.settled = debt.owed - short;
+    recordDebt(em, debt, now);
+  }
+  await em.flush();
+}
+
+/** What the transfers that settle an order's debt carry. */
+export function settlementReference(orderId: string): string {
+  return `debt:${orderId}`;
+}
+
+/** Keeps how the debt stands from `at` on. */
+export function recordDebt(em: EntityManager, debt: Debt, at: Date): void {
+  em.persist(
+    em.create(DebtChange, {
+      orderId: debt.orderId,
+      teamId: debt.teamId,
+      owed: debt.owed,
+      settled: debt.settled,
+      at,
+    }),
+  );
+}

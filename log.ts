@@ -1,0 +1,56 @@
+import { type DestinationStream, pino } from 'pino';
+
+const secretNames = [
+  'accessToken',
+  'access_token',
+  'apiKey',
+  'authorization',
+  'cookie',
+  'databaseUrl',
+  'email',
+  'jwtSecret',
+  'password',
+  'secret',
+  'secrets',
+  'serviceApiKey',
+  'token',
+  'webhookSecrets',
+  '["set-cookie"]',
+  '["webhook-signature"]',
+];
+
+/** pino's `*` stands for one level: down to `err.request.headers.authorization`. */
+const secretPaths = secretNames.flatMap((name) =>
+  ['', '*', '*.*', '*.*.*'].map((above) =>
+    name.startsWith('[') || !above ? `${above}${name}` : `${above}.${name}`,
+  ),
+);
+
+/**
+ * The log of this process: one JSON object a line in production, one readable line otherwise, at `LOG_LEVEL`.
+ * Secrets and personal data are cut out wherever they may stand; log ids, not people.
+ */
+export const log = makeLog(process.env, await readableLines());
+
+/** `log`, for any environment and destination. */
+export function makeLog(env: NodeJS.ProcessEnv, destination?: DestinationStream) {
+  const options = {
+    level: env.LOG_LEVEL || (env.NODE_ENV === 'test' ? 'warn' : 'info'),
+    redact: { paths: secretPaths, censor: '[redacted]' },
+    base: null,
+    timestamp: pino.stdTimeFunctions.isoTime,
+  };
+  return destination ? pino(options, destination) : pino(options);
+}
+
+/** In production nothing is formatted, and `pino-pretty` need not be installed. */
+async function readableLines(): Promise<DestinationStream | undefined> {
+  if (process.env.NODE_ENV === 'production') return undefined;
+  const { default: pretty } = await import('pino-pretty');
+  return pretty({
+    colorize: process.stdout.isTTY === true,
+    singleLine: true,
+    translateTime: 'HH:MM:ss.l',
+    sync: true,
+  });
+}

@@ -1,0 +1,206 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { PolarClientError, PolarNetworkError, PolarRateLimitError, PolarServerError } from '@polar-sh/sdk';
+import { createPolar, type Polar } from '@polar-sh/sdk/2026-10';
+import { z } from 'zod';
+import { DomainError } from '../domain-error.ts';
+
+export interface PolarSettings {
+  accessToken: string;
+  /** `production`, `sandbox`, or a base URL without a trailing slash. */
+  server: string;
+  /** How long one answer may take. */
+  timeoutSeconds?: number;
+}
+
+/** The official SDK, pointed at the given server. Every call on it goes through {@link callPolar}. */
+export function createPolarClient({ accessToken, server, timeoutSeconds = 10 }: PolarSettings): Polar {
+  const options = { accessToken, timeout: timeoutSeconds };
+  return server === 'production' || server === 'sandbox'
+    ? createPolar({ ...options, environment: server })
+    : createPolar({ ...options, baseUrl: server });
+}
+
+/**
+ * The one edge to Polar: runs a call of the SDK, and turns whatever it throws into a DomainError.
+ *
+ * - `read`: tried up to three times, with growing pauses, honouring Polar's retry-after.
+ * - `change`: Polar has no idempotency keys, so a change is sent again only where Polar said that it did nothing
+ *   (429). After a failure with an unknown outcome (timeout, cut connection, 5xx) `happened` looks whether it was
+ *   done after all: its answer is then the result; undefined lets the failure through.
+ *
+ * @throws DomainError, all with `details.retriable`:
+ *   503 `polar_unavailable` not reached, too slow, or busy (`details.retryAfterSeconds`);
+ *   502 `polar_unavailable` a server error, or an answer that is not Polar's;
+ *   502 `polar_refused` Polar refuses us or what we sent: a bug or a setting (`details.fields` that are wrong);
+ *   402 `payment_failed`; 404 `polar_not_found`; 409 `subscription_ended`, `subscription_inactive`,
+ *   `subscription_locked`, `payments_not_ready`, `polar_conflict`.
+ */
+export async function callPolar<T>(
+  kind: 'read' | 'change',
+  call: () => Promise<T>,
+  happened?: () => Promise<T | undefined>,
+): Promise<T> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await call();
+    } catch (thrown) {
+      const failure = explain(thrown);
+      const { error, outcome } = failure;
+      if (outcome === 'unknown' && happened) {
+        const done = await happened();
+        if (done !== undefined) return done;
+      }
+      const again = kind === 'read' ? outcome !== 'refused' : outcome === 'busy';
+      const wait = failure.retryAfterSeconds ?? 0.2 * 4 ** (attempt - 1);
+      // A request waits for an answer behind this, so what takes longer is the caller's to try again.
+      if (!again || attempt === mostAttempts || wait > longestPauseSeconds) throw error;
+      await pause(wait * 1_000);
+    }
+  }
+}
+
+/** All items of a list of the SDK's (`iterList`), page after page. */
+export async function readAll<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = [];
+  for await (const item of items) all.push(item);
+  return all;
+}
+
+const mostAttempts = 3;
+const longestPauseSeconds = 3;
+
+/** `busy` nothing was done · `unknown` it may have been done · `refused` nothing was done, nor will be. */
+interface Failure {
+  error: DomainError;
+  outcome: 'busy' | 'unknown' | 'refused';
+  retryAfterSeconds?: number;
+}
+
+function explain(thrown: unknown): Failure {
+  if (thrown instanceof DomainError) return { error: thrown, outcome: 'refused' };
+  if (thrown instanceof PolarRateLimitError) {
+    // The SDK reads the header with parseInt: a date becomes NaN.
+    const seconds = Number.isFinite(thrown.retryAfter) ? Math.max(0, thrown.retryAfter ?? 0) : undefined;
+    const error = unavailable(503, 'Polar is limiting our requests: try again in a moment', seconds ?? 10);
+    return seconds === undefined
+      ? { error, outcome: 'busy' }
+      : { error, outcome: 'busy', retryAfterSeconds: seconds };
+  }
+  if (thrown instanceof PolarClientError) {
+    return { error: refusal(thrown.statusCode, thrown.error), outcome: 'refused' };
+  }
+  if (thrown instanceof PolarServerError) {
+    return { error: unavailable(502, 'Polar failed to answer'), outcome: 'unknown' };
+  }
+  if (thrown instanceof PolarNetworkError) {
+    return { error: unavailable(503, 'Polar could not be reached'), outcome: 'unknown' };
+  }
+  // What the SDK lets through: JSON.parse on a proxy's page, a timeout or a cut connection within the body.
+  if (thrown instanceof SyntaxError) {
+    return { error: unavailable(502, 'Polar did not answer in JSON'), outcome: 'unknown' };
+  }
+  if (isInterruption(thrown)) {
+    return { error: unavailable(503, 'Polar stopped in the middle of an answer'), outcome: 'unknown' };
+  }
+  throw thrown;
+}
+
+function isInterruption(thrown: unknown): boolean {
+  if (!(thrown instanceof Error)) return false;
+  return (
+    thrown.name === 'TimeoutError' ||
+    thrown.name === 'AbortError' ||
+    (thrown instanceof TypeError && thrown.message === 'terminated')
+  );
+}
+
+function unavailable(status: 502 | 503, message: string, retryAfterSeconds = 5): DomainError {
+  return new DomainError(status, 'polar_unavailable', message, { retriable: true, retryAfterSeconds });
+}
+
+/** A 4xx of Polar's. `detail` is a sentence, or, for a body that does not fit, a list of problems. */
+function refusal(status: number, given: unknown): DomainError {
+  const body = polarError.safeParse(typeof given === 'string' ? parseJson(given) : given);
+  const name = body.data?.error;
+  const detail = body.data?.detail;
+  const sentence = typeof detail === 'string' ? detail : undefined;
+  const problems = Array.isArray(detail)
+    ? detail.map(({ loc, msg }) => ({ path: loc.join('.'), message: msg }))
+    : [];
+  const details = { retriable: false, polar: { status, error: name ?? null, detail: sentence ?? null } };
+
+  const known = name === undefined ? undefined : knownRefusals[name];
+  if (known)
+    return new DomainError(409, known.code, known.message, { ...details, retriable: known.retriable });
+  if (status === 402) {
+    return new DomainError(
+      402,
+      'payment_failed',
+      sentence ?? 'The payment failed and nothing was changed',
+      details,
+    );
+  }
+  if (status === 404)
+    return new DomainError(404, 'polar_not_found', sentence ?? 'Polar does not know this', details);
+  if (status === 409)
+    return new DomainError(409, 'polar_conflict', sentence ?? 'Polar is busy with this', details);
+  if (status === 401) {
+    return new DomainError(
+      502,
+      'polar_refused',
+      'Polar refuses our access token: check POLAR_ACCESS_TOKEN',
+      details,
+    );
+  }
+  const why = sentence ?? problems.map(({ path, message }) => `${path}: ${message}`).join('; ');
+  return new DomainError(502, 'polar_refused', `Polar refused this${why ? `: ${why}` : ''}`, {
+    ...details,
+    fields: problems.map(({ path }) => path),
+  });
+}
+
+const knownRefusals: Record<string, { code: string; message: string; retriable: boolean }> = {
+  AlreadyCanceledSubscription: {
+    code: 'subscription_ended',
+    message: 'The subscription is canceled: resume it first, or subscribe again once it has ended',
+    retriable: false,
+  },
+  InactiveSubscription: {
+    code: 'subscription_inactive',
+    message: 'The subscription is not active',
+    retriable: false,
+  },
+  SubscriptionLocked: {
+    code: 'subscription_locked',
+    message: 'Another change of the subscription is under way: try again in a moment',
+    retriable: true,
+  },
+  PaymentNotReady: {
+    code: 'payments_not_ready',
+    message: 'Payments are not set up at Polar yet',
+    retriable: false,
+  },
+};
+
+const polarError = z.object({
+  error: z.string().optional(),
+  detail: z
+    .union([
+      z.string(),
+      z.array(
+        z.object({
+          loc: z.array(z.union([z.string(), z.number()])).default([]),
+          msg: z.string().default(''),
+        }),
+      ),
+    ])
+    .optional(),
+});
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return {};
+  }
+}

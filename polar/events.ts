@@ -1,0 +1,376 @@
+import type { Polar, webhooks } from '@polar-sh/sdk/2026-10';
+import { z } from 'zod';
+import { DomainError } from '../domain-error.ts';
+import { callPolar } from './client.ts';
+
+/** What an event is about, as far as billing uses it. `unused` is stored and acknowledged, no more. */
+export type PolarSubject = 'order' | 'refund' | 'subscription' | 'customer' | 'member' | 'unused';
+
+type EventType = webhooks.WebhookPayload['type'];
+
+/** Every event type that billing uses; README.md says what each means to us. */
+export const usedEvents = {
+  order: ['order.paid', 'order.refunded', 'order.updated'],
+  refund: ['refund.created', 'refund.updated'],
+  subscription: [
+    'subscription.created',
+    'subscription.updated',
+    'subscription.active',
+    'subscription.canceled',
+    'subscription.uncanceled',
+    'subscription.cycled',
+    'subscription.revoked',
+    'subscription.past_due',
+    'subscription.paused',
+    'subscription.resumed',
+    'subscription.migrated',
+  ],
+  customer: ['customer.deleted'],
+  member: ['member.created', 'member.updated', 'member.deleted'],
+} as const satisfies Record<Exclude<PolarSubject, 'unused'>, readonly EventType[]>;
+
+/** What an event of this type is about; `unused` for all that billing does not need, known to Polar's SDK or not. */
+export function subjectOf(type: string): PolarSubject {
+  return subjects.get(type) ?? 'unused';
+}
+
+const subjects = new Map<string, PolarSubject>(
+  (['order', 'refund', 'subscription', 'customer', 'member'] as const).flatMap((subject) =>
+    usedEvents[subject].map((type) => [type, subject] as const),
+  ),
+);
+
+/** All that a Polar object says about whose it is; see `resolve-team.ts`. */
+export interface PolarTeamRef {
+  /** `metadata.team_id`, which Polar copies from the checkout to order, subscription and renewals. */
+  metadataTeamId: string | null;
+  /** `customer.external_id`, which we set when we make the customer. */
+  customerExternalId: string | null;
+  customerId: string | null;
+}
+
+export interface PolarProductRef {
+  productId: string | null;
+  /** `product.metadata.catalog_key`, where the product is in the payload. */
+  productCatalogKey: string | null;
+}
+
+/** Money is in the currency's minor units, without tax. */
+export interface PolarOrder extends PolarProductRef {
+  id: string;
+  teamRef: PolarTeamRef;
+  /** draft, pending, paid, refunded, partially_refunded, void, or one that Polar adds later. */
+  status: string;
+  /** The money has arrived; stays true when it was refunded later. Also true where nothing was to be paid. */
+  paid: boolean;
+  /** purchase, subscription_create, subscription_cycle, subscription_update, … Lines and period decide, not this. */
+  billingReason: string;
+  /** After discounts. */
+  netAmount: bigint;
+  /**
+   * The customer's balance that was applied, with Polar's sign: *negative* where credit of theirs paid a part,
+   * positive where they owed from before. What was paid is `netAmount + appliedBalanceAmount` (Polar computes
+   * `due = max(0, total + applied balance)` and `refundable = net + applied balance − refunded` alike).
+   */
+  appliedBalanceAmount: bigint;
+  /** Cumulative over all refunds. */
+  refundedAmount: bigint;
+  currency: string;
+  /** How many of a pack; 1 where Polar says nothing. */
+  units: number;
+  /** Our products have no seats: an order with them is doubtful. */
+  seats: number | null;
+  subscriptionId: string | null;
+  /** The subscription as it was embedded; null where it was not. */
+  subscription: PolarSubscription | null;
+  lines: PolarOrderLine[];
+  createdAt: Date;
+  /** Polar's time of this state. */
+  stateAt: Date;
+}
+
+export interface PolarOrderLine {
+  label: string;
+  amount: bigint;
+  proration: boolean;
+  /** The period `[start, end)` that the line pays for; null in older payloads and for packs. */
+  start: Date | null;
+  end: Date | null;
+}
+
+export interface PolarSubscription extends PolarProductRef {
+  id: string;
+  teamRef: PolarTeamRef;
+  /** incomplete, incomplete_expired, trialing, active, past_due, canceled, unpaid, paused, or a later one. */
+  status: string;
+  currentPeriodStart: Date;
+  currentPeriodEnd: Date;
+  trialStart: Date | null;
+  trialEnd: Date | null;
+  cancelAtPeriodEnd: boolean;
+  canceledAt: Date | null;
+  startedAt: Date | null;
+  endsAt: Date | null;
+  endedAt: Date | null;
+  /** day, week, month, year */
+  interval: string;
+  intervalCount: number;
+  /** A change of product that takes effect later. */
+  pendingUpdate: { productId: string | null; appliesAt: Date } | null;
+  /** Polar's time of this state. */
+  stateAt: Date;
+}
+
+export interface PolarRefund {
+  id: string;
+  /** A refund carries no metadata of ours and no customer's external id: its order tells whose it is. */
+  teamRef: PolarTeamRef;
+  orderId: string;
+  subscriptionId: string | null;
+  /** pending, succeeded, failed, canceled */
+  status: string;
+  amount: bigint;
+  currency: string;
+  dispute: PolarDispute | null;
+  stateAt: Date;
+}
+
+export interface PolarDispute {
+  id: string;
+  /** prevented, early_warning, needs_response, under_review, lost, won */
+  status: string;
+  amount: bigint;
+  stateAt: Date;
+}
+
+/** @throws DomainError 422 `unreadable_event` naming what is missing */
+export function readOrder(data: unknown): PolarOrder {
+  const order = read('order', orderSchema, data);
+  const product = { productId: order.product_id ?? null, productCatalogKey: catalogKeyOf(order.product) };
+  const embedded = order.subscription;
+  return {
+    id: order.id,
+    teamRef: teamRefOf(order),
+    ...product,
+    status: order.status,
+    paid: order.paid ?? ['paid', 'refunded', 'partially_refunded'].includes(order.status),
+    billingReason: order.billing_reason,
+    netAmount: order.net_amount,
+    appliedBalanceAmount: order.applied_balance_amount,
+    refundedAmount: order.refunded_amount,
+    currency: order.currency,
+    units: order.units ?? 1,
+    seats: order.seats ?? null,
+    subscriptionId: order.subscription_id ?? null,
+    // Embedded, it comes without customer and product: the order's are its own as well.
+    subscription: embedded
+      ? toSubscription({
+          ...embedded,
+          customer: embedded.customer ?? order.customer,
+          product: embedded.product ?? (embedded.product_id === order.product_id ? order.product : null),
+        })
+      : null,
+    lines: order.items.map((item) => ({
+      label: item.label,
+      amount: item.amount,
+      proration: item.proration,
+      start: item.start_timestamp ?? null,
+      end: item.end_timestamp ?? null,
+    })),
+    createdAt: order.created_at,
+    stateAt: order.modified_at ?? order.created_at,
+  };
+}
+
+/** @throws DomainError 422 `unreadable_event` naming what is missing */
+export function readSubscription(data: unknown): PolarSubscription {
+  return toSubscription(read('subscription', subscriptionSchema, data));
+}
+
+/** @throws DomainError 422 `unreadable_event` naming what is missing */
+export function readRefund(data: unknown): PolarRefund {
+  const refund = read('refund', refundSchema, data);
+  return {
+    id: refund.id,
+    teamRef: teamRefOf(refund),
+    orderId: refund.order_id,
+    subscriptionId: refund.subscription_id ?? null,
+    status: refund.status,
+    amount: refund.amount,
+    currency: refund.currency,
+    dispute: refund.dispute
+      ? {
+          id: refund.dispute.id,
+          status: refund.dispute.status,
+          amount: refund.dispute.amount,
+          stateAt: refund.dispute.modified_at ?? refund.dispute.created_at,
+        }
+      : null,
+    stateAt: refund.modified_at ?? refund.created_at,
+  };
+}
+
+/**
+ * Whose an event of this type is, as far as its `data` says. Never throws: what cannot be read names nobody.
+ */
+export function readTeamRef(type: string, data: unknown): PolarTeamRef {
+  const subject = subjectOf(type);
+  const owned = ownedSchema.safeParse(data);
+  const nobody = { metadataTeamId: null, customerExternalId: null, customerId: null };
+  if (!owned.success || subject === 'unused') return nobody;
+  if (subject !== 'customer') return teamRefOf(owned.data);
+  const { id, external_id } = owned.data;
+  return { metadataTeamId: null, customerExternalId: external_id ?? null, customerId: id ?? null };
+}
+
+/** The order as Polar has it now. @throws DomainError as `callPolar`, 404 `polar_not_found` among them */
+export async function fetchOrder(polar: Polar, id: string): Promise<PolarOrder> {
+  return readOrder(await callPolar('read', () => polar.orders.get(id)));
+}
+
+/** The subscription as Polar has it now. @throws DomainError as `callPolar`, 404 `polar_not_found` among them */
+export async function fetchSubscription(polar: Polar, id: string): Promise<PolarSubscription> {
+  return readSubscription(await callPolar('read', () => polar.subscriptions.get(id)));
+}
+
+// ---- What is demanded of Polar's payloads: only what is used. Unknown fields and values pass. ----
+
+/** Polar's time: ISO 8601 with up to microseconds, which are cut to milliseconds; without a zone it is UTC. */
+export const polarTime = z
+  .string()
+  .transform((text) => new Date(/(Z|[+-]\d\d:?\d\d)$/i.test(text) ? text : `${text}Z`))
+  .refine((date) => !Number.isNaN(date.getTime()), { error: 'expected a time' });
+
+const id = z.string().min(1).max(255);
+const cents = z.int().transform(BigInt);
+const metadata = z.record(z.string(), z.unknown()).nullish().catch(null);
+
+// Polar's customer and product are embedded in most objects, not in all.
+const customer = z.object({ id: id.optional(), external_id: z.string().nullish() }).nullish().catch(null);
+const product = z.object({ metadata }).nullish().catch(null);
+
+const owned = { metadata, customer, customer_id: id.nullish() };
+const ownedSchema = z.object({ ...owned, id: id.optional(), external_id: z.string().nullish() });
+const stated = { created_at: polarTime, modified_at: polarTime.nullish() };
+
+const subscriptionSchema = z.object({
+  ...owned,
+  ...stated,
+  id,
+  product_id: id.nullish(),
+  product,
+  status: z.string(),
+  current_period_start: polarTime,
+  current_period_end: polarTime,
+  trial_start: polarTime.nullish(),
+  trial_end: polarTime.nullish(),
+  cancel_at_period_end: z.boolean(),
+  canceled_at: polarTime.nullish(),
+  started_at: polarTime.nullish(),
+  ends_at: polarTime.nullish(),
+  ended_at: polarTime.nullish(),
+  recurring_interval: z.string(),
+  recurring_interval_count: z.int().positive().nullish(),
+  pending_update: z.object({ product_id: id.nullish(), applies_at: polarTime }).nullish(),
+});
+
+const orderSchema = z.object({
+  ...owned,
+  ...stated,
+  id,
+  product_id: id.nullish(),
+  product,
+  status: z.string(),
+  paid: z.boolean().nullish(),
+  billing_reason: z.string(),
+  net_amount: cents,
+  applied_balance_amount: cents.default(0n),
+  refunded_amount: cents.default(0n),
+  currency: z.string(),
+  units: z.int().positive().nullish(),
+  seats: z.int().nullish(),
+  subscription_id: id.nullish(),
+  subscription: subscriptionSchema.nullish(),
+  items: z
+    .array(
+      z.object({
+        label: z.string().default(''),
+        amount: cents,
+        proration: z.boolean(),
+        start_timestamp: polarTime.nullish(),
+        end_timestamp: polarTime.nullish(),
+      }),
+    )
+    .default([]),
+});
+
+const refundSchema = z.object({
+  ...owned,
+  ...stated,
+  id,
+  order_id: id,
+  subscription_id: id.nullish(),
+  status: z.string(),
+  amount: cents,
+  currency: z.string(),
+  dispute: z.object({ ...stated, id, status: z.string(), amount: cents }).nullish(),
+});
+
+function read<T>(what: string, schema: z.ZodType<T>, data: unknown): T {
+  const result = schema.safeParse(data);
+  if (result.success) return result.data;
+  const problems = result.error.issues.map(({ path, message }) => ({
+    path: [what, ...path].map(String).join('.'),
+    message,
+  }));
+  const text = problems.map(({ path, message }) => `${path}: ${message}`).join('; ');
+  throw new DomainError(422, 'unreadable_event', `Polar's ${what} lacks what is needed: ${text}`, {
+    problems,
+  });
+}
+
+function toSubscription(subscription: z.output<typeof subscriptionSchema>): PolarSubscription {
+  const pending = subscription.pending_update;
+  return {
+    id: subscription.id,
+    teamRef: teamRefOf(subscription),
+    productId: subscription.product_id ?? null,
+    productCatalogKey: catalogKeyOf(subscription.product),
+    status: subscription.status,
+    currentPeriodStart: subscription.current_period_start,
+    currentPeriodEnd: subscription.current_period_end,
+    trialStart: subscription.trial_start ?? null,
+    trialEnd: subscription.trial_end ?? null,
+    cancelAtPeriodEnd: subscription.cancel_at_period_end,
+    canceledAt: subscription.canceled_at ?? null,
+    startedAt: subscription.started_at ?? null,
+    endsAt: subscription.ends_at ?? null,
+    endedAt: subscription.ended_at ?? null,
+    interval: subscription.recurring_interval,
+    intervalCount: subscription.recurring_interval_count ?? 1,
+    pendingUpdate: pending ? { productId: pending.product_id ?? null, appliesAt: pending.applies_at } : null,
+    stateAt: subscription.modified_at ?? subscription.created_at,
+  };
+}
+
+interface Owned {
+  metadata?: Record<string, unknown> | null | undefined;
+  customer?: { id?: string | undefined; external_id?: string | null | undefined } | null | undefined;
+  customer_id?: string | null | undefined;
+}
+
+function teamRefOf({ metadata, customer, customer_id }: Owned): PolarTeamRef {
+  return {
+    metadataTeamId: textOf(metadata?.team_id),
+    customerExternalId: customer?.external_id ?? null,
+    customerId: customer_id ?? customer?.id ?? null,
+  };
+}
+
+function catalogKeyOf(product: { metadata?: Record<string, unknown> | null | undefined } | null | undefined) {
+  return textOf(product?.metadata?.catalog_key);
+}
+
+function textOf(value: unknown): string | null {
+  return typeof value === 'string' ? value : null;
+}

@@ -1,0 +1,53 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import type { Polar } from '@polar-sh/sdk/2026-10';
+import type { Database } from '../database/connection.ts';
+import { Member } from '../database/entities/member.ts';
+import { User } from '../database/entities/user.ts';
+import { DomainError } from '../domain-error.ts';
+import { callPolar } from './client.ts';
+import { withCustomer } from './ensure-customer.ts';
+import { ensureMember, findOwnerMember, type Person } from './ensure-member.ts';
+
+/**
+ * A fresh link into Polar's customer portal, good for an hour: for a person with their own role there, for a
+ * service (no `userId`) with the owner's.
+ *
+ * @throws DomainError 403 `forbidden` for who may not pay for the team; those of `ensureCustomer` and `callPolar`
+ */
+export async function openPortal(
+  polar: Polar,
+  database: Database,
+  { teamId, userId, returnUrl }: { teamId: string; userId?: string; returnUrl?: string },
+): Promise<{ url: string; expiresAt: Date }> {
+  const em = database.fork();
+  const person = userId === undefined ? undefined : await payingPerson(em, teamId, userId);
+  const owners = await em.find(Member, { teamId, role: 'owner' });
+  return withCustomer(polar, database, teamId, async (customerId) => {
+    const memberId = person
+      ? await ensureMember(
+          polar,
+          customerId,
+          person,
+          owners.map((owner) => owner.userId),
+        )
+      : await findOwnerMember(polar, customerId);
+    // A link that was made and not received opens nothing by itself, so a lost answer needs no looking after.
+    const session = await callPolar('change', () =>
+      polar.customerSessions.create({
+        customer_id: customerId,
+        ...(memberId === undefined ? {} : { member_id: memberId }),
+        ...(returnUrl === undefined ? {} : { return_url: returnUrl }),
+      }),
+    );
+    return { url: session.customer_portal_url, expiresAt: new Date(session.expires_at) };
+  });
+}
+
+async function payingPerson(em: EntityManager, teamId: string, userId: string): Promise<Person> {
+  const member = await em.findOne(Member, { teamId, userId });
+  const user = member && (await em.findOne(User, { id: userId }));
+  if (!user?.email || !member || member.role === 'member') {
+    throw new DomainError(403, 'forbidden', 'Only owner, admin and billing may open the customer portal');
+  }
+  return { userId, email: user.email, name: user.name ?? null, role: member.role };
+}

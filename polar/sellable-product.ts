@@ -1,0 +1,31 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { findProduct, type Product } from '../catalog/find-product.ts';
+import type { Catalog } from '../catalog/schema.ts';
+import { readCatalog } from '../catalog/versions.ts';
+import { PolarProduct } from '../database/entities/polar-product.ts';
+import { DomainError } from '../domain-error.ts';
+
+/**
+ * What the catalog sells under this key, and the Polar product that takes the money for it.
+ * @throws DomainError 422 `unknown_product` (also archived); 503 `product_not_synced`
+ */
+export async function findSellableProduct(
+  em: EntityManager,
+  key: string,
+): Promise<{ product: Product; polarProductId: string; catalog: Catalog }> {
+  const { catalog } = await readCatalog(em);
+  const product = findProduct(catalog, key);
+  const archived = product?.kind === 'plan' ? product.plan.archived : product?.pack.archived;
+  if (!product || archived) {
+    const known = [...catalog.plans, ...catalog.packs].filter((one) => !one.archived).map((one) => one.key);
+    throw new DomainError(422, 'unknown_product', `Nothing is sold under the key ${JSON.stringify(key)}`, {
+      known,
+    });
+  }
+  const synced = await em.findOne(PolarProduct, { catalogKey: key }, { orderBy: { syncedAt: 'desc' } });
+  if (!synced) {
+    const message = `${key} is not at Polar yet: run npm run polar:sync -- --apply`;
+    throw new DomainError(503, 'product_not_synced', message, { product: key });
+  }
+  return { product, polarProductId: synced.polarProductId, catalog };
+}

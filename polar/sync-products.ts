@@ -1,0 +1,297 @@
+import type { models, Polar } from '@polar-sh/sdk/2026-10';
+import type { Catalog, Pack, Plan } from '../catalog/schema.ts';
+import { readCatalog } from '../catalog/versions.ts';
+import { type Database, readClock } from '../database/connection.ts';
+import { PolarProduct } from '../database/entities/polar-product.ts';
+import { callPolar, readAll } from './client.ts';
+
+export interface ProductSync {
+  catalogVersion: number;
+  steps: SyncStep[];
+  /** Settings of the Polar organisation, and products there, that the policies do not expect. */
+  warnings: string[];
+}
+
+/** What brings one of Polar's products in line with the catalog. `differences` are lines for people. */
+export type SyncStep =
+  | { kind: 'create'; key: string; differences: string[]; body: models.ProductCreate }
+  | { kind: 'update'; key: string; productId: string; differences: string[]; body: models.ProductUpdate }
+  | { kind: 'archive'; key: string; productId: string; differences: string[] }
+  | { kind: 'keep'; key: string; productId: string };
+
+/**
+ * Makes Polar's products from the newest published catalog. Products are found by `metadata.catalog_key`, so that a
+ * second run changes nothing, and one from scratch (a new database) finds what an earlier one made. Afterwards our
+ * database knows which product sells what, and events that were parked as `unknown_product` are due.
+ *
+ * @param apply  false: only says what would be done
+ * @throws DomainError 503 `catalog_not_published`; those of `callPolar`. What was done until then stays; run it again
+ */
+export async function syncProducts(
+  polar: Polar,
+  database: Database,
+  { apply }: { apply: boolean },
+): Promise<ProductSync> {
+  const { version, catalog } = await readCatalog(database.fork());
+  if (!apply) {
+    const { steps, warnings } = planProductSync(catalog, await listProducts(polar));
+    return {
+      catalogVersion: version,
+      steps,
+      warnings: [...warnings, ...(await checkOrganization(polar, catalog))],
+    };
+  }
+  // Two at once would both make what is missing. The lock is the session's: no transaction is open meanwhile.
+  const lock = await database.pool.connect();
+  try {
+    await lock.query(`select pg_advisory_lock(hashtext('polar:sync'))`);
+    const products = await listProducts(polar);
+    const { steps, warnings } = planProductSync(catalog, products);
+    const links: { polarProductId: string; catalogKey: string }[] = [];
+    for (const step of steps) {
+      links.push({ polarProductId: await applyStep(polar, step, products), catalogKey: step.key });
+    }
+    await storeLinks(database, links);
+    return {
+      catalogVersion: version,
+      steps,
+      warnings: [...warnings, ...(await checkOrganization(polar, catalog))],
+    };
+  } finally {
+    lock.release(true); // ends the session, and with it the lock
+  }
+}
+
+/**
+ * What is to be done, without doing it. A product of the same key and interval is ours; a product's interval cannot be
+ * changed at Polar, so one with another interval is archived and replaced.
+ */
+export function planProductSync(
+  catalog: Catalog,
+  products: readonly models.Product[],
+): { steps: SyncStep[]; warnings: string[] } {
+  const steps: SyncStep[] = [];
+  const warnings: string[] = [];
+  for (const item of [...catalog.plans, ...catalog.packs]) {
+    const sameKey = products.filter((product) => product.metadata.catalog_key === item.key);
+    const fitting = sameKey.filter((product) => fits(product, item)).sort(livingThenOldest);
+    const [ours, ...others] = fitting;
+    const superseded = [...sameKey.filter((product) => !fits(product, item)), ...others];
+
+    for (const product of superseded) {
+      const difference = `${product.name}: superseded`;
+      steps.push(
+        product.is_archived
+          ? { kind: 'keep', key: item.key, productId: product.id }
+          : { kind: 'archive', key: item.key, productId: product.id, differences: [difference] },
+      );
+      if (!product.is_archived && fits(product, item)) {
+        warnings.push(`Several products at Polar carry the key ${item.key}; ${product.id} is superseded.`);
+      }
+    }
+    // Last of its key: what is stored last is what is sold.
+    const step = ours ? planUpdate(item, ours) : item.archived ? undefined : planCreate(item);
+    if (step) steps.push(step);
+  }
+  const keys = new Set([...catalog.plans, ...catalog.packs].map(({ key }) => key));
+  for (const { id, name, is_archived, metadata } of products) {
+    if (is_archived || (typeof metadata.catalog_key === 'string' && keys.has(metadata.catalog_key))) continue;
+    warnings.push(
+      `Polar sells ${JSON.stringify(name)} (${id}), which is not in the catalog: its orders are parked.`,
+    );
+  }
+  return { steps, warnings };
+}
+
+/** What in the organisation's settings would make Polar act otherwise than the catalog's policies say. */
+export function unexpectedSettings(organization: models.Organization, catalog: Catalog): string[] {
+  const { subscription_settings: subscription, customer_portal_settings: portal } = organization;
+  const { upgradeProration, downgradeProration } = catalog.policies;
+  const unexpected: string[] = [];
+  const expect = (name: string, found: unknown, expected: unknown, why: string) => {
+    if (found === undefined || found === null || found === expected) return;
+    unexpected.push(`${name} is ${JSON.stringify(found)}, expected ${JSON.stringify(expected)}: ${why}`);
+  };
+  expect(
+    'subscription_settings.allow_multiple_subscriptions',
+    subscription?.allow_multiple_subscriptions,
+    false,
+    'a team has one subscription at a time',
+  );
+  expect(
+    'subscription_settings.proration_behavior',
+    subscription?.proration_behavior,
+    upgradeProration,
+    'plan changes in the portal are to be charged like upgrades by our API',
+  );
+  if (portal?.subscription?.update_plan === true && subscription?.allow_customer_updates !== false) {
+    unexpected.push(
+      'customer_portal_settings.subscription.update_plan is true: plan changes in the portal, downgrades too, follow ' +
+        `the organisation's proration; through our API a downgrade follows ${downgradeProration}`,
+    );
+  }
+  expect(
+    'feature_settings.member_model_enabled',
+    organization.feature_settings?.member_model_enabled,
+    true,
+    'owners, admins and billing members open the portal as themselves',
+  );
+  expect(
+    'default_presentment_currency',
+    organization.default_presentment_currency,
+    'usd',
+    'prices are in US dollars',
+  );
+  expect(
+    'capabilities.checkout_payments',
+    organization.capabilities?.checkout_payments,
+    true,
+    'Polar takes no payments for this organisation',
+  );
+  expect(
+    'capabilities.subscription_renewals',
+    organization.capabilities?.subscription_renewals,
+    true,
+    'Polar renews no subscriptions of this organisation',
+  );
+  return unexpected;
+}
+
+function planCreate(item: Plan | Pack): SyncStep {
+  const shared = {
+    name: item.name,
+    description: item.description,
+    metadata: { catalog_key: item.key },
+    prices: [fixedPrice(item)],
+  };
+  const interval = intervalOf(item);
+  return {
+    kind: 'create',
+    key: item.key,
+    differences: [
+      `name: ${item.name}`,
+      `price: ${showPrice(item)}`,
+      ...(interval ? [`every ${interval}`] : []),
+    ],
+    body: interval
+      ? { ...shared, recurring_interval: interval, recurring_interval_count: 1 }
+      : { ...shared, recurring_interval: null },
+  };
+}
+
+function planUpdate(item: Plan | Pack, product: models.Product): SyncStep {
+  const { key } = item;
+  const productId = product.id;
+  if (item.archived) {
+    if (product.is_archived) return { kind: 'keep', key, productId };
+    return { kind: 'archive', key, productId, differences: [`${product.name}: archived in the catalog`] };
+  }
+  const body: models.ProductUpdate = {};
+  const differences: string[] = [];
+  const price = describePrices(product);
+  if (product.name !== item.name) {
+    body.name = item.name;
+    differences.push(`name: ${product.name} → ${item.name}`);
+  }
+  if ((product.description ?? '') !== item.description) {
+    body.description = item.description;
+    differences.push(`description: ${product.description ?? '(none)'} → ${item.description}`);
+  }
+  if (price !== showPrice(item)) {
+    body.prices = [fixedPrice(item)];
+    differences.push(`price: ${price} → ${showPrice(item)}, for new subscriptions and orders`);
+  }
+  if (product.is_archived) {
+    body.is_archived = false;
+    differences.push('archived → sold again');
+  }
+  if (differences.length === 0) return { kind: 'keep', key, productId };
+  return { kind: 'update', key, productId, differences, body };
+}
+
+/** Does the step and answers with the id of the product that it is about. */
+async function applyStep(polar: Polar, step: SyncStep, before: readonly models.Product[]): Promise<string> {
+  switch (step.kind) {
+    case 'keep':
+      return step.productId;
+    case 'create': {
+      const made = await callPolar(
+        'change',
+        () => polar.products.create(step.body),
+        async () =>
+          (await listProducts(polar)).find(
+            ({ id, metadata }) =>
+              metadata.catalog_key === step.key && !before.some((product) => product.id === id),
+          ),
+      );
+      return made.id;
+    }
+    case 'update':
+      await callPolar('change', () => polar.products.update(step.productId, step.body));
+      return step.productId;
+    case 'archive':
+      await callPolar('change', () => polar.products.update(step.productId, { is_archived: true }));
+      return step.productId;
+  }
+}
+
+/** In the order of the steps: of two products of one key the later is newer, and is the one that is sold. */
+async function storeLinks(
+  database: Database,
+  links: readonly { polarProductId: string; catalogKey: string }[],
+): Promise<void> {
+  await database.transaction(async (em) => {
+    const now = (await readClock(em)).getTime();
+    for (const [index, link] of links.entries()) {
+      await em.upsert(PolarProduct, { ...link, syncedAt: new Date(now + index) });
+    }
+    await em.execute(
+      `update inbox set next_signal_at = clock_timestamp() where status = 'parked' and parked_code = 'unknown_product'`,
+    );
+  });
+}
+
+async function listProducts(polar: Polar): Promise<models.Product[]> {
+  return callPolar('read', () => readAll(polar.products.iterList({ limit: 100 })));
+}
+
+async function checkOrganization(polar: Polar, catalog: Catalog): Promise<string[]> {
+  // An organisation's access token sees its own organisation alone.
+  const { items } = await callPolar('read', () => polar.organizations.list({ limit: 1 }));
+  return items.flatMap((organization) => unexpectedSettings(organization, catalog));
+}
+
+function intervalOf(item: Plan | Pack): Plan['interval'] | null {
+  return 'interval' in item ? item.interval : null;
+}
+
+function fits(product: models.Product, item: Plan | Pack): boolean {
+  return (
+    (product.recurring_interval ?? null) === intervalOf(item) && (product.recurring_interval_count ?? 1) === 1
+  );
+}
+
+function livingThenOldest(a: models.Product, b: models.Product): number {
+  return Number(a.is_archived) - Number(b.is_archived) || Date.parse(a.created_at) - Date.parse(b.created_at);
+}
+
+function fixedPrice({ price }: Plan | Pack) {
+  return { amount_type: 'fixed' as const, price_currency: price.currency, price_amount: price.cents };
+}
+
+function showPrice({ price }: Plan | Pack): string {
+  return showCents(price.cents, price.currency);
+}
+
+/** The product's prices in words; equal to {@link showPrice} exactly where it has the one fixed price it should have. */
+function describePrices(product: models.Product): string {
+  const prices = product.prices.filter(({ is_archived }) => !is_archived);
+  const shown = prices.map((price) =>
+    price.amount_type === 'fixed' ? showCents(price.price_amount, price.price_currency) : price.amount_type,
+  );
+  return shown.join(' + ') || 'none';
+}
+
+function showCents(cents: number, currency: string): string {
+  return `${(cents / 100).toFixed(2)} ${currency.toUpperCase()}`;
+}

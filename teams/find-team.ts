@@ -1,0 +1,37 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { Member, type Role } from '../database/entities/member.ts';
+import { Team } from '../database/entities/team.ts';
+import { DomainError } from '../domain-error.ts';
+
+/**
+ * The team with this id.
+ * @throws DomainError 404 `unknown_team`, also for one that was deleted
+ */
+export async function findTeam(em: EntityManager, teamId: string): Promise<Team> {
+  const team = await em.findOne(Team, { id: teamId, deletedAt: null });
+  if (!team) throw unknownTeam(teamId);
+  return team;
+}
+
+/**
+ * What the person is in the team. A team that they are not in looks like one that does not exist.
+ * @throws DomainError 404 `unknown_team`
+ */
+export async function findRole(em: EntityManager, teamId: string, userId: string): Promise<Role> {
+  const [row] = await em.execute<{ role: Role }[]>(
+    `select members.role from members join teams on teams.id = members.team_id
+      where members.team_id = ? and members.user_id = ? and teams.deleted_at is null`,
+    [teamId, userId],
+  );
+  if (!row) throw unknownTeam(teamId);
+  return row.role;
+}
+
+/** The role under the team's lock, for those who change roles. Null: not a member. */
+export async function findMember(em: EntityManager, teamId: string, userId: string): Promise<Member | null> {
+  return em.findOne(Member, { teamId, userId }, { refresh: true });
+}
+
+export function unknownTeam(teamId: string): DomainError {
+  return new DomainError(404, 'unknown_team', `There is no team ${teamId}`, { teamId });
+}

@@ -1,0 +1,26 @@
+import { createHash } from 'node:crypto';
+
+/** Deeper than any body of ours; a hostile one must not overflow the stack. */
+const deepest = 64;
+
+/**
+ * SHA-256 of a parsed JSON value, in a form in which the order of an object's keys does not matter. `1` and
+ * `"1.0"` are different bodies, as are a missing key and `null`.
+ * @throws RangeError where the value is nested more than 64 deep
+ */
+export function hashBody(body: unknown): Buffer {
+  return createHash('sha256').update(canonical(body, 0)).digest();
+}
+
+function canonical(value: unknown, depth: number): string {
+  if (depth > deepest) throw new RangeError(`nested more than ${deepest} deep`);
+  if (Array.isArray(value)) return `[${value.map((item) => canonical(item, depth + 1)).join(',')}]`;
+  if (typeof value === 'object' && value !== null) {
+    const members = Object.entries(value)
+      .filter(([, member]) => member !== undefined)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([key, member]) => `${JSON.stringify(key)}:${canonical(member, depth + 1)}`);
+    return `{${members.join(',')}}`;
+  }
+  return JSON.stringify(value) ?? 'null';
+}

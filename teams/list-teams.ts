@@ -1,0 +1,33 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import type { Role } from '../database/entities/member.ts';
+import { type ListPage, type ListRange, uuidCursor } from './list-page.ts';
+
+export interface ListedTeam {
+  id: string;
+  name: string;
+  personal: boolean;
+  /** What the person is in it; absent where nobody in particular asks. */
+  role?: Role;
+}
+
+/** The teams of a person, or all teams where none is named; oldest first, without deleted ones. */
+export async function listTeams(
+  em: EntityManager,
+  { userId, limit, cursor }: ListRange & { userId?: string },
+): Promise<ListPage<ListedTeam>> {
+  const after = uuidCursor(cursor);
+  const rows = userId
+    ? await em.execute<ListedTeam[]>(
+        `select teams.id, teams.name, teams.personal, members.role
+           from members join teams on teams.id = members.team_id
+          where members.user_id = ? and teams.deleted_at is null and teams.id > ?
+          order by teams.id limit ?`,
+        [userId, after, limit + 1],
+      )
+    : await em.execute<ListedTeam[]>(
+        `select id, name, personal from teams where deleted_at is null and id > ? order by id limit ?`,
+        [after, limit + 1],
+      );
+  const data = rows.slice(0, limit);
+  return { data, nextCursor: rows.length > limit ? (data.at(-1)?.id ?? null) : null };
+}

@@ -1,0 +1,88 @@
+import { UniqueConstraintViolationException } from '@mikro-orm/core';
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { v7 as uuidv7 } from 'uuid';
+import { type Database, readClock } from '../database/connection.ts';
+import { Member } from '../database/entities/member.ts';
+import { Team } from '../database/entities/team.ts';
+import { User } from '../database/entities/user.ts';
+import { DomainError } from '../domain-error.ts';
+import { storeInboxEvent } from './inbox.ts';
+
+/** A person as the platform knows them. */
+export interface Person {
+  /** The platform's id, `[A-Za-z0-9_-]{1,64}`. */
+  id: string;
+  email: string;
+  name: string;
+}
+
+export interface SignedUp {
+  user: Person;
+  team: { id: string; name: string };
+  /** The inbox row that the team's workflow is to be told about; null where the person had signed up before. */
+  inboxId: string | null;
+}
+
+/** What every Personal Team is called: a name of its own would outlive the person's erasure. */
+const personalTeamName = 'Personal Team';
+
+/**
+ * Signs a person up: user, Personal Team, its owner and the inbox row `team.created` commit together. The same
+ * person again, also at the same time, is the same user and team.
+ * @throws DomainError 409 `user_conflict` where the id is taken with other data, 410 `user_erased`
+ */
+export async function signUp(database: Database, person: Person): Promise<SignedUp> {
+  const known = await findSignedUp(database.fork(), person);
+  if (known) return known;
+  try {
+    return await database.transaction((em) => insertPerson(em, person));
+  } catch (error) {
+    if (!(error instanceof UniqueConstraintViolationException)) throw error;
+    // Somebody else signed the same person up just now.
+    const winner = await findSignedUp(database.fork(), person);
+    if (!winner) throw error;
+    return winner;
+  }
+}
+
+async function insertPerson(em: EntityManager, { id, email, name }: Person): Promise<SignedUp> {
+  const createdAt = await readClock(em);
+  const teamId = uuidv7();
+  await em.insert(Team, { id: teamId, name: personalTeamName, personal: true, createdAt });
+  await em.insert(User, { id, email, name, personalTeamId: teamId, createdAt });
+  await em.insert(Member, { teamId, userId: id, role: 'owner', createdAt });
+  const inboxId = await announceTeam(em, teamId, id);
+  return { user: { id, email, name }, team: { id: teamId, name: personalTeamName }, inboxId };
+}
+
+/** Writes the inbox row `team.created`, which makes the team's workflow grant the trial. Returns its id. */
+export async function announceTeam(em: EntityManager, teamId: string, ownerId: string): Promise<string> {
+  const { id } = await storeInboxEvent(em, {
+    teamId,
+    source: 'sign-up',
+    type: 'team.created',
+    externalId: `team.created:${teamId}`,
+    payload: { ownerId },
+  });
+  return id;
+}
+
+async function findSignedUp(em: EntityManager, person: Person): Promise<SignedUp | undefined> {
+  const user = await em.findOne(User, { id: person.id });
+  if (!user) return undefined;
+  if (user.erasedAt) {
+    throw new DomainError(410, 'user_erased', `The user ${person.id} was erased; the id is not used again`);
+  }
+  const { id, email, name } = user;
+  const differing = (['email', 'name'] as const).filter((field) => user[field] !== person[field]);
+  if (email === null || name === null || differing.length > 0) {
+    throw new DomainError(
+      409,
+      'user_conflict',
+      `The user ${person.id} has signed up with another ${differing.join(' and ')}`,
+      { differing },
+    );
+  }
+  const team = await em.findOneOrFail(Team, { id: user.personalTeamId });
+  return { user: { id, email, name }, team: { id: team.id, name: team.name }, inboxId: null };
+}

@@ -1,0 +1,219 @@
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import {
+  addMonthsAnchored,
+  cycleEnd,
+  dripInstants,
+  proratedRise,
+  splitAllotment,
+} from '../../catalog/cycle.ts';
+
+const at = (text: string) => new Date(text);
+const days = (dates: Date[]) => dates.map((date) => date.toISOString().slice(0, 10));
+const starts = fc.date({
+  min: at('2000-01-01T00:00:00Z'),
+  max: at('2120-01-01T00:00:00Z'),
+  noInvalidDate: true,
+});
+const intervals = fc.constantFrom('month' as const, 'year' as const);
+
+describe('a cycle', () => {
+  test('that starts on the 31st ends on the last day of short months and returns to the 31st', () => {
+    const start = at('2026-01-31T10:20:30.456Z');
+    expect([1, 2, 3, 4, 12, 13].map((months) => addMonthsAnchored(start, months, 31).toISOString())).toEqual([
+      '2026-02-28T10:20:30.456Z',
+      '2026-03-31T10:20:30.456Z',
+      '2026-04-30T10:20:30.456Z',
+      '2026-05-31T10:20:30.456Z',
+      '2027-01-31T10:20:30.456Z',
+      '2027-02-28T10:20:30.456Z',
+    ]);
+  });
+
+  test('keeps its anchor when it is continued from a short month', () => {
+    expect(addMonthsAnchored(at('2026-02-28T00:00:00Z'), 1, 31)).toEqual(at('2026-03-31T00:00:00Z'));
+    expect(addMonthsAnchored(at('2028-02-29T00:00:00Z'), 1, 30)).toEqual(at('2028-03-30T00:00:00Z'));
+    expect(addMonthsAnchored(at('2026-03-31T00:00:00Z'), -1, 31)).toEqual(at('2026-02-28T00:00:00Z'));
+  });
+
+  test('of a year from 29 February returns to the 29th in leap years', () => {
+    let start = at('2024-02-29T12:00:00Z');
+    const ends: Date[] = [];
+    for (let year = 0; year < 4; year += 1) {
+      start = cycleEnd(start, 'year', 29);
+      ends.push(start);
+    }
+    expect(days(ends)).toEqual(['2025-02-28', '2026-02-28', '2027-02-28', '2028-02-29']);
+    expect(days([addMonthsAnchored(at('2096-02-29T00:00:00Z'), 48, 29)])).toEqual(['2100-02-28']);
+  });
+
+  test('chained one by one arrives where one step arrives, for every anchor', () => {
+    fc.assert(
+      fc.property(starts, fc.integer({ min: 1, max: 60 }), (start, months) => {
+        const anchorDay = start.getUTCDate();
+        let chained = start;
+        for (let month = 0; month < months; month += 1) {
+          const next = addMonthsAnchored(chained, 1, anchorDay);
+          expect(next.getTime() - chained.getTime()).toBeGreaterThanOrEqual(28 * 86_400_000);
+          expect(next.getTime() - chained.getTime()).toBeLessThanOrEqual(31 * 86_400_000);
+          chained = next;
+        }
+        const once = addMonthsAnchored(start, months, anchorDay);
+        expect(once).toEqual(chained);
+        expect(once.getTime() % 86_400_000).toBe(start.getTime() % 86_400_000);
+        const lastDay = new Date(Date.UTC(once.getUTCFullYear(), once.getUTCMonth() + 1, 0)).getUTCDate();
+        expect(once.getUTCDate()).toBe(Math.min(anchorDay, lastDay));
+      }),
+    );
+  });
+
+  test('does not change the date that it is given', () => {
+    const start = at('2026-01-31T00:00:00Z');
+    addMonthsAnchored(start, 1, 31);
+    expect(start).toEqual(at('2026-01-31T00:00:00Z'));
+  });
+
+  test.each([0, 32, 1.5, Number.NaN])('has no anchor day %p', (anchorDay) => {
+    expect(() => addMonthsAnchored(at('2026-01-31T00:00:00Z'), 1, anchorDay)).toThrow(RangeError);
+  });
+
+  test('is computed only from dates and whole months', () => {
+    expect(() => addMonthsAnchored(new Date(Number.NaN), 1, 1)).toThrow(RangeError);
+    expect(() => addMonthsAnchored(at('2026-01-31T00:00:00Z'), 0.5, 1)).toThrow(RangeError);
+  });
+});
+
+describe('the drips of a year', () => {
+  test('that starts on 29 February fall on the 29th and on the last day of the next February', () => {
+    const start = at('2024-02-29T08:00:00Z');
+    const drips = dripInstants({ start, end: cycleEnd(start, 'year', 29) }, 29);
+    expect(days(drips)).toEqual([
+      ...['2024-02-29', '2024-03-29', '2024-04-29', '2024-05-29', '2024-06-29', '2024-07-29'],
+      ...['2024-08-29', '2024-09-29', '2024-10-29', '2024-11-29', '2024-12-29', '2025-01-29'],
+    ]);
+    const next = { start: at('2025-02-28T08:00:00Z'), end: at('2026-02-28T08:00:00Z') };
+    expect(days(dripInstants(next, 29)).slice(0, 3)).toEqual(['2025-02-28', '2025-03-29', '2025-04-29']);
+  });
+
+  test('are twelve, ascending, inside the cycle, the first at its start, whatever the start and the anchor', () => {
+    fc.assert(
+      fc.property(starts, fc.integer({ min: 1, max: 31 }), (start, anchorDay) => {
+        const cycle = { start, end: cycleEnd(start, 'year', start.getUTCDate()) };
+        const drips = dripInstants(cycle, anchorDay);
+        expect(drips).toHaveLength(12);
+        expect(drips[0]).toEqual(start);
+        for (const [index, drip] of drips.entries()) {
+          expect(drip < cycle.end).toBe(true);
+          if (index > 0) expect(drip.getTime()).toBeGreaterThan(drips[index - 1]?.getTime() ?? Number.NaN);
+        }
+      }),
+    );
+  });
+
+  test('stay twelve where Polar ends the year some hours off', () => {
+    const start = at('2026-01-31T23:59:59.900Z');
+    for (const end of ['2027-01-31T20:00:00Z', '2027-02-01T00:00:01Z', '2027-02-01T04:00:00Z']) {
+      expect(dripInstants({ start, end: at(end) }, 31)).toHaveLength(12);
+    }
+  });
+
+  test('are one in a monthly cycle', () => {
+    fc.assert(
+      fc.property(starts, (start) => {
+        const cycle = { start, end: cycleEnd(start, 'month', start.getUTCDate()) };
+        expect(dripInstants(cycle, start.getUTCDate())).toEqual([start]);
+      }),
+    );
+  });
+
+  test('need a cycle that ends after it starts', () => {
+    const start = at('2026-01-31T00:00:00Z');
+    expect(() => dripInstants({ start, end: start }, 31)).toThrow(RangeError);
+    expect(() => dripInstants({ start, end: new Date(Number.NaN) }, 31)).toThrow(RangeError);
+  });
+});
+
+describe('an allotment', () => {
+  test('is split into parts that sum exactly to it, differ by at most one, the larger first', () => {
+    expect(splitAllotment(100n, 12)).toEqual([9n, 9n, 9n, 9n, 8n, 8n, 8n, 8n, 8n, 8n, 8n, 8n]);
+    fc.assert(
+      fc.property(
+        fc.bigInt({ min: 0n, max: 10n ** 18n }),
+        fc.integer({ min: 1, max: 60 }),
+        (total, parts) => {
+          const split = splitAllotment(total, parts);
+          expect(split).toHaveLength(parts);
+          expect(split.reduce((sum, part) => sum + part, 0n)).toBe(total);
+          const [first = 0n, last = 0n] = [split[0], split.at(-1)];
+          expect(first - last === 0n || first - last === 1n).toBe(true);
+          expect(split).toEqual([...split].sort((a, b) => (a < b ? 1 : a > b ? -1 : 0)));
+        },
+      ),
+    );
+  });
+
+  test('is never split into no parts, and never negative', () => {
+    for (const parts of [0, -1, 1.5, Number.NaN]) expect(() => splitAllotment(1n, parts)).toThrow(RangeError);
+    expect(() => splitAllotment(-1n, 2)).toThrow(RangeError);
+  });
+});
+
+describe('a rise in mid-cycle', () => {
+  const cycle = { start: at('2026-04-01T00:00:00Z'), end: at('2026-05-01T00:00:00Z') };
+
+  test.each<[string, bigint, bigint, string, bigint]>([
+    ['the whole rise at the start', 2000n, 6000n, '2026-04-01T00:00:00Z', 4000n],
+    ['half of it half way', 2000n, 6000n, '2026-04-16T00:00:00Z', 2000n],
+    ['a rounded-down third', 0n, 100n, '2026-04-21T00:00:00Z', 33n],
+    ['nothing at the end', 2000n, 6000n, '2026-05-01T00:00:00Z', 0n],
+    ['nothing after the end', 2000n, 6000n, '2026-06-01T00:00:00Z', 0n],
+    ['no more than the rise before the start', 2000n, 6000n, '2026-03-01T00:00:00Z', 4000n],
+    ['nothing for a smaller plan', 6000n, 2000n, '2026-04-02T00:00:00Z', 0n],
+    ['nothing for what was granted already', 6000n, 6000n, '2026-04-02T00:00:00Z', 0n],
+  ])('earns %s', (_, highestGranted, newAllotment, instant, credits) => {
+    expect(proratedRise({ highestGranted, newAllotment, cycle, at: at(instant) })).toBe(credits);
+  });
+
+  test('mints nothing by going up and down: all rises together never exceed the highest allotment', () => {
+    const change = fc.record({
+      allotment: fc.bigInt({ min: 0n, max: 10n ** 15n }),
+      at: fc.integer({ min: 0, max: 2_592_000_000 }),
+    });
+    fc.assert(
+      fc.property(
+        fc.bigInt({ min: 0n, max: 10n ** 15n }),
+        fc.array(change, { maxLength: 10 }),
+        (first, changes) => {
+          let highest = first;
+          let earned = 0n;
+          for (const { allotment, at: offset } of changes.sort((a, b) => a.at - b.at)) {
+            const instant = new Date(cycle.start.getTime() + offset);
+            earned += proratedRise({ highestGranted: highest, newAllotment: allotment, cycle, at: instant });
+            if (allotment > highest) highest = allotment;
+            expect(
+              proratedRise({ highestGranted: highest, newAllotment: allotment, cycle, at: instant }),
+            ).toBe(0n);
+          }
+          expect(earned).toBeLessThanOrEqual(highest - first);
+        },
+      ),
+    );
+  });
+
+  test('earns less the later it comes', () => {
+    const instants = fc.integer({ min: 0, max: 2_592_000_000 });
+    fc.assert(
+      fc.property(instants, instants, intervals, (one, other, interval) => {
+        const long = { start: cycle.start, end: cycleEnd(cycle.start, interval, 1) };
+        const rise = (offset: number) =>
+          proratedRise({
+            highestGranted: 7n,
+            newAllotment: 10n ** 12n,
+            cycle: long,
+            at: new Date(cycle.start.getTime() + offset),
+          });
+        expect(rise(Math.max(one, other))).toBeLessThanOrEqual(rise(Math.min(one, other)));
+      }),
+    );
+  });
+});

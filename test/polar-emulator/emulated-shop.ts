@@ -1,0 +1,142 @@
+import { createPolar, type models, type Polar } from '@polar-sh/sdk/2026-10';
+import { type PolarEmulator, startPolarEmulator } from '../../dev/polar-emulator/polar-emulator.ts';
+import { startWebhookReceiver, type WebhookReceiver } from './webhook-receiver.ts';
+
+const WEBHOOKS: models.WebhookEventType[] = [
+  'checkout.updated',
+  'order.created',
+  'order.updated',
+  'order.paid',
+  'order.refunded',
+  'subscription.created',
+  'subscription.updated',
+  'subscription.active',
+  'subscription.canceled',
+  'subscription.uncanceled',
+  'subscription.cycled',
+  'subscription.revoked',
+  'subscription.past_due',
+  'refund.created',
+  'refund.updated',
+];
+
+export interface EmulatedShop {
+  emulator: PolarEmulator;
+  polar: Polar;
+  receiver: WebhookReceiver;
+  endpoint: models.WebhookEndpoint;
+  team: models.Customer;
+  starter: models.Product;
+  pro: models.Product;
+  proYearly: models.Product;
+  pack: models.Product;
+  /** Moves the emulator's clock and does what became due. */
+  moveTo(time: string): Promise<number>;
+  /** Posts to the control API and gives its answer. */
+  control(path: string, body?: object): Promise<unknown>;
+  buy(product: models.Product, more?: Partial<models.CheckoutCreate>): Promise<models.Checkout>;
+  /** Types of the webhooks that `work` causes, in the order in which they arrive. */
+  typesDuring(work: () => Promise<unknown>): Promise<string[]>;
+  stop(): Promise<void>;
+}
+
+/** A shop with two plans, a yearly one and a pack, one team as its customer, and a receiver of webhooks. */
+export async function openShop(
+  now: string,
+  options: { retryScale?: number; dataDir?: string } = {},
+): Promise<EmulatedShop> {
+  let time = new Date(now);
+  const emulator = await startPolarEmulator({
+    accessToken: 'polar_oat_test',
+    clock: () => time,
+    retryScale: 0.001,
+    ...options,
+  });
+  const polar = createPolar({ accessToken: 'polar_oat_test', baseUrl: emulator.url });
+  const receiver = await startWebhookReceiver();
+  const endpoint = await polar.webhooks.createWebhookEndpoint({
+    url: receiver.url,
+    format: 'raw',
+    events: WEBHOOKS,
+  });
+  receiver.secret = endpoint.secret;
+
+  const plan = (
+    name: string,
+    catalog_key: string,
+    recurring_interval: models.RecurringInterval,
+    cents: number,
+  ) =>
+    polar.products.create({
+      name,
+      recurring_interval,
+      metadata: { catalog_key },
+      prices: [{ amount_type: 'fixed', price_amount: cents }],
+    });
+  const starter = await plan('Starter', 'starter_monthly', 'month', 1_900);
+  const pro = await plan('Pro', 'pro_monthly', 'month', 4_900);
+  const proYearly = await plan('Pro yearly', 'pro_yearly', 'year', 49_000);
+  const pack = await polar.products.create({
+    name: '1,000 credits',
+    metadata: { catalog_key: 'pack_1000' },
+    prices: [{ amount_type: 'fixed', price_amount: 1_000 }],
+  });
+  const team = await polar.customers.create({
+    type: 'team',
+    external_id: 'team-1',
+    name: 'Ada’s team',
+    owner: { email: 'ada@example.com', external_id: 'ada' },
+  });
+
+  const control = async (path: string, body: object = {}) => {
+    const response = await fetch(`${emulator.url}/emulator${path}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    });
+    if (!response.ok) throw new Error(`${response.status} ${await response.text()}`);
+    return response.json();
+  };
+
+  return {
+    emulator,
+    polar,
+    receiver,
+    endpoint,
+    team,
+    starter,
+    pro,
+    proYearly,
+    pack,
+    control,
+    async moveTo(to) {
+      time = new Date(to);
+      const done = await emulator.renewDue();
+      await emulator.idle();
+      return done;
+    },
+    async buy(product, more = {}) {
+      const checkout = await polar.checkouts.create({
+        products: [product.id],
+        customer_id: team.id,
+        metadata: { team_id: 'team-1' },
+        success_url: 'http://localhost:3000/billing?checkout={CHECKOUT_ID}',
+        ...more,
+      });
+      await control(`/checkouts/${checkout.id}/pay`);
+      await emulator.idle();
+      return polar.checkouts.get(checkout.id);
+    },
+    async typesDuring(work) {
+      await emulator.idle();
+      const from = receiver.received.length;
+      await work();
+      await emulator.idle();
+      return receiver.types().slice(from);
+    },
+    async stop() {
+      await emulator.stop();
+      await receiver.stop();
+    },
+  };
+}

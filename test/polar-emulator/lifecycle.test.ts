@@ -1,0 +1,364 @@
+import { afterEach, expect, test } from '@jest/globals';
+import { type EmulatedShop, openShop } from './emulated-shop.ts';
+
+let shop: EmulatedShop;
+afterEach(() => shop.stop());
+
+const subscribed = async (now: string, plan: 'starter' | 'pro' | 'proYearly' = 'starter') => {
+  shop = await openShop(now);
+  await shop.buy(shop[plan]);
+  return onlySubscription();
+};
+const onlySubscription = async () => {
+  const { items } = await shop.polar.subscriptions.list({ external_customer_id: 'team-1' });
+  expect(items).toHaveLength(1);
+  const [subscription] = items;
+  if (!subscription) throw new Error('no subscription');
+  return subscription;
+};
+const newestOrder = async () => {
+  const { items } = await shop.polar.orders.list({ limit: 1 });
+  const [order] = items;
+  if (!order) throw new Error('no order');
+  return order;
+};
+
+test('a paid checkout of a plan makes a subscription and a paid order, told in Polar’s order', async () => {
+  shop = await openShop('2026-01-10T00:00:00Z');
+  const types = await shop.typesDuring(() => shop.buy(shop.starter));
+  expect(types).toEqual([
+    'subscription.created',
+    'subscription.active',
+    'subscription.updated',
+    'order.created',
+    'order.updated',
+    'order.paid',
+    'checkout.updated',
+  ]);
+  const order = await newestOrder();
+  expect(order).toMatchObject({
+    status: 'paid',
+    net_amount: 1_900,
+    billing_reason: 'subscription_create',
+    metadata: { team_id: 'team-1' },
+    customer: { external_id: 'team-1' },
+    product: { metadata: { catalog_key: 'starter_monthly' } },
+    subscription: { status: 'active', metadata: { team_id: 'team-1' } },
+  });
+  expect(order.items).toMatchObject([
+    {
+      proration: false,
+      start_timestamp: '2026-01-10T00:00:00.000Z',
+      end_timestamp: '2026-02-10T00:00:00.000Z',
+    },
+  ]);
+});
+
+test('a pack makes a paid order without a subscription, and its units multiply the price', async () => {
+  shop = await openShop('2026-01-10T00:00:00Z');
+  const types = await shop.typesDuring(() => shop.buy(shop.pack, { units: 3 }));
+  expect(types).toEqual(['order.created', 'order.updated', 'order.paid', 'checkout.updated']);
+  expect(await newestOrder()).toMatchObject({
+    billing_reason: 'purchase',
+    net_amount: 3_000,
+    units: 3,
+    subscription_id: null,
+    items: [{ start_timestamp: null, end_timestamp: null }],
+  });
+});
+
+test('a renewal begins its period before it is paid', async () => {
+  await subscribed('2026-01-10T00:00:00Z');
+  const types = await shop.typesDuring(() => shop.moveTo('2026-02-10T00:00:00Z'));
+  expect(types).toEqual([
+    'subscription.cycled',
+    'subscription.updated',
+    'order.created',
+    'order.updated',
+    'order.paid',
+  ]);
+  const created = shop.receiver.received.findLast(({ event }) => event.type === 'order.created');
+  expect(created?.event.data).toMatchObject({ status: 'pending', paid: false });
+  expect(await newestOrder()).toMatchObject({
+    billing_reason: 'subscription_cycle',
+    status: 'paid',
+    metadata: { team_id: 'team-1' },
+    items: [{ proration: false, start_timestamp: '2026-02-10T00:00:00.000Z' }],
+  });
+});
+
+test('months that are too short keep the anchor on the 31st', async () => {
+  await subscribed('2026-01-31T10:00:00Z');
+  expect(await shop.moveTo('2027-02-01T00:00:00Z')).toBe(12);
+  const { items } = await shop.polar.orders.list({ limit: 100, sorting: ['created_at'] });
+  expect(items.map((order) => order.items[0]?.start_timestamp?.slice(0, 10))).toEqual([
+    '2026-01-31',
+    '2026-02-28',
+    '2026-03-31',
+    '2026-04-30',
+    '2026-05-31',
+    '2026-06-30',
+    '2026-07-31',
+    '2026-08-31',
+    '2026-09-30',
+    '2026-10-31',
+    '2026-11-30',
+    '2026-12-31',
+    '2027-01-31',
+  ]);
+});
+
+test('renew now ends the current period now and starts a full one', async () => {
+  const { id } = await subscribed('2026-01-10T00:00:00Z');
+  await shop.moveTo('2026-01-20T12:00:00Z');
+  const types = await shop.typesDuring(() => shop.control(`/subscriptions/${id}/renew-now`));
+  expect(types[0]).toBe('subscription.cycled');
+  expect(await onlySubscription()).toMatchObject({
+    current_period_start: '2026-01-20T12:00:00.000Z',
+    current_period_end: '2026-02-20T12:00:00.000Z',
+  });
+});
+
+test('cancel at period end stays active, can be taken back, and ends the subscription at the end', async () => {
+  const { id } = await subscribed('2026-01-10T00:00:00Z');
+  const cancel = () => shop.polar.subscriptions.update(id, { cancel_at_period_end: true });
+  expect(await shop.typesDuring(cancel)).toEqual(['subscription.updated', 'subscription.canceled']);
+  expect(await onlySubscription()).toMatchObject({ status: 'active', ends_at: '2026-02-10T00:00:00.000Z' });
+  await expect(cancel()).rejects.toMatchObject({
+    statusCode: 403,
+    error: { error: 'AlreadyCanceledSubscription' },
+  });
+  const uncancel = () => shop.polar.subscriptions.update(id, { cancel_at_period_end: false });
+  expect(await shop.typesDuring(uncancel)).toEqual(['subscription.updated', 'subscription.uncanceled']);
+  await expect(uncancel()).rejects.toMatchObject({
+    statusCode: 409,
+    error: { error: 'SubscriptionNotScheduledToCancel' },
+  });
+  await cancel();
+  expect(await shop.typesDuring(() => shop.moveTo('2026-02-10T00:00:00Z'))).toEqual([
+    'subscription.updated',
+    'subscription.canceled',
+    'subscription.revoked',
+  ]);
+  expect(await onlySubscription()).toMatchObject({ status: 'canceled' });
+  expect(await shop.moveTo('2026-12-31T00:00:00Z')).toBe(0);
+});
+
+test('a revoked subscription is over at once and can be reinstated', async () => {
+  const { id } = await subscribed('2026-01-10T00:00:00Z');
+  expect(await shop.typesDuring(() => shop.polar.subscriptions.revoke(id))).toEqual([
+    'subscription.updated',
+    'subscription.canceled',
+    'subscription.revoked',
+  ]);
+  await shop.control(`/subscriptions/${id}/reinstate`);
+  expect(await onlySubscription()).toMatchObject({ status: 'active', ended_at: null });
+});
+
+test('dunning tries again after 2, 7, 14 and 21 days and then gives up', async () => {
+  await subscribed('2026-01-01T00:00:00Z');
+  await shop.control(`/customers/${shop.team.id}/card`, { declines: true });
+  expect(await shop.typesDuring(() => shop.moveTo('2026-02-01T00:00:00Z'))).toEqual([
+    'subscription.cycled',
+    'subscription.updated',
+    'order.created',
+    'subscription.updated',
+    'subscription.past_due',
+  ]);
+  for (const [day, next] of [
+    ['2026-02-01', '2026-02-03'],
+    ['2026-02-03', '2026-02-08'],
+    ['2026-02-08', '2026-02-15'],
+    ['2026-02-15', '2026-02-22'],
+  ]) {
+    await shop.moveTo(`${day}T00:00:00Z`);
+    expect((await newestOrder()).next_payment_attempt_at).toBe(`${next}T00:00:00.000Z`);
+  }
+  expect(await shop.typesDuring(() => shop.moveTo('2026-02-22T00:00:00Z'))).toEqual([
+    'subscription.updated',
+    'subscription.canceled',
+    'subscription.revoked',
+    'order.updated',
+  ]);
+  expect(await newestOrder()).toMatchObject({ status: 'void' });
+});
+
+test('a past due subscription recovers: active comes before the paid order', async () => {
+  const { id } = await subscribed('2026-01-01T00:00:00Z');
+  await shop.control(`/subscriptions/${id}/fail-next-payment`);
+  await shop.moveTo('2026-02-01T00:00:00Z');
+  expect(await onlySubscription()).toMatchObject({ status: 'past_due' });
+  expect(await shop.typesDuring(() => shop.control(`/subscriptions/${id}/pay-past-due`))).toEqual([
+    'subscription.updated',
+    'subscription.active',
+    'order.updated',
+    'order.paid',
+  ]);
+});
+
+test('an upgrade by invoice credits the unused time and charges the rest of the period now', async () => {
+  const { id } = await subscribed('2026-04-01T00:00:00Z');
+  await shop.moveTo('2026-04-16T00:00:00Z');
+  const types = await shop.typesDuring(() =>
+    shop.polar.subscriptions.update(id, { product_id: shop.pro.id, proration_behavior: 'invoice' }),
+  );
+  expect(types).toEqual(['subscription.updated', 'order.created', 'order.updated', 'order.paid']);
+  expect(await newestOrder()).toMatchObject({
+    billing_reason: 'subscription_update',
+    net_amount: 1_500,
+    items: [
+      { amount: -950, proration: true },
+      { amount: 2_450, proration: true, end_timestamp: '2026-05-01T00:00:00.000Z' },
+    ],
+  });
+});
+
+test('prorations by prorate wait for the next renewal', async () => {
+  const { id } = await subscribed('2026-04-01T00:00:00Z');
+  await shop.moveTo('2026-04-16T00:00:00Z');
+  await shop.polar.subscriptions.update(id, { product_id: shop.pro.id, proration_behavior: 'prorate' });
+  expect((await shop.polar.orders.list()).pagination.total_count).toBe(1);
+  await shop.moveTo('2026-05-01T00:00:00Z');
+  expect(await newestOrder()).toMatchObject({
+    net_amount: 6_400,
+    items: [{ proration: false, amount: 4_900 }, { amount: -950 }, { amount: 2_450 }],
+  });
+});
+
+test('a downgrade for the next period waits, and the renewal is the new plan’s', async () => {
+  const { id } = await subscribed('2026-04-01T00:00:00Z', 'pro');
+  const changed = await shop.polar.subscriptions.update(id, {
+    product_id: shop.starter.id,
+    proration_behavior: 'next_period',
+  });
+  expect(changed).toMatchObject({
+    product_id: shop.pro.id,
+    pending_update: { product_id: shop.starter.id, applies_at: '2026-05-01T00:00:00.000Z' },
+  });
+  await shop.moveTo('2026-05-01T00:00:00Z');
+  expect(await newestOrder()).toMatchObject({ net_amount: 1_900, product_id: shop.starter.id });
+  expect(await onlySubscription()).toMatchObject({ product_id: shop.starter.id, pending_update: null });
+});
+
+test('reset and a change of interval start a new period now', async () => {
+  const { id } = await subscribed('2026-04-01T00:00:00Z');
+  await shop.moveTo('2026-04-16T00:00:00Z');
+  await shop.polar.subscriptions.update(id, { product_id: shop.pro.id, proration_behavior: 'reset' });
+  expect(await newestOrder()).toMatchObject({ net_amount: 4_900 });
+  expect(await onlySubscription()).toMatchObject({ current_period_end: '2026-05-16T00:00:00.000Z' });
+  await shop.polar.subscriptions.update(id, { product_id: shop.proYearly.id, proration_behavior: 'prorate' });
+  expect(await newestOrder()).toMatchObject({ net_amount: 49_000 - 4_900 });
+  expect(await onlySubscription()).toMatchObject({ current_period_end: '2027-04-16T00:00:00.000Z' });
+});
+
+test('a plan change whose charge fails answers 402 and changes nothing', async () => {
+  const { id } = await subscribed('2026-04-01T00:00:00Z');
+  await shop.control(`/subscriptions/${id}/fail-next-payment`);
+  const before = await onlySubscription();
+  const upgrade = () =>
+    shop.polar.subscriptions.update(id, { product_id: shop.pro.id, proration_behavior: 'invoice' });
+  const types = await shop.typesDuring(() =>
+    expect(upgrade()).rejects.toMatchObject({ statusCode: 402, error: { error: 'PaymentFailed' } }),
+  );
+  expect(types).toEqual([]);
+  expect(await onlySubscription()).toEqual(before);
+  expect(await upgrade()).toMatchObject({ product_id: shop.pro.id });
+});
+
+test('what a downgrade by invoice leaves over pays for the next renewal', async () => {
+  const { id } = await subscribed('2026-04-01T00:00:00Z', 'pro');
+  await shop.moveTo('2026-04-16T00:00:00Z');
+  await shop.polar.subscriptions.update(id, { product_id: shop.starter.id, proration_behavior: 'invoice' });
+  expect(await newestOrder()).toMatchObject({ net_amount: -1_500, due_amount: 0, status: 'paid' });
+  await shop.moveTo('2026-05-01T00:00:00Z');
+  expect(await newestOrder()).toMatchObject({
+    net_amount: 1_900,
+    applied_balance_amount: -1_500,
+    due_amount: 400,
+  });
+});
+
+test('refunds add up, a reversed one is taken off again, and the subscription goes on', async () => {
+  await subscribed('2026-01-10T00:00:00Z');
+  const { id } = await newestOrder();
+  const refund = (amount: number) =>
+    shop.polar.refunds.create({ order_id: id, reason: 'customer_request', amount });
+  expect(await shop.typesDuring(() => refund(900))).toEqual([
+    'refund.created',
+    'order.updated',
+    'order.refunded',
+  ]);
+  expect(await newestOrder()).toMatchObject({ status: 'partially_refunded', refunded_amount: 900 });
+  const second = await refund(1_000);
+  expect(await newestOrder()).toMatchObject({ status: 'refunded', refunded_amount: 1_900 });
+  await expect(refund(1)).rejects.toMatchObject({ statusCode: 403, error: { error: 'RefundedAlready' } });
+  expect(await shop.typesDuring(() => shop.control(`/refunds/${second.id}/reverse`))).toEqual([
+    'order.updated',
+    'refund.updated',
+  ]);
+  expect(await newestOrder()).toMatchObject({ status: 'partially_refunded', refunded_amount: 900 });
+  expect((await shop.polar.refunds.list({ order_id: id, succeeded: true })).items).toHaveLength(1);
+  expect(await onlySubscription()).toMatchObject({ status: 'active' });
+});
+
+test('a dispute sends no webhook and is found by asking; a prevented one refunds', async () => {
+  await subscribed('2026-01-10T00:00:00Z');
+  const { id } = await newestOrder();
+  expect(await shop.typesDuring(() => shop.control(`/orders/${id}/dispute`, { amount: 500 }))).toEqual([]);
+  const [dispute] = (await shop.polar.disputes.list({ order_id: id })).items;
+  expect(dispute).toMatchObject({ status: 'needs_response', amount: 500 });
+  await shop.control(`/disputes/${dispute?.id}/win`);
+  expect((await shop.polar.disputes.list({ status: 'won' })).items).toHaveLength(1);
+  await shop.control(`/orders/${id}/dispute`, { status: 'prevented' });
+  expect((await shop.polar.refunds.list()).items).toMatchObject([
+    { reason: 'dispute_prevention', amount: 1_900, dispute: { status: 'prevented' } },
+  ]);
+});
+
+test('a trial is an order of 0, and its end is no activation', async () => {
+  shop = await openShop('2026-01-10T00:00:00Z');
+  await shop.buy(shop.pro, { trial_interval: 'day', trial_interval_count: 14 });
+  expect(await onlySubscription()).toMatchObject({
+    status: 'trialing',
+    trial_end: '2026-01-24T00:00:00.000Z',
+  });
+  expect(await newestOrder()).toMatchObject({ total_amount: 0, status: 'paid' });
+  expect(await shop.typesDuring(() => shop.moveTo('2026-01-24T00:00:00Z'))).toEqual([
+    'subscription.cycled',
+    'subscription.updated',
+    'order.created',
+    'order.updated',
+    'order.paid',
+  ]);
+  expect(await newestOrder()).toMatchObject({ total_amount: 4_900 });
+  expect(await onlySubscription()).toMatchObject({ current_period_end: '2026-02-24T00:00:00.000Z' });
+});
+
+test('a full discount is paid with nothing charged, even by a card that declines', async () => {
+  shop = await openShop('2026-01-10T00:00:00Z');
+  const discount = await shop.polar.discounts.create({
+    type: 'percentage',
+    name: 'Friends',
+    basis_points: 10_000,
+    duration: 'once',
+  });
+  await shop.control(`/customers/${shop.team.id}/card`, { declines: true });
+  await shop.buy(shop.pro, { discount_id: discount.id });
+  expect(await newestOrder()).toMatchObject({ subtotal_amount: 4_900, net_amount: 0, status: 'paid' });
+  await shop.control(`/customers/${shop.team.id}/card`, { declines: false });
+  await shop.moveTo('2026-02-10T00:00:00Z');
+  expect(await newestOrder()).toMatchObject({ net_amount: 4_900, status: 'paid' });
+});
+
+test('a team that has a plan cannot buy a second one', async () => {
+  await subscribed('2026-01-10T00:00:00Z');
+  await expect(shop.buy(shop.pro)).rejects.toThrow('AlreadyActiveSubscriptionError');
+});
+
+test('a deleted customer’s subscription is revoked and its external id is free again', async () => {
+  await subscribed('2026-01-10T00:00:00Z');
+  await shop.polar.customers.deleteExternal('team-1');
+  await expect(shop.polar.customers.getExternal('team-1')).rejects.toMatchObject({ statusCode: 404 });
+  expect((await shop.polar.subscriptions.list({ status: 'canceled' })).items).toHaveLength(1);
+  await shop.polar.customers.create({ type: 'team', external_id: 'team-1', name: 'Again' });
+});

@@ -1,0 +1,67 @@
+import { createServer } from 'node:http';
+import { webhooks } from '@polar-sh/sdk/2026-10';
+
+export interface ReceivedWebhook {
+  id: string;
+  event: webhooks.WebhookPayload;
+}
+
+export interface WebhookReceiver {
+  readonly url: string;
+  /** What was accepted, in the order of arrival. */
+  readonly received: ReceivedWebhook[];
+  /** Ids of all that arrived, also what was answered with a failure. */
+  readonly seen: string[];
+  types(): string[];
+  /** Answers the next requests with these statuses instead of 202. */
+  failNext(...statuses: number[]): void;
+  secret: string;
+  stop(): Promise<void>;
+}
+
+/** A small server that takes webhooks and lets the official SDK check every signature. */
+export async function startWebhookReceiver(): Promise<WebhookReceiver> {
+  const received: ReceivedWebhook[] = [];
+  const seen: string[] = [];
+  const failures: number[] = [];
+  const server = createServer(async (request, response) => {
+    const chunks: Buffer[] = [];
+    for await (const chunk of request) chunks.push(chunk);
+    const headers = Object.fromEntries(
+      Object.entries(request.headers).flatMap(([name, value]) =>
+        typeof value === 'string' ? [[name, value]] : [],
+      ),
+    );
+    const id = headers['webhook-id'] ?? '';
+    seen.push(id);
+    const failure = failures.shift();
+    if (failure !== undefined) {
+      response.writeHead(failure, failure < 400 ? { location: '/elsewhere' } : {}).end();
+      return;
+    }
+    try {
+      const event = await webhooks.validateEvent(Buffer.concat(chunks), headers, receiver.secret);
+      received.push({ id, event });
+      response.writeHead(202).end();
+    } catch (error) {
+      response.writeHead(401).end(String(error));
+    }
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('the receiver has no port');
+  const receiver: WebhookReceiver = {
+    url: `http://127.0.0.1:${address.port}/webhooks`,
+    received,
+    seen,
+    secret: '',
+    types: () => received.map(({ event }) => event.type),
+    failNext: (...statuses) => void failures.push(...statuses),
+    stop: () =>
+      new Promise((resolve) => {
+        server.closeAllConnections();
+        server.close(() => resolve());
+      }),
+  };
+  return receiver;
+}

@@ -1,0 +1,58 @@
+import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { leash } from '../../dev/leash.ts';
+import { startPostgres } from '../../dev/postgres.ts';
+import { resolveTemporal } from '../../dev/resolve-temporal.ts';
+
+/**
+ * What all test files of a run share: one Postgres that is thrown away afterwards, in it a migrated database
+ * to copy, and the two Temporal programs. Test files learn of them through `process.env`.
+ */
+export default async function globalSetup(): Promise<void> {
+  const directory = await mkdtemp(join(tmpdir(), 'waveloom-test-'));
+  await chmod(directory, 0o711); // Postgres may have to run as another user
+  leash().removeInTheEnd(directory);
+  const say = (what: string) => void process.stderr.write(`  ${what}\n`);
+
+  const postgres = await startPostgres({
+    dataDir: join(directory, 'postgres'),
+    logFile: join(directory, 'postgres.log'),
+    password: randomBytes(16).toString('hex'),
+    // The machine will not lose power in the middle of a test; killing Postgres loses nothing either way.
+    durable: false,
+  });
+  globalThis.stopTestStack = async () => {
+    await postgres.stop();
+    await rm(directory, { recursive: true, force: true });
+  };
+
+  const template = 'template_of_tests';
+  await postgres.createDatabase(template);
+  await migrate(postgres.url(template));
+  process.env.TEST_POSTGRES_URL = postgres.url('postgres');
+  process.env.TEST_DATABASE_TEMPLATE = template;
+
+  for (const program of ['temporal', 'temporal-test-server'] as const) {
+    const found = await resolveTemporal(program, { onProgress: say });
+    process.env[program === 'temporal' ? 'TEST_TEMPORAL_CLI' : 'TEST_TEMPORAL_TEST_SERVER'] = found.path;
+  }
+}
+
+/** In a process of its own: Jest runs this file as CommonJS, where MikroORM is not at home. */
+async function migrate(databaseUrl: string): Promise<void> {
+  const script =
+    "import { migrateDatabase } from './database/migrate.ts'; await migrateDatabase(process.env.DATABASE_URL);";
+  await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', script], {
+    cwd: join(import.meta.dirname, '..', '..'),
+    env: { PATH: process.env.PATH, DATABASE_URL: databaseUrl },
+  });
+}
+
+declare global {
+  // Jest runs setup and teardown in one process, as modules of their own: the global object is what they share.
+  var stopTestStack: (() => Promise<void>) | undefined;
+}

@@ -1,0 +1,91 @@
+import { setTimeout } from 'node:timers/promises';
+import type { Client } from '@temporalio/client';
+import type { Database } from '../database/connection.ts';
+import { log } from '../log.ts';
+import { readTeamRef } from '../polar/events.ts';
+import { resolveTeam } from '../polar/resolve-team.ts';
+import { claimDueEvents, giveInboxEventTeam, postponeInboxEvent } from '../teams/inbox.ts';
+import { signalInboxEvent } from '../workflows/messages.ts';
+
+/** How often the relay looks for events that nobody was told of, in milliseconds. */
+const pollEvery = 250;
+/** How long it waits for the Temporal server's answer before it takes it for down, in milliseconds. */
+const patience = 2_000;
+const batch = 100;
+
+export interface Relay {
+  /** Stops after the batch under way. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Signals whatever is stored in the inbox and not handled: what was stored while Temporal was down, what was parked
+ * and is to be tried again, what named a team that is known only now. Any number of relays may run.
+ */
+export function startRelay(database: Database, client: Client): Relay {
+  let stopped = false;
+  const running = (async () => {
+    while (!stopped) {
+      try {
+        // Not claimed while Temporal is down: their pauses would grow for nothing.
+        if (await isReachable(client)) while (!stopped && (await relayBatch(database, client)) === batch);
+      } catch (error) {
+        log.error({ err: error }, 'The relay could not pass on events; it tries again');
+      }
+      await setTimeout(pollEvery);
+    }
+  })();
+  return {
+    async stop() {
+      stopped = true;
+      await running;
+    },
+  };
+}
+
+async function relayBatch(database: Database, client: Client): Promise<number> {
+  const events = await claimDueEvents(database, batch);
+  await Promise.all(
+    events.map(async ({ id, teamId, type, payload }) => {
+      const known = teamId ?? (await findTeam(database, id, type, payload));
+      if (known === null) return;
+      try {
+        await client.connection.withDeadline(Date.now() + patience, () =>
+          signalInboxEvent(client, known, id),
+        );
+      } catch (error) {
+        log.warn(
+          { err: error, inboxId: id, teamId: known },
+          'A team’s workflow could not be told of an event; told again soon',
+        );
+        await postponeInboxEvent(database, id);
+      }
+    }),
+  );
+  return events.length;
+}
+
+/** An event that named no team of ours when it came may name one now. */
+async function findTeam(
+  database: Database,
+  id: string,
+  type: string,
+  payload: unknown,
+): Promise<string | null> {
+  const data = payload && typeof payload === 'object' && 'data' in payload ? payload.data : payload;
+  const resolved = await resolveTeam(database.fork(), readTeamRef(type, data));
+  if (!('teamId' in resolved)) return null;
+  await giveInboxEventTeam(database, id, resolved.teamId);
+  return resolved.teamId;
+}
+
+async function isReachable(client: Client): Promise<boolean> {
+  try {
+    await client.connection.withDeadline(Date.now() + patience, () =>
+      client.connection.workflowService.getSystemInfo({}),
+    );
+    return true;
+  } catch {
+    return false;
+  }
+}

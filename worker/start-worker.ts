@@ -1,0 +1,115 @@
+import { setTimeout } from 'node:timers/promises';
+import { Client, Connection } from '@temporalio/client';
+import {
+  bundleWorkflowCode,
+  DefaultLogger,
+  NativeConnection,
+  Runtime,
+  Worker,
+  type WorkflowBundle,
+} from '@temporalio/worker';
+import { createActivities } from '../activities/create-activities.ts';
+import { connectDatabase } from '../database/connection.ts';
+import type { Environment } from '../environment.ts';
+import { log } from '../log.ts';
+import { createPolarClient } from '../polar/client.ts';
+import { taskQueue } from '../workflows/messages.ts';
+import { startRelay } from './relay.ts';
+
+export interface RunningWorker {
+  /** Stops taking work, lets what is under way finish, then lets go of everything. */
+  stop(): Promise<void>;
+  stopped: Promise<void>;
+}
+
+/** What is under way gets so long to finish when the worker stops. */
+const shutdownGrace = '10 seconds';
+/** Between two attempts to reach Temporal, in milliseconds. */
+const reconnectEvery = 250;
+
+/**
+ * Starts the worker and the relay. Both live through a Temporal server that goes away and comes back.
+ *
+ * @param workflowBundle  the workflows' bundled code, where it was made before (tests); else it is made now
+ */
+export async function startWorker(
+  { databaseUrl, temporal, polar }: Pick<Environment, 'databaseUrl' | 'temporal' | 'polar'>,
+  { workflowBundle }: { workflowBundle?: WorkflowBundle } = {},
+): Promise<RunningWorker> {
+  installRuntime();
+  const { namespace, ...server } = temporal;
+  const bundle = workflowBundle ?? (await bundleWorkflows());
+  const database = await connectDatabase(databaseUrl, { pool: 10 });
+  const activities = createActivities({ database, polar: createPolarClient(polar) });
+  // Short pauses between attempts, so that teams are told within a second of the server's return.
+  const connection = Connection.lazy({
+    ...server,
+    channelArgs: { 'grpc.initial_reconnect_backoff_ms': 100, 'grpc.max_reconnect_backoff_ms': 500 },
+  });
+  const relay = startRelay(database, new Client({ connection, namespace }));
+
+  let stopping = false;
+  let current: Worker | null = null;
+  const stopped = (async () => {
+    while (!stopping) {
+      try {
+        await runOnce();
+      } catch (error) {
+        log.warn({ err: error }, 'The worker lost Temporal; it connects again');
+      }
+      if (!stopping) await setTimeout(reconnectEvery);
+    }
+    await relay.stop();
+    await connection.close();
+    await database.close();
+  })();
+
+  return {
+    stopped,
+    async stop() {
+      if (!stopping) {
+        stopping = true;
+        if (current?.getState() === 'RUNNING') current.shutdown();
+      }
+      await stopped;
+    },
+  };
+
+  async function runOnce(): Promise<void> {
+    const native = await NativeConnection.connect(server);
+    try {
+      current = await Worker.create({
+        connection: native,
+        namespace,
+        taskQueue,
+        workflowBundle: bundle,
+        activities,
+        shutdownGraceTime: shutdownGrace,
+      });
+      if (!stopping) await current.run();
+    } finally {
+      current = null;
+      await native.close();
+    }
+  }
+}
+
+/** Bundles the workflows' code, once per process that does not bring a bundle. */
+export function bundleWorkflows(): Promise<WorkflowBundle> {
+  return bundleWorkflowCode({ workflowsPath: new URL('../workflows/index.ts', import.meta.url).pathname });
+}
+
+let installed = false;
+
+/** Temporal's own logs go to our log. Once per process, and before anything else of Temporal's. */
+function installRuntime(): void {
+  if (installed) return;
+  installed = true;
+  const levels = { TRACE: 'trace', DEBUG: 'debug', INFO: 'info', WARN: 'warn', ERROR: 'error' } as const;
+  Runtime.install({
+    shutdownSignals: [],
+    logger: new DefaultLogger('WARN', ({ level, message, meta }) =>
+      log[levels[level]]({ temporal: meta }, message),
+    ),
+  });
+}

@@ -1,0 +1,59 @@
+import { setCurrentDetails, upsertSearchAttributes } from '@temporalio/workflow';
+import type { TeamStanding } from '../activities/describe-team.ts';
+import { nextCreditExpiryAttribute, planAttribute, subscriptionStatusAttribute } from './messages.ts';
+
+/** What operators see of a team's workflow in the Temporal UI: its current details, and what they filter by. */
+export interface Display {
+  show(standing: TeamStanding): void;
+}
+
+export function createDisplay(): Display {
+  let attributes = '';
+  let lastDid = 'Started';
+  return {
+    show(standing) {
+      lastDid = standing.lastDid ?? lastDid;
+      setCurrentDetails(details(standing, lastDid));
+      // Each upsert is an event in the history: only what changed is told.
+      const next = [standing.plan, standing.subscriptionStatus, standing.nextCreditExpiry].join();
+      if (next === attributes) return;
+      attributes = next;
+      upsertSearchAttributes([
+        { key: planAttribute, value: standing.plan ?? 'none' },
+        { key: subscriptionStatusAttribute, value: standing.subscriptionStatus ?? 'none' },
+        {
+          key: nextCreditExpiryAttribute,
+          value: standing.nextCreditExpiry ? new Date(standing.nextCreditExpiry) : null,
+        },
+      ]);
+    },
+  };
+}
+
+function details(
+  { plan, subscriptionStatus, balance, nextCreditExpiry, nextDueAt, parked }: TeamStanding,
+  lastDid: string,
+): string {
+  const waits = nextDueAt
+    ? `the next event, or ${nextDueAt}, when credits expire or arrive`
+    : 'the next event';
+  return [
+    `**Plan:** ${plan ? `${plan} (${subscriptionStatus})` : 'none'}`,
+    '',
+    '| source | credits |',
+    '|---|---|',
+    ...Object.entries(balance).map(([source, credits]) => `| ${source} | ${credits} |`),
+    '',
+    `**Next expiry:** ${nextCreditExpiry ?? 'none'}`,
+    '',
+    `**Waits for:** ${waits}`,
+    '',
+    `**Last did:** ${lastDid}`,
+    ...(parked > 0
+      ? [
+          '',
+          `**Parked:** ${parked} ${parked === 1 ? 'event' : 'events'} cannot be applied; the inbox says why`,
+        ]
+      : []),
+  ].join('\n');
+}

@@ -1,0 +1,2 @@
+/** Every workflow of the worker. */
+export { teamLifecycle } from './team-lifecycle.ts';
