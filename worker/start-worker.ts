@@ -1,19 +1,13 @@
 import { setTimeout } from 'node:timers/promises';
 import { Client, Connection } from '@temporalio/client';
-import {
-  bundleWorkflowCode,
-  DefaultLogger,
-  NativeConnection,
-  Runtime,
-  Worker,
-  type WorkflowBundle,
-} from '@temporalio/worker';
+import { bundleWorkflowCode, NativeConnection, Worker, type WorkflowBundle } from '@temporalio/worker';
 import { createActivities } from '../activities/create-activities.ts';
 import { connectDatabase } from '../database/connection.ts';
 import type { Environment } from '../environment.ts';
 import { log } from '../log.ts';
 import { createPolarClient } from '../polar/client.ts';
 import { taskQueue } from '../workflows/messages.ts';
+import { installRuntime } from './install-runtime.ts';
 import { startRelay } from './relay.ts';
 
 export interface RunningWorker {
@@ -97,19 +91,4 @@ export async function startWorker(
 /** Bundles the workflows' code, once per process that does not bring a bundle. */
 export function bundleWorkflows(): Promise<WorkflowBundle> {
   return bundleWorkflowCode({ workflowsPath: new URL('../workflows/index.ts', import.meta.url).pathname });
-}
-
-let installed = false;
-
-/** Temporal's own logs go to our log. Once per process, and before anything else of Temporal's. */
-function installRuntime(): void {
-  if (installed) return;
-  installed = true;
-  const levels = { TRACE: 'trace', DEBUG: 'debug', INFO: 'info', WARN: 'warn', ERROR: 'error' } as const;
-  Runtime.install({
-    shutdownSignals: [],
-    logger: new DefaultLogger('WARN', ({ level, message, meta }) =>
-      log[levels[level]]({ temporal: meta }, message),
-    ),
-  });
 }

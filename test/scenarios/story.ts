@@ -1,0 +1,265 @@
+import { createServer } from 'node:http';
+import { setTimeout } from 'node:timers/promises';
+import { createPolar, type Polar } from '@polar-sh/sdk/2026-10';
+import type { Client } from '@temporalio/client';
+import { TestWorkflowEnvironment } from '@temporalio/testing';
+import type { WorkflowBundle } from '@temporalio/worker';
+import { createApp } from '../../api/app.ts';
+import { createAuthenticate } from '../../api/authenticate.ts';
+import { createMetrics } from '../../api/metrics.ts';
+import { createTemporalLink } from '../../api/temporal-link.ts';
+import { loadCatalog } from '../../catalog/load-catalog.ts';
+import type { Catalog } from '../../catalog/schema.ts';
+import { publishCatalog } from '../../catalog/versions.ts';
+import { connectDatabase, type Database } from '../../database/connection.ts';
+import { type PolarEmulator, startPolarEmulator } from '../../dev/polar-emulator/polar-emulator.ts';
+import { createSpender } from '../../ledger/spend-credits.ts';
+import { syncProducts } from '../../polar/sync-products.ts';
+import { ensureWebhookEndpoint } from '../../polar/webhook-endpoint.ts';
+import { installRuntime } from '../../worker/install-runtime.ts';
+import { bundleWorkflows, type RunningWorker, startWorker } from '../../worker/start-worker.ts';
+import { type SettableClock, settableClock } from '../setup/clock.ts';
+import { createTestDatabase } from '../setup/database.ts';
+import { temporalTestServer } from '../setup/temporal.ts';
+
+/** The parts of billing as they run in production, but for one settable clock; driven over HTTP. */
+export interface Story {
+  clock: SettableClock;
+  database: Database;
+  catalog: Catalog;
+  emulator: PolarEmulator;
+  polar: Polar;
+  temporal: Client;
+  apiUrl: string;
+  /** Calls the API as a service with every scope. Throws on any status that is not 2xx. */
+  call<T = Record<string, unknown>>(method: string, path: string, body?: object): Promise<T>;
+  /** As `call`, for answers that are no success. */
+  request(
+    method: string,
+    path: string,
+    body?: object,
+  ): Promise<{ status: number; body: Record<string, unknown> }>;
+  /** Signs a person up and waits for the Personal Team's trial. */
+  signUp(id: string): Promise<string>;
+  /** Checks a plan or pack out and pays for it. */
+  buy(teamId: string, product: string): Promise<void>;
+  /** Presses a button of the emulator: POSTs to its control API. */
+  control<T = Record<string, unknown>>(path: string, body?: object): Promise<T>;
+  /** Polar's id of the team's newest subscription. */
+  subscriptionOf(teamId: string): Promise<string>;
+  balance(teamId: string): Promise<StoryBalance>;
+  /** Moves all clocks to `at`, stopping wherever something falls due on the way. */
+  advanceTo(at: string): Promise<void>;
+  /** Waits until every event that was sent has become something and nothing that is due is left undone. */
+  settle(): Promise<void>;
+  startWorker(): Promise<RunningWorker>;
+  worker: RunningWorker;
+  stop(): Promise<void>;
+}
+
+export interface StoryBalance {
+  available: string;
+  held: string;
+  debt: string;
+  bySource: Record<string, string>;
+  grants: {
+    source: string;
+    granted: string;
+    available: string;
+    expired: string;
+    consumed: string;
+    revoked: string;
+    settled: string;
+    expiresAt: string | null;
+  }[];
+  nextExpiry: { at: string; credits: string } | null;
+}
+
+const serviceKey = 'service-key-of-the-story-0123456789';
+const accessToken = 'polar_oat_story';
+
+/** Workflow time cannot go back, so stories begin after any day on which these tests are run. */
+export async function startStory(begins: string): Promise<Story> {
+  installRuntime();
+  const testDatabase = await createTestDatabase();
+  const clock = await settableClock(testDatabase.url, new Date(begins));
+  const database = await connectDatabase(testDatabase.url);
+  const catalog = loadCatalog(new URL('../../catalog/catalog.yaml', import.meta.url).pathname);
+  await publishCatalog(database, catalog);
+
+  const environment = await TestWorkflowEnvironment.createTimeSkipping({
+    server: { executable: { type: 'existing-path', path: temporalTestServer() } },
+  });
+  await environment.connection.operatorService.addSearchAttributes({
+    namespace: 'default',
+    searchAttributes: { Plan: 2, SubscriptionStatus: 2, NextCreditExpiry: 6 },
+  });
+  await skipTo(environment, clock.now());
+
+  const emulator = await startPolarEmulator({ accessToken, clock: clock.now, retryScale: 0.001 });
+  const polar = createPolar({ accessToken, baseUrl: emulator.url });
+  await syncProducts(polar, database, { apply: true });
+
+  const temporal = { address: environment.address, namespace: 'default' };
+  const spender = createSpender(database, { keysKept: catalog.policies.idempotencyKeysKept });
+  const link = createTemporalLink(temporal);
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('the API has no port');
+  const apiUrl = `http://127.0.0.1:${address.port}`;
+  const { secret } = await ensureWebhookEndpoint(polar, `${apiUrl}/v1/webhooks/polar`);
+  server.on(
+    'request',
+    createApp({
+      database,
+      spender,
+      polar,
+      temporal: link,
+      authenticate: createAuthenticate({
+        database,
+        auth: { jwtSecret: 'x'.repeat(32) },
+        serviceApiKey: serviceKey,
+      }),
+      metrics: createMetrics(database),
+      webhookSecrets: [secret ?? ''],
+      publicUrl: apiUrl,
+      production: false,
+    }),
+  );
+
+  workflowBundle ??= bundleWorkflows();
+  const bundle = await workflowBundle;
+  const startStoryWorker = () =>
+    startWorker(
+      {
+        databaseUrl: testDatabase.url,
+        temporal,
+        polar: { accessToken, server: emulator.url, webhookSecrets: [] },
+      },
+      { workflowBundle: bundle },
+    );
+
+  const request: Story['request'] = async (method, path, body) => {
+    const response = await fetch(`${apiUrl}${path}`, {
+      method,
+      headers: {
+        authorization: `Bearer ${serviceKey}`,
+        'content-type': 'application/json',
+        'idempotency-key': crypto.randomUUID(),
+      },
+      ...(body ? { body: JSON.stringify(body) } : {}),
+    });
+    return { status: response.status, body: (await response.json()) as Record<string, unknown> };
+  };
+
+  const story: Story = {
+    clock,
+    database,
+    catalog,
+    emulator,
+    polar,
+    temporal: environment.client,
+    apiUrl,
+    worker: await startStoryWorker(),
+    startWorker: startStoryWorker,
+    request,
+    async call<T>(method: string, path: string, body?: object) {
+      const answer = await request(method, path, body);
+      if (answer.status >= 300)
+        throw new Error(`${method} ${path}: ${answer.status} ${JSON.stringify(answer.body)}`);
+      return answer.body as T;
+    },
+    async signUp(id) {
+      const { team } = await story.call<{ team: { id: string } }>('POST', '/v1/users', {
+        id,
+        email: `${id}@example.com`,
+        name: id,
+      });
+      await story.settle();
+      return team.id;
+    },
+    async buy(teamId, product) {
+      const { url } = await story.call<{ url: string }>('POST', `/v1/teams/${teamId}/checkout`, { product });
+      await story.control(`/checkouts/${url.split('/').at(-1)}/pay`);
+      await story.settle();
+    },
+    async control<T>(path: string, body: object = {}) {
+      const response = await fetch(`${emulator.url}/emulator${path}`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(body),
+      });
+      if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`);
+      return (await response.json()) as T;
+    },
+    async subscriptionOf(teamId) {
+      const { rows } = await database.pool.query<{ id: string }>(
+        'select id from subscriptions where team_id = $1 order by started_at desc limit 1',
+        [teamId],
+      );
+      if (!rows[0]) throw new Error(`team ${teamId} has no subscription`);
+      return rows[0].id;
+    },
+    balance: (teamId) => story.call<StoryBalance>('GET', `/v1/teams/${teamId}/balance`),
+    async advanceTo(at) {
+      const end = new Date(at);
+      while (clock.now() < end) {
+        const next = await nextDue(database, clock.now());
+        await clock.set(next && next < end ? next : end);
+        await emulator.renewDue();
+        await skipTo(environment, clock.now());
+        await story.settle();
+      }
+    },
+    async settle() {
+      for (let quiet = 0, waited = 0; quiet < 2; waited += 1) {
+        if (waited > 2_000) throw new Error(`nothing settles: ${JSON.stringify(await undone(database))}`);
+        await emulator.idle();
+        quiet = (await undone(database)).length === 0 ? quiet + 1 : 0;
+        if (quiet < 2) await setTimeout(10);
+      }
+    },
+    async stop() {
+      await story.worker.stop();
+      await emulator.stop();
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+      await spender.close();
+      await link.close();
+      await database.close();
+      await environment.teardown();
+      await testDatabase.drop();
+    },
+  };
+  return story;
+}
+
+let workflowBundle: Promise<WorkflowBundle> | undefined;
+
+async function skipTo(environment: TestWorkflowEnvironment, at: Date): Promise<void> {
+  const ahead = at.getTime() - (await environment.currentTimeMs());
+  if (ahead > 0) await environment.sleep(ahead);
+}
+
+/** The next instant at which credits expire or Polar renews, so that a long way is gone as it would be in life. */
+async function nextDue(database: Database, now: Date): Promise<Date | null> {
+  const { rows } = await database.pool.query<{ at: string | null }>(
+    `select to_json(min(at)) #>> '{}' as at
+       from (select expires_at from grants where open
+             union all select current_period_end from subscriptions where ended_at is null) as due (at)
+      where at > $1`,
+    [now],
+  );
+  return rows[0]?.at ? new Date(rows[0].at) : null;
+}
+
+/** What has not happened yet although it should have by now. */
+async function undone(database: Database): Promise<unknown[]> {
+  const { rows } = await database.pool.query(
+    `select 'inbox' as what, type from inbox where status = 'received'
+     union all
+     select 'expiry', business_key from grants where available > 0 and expires_at <= billing_now()`,
+  );
+  return rows;
+}
