@@ -1,7 +1,8 @@
 import { createServer, type Server } from 'node:http';
-import { setTimeout } from 'node:timers/promises';
 import { readCatalog } from '../catalog/versions.ts';
 import { connectDatabase } from '../database/connection.ts';
+import { isConnectionError } from '../database/errors.ts';
+import { DomainError } from '../domain-error.ts';
 import { EnvironmentError, readEnvironment } from '../environment.ts';
 import { createSpender } from '../ledger/spend-credits.ts';
 import { log } from '../log.ts';
@@ -12,12 +13,17 @@ import { createMetrics } from './metrics.ts';
 import { createTemporalLink } from './temporal-link.ts';
 
 /** How long requests that are under way may take once we are asked to stop. */
-const drainMs = 10_000;
+const drainMs = 8_000;
 
-await main();
+try {
+  await main();
+} catch (error) {
+  console.error(explain(error));
+  process.exit(1);
+}
 
 async function main(): Promise<void> {
-  const environment = readOrExplain();
+  const environment = readEnvironment();
   const database = await connectDatabase(environment.databaseUrl, { pool: 20 });
   const temporal = createTemporalLink(environment.temporal);
   const { catalog } = await readCatalog(database.fork());
@@ -54,14 +60,14 @@ async function main(): Promise<void> {
   if (process.connected) process.disconnect();
 }
 
-function readOrExplain() {
-  try {
-    return readEnvironment();
-  } catch (error) {
-    if (!(error instanceof EnvironmentError)) throw error;
-    console.error(error.message);
-    process.exit(1);
+/** One clear line for what an operator can mend; the whole error for what is a bug. */
+function explain(error: unknown): unknown {
+  if (error instanceof EnvironmentError || error instanceof DomainError) return error.message;
+  if (isConnectionError(error)) return `Postgres cannot be reached (DATABASE_URL): ${error}`;
+  if (error instanceof Error && 'code' in error && error.code === 'EADDRINUSE') {
+    return 'The API cannot listen: the port (PORT) is in use by another program';
   }
+  return error;
 }
 
 function listen(server: Server, port: number): Promise<void> {
@@ -73,11 +79,11 @@ function listen(server: Server, port: number): Promise<void> {
 
 /** Takes nothing new, answers what is under way, and cuts what takes too long. */
 async function close(server: Server): Promise<void> {
-  const patience = new AbortController();
   const closed = new Promise((resolve) => server.close(resolve));
-  const late = setTimeout(drainMs, undefined, { signal: patience.signal }).catch(() => {});
-  await Promise.race([closed, late]);
-  patience.abort();
-  server.closeAllConnections();
+  // A connection that is kept alive becomes idle only once its answer is sent.
+  const sweep = setInterval(() => server.closeIdleConnections(), 50);
+  const patience = setTimeout(() => server.closeAllConnections(), drainMs);
   await closed;
+  clearInterval(sweep);
+  clearTimeout(patience);
 }

@@ -9,7 +9,8 @@ const deepest = 32;
 export function readJson(limitBytes: number): (request: Request, response: Response) => Promise<unknown> {
   const parse = express.json({ limit: limitBytes });
   return async (request, response) => {
-    if (request.is('application/json') === false) {
+    const sent = request.headers['content-length'] !== '0';
+    if (sent && request.is('application/json') === false) {
       throw new DomainError(415, 'unsupported_media_type', 'Send the body as Content-Type: application/json');
     }
     await run(parse, request, response);

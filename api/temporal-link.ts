@@ -31,7 +31,8 @@ export function createTemporalLink({ namespace, ...connectionOptions }: Temporal
       );
     } catch (error) {
       pausedUntil = performance.now() + pauseAfterFailureMs;
-      log.warn({ err: error, teamId, inboxId }, 'Temporal was not told; the relay tells it later');
+      const reason = error instanceof Error ? `${error.message}: ${error.cause ?? ''}` : String(error);
+      log.warn({ teamId, inboxId, reason }, 'Temporal was not told; the relay tells it later');
     }
   }
 

@@ -96,16 +96,28 @@ async function install(missing) {
   const child = spawn(npm[0], [...npm.slice(1), ...options, ...patience], {
     cwd: root,
     stdio: ['ignore', output, output],
+    detached: true,
   });
-  const stop = (signal) => child.kill(signal);
+  // Ends npm, and what npm started, where we are killed in the middle of it.
+  const leash = spawn(process.execPath, [join(root, 'dev', 'leash.mjs')], {
+    stdio: ['pipe', 'ignore', 'ignore'],
+    detached: true,
+  });
+  leash.stdin.write(`${JSON.stringify({ hold: child.pid, signal: 'SIGTERM' })}\n`);
+  let interrupted = false;
+  const stop = (signal) => {
+    interrupted = true;
+    child.kill(signal);
+  };
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, stop);
-  const stopWatching = watchNpm(() => child.kill('SIGTERM'));
-  const [code, signal] = await new Promise((resolve) => {
+  const stopWatching = watchNpm(() => stop('SIGTERM'));
+  const [code] = await new Promise((resolve) => {
     child.on('error', (error) => resolve([error.code === 'ENOENT' ? 'npm is not installed' : error.message]));
     child.on('close', (...how) => resolve(how));
   });
   for (const each of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.off(each, stop);
   stopWatching();
+  leash.stdin.end(`${JSON.stringify({ release: child.pid })}\n`);
   clearInterval(ticker);
   closeSync(output);
 
@@ -113,7 +125,7 @@ async function install(missing) {
   say(' failed\n');
   // Whatever it left behind is not complete: the next start begins anew.
   rmSync(join(modules, '.package-lock.json'), { force: true });
-  fail(signal || code === 130 ? 'Interrupted; the next start installs again.' : whyNpmFailed(code));
+  fail(interrupted ? 'Interrupted; the next start installs again.' : whyNpmFailed(code));
 }
 
 function whyNpmFailed(code) {

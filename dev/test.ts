@@ -12,6 +12,8 @@ import { leash } from './leash.ts';
 const root = resolve(import.meta.dirname, '..');
 const program = (path: string) => join(root, 'node_modules', path);
 const jestArguments = process.argv.slice(2);
+// Biome takes a CI's environment for a terminal.
+const colors = process.stdout.isTTY ? [] : ['--colors=off'];
 const jestResult = z.object({
   numPassedTests: z.int(),
   numFailedTests: z.int(),
@@ -20,7 +22,7 @@ const jestResult = z.object({
 const results: { passed: number; failed: number } = { passed: 0, failed: 0 };
 
 if (jestArguments.length === 0) {
-  await check('format and lint (Biome)', [program('@biomejs/biome/bin/biome'), 'ci', '.']);
+  await check('format and lint (Biome)', [program('@biomejs/biome/bin/biome'), 'ci', ...colors, '.']);
   await check('types (tsc)', [program('typescript/bin/tsc'), '-p', root]);
 }
 await runJest();
@@ -66,12 +68,11 @@ function readCounts(file: string): { passed: number; failed: number } {
 }
 
 /** In a session of its own, so that nothing that a test had started outlives it: the whole group is ended. */
-async function runNode(args: string[], output: 'all' | 'stderr only' = 'all'): Promise<number> {
+async function runNode(args: string[]): Promise<number> {
   const child = spawn(process.execPath, args, {
     cwd: root,
     detached: true,
-    stdio: ['ignore', output === 'all' ? 'inherit' : 'ignore', 'inherit'],
-    env: { ...process.env, ...(process.stderr.isTTY ? { FORCE_COLOR: '1' } : {}) },
+    stdio: ['ignore', 1, 1], // one stream, so that headings and what they are about stay in order
   });
   const { pid } = child;
   if (pid === undefined) return 1;

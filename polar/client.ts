@@ -23,7 +23,7 @@ export function createPolarClient({ accessToken, server, timeoutSeconds = 10 }: 
 /**
  * The one edge to Polar: runs a call of the SDK, and turns whatever it throws into a DomainError.
  *
- * - `read`: tried up to three times, with growing pauses, honouring Polar's retry-after.
+ * - `read`: tried up to three times within five seconds, with growing pauses, honouring Polar's retry-after.
  * - `change`: Polar has no idempotency keys, so a change is sent again only where Polar said that it did nothing
  *   (429). After a failure with an unknown outcome (timeout, cut connection, 5xx) `happened` looks whether it was
  *   done after all: its answer is then the result; undefined lets the failure through.
@@ -40,6 +40,7 @@ export async function callPolar<T>(
   call: () => Promise<T>,
   happened?: () => Promise<T | undefined>,
 ): Promise<T> {
+  const started = performance.now();
   for (let attempt = 1; ; attempt += 1) {
     try {
       return await call();
@@ -53,7 +54,8 @@ export async function callPolar<T>(
       const again = kind === 'read' ? outcome !== 'refused' : outcome === 'busy';
       const wait = failure.retryAfterSeconds ?? 0.2 * 4 ** (attempt - 1);
       // A request waits for an answer behind this, so what takes longer is the caller's to try again.
-      if (!again || attempt === mostAttempts || wait > longestPauseSeconds) throw error;
+      const elapsed = (performance.now() - started) / 1_000;
+      if (!again || attempt === mostAttempts || elapsed + wait > patienceSeconds) throw error;
       await pause(wait * 1_000);
     }
   }
@@ -67,7 +69,7 @@ export async function readAll<T>(items: AsyncIterable<T>): Promise<T[]> {
 }
 
 const mostAttempts = 3;
-const longestPauseSeconds = 3;
+const patienceSeconds = 5;
 
 /** `busy` nothing was done · `unknown` it may have been done · `refused` nothing was done, nor will be. */
 interface Failure {
@@ -95,24 +97,23 @@ function explain(thrown: unknown): Failure {
   if (thrown instanceof PolarNetworkError) {
     return { error: unavailable(503, 'Polar could not be reached'), outcome: 'unknown' };
   }
-  // What the SDK lets through: JSON.parse on a proxy's page, a timeout or a cut connection within the body.
-  if (thrown instanceof SyntaxError) {
+  // What the SDK lets through, told by name because it comes from Node's own fetch: JSON.parse on a proxy's page,
+  // a timeout or a cut connection within the body.
+  const { name, message } = named.safeParse(thrown).data ?? {};
+  if (name === 'SyntaxError') {
     return { error: unavailable(502, 'Polar did not answer in JSON'), outcome: 'unknown' };
   }
-  if (isInterruption(thrown)) {
+  if (
+    name === 'TimeoutError' ||
+    name === 'AbortError' ||
+    (name === 'TypeError' && message === 'terminated')
+  ) {
     return { error: unavailable(503, 'Polar stopped in the middle of an answer'), outcome: 'unknown' };
   }
   throw thrown;
 }
 
-function isInterruption(thrown: unknown): boolean {
-  if (!(thrown instanceof Error)) return false;
-  return (
-    thrown.name === 'TimeoutError' ||
-    thrown.name === 'AbortError' ||
-    (thrown instanceof TypeError && thrown.message === 'terminated')
-  );
-}
+const named = z.object({ name: z.string(), message: z.string() });
 
 function unavailable(status: 502 | 503, message: string, retryAfterSeconds = 5): DomainError {
   return new DomainError(status, 'polar_unavailable', message, { retriable: true, retryAfterSeconds });

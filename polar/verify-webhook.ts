@@ -52,7 +52,7 @@ const signedHeaders = z.object({
 const envelope = z.looseObject({
   type: z.string().min(1).max(100),
   timestamp: polarTime.optional().catch(undefined),
-  data: z.unknown(),
+  data: z.unknown().optional(),
 });
 
 async function isSigned(

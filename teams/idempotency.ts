@@ -13,9 +13,9 @@ export interface KeyedRequest {
 }
 
 /** A success as it is told, and told again: status and JSON value. */
-export interface Recorded<Body> {
+export interface Recorded {
   status: number;
-  body: Body;
+  body: unknown;
 }
 
 /**
@@ -23,11 +23,11 @@ export interface Recorded<Body> {
  * answer. A refusal is not recorded. `work` may make no network call.
  * @throws DomainError 409 `idempotency_conflict` where the key was used with another body
  */
-export async function idempotent<Body>(
+export async function idempotent(
   database: Database,
   request: KeyedRequest,
-  work: (em: EntityManager) => Promise<Recorded<Body>>,
-): Promise<Recorded<Body | unknown>> {
+  work: (em: EntityManager) => Promise<Recorded>,
+): Promise<Recorded> {
   return database.transaction(async (em) => {
     // Of two at once, the second waits here and then finds what the first recorded.
     await em.execute('select pg_advisory_xact_lock(hashtextextended(?, 0))', [
@@ -46,11 +46,11 @@ export async function idempotent<Body>(
  * may both call, and both get the answer that was recorded first.
  * @throws DomainError 409 `idempotency_conflict` where the key was used with another body
  */
-export async function idempotentElsewhere<Body>(
+export async function idempotentElsewhere(
   database: Database,
   request: KeyedRequest,
-  call: () => Promise<Recorded<Body>>,
-): Promise<Recorded<Body | unknown>> {
+  call: () => Promise<Recorded>,
+): Promise<Recorded> {
   const known = await findRecorded(database.fork(), request);
   if (known) return known;
   const answer = await call();
@@ -59,10 +59,7 @@ export async function idempotentElsewhere<Body>(
   return (await findRecorded(em, request)) ?? answer;
 }
 
-async function findRecorded(
-  em: EntityManager,
-  request: KeyedRequest,
-): Promise<Recorded<unknown> | undefined> {
+async function findRecorded(em: EntityManager, request: KeyedRequest): Promise<Recorded | undefined> {
   const { scope, key, bodyHash } = request;
   const known = await em.findOne(IdempotencyKey, { scope, key });
   if (!known) return undefined;
@@ -77,7 +74,7 @@ async function findRecorded(
   return { status: known.status, body: known.response };
 }
 
-async function record(em: EntityManager, request: KeyedRequest, answer: Recorded<unknown>): Promise<void> {
+async function record(em: EntityManager, request: KeyedRequest, answer: Recorded): Promise<void> {
   await em.execute(
     `insert into idempotency_keys (scope, key, body_hash, status, response, created_at)
      values (?, ?, ?, ?, ?::jsonb, ?)

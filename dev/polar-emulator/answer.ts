@@ -13,7 +13,7 @@ export function answer(
   return (request, response) => {
     const result = emulator.store.transaction(() => work(request));
     if (status === 204) response.status(204).end();
-    else response.status(status).json(result);
+    else response.status(status).json(result ?? null);
   };
 }
 

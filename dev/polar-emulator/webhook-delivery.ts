@@ -38,7 +38,7 @@ export function webhookDelivery(emulator: Emulator, faults: Faults, retryScale: 
   const lines = new Map<string, { eventId: string; forced: boolean }[]>();
   const running = new Set<Promise<void>>();
   const waiting = new Map<string, { timer: NodeJS.Timeout }>();
-  let position = Math.max(0, ...store.events.all().map((event) => event.position));
+  let position = store.events.all().reduce((last, event) => Math.max(last, event.position), 0);
 
   const run = (work: Promise<void>) => {
     running.add(work);

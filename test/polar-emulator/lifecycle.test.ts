@@ -362,3 +362,30 @@ test('a deleted customer’s subscription is revoked and its external id is free
   expect((await shop.polar.subscriptions.list({ status: 'canceled' })).items).toHaveLength(1);
   await shop.polar.customers.create({ type: 'team', external_id: 'team-1', name: 'Again' });
 });
+
+test('a revoke invoices the prorations that waited, as a cycle that begins no period', async () => {
+  const { id } = await subscribed('2026-04-01T00:00:00Z');
+  await shop.moveTo('2026-04-16T00:00:00Z');
+  await shop.polar.subscriptions.update(id, { product_id: shop.pro.id, proration_behavior: 'prorate' });
+  await shop.polar.subscriptions.revoke(id);
+  expect(await newestOrder()).toMatchObject({
+    billing_reason: 'subscription_cycle',
+    status: 'paid',
+    net_amount: 1_500,
+    items: [{ proration: true }, { proration: true }],
+  });
+});
+
+test('a paused subscription bills nothing, and resuming starts a new period', async () => {
+  const { id } = await subscribed('2026-04-01T00:00:00Z');
+  await shop.polar.subscriptions.update(id, { pause_at_period_end: true });
+  await shop.moveTo('2026-06-10T00:00:00Z');
+  expect(await onlySubscription()).toMatchObject({ status: 'paused' });
+  await shop.polar.subscriptions.update(id, { resume: true });
+  expect(await onlySubscription()).toMatchObject({
+    status: 'active',
+    current_period_start: '2026-06-10T00:00:00.000Z',
+    current_period_end: '2026-07-10T00:00:00.000Z',
+  });
+  expect((await shop.polar.orders.list()).pagination.total_count).toBe(2);
+});

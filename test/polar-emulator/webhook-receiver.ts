@@ -15,6 +15,8 @@ export interface WebhookReceiver {
   types(): string[];
   /** Answers the next requests with these statuses instead of 202. */
   failNext(...statuses: number[]): void;
+  /** Answers as it should again. */
+  recover(): void;
   secret: string;
   stop(): Promise<void>;
 }
@@ -56,6 +58,7 @@ export async function startWebhookReceiver(): Promise<WebhookReceiver> {
     seen,
     secret: '',
     types: () => received.map(({ event }) => event.type),
+    recover: () => void failures.splice(0),
     failNext: (...statuses) => void failures.push(...statuses),
     stop: () =>
       new Promise((resolve) => {

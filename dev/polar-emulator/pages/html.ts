@@ -62,13 +62,13 @@ export function badge(text: string): Html {
 
 function render(value: Value): string {
   if (value === null || value === undefined || value === false) return '';
-  if (typeof value === 'string') return escape(value);
+  if (typeof value === 'string') return escapeHtml(value);
   if (typeof value === 'number') return String(value);
   if ('markup' in value) return value.markup;
   return value.map(({ markup }) => markup).join('');
 }
 
-function escape(text: string): string {
+function escapeHtml(text: string): string {
   return text
     .replaceAll('&', '&amp;')
     .replaceAll('<', '&lt;')
@@ -100,7 +100,7 @@ button.primary { background: var(--accent); border-color: var(--accent); color: 
 .narrow form { display: block; margin: 12px 0 0; } .narrow form button { width: 100%; padding: 11px; font-size: 15px; }
 input[type=email] { width: 100%; font: inherit; padding: 10px; margin-bottom: 10px; border-radius: 7px;
   border: 1px solid var(--line); background: var(--back); color: inherit; }
-.badge { font-size: 12px; padding: 1px 9px; border-radius: 99px; background: var(--back); border: 1px solid var(--line); }
+.badge { font-size: 12px; white-space: nowrap; padding: 1px 9px; border-radius: 99px; background: var(--back); border: 1px solid var(--line); }
 .badge.active, .badge.paid, .badge.delivered { color: #15803d; } .badge.past-due, .badge.failed { color: var(--bad); }
 code { font-size: 12px; } a { color: var(--accent); }
 `;

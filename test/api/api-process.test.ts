@@ -1,0 +1,163 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { connect, createServer, type Server, type Socket } from 'node:net';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { freePort } from '../../dev/free-port.ts';
+import { firstKey, jwtSecret, type RunningApi, signWebhook, startApi, webhookSecret } from './running-api.ts';
+
+/** The API as it runs, in a process of its own, on a Postgres that can be cut off, with Temporal down. */
+const wire = {
+  server: createServer(),
+  sockets: new Set<Socket>(),
+  target: new URL('tcp://127.0.0.1'),
+  port: 0,
+};
+
+const usage = { action: 'workflow.run', quantities: { runs: 1 } };
+
+let api: RunningApi;
+let program: ChildProcess;
+let url: string;
+let teamId: string;
+
+beforeAll(async () => {
+  api = await startApi();
+  ({ teamId } = await api.person('ada'));
+  await api.give(teamId, '10');
+  wire.target = new URL(api.databaseUrl);
+  wire.server = await openWire();
+  const port = await freePort();
+  url = `http://127.0.0.1:${port}`;
+  program = start(port);
+  expect(await once(program, 'message')).toEqual(['ready', undefined]);
+});
+
+afterAll(async () => {
+  program.kill('SIGKILL');
+  cut();
+  await api.stop();
+});
+
+test('a second API on the same port says so in one line and ends', async () => {
+  const second = start(Number(new URL(url).port));
+  let said = '';
+  second.stderr?.on('data', (chunk) => {
+    said += chunk;
+  });
+  const [code] = await once(second, 'close');
+  expect(code).toBe(1);
+  expect(said.trim()).toMatch(/^.*port \(PORT\) is in use.*$/);
+});
+
+test('while Postgres is away all is 503 and may be sent again; once it is back, it goes on', async () => {
+  const spend = () => send('POST', `/v1/teams/${teamId}/usage`, usage, { 'idempotency-key': 'same' });
+  const event = JSON.stringify({ type: 'order.paid', data: { id: 'o', metadata: { team_id: teamId } } });
+  const headers = signWebhook(event);
+  const deliver = () => send('POST', '/v1/webhooks/polar', event, headers);
+
+  expect((await spend()).status).toBe(201);
+  cut();
+  for (const reply of [
+    await spend(),
+    await deliver(),
+    await send('GET', `/v1/teams/${teamId}/balance`),
+    await send('POST', '/v1/users', { id: 'eve', email: 'eve@example.com', name: 'Eve' }),
+  ]) {
+    expect(reply.status).toBe(503);
+    expect(reply.headers.get('retry-after')).toMatch(/^\d+$/);
+    expect(await reply.json()).toMatchObject({
+      code: expect.stringMatching(/^(database_unavailable|outcome_unknown)$/),
+    });
+  }
+  expect((await send('GET', '/healthz')).status).toBe(200);
+  expect(await (await send('GET', '/readyz')).json()).toMatchObject({ postgres: 'unreachable' });
+  expect((await send('GET', '/metrics')).status).toBe(200);
+
+  wire.server = await openWire(wire.port);
+  expect(await (await deliver()).json()).toMatchObject({ stored: true });
+  expect(await (await spend()).json()).toMatchObject({ balance: { available: '9.5' } });
+});
+
+test('asked to stop, it answers what is under way and ends by itself', async () => {
+  const ended = once(program, 'exit');
+  const lock = await api.database.pool.connect();
+  await lock.query('begin');
+  await lock.query('select 1 from teams where id = $1 for update', [teamId]);
+  const underWay = Promise.all([
+    send('POST', `/v1/teams/${teamId}/usage`, usage, { 'idempotency-key': 'late' }),
+    send('PUT', `/v1/teams/${teamId}/members/ada`, { role: 'owner' }),
+  ]);
+  await until(async () => {
+    const { rows } = await lock.query('select count(*)::int as waiting from pg_locks where not granted');
+    return rows[0].waiting >= 2;
+  });
+  program.kill('SIGTERM');
+  await until(() =>
+    fetch(`${url}/healthz`).then(
+      () => false,
+      () => true,
+    ),
+  );
+  await lock.query('commit');
+  lock.release();
+  expect((await underWay).map(({ status }) => status)).toEqual([201, 200]);
+  expect(await ended).toEqual([0, null]);
+});
+
+async function until(isSo: () => Promise<boolean>): Promise<void> {
+  while (!(await isSo())) await new Promise((resolve) => setTimeout(resolve, 20));
+}
+
+function start(port: number): ChildProcess {
+  const database = new URL(api.databaseUrl);
+  database.port = String(wire.port);
+  return spawn(process.execPath, [join(import.meta.dirname, '../../api/main.ts')], {
+    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+    env: {
+      PORT: String(port),
+      DATABASE_URL: database.href,
+      TEMPORAL_ADDRESS: '127.0.0.1:1',
+      POLAR_ACCESS_TOKEN: 'polar_oat_tests',
+      POLAR_SERVER: 'http://127.0.0.1:1',
+      POLAR_WEBHOOK_SECRET: webhookSecret,
+      AUTH_JWT_SECRET: jwtSecret,
+      SERVICE_API_KEY: firstKey,
+      LOG_LEVEL: 'silent',
+    },
+  });
+}
+
+function send(
+  method: string,
+  path: string,
+  body?: unknown,
+  headers: Record<string, string> = {},
+): Promise<Response> {
+  return fetch(url + path, {
+    method,
+    headers: { authorization: `Bearer ${firstKey}`, 'content-type': 'application/json', ...headers },
+    ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+  });
+}
+
+async function openWire(port = 0): Promise<Server> {
+  const server = createServer((socket) => {
+    const onward = connect(Number(wire.target.port), wire.target.hostname);
+    for (const end of [socket, onward]) {
+      wire.sockets.add(end);
+      end.on('error', () => {});
+      end.on('close', () => wire.sockets.delete(end));
+    }
+    socket.pipe(onward).pipe(socket);
+  });
+  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
+  const address = server.address();
+  if (address !== null && typeof address === 'object') wire.port = address.port;
+  return server;
+}
+
+function cut(): void {
+  wire.server.close();
+  for (const socket of wire.sockets) socket.destroy();
+}

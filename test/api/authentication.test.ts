@@ -1,0 +1,82 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { SignJWT, UnsecuredJWT } from 'jose';
+import { revokeServiceKey } from '../../teams/service-keys.ts';
+import { firstKey, jwtSecret, personToken, type RunningApi, startApi } from './running-api.ts';
+
+let api: RunningApi;
+let teamId: string;
+beforeAll(async () => {
+  api = await startApi();
+  ({ teamId } = await api.person('ada'));
+});
+afterAll(() => api.stop());
+
+const hmac = new TextEncoder().encode(jwtSecret);
+const jwt = (payload: Record<string, unknown>, secret = hmac) =>
+  new SignJWT(payload).setProtectedHeader({ alg: 'HS256' }).sign(secret);
+const inFiveMinutes = Math.floor(Date.now() / 1_000) + 300;
+
+test.each<[string, () => Promise<string | null>]>([
+  ['no token', async () => null],
+  ['garbage', async () => 'garbage'],
+  ['a key that differs in its last character', async () => `${firstKey.slice(0, -1)}x`],
+  [
+    'a JWT with the algorithm none',
+    async () => new UnsecuredJWT({ sub: 'ada', exp: inFiveMinutes }).encode(),
+  ],
+  ['an expired JWT', () => personToken('ada', new Date(Date.now() - 1_000))],
+  ['a JWT that never expires', () => jwt({ sub: 'ada' })],
+  ['a JWT of nobody', () => jwt({ exp: inFiveMinutes })],
+  ['a JWT whose sub is no user id', () => jwt({ sub: 'a b', exp: inFiveMinutes })],
+  ['a JWT that is not valid yet', () => jwt({ sub: 'ada', exp: inFiveMinutes, nbf: inFiveMinutes - 100 })],
+  [
+    'a JWT signed by another',
+    () => jwt({ sub: 'ada', exp: inFiveMinutes }, new TextEncoder().encode('x'.repeat(40))),
+  ],
+  [
+    'a JWT with a changed payload',
+    async () => (await personToken('ada')).replace(/\.[^.]+\./, '.eyJzdWIiOiJldmUifQ.'),
+  ],
+])('%s is 401 and says how to do it', async (_, token) => {
+  const reply = await api.send('GET', `/v1/teams/${teamId}`, { as: await token() });
+  expect(reply).toMatchObject({ status: 401, json: { code: 'unauthenticated', status: 401 } });
+  expect(reply.headers.get('www-authenticate')).toMatch(/^Bearer/);
+  expect(reply.headers.get('content-type')).toMatch(/^application\/problem\+json/);
+});
+
+test('a person’s own valid token lets them in', async () => {
+  expect((await api.send('GET', `/v1/teams/${teamId}`, { as: await personToken('ada') })).status).toBe(200);
+});
+
+test.each([
+  ['onboarding', 'POST', '/v1/users', { id: 'x', email: 'x@example.com', name: 'x' }],
+  ['usage', 'POST', `/v1/teams/TEAM/usage`, { action: 'workflow.run', quantities: { runs: 1 } }],
+  ['usage', 'POST', '/v1/usage/batch', { events: [{}] }],
+  ['billing', 'POST', '/v1/teams/TEAM/portal', undefined],
+  ['admin', 'GET', '/v1/inbox', undefined],
+] as const)('the scope %s opens %s %s, and no other does', async (scope, method, path, body) => {
+  const call = (as: string) =>
+    api.send(method, path.replace('TEAM', teamId), { as, ...(body === undefined ? {} : { body }) });
+  const { key } = await api.key(scope);
+  expect((await call(key)).status).not.toBe(403);
+  for (const other of (['onboarding', 'usage', 'billing', 'admin'] as const).filter((one) => one !== scope)) {
+    const reply = await call((await api.key(other)).key);
+    expect(reply).toMatchObject({ status: 403, json: { code: 'forbidden', allowedScopes: [scope] } });
+  }
+});
+
+test('a revoked key stops opening within seconds, and at once where it was not just used', async () => {
+  const { id, key } = await api.key('usage');
+  await revokeServiceKey(api.database.fork(), id);
+  expect((await api.send('GET', `/v1/teams/${teamId}/balance`, { as: key })).status).toBe(401);
+
+  const used = await api.key('usage');
+  expect((await api.send('GET', `/v1/teams/${teamId}/balance`, { as: used.key })).status).toBe(200);
+  await revokeServiceKey(api.database.fork(), used.id);
+  let status = 200;
+  for (let tries = 0; status !== 401 && tries < 50; tries += 1) {
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    ({ status } = await api.send('GET', `/v1/teams/${teamId}/balance`, { as: used.key }));
+  }
+  expect(status).toBe(401);
+});

@@ -1,0 +1,67 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { type RunningApi, startApi } from './running-api.ts';
+
+type Person = Awaited<ReturnType<RunningApi['person']>>;
+
+let api: RunningApi;
+let ada: Person;
+beforeAll(async () => {
+  api = await startApi();
+  ada = await api.person('ada');
+  const pack = await api.dependencies.polar.products.create({
+    name: '1,000 credits',
+    metadata: { catalog_key: 'pack_1000' },
+    prices: [{ amount_type: 'fixed', price_amount: 1_200 }],
+  });
+  await api.database.pool.query(
+    'insert into polar_products (polar_product_id, catalog_key) values ($1, $2)',
+    [pack.id, 'pack_1000'],
+  );
+});
+afterAll(() => api.stop());
+
+const link = { url: expect.stringMatching(/^http/), expiresAt: expect.stringMatching(/Z$/) };
+
+test('a checkout is made once per key', async () => {
+  const make = (product: string) =>
+    api.send('POST', `/v1/teams/${ada.teamId}/checkout`, { as: ada.token, body: { product }, key: 'one' });
+  const first = await make('pack_1000');
+  expect(first).toMatchObject({ status: 201, json: link });
+  expect((await make('pack_1000')).json).toEqual(first.json);
+  expect(await make('pack_5000')).toMatchObject({ status: 409, json: { code: 'idempotency_conflict' } });
+});
+
+test('one key opens a checkout for each team: a key means nothing beyond its route', async () => {
+  const eve = await api.person('eve');
+  const make = (teamId: string) =>
+    api.send('POST', `/v1/teams/${teamId}/checkout`, { body: { product: 'pack_1000' }, key: 'shared' });
+  const [one, two] = [await make(ada.teamId), await make(eve.teamId)];
+  expect([one.status, two.status]).toEqual([201, 201]);
+  expect(one.json).not.toEqual(two.json);
+});
+
+test('what is not at Polar yet cannot be sold', async () => {
+  const reply = await api.send('POST', `/v1/teams/${ada.teamId}/checkout`, {
+    body: { product: 'pack_5000' },
+  });
+  expect(reply).toMatchObject({ status: 503, json: { code: 'product_not_synced', product: 'pack_5000' } });
+});
+
+test('the portal opens for a person and for a service, and invoices are listed', async () => {
+  const portal = (sending: object) => api.send('POST', `/v1/teams/${ada.teamId}/portal`, sending);
+  expect(await portal({ as: ada.token })).toMatchObject({ status: 201, json: link });
+  expect(await portal({})).toMatchObject({ status: 201, json: link });
+  const invoices = await api.send('GET', `/v1/teams/${ada.teamId}/invoices`, { as: ada.token });
+  expect(invoices).toMatchObject({ status: 200, json: { data: [], nextCursor: null } });
+});
+
+test('a team without a subscription has none to show, change, cancel or resume', async () => {
+  const path = `/v1/teams/${ada.teamId}/subscription`;
+  expect(await api.send('GET', path, { as: ada.token })).toMatchObject({ status: 200, json: null });
+  for (const verb of ['cancel', 'resume']) {
+    expect(await api.send('POST', `${path}/${verb}`, { as: ada.token })).toMatchObject({
+      status: 409,
+      json: { code: 'no_subscription' },
+    });
+  }
+});

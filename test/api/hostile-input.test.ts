@@ -1,0 +1,280 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { routes } from '../../api/app.ts';
+import { type Reply, type RunningApi, type Sending, startApi } from './running-api.ts';
+
+const unknownTeam = '0198c5a0-7d3e-7c3a-9f5e-2f4c8a1b6d70';
+
+let api: RunningApi;
+let teamId: string;
+beforeAll(async () => {
+  api = await startApi();
+  ({ teamId } = await api.person('ada'));
+  await api.give(teamId, '1000');
+});
+afterAll(() => api.stop());
+
+/** Sends, and demands a problem that names the culprit, and that nothing has changed. */
+async function expectRefusal(
+  [method, path, sending]: [string, string, Sending],
+  status: number,
+  code: string,
+  culprit: RegExp,
+): Promise<Reply> {
+  const before = await api.snapshot();
+  const reply = await api.send(method, path.replace('TEAM', teamId), sending);
+  expect(reply).toMatchObject({
+    status,
+    json: { status, code, type: 'about:blank', title: expect.any(String) },
+  });
+  expect(reply.headers.get('content-type')).toMatch(/^application\/problem\+json/);
+  expect(JSON.stringify(reply.json)).toMatch(culprit);
+  expect(JSON.stringify(reply.json)).not.toMatch(/\.ts|node_modules|select |insert /);
+  expect(await api.snapshot()).toBe(before);
+  return reply;
+}
+
+const usagePath = '/v1/teams/TEAM/usage';
+const runs = (quantity: unknown) => ({ action: 'workflow.run', quantities: { runs: quantity } });
+
+test.each<[string, unknown, RegExp]>([
+  ['negative', -1, /quantities\.runs/],
+  ['zero', 0, /quantities\.runs/],
+  ['a fraction as a number', 0.5, /quantities\.runs/],
+  ['negative text', '-1', /quantities\.runs/],
+  ['zero text', '0.000000', /quantities\.runs/],
+  ['20 digits', '12345678901234567890', /quantities\.runs/],
+  ['an unsafe integer', Number.MAX_SAFE_INTEGER + 1, /quantities\.runs/],
+  ['7 decimals', '1.0000001', /quantities\.runs/],
+  ['an exponent', '1e3', /quantities\.runs/],
+  ['NaN as text', 'NaN', /quantities\.runs/],
+  ['a boolean', true, /quantities\.runs/],
+  ['null', null, /quantities\.runs/],
+  ['an array', [1], /quantities\.runs/],
+  ['an object', { valueOf: 1 }, /quantities\.runs/],
+  ['spaces', ' 1', /quantities\.runs/],
+  ['other digits', '١', /quantities\.runs/],
+])('a quantity that is %s is refused and named', async (_, quantity, culprit) => {
+  await expectRefusal(['POST', usagePath, { body: runs(quantity) }], 422, 'invalid_request', culprit);
+});
+
+test.each<[string, string | object, number, string, RegExp]>([
+  [
+    '1e400',
+    '{"action":"workflow.run","quantities":{"runs":1e400}}',
+    422,
+    'invalid_request',
+    /quantities\.runs/,
+  ],
+  ['NaN', '{"action":"workflow.run","quantities":{"runs":NaN}}', 400, 'malformed_json', /JSON/],
+  ['half a body', '{"action":', 400, 'malformed_json', /JSON/],
+  ['a list', '[]', 422, 'invalid_request', /body/],
+  ['text', '"usage"', 400, 'malformed_json', /JSON/],
+  ['nothing in it', {}, 422, 'invalid_request', /action.*quantities/],
+  ['no meters', { action: 'workflow.run', quantities: {} }, 422, 'invalid_request', /quantities/],
+  ['wrong types', { action: 7, quantities: [] }, 422, 'invalid_request', /action.*quantities/],
+  ['an unknown field', { ...runs(1), credits: '-5' }, 422, 'invalid_request', /credits/],
+  ['a key of JavaScript', '{"action":"a","quantities":{"__proto__":1}}', 422, 'invalid_request', /__proto__/],
+  ['a NUL', { ...runs(1), metadata: { run: 'a\0b' } }, 422, 'invalid_request', /metadata\.run/],
+  [
+    'half a surrogate pair',
+    '{"action":"a","metadata":{"x":"\\ud800"},"quantities":{"x":1}}',
+    422,
+    'invalid_request',
+    /metadata\.x/,
+  ],
+  [
+    'an unknown action',
+    { action: 'model.none', quantities: { runs: 1 } },
+    422,
+    'unknown_action',
+    /model\.none/,
+  ],
+  ['an unknown meter', { action: 'workflow.run', quantities: { walks: 1 } }, 422, 'unknown_meter', /walks/],
+  [
+    'an unknown meter of JavaScript',
+    { action: 'workflow.run', quantities: { constructor: 1 } },
+    422,
+    'unknown_meter',
+    /constructor/,
+  ],
+  ['too many runs', runs(Number.MAX_SAFE_INTEGER), 422, 'quantity_too_large', /runs/],
+  ['too dear', runs('900000000000'), 402, 'insufficient_credits', /available/],
+  ['a time that is none', { ...runs(1), occurredAt: 'yesterday' }, 422, 'invalid_request', /occurredAt/],
+  [
+    'a time without a zone',
+    { ...runs(1), occurredAt: '2026-01-01T00:00:00' },
+    422,
+    'invalid_request',
+    /occurredAt/,
+  ],
+  [
+    'an old time',
+    { ...runs(1), occurredAt: '2001-01-01T00:00:00Z' },
+    422,
+    'occurred_at_out_of_range',
+    /occurredAt/,
+  ],
+  [
+    'a future time',
+    { ...runs(1), occurredAt: '2201-01-01T00:00:00Z' },
+    422,
+    'occurred_at_out_of_range',
+    /occurredAt/,
+  ],
+  ['a member id with a space', { ...runs(1), memberId: 'a b' }, 422, 'invalid_request', /memberId/],
+  ['much metadata', { ...runs(1), metadata: { x: 'y'.repeat(5_000) } }, 422, 'invalid_request', /metadata/],
+  ['a huge body', { ...runs(1), metadata: { x: 'y'.repeat(200_000) } }, 413, 'body_too_large', /102400/],
+  [
+    'a deep body',
+    `{"metadata":${'{"a":'.repeat(5_000)}1${'}'.repeat(5_000)}}`,
+    422,
+    'invalid_request',
+    /deep/,
+  ],
+  [
+    'a deep list',
+    `{"quantities":${'['.repeat(40_000)}${']'.repeat(40_000)}}`,
+    422,
+    'invalid_request',
+    /deep/,
+  ],
+])('a usage with %s is refused and says why', async (_, body, status, code, culprit) => {
+  await expectRefusal(['POST', usagePath, { body }], status, code, culprit);
+});
+
+test('a body that is not sent as JSON is refused', async () => {
+  const form: Sending = {
+    body: 'action=x',
+    headers: { 'content-type': 'application/x-www-form-urlencoded' },
+  };
+  await expectRefusal(['POST', usagePath, form], 415, 'unsupported_media_type', /application\/json/);
+  const charset: Sending = { body: '{}', headers: { 'content-type': 'application/json; charset=klingon' } };
+  await expectRefusal(['POST', usagePath, charset], 415, 'unsupported_media_type', /charset/);
+});
+
+const keyed = routes.filter(({ needsIdempotencyKey }) => needsIdempotencyKey);
+
+test.each(keyed.map(({ method, path }) => [method.toUpperCase(), path]))(
+  '%s %s demands an Idempotency-Key, and a sensible one',
+  async (method, path) => {
+    const target = path.replace('{teamId}', 'TEAM');
+    await expectRefusal(
+      [method, target, { body: {}, key: null }],
+      400,
+      'idempotency_key_required',
+      /Idempotency-Key/,
+    );
+    await expectRefusal(
+      [method, target, { body: {}, key: 'x'.repeat(256) }],
+      400,
+      'idempotency_key_required',
+      /255/,
+    );
+    await expectRefusal(
+      [method, target, { body: {}, key: 'a b' }],
+      400,
+      'idempotency_key_required',
+      /visible/,
+    );
+  },
+);
+
+test('every POST that changes something demands a key, but for those that are keyed by what is in them', () => {
+  const free = routes.filter(({ method, needsIdempotencyKey }) => method === 'post' && !needsIdempotencyKey);
+  expect(free.map(({ path }) => path).sort()).toEqual(['/v1/usage/batch', '/v1/users', '/v1/webhooks/polar']);
+});
+
+const ofTeams = routes.filter(({ path }) => path.includes('{teamId}'));
+const bodyFor = (path: string): unknown =>
+  path.endsWith('/usage')
+    ? runs(1)
+    : path.endsWith('/checkout')
+      ? { product: 'pack_1000' }
+      : path.endsWith('/change')
+        ? { plan: 'pro_monthly' }
+        : { role: 'member' };
+
+test.each(ofTeams.map(({ method, path }) => [method.toUpperCase(), path]))(
+  '%s %s tells an unknown team from one that cannot be',
+  async (method, path) => {
+    const at = (id: string) =>
+      path.replace('{teamId}', id).replace('{userId}', 'ada').replace('{orderId}', unknownTeam);
+    const sending: Sending = method === 'GET' || method === 'DELETE' ? {} : { body: bodyFor(path) };
+    await expectRefusal([method, at(unknownTeam), sending], 404, 'unknown_team', new RegExp(unknownTeam));
+    await expectRefusal([method, at('17'), sending], 400, 'invalid_request', /params\.teamId/);
+    await expectRefusal([method, at("'%20or%201=1"), sending], 400, 'invalid_request', /params\.teamId/);
+  },
+);
+
+test.each<[string, string, unknown, number, RegExp]>([
+  ['POST', '/v1/users', { id: 'a b', email: 'x@example.com', name: 'x' }, 422, /id/],
+  ['POST', '/v1/users', { id: 'x'.repeat(65), email: 'x@example.com', name: 'x' }, 422, /id/],
+  ['POST', '/v1/users', { id: 'x', email: 'not an address', name: 'x' }, 422, /email/],
+  ['POST', '/v1/users', { id: 'x', email: 'x@example.com', name: '  ' }, 422, /name/],
+  ['POST', '/v1/users', { id: 'x', email: 'x@example.com', name: 'x', admin: true }, 422, /admin/],
+  ['POST', '/v1/users', { id: 1, email: null, name: {} }, 422, /id.*email.*name/],
+  ['POST', '/v1/users', undefined, 422, /body/],
+  ['POST', '/v1/teams', { name: 'x'.repeat(101), ownerId: 'ada' }, 422, /name/],
+  ['POST', '/v1/teams', { name: 'x', ownerId: ['ada'] }, 422, /ownerId/],
+  ['PUT', '/v1/teams/TEAM/members/ada', { role: 'king' }, 422, /role/],
+  ['PUT', '/v1/teams/TEAM/members/a%20b', { role: 'member' }, 400, /params\.userId/],
+  ['PUT', '/v1/teams/TEAM/members/nobody', { role: 'member' }, 404, /nobody/],
+  ['DELETE', '/v1/teams/TEAM/members/nobody', undefined, 404, /nobody/],
+  ['POST', '/v1/teams/TEAM/checkout', { product: 'gold' }, 422, /gold/],
+  ['POST', '/v1/teams/TEAM/checkout', { product: 7 }, 422, /product/],
+  ['POST', '/v1/teams/TEAM/subscription/change', { plan: '' }, 422, /plan/],
+  ['POST', '/v1/teams/TEAM/subscription/cancel', undefined, 409, /no_subscription/],
+  ['POST', '/v1/usage/batch', { events: [] }, 422, /events/],
+  ['POST', '/v1/usage/batch', { events: Array(1_001).fill({}) }, 422, /events/],
+  ['POST', '/v1/usage/batch', { events: 'x' }, 422, /events/],
+  ['GET', '/v1/teams/TEAM/balance?at=soon', undefined, 400, /query\.at/],
+  ['GET', '/v1/teams/TEAM/balance?at=2201-01-01T00:00:00Z', undefined, 422, /future/],
+  ['GET', '/v1/teams?limit=0', undefined, 400, /query\.limit/],
+  ['GET', '/v1/teams?limit=1000', undefined, 400, /query\.limit/],
+  ['GET', '/v1/teams?limit=1&limit=2', undefined, 400, /query\.limit/],
+  ['GET', '/v1/teams?cursor=x', undefined, 400, /cursor/],
+  ['GET', '/v1/inbox?status=lost', undefined, 400, /query\.status/],
+  ['GET', '/v1/nowhere', undefined, 404, /unknown_route/],
+  ['DELETE', '/v1/users', undefined, 405, /POST/],
+  ['GET', '/v1/teams/%E0%A4%A/balance', undefined, 400, /malformed_url/],
+])(
+  '%s %s with a wrong value is refused, and the value named (%#)',
+  async (method, path, body, status, culprit) => {
+    const before = await api.snapshot();
+    const reply = await api.send(method, path.replace('TEAM', teamId), body === undefined ? {} : { body });
+    expect(reply).toMatchObject({
+      status,
+      json: { status, code: expect.any(String), detail: expect.any(String) },
+    });
+    expect(JSON.stringify(reply.json)).toMatch(culprit);
+    expect(await api.snapshot()).toBe(before);
+  },
+);
+
+test('a wrong event of a batch takes no other with it', async () => {
+  const event = { teamId, idempotencyKey: 'good', ...runs(1) };
+  const { json } = await api.send('POST', '/v1/usage/batch', {
+    body: {
+      events: [
+        { ...event, idempotencyKey: 'bad', quantities: { runs: -1 } },
+        7,
+        { ...event, teamId: unknownTeam },
+        event,
+        { ...runs(1), teamId },
+        { ...event, quantities: { runs: 2 } },
+        event,
+      ],
+    },
+  });
+  expect(json).toMatchObject({
+    results: [
+      { status: 422, code: 'invalid_request', errors: [{ path: 'quantities.runs' }] },
+      { status: 422, code: 'invalid_request' },
+      { status: 404, code: 'unknown_team' },
+      { status: 201, action: 'workflow.run' },
+      { status: 422, errors: [{ path: 'idempotencyKey' }] },
+      { status: 409, code: 'idempotency_conflict' },
+      { status: 201 },
+    ],
+  });
+});

@@ -1,0 +1,82 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { z } from 'zod';
+import { routes } from '../../api/app.ts';
+import { type RunningApi, startApi } from './running-api.ts';
+
+let api: RunningApi;
+beforeAll(async () => {
+  api = await startApi();
+});
+afterAll(() => api.stop());
+
+const operation = z.looseObject({
+  operationId: z.string(),
+  responses: z.record(z.string(), z.unknown()),
+  requestBody: z
+    .looseObject({ content: z.record(z.string(), z.object({ schema: z.looseObject({}) })) })
+    .optional(),
+});
+const document = z.looseObject({
+  openapi: z.string(),
+  paths: z.record(z.string(), z.record(z.string(), operation)),
+});
+
+test('the description lists every route, each with its answers and problems', async () => {
+  const { status, json } = await api.send('GET', '/openapi.json', { as: null });
+  expect(status).toBe(200);
+  const { openapi, paths } = document.parse(json);
+  expect(openapi).toBe('3.1.0');
+  const described = Object.entries(paths).flatMap(([path, methods]) =>
+    Object.keys(methods).map((method) => `${method} ${path}`),
+  );
+  expect(described.sort()).toEqual(routes.map(({ method, path }) => `${method} ${path}`).sort());
+  const operations = Object.values(paths).flatMap((methods) => Object.values(methods));
+  expect(new Set(operations.map(({ operationId }) => operationId)).size).toBe(operations.length);
+  for (const { responses } of operations) expect(responses).toHaveProperty('default');
+  for (const { requestBody } of operations.filter(({ requestBody }) => requestBody)) {
+    expect(requestBody?.content['application/json']?.schema).not.toEqual({});
+  }
+});
+
+test('the docs come from our own disk, under a policy that allows nothing else', async () => {
+  const page = await fetch(`${api.url}/docs`);
+  expect(page.status).toBe(200);
+  expect(page.headers.get('content-security-policy')).toMatch(/script-src 'self';/);
+  const html = await page.text();
+  const files = [...html.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, file]) => file);
+  expect(files.length).toBeGreaterThan(2);
+  for (const file of files) {
+    expect(file).toMatch(/^\/docs\//);
+    expect((await fetch(api.url + file)).status).toBe(200);
+  }
+});
+
+test('answers carry no trace of what made them', async () => {
+  const { headers } = await api.send('GET', '/v1/catalog', { as: null });
+  expect(headers.has('x-powered-by')).toBe(false);
+  expect(headers.has('etag')).toBe(false);
+  expect(headers.get('x-content-type-options')).toBe('nosniff');
+});
+
+test('the process is alive, and not ready while Temporal is down', async () => {
+  expect(await api.send('GET', '/healthz', { as: null })).toMatchObject({ status: 200 });
+  expect(await api.send('GET', '/readyz', { as: null })).toMatchObject({
+    status: 503,
+    json: { status: 'not_ready', postgres: 'ok', temporal: 'unreachable' },
+  });
+});
+
+test('metrics tell requests by route and what waits in the inbox', async () => {
+  await api.person();
+  const text = await (await fetch(`${api.url}/metrics`)).text();
+  expect(text).toMatch(
+    /billing_http_request_seconds_count\{method="POST",route="\/v1\/users",status="201"\} 1/,
+  );
+  expect(text).toMatch(/billing_inbox_waiting\{status="received",code=""\} 1/);
+});
+
+test('the catalog is for everybody', async () => {
+  const { status, json } = await api.send('GET', '/v1/catalog', { as: null });
+  expect(status).toBe(200);
+  expect(json).toMatchObject({ trial: { credits: '500', lifetime: '30d' }, priceVersion: 1 });
+});

@@ -1,0 +1,97 @@
+import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { type RunningApi, signWebhook, startApi } from './running-api.ts';
+
+let api: RunningApi;
+let teamId: string;
+beforeAll(async () => {
+  api = await startApi();
+  ({ teamId } = await api.person('ada'));
+});
+beforeEach(async () => {
+  await api.database.pool.query(`delete from inbox where source = 'polar'`);
+});
+afterAll(() => api.stop());
+
+const event = (type: string, data: object) =>
+  JSON.stringify({ type, timestamp: '2026-01-31T12:00:00Z', data });
+const paid = () =>
+  event('order.paid', { id: 'order-1', metadata: { team_id: teamId }, a_field_of_tomorrow: [1] });
+
+function deliver(body: string, headers: Record<string, string> = signWebhook(body)) {
+  return api.send('POST', '/v1/webhooks/polar', { as: null, key: null, body, headers });
+}
+
+async function stored() {
+  const { rows } = await api.database.pool.query(
+    `select type, status, parked_code, team_id, external_id from inbox where source = 'polar' order by id`,
+  );
+  return rows;
+}
+
+test('a signed event is stored and answered while Temporal is down', async () => {
+  const body = paid();
+  const headers = signWebhook(body);
+  expect(await deliver(body, headers)).toMatchObject({ status: 202, json: { stored: true } });
+  expect(await stored()).toEqual([
+    {
+      type: 'order.paid',
+      status: 'received',
+      parked_code: null,
+      team_id: teamId,
+      external_id: headers['webhook-id'],
+    },
+  ]);
+});
+
+test('the same message sent 50 times at once is stored once and answered 202 each time', async () => {
+  const body = paid();
+  const headers = signWebhook(body);
+  const replies = await Promise.all(Array.from({ length: 50 }, () => deliver(body, headers)));
+  expect(new Set(replies.map(({ status }) => status))).toEqual(new Set([202]));
+  expect(replies.filter(({ json }) => JSON.stringify(json).includes('true'))).toHaveLength(1);
+  expect(await stored()).toHaveLength(1);
+});
+
+test.each<[string, (body: string) => Record<string, string>]>([
+  ['no signature', () => ({})],
+  ['a signature by another secret', (body) => signWebhook(body, { secret: 'whsec_Zm9yZ2Vk' })],
+  ['a signature over another body', (body) => signWebhook(`${body} `)],
+  ['one that is six minutes old', (body) => signWebhook(body, { at: new Date(Date.now() - 360_000) })],
+  ['one that is six minutes ahead', (body) => signWebhook(body, { at: new Date(Date.now() + 360_000) })],
+])('an event with %s is 401 and not stored', async (_, sign) => {
+  const body = paid();
+  expect(await deliver(body, sign(body))).toMatchObject({ status: 401, json: { code: 'bad_signature' } });
+  expect(await stored()).toEqual([]);
+});
+
+test('an event of a type that nobody knows is stored, ignored and answered 202', async () => {
+  expect((await deliver(event('moon.landed', { id: 1 }))).status).toBe(202);
+  expect(await stored()).toMatchObject([{ type: 'moon.landed', status: 'ignored' }]);
+});
+
+test('an event of a team that is not known yet is stored, parked and visible to operators', async () => {
+  const metadata = { team_id: '0198c5a0-7d3e-7c3a-9f5e-2f4c8a1b6d70' };
+  expect((await deliver(event('order.paid', { id: 'order-2', metadata }))).status).toBe(202);
+  const parked = { status: 'parked', parkedCode: 'unknown_team', teamId: null, type: 'order.paid' };
+  expect(await api.send('GET', '/v1/inbox?status=parked')).toMatchObject({
+    status: 200,
+    json: { data: [parked] },
+  });
+});
+
+test('an event that names two teams is parked for an operator', async () => {
+  const data = {
+    id: 'order-3',
+    metadata: { team_id: teamId },
+    customer: { id: 'c', external_id: 'another' },
+  };
+  expect((await deliver(event('order.paid', data))).status).toBe(202);
+  expect(await stored()).toMatchObject([{ status: 'parked', parked_code: 'doubtful_team', team_id: null }]);
+});
+
+test('a signed body that is no event is 400', async () => {
+  for (const body of ['[]', '{"type":7}', 'hello']) {
+    expect(await deliver(body)).toMatchObject({ status: 400, json: { code: 'unreadable_event' } });
+  }
+  expect(await stored()).toEqual([]);
+});

@@ -1,0 +1,188 @@
+import { createHmac, randomUUID } from 'node:crypto';
+import { createServer, type Server } from 'node:http';
+import { join } from 'node:path';
+import { SignJWT } from 'jose';
+import { v7 as uuidv7 } from 'uuid';
+import { z } from 'zod';
+import { createApp } from '../../api/app.ts';
+import { createAuthenticate } from '../../api/authenticate.ts';
+import type { Dependencies } from '../../api/dependencies.ts';
+import { createMetrics } from '../../api/metrics.ts';
+import { createTemporalLink } from '../../api/temporal-link.ts';
+import { parseDecimal } from '../../catalog/credits.ts';
+import { loadCatalog } from '../../catalog/load-catalog.ts';
+import { publishCatalog } from '../../catalog/versions.ts';
+import { connectDatabase, type Database, lockTeam, readClock } from '../../database/connection.ts';
+import type { Scope } from '../../database/entities/service-key.ts';
+import { startPolarEmulator } from '../../dev/polar-emulator/polar-emulator.ts';
+import { grantCredits } from '../../ledger/grant-credits.ts';
+import { createSpender } from '../../ledger/spend-credits.ts';
+import { createPolarClient } from '../../polar/client.ts';
+import { issueServiceKey } from '../../teams/service-keys.ts';
+import { createTestDatabase } from '../setup/database.ts';
+
+export const jwtSecret = 'a-secret-of-the-tests-only-0123456789';
+export const firstKey = 'first-service-key-of-the-tests-0123456789';
+export const webhookSecret = 'whsec_dGVzdHMtb25seS13ZWJob29rLXNlY3JldA==';
+const polarToken = 'polar_oat_tests';
+
+export interface Reply {
+  status: number;
+  headers: Headers;
+  /** The parsed JSON; null where there is none. */
+  json: unknown;
+}
+
+export interface Sending {
+  /** The bearer token; default: a key with every scope. Null: none. */
+  as?: string | null;
+  /** Sent as JSON, or as it is where it is a string. */
+  body?: unknown;
+  /** Default: a new one for every POST. Null: none. */
+  key?: string | null;
+  headers?: Record<string, string>;
+}
+
+export interface RunningApi {
+  url: string;
+  databaseUrl: string;
+  database: Database;
+  dependencies: Dependencies;
+  send(method: string, path: string, sending?: Sending): Promise<Reply>;
+  /** A service key with these scopes. */
+  key(...scopes: Scope[]): Promise<{ id: string; key: string }>;
+  /** Signs a person up and returns them with a token and their Personal Team. */
+  person(id?: string): Promise<{ id: string; token: string; teamId: string }>;
+  /** Gives a team lifetime credits, as a pack would. */
+  give(teamId: string, credits: string): Promise<void>;
+  /** Rows of every table that a request could change, as one text: the same text, nothing changed. */
+  snapshot(): Promise<string>;
+  stop(): Promise<void>;
+}
+
+/**
+ * The API over real HTTP on a real Postgres and the Polar emulator, in this process. Temporal is down, unless an
+ * address is given: nothing in the API may need it.
+ */
+export async function startApi({ temporal = '127.0.0.1:1' } = {}): Promise<RunningApi> {
+  const test = await createTestDatabase();
+  const database = await connectDatabase(test.url, { pool: 10 });
+  await publishCatalog(database, loadCatalog(join(import.meta.dirname, '../../catalog/catalog.yaml')));
+  const emulator = await startPolarEmulator({ accessToken: polarToken });
+  const link = createTemporalLink({ address: temporal, namespace: 'default' });
+  const spender = createSpender(database, { keysKept: 90 * 86_400_000 });
+  const dependencies: Dependencies = {
+    database,
+    spender,
+    temporal: link,
+    polar: createPolarClient({ accessToken: polarToken, server: emulator.url }),
+    authenticate: createAuthenticate({ database, auth: { jwtSecret }, serviceApiKey: firstKey }),
+    metrics: createMetrics(database),
+    webhookSecrets: ['an-older-secret', webhookSecret],
+    publicUrl: 'http://localhost:3000',
+    production: false,
+  };
+  const server = createServer(createApp(dependencies));
+  const url = await listen(server);
+
+  const api: RunningApi = {
+    url,
+    databaseUrl: test.url,
+    database,
+    dependencies,
+    async send(method, path, { as = firstKey, body, key, headers = {} } = {}) {
+      const idempotencyKey = key === undefined && method === 'POST' ? randomUUID() : key;
+      const response = await fetch(url + path, {
+        method,
+        headers: {
+          ...(as === null ? {} : { authorization: `Bearer ${as}` }),
+          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+          ...(idempotencyKey ? { 'idempotency-key': idempotencyKey } : {}),
+          ...headers,
+        },
+        ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+        redirect: 'manual',
+      });
+      const text = await response.text();
+      const json: unknown = /json/.test(response.headers.get('content-type') ?? '') ? JSON.parse(text) : null;
+      return { status: response.status, headers: response.headers, json };
+    },
+    key: (...scopes) => issueServiceKey(database.fork(), { name: 'a test', scopes }),
+    async person(id = `user_${uuidv7().slice(-12)}`) {
+      const reply = await api.send('POST', '/v1/users', {
+        body: { id, email: `${id}@example.com`, name: id },
+      });
+      const { team } = z.object({ team: z.object({ id: z.string() }) }).parse(reply.json);
+      return { id, token: await personToken(id), teamId: team.id };
+    },
+    async give(teamId, credits) {
+      await database.transaction(async (em) => {
+        await lockTeam(em, teamId);
+        const now = await readClock(em);
+        const grant = { teamId, source: 'purchase', businessKey: `order:${randomUUID()}` } as const;
+        const amount = {
+          credits: parseDecimal(credits),
+          effectiveAt: now,
+          expiresAt: null,
+          catalogVersion: 1,
+        };
+        await grantCredits(em, { ...grant, ...amount }, now);
+      });
+    },
+    async snapshot() {
+      const tables = [
+        'teams',
+        'users',
+        'members',
+        'inbox',
+        'grants',
+        'transfers',
+        'usage_events',
+        'idempotency_keys',
+      ];
+      const counts = tables.map((table) => `(select count(*) from ${table}) as ${table}`);
+      const { rows } = await database.pool.query(
+        `select ${counts.join(', ')}, (select sum(available) from grants) as credits,
+                (select string_agg(team_id::text || user_id || role, ',' order by team_id, user_id) from members) as roles`,
+      );
+      return JSON.stringify(rows);
+    },
+    async stop() {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+      await spender.close();
+      await link.close();
+      await emulator.stop();
+      await database.close();
+      await test.drop();
+    },
+  };
+  return api;
+}
+
+/** A person's JWT, good for five minutes. */
+export async function personToken(userId: string, expires: string | Date = '5m'): Promise<string> {
+  return new SignJWT({})
+    .setProtectedHeader({ alg: 'HS256' })
+    .setSubject(userId)
+    .setExpirationTime(expires)
+    .sign(new TextEncoder().encode(jwtSecret));
+}
+
+/** The headers of Standard Webhooks over a body, signed as Polar signs. */
+export function signWebhook(
+  body: string,
+  { id = `msg_${randomUUID()}`, at = new Date(), secret = webhookSecret } = {},
+) {
+  const timestamp = Math.floor(at.getTime() / 1_000);
+  const key = Buffer.from(secret.slice('whsec_'.length), 'base64');
+  const signature = createHmac('sha256', key).update(`${id}.${timestamp}.${body}`).digest('base64');
+  return { 'webhook-id': id, 'webhook-timestamp': String(timestamp), 'webhook-signature': `v1,${signature}` };
+}
+
+async function listen(server: Server): Promise<string> {
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('the API has no port');
+  return `http://127.0.0.1:${address.port}`;
+}

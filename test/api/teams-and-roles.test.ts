@@ -1,0 +1,167 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { z } from 'zod';
+import { type RunningApi, startApi } from './running-api.ts';
+
+type Person = Awaited<ReturnType<RunningApi['person']>>;
+
+let api: RunningApi;
+let people: { owner: Person; admin: Person; billing: Person; member: Person; stranger: Person };
+let teamId: string;
+
+beforeAll(async () => {
+  api = await startApi();
+  const [owner, admin, billing, member, stranger] = await Promise.all([
+    api.person('owner'),
+    api.person('admin'),
+    api.person('billing'),
+    api.person('member'),
+    api.person('stranger'),
+  ]);
+  people = { owner, admin, billing, member, stranger };
+  const reply = await api.send('POST', '/v1/teams', { as: owner.token, body: { name: 'Weavers' } });
+  teamId = z.object({ id: z.string() }).parse(reply.json).id;
+  for (const role of ['admin', 'billing', 'member'] as const) {
+    await api.send('PUT', `/v1/teams/${teamId}/members/${role}`, { as: owner.token, body: { role } });
+  }
+});
+afterAll(() => api.stop());
+
+// 200 stands for "let in": what the route then says (no subscription, nothing synced) is not the role's affair.
+test.each([
+  ['GET', '', 'owner admin billing member', ''],
+  ['GET', '/balance', 'owner admin billing member', ''],
+  ['GET', '/members', 'owner admin billing member', ''],
+  ['GET', '/subscription', 'owner admin billing member', ''],
+  ['GET', '/invoices', 'owner admin billing', 'member'],
+  ['POST', '/checkout', 'owner admin billing', 'member'],
+  ['POST', '/portal', 'owner admin billing', 'member'],
+  ['POST', '/subscription/change', 'owner admin billing', 'member'],
+  ['POST', '/subscription/cancel', 'owner admin billing', 'member'],
+  ['POST', '/subscription/resume', 'owner admin billing', 'member'],
+  ['PUT', '/members/stranger', 'owner admin', 'billing member'],
+  ['DELETE', '/members/nobody', 'owner admin', 'billing member'],
+  ['POST', '/usage', '', 'owner admin billing member stranger'],
+] as const)('%s %s is for [%s], not for [%s]', async (method, path, allowed, refused) => {
+  const call = (name: string) =>
+    api.send(method, `/v1/teams/${teamId}${path}`, {
+      as: z.object({ token: z.string() }).parse(Reflect.get(people, name)).token,
+      ...(method === 'GET' || method === 'DELETE' ? {} : { body: {} }),
+    });
+  for (const name of allowed.split(' ').filter(Boolean)) {
+    const { status, json } = await call(name);
+    expect({ name, status, json }).not.toMatchObject({ status: 403 });
+    expect({ name, status, json }).not.toMatchObject({ json: { code: 'unknown_team' } });
+    expect(status).not.toBe(500);
+  }
+  for (const name of refused.split(' ').filter(Boolean)) {
+    expect(await call(name)).toMatchObject({ status: 403, json: { code: 'forbidden' } });
+  }
+  if (!refused.includes('stranger')) {
+    expect(await call('stranger')).toMatchObject({ status: 404, json: { code: 'unknown_team' } });
+  }
+});
+
+test('a foreign team answers exactly as one that does not exist', async () => {
+  const nowhere = '0198c5a0-7d3e-7c3a-9f5e-2f4c8a1b6d70';
+  const ask = (id: string) => api.send('GET', `/v1/teams/${id}/balance`, { as: people.stranger.token });
+  const [foreign, missing] = [await ask(teamId), await ask(nowhere)];
+  expect(JSON.stringify(foreign.json).replaceAll(teamId, nowhere)).toBe(JSON.stringify(missing.json));
+  expect(missing.status).toBe(404);
+});
+
+test('the last owner can be neither removed nor demoted, also not by two requests at once', async () => {
+  const path = `/v1/teams/${teamId}/members`;
+  for (const as of [people.owner.token, undefined]) {
+    const caller = as === undefined ? {} : { as };
+    expect(await api.send('DELETE', `${path}/owner`, caller)).toMatchObject({
+      status: 409,
+      json: { code: 'last_owner' },
+    });
+    expect(await api.send('PUT', `${path}/owner`, { ...caller, body: { role: 'admin' } })).toMatchObject({
+      status: 409,
+      json: { code: 'last_owner' },
+    });
+  }
+  await api.send('PUT', `${path}/admin`, { as: people.owner.token, body: { role: 'owner' } });
+  const both = await Promise.all(
+    ['owner', 'admin'].map((id) => api.send('PUT', `${path}/${id}`, { body: { role: 'admin' } })),
+  );
+  expect(both.map(({ status }) => status).sort()).toEqual([200, 409]);
+  await api.send('PUT', `${path}/owner`, { body: { role: 'owner' } });
+  await api.send('PUT', `${path}/admin`, { body: { role: 'admin' } });
+});
+
+test('an admin makes nobody an owner, not even themselves, and removes no owner', async () => {
+  const path = `/v1/teams/${teamId}/members`;
+  const as = people.admin.token;
+  for (const id of ['admin', 'member']) {
+    const reply = await api.send('PUT', `${path}/${id}`, { as, body: { role: 'owner' } });
+    expect(reply).toMatchObject({ status: 403, json: { allowedRoles: ['owner'] } });
+  }
+  expect((await api.send('DELETE', `${path}/owner`, { as })).status).toBe(403);
+});
+
+test('the owner of a Personal Team stays its owner, whoever else becomes one', async () => {
+  const { teamId: personal, token } = people.owner;
+  await api.send('PUT', `/v1/teams/${personal}/members/admin`, { as: token, body: { role: 'owner' } });
+  const reply = await api.send('DELETE', `/v1/teams/${personal}/members/owner`, { as: people.admin.token });
+  expect(reply).toMatchObject({ status: 409, json: { code: 'personal_team_owner' } });
+});
+
+test('one who was removed sees the team no more', async () => {
+  await api.send('PUT', `/v1/teams/${teamId}/members/stranger`, { body: { role: 'member' } });
+  const look = () => api.send('GET', `/v1/teams/${teamId}`, { as: people.stranger.token });
+  expect((await look()).status).toBe(200);
+  expect((await api.send('DELETE', `/v1/teams/${teamId}/members/stranger`)).status).toBe(204);
+  expect((await look()).status).toBe(404);
+});
+
+test('a person lists their own teams, page by page, each with their role', async () => {
+  const page = z.object({
+    data: z.array(z.object({ id: z.string(), role: z.string() })),
+    nextCursor: z.string().nullable(),
+  });
+  const first = page.parse((await api.send('GET', '/v1/teams?limit=1', { as: people.billing.token })).json);
+  const rest = page.parse(
+    (await api.send('GET', `/v1/teams?limit=1&cursor=${first.nextCursor}`, { as: people.billing.token }))
+      .json,
+  );
+  expect([...first.data, ...rest.data].map(({ id, role }) => `${id} ${role}`).sort()).toEqual(
+    [`${people.billing.teamId} owner`, `${teamId} billing`].sort(),
+  );
+  expect(rest.nextCursor).toBeNull();
+});
+
+test('a team is made once per key, and the same key with another body is a conflict', async () => {
+  const make = (name: string) =>
+    api.send('POST', '/v1/teams', {
+      as: people.owner.token,
+      body: { name, ownerId: 'owner' },
+      key: 'make-once',
+    });
+  const replies = await Promise.all([make('Once'), make('Once'), make('Once')]);
+  expect(
+    new Set(
+      replies.map(({ status, json }) =>
+        JSON.stringify([status, z.object({ id: z.string() }).parse(json).id]),
+      ),
+    ).size,
+  ).toBe(1);
+  expect(replies[0]).toMatchObject({ status: 201, json: { name: 'Once', personal: false } });
+  expect(await make('Twice')).toMatchObject({ status: 409, json: { code: 'idempotency_conflict' } });
+});
+
+test('a person makes teams for nobody else, and a service must name an owner who exists', async () => {
+  const make = (sending: object) => api.send('POST', '/v1/teams', sending);
+  expect(await make({ as: people.owner.token, body: { name: 'x', ownerId: 'admin' } })).toMatchObject({
+    status: 403,
+  });
+  expect(await make({ body: { name: 'x' } })).toMatchObject({
+    status: 422,
+    json: { errors: [{ path: 'ownerId' }] },
+  });
+  expect(await make({ body: { name: 'x', ownerId: 'nobody' } })).toMatchObject({
+    status: 422,
+    json: { code: 'unknown_user' },
+  });
+});

@@ -1,0 +1,134 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { z } from 'zod';
+import { type RunningApi, startApi } from './running-api.ts';
+
+let api: RunningApi;
+beforeAll(async () => {
+  api = await startApi();
+});
+afterAll(() => api.stop());
+
+const usage = { action: 'model.gpt-5', quantities: { output_tokens: '1000', input_tokens: 2000 } };
+const receipt = z.object({
+  id: z.string(),
+  credits: z.string(),
+  balance: z.object({ available: z.string() }),
+});
+
+test('a usage is priced, debited and answered with its receipt; the balance says the same', async () => {
+  const { teamId, token } = await api.person();
+  await api.give(teamId, '100');
+  const reply = await api.send('POST', `/v1/teams/${teamId}/usage`, {
+    body: { ...usage, memberId: 'ada', apiKeyId: 'key-1', metadata: { run: 'r1' } },
+  });
+  // 2,000 of 150 per million and 1,000 of 1,200 per million
+  expect(reply).toMatchObject({
+    status: 201,
+    json: {
+      action: 'model.gpt-5',
+      credits: '1.5',
+      lines: [
+        { meter: 'input_tokens', quantity: '2000', unitPrice: '0.00015', credits: '0.3' },
+        { meter: 'output_tokens', quantity: '1000', unitPrice: '0.0012', credits: '1.2' },
+      ],
+      grants: [{ source: 'purchase', credits: '1.5' }],
+      priceVersion: 1,
+      balance: { available: '98.5' },
+    },
+  });
+  const balance = await api.send('GET', `/v1/teams/${teamId}/balance`, { as: token });
+  expect(balance).toMatchObject({
+    status: 200,
+    json: {
+      available: '98.5',
+      held: '0',
+      debt: '0',
+      bySource: { trial: '0', subscription: '0', purchase: '98.5', adjustment: '0' },
+      grants: [{ source: 'purchase', granted: '100', consumed: '1.5', expiresAt: null }],
+      nextExpiry: null,
+    },
+  });
+});
+
+test('a key is replayed, in any order of the body’s fields, alone or in a batch; another body is a conflict', async () => {
+  const { teamId } = await api.person();
+  await api.give(teamId, '100');
+  const path = `/v1/teams/${teamId}/usage`;
+  const first = await api.send('POST', path, { body: usage, key: 'k' });
+  const shuffled = { quantities: { input_tokens: 2000, output_tokens: '1000' }, action: usage.action };
+  expect(await api.send('POST', path, { body: shuffled, key: 'k' })).toMatchObject({
+    status: 201,
+    json: first.json,
+  });
+
+  const shouted = `/v1/teams/${teamId.toUpperCase()}/usage`;
+  expect(await api.send('POST', shouted, { body: usage, key: 'k' })).toMatchObject({
+    status: 201,
+    json: first.json,
+  });
+
+  const batch = { events: [{ teamId, idempotencyKey: 'k', ...usage }] };
+  const { json } = await api.send('POST', '/v1/usage/batch', { body: batch });
+  expect(json).toEqual({
+    results: [{ status: 201, ...z.record(z.string(), z.unknown()).parse(first.json) }],
+  });
+
+  const other = { body: { ...usage, memberId: 'ada' }, key: 'k' };
+  expect(await api.send('POST', path, other)).toMatchObject({
+    status: 409,
+    json: { code: 'idempotency_conflict' },
+  });
+  expect(await api.send('GET', `/v1/teams/${teamId}/balance`)).toMatchObject({ json: { available: '98.5' } });
+});
+
+test('a team that runs out is told what was needed and what there is, and may use the key again later', async () => {
+  const { teamId } = await api.person();
+  await api.give(teamId, '1');
+  const spend = () => api.send('POST', `/v1/teams/${teamId}/usage`, { body: usage, key: 'later' });
+  expect(await spend()).toMatchObject({
+    status: 402,
+    json: { code: 'insufficient_credits', required: '1.5', available: '1' },
+  });
+  await api.give(teamId, '1');
+  expect(await spend()).toMatchObject({ status: 201, json: { balance: { available: '0.5' } } });
+});
+
+test('200 spends at once against credits for 100: exactly 100 succeed and nothing is left', async () => {
+  const { teamId } = await api.person();
+  await api.give(teamId, '150');
+  const replies = await Promise.all(
+    Array.from({ length: 200 }, () => api.send('POST', `/v1/teams/${teamId}/usage`, { body: usage })),
+  );
+  expect(replies.filter(({ status }) => status === 201)).toHaveLength(100);
+  expect(replies.filter(({ status }) => status === 402)).toHaveLength(100);
+  expect(await api.send('GET', `/v1/teams/${teamId}/balance`)).toMatchObject({ json: { available: '0' } });
+});
+
+test('a batch is applied in order within each team, each event on its own', async () => {
+  const [one, two] = [await api.person(), await api.person()];
+  await api.give(one.teamId, '3');
+  await api.give(two.teamId, '1.5');
+  const events = Array.from({ length: 6 }, (_, index) => ({
+    teamId: index % 2 === 0 ? one.teamId : two.teamId,
+    idempotencyKey: `e${index}`,
+    ...usage,
+  }));
+  const { json } = await api.send('POST', '/v1/usage/batch', { body: { events } });
+  const { results } = z.object({ results: z.array(z.looseObject({ status: z.int() })) }).parse(json);
+  expect(results.map(({ status }) => status)).toEqual([201, 201, 201, 402, 402, 402]);
+  expect(results.slice(0, 3).map((result) => receipt.parse(result).balance.available)).toEqual([
+    '1.5',
+    '0',
+    '0',
+  ]);
+});
+
+test('a past balance tells what there was', async () => {
+  const { teamId } = await api.person();
+  await api.give(teamId, '10');
+  const { json } = await api.send('GET', `/v1/teams/${teamId}/balance`);
+  const { asOf } = z.object({ asOf: z.string() }).parse(json);
+  await api.send('POST', `/v1/teams/${teamId}/usage`, { body: usage });
+  const then = await api.send('GET', `/v1/teams/${teamId}/balance?at=${asOf}`);
+  expect(then).toMatchObject({ status: 200, json: { available: '10', asOf } });
+});

@@ -1,0 +1,183 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { EnvironmentError, readEnvironment } from '../../environment.ts';
+
+const strong = 'k3J9-xQ2m_Vb7Lr0Wz5Tn8Yc1Pd4Hf6Gs';
+let directory: string;
+/** As a person would set it: everything that production asks for. */
+let production: Record<string, string>;
+
+beforeAll(() => {
+  directory = mkdtempSync(join(tmpdir(), 'waveloom-environment-'));
+  production = {
+    NODE_ENV: 'production',
+    DATABASE_URL: 'postgresql://billing:pw@db.example.com:5432/billing',
+    TEMPORAL_ADDRESS: 'temporal.example.com:7233',
+    TEMPORAL_CONFIG_FILE: join(directory, 'none.toml'),
+    POLAR_ACCESS_TOKEN: 'polar_oat_0123456789abcdef',
+    POLAR_WEBHOOK_SECRET: 'whsec_0123456789abcdef',
+    AUTH_JWT_SECRET: strong,
+    PUBLIC_URL: 'https://billing.example.com/',
+    CATALOG_FILE: join(directory, 'catalog.yaml'),
+  };
+  writeFileSync(production.CATALOG_FILE ?? '', '');
+});
+afterAll(() => rmSync(directory, { recursive: true }));
+
+function problemsOf(variables: Record<string, string | undefined>): readonly string[] {
+  try {
+    readEnvironment(variables);
+    return [];
+  } catch (error) {
+    if (error instanceof EnvironmentError) return error.problems;
+    throw error;
+  }
+}
+
+describe('in production', () => {
+  test('everything that is set is read', () => {
+    const { polar, auth, publicUrl, port, temporal, serviceApiKey } = readEnvironment(production);
+    expect(polar).toEqual({
+      accessToken: 'polar_oat_0123456789abcdef',
+      server: 'production',
+      webhookSecrets: ['whsec_0123456789abcdef'],
+    });
+    expect(auth).toEqual({ jwtSecret: strong });
+    expect(publicUrl).toBe('https://billing.example.com');
+    expect(port).toBe(3000);
+    expect(temporal).toEqual({ address: 'temporal.example.com:7233', namespace: 'default' });
+    expect(serviceApiKey).toBeUndefined();
+  });
+
+  test.each([
+    'DATABASE_URL',
+    'TEMPORAL_ADDRESS',
+    'POLAR_ACCESS_TOKEN',
+    'POLAR_WEBHOOK_SECRET',
+    'AUTH_JWT_SECRET',
+    'PUBLIC_URL',
+  ])('%s has no default', (name) => {
+    expect(problemsOf({ ...production, [name]: undefined })).toEqual([
+      expect.stringContaining(`${name} is not set`),
+    ]);
+    expect(problemsOf({ ...production, [name]: ' ' })).toHaveLength(1);
+  });
+
+  test.each([
+    ['PORT', '80a'],
+    ['PORT', '0'],
+    ['PORT', '65536'],
+    ['PORT', '3000.5'],
+    ['DATABASE_URL', 'mysql://localhost/x'],
+    ['DATABASE_URL', 'postgresql://localhost'],
+    ['TEMPORAL_ADDRESS', 'http://temporal:7233'],
+    ['TEMPORAL_ADDRESS', 'temporal'],
+    ['POLAR_ACCESS_TOKEN', 'short'],
+    ['POLAR_SERVER', 'staging'],
+    ['POLAR_SERVER', 'http://polar.example.com'],
+    ['POLAR_WEBHOOK_SECRET', 'whsec_0123456789abcdef,'],
+    ['POLAR_WEBHOOK_SECRET', 'tooshort'],
+    ['CATALOG_FILE', '/no/such/catalog.yaml'],
+    ['SERVICE_API_KEY', 'weak'],
+    ['AUTH_JWT_SECRET', 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa'],
+    ['AUTH_JWT_SECRET', 'change-me-change-me-change-me-change-me'],
+    ['AUTH_JWKS_URL', 'https://login.example.com/jwks'], // beside AUTH_JWT_SECRET
+    ['PUBLIC_URL', 'http://billing.example.com'],
+    ['PUBLIC_URL', 'billing.example.com'],
+    ['LOG_LEVEL', 'loud'],
+  ])('%s=%s is refused, by name, without repeating a secret', (name, value) => {
+    const problems = problemsOf({ ...production, [name]: value });
+    expect(problems).toHaveLength(1);
+    expect(problems[0]).toMatch(/^(\w+) is wrong: expected /);
+    if (name !== 'AUTH_JWKS_URL') expect(problems[0]).toContain(name);
+    if (/SECRET|TOKEN|KEY/.test(name)) expect(problems[0]).not.toContain(value);
+  });
+
+  test('all wrong values are named at once', () => {
+    const problems = problemsOf({ ...production, PORT: 'x', LOG_LEVEL: 'y', DATABASE_URL: undefined });
+    expect(problems.map((line) => line.split(' ')[0])).toEqual(['PORT', 'DATABASE_URL', 'LOG_LEVEL']);
+  });
+
+  test('a running development stack fills in nothing', () => {
+    const dataDir = stackOf({ DATABASE_URL: 'postgresql://dev@127.0.0.1/dev' });
+    const problems = problemsOf({ ...production, DATABASE_URL: undefined, DATA_DIR: dataDir });
+    expect(problems).toEqual(['DATABASE_URL is not set']);
+  });
+
+  test('a key set stands in for the JWT secret', () => {
+    const jwksUrl = 'https://login.example.com/jwks';
+    const { auth } = readEnvironment({ ...production, AUTH_JWT_SECRET: undefined, AUTH_JWKS_URL: jwksUrl });
+    expect(auth).toEqual({ jwksUrl });
+  });
+
+  test('a temporal.toml stands in for TEMPORAL_ADDRESS, with its namespace and key', () => {
+    const file = join(directory, 'temporal.toml');
+    writeFileSync(
+      file,
+      '[profile.default]\naddress = "ns.acct.tmprl.cloud:7233"\nnamespace = "ns.acct"\napi_key = "secret-key"\n',
+    );
+    const { temporal } = readEnvironment(
+      { ...production, TEMPORAL_ADDRESS: undefined, TEMPORAL_CONFIG_FILE: file },
+      ['temporal'],
+    );
+    expect(temporal).toEqual({
+      address: 'ns.acct.tmprl.cloud:7233',
+      namespace: 'ns.acct',
+      apiKey: 'secret-key',
+      tls: true,
+    });
+  });
+
+  test('a webhook secret that is being rotated: both are read', () => {
+    const { polar } = readEnvironment(
+      { ...production, POLAR_WEBHOOK_SECRET: 'whsec_0123456789abcdef, whsec_fedcba9876543210' },
+      ['polar'],
+    );
+    expect(polar.webhookSecrets).toEqual(['whsec_0123456789abcdef', 'whsec_fedcba9876543210']);
+  });
+});
+
+describe('in development', () => {
+  test('what is unset comes from the running stack', () => {
+    const dataDir = stackOf({ DATABASE_URL: 'postgresql://dev@127.0.0.1/dev', PORT: '4000' });
+    const read = readEnvironment({ DATA_DIR: dataDir }, ['databaseUrl', 'port', 'publicUrl']);
+    expect(read).toEqual({
+      databaseUrl: 'postgresql://dev@127.0.0.1/dev',
+      port: 4000,
+      publicUrl: 'http://localhost:4000',
+    });
+  });
+
+  test('what is set wins over the running stack', () => {
+    const dataDir = stackOf({ DATABASE_URL: 'postgresql://dev@127.0.0.1/dev' });
+    const { databaseUrl } = readEnvironment({ DATA_DIR: dataDir, DATABASE_URL: 'postgresql://other/mine' }, [
+      'databaseUrl',
+    ]);
+    expect(databaseUrl).toBe('postgresql://other/mine');
+  });
+
+  test('without a running stack one line says to start it', () => {
+    expect(
+      problemsOf({ DATA_DIR: join(directory, 'nowhere'), CATALOG_FILE: production.CATALOG_FILE }),
+    ).toEqual([expect.stringContaining('npm start')]);
+  });
+
+  test('the file of a stack that was killed counts as no stack', () => {
+    const dataDir = stackOf({ DATABASE_URL: 'postgresql://dev@127.0.0.1/dev' }, 2 ** 22 + 1);
+    expect(() => readEnvironment({ DATA_DIR: dataDir }, ['databaseUrl'])).toThrow('npm start');
+  });
+
+  test('a process that needs one part is asked for no other', () => {
+    expect(readEnvironment({ DATABASE_URL: 'postgres://u:p@h/d' }, ['databaseUrl'])).toEqual({
+      databaseUrl: 'postgres://u:p@h/d',
+    });
+  });
+});
+
+function stackOf(variables: Record<string, string>, pid = process.pid): string {
+  const dataDir = mkdtempSync(join(directory, 'stack-'));
+  writeFileSync(join(dataDir, 'stack.json'), JSON.stringify({ pid, variables }));
+  return dataDir;
+}

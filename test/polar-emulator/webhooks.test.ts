@@ -1,0 +1,102 @@
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { type EmulatedShop, openShop } from './emulated-shop.ts';
+
+let shop: EmulatedShop;
+beforeEach(async () => {
+  shop = await openShop('2026-01-10T00:00:00Z');
+});
+afterEach(() => shop.stop());
+
+const settled = () => shop.emulator.idle({ retries: true });
+
+test('a webhook carries Polar’s envelope, and a time of its own', async () => {
+  await shop.buy(shop.pack);
+  const [created, updated, paid] = shop.receiver.received;
+  expect(paid?.event).toMatchObject({
+    type: 'order.paid',
+    api_version: '2026-10',
+    data: { metadata: { team_id: 'team-1' } },
+  });
+  const times = [created, updated, paid].map((webhook) => webhook?.event.timestamp ?? '');
+  expect(new Set(times).size).toBe(3);
+  expect([...times].sort()).toEqual(times);
+});
+
+test('a failed webhook is sent again under the same id, after those behind it', async () => {
+  await shop.stop();
+  shop = await openShop('2026-01-10T00:00:00Z', { retryScale: 0.1 });
+  shop.receiver.failNext(500);
+  await shop.buy(shop.pack);
+  await settled();
+  expect(shop.receiver.types()).toEqual(['order.updated', 'order.paid', 'checkout.updated', 'order.created']);
+  expect(shop.receiver.seen.filter((id) => id === shop.receiver.seen[0])).toHaveLength(2);
+});
+
+test('a redirect is a failure', async () => {
+  shop.receiver.failNext(302);
+  await shop.buy(shop.pack);
+  await settled();
+  expect(shop.receiver.seen).toHaveLength(5);
+  const { items } = await shop.polar.webhooks.listWebhookDeliveries({ succeeded: false });
+  expect(items).toMatchObject([{ http_code: 302, webhook_event: { type: 'order.created' } }]);
+});
+
+test('ten attempts are made, and no more', async () => {
+  shop.receiver.failNext(...Array(10).fill(503));
+  await shop.control('/faults', { target: 'webhooks', mode: 'lost', times: 3 });
+  await shop.buy(shop.pack);
+  await settled();
+  expect(shop.receiver.seen).toHaveLength(10);
+  expect(shop.receiver.received).toHaveLength(0);
+});
+
+test('a webhook is redelivered under its id, also when it had arrived', async () => {
+  await shop.buy(shop.pack);
+  const paid = shop.receiver.received.find(({ event }) => event.type === 'order.paid');
+  await shop.polar.webhooks.redeliverWebhookEvent(paid?.id ?? '');
+  await shop.emulator.idle();
+  expect(shop.receiver.received.at(-1)).toEqual(paid);
+});
+
+test('ten events given up in a row disable the endpoint, and what happens then is never told', async () => {
+  shop.receiver.failNext(...Array(200).fill(500));
+  for (let buys = 0; buys < 3; buys++) await shop.buy(shop.pack);
+  await settled();
+  expect(await shop.polar.webhooks.getWebhookEndpoint(shop.endpoint.id)).toMatchObject({ enabled: false });
+  await shop.buy(shop.pack);
+  shop.receiver.recover();
+  await shop.polar.webhooks.updateWebhookEndpoint(shop.endpoint.id, { enabled: true });
+  await settled();
+  expect(shop.receiver.received).toHaveLength(0);
+  await shop.buy(shop.pack);
+  expect(shop.receiver.types()).toContain('order.paid');
+});
+
+test('a new secret signs what comes after it', async () => {
+  const { secret } = await shop.polar.webhooks.resetWebhookEndpointSecret(shop.endpoint.id);
+  expect(secret).toMatch(/^whsec_/);
+  expect(secret).not.toBe(shop.receiver.secret);
+  shop.receiver.secret = secret;
+  await shop.buy(shop.pack);
+  expect(shop.receiver.types()).toContain('order.paid');
+});
+
+test('webhooks are lost, doubled, reversed and held back on demand', async () => {
+  await shop.control('/faults', { target: 'webhooks', mode: 'lost', type: 'order.created' });
+  await shop.control('/faults', { target: 'webhooks', mode: 'duplicate', type: 'order.paid' });
+  const first = await shop.typesDuring(() => shop.buy(shop.pack));
+  expect(first).toEqual(['order.updated', 'order.paid', 'order.paid', 'checkout.updated']);
+  expect(shop.receiver.received[1]?.id).toBe(shop.receiver.received[2]?.id);
+
+  await shop.control('/faults', { target: 'webhooks', mode: 'reorder', times: 3 });
+  const second = await shop.typesDuring(() => shop.buy(shop.pack));
+  expect(second.filter((type) => type.startsWith('order'))).toEqual([
+    'order.paid',
+    'order.updated',
+    'order.created',
+  ]);
+
+  await shop.control('/faults', { target: 'webhooks', mode: 'hold', times: 4 });
+  expect(await shop.typesDuring(() => shop.buy(shop.pack))).toEqual([]);
+  expect(await shop.typesDuring(() => shop.control('/webhooks/release'))).toHaveLength(4);
+});

@@ -1,0 +1,145 @@
+import { createServer, type Server, type ServerResponse } from 'node:http';
+import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { callPolar, createPolarClient } from '../../polar/client.ts';
+
+/** What the server does with each request in turn; the last is repeated. */
+let answers: ((response: ServerResponse) => void)[] = [];
+let requests = 0;
+let server: Server;
+let url = '';
+
+beforeAll(async () => {
+  server = createServer((_request, response) => {
+    const answer = answers[Math.min(requests, answers.length - 1)];
+    requests += 1;
+    answer?.(response);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  if (address !== null && typeof address === 'object') url = `http://127.0.0.1:${address.port}`;
+});
+afterAll(() => {
+  server.closeAllConnections();
+  server.close();
+});
+beforeEach(() => {
+  requests = 0;
+});
+
+const json =
+  (status: number, body: unknown, headers = {}) =>
+  (response: ServerResponse) =>
+    void response
+      .writeHead(status, { 'content-type': 'application/json', ...headers })
+      .end(JSON.stringify(body));
+const page = (status: number) => (response: ServerResponse) =>
+  void response.writeHead(status, { 'content-type': 'text/html' }).end('<html>no</html>');
+const silence = () => {};
+const cutOff = (response: ServerResponse) => void response.destroy();
+const stopInBody = (response: ServerResponse) => {
+  response.writeHead(200, { 'content-type': 'application/json', 'content-length': '100' });
+  response.write('{"id":');
+};
+const cutInBody = (response: ServerResponse) => {
+  stopInBody(response);
+  setTimeout(() => response.destroy(), 20);
+};
+
+function readOrder() {
+  const polar = createPolarClient({ accessToken: 'secret-token', server: url, timeoutSeconds: 0.15 });
+  return callPolar('read', () => polar.orders.get('o1'));
+}
+function changeSubscription(happened?: () => Promise<undefined>) {
+  const polar = createPolarClient({ accessToken: 'secret-token', server: url, timeoutSeconds: 0.15 });
+  return callPolar(
+    'change',
+    () => polar.subscriptions.update('s1', { cancel_at_period_end: true }),
+    happened,
+  );
+}
+
+test.each([
+  ['a server error', json(500, {}), 502],
+  ['a page of a proxy', page(404), 502],
+  ['an answer that is no JSON', page(200), 502],
+  ['silence', silence, 503],
+  ['a connection that is cut', cutOff, 503],
+  ['a pause within the body', stopInBody, 503],
+  ['a cut within the body', cutInBody, 503],
+  ['a rate limit', json(429, {}, { 'retry-after': '0' }), 503],
+  ['a rate limit without a time', json(429, {}), 503],
+  ['a rate limit until a date', json(429, {}, { 'retry-after': 'Fri, 31 Jul 2026 10:00:00 GMT' }), 503],
+])('%s is "unavailable", after three tries of a read', async (_what, answer, status) => {
+  answers = [answer];
+  await expect(readOrder()).rejects.toMatchObject({
+    status,
+    code: 'polar_unavailable',
+    details: { retriable: true, retryAfterSeconds: expect.any(Number) },
+  });
+  expect(requests).toBe(3);
+});
+
+test('a read that fails once is tried again', async () => {
+  answers = [cutOff, json(200, { id: 'o1' })];
+  await expect(readOrder()).resolves.toMatchObject({ id: 'o1' });
+});
+
+test('a rate limit that lasts longer than a request can wait is told at once', async () => {
+  answers = [json(429, {}, { 'retry-after': '60' })];
+  await expect(readOrder()).rejects.toMatchObject({ status: 503, details: { retryAfterSeconds: 60 } });
+  expect(requests).toBe(1);
+});
+
+test('a change is not sent again after an unknown outcome', async () => {
+  for (const answer of [json(500, {}), silence, cutInBody]) {
+    requests = 0;
+    answers = [answer];
+    await expect(changeSubscription(async () => undefined)).rejects.toMatchObject({
+      code: 'polar_unavailable',
+    });
+    expect(requests).toBe(1);
+  }
+});
+
+test('a change whose answer was lost is what is found to have happened', async () => {
+  answers = [cutOff];
+  const polar = createPolarClient({ accessToken: 'secret-token', server: url });
+  const change = async () => (await polar.subscriptions.update('s1', { cancel_at_period_end: true })).id;
+  await expect(callPolar('change', change, async () => 's1 as found')).resolves.toBe('s1 as found');
+});
+
+test('a change that a rate limit kept from happening is sent again', async () => {
+  answers = [json(429, {}, { 'retry-after': '0' }), json(200, { id: 's1' })];
+  await expect(changeSubscription()).resolves.toMatchObject({ id: 's1' });
+  expect(requests).toBe(2);
+});
+
+test.each([
+  [402, { error: 'PaymentFailed', detail: 'The card was declined.' }, 402, 'payment_failed'],
+  [403, { error: 'AlreadyCanceledSubscription', detail: '' }, 409, 'subscription_ended'],
+  [403, { error: 'InactiveSubscription', detail: '' }, 409, 'subscription_inactive'],
+  [404, { error: 'ResourceNotFound', detail: 'Not found' }, 404, 'polar_not_found'],
+  [409, { error: 'SubscriptionLocked', detail: '' }, 409, 'subscription_locked'],
+  [409, { error: 'SubscriptionNotScheduledToCancel', detail: '' }, 409, 'polar_conflict'],
+  [401, { error: 'invalid_token', error_description: '' }, 502, 'polar_refused'],
+  [418, 'a teapot', 502, 'polar_refused'],
+  [422, { detail: [{ loc: ['body', 'product_id'], msg: 'Unknown', type: 'x' }] }, 502, 'polar_refused'],
+])('%i %p becomes %i %s, and is not tried again', async (given, body, status, code) => {
+  answers = [json(given, body)];
+  await expect(changeSubscription()).rejects.toMatchObject({ status, code });
+  expect(requests).toBe(1);
+});
+
+test('a refusal says which field was wrong, and nothing that is secret', async () => {
+  answers = [json(422, { detail: [{ loc: ['body', 'email'], msg: 'Taken', input: 'eve@example.com' }] })];
+  const error = await changeSubscription().catch((thrown: unknown) => thrown);
+  expect(error).toMatchObject({
+    details: { fields: ['body.email'] },
+    message: expect.stringContaining('Taken'),
+  });
+  expect(JSON.stringify([error, String(error)])).not.toMatch(/eve@example|secret-token/);
+});
+
+test('a bug of ours is not called a failure of Polar', async () => {
+  await expect(callPolar('read', async () => JSON.stringify(1n))).rejects.toBeInstanceOf(TypeError);
+});

@@ -1,0 +1,78 @@
+import { randomUUID } from 'node:crypto';
+import { fileURLToPath } from 'node:url';
+import type { Polar } from '@polar-sh/sdk/2026-10';
+import { loadCatalog } from '../../catalog/load-catalog.ts';
+import { publishCatalog } from '../../catalog/versions.ts';
+import { connectDatabase, type Database } from '../../database/connection.ts';
+import { Member, type Role } from '../../database/entities/member.ts';
+import { Team } from '../../database/entities/team.ts';
+import { User } from '../../database/entities/user.ts';
+import { type PolarEmulator, startPolarEmulator } from '../../dev/polar-emulator/polar-emulator.ts';
+import { createPolarClient } from '../../polar/client.ts';
+import { createTestDatabase } from '../setup/database.ts';
+
+export interface PolarScene {
+  database: Database;
+  emulator: PolarEmulator;
+  polar: Polar;
+  /** Does at Polar what only people and banks do: `POST /emulator{path}`. */
+  act(path: string, body?: unknown): Promise<unknown>;
+  end(): Promise<void>;
+}
+
+/** An empty database with the default catalog, and an empty Polar. */
+export async function startScene(): Promise<PolarScene> {
+  const test = await createTestDatabase();
+  const database = await connectDatabase(test.url, { pool: 5 });
+  await publishCatalog(
+    database,
+    loadCatalog(fileURLToPath(new URL('../../catalog/catalog.yaml', import.meta.url))),
+  );
+  const emulator = await startPolarEmulator({ accessToken: 'polar_oat_test' });
+  const polar = createPolarClient({ accessToken: 'polar_oat_test', server: emulator.url, timeoutSeconds: 2 });
+  return {
+    database,
+    emulator,
+    polar,
+    async act(path, body = {}) {
+      const response = await fetch(`${emulator.url}/emulator${path}`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(body),
+      });
+      if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`);
+      return response.status === 204 ? undefined : response.json();
+    },
+    async end() {
+      await emulator.stop();
+      await database.close();
+      await test.drop();
+    },
+  };
+}
+
+/** A team with the given people in it: `{alice: 'owner'}`. */
+export async function makeTeam(
+  database: Database,
+  people: Record<string, Role> = { [`u_${randomUUID()}`]: 'owner' },
+): Promise<string> {
+  const id = randomUUID();
+  await database.transaction(async (em) => {
+    await em.insert(Team, { id, name: 'Weavers', personal: false, createdAt: new Date() });
+    for (const [index, [userId, role]] of Object.entries(people).entries()) {
+      if (!(await em.findOne(User, { id: userId }))) {
+        const personalTeamId = randomUUID();
+        await em.insert(Team, { id: personalTeamId, name: userId, personal: true, createdAt: new Date() });
+        await em.insert(User, {
+          id: userId,
+          email: `${userId}@example.com`,
+          name: userId,
+          personalTeamId,
+          createdAt: new Date(),
+        });
+      }
+      await em.insert(Member, { teamId: id, userId, role, createdAt: new Date(Date.now() + index) });
+    }
+  });
+  return id;
+}

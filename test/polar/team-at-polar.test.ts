@@ -1,0 +1,322 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { Subscription } from '../../database/entities/subscription.ts';
+import { Team } from '../../database/entities/team.ts';
+import { cancelSubscription, changePlan, resumeSubscription } from '../../polar/change-subscription.ts';
+import { createCheckout } from '../../polar/create-checkout.ts';
+import { ensureCustomer } from '../../polar/ensure-customer.ts';
+import { fetchOrder, fetchSubscription } from '../../polar/events.ts';
+import { listInvoices, openInvoice } from '../../polar/list-invoices.ts';
+import { openPortal } from '../../polar/open-portal.ts';
+import { resolveTeam } from '../../polar/resolve-team.ts';
+import { syncProducts } from '../../polar/sync-products.ts';
+import { ensureWebhookEndpoint } from '../../polar/webhook-endpoint.ts';
+import { makeTeam, type PolarScene, startScene } from './setup.ts';
+
+let scene: PolarScene;
+beforeAll(async () => {
+  scene = await startScene();
+});
+afterAll(() => scene.end());
+
+const urls = { successUrl: 'https://waveloom.example/done', returnUrl: 'https://waveloom.example/' };
+const checkout = (teamId: string, product: string) =>
+  createCheckout(scene.polar, scene.database, { teamId, product, ...urls });
+const customersOf = async (teamId: string) =>
+  (await scene.polar.customers.list({ query: teamId, limit: 100 })).items;
+const membersOf = async (customerId: string) => {
+  const { items } = await scene.polar.customers.members.list(customerId);
+  return Object.fromEntries(items.map(({ external_id, email, role }) => [external_id ?? email, role]));
+};
+
+/** Checks out and pays, as a person does, and mirrors the subscription, as the team's workflow does. */
+async function buy(teamId: string, product: string) {
+  await checkout(teamId, product);
+  const [open] = (await scene.polar.checkouts.list({ external_customer_id: teamId, status: 'open' })).items;
+  await scene.act(`/checkouts/${open?.id}/pay`);
+  const [order] = (await scene.polar.orders.list({ external_customer_id: teamId })).items;
+  const facts = await fetchOrder(scene.polar, order?.id ?? '');
+  const subscription = facts.subscriptionId && (await fetchSubscription(scene.polar, facts.subscriptionId));
+  if (subscription) {
+    await scene.database.fork().upsert(Subscription, {
+      id: subscription.id,
+      teamId,
+      plan: subscription.productCatalogKey ?? '',
+      status: subscription.status,
+      currentPeriodStart: subscription.currentPeriodStart,
+      currentPeriodEnd: subscription.currentPeriodEnd,
+      cancelAtPeriodEnd: subscription.cancelAtPeriodEnd,
+      anchorDay: 1,
+      stateAt: subscription.stateAt,
+    });
+  }
+  return facts;
+}
+
+test('a product that is not at Polar yet is said to be so, with what to do', async () => {
+  const teamId = await makeTeam(scene.database);
+  await expect(checkout(teamId, 'pack_1000')).rejects.toMatchObject({
+    status: 503,
+    code: 'product_not_synced',
+    message: expect.stringContaining('npm run polar:sync -- --apply'),
+  });
+  await syncProducts(scene.polar, scene.database, { apply: true });
+  expect((await checkout(teamId, 'pack_1000')).url).toMatch(/^http/);
+});
+
+test('a key that nothing is sold under is refused', async () => {
+  const teamId = await makeTeam(scene.database);
+  await expect(checkout(teamId, 'pack_1')).rejects.toMatchObject({ status: 422, code: 'unknown_product' });
+});
+
+test('ten at once end with one customer, which has the team as external id and no e-mail', async () => {
+  const teamId = await makeTeam(scene.database, { alice: 'owner', bob: 'owner' });
+  const ids = await Promise.all(
+    Array.from({ length: 10 }, () => ensureCustomer(scene.polar, scene.database, teamId)),
+  );
+  expect(new Set(ids).size).toBe(1);
+  const [customer, ...more] = await customersOf(teamId);
+  expect(more).toEqual([]);
+  expect(customer).toMatchObject({
+    id: ids[0],
+    type: 'team',
+    external_id: teamId,
+    email: null,
+    name: 'Weavers',
+  });
+  expect(await membersOf(ids[0] ?? '')).toEqual({ alice: 'owner' });
+});
+
+test('one person may own two teams, each with a customer of its own', async () => {
+  const one = await makeTeam(scene.database, { alice: 'owner' });
+  const two = await makeTeam(scene.database, { alice: 'owner' });
+  const [first, second] = [one, two].map((teamId) => ensureCustomer(scene.polar, scene.database, teamId));
+  expect(await first).not.toBe(await second);
+});
+
+test('a customer that was made, but whose answer was lost, is found', async () => {
+  for (const after_effect of ['drop', 'hang']) {
+    const teamId = await makeTeam(scene.database);
+    await scene.act('/faults', { target: 'api', path: '/v1/customers', method: 'POST', after_effect });
+    const customerId = await ensureCustomer(scene.polar, scene.database, teamId);
+    expect((await customersOf(teamId)).map(({ id }) => id)).toEqual([customerId]);
+  }
+});
+
+test('while Polar fails, no customer is kept; afterwards it is made', async () => {
+  const teamId = await makeTeam(scene.database);
+  await scene.act('/faults', { target: 'api', path: '/v1/customers', times: 3, status: 500 });
+  await expect(ensureCustomer(scene.polar, scene.database, teamId)).rejects.toMatchObject({
+    status: 502,
+    code: 'polar_unavailable',
+  });
+  expect(
+    (await scene.database.fork().findOneOrFail(Team, { id: teamId })).polarCustomerId ?? null,
+  ).toBeNull();
+  await expect(ensureCustomer(scene.polar, scene.database, teamId)).resolves.toEqual(expect.any(String));
+});
+
+test('a customer that was deleted at Polar without our hearing of it is made anew', async () => {
+  const teamId = await makeTeam(scene.database, { alice: 'owner' });
+  const before = await ensureCustomer(scene.polar, scene.database, teamId);
+  await scene.polar.customers.delete(before);
+  expect((await checkout(teamId, 'pack_1000')).url).toMatch(/^http/);
+  const after = await ensureCustomer(scene.polar, scene.database, teamId);
+  expect(after).not.toBe(before);
+  await scene.polar.customers.delete(after);
+  expect((await openPortal(scene.polar, scene.database, { teamId, userId: 'alice' })).url).toMatch(/^http/);
+});
+
+test('a team that is unknown, deleted or without an owner gets no customer', async () => {
+  const ensure = (teamId: string) => ensureCustomer(scene.polar, scene.database, teamId);
+  await expect(ensure('019a52c0-7e1b-7d6c-9b1f-0a6f1c2d3e4f')).rejects.toMatchObject({
+    code: 'unknown_team',
+  });
+  await expect(ensure(await makeTeam(scene.database, {}))).rejects.toMatchObject({
+    code: 'team_without_owner',
+  });
+  const deleted = await makeTeam(scene.database);
+  await scene.database.fork().nativeUpdate(Team, { id: deleted }, { deletedAt: new Date() });
+  await expect(ensure(deleted)).rejects.toMatchObject({ code: 'team_deleted' });
+});
+
+test('a pack that is paid for leads back to its team and its catalog key', async () => {
+  const teamId = await makeTeam(scene.database);
+  const order = await buy(teamId, 'pack_5000');
+  expect(order).toMatchObject({
+    paid: true,
+    productCatalogKey: 'pack_5000',
+    billingReason: 'purchase',
+    units: 1,
+  });
+  expect(order.netAmount).toBe(5500n);
+  expect(await resolveTeam(scene.database.fork(), order.teamRef)).toEqual({ teamId });
+});
+
+test('a team with a subscription that stands is told to change its plan, and may still buy packs', async () => {
+  const teamId = await makeTeam(scene.database);
+  const order = await buy(teamId, 'starter_monthly');
+  expect(order.subscription).toMatchObject({ status: 'active', productCatalogKey: 'starter_monthly' });
+  expect(order.lines.filter(({ proration }) => !proration)[0]?.start).toEqual(
+    order.subscription?.currentPeriodStart,
+  );
+  await expect(checkout(teamId, 'pro_monthly')).rejects.toMatchObject({
+    status: 409,
+    code: 'already_subscribed',
+    details: { plan: 'starter_monthly' },
+  });
+  expect((await checkout(teamId, 'pack_1000')).url).toMatch(/^http/);
+});
+
+test('a plan goes up at once and down with the next period, and asking twice changes it once', async () => {
+  const teamId = await makeTeam(scene.database);
+  await buy(teamId, 'starter_monthly');
+  const change = (plan: string) => changePlan(scene.polar, scene.database, { teamId, plan });
+  const orders = async () => (await listInvoices(scene.polar, scene.database, { teamId })).data.length;
+
+  expect((await change('starter_monthly')).productCatalogKey).toBe('starter_monthly');
+  expect(await orders()).toBe(1);
+  expect((await change('pro_monthly')).productCatalogKey).toBe('pro_monthly');
+  expect((await change('pro_monthly')).productCatalogKey).toBe('pro_monthly');
+  expect(await orders()).toBe(2); // one invoice for the difference
+
+  const down = await change('starter_monthly');
+  expect(down.productCatalogKey).toBe('pro_monthly');
+  expect(down.pendingUpdate?.appliesAt).toEqual(down.currentPeriodEnd);
+  expect((await change('starter_monthly')).pendingUpdate).toEqual(down.pendingUpdate);
+  expect((await change('pro_monthly')).pendingUpdate).toBeNull(); // thought better of it
+  expect(await orders()).toBe(2);
+});
+
+test('a plan change that cannot be paid for leaves the plan as it was', async () => {
+  const teamId = await makeTeam(scene.database);
+  const order = await buy(teamId, 'starter_monthly');
+  await scene.act(`/customers/${order.teamRef.customerId}/card`, { declines: true });
+  const change = changePlan(scene.polar, scene.database, { teamId, plan: 'pro_monthly' });
+  await expect(change).rejects.toMatchObject({ status: 402, code: 'payment_failed' });
+  const now = await fetchSubscription(scene.polar, order.subscriptionId ?? '');
+  expect(now.productCatalogKey).toBe('starter_monthly');
+});
+
+test('a plan change whose answer was lost is made once', async () => {
+  const teamId = await makeTeam(scene.database);
+  await buy(teamId, 'starter_monthly');
+  await scene.act('/faults', {
+    target: 'api',
+    path: '/v1/subscriptions',
+    method: 'PATCH',
+    after_effect: 'drop',
+  });
+  const now = await changePlan(scene.polar, scene.database, { teamId, plan: 'pro_monthly' });
+  expect(now.productCatalogKey).toBe('pro_monthly');
+});
+
+test('cancelling and resuming may each be asked for twice', async () => {
+  const teamId = await makeTeam(scene.database);
+  const order = await buy(teamId, 'pro_yearly');
+  const ask = { teamId };
+  for (let time = 0; time < 2; time += 1) {
+    expect((await cancelSubscription(scene.polar, scene.database, ask)).cancelAtPeriodEnd).toBe(true);
+  }
+  await expect(
+    changePlan(scene.polar, scene.database, { teamId, plan: 'pro_monthly' }),
+  ).rejects.toMatchObject({ status: 409, code: 'subscription_ended' });
+  for (let time = 0; time < 2; time += 1) {
+    expect((await resumeSubscription(scene.polar, scene.database, ask)).cancelAtPeriodEnd).toBe(false);
+  }
+  await scene.act(`/subscriptions/${order.subscriptionId}/revoke`);
+  expect((await cancelSubscription(scene.polar, scene.database, ask)).status).toBe('canceled');
+  await expect(resumeSubscription(scene.polar, scene.database, ask)).rejects.toMatchObject({
+    code: 'subscription_ended',
+  });
+});
+
+test('a team without a subscription has none to change, cancel or resume', async () => {
+  const teamId = await makeTeam(scene.database);
+  const refusal = { status: 409, code: 'no_subscription' };
+  await expect(
+    changePlan(scene.polar, scene.database, { teamId, plan: 'pro_monthly' }),
+  ).rejects.toMatchObject(refusal);
+  await expect(cancelSubscription(scene.polar, scene.database, { teamId })).rejects.toMatchObject(refusal);
+  await expect(resumeSubscription(scene.polar, scene.database, { teamId })).rejects.toMatchObject(refusal);
+});
+
+test('the portal is opened as oneself: owner, admin, billing; a plain member may not', async () => {
+  const people = { alice: 'owner', bob: 'owner', carol: 'admin', dave: 'billing', eve: 'member' } as const;
+  const teamId = await makeTeam(scene.database, people);
+  const open = (userId?: string) =>
+    openPortal(scene.polar, scene.database, { teamId, ...(userId === undefined ? {} : { userId }) });
+  const links = [
+    await open(),
+    await open('alice'),
+    await open('bob'),
+    await open('carol'),
+    await open('dave'),
+  ];
+  expect(new Set(links.map(({ url }) => url)).size).toBe(5);
+  await Promise.all([open('carol'), open('dave'), open('dave')]);
+  expect(await membersOf(await ensureCustomer(scene.polar, scene.database, teamId))).toEqual({
+    alice: 'owner',
+    bob: 'billing_manager', // Polar's customers have one owner
+    carol: 'billing_manager',
+    dave: 'billing_manager',
+  });
+  for (const who of ['eve', 'mallory']) {
+    await expect(open(who)).rejects.toMatchObject({ status: 403, code: 'forbidden' });
+  }
+});
+
+test("an owner takes over at Polar where Polar's owner is none of the team's any more", async () => {
+  const teamId = await makeTeam(scene.database, { alice: 'owner', bob: 'admin' });
+  const customerId = await ensureCustomer(scene.polar, scene.database, teamId);
+  await scene.database
+    .fork()
+    .execute(`update members set role = 'owner' where team_id = ? and user_id = 'bob'`, [teamId]);
+  await scene.database
+    .fork()
+    .execute(`delete from members where team_id = ? and user_id = 'alice'`, [teamId]);
+  await openPortal(scene.polar, scene.database, { teamId, userId: 'bob' });
+  expect(await membersOf(customerId)).toMatchObject({ bob: 'owner' });
+});
+
+test('a person whom somebody added at Polar by e-mail is that member', async () => {
+  const teamId = await makeTeam(scene.database, { alice: 'owner', bob: 'billing' });
+  const customerId = await ensureCustomer(scene.polar, scene.database, teamId);
+  await scene.polar.customers.members.create(customerId, { email: 'Bob@example.com' });
+  await openPortal(scene.polar, scene.database, { teamId, userId: 'bob' });
+  expect((await scene.polar.customers.members.list(customerId)).items).toHaveLength(2);
+});
+
+test('invoices come newest first, page by page, in our words', async () => {
+  const teamId = await makeTeam(scene.database);
+  for (const product of ['pack_1000', 'pack_5000', 'pack_20000']) await buy(teamId, product);
+  const first = await listInvoices(scene.polar, scene.database, { teamId, limit: 2 });
+  expect(first.data.map(({ product }) => product)).toEqual(['pack_20000', 'pack_5000']);
+  expect(first.data[0]).toMatchObject({ status: 'paid', paid: true, totalAmount: 20000, currency: 'usd' });
+  expect(first.nextCursor).not.toBeNull();
+  const cursor = first.nextCursor ?? '';
+  const last = await listInvoices(scene.polar, scene.database, { teamId, limit: 2, cursor });
+  expect(last).toMatchObject({ data: [{ product: 'pack_1000' }], nextCursor: null });
+  await expect(listInvoices(scene.polar, scene.database, { teamId, cursor: '-1' })).rejects.toMatchObject({
+    code: 'invalid_cursor',
+  });
+  expect((await openInvoice(scene.polar, { teamId, orderId: first.data[0]?.id ?? '' })).url).toMatch(/^http/);
+  const foreign = await makeTeam(scene.database);
+  await expect(
+    openInvoice(scene.polar, { teamId: foreign, orderId: first.data[0]?.id ?? '' }),
+  ).rejects.toMatchObject({ status: 404, code: 'unknown_invoice' });
+  expect(await listInvoices(scene.polar, scene.database, { teamId: foreign })).toEqual({
+    data: [],
+    nextCursor: null,
+  });
+});
+
+test('our webhook endpoint is made once, completed, and turned on again', async () => {
+  const url = 'http://127.0.0.1:9/v1/webhooks/polar';
+  const made = await ensureWebhookEndpoint(scene.polar, url);
+  expect(made).toMatchObject({ enabled: true, secret: expect.stringMatching(/^whsec_/) });
+  await scene.polar.webhooks.updateWebhookEndpoint(made.id, { enabled: false, events: ['checkout.created'] });
+  expect(await ensureWebhookEndpoint(scene.polar, url)).toMatchObject({ id: made.id, enabled: true });
+  const { events } = await scene.polar.webhooks.getWebhookEndpoint(made.id);
+  expect(events).toEqual(expect.arrayContaining(['checkout.created', 'order.paid', 'subscription.migrated']));
+  expect((await scene.polar.webhooks.listWebhookEndpoints()).items).toHaveLength(1);
+});
