@@ -167,7 +167,7 @@ class VariableReader {
     if (value === undefined) return undefined;
     const parsed = schema.safeParse(value);
     if (parsed.success) return parsed.data;
-    for (const issue of parsed.error.issues) this.wrong(name, issue.message);
+    this.wrong(name, parsed.error.issues[0]?.message ?? 'another value');
     return undefined;
   }
 

@@ -1,6 +1,6 @@
 import type { Polar } from '@polar-sh/sdk/2026-10';
 import type { Database } from '../database/connection.ts';
-import type { Spender } from '../ledger/spend-credits.ts';
+import type { GroupCommit } from '../ledger/group-commit.ts';
 import type { Authenticate } from './authenticate.ts';
 import type { Metrics } from './metrics.ts';
 import type { TemporalLink } from './temporal-link.ts';
@@ -8,7 +8,7 @@ import type { TemporalLink } from './temporal-link.ts';
 /** What the routes work with; `main.ts` makes it, and so do the tests. */
 export interface Dependencies {
   database: Database;
-  spender: Spender;
+  groupCommit: GroupCommit;
   polar: Polar;
   temporal: TemporalLink;
   authenticate: Authenticate;

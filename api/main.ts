@@ -4,7 +4,7 @@ import { connectDatabase } from '../database/connection.ts';
 import { isConnectionError } from '../database/errors.ts';
 import { DomainError } from '../domain-error.ts';
 import { EnvironmentError, readEnvironment } from '../environment.ts';
-import { createSpender } from '../ledger/spend-credits.ts';
+import { createGroupCommit } from '../ledger/group-commit.ts';
 import { log } from '../log.ts';
 import { createPolarClient } from '../polar/client.ts';
 import { createApp } from './app.ts';
@@ -27,10 +27,10 @@ async function main(): Promise<void> {
   const database = await connectDatabase(environment.databaseUrl, { pool: 20 });
   const temporal = createTemporalLink(environment.temporal);
   const { catalog } = await readCatalog(database.fork());
-  const spender = createSpender(database, { keysKept: catalog.policies.idempotencyKeysKept });
+  const groupCommit = createGroupCommit(database, { keysKept: catalog.policies.idempotencyKeysKept });
   const app = createApp({
     database,
-    spender,
+    groupCommit,
     temporal,
     polar: createPolarClient(environment.polar),
     authenticate: createAuthenticate({ ...environment, database }),
@@ -54,7 +54,7 @@ async function main(): Promise<void> {
   );
   log.info('the API stops: requests under way are answered first');
   await close(server);
-  await spender.close();
+  await groupCommit.close();
   await temporal.close();
   await database.close();
   if (process.connected) process.disconnect();

@@ -1,13 +1,17 @@
 import { Migrator } from '@mikro-orm/migrations';
 import { type EntityManager, LockMode, MikroORM, type Options } from '@mikro-orm/postgresql';
 import type { Pool } from 'pg';
+import { Adjustment } from './entities/adjustment.ts';
 import { CatalogVersion } from './entities/catalog-version.ts';
 import { Debt } from './entities/debt.ts';
 import { DebtChange } from './entities/debt-change.ts';
 import { Grant } from './entities/grant.ts';
 import { GrantExpiryChange } from './entities/grant-expiry-change.ts';
+import { Hold } from './entities/hold.ts';
+import { HoldDraw } from './entities/hold-draw.ts';
 import { IdempotencyKey } from './entities/idempotency-key.ts';
 import { InboxEvent } from './entities/inbox-event.ts';
+import { Limit } from './entities/limit.ts';
 import { Member } from './entities/member.ts';
 import { Order } from './entities/order.ts';
 import { PolarProduct } from './entities/polar-product.ts';
@@ -79,13 +83,17 @@ export function ormOptions(url: string, max: number): Options {
   return {
     clientUrl: url,
     entities: [
+      Adjustment,
       CatalogVersion,
       Debt,
       DebtChange,
       Grant,
       GrantExpiryChange,
+      Hold,
+      HoldDraw,
       IdempotencyKey,
       InboxEvent,
+      Limit,
       Member,
       Order,
       PolarProduct,

@@ -1,31 +1,30 @@
 // Ends other processes when the one that started them is gone, however it went.
 //
 // The owner starts this detached, with a pipe to its stdin, and writes one line for each thing it starts:
-//   {"hold": pid, "signal": "SIGINT"}   end this process (and its group) when the owner is gone
-//   {"release": pid}                    it has ended by itself
-//   {"remove": "/directory"}            throw this directory away in the end
+//   {"hold": pid, "signal": "SIGINT", "patienceMs": 10000}   end this process, later its group, when we are alone
+//   {"release": pid}                                         it has ended by itself
+//   {"remove": "/directory"}                                 throw this directory away in the end
 // A pipe closes when its writer dies, also by `kill -9`: then the processes are ended, the last one first.
 import { readFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 
-const patienceMs = 10_000;
 const held = new Map();
 const directories = [];
 
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => {});
 
 for await (const line of createInterface({ input: process.stdin })) {
-  const { hold, signal, release, remove } = JSON.parse(line);
-  if (hold) held.set(hold, signal);
+  const { hold, signal, patienceMs = 10_000, release, remove } = JSON.parse(line);
+  if (hold) held.set(hold, { signal, patienceMs });
   if (release) held.delete(release);
   if (remove) directories.push(remove);
 }
 
-for (const [pid, signal] of [...held].reverse()) await end(pid, signal);
+for (const [pid, { signal, patienceMs }] of [...held].reverse()) await end(pid, signal, patienceMs);
 for (const directory of directories) await rm(directory, { recursive: true, force: true });
 
-async function end(pid, signal) {
+async function end(pid, signal, patienceMs) {
   send(pid, signal);
   for (let waited = 0; waited < patienceMs && isRunning(pid); waited += 50) {
     await new Promise((resolve) => setTimeout(resolve, 50));

@@ -2,8 +2,8 @@ import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 
 export type Leash = {
-  /** From now on this process ends when we do, however we go: it gets `signal`, and 10 s later SIGKILL. */
-  hold(pid: number, signal: NodeJS.Signals): void;
+  /** From now on this process ends when we do, however we go: it gets `signal`, and later SIGKILL. */
+  hold(pid: number, signal: NodeJS.Signals, patienceMs?: number): void;
   release(pid: number): void;
   /** Throws a directory away when we are gone and all that was held has ended. */
   removeInTheEnd(directory: string): void;
@@ -35,7 +35,7 @@ function startLeash(): Leash {
   stdin.on('error', () => {});
   const tell = (line: object) => void stdin.write(`${JSON.stringify(line)}\n`);
   return {
-    hold: (pid, signal) => tell({ hold: pid, signal }),
+    hold: (pid, signal, patienceMs) => tell({ hold: pid, signal, patienceMs }),
     release: (pid) => tell({ release: pid }),
     removeInTheEnd: (directory) => tell({ remove: directory }),
     onBroken: (listener) => void child.on('exit', listener),

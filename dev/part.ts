@@ -62,7 +62,7 @@ export async function startPart(options: PartOptions): Promise<Part> {
   child.on('message', (message) => {
     saidReady ||= typeof message === 'object' && 'ready' in message && message.ready === true;
   });
-  if (pid !== undefined) leash().hold(pid, options.stopSignal ?? 'SIGTERM');
+  if (pid !== undefined) leash().hold(pid, options.stopSignal ?? 'SIGTERM', options.patienceMs);
 
   let ended: string | undefined;
   const exited = new Promise<string>((resolve) => {

@@ -2,7 +2,6 @@ import { relative, resolve } from 'node:path';
 import { environmentVariables } from '../environment.ts';
 import { createPolarClient } from '../polar/client.ts';
 import { CannotStart, type DataDirectory } from './data-directory.ts';
-import { leash } from './leash.ts';
 import { type PartOptions, runTask, startPart } from './part.ts';
 import { startPostgres } from './postgres.ts';
 import type { Progress } from './progress.ts';
@@ -64,143 +63,138 @@ export async function startStack(
   supervisor: Supervisor,
   progress: Progress,
 ): Promise<void> {
-  const { path, ports, secrets, logFile } = directory;
-  const abort = supervisor.stopping;
-  const step: Progress['step'] = (what, work) => {
-    abort.throwIfAborted();
-    return progress.step(what, work);
-  };
-  const variables = { ...plan };
-  const script = (
-    name: string,
-    file: string,
-  ): Pick<PartOptions, 'name' | 'command' | 'args' | 'logFile' | 'abort'> => ({
-    name,
-    command: process.execPath,
-    args: [resolve(root, file)],
-    logFile: logFile(name),
-    abort,
-  });
-
-  if (given.DATABASE_URL) {
-    await step('Postgres: yours, by DATABASE_URL', async () => {});
-  } else {
-    await step('Postgres 18', async (detail) => {
-      const postgres = await supervisor.keep('Postgres', () =>
-        startPostgres({
-          dataDir: resolve(path, 'postgres'),
-          logFile: logFile('postgres'),
-          password: secrets.postgresPassword,
-          port: ports.postgres,
-          abort,
-        }),
-      );
-      await postgres.createDatabase('billing');
-      detail(`port ${postgres.port}`);
-    });
-  }
-
-  if (usesOwnTemporal(given)) {
-    await step(
-      `Temporal: yours, by ${given.TEMPORAL_ADDRESS ? 'TEMPORAL_ADDRESS' : 'temporal.toml'}`,
-      async () => {},
-    );
-  } else {
-    await step('Temporal', async (detail) => {
-      const found = await resolveTemporal('temporal', {
-        onProgress: (what) => progress.say(`    ${what}`),
-        abort,
-      });
-      await supervisor.keep('Temporal', () =>
-        startTemporalServer({
-          executable: found.path,
-          databaseFile: resolve(path, 'temporal', 'temporal.db'),
-          logFile: logFile('temporal'),
-          port: ports.temporal,
-          uiPort: ports.temporalUi,
-          abort,
-        }),
-      );
-      detail(`port ${ports.temporal}`);
-      detail(found.from);
-    });
-  }
-
-  if (given.POLAR_ACCESS_TOKEN) {
-    await step(`Polar: ${given.POLAR_SERVER ?? 'production'}, by POLAR_ACCESS_TOKEN`, async () => {});
-  } else {
-    await step('Polar emulator', async (detail) => {
-      await keepScript(supervisor, {
-        ...script('polar-emulator', 'dev/polar-emulator/main.ts'),
-        env: processEnvironment(variables, [], {
-          EMULATOR_PORT: String(ports.polarEmulator),
-          EMULATOR_DATA_DIR: resolve(path, 'polar-emulator'),
-          EMULATOR_ACCESS_TOKEN: secrets.polarAccessToken,
-        }),
-        saysReady: true,
-      });
-      const polar = createPolarClient({
-        accessToken: secrets.polarAccessToken,
-        server: `http://127.0.0.1:${ports.polarEmulator}`,
-      });
-      variables.POLAR_WEBHOOK_SECRET = await registerWebhook(
-        polar,
-        `${variables.PUBLIC_URL}/v1/webhooks/polar`,
-      );
-      detail(`port ${ports.polarEmulator}`);
-    });
-  }
-
-  const env = processEnvironment(variables, environmentVariables);
-  await step(
-    'database schema',
-    async () => void (await runTask({ ...script('migrate', 'database/migrate.ts'), env })),
-  );
-  await step('catalog', async (detail) => {
-    const lines = await runTask({ ...script('catalog', 'catalog/publish.ts'), env });
-    detail(lastOf(lines));
-  });
-  if (!given.POLAR_ACCESS_TOKEN) {
-    await step('products', async (detail) => {
-      const sync = script('products', 'polar/sync.ts');
-      detail(lastOf(await runTask({ ...sync, args: [...sync.args, '--apply'], env })));
-    });
-  }
-
-  const toTerminal = (name: string) => (line: string) => progress.say(`${name.padEnd(6)} │ ${line}`);
-  await step('worker', () =>
-    keepScript(supervisor, {
-      ...script('worker', 'worker/main.ts'),
-      env,
-      saysReady: true,
-      onLine: toTerminal('worker'),
-      patienceMs: 30_000,
-    }),
-  );
-  await step('API', () =>
-    keepScript(supervisor, {
-      ...script('api', 'api/main.ts'),
-      env,
-      isReady: () => answers(`http://127.0.0.1:${variables.PORT}/healthz`),
-      onLine: toTerminal('api'),
-    }),
-  );
-  announce(variables, given, directory, progress);
+  const stack: Stack = { given, variables: { ...plan }, directory, supervisor, progress };
+  await startDatabase(stack);
+  await startTemporal(stack);
+  await startPolar(stack);
+  await prepare(stack);
+  await startWorker(stack);
+  await startApi(stack);
+  announce(stack);
 }
 
-function announce(
-  variables: Variables,
-  given: Variables,
-  directory: DataDirectory,
-  progress: Progress,
-): void {
-  const { path, ports } = directory;
-  const shared = environmentVariables.flatMap((name) => {
-    const value = variables[name];
-    return value === undefined ? [] : [[name, value]];
+type Stack = {
+  /** What the user has set. */
+  given: Variables;
+  /** What our processes are told; complete once Polar is up. */
+  variables: Variables;
+  directory: DataDirectory;
+  supervisor: Supervisor;
+  progress: Progress;
+};
+
+async function startDatabase(stack: Stack): Promise<void> {
+  const { given, directory, supervisor } = stack;
+  if (given.DATABASE_URL) return stack.progress.say('  ✓ Postgres: yours, by DATABASE_URL');
+  await step(stack, 'Postgres 18', async (detail) => {
+    const postgres = await supervisor.keep('Postgres', () =>
+      startPostgres({
+        dataDir: resolve(directory.path, 'postgres'),
+        logFile: directory.logFile('postgres'),
+        password: directory.secrets.postgresPassword,
+        port: directory.ports.postgres,
+        abort: supervisor.stopping,
+      }),
+    );
+    await postgres.createDatabase('billing');
+    detail(`port ${postgres.port}`);
   });
-  directory.announce(Object.fromEntries(shared));
-  leash().removeInTheEnd(resolve(path, 'stack.json'));
+}
+
+async function startTemporal(stack: Stack): Promise<void> {
+  const { given, directory, supervisor, progress } = stack;
+  if (usesOwnTemporal(given)) {
+    return progress.say(
+      `  ✓ Temporal: yours, by ${given.TEMPORAL_ADDRESS ? 'TEMPORAL_ADDRESS' : 'temporal.toml'}`,
+    );
+  }
+  await step(stack, 'Temporal', async (detail) => {
+    const abort = supervisor.stopping;
+    const onProgress = (what: string) => progress.say(`    ${what}`);
+    const found = await resolveTemporal('temporal', { onProgress, abort });
+    await supervisor.keep('Temporal', () =>
+      startTemporalServer({
+        executable: found.path,
+        databaseFile: resolve(directory.path, 'temporal', 'temporal.db'),
+        logFile: directory.logFile('temporal'),
+        port: directory.ports.temporal,
+        uiPort: directory.ports.temporalUi,
+        abort,
+      }),
+    );
+    detail(`port ${directory.ports.temporal}`);
+    detail(found.from);
+  });
+}
+
+async function startPolar(stack: Stack): Promise<void> {
+  const { given, variables, directory, progress } = stack;
+  if (given.POLAR_ACCESS_TOKEN) {
+    return progress.say(`  ✓ Polar: ${given.POLAR_SERVER ?? 'production'}, by POLAR_ACCESS_TOKEN`);
+  }
+  await step(stack, 'Polar emulator', async (detail) => {
+    const accessToken = directory.secrets.polarAccessToken;
+    const port = directory.ports.polarEmulator;
+    const emulator = script(stack, 'polar-emulator', 'dev/polar-emulator/main.ts', []);
+    await keepRunning(stack, {
+      ...emulator,
+      env: {
+        ...emulator.env,
+        EMULATOR_PORT: String(port),
+        EMULATOR_DATA_DIR: resolve(directory.path, 'polar-emulator'),
+        EMULATOR_ACCESS_TOKEN: accessToken,
+      },
+      saysReady: true,
+    });
+    variables.POLAR_WEBHOOK_SECRET = await registerWebhook(
+      createPolarClient({ accessToken, server: `http://127.0.0.1:${port}` }),
+      `${variables.PUBLIC_URL}/v1/webhooks/polar`,
+    );
+    detail(`port ${port}`);
+  });
+}
+
+/** Brings the database, the catalog in it and the emulator's products up to date. */
+async function prepare(stack: Stack): Promise<void> {
+  await step(stack, 'database schema', async () => {
+    await runTask(script(stack, 'migrate', 'database/migrate.ts', environmentVariables));
+  });
+  await step(stack, 'catalog', async (detail) => {
+    detail(lastOf(await runTask(script(stack, 'catalog', 'catalog/publish.ts', environmentVariables))));
+  });
+  if (stack.given.POLAR_ACCESS_TOKEN) return; // a real organisation's products are changed by hand only
+  await step(stack, 'products', async (detail) => {
+    const sync = script(stack, 'products', 'polar/sync.ts', ['DATABASE_URL', ...polarVariables]);
+    detail(lastOf(await runTask({ ...sync, args: [...sync.args, '--apply'] })));
+  });
+}
+
+async function startWorker(stack: Stack): Promise<void> {
+  const names = ['DATABASE_URL', ...temporalVariables(stack.variables), ...polarVariables];
+  await step(stack, 'worker', () =>
+    keepRunning(stack, {
+      ...script(stack, 'worker', 'worker/main.ts', names),
+      onLine: (line) => stack.progress.say(`worker │ ${line}`),
+      saysReady: true,
+      patienceMs: 30_000, // work under way is finished first
+    }),
+  );
+}
+
+async function startApi(stack: Stack): Promise<void> {
+  const names = [...environmentVariables, ...temporalVariables(stack.variables)];
+  await step(stack, 'API', () =>
+    keepRunning(stack, {
+      ...script(stack, 'api', 'api/main.ts', names),
+      onLine: (line) => stack.progress.say(`api    │ ${line}`),
+      isReady: () => answers(`http://127.0.0.1:${stack.variables.PORT}/healthz`),
+    }),
+  );
+}
+
+function announce({ given, variables, directory, progress }: Stack): void {
+  directory.announce(pick(variables, [...environmentVariables, ...temporalVariables(variables)]));
+  const { ports, path } = directory;
   const rows = [
     ['API', `http://localhost:${variables.PORT}`],
     ['its documentation', `http://localhost:${variables.PORT}/docs`],
@@ -213,18 +207,50 @@ function announce(
   progress.say('\nEverything is up. Try first, in another terminal: npm run demo\nCtrl-C stops all of it.\n');
 }
 
-/** Only what a process needs of what the user has set, and of what we have decided. */
-function processEnvironment(variables: Variables, names: readonly string[], more: Variables = {}): Variables {
-  const fromUser = ['PATH', 'HOME', 'LANG', 'TZ', 'TMPDIR', 'NODE_ENV', 'LOG_LEVEL', 'NODE_EXTRA_CA_CERTS'];
-  const entries = [...fromUser, ...names].flatMap((name) => {
-    const value = variables[name];
-    return value === undefined ? [] : [[name, value]];
-  });
-  return { ...Object.fromEntries(entries), ...more };
+async function step<T>(
+  stack: Stack,
+  what: string,
+  work: Parameters<typeof stack.progress.step<T>>[1],
+): Promise<T> {
+  stack.supervisor.stopping.throwIfAborted();
+  return await stack.progress.step(what, work);
 }
 
-async function keepScript(to: Supervisor, options: PartOptions): Promise<void> {
-  await to.keep(options.name, async () => ({ part: await startPart(options) }));
+/** One of our own programs, with only the named variables. */
+function script(
+  { variables, directory, supervisor }: Stack,
+  name: string,
+  file: string,
+  names: readonly string[],
+) {
+  return {
+    name,
+    command: process.execPath,
+    args: [resolve(root, file)],
+    env: pick(variables, [...fromTheUser, ...names]),
+    logFile: directory.logFile(name),
+    abort: supervisor.stopping,
+  } satisfies PartOptions;
+}
+
+async function keepRunning({ supervisor }: Stack, options: PartOptions): Promise<void> {
+  await supervisor.keep(options.name, async () => ({ part: await startPart(options) }));
+}
+
+function pick(variables: Variables, names: readonly string[]): Variables {
+  return Object.fromEntries(
+    names.flatMap((name) => (variables[name] === undefined ? [] : [[name, variables[name]]])),
+  );
+}
+
+/** Every process sees these of the user's own environment. */
+const fromTheUser = ['PATH', 'HOME', 'LANG', 'TZ', 'TMPDIR', 'NODE_ENV', 'LOG_LEVEL', 'NODE_EXTRA_CA_CERTS'];
+
+const polarVariables = ['POLAR_ACCESS_TOKEN', 'POLAR_SERVER', 'POLAR_WEBHOOK_SECRET'];
+
+/** Also those that only the SDK reads: TEMPORAL_TLS_…, TEMPORAL_PROFILE and the like. */
+function temporalVariables(variables: Variables): string[] {
+  return Object.keys(variables).filter((name) => name.startsWith('TEMPORAL_'));
 }
 
 function usesOwnTemporal(given: Variables): boolean {

@@ -44,10 +44,7 @@ async function runJest(): Promise<void> {
   console.log('\n── tests (Jest)');
   const flags = ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning'];
   const options = ['--json', `--outputFile=${outputFile}`];
-  const code = await runNode(
-    [...flags, program('jest/bin/jest.js'), ...options, ...jestArguments],
-    'stderr only',
-  );
+  const code = await runNode([...flags, program('jest/bin/jest.js'), ...options, ...jestArguments]);
   const counts = readCounts(outputFile);
   rmSync(directory, { recursive: true, force: true });
   results.passed += counts.passed;

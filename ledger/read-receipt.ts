@@ -1,7 +1,7 @@
 import type { Pool } from 'pg';
 import type { GrantSource } from '../database/entities/grant.ts';
 import type { StoredReceiptLine } from '../database/entities/usage-event.ts';
-import type { EventLocation, Receipt } from './spend.ts';
+import type { EventLocation, Receipt } from './operation.ts';
 
 /** Rebuilds the receipt of a stored usage event from the event and its transfers: what its caller was answered. */
 export async function readReceipt(pool: Pool, { teamId, id, occurredAt }: EventLocation): Promise<Receipt> {
@@ -11,14 +11,18 @@ export async function readReceipt(pool: Pool, { teamId, id, occurredAt }: EventL
     lines: StoredReceiptLine[];
     price_version: number;
     balance_after: string;
+    hold_id: string | null;
     grants: { grantId: string; source: GrantSource; credits: string }[];
   }>({
     name: 'read-receipt',
     // A transfer carries its event's recorded_at, so both sides are found by primary key.
-    text: `select e.action, e.credits, e.lines, e.price_version, e.balance_after,
-                  (select json_agg(json_build_object('grantId', t.grant_id, 'source', g.source, 'credits', t.amount::text) order by t.id)
-                     from transfers t join grants g on g.id = t.grant_id
-                    where t.team_id = e.team_id and t.at = e.recorded_at and t.usage_event_id = e.id) as grants
+    text: `select e.action, e.credits, e.lines, e.price_version, e.balance_after, e.hold_id,
+                  (select json_agg(json_build_object('grantId', paid.grant_id, 'source', g.source, 'credits', paid.amount::text) order by paid.first)
+                     from (select t.grant_id, sum(t.amount) as amount, min(t.id) as first
+                             from transfers t
+                            where t.team_id = e.team_id and t.at = e.recorded_at and t.usage_event_id = e.id
+                            group by t.grant_id) as paid
+                     join grants g on g.id = paid.grant_id) as grants
              from usage_events e
             where e.team_id = $1 and e.occurred_at = $2 and e.id = $3`,
     values: [teamId, occurredAt, id],
@@ -32,6 +36,7 @@ export async function readReceipt(pool: Pool, { teamId, id, occurredAt }: EventL
     lines: event.lines,
     grants: event.grants.map((grant) => ({ ...grant, credits: BigInt(grant.credits) })),
     priceVersion: event.price_version,
+    holdId: event.hold_id,
     balance: { available: BigInt(event.balance_after) },
   };
 }

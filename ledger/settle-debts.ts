@@ -2,6 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { Debt } from '../database/entities/debt.ts';
 import { DebtChange } from '../database/entities/debt-change.ts';
 import { Grant } from '../database/entities/grant.ts';
+import { Team } from '../database/entities/team.ts';
 import { allocate } from './allocate.ts';
 import { compareBurnOrder } from './burn-order.ts';
 import { moveCredits } from './move-credits.ts';
@@ -11,15 +12,20 @@ import { moveCredits } from './move-credits.ts';
  * debt never takes lifetime credits. The caller holds the team's lock and has booked what expired.
  */
 export async function settleDebts(em: EntityManager, teamId: string, now: Date): Promise<void> {
-  const debts = (await em.find(Debt, { teamId }, { orderBy: { createdAt: 'asc', orderId: 'asc' } })).filter(
-    (debt) => debt.owed > debt.settled,
-  );
-  if (debts.length === 0) return;
+  const team = await em.findOneOrFail(Team, { id: teamId });
+  const debts = await em.find(Debt, { teamId }, { orderBy: { createdAt: 'asc', orderId: 'asc' } });
+  const open = debts.filter((debt) => debt.owed > debt.settled);
+  if (open.length > 0) await payDebts(em, teamId, open, now);
+  team.hasDebts = open.some((debt) => debt.owed > debt.settled);
+  await em.flush();
+}
 
+async function payDebts(em: EntityManager, teamId: string, debts: Debt[], now: Date): Promise<void> {
   const lots = (await em.find(Grant, { teamId, available: { $gt: 0n } })).sort(compareBurnOrder);
   for (const debt of debts) {
     const payers = debt.lifetime ? lots : lots.filter((lot) => lot.expiresAt !== null);
     const { draws, short } = allocate(payers, debt.owed - debt.settled);
+    const reference = settlementReference(debt.orderId);
     for (const { lot, credits } of draws) {
       moveCredits(em, {
         grant: lot,
@@ -27,7 +33,7 @@ export async function settleDebts(em: EntityManager, teamId: string, now: Date):
         to: 'settled',
         amount: credits,
         kind: 'settle',
-        reference: settlementReference(debt.orderId),
+        reference,
         at: now,
       });
     }
@@ -35,7 +41,6 @@ export async function settleDebts(em: EntityManager, teamId: string, now: Date):
     debt.settled = debt.owed - short;
     recordDebt(em, debt, now);
   }
-  await em.flush();
 }
 
 /** What the transfers that settle an order's debt carry. */

@@ -3,7 +3,7 @@ import { decimalOut, formatCredits, quantitiesSchema } from '../../catalog/credi
 import { priceUsage } from '../../catalog/price-usage.ts';
 import { readCatalog } from '../../catalog/versions.ts';
 import { DomainError } from '../../domain-error.ts';
-import type { Receipt } from '../../ledger/spend.ts';
+import type { Receipt } from '../../ledger/operation.ts';
 import { hashBody } from '../../teams/hash-body.ts';
 import { defineRoute, idempotencyKeySchema } from '../define-route.ts';
 import type { Dependencies } from '../dependencies.ts';
@@ -116,7 +116,7 @@ export const usageRoutes = [
   }),
 ];
 
-/** Every event reaches the spender in the batch's order: nothing on the way there waits for long. */
+/** Every event reaches the groupCommit in the batch's order: nothing on the way there waits for long. */
 async function spendEvent(dependencies: Dependencies, event: unknown): Promise<{ status: number }> {
   try {
     const parsed = z.object({ body: batchEvent }).safeParse({ body: event });
@@ -136,7 +136,7 @@ function hashSingleBody(event: unknown): Buffer {
 }
 
 async function spendUsage(
-  { database, spender, metrics }: Dependencies,
+  { database, groupCommit, metrics }: Dependencies,
   teamId: string,
   idempotencyKey: string,
   bodyHash: Buffer,
@@ -145,7 +145,7 @@ async function spendUsage(
   try {
     const { version, catalog } = await readCatalog(database.fork());
     const priced = priceUsage(catalog, action, quantities);
-    const receipt = await spender.spend({
+    const receipt = await groupCommit.spend({
       teamId,
       idempotencyKey,
       bodyHash,

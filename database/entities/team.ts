@@ -14,6 +14,9 @@ export const Team = defineEntity({
     polarCustomerId: p.text().strictNullable(),
     createdAt: p.datetime(),
     deletedAt: p.datetime().strictNullable(),
+    /** Whether the hot path must also look at the team's caps, or at its debts. */
+    hasLimits: p.boolean().default(false),
+    hasDebts: p.boolean().default(false),
   },
 });
 

@@ -28,6 +28,8 @@ export const UsageEvent = defineEntity({
     balanceAfter: p.bigint(),
     memberId: p.text().strictNullable(),
     apiKeyId: p.text().strictNullable(),
+    /** The hold that was captured, if one was. */
+    holdId: p.uuid().strictNullable(),
     metadata: p.json<Record<string, unknown>>().strictNullable(),
   },
 });

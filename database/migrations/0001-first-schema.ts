@@ -32,7 +32,10 @@ create table teams (
   personal boolean not null,
   polar_customer_id text unique,
   created_at timestamptz(3) not null default billing_now(),
-  deleted_at timestamptz(3)
+  deleted_at timestamptz(3),
+  -- Whether the hot path must also look at the team's caps or debts; most teams have neither.
+  has_limits boolean not null default false,
+  has_debts boolean not null default false
 ) with (fillfactor = 70); -- every spend locks its team's row: room for the locks' row versions
 
 create table users (
@@ -161,6 +164,57 @@ create index grants_by_team on grants (team_id, id);
 create index grants_by_order on grants (order_id) where order_id is not null;
 create index grants_by_subscription on grants (subscription_id, period_start) where subscription_id is not null;
 
+create table holds (
+  id uuid primary key,
+  team_id uuid not null references teams,
+  action text not null,
+  credits bigint not null check (credits > 0),
+  price_version integer not null,
+  member_id text,
+  api_key_id text,
+  status text not null check (status in ('open', 'captured', 'released', 'lapsed')),
+  expires_at timestamptz(3) not null,
+  latest_expiry timestamptz(3) not null,
+  usage_event_id uuid,
+  occurred_at timestamptz(3),
+  created_at timestamptz(3) not null,
+  check (expires_at <= latest_expiry),
+  check ((status = 'captured') = (usage_event_id is not null)),
+  check ((usage_event_id is null) = (occurred_at is null))
+) with (fillfactor = 80);
+create index holds_open on holds (expires_at) where status = 'open';
+create index holds_open_by_team on holds (team_id, expires_at) where status = 'open';
+
+create table hold_draws (
+  hold_id uuid not null,
+  grant_id uuid not null,
+  credits bigint not null check (credits > 0),
+  primary key (hold_id, grant_id)
+);
+
+create table limits (
+  team_id uuid not null references teams,
+  subject text not null check (subject in ('member', 'key')),
+  subject_id text not null,
+  credits bigint not null check (credits >= 0),
+  per text not null check (per in ('day', 'month', 'cycle')),
+  window_start timestamptz(3) not null,
+  consumed bigint not null default 0 check (consumed >= 0),
+  held bigint not null default 0 check (held >= 0),
+  primary key (team_id, subject, subject_id)
+);
+
+create table adjustments (
+  id uuid primary key,
+  team_id uuid not null references teams,
+  credits bigint not null check (credits <> 0),
+  reason text not null,
+  actor text not null,
+  expires_at timestamptz(3),
+  created_at timestamptz(3) not null
+);
+create index adjustments_by_team on adjustments (team_id, id);
+
 create table grant_expiry_changes (
   id bigint generated always as identity primary key,
   grant_id uuid not null references grants,
@@ -192,6 +246,7 @@ create table usage_events (
   balance_after bigint not null check (balance_after >= 0),
   member_id text,
   api_key_id text,
+  hold_id uuid,
   metadata jsonb,
   primary key (team_id, occurred_at, id)
 ) partition by range (occurred_at);
@@ -294,6 +349,10 @@ end $$;
 create trigger transfers_are_immutable before update or delete or truncate on transfers
   for each statement execute function refuse_rewriting_history();
 create trigger usage_events_are_immutable before update or delete or truncate on usage_events
+  for each statement execute function refuse_rewriting_history();
+create trigger adjustments_are_immutable before update or delete or truncate on adjustments
+  for each statement execute function refuse_rewriting_history();
+create trigger hold_draws_are_immutable before update or delete or truncate on hold_draws
   for each statement execute function refuse_rewriting_history();
 create trigger catalog_versions_are_immutable before update or delete or truncate on catalog_versions
   for each statement execute function refuse_rewriting_history();

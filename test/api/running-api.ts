@@ -16,7 +16,7 @@ import { connectDatabase, type Database, lockTeam, readClock } from '../../datab
 import type { Scope } from '../../database/entities/service-key.ts';
 import { startPolarEmulator } from '../../dev/polar-emulator/polar-emulator.ts';
 import { grantCredits } from '../../ledger/grant-credits.ts';
-import { createSpender } from '../../ledger/spend-credits.ts';
+import { createGroupCommit } from '../../ledger/group-commit.ts';
 import { createPolarClient } from '../../polar/client.ts';
 import { issueServiceKey } from '../../teams/service-keys.ts';
 import { createTestDatabase } from '../setup/database.ts';
@@ -70,10 +70,10 @@ export async function startApi({ temporal = '127.0.0.1:1' } = {}): Promise<Runni
   await publishCatalog(database, loadCatalog(join(import.meta.dirname, '../../catalog/catalog.yaml')));
   const emulator = await startPolarEmulator({ accessToken: polarToken });
   const link = createTemporalLink({ address: temporal, namespace: 'default' });
-  const spender = createSpender(database, { keysKept: 90 * 86_400_000 });
+  const groupCommit = createGroupCommit(database, { keysKept: 90 * 86_400_000 });
   const dependencies: Dependencies = {
     database,
-    spender,
+    groupCommit,
     temporal: link,
     polar: createPolarClient({ accessToken: polarToken, server: emulator.url }),
     authenticate: createAuthenticate({ database, auth: { jwtSecret }, serviceApiKey: firstKey }),
@@ -150,7 +150,7 @@ export async function startApi({ temporal = '127.0.0.1:1' } = {}): Promise<Runni
     async stop() {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
-      await spender.close();
+      await groupCommit.close();
       await link.close();
       await emulator.stop();
       await database.close();

@@ -1,6 +1,6 @@
 import { createServer } from 'node:http';
 import { setTimeout } from 'node:timers/promises';
-import { createPolar, type Polar } from '@polar-sh/sdk/2026-10';
+import { createPolar, type models, type Polar } from '@polar-sh/sdk/2026-10';
 import type { Client } from '@temporalio/client';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
 import type { WorkflowBundle } from '@temporalio/worker';
@@ -13,7 +13,8 @@ import type { Catalog } from '../../catalog/schema.ts';
 import { publishCatalog } from '../../catalog/versions.ts';
 import { connectDatabase, type Database } from '../../database/connection.ts';
 import { type PolarEmulator, startPolarEmulator } from '../../dev/polar-emulator/polar-emulator.ts';
-import { createSpender } from '../../ledger/spend-credits.ts';
+import { signWebhook } from '../../dev/polar-emulator/webhook-delivery.ts';
+import { createGroupCommit } from '../../ledger/group-commit.ts';
 import { syncProducts } from '../../polar/sync-products.ts';
 import { ensureWebhookEndpoint } from '../../polar/webhook-endpoint.ts';
 import { installRuntime } from '../../worker/install-runtime.ts';
@@ -33,16 +34,24 @@ export interface Story {
   apiUrl: string;
   /** Calls the API as a service with every scope. Throws on any status that is not 2xx. */
   call<T = Record<string, unknown>>(method: string, path: string, body?: object): Promise<T>;
-  /** As `call`, for answers that are no success. */
-  request(
-    method: string,
-    path: string,
-    body?: object,
-  ): Promise<{ status: number; body: Record<string, unknown> }>;
+  /** As `call`, for answers that are no success. `key`: the idempotency key, a new one unless given. */
+  request(method: string, path: string, body?: object, key?: string): Promise<StoryAnswer>;
+  /** Sends a webhook to our door as Polar does; `headers` replace those that sign it. */
+  deliver(event: object, sent?: { id?: string; headers?: Record<string, string> }): Promise<StoryAnswer>;
+  /** What Polar's webhooks are signed with. */
+  webhookSecret: string;
+  /** The variables of a worker process that joins the story. */
+  workerVariables: Record<string, string>;
   /** Signs a person up and waits for the Personal Team's trial. */
   signUp(id: string): Promise<string>;
   /** Checks a plan or pack out and pays for it. */
   buy(teamId: string, product: string): Promise<void>;
+  /** What the team's inbox holds, oldest first. */
+  inbox(teamId: string): Promise<StoryEvent[]>;
+  /** The team's orders at Polar, oldest first. */
+  ordersOf(teamId: string): Promise<models.Order[]>;
+  /** Polar's id of a plan's or pack's product. */
+  productOf(key: string): Promise<string>;
   /** Presses a button of the emulator: POSTs to its control API. */
   control<T = Record<string, unknown>>(path: string, body?: object): Promise<T>;
   /** Polar's id of the team's newest subscription. */
@@ -57,12 +66,26 @@ export interface Story {
   stop(): Promise<void>;
 }
 
+export interface StoryAnswer {
+  status: number;
+  body: Record<string, unknown>;
+}
+
+export interface StoryEvent {
+  id: string;
+  type: string;
+  status: string;
+  parkedCode: string | null;
+  outcome: string | null;
+}
+
 export interface StoryBalance {
   available: string;
   held: string;
   debt: string;
   bySource: Record<string, string>;
   grants: {
+    id: string;
     source: string;
     granted: string;
     available: string;
@@ -101,7 +124,7 @@ export async function startStory(begins: string): Promise<Story> {
   await syncProducts(polar, database, { apply: true });
 
   const temporal = { address: environment.address, namespace: 'default' };
-  const spender = createSpender(database, { keysKept: catalog.policies.idempotencyKeysKept });
+  const groupCommit = createGroupCommit(database, { keysKept: catalog.policies.idempotencyKeysKept });
   const link = createTemporalLink(temporal);
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -109,11 +132,12 @@ export async function startStory(begins: string): Promise<Story> {
   if (address === null || typeof address === 'string') throw new Error('the API has no port');
   const apiUrl = `http://127.0.0.1:${address.port}`;
   const { secret } = await ensureWebhookEndpoint(polar, `${apiUrl}/v1/webhooks/polar`);
+  const webhookSecret = secret ?? '';
   server.on(
     'request',
     createApp({
       database,
-      spender,
+      groupCommit,
       polar,
       temporal: link,
       authenticate: createAuthenticate({
@@ -122,7 +146,7 @@ export async function startStory(begins: string): Promise<Story> {
         serviceApiKey: serviceKey,
       }),
       metrics: createMetrics(database),
-      webhookSecrets: [secret ?? ''],
+      webhookSecrets: [webhookSecret],
       publicUrl: apiUrl,
       production: false,
     }),
@@ -140,13 +164,13 @@ export async function startStory(begins: string): Promise<Story> {
       { workflowBundle: bundle },
     );
 
-  const request: Story['request'] = async (method, path, body) => {
+  const request: Story['request'] = async (method, path, body, key = crypto.randomUUID()) => {
     const response = await fetch(`${apiUrl}${path}`, {
       method,
       headers: {
         authorization: `Bearer ${serviceKey}`,
         'content-type': 'application/json',
-        'idempotency-key': crypto.randomUUID(),
+        'idempotency-key': key,
       },
       ...(body ? { body: JSON.stringify(body) } : {}),
     });
@@ -163,7 +187,26 @@ export async function startStory(begins: string): Promise<Story> {
     apiUrl,
     worker: await startStoryWorker(),
     startWorker: startStoryWorker,
+    webhookSecret,
+    workerVariables: {
+      PATH: process.env.PATH ?? '',
+      LOG_LEVEL: 'warn',
+      DATABASE_URL: testDatabase.url,
+      TEMPORAL_ADDRESS: environment.address,
+      POLAR_ACCESS_TOKEN: accessToken,
+      POLAR_SERVER: emulator.url,
+      POLAR_WEBHOOK_SECRET: webhookSecret,
+    },
     request,
+    async deliver(event, { id = crypto.randomUUID(), headers } = {}) {
+      const body = JSON.stringify(event);
+      const response = await fetch(`${apiUrl}/v1/webhooks/polar`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', ...(headers ?? signWebhook(webhookSecret, id, body)) },
+        body,
+      });
+      return { status: response.status, body: (await response.json()) as Record<string, unknown> };
+    },
     async call<T>(method: string, path: string, body?: object) {
       const answer = await request(method, path, body);
       if (answer.status >= 300)
@@ -183,6 +226,23 @@ export async function startStory(begins: string): Promise<Story> {
       const { url } = await story.call<{ url: string }>('POST', `/v1/teams/${teamId}/checkout`, { product });
       await story.control(`/checkouts/${url.split('/').at(-1)}/pay`);
       await story.settle();
+    },
+    async inbox(teamId) {
+      const { data } = await story.call<{ data: StoryEvent[] }>(
+        'GET',
+        `/v1/inbox?teamId=${teamId}&limit=100`,
+      );
+      return data.reverse();
+    },
+    async ordersOf(teamId) {
+      const orders: models.Order[] = [];
+      for await (const order of polar.orders.iterList({ external_customer_id: teamId })) orders.push(order);
+      return orders.reverse();
+    },
+    async productOf(key) {
+      for await (const product of polar.products.iterList({ is_archived: false }))
+        if (product.metadata.catalog_key === key) return product.id;
+      throw new Error(`Polar has no product ${key}`);
     },
     async control<T>(path: string, body: object = {}) {
       const response = await fetch(`${emulator.url}/emulator${path}`, {
@@ -225,7 +285,7 @@ export async function startStory(begins: string): Promise<Story> {
       await emulator.stop();
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
-      await spender.close();
+      await groupCommit.close();
       await link.close();
       await database.close();
       await environment.teardown();
@@ -233,6 +293,18 @@ export async function startStory(begins: string): Promise<Story> {
     },
   };
   return story;
+}
+
+/** Waits until `look` finds something: for what happens outside of a story's clock. */
+export async function until<T>(
+  look: () => Promise<T | null | undefined | false>,
+  patience = 20_000,
+): Promise<T> {
+  for (const started = performance.now(); performance.now() - started < patience; await setTimeout(20)) {
+    const found = await look();
+    if (found) return found;
+  }
+  throw new Error(`waited ${patience} ms in vain: ${look}`);
 }
 
 let workflowBundle: Promise<WorkflowBundle> | undefined;

@@ -1,0 +1,19 @@
+import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
+
+/** Credits given or taken by hand, with who and why. Never changed. */
+export const Adjustment = defineEntity({
+  name: 'Adjustment',
+  tableName: 'adjustments',
+  properties: {
+    id: p.uuid().primary(),
+    teamId: p.uuid(),
+    /** Micro-credits, up or down. */
+    credits: p.bigint(),
+    reason: p.text(),
+    actor: p.text(),
+    expiresAt: p.datetime().strictNullable(),
+    createdAt: p.datetime(),
+  },
+});
+
+export type Adjustment = InferEntity<typeof Adjustment>;

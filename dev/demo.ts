@@ -1,0 +1,46 @@
+import { EnvironmentError, readEnvironment, runningStack } from '../environment.ts';
+import { figuresChecked, WrongFigure } from './demo/check.ts';
+import { connectDemo, CannotGoOn } from './demo/connect.ts';
+import { screen } from './demo/screen.ts';
+import { tellStory } from './demo/story.ts';
+
+/**
+ * `npm run demo`: the whole story of a team, over HTTP, against the running stack. Every figure is computed from
+ * what `GET /v1/catalog` says and checked; the first wrong one ends it with exit code 1.
+ */
+const started = performance.now();
+process.exit(await run());
+
+async function run(): Promise<number> {
+  try {
+    const demo = await connectDemo(readStack());
+    try {
+      await tellStory(demo);
+    } finally {
+      await demo.close();
+    }
+    const seconds = ((performance.now() - started) / 1000).toFixed(1);
+    screen.done(`All ${figuresChecked()} figures are what the catalog says they must be (${seconds} s).`);
+    return 0;
+  } catch (error) {
+    screen.failed(explain(error));
+    return 1;
+  }
+}
+
+function readStack() {
+  const { dataDir } = readEnvironment(process.env, ['dataDir']);
+  try {
+    return readEnvironment(process.env, ['publicUrl', 'temporal', 'polar', 'serviceApiKey', 'auth', 'dataDir']);
+  } catch (error) {
+    if (!(error instanceof EnvironmentError) || runningStack(dataDir)) throw error;
+    throw new CannotGoOn('No stack is running here: start it in another terminal with npm start');
+  }
+}
+
+function explain(error: unknown): string {
+  const expected =
+    error instanceof WrongFigure || error instanceof CannotGoOn || error instanceof EnvironmentError;
+  if (expected) return error.message;
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}

@@ -1,0 +1,74 @@
+import { z } from 'zod';
+import { MICRO, parseDecimal } from '../../catalog/credits.ts';
+import { CannotGoOn, credits } from './connect.ts';
+
+const action = z.object({
+  action: z.string(),
+  category: z.string(),
+  meters: z.array(z.object({ meter: z.string(), credits, per: z.int().transform(BigInt) })).min(1),
+});
+
+/** What `GET /v1/catalog` answers, as far as the demo looks. Credits are micro-credits. */
+export const catalogAnswer = z.object({
+  trial: z.object({ credits, lifetime: z.string() }),
+  plans: z.array(
+    z.object({ key: z.string(), name: z.string(), interval: z.string(), rhythm: z.string(), allotment: credits }),
+  ),
+  packs: z.array(z.object({ key: z.string(), name: z.string(), credits })),
+  prices: z.array(action),
+  priceVersion: z.int(),
+});
+
+export type Catalog = z.output<typeof catalogAnswer>;
+export type Action = z.output<typeof action>;
+
+/** Something to consume: an action with a quantity for each of its meters, as decimal strings. */
+export interface Consumption {
+  action: string;
+  quantities: Record<string, string>;
+  /** What it costs, worked out here from the catalog's prices, in micro-credits. */
+  credits: bigint;
+  lines: { meter: string; quantity: string; credits: bigint }[];
+}
+
+/** A monthly plan that gives all of its credits when a cycle is paid, and the smallest pack. */
+export function chooseProducts({ plans, packs }: Catalog) {
+  const plan = plans.find(({ interval, rhythm }) => interval === 'month' && rhythm === 'cycle');
+  const pack = packs.toSorted((a, b) => Number(a.credits - b.credits))[0];
+  if (!plan || !pack) throw new CannotGoOn('The demo needs a monthly plan and a pack in the catalog');
+  return { plan, pack };
+}
+
+/** An action of each category, in the catalog's order. */
+export function oneOfEachCategory({ prices }: Catalog): Action[] {
+  return [...Map.groupBy(prices, ({ category }) => category).values()].flatMap(([first]) => first ?? []);
+}
+
+/**
+ * What an action's quantities cost by the rules: each line is quantity × price ÷ per, rounded up to the
+ * micro-credit, and the total is their sum.
+ *
+ * @param quantities  decimal strings, in the order of the action's meters
+ */
+export function consume({ action, meters }: Action, ...quantities: string[]): Consumption {
+  const lines = meters.flatMap(({ meter, credits: price, per }, index) => {
+    const quantity = quantities[index];
+    if (quantity === undefined) return [];
+    const divisor = per * MICRO;
+    return [{ meter, quantity, credits: (parseDecimal(quantity) * price + divisor - 1n) / divisor }];
+  });
+  return {
+    action,
+    quantities: Object.fromEntries(lines.map(({ meter, quantity }) => [meter, quantity])),
+    credits: lines.reduce((sum, line) => sum + line.credits, 0n),
+    lines,
+  };
+}
+
+/** As many whole units of an action's first meter as cost at least so many micro-credits. */
+export function consumeAtLeast(action: Action, target: bigint): Consumption {
+  const [meter] = action.meters;
+  if (!meter) throw new CannotGoOn(`${action.action} has no meter`);
+  const units = (target * meter.per + meter.credits - 1n) / meter.credits;
+  return consume(action, units.toString());
+}

@@ -1,0 +1,140 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Client, Connection } from '@temporalio/client';
+import { SignJWT } from 'jose';
+import { z } from 'zod';
+import { parseSignedDecimal } from '../../catalog/credits.ts';
+import type { Environment } from '../../environment.ts';
+import { createPolarClient } from '../../polar/client.ts';
+
+/** Why the demo ends early, in one line for people. */
+export class CannotGoOn extends Error {
+  override name = 'CannotGoOn';
+}
+
+export interface CallOptions {
+  body?: object;
+  /** Idempotency-Key; default: a fresh one. */
+  key?: string;
+  /** Bearer token; default: the service key. */
+  token?: string;
+  /** The status that must come. Default: 200, and 201 for POST. */
+  status?: number;
+}
+
+/** How the demo reaches the running stack. */
+export type Demo = Awaited<ReturnType<typeof connectDemo>>;
+
+/** @throws CannotGoOn where a part does not answer or cannot be driven */
+export async function connectDemo({
+  publicUrl,
+  temporal: { namespace, ...server },
+  polar,
+  serviceApiKey,
+  auth,
+  dataDir,
+}: Pick<Environment, 'publicUrl' | 'temporal' | 'polar' | 'serviceApiKey' | 'auth' | 'dataDir'>) {
+  if (!serviceApiKey) throw new CannotGoOn('SERVICE_API_KEY is not set: the demo calls the API with it');
+  await answers('The API', `${publicUrl}/healthz`);
+  // Somebody has to press "Pay": at Polar itself that takes a person with a card.
+  if (polar.server === 'production' || polar.server === 'sandbox') {
+    throw new CannotGoOn('The demo pays at the Polar emulator: start a stack without POLAR_ACCESS_TOKEN for it');
+  }
+  await answers('The Polar emulator', `${polar.server}/emulator/health`);
+  const connection = await Connection.connect(server).catch((error: unknown) => {
+    throw new CannotGoOn(`Temporal does not answer at ${server.address}: ${messageOf(error)}`);
+  });
+
+  return {
+    publicUrl,
+    dataDir,
+    polarUrl: polar.server,
+    polar: createPolarClient(polar),
+    temporal: new Client({ connection, namespace }),
+    temporalUi: embeddedTemporalUi(dataDir, server.address),
+    close: () => connection.close(),
+
+    /** Calls the API. @throws CannotGoOn where another status comes than the one that must */
+    async call<T>(method: string, path: string, answer: z.ZodType<T>, options: CallOptions = {}): Promise<T> {
+      const { body, key = crypto.randomUUID(), token = serviceApiKey } = options;
+      const { status = method === 'POST' ? 201 : 200 } = options;
+      const response = await send(publicUrl + path, {
+        method,
+        headers: {
+          authorization: `Bearer ${token}`,
+          ...(method === 'GET' ? {} : { 'idempotency-key': key }),
+          ...(body ? { 'content-type': 'application/json' } : {}),
+        },
+        ...(body ? { body: JSON.stringify(body) } : {}),
+      });
+      return read(response, `${method} ${path}`, status, answer);
+    },
+
+    /** Presses a button of the emulator. */
+    async press<T>(path: string, answer: z.ZodType<T>): Promise<T> {
+      const response = await send(`${polar.server}/emulator${path}`, { method: 'POST' });
+      return read(response, `POST /emulator${path}`, 200, answer);
+    },
+
+    /** A page as a browser gets it. */
+    async page(url: string): Promise<string> {
+      const response = await send(url, {});
+      if (response.status !== 200) throw new CannotGoOn(`${url.split('?')[0]} answered ${response.status}`);
+      return response.text();
+    },
+
+    /** A person's own token; the service key where tokens are signed elsewhere. */
+    async tokenOf(userId: string): Promise<string> {
+      if (!('jwtSecret' in auth)) return serviceApiKey;
+      return new SignJWT()
+        .setProtectedHeader({ alg: 'HS256' })
+        .setSubject(userId)
+        .setExpirationTime('10m')
+        .sign(new TextEncoder().encode(auth.jwtSecret));
+    },
+  };
+}
+
+/** Credits in an answer, as micro-credits. */
+export const credits = z.string().transform((decimal) => parseSignedDecimal(decimal));
+
+async function answers(what: string, url: string): Promise<void> {
+  const ok = await fetch(url, { signal: AbortSignal.timeout(5_000) }).then(
+    (response) => response.ok,
+    () => false,
+  );
+  if (!ok) throw new CannotGoOn(`${what} does not answer at ${new URL(url).origin}: is npm start still running?`);
+}
+
+async function send(url: string, init: RequestInit): Promise<Response> {
+  try {
+    return await fetch(url, { ...init, signal: AbortSignal.timeout(30_000) });
+  } catch (error) {
+    throw new CannotGoOn(`${new URL(url).origin} does not answer: ${messageOf(error)}`);
+  }
+}
+
+async function read<T>(response: Response, what: string, status: number, answer: z.ZodType<T>): Promise<T> {
+  const text = await response.text();
+  if (response.status !== status) {
+    throw new CannotGoOn(`${what} answered ${response.status}, not ${status}: ${text.slice(0, 500)}`);
+  }
+  const parsed = answer.safeParse(JSON.parse(text));
+  if (parsed.success) return parsed.data;
+  throw new CannotGoOn(`${what} answered something else than it should: ${z.prettifyError(parsed.error)}`);
+}
+
+/** The Web UI of the Temporal that `npm start` started; undefined where Temporal is somebody else's. */
+function embeddedTemporalUi(dataDir: string, address: string): string | undefined {
+  try {
+    const file = z.object({ temporal: z.int(), temporalUi: z.int() });
+    const ports = file.parse(JSON.parse(readFileSync(join(dataDir, 'ports.json'), 'utf8')));
+    return address === `127.0.0.1:${ports.temporal}` ? `http://localhost:${ports.temporalUi}` : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,87 @@
+import { styleText } from 'node:util';
+import { formatCredits } from '../../catalog/credits.ts';
+
+// styleText writes colours only where the output is a terminal that wants them.
+const bold = (text: string) => styleText('bold', text);
+const dim = (text: string) => styleText('dim', text);
+const green = (text: string) => styleText('green', text);
+const red = (text: string) => styleText('red', text);
+
+let steps = 0;
+let waiting = false;
+
+/** What the demo shows in the terminal. */
+export const screen = {
+  say: (text = '') => line(text),
+
+  step(title: string): void {
+    steps += 1;
+    line(`\n${bold(`${String(steps).padStart(2)}  ${title}`)}`);
+  },
+
+  /** What was asked and answered, below a step's title. */
+  detail: (text: string) => line(`    ${dim(text)}`),
+
+  /** Rows of text, each column as wide as its widest cell; `>` before a cell sets it to the right. */
+  rows(rows: readonly (readonly string[])[]): void {
+    const widths: number[] = [];
+    for (const row of rows)
+      for (const [index, cell] of row.entries())
+        widths[index] = Math.max(widths[index] ?? 0, cell.replace(/^>/, '').length);
+    for (const row of rows) {
+      const cells = row.map((cell, index) =>
+        cell.startsWith('>') ? cell.slice(1).padStart(widths[index] ?? 0) : cell.padEnd(widths[index] ?? 0),
+      );
+      line(`    ${cells.join('  ').trimEnd()}`);
+    }
+  },
+
+  /** A balance by source before and after, in micro-credits, column by column. */
+  balances(before: Readonly<Record<string, bigint>>, after: Readonly<Record<string, bigint>>, seconds: number): void {
+    const names = Object.keys(after);
+    const row = (label: string, cells: readonly string[]) =>
+      `    ${label.padEnd(8)}${cells.map((cell, index) => cell.padStart((names[index]?.length ?? 0) + 4)).join('')}`;
+    const amounts = (of: Readonly<Record<string, bigint>>) => names.map((name) => people(of[name] ?? 0n));
+    line(dim(row('', names)));
+    line(dim(row('before', amounts(before))));
+    line(`${row('after', amounts(after))}  ${green('✓')}${seconds < 0.1 ? '' : dim(` after ${seconds.toFixed(1)} s`)}`);
+  },
+
+  ok: (text: string) => line(`    ${green('✓')} ${text}`),
+
+  done: (text: string) => line(`\n${green('✓')} ${bold(text)}`),
+
+  failed(text: string): void {
+    screen.waitIsOver();
+    process.stderr.write(`${red('✗')} ${text}\n`);
+  },
+
+  /** On a terminal a passing line, elsewhere a line of its own, and only where it takes long. */
+  waitsFor(what: string, milliseconds: number): void {
+    if (waiting || milliseconds < (process.stdout.isTTY ? 300 : 2_000)) return;
+    waiting = true;
+    const text = dim(`    … waiting for ${what}`);
+    process.stdout.write(process.stdout.isTTY ? text : `${text}\n`);
+  },
+
+  waitIsOver(): void {
+    if (waiting && process.stdout.isTTY) process.stdout.write('\r\x1b[K');
+    waiting = false;
+  },
+};
+
+/** Credits as people read them: `1,234.5`. */
+export function people(micro: bigint): string {
+  return withCommas(formatCredits(micro));
+}
+
+/** A decimal string with its thousands set apart. */
+export function withCommas(decimal: string): string {
+  const [whole = '', fraction] = decimal.split('.');
+  const grouped = whole.replace(/\B(?=(\d{3})+$)/g, ',');
+  return fraction === undefined ? grouped : `${grouped}.${fraction}`;
+}
+
+function line(text: string): void {
+  process.stdout.write(`${text}\n`);
+}

@@ -1,0 +1,222 @@
+import type { PoolClient } from 'pg';
+import type { Account } from '../database/entities/transfer.ts';
+import type { Changes, MoveRow } from './changes.ts';
+import type { Standing } from './standing.ts';
+
+const columnsOfGrant = [
+  'available',
+  'held',
+  'consumed',
+  'expired',
+  'revoked',
+  'settled',
+] as const satisfies readonly Account[];
+
+/**
+ * Writes what a batch decided. Keys, events, transfers and grants go in one statement: one round trip, whatever the
+ * number of operations; holds, caps and debts in one more each, where there are any.
+ */
+export async function writeChanges(client: PoolClient, changes: Changes, standing: Standing): Promise<void> {
+  await writeLedger(client, changes, standing.now);
+  await writeHolds(client, standing);
+  await writeLimits(client, standing);
+  await writeDebts(client, standing);
+}
+
+async function writeLedger(client: PoolClient, { keys, events, moves }: Changes, now: Date): Promise<void> {
+  if (keys.length === 0 && moves.length === 0) return;
+  await client.query({
+    name: 'write-ledger',
+    text: `with keys as (
+             insert into idempotency_keys (scope, key, body_hash, usage_event_id, occurred_at, status, response, created_at)
+             select scope, key, body_hash, usage_event_id, occurred_at, case when response is not null then 201 end, response::jsonb, $1
+               from unnest($2::text[], $3::text[], $4::bytea[], $5::uuid[], $6::timestamptz[], $7::text[])
+                 as k (scope, key, body_hash, usage_event_id, occurred_at, response)
+           ), events as (
+             insert into usage_events (team_id, occurred_at, id, recorded_at, action, lines, credits, price_version,
+                                       balance_after, member_id, api_key_id, hold_id, metadata)
+             select team_id, occurred_at, id, $1, action, lines::jsonb, credits, price_version,
+                    balance_after, member_id, api_key_id, hold_id, metadata::jsonb
+               from unnest($8::uuid[], $9::timestamptz[], $10::uuid[], $11::text[], $12::text[], $13::bigint[], $14::int[],
+                           $15::bigint[], $16::text[], $17::text[], $18::uuid[], $19::text[])
+                 as e (team_id, occurred_at, id, action, lines, credits, price_version, balance_after, member_id, api_key_id,
+                       hold_id, metadata)
+           ), moves as (
+             insert into transfers (team_id, at, grant_id, kind, from_account, to_account, amount, usage_event_id, reference)
+             select team_id, $1, grant_id, kind, from_account, to_account, amount, usage_event_id, reference
+               from unnest($20::uuid[], $21::uuid[], $22::text[], $23::text[], $24::text[], $25::bigint[], $26::uuid[], $27::text[])
+                 as m (team_id, grant_id, kind, from_account, to_account, amount, usage_event_id, reference)
+           )
+           update grants g
+              set available = g.available + d.available, held = g.held + d.held, consumed = g.consumed + d.consumed,
+                  expired = g.expired + d.expired, revoked = g.revoked + d.revoked, settled = g.settled + d.settled
+             from unnest($28::uuid[], $29::bigint[], $30::bigint[], $31::bigint[], $32::bigint[], $33::bigint[], $34::bigint[])
+               as d (id, available, held, consumed, expired, revoked, settled)
+            where g.id = d.id`,
+    values: [
+      now,
+      ...columns(
+        6,
+        keys.map((row) => [
+          row.teamId,
+          row.key,
+          row.bodyHash,
+          row.event?.id ?? null,
+          row.event?.occurredAt ?? null,
+          row.answer && JSON.stringify(row.answer),
+        ]),
+      ),
+      ...columns(
+        12,
+        events.map(({ teamId, occurredAt, receipt, memberId, apiKeyId, metadata }) => [
+          teamId,
+          occurredAt,
+          receipt.id,
+          receipt.action,
+          JSON.stringify(receipt.lines),
+          receipt.credits,
+          receipt.priceVersion,
+          receipt.balance.available,
+          memberId,
+          apiKeyId,
+          receipt.holdId,
+          metadata && JSON.stringify(metadata),
+        ]),
+      ),
+      ...columns(
+        8,
+        moves.map((row) => [
+          row.teamId,
+          row.grantId,
+          row.kind,
+          row.from,
+          row.to,
+          row.amount,
+          row.event,
+          row.reference,
+        ]),
+      ),
+      ...grantDeltas(moves),
+    ],
+  });
+}
+
+/** What each grant's columns change by, as one array a column. */
+function grantDeltas(moves: readonly MoveRow[]): unknown[][] {
+  const deltas = new Map<string, Partial<Record<Account, bigint>>>();
+  for (const { grantId, from, to, amount } of moves) {
+    const delta = deltas.get(grantId) ?? {};
+    deltas.set(grantId, delta);
+    delta[from] = (delta[from] ?? 0n) - amount;
+    delta[to] = (delta[to] ?? 0n) + amount;
+  }
+  const rows = [...deltas.values()];
+  return [[...deltas.keys()], ...columnsOfGrant.map((column) => rows.map((delta) => delta[column] ?? 0n))];
+}
+
+async function writeHolds(client: PoolClient, { holds, now }: Standing): Promise<void> {
+  const made = [...holds.values()].filter(({ changed }) => changed === 'new');
+  const changed = [...holds.values()].filter((hold) => hold.changed === 'changed');
+  const draws = made.flatMap(({ id, draws }) => draws.map(({ grantId, credits }) => [id, grantId, credits]));
+  if (made.length > 0) {
+    await client.query({
+      name: 'make-holds',
+      text: `with draws as (
+               insert into hold_draws (hold_id, grant_id, credits)
+               select * from unnest($14::uuid[], $15::uuid[], $16::bigint[])
+             )
+             insert into holds (created_at, id, team_id, action, credits, price_version, member_id, api_key_id, status, expires_at,
+                                latest_expiry, usage_event_id, occurred_at)
+             select $1, * from unnest($2::uuid[], $3::uuid[], $4::text[], $5::bigint[], $6::int[], $7::text[], $8::text[], $9::text[],
+                                      $10::timestamptz[], $11::timestamptz[], $12::uuid[], $13::timestamptz[])`,
+      values: [
+        now,
+        ...columns(
+          12,
+          made.map((hold) => [
+            hold.id,
+            hold.teamId,
+            hold.action,
+            hold.credits,
+            hold.priceVersion,
+            hold.memberId,
+            hold.apiKeyId,
+            hold.status,
+            hold.expiresAt,
+            hold.latestExpiry,
+            hold.event?.id ?? null,
+            hold.event?.occurredAt ?? null,
+          ]),
+        ),
+        ...columns(3, draws),
+      ],
+    });
+  }
+  if (changed.length > 0) {
+    await client.query({
+      name: 'change-holds',
+      text: `update holds h set status = c.status, expires_at = c.expires_at, usage_event_id = c.usage_event_id, occurred_at = c.occurred_at
+               from unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::uuid[], $5::timestamptz[])
+                 as c (id, status, expires_at, usage_event_id, occurred_at)
+              where h.id = c.id`,
+      values: columns(
+        5,
+        changed.map(({ id, status, expiresAt, event }) => [
+          id,
+          status,
+          expiresAt,
+          event?.id ?? null,
+          event?.occurredAt ?? null,
+        ]),
+      ),
+    });
+  }
+}
+
+async function writeLimits(client: PoolClient, { teams }: Standing): Promise<void> {
+  const rows = [...teams].flatMap(([teamId, { limits }]) =>
+    limits
+      .filter(({ changed }) => changed)
+      .map(({ subject, subjectId, windowStart, consumed, held }) => [
+        teamId,
+        subject,
+        subjectId,
+        windowStart,
+        consumed,
+        held,
+      ]),
+  );
+  if (rows.length === 0) return;
+  await client.query({
+    name: 'write-limits',
+    text: `update limits l set window_start = c.window_start, consumed = c.consumed, held = c.held
+             from unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::bigint[], $6::bigint[])
+               as c (team_id, subject, subject_id, window_start, consumed, held)
+            where l.team_id = c.team_id and l.subject = c.subject and l.subject_id = c.subject_id`,
+    values: columns(6, rows),
+  });
+}
+
+async function writeDebts(client: PoolClient, { teams, now }: Standing): Promise<void> {
+  const rows = [...teams].flatMap(([teamId, { debts }]) =>
+    debts
+      .filter(({ changed }) => changed)
+      .map(({ orderId, owed, settled }) => [teamId, orderId, owed, settled]),
+  );
+  if (rows.length === 0) return;
+  await client.query({
+    name: 'write-debts',
+    text: `with debt as (
+             select * from unnest($1::uuid[], $2::text[], $3::bigint[], $4::bigint[]) as d (team_id, order_id, owed, settled)
+           ), changes as (
+             insert into debt_changes (order_id, team_id, owed, settled, at) select order_id, team_id, owed, settled, $5 from debt
+           )
+           update debts d set owed = debt.owed, settled = debt.settled from debt where d.order_id = debt.order_id`,
+    values: [...columns(4, rows), now],
+  });
+}
+
+/** Rows as one array a column, which is how `unnest` takes them. */
+function columns(width: number, rows: readonly (readonly unknown[])[]): unknown[][] {
+  return Array.from({ length: width }, (_, column) => rows.map((row) => row[column]));
+}

@@ -1,0 +1,193 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { v7 as uuidv7 } from 'uuid';
+import { signWebhook } from '../../dev/polar-emulator/webhook-delivery.ts';
+import { syncProducts } from '../../polar/sync-products.ts';
+import { announceTeam } from '../../teams/sign-up.ts';
+import { expectSoundLedger } from './sound-ledger.ts';
+import { type Story, startStory, until } from './story.ts';
+
+let story: Story;
+beforeAll(async () => {
+  story = await startStory('2040-01-31T10:00:00.000Z');
+});
+afterAll(async () => {
+  await expectSoundLedger(story.database.pool);
+  await story.stop();
+});
+
+/** An `order.paid` for one pack of 1,000 credits, as Polar sends it. */
+async function paidPack(teamId: string, more: object = {}) {
+  return {
+    type: 'order.paid',
+    timestamp: '2040-01-31T10:00:00.000000Z',
+    data: {
+      id: crypto.randomUUID(),
+      created_at: '2040-01-31T10:00:00.000000Z',
+      modified_at: null,
+      status: 'paid',
+      paid: true,
+      billing_reason: 'purchase',
+      net_amount: 1_200,
+      currency: 'usd',
+      customer_id: crypto.randomUUID(),
+      product_id: await story.productOf('pack_1000'),
+      metadata: { team_id: teamId },
+      items: [],
+      ...more,
+    },
+  };
+}
+
+const stored = async () =>
+  (await story.database.pool.query<{ count: string }>('select count(*) from inbox')).rows[0]?.count;
+
+test('the same signed webhook sent 50 times at once grants once', async () => {
+  const team = await story.signUp('fifty');
+  const event = await paidPack(team);
+  const id = crypto.randomUUID();
+  const answers = await Promise.all(Array.from({ length: 50 }, () => story.deliver(event, { id })));
+  expect(answers.map(({ status }) => status)).toEqual(Array(50).fill(202));
+  expect(answers.filter(({ body }) => body.stored)).toHaveLength(1);
+  expect(new Set(answers.map(({ body }) => body.id)).size).toBe(1);
+
+  await story.settle();
+  expect(await story.balance(team)).toMatchObject({ available: '1500', bySource: { purchase: '1000' } });
+  expect((await story.inbox(team)).map(({ type, status }) => [type, status])).toEqual([
+    ['team.created', 'handled'],
+    ['order.paid', 'handled'],
+  ]);
+});
+
+test('the same order told under 20 webhook ids at once grants once', async () => {
+  const team = await story.signUp('twenty');
+  const event = await paidPack(team);
+  await Promise.all(Array.from({ length: 20 }, () => story.deliver(event)));
+  await story.settle();
+  expect(await story.balance(team)).toMatchObject({ bySource: { purchase: '1000' } });
+});
+
+test('a forged, stale, future or unsigned webhook is refused with 401 and nothing is stored', async () => {
+  const team = await story.signUp('forged');
+  const event = await paidPack(team);
+  const body = JSON.stringify(event);
+  const signed = (more: { secret?: string; text?: string; minutes?: number }) =>
+    signWebhook(
+      more.secret ?? story.webhookSecret,
+      'id',
+      more.text ?? body,
+      new Date(Date.now() + (more.minutes ?? 0) * 60_000),
+    );
+  const before = await stored();
+  for (const [what, headers] of Object.entries({
+    'another secret': signed({ secret: 'whsec_Zm9yZ2VkLWZvcmdlZC1mb3JnZWQ=' }),
+    'another body': signed({ text: body.replace('1200', '12000') }),
+    'another id': { ...signed({}), 'webhook-id': 'other' },
+    '6 minutes old': signed({ minutes: -6 }),
+    '6 minutes ahead': signed({ minutes: 6 }),
+    'no signature': { 'webhook-id': 'id', 'webhook-timestamp': `${Math.floor(Date.now() / 1000)}` },
+    'no headers': {},
+    'an empty signature': { ...signed({}), 'webhook-signature': 'v1,' },
+    'a signature of another version': {
+      ...signed({}),
+      'webhook-signature': String(signed({})['webhook-signature']).replace('v1,', 'v2,'),
+    },
+  })) {
+    const { status, body: problem } = await story.deliver(event, { headers });
+    expect({ what, status, code: problem.code }).toEqual({ what, status: 401, code: 'bad_signature' });
+  }
+  expect(await stored()).toBe(before);
+  expect(await story.balance(team)).toMatchObject({ available: '500' });
+
+  const atTheEdge = await story.deliver(event, { headers: signed({ minutes: -4.9 }) });
+  expect(atTheEdge.status).toBe(202);
+  await story.settle();
+});
+
+test('unknown fields and unknown event types are taken, whatever they hold', async () => {
+  const team = await story.signUp('unknown_fields');
+  const novel = await paidPack(team, { novelty: { deep: [1, null, 'x'] }, status: 'partially_gifted' });
+  expect(await story.deliver({ ...novel, api_version: '2099-01', extra: true })).toMatchObject({
+    status: 202,
+  });
+  const strange = { type: 'galaxy.collapsed', timestamp: 'never', data: [null] };
+  expect(await story.deliver(strange)).toMatchObject({ status: 202 });
+  expect(await story.deliver({ type: 'benefit.created' })).toMatchObject({ status: 202 });
+  await story.settle();
+  expect(await story.balance(team)).toMatchObject({ bySource: { purchase: '1000' } });
+  const { data } = await story.call<{ data: { type: string }[] }>('GET', '/v1/inbox?status=ignored');
+  expect(data.map(({ type }) => type)).toEqual(
+    expect.arrayContaining(['galaxy.collapsed', 'benefit.created']),
+  );
+});
+
+test('text that Postgres cannot store as it is costs nobody their credits', async () => {
+  const team = await story.signUp('odd_text');
+  const event = await paidPack(team, { description: 'nul \u0000, half a pair \ud800, "\\u0000" spelt out' });
+  expect(await story.deliver(event)).toMatchObject({ status: 202 });
+  await story.settle();
+  expect(await story.balance(team)).toMatchObject({ bySource: { purchase: '1000' } });
+});
+
+test('an event that lacks what is needed is parked and says what', async () => {
+  const team = await story.signUp('unreadable');
+  await story.deliver(await paidPack(team, { net_amount: 'much' }));
+  await story.settle();
+  expect(await story.inbox(team)).toContainEqual(
+    expect.objectContaining({
+      status: 'parked',
+      parkedCode: 'unreadable_event',
+      outcome: expect.stringContaining('order.net_amount'),
+    }),
+  );
+});
+
+test('an event for a product that is not known yet waits, visibly, and is applied once it is', async () => {
+  const team = await story.signUp('unknown_product');
+  const product = await story.productOf('pack_5000');
+  await story.database.pool.query('delete from polar_products where polar_product_id = $1', [product]);
+  await story.deliver(await paidPack(team, { product_id: product }));
+  await story.settle();
+  expect(await story.inbox(team)).toContainEqual(
+    expect.objectContaining({ type: 'order.paid', status: 'parked', parkedCode: 'unknown_product' }),
+  );
+  expect(await story.balance(team)).toMatchObject({ available: '500' });
+
+  await syncProducts(story.polar, story.database, { apply: true });
+  await until(async () => (await story.balance(team)).bySource.purchase === '5000');
+  expect(await story.inbox(team)).toContainEqual(
+    expect.objectContaining({ type: 'order.paid', status: 'handled', parkedCode: null }),
+  );
+});
+
+test('an event for a team that is not known yet waits, visibly, and is applied once it is', async () => {
+  const team = uuidv7();
+  const answer = await story.deliver(await paidPack(team));
+  expect(answer.status).toBe(202);
+  const { data } = await story.call<{ data: object[] }>('GET', '/v1/inbox?status=parked');
+  expect(data).toContainEqual(
+    expect.objectContaining({ id: answer.body.id, teamId: null, parkedCode: 'unknown_team' }),
+  );
+
+  await story.database.transaction(async (em) => {
+    await em.execute(`insert into teams (id, name, personal) values (?, 'late', true)`, [team]);
+    await em.execute(
+      `insert into users (id, email, name, personal_team_id) values ('late', 'late@example.com', 'late', ?)`,
+      [team],
+    );
+    await em.execute(`insert into members (team_id, user_id, role) values (?, 'late', 'owner')`, [team]);
+    await announceTeam(em, team, 'late');
+  });
+  await until(async () => (await story.balance(team)).available === '1500');
+  expect(await story.inbox(team)).toContainEqual(
+    expect.objectContaining({ id: answer.body.id, status: 'handled', parkedCode: null }),
+  );
+});
+
+test('an order that names two teams is parked for an operator, and neither gets its credits', async () => {
+  const [one, other] = [await story.signUp('one'), await story.signUp('other')];
+  const { body } = await story.deliver(await paidPack(one, { customer: { external_id: other } }));
+  await story.settle();
+  const { data } = await story.call<{ data: object[] }>('GET', '/v1/inbox?status=parked');
+  expect(data).toContainEqual(expect.objectContaining({ id: body.id, parkedCode: 'doubtful_team' }));
+  for (const team of [one, other]) expect(await story.balance(team)).toMatchObject({ available: '500' });
+});
