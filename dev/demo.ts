@@ -1,6 +1,6 @@
 import { EnvironmentError, readEnvironment, runningStack } from '../environment.ts';
 import { figuresChecked, WrongFigure } from './demo/check.ts';
-import { connectDemo, CannotGoOn } from './demo/connect.ts';
+import { CannotGoOn, connectDemo } from './demo/connect.ts';
 import { screen } from './demo/screen.ts';
 import { tellStory } from './demo/story.ts';
 
@@ -31,7 +31,14 @@ async function run(): Promise<number> {
 function readStack() {
   const { dataDir } = readEnvironment(process.env, ['dataDir']);
   try {
-    return readEnvironment(process.env, ['publicUrl', 'temporal', 'polar', 'serviceApiKey', 'auth', 'dataDir']);
+    return readEnvironment(process.env, [
+      'publicUrl',
+      'temporal',
+      'polar',
+      'serviceApiKey',
+      'auth',
+      'dataDir',
+    ]);
   } catch (error) {
     if (!(error instanceof EnvironmentError) || runningStack(dataDir)) throw error;
     throw new CannotGoOn('No stack is running here: start it in another terminal with npm start');

@@ -74,7 +74,7 @@ async function isSigned(
 function readEnvelope(body: Buffer): PolarEnvelope {
   let json: unknown;
   try {
-    json = JSON.parse(body.toString('utf8'));
+    json = JSON.parse(body.toString('utf8'), storable);
   } catch {
     throw new DomainError(400, 'unreadable_event', 'The signed body is not JSON');
   }
@@ -85,6 +85,17 @@ function readEnvelope(body: Buffer): PolarEnvelope {
     'unreadable_event',
     'The signed body is no event of the form {type, timestamp, data}',
   );
+}
+
+/** Postgres' jsonb and text hold neither NUL nor half a surrogate pair: an odd character in a name must not cost an event. */
+function storable(_key: string, value: unknown): unknown {
+  if (typeof value === 'string') return storableText(value);
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [storableText(key), inner]));
+}
+
+function storableText(text: string): string {
+  return text.toWellFormed().replaceAll('\0', '\uFFFD');
 }
 
 function badSignature(): DomainError {

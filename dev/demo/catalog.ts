@@ -12,7 +12,13 @@ const action = z.object({
 export const catalogAnswer = z.object({
   trial: z.object({ credits, lifetime: z.string() }),
   plans: z.array(
-    z.object({ key: z.string(), name: z.string(), interval: z.string(), rhythm: z.string(), allotment: credits }),
+    z.object({
+      key: z.string(),
+      name: z.string(),
+      interval: z.string(),
+      rhythm: z.string(),
+      allotment: credits,
+    }),
   ),
   packs: z.array(z.object({ key: z.string(), name: z.string(), credits })),
   prices: z.array(action),

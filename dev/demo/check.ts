@@ -29,26 +29,33 @@ export function check(what: string, came: unknown, expected: unknown): void {
 }
 
 /**
- * Asks until the answer is the expected one. Says what it waits for where that takes long.
- * @returns the seconds that it took
- * @throws WrongFigure with the last answer when it still is another one after half a minute
+ * Asks until what is looked for in the answer is as expected. Says what it waits for where that takes long.
+ * @returns the last answer, and the seconds that it took
+ * @throws WrongFigure where it still is not after half a minute
  */
-export async function waitUntil(what: string, ask: () => Promise<unknown>, expected: unknown): Promise<number> {
+export async function waitUntil<Answer>(
+  what: string,
+  ask: () => Promise<Answer>,
+  look: (answer: Answer) => unknown,
+  expected: unknown,
+): Promise<{ answer: Answer; seconds: number }> {
   const started = performance.now();
-  const elapsed = () => performance.now() - started;
   while (true) {
-    const came = await ask();
-    if (isDeepStrictEqual(came, expected) || elapsed() > patience) {
+    const answer = await ask();
+    const waited = performance.now() - started;
+    if (waited > patience || isDeepStrictEqual(look(answer), expected)) {
       screen.waitIsOver();
-      check(elapsed() > patience ? `${what}, after ${patience / 1000} s of waiting,` : what, came, expected);
-      return elapsed() / 1000;
+      check(waited > patience ? `${what}, after ${patience / 1000} s of waiting,` : what, look(answer), expected);
+      return { answer, seconds: waited / 1000 };
     }
-    screen.waitsFor(what, elapsed());
+    screen.waitsFor(what, waited);
     await pause(askEvery);
   }
 }
 
 function inWords(value: unknown): string {
   if (typeof value === 'string') return value;
-  return JSON.stringify(value, (_key, each) => (typeof each === 'bigint' ? Number(each) / 1e6 : each)) ?? 'nothing';
+  return (
+    JSON.stringify(value, (_key, each) => (typeof each === 'bigint' ? Number(each) / 1e6 : each)) ?? 'nothing'
+  );
 }

@@ -38,7 +38,9 @@ export async function connectDemo({
   await answers('The API', `${publicUrl}/healthz`);
   // Somebody has to press "Pay": at Polar itself that takes a person with a card.
   if (polar.server === 'production' || polar.server === 'sandbox') {
-    throw new CannotGoOn('The demo pays at the Polar emulator: start a stack without POLAR_ACCESS_TOKEN for it');
+    throw new CannotGoOn(
+      'The demo pays at the Polar emulator: start a stack without POLAR_ACCESS_TOKEN for it',
+    );
   }
   await answers('The Polar emulator', `${polar.server}/emulator/health`);
   const connection = await Connection.connect(server).catch((error: unknown) => {
@@ -103,7 +105,8 @@ async function answers(what: string, url: string): Promise<void> {
     (response) => response.ok,
     () => false,
   );
-  if (!ok) throw new CannotGoOn(`${what} does not answer at ${new URL(url).origin}: is npm start still running?`);
+  if (!ok)
+    throw new CannotGoOn(`${what} does not answer at ${new URL(url).origin}: is npm start still running?`);
 }
 
 async function send(url: string, init: RequestInit): Promise<Response> {

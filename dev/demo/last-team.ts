@@ -1,32 +1,107 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { parseDecimal } from '../../catalog/credits.ts';
-import { type Balance, readBalance, sources, standingOf } from './balance.ts';
-import { check } from './check.ts';
-import type { Demo } from './connect.ts';
+import { formatCredits } from '../../catalog/credits.ts';
+import { availableIn, type Balance, readBalance, standingOf } from './balance.ts';
+import { check, WrongFigure } from './check.ts';
+import { CannotGoOn, credits, type Demo } from './connect.ts';
 import { people, screen } from './screen.ts';
 
-/** `DATA_DIR/demo.json`: how the last demo left its team. Credits as decimal strings. */
+/** `DATA_DIR/demo.json`: how the last demo left its team. */
 const lastTeamFile = z.object({
   teamId: z.string(),
   asOf: z.string(),
-  bySource: z.partialRecord(z.enum(sources), z.string()),
-  debt: z.string(),
-  consumed: z.string(),
+  standing: z.object({
+    trial: credits,
+    subscription: credits,
+    purchase: credits,
+    adjustment: credits,
+    debt: credits,
+  }),
+  consumed: credits,
   nextExpiry: z.string().nullable(),
 });
+type LastTeam = z.output<typeof lastTeamFile>;
+
 const inboxAnswer = z.object({ data: z.array(z.object({ receivedAt: z.string() })) });
 
+/** Keeps how this demo leaves its team, for the next one to find. */
 export function rememberTeam(demo: Demo, teamId: string, balance: Balance): void {
-  const { asOf, bySource, debt, nextExpiry } = balance;
-  const remembered: z.input<typeof lastTeamFile> = {
+  const { asOf, nextExpiry } = balance;
+  const standing = Object.entries(standingOf(balance)).map(([name, amount]) => [name, formatCredits(amount)]);
+  const consumed = formatCredits(consumedIn(balance));
+  const team = {
     teamId,
     asOf,
-    bySource: Object.fromEntries(sources.map((source) => [source, plain(bySource[source])])),
-    debt: plain(debt),
-    consumed: plain(consumedOf(balance)),
-    nextExpiry: nextExpiry && nextExpiry.at,
+    standing: Object.fromEntries(standing),
+    consumed,
+    nextExpiry: nextExpiry?.at ?? null,
   };
-  writeFileSync(fileIn(demo), `${JSON.stringify(remembered, null, 2)}\n`, { mode: 0o600 });
+  writeFileSync(fileOf(demo), `${JSON.stringify(team, null, 2)}\n`, { mode: 0o600 });
+}
+
+/**
+ * Checks that the team of the last demo has what it was left with, whatever was restarted in between: as it was then
+ * by the ledger's history, and as it is now, unless a cycle has ended or somebody has used the team since.
+ */
+export async function checkLastTeam(demo: Demo): Promise<void> {
+  const last = readLastTeam(demo);
+  if (!last) return;
+  try {
+    screen.ok(await compare(demo, last));
+  } catch (error) {
+    if (!(error instanceof WrongFigure || error instanceof CannotGoOn)) throw error;
+    throw new CannotGoOn(
+      `${error.message}\n  This was an earlier demo’s team; where that is no wonder, forget it: rm ${fileOf(demo)}`,
+    );
+  }
+}
+
+async function compare(demo: Demo, last: LastTeam): Promise<string> {
+  const { teamId, asOf, standing } = last;
+  const then = standingOf(await readBalance(demo, teamId, asOf));
+  check(`The balance of team ${teamId}, as it was at ${asOf},`, then, standing);
+  const left = `the ${people(availableIn(standing))} credits that an earlier demo left its team`;
+
+  const now = await readBalance(demo, teamId);
+  const why = await whyItMayDiffer(demo, last, now);
+  if (why) return `The ledger still tells of ${left}; since then ${why}`;
+  const spentSince = consumedIn(now) - last.consumed;
+  check(`The balance of team ${teamId}`, now.available + spentSince, availableIn(standing));
+  return spentSince === 0n
+    ? `There still are ${left}`
+    : `There were ${left}; ${people(spentSince)} of them were spent since`;
+}
+
+/** Null where nothing has happened to the team that changes what it has, but for spending. */
+async function whyItMayDiffer(
+  demo: Demo,
+  { teamId, asOf, nextExpiry }: LastTeam,
+  now: Balance,
+): Promise<string | null> {
+  if (nextExpiry !== null && nextExpiry <= now.asOf) return 'a cycle has ended';
+  const { data } = await demo.call('GET', `/v1/inbox?teamId=${teamId}&limit=1`, inboxAnswer);
+  return data.some(({ receivedAt }) => receivedAt > asOf) ? 'somebody has changed it at Polar' : null;
+}
+
+function readLastTeam(demo: Demo): LastTeam | undefined {
+  let text: string;
+  try {
+    text = readFileSync(fileOf(demo), 'utf8');
+  } catch {
+    return undefined; // the first demo on this stack
+  }
+  try {
+    return lastTeamFile.parse(JSON.parse(text));
+  } catch {
+    throw new CannotGoOn(`${fileOf(demo)} is damaged: remove it`);
+  }
+}
+
+function consumedIn({ grants }: Balance): bigint {
+  return grants.reduce((sum, { consumed }) => sum + consumed, 0n);
+}
+
+function fileOf({ dataDir }: Demo): string {
+  return join(dataDir, 'demo.json');
 }

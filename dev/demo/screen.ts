@@ -7,6 +7,7 @@ const dim = (text: string) => styleText('dim', text);
 const green = (text: string) => styleText('green', text);
 const red = (text: string) => styleText('red', text);
 
+const columnWidth = 14;
 let steps = 0;
 let waiting = false;
 
@@ -37,14 +38,20 @@ export const screen = {
   },
 
   /** A balance by source before and after, in micro-credits, column by column. */
-  balances(before: Readonly<Record<string, bigint>>, after: Readonly<Record<string, bigint>>, seconds: number): void {
+  balances(
+    before: Readonly<Record<string, bigint>>,
+    after: Readonly<Record<string, bigint>>,
+    seconds: number,
+  ): void {
     const names = Object.keys(after);
     const row = (label: string, cells: readonly string[]) =>
-      `    ${label.padEnd(8)}${cells.map((cell, index) => cell.padStart((names[index]?.length ?? 0) + 4)).join('')}`;
+      `    ${label.padEnd(8)}${cells.map((cell) => cell.padStart(columnWidth)).join('')}`;
     const amounts = (of: Readonly<Record<string, bigint>>) => names.map((name) => people(of[name] ?? 0n));
     line(dim(row('', names)));
     line(dim(row('before', amounts(before))));
-    line(`${row('after', amounts(after))}  ${green('✓')}${seconds < 0.1 ? '' : dim(` after ${seconds.toFixed(1)} s`)}`);
+    line(
+      `${row('after', amounts(after))}  ${green('✓')}${seconds < 0.1 ? '' : dim(` after ${seconds.toFixed(1)} s`)}`,
+    );
   },
 
   ok: (text: string) => line(`    ${green('✓')} ${text}`),
@@ -60,7 +67,7 @@ export const screen = {
   waitsFor(what: string, milliseconds: number): void {
     if (waiting || milliseconds < (process.stdout.isTTY ? 300 : 2_000)) return;
     waiting = true;
-    const text = dim(`    … waiting for ${what}`);
+    const text = dim(`    … waits for: ${what.charAt(0).toLowerCase()}${what.slice(1)}`);
     process.stdout.write(process.stdout.isTTY ? text : `${text}\n`);
   },
 

@@ -1,0 +1,464 @@
+import { z } from 'zod';
+import {
+  planAttribute,
+  subscriptionStatusAttribute,
+  teamLifecycleType,
+  teamWorkflowId,
+} from '../../workflows/messages.ts';
+import {
+  availableIn,
+  type Balance,
+  nothing,
+  readBalance,
+  type Source,
+  type Standing,
+  sources,
+  spendFrom,
+  standingOf,
+} from './balance.ts';
+import {
+  type Catalog,
+  type Consumption,
+  catalogAnswer,
+  chooseProducts,
+  consume,
+  consumeAtLeast,
+  oneOfEachCategory,
+} from './catalog.ts';
+import { check, waitUntil } from './check.ts';
+import { CannotGoOn, credits, type Demo } from './connect.ts';
+import { checkLastTeam, rememberTeam } from './last-team.ts';
+import { people, screen, withCommas } from './screen.ts';
+
+const signUpAnswer = z.object({
+  user: z.object({ id: z.string() }),
+  team: z.object({ id: z.string(), personal: z.boolean() }),
+});
+const receiptAnswer = z.object({
+  id: z.string(),
+  action: z.string(),
+  credits,
+  lines: z.array(z.object({ meter: z.string(), quantity: z.string(), unitPrice: z.string(), credits })),
+  grants: z.array(z.object({ source: z.enum(sources), credits })),
+  priceVersion: z.int(),
+  balance: z.object({ available: credits }),
+});
+type Receipt = z.output<typeof receiptAnswer>;
+const refusedAnswer = z.object({ status: z.int(), code: z.string() });
+const batchAnswer = z.object({ results: z.array(z.union([receiptAnswer, refusedAnswer])) });
+const insufficientAnswer = z.object({
+  code: z.string(),
+  detail: z.string(),
+  required: credits,
+  available: credits,
+});
+const linkAnswer = z.object({ url: z.url(), expiresAt: z.string() });
+const subscriptionAnswer = z
+  .object({
+    plan: z.string(),
+    status: z.string(),
+    cycle: z.object({ start: z.string(), end: z.string() }),
+    nextAllotment: z.object({ at: z.string(), credits }).nullable(),
+  })
+  .nullable();
+const invoicesAnswer = z.object({
+  data: z.array(z.object({ id: z.string(), product: z.string().nullable(), status: z.string() })),
+});
+const inboxAnswer = z.object({
+  data: z.array(z.object({ type: z.string(), parkedCode: z.string().nullable() })),
+});
+const anything = z.unknown();
+
+/** The story of one new team. Whoever tells it works out each figure from the catalog before it is asked for. */
+export async function tellStory(demo: Demo): Promise<void> {
+  screen.say(`The story of a team, told over HTTP to ${demo.publicUrl}`);
+  await checkLastTeam(demo);
+  const catalog = await demo.call('GET', '/v1/catalog', catalogAnswer);
+  const { plan, pack } = chooseProducts(catalog);
+  const [model, ...others] = oneOfEachCategory(catalog);
+  const bulk = others.at(-1) ?? model;
+  if (!model || !bulk) throw new CannotGoOn('The demo needs a price in the catalog');
+
+  const ada = await signUp(demo, catalog);
+  await useOnce(ada, consume(model, '12000', '3500', '40000'));
+  await useInBatch(
+    ada,
+    others.map((action, index) => consume(action, ['3', '90', '2.5', '4'][index] ?? '1')),
+  );
+
+  // More than there is by half a pack: what the pack pays of it is spent when the pack is refunded.
+  const large = consumeAtLeast(bulk, availableIn(ada.standing()) + pack.credits / 2n);
+  const key = await useTooMuch(ada, large);
+  await buyPack(ada, pack);
+  await tryAgain(ada, large, key);
+
+  await subscribe(ada, plan);
+  await useOf(ada, consumeAtLeast(bulk, plan.allotment / 4n));
+  await renew(ada, plan);
+  await refundPack(ada, pack);
+
+  await openPortal(ada, plan);
+  await checkHistory(ada);
+  await showOperators(ada, plan.key);
+  rememberTeam(demo, ada.teamId, await ada.read());
+  showAddresses(ada);
+}
+
+/** A person, their team, and what the team must have by what has happened so far. */
+type Ada = ReturnType<typeof follow>;
+
+function follow(demo: Demo, catalog: Catalog, userId: string, teamId: string, token: string) {
+  let standing = nothing;
+  const told: { at: string; standing: Standing }[] = [];
+  const read = () => readBalance(demo, teamId);
+
+  return {
+    demo,
+    catalog,
+    userId,
+    teamId,
+    token,
+    told,
+    read,
+    path: `/v1/teams/${teamId}`,
+    standing: () => standing,
+
+    /** Checks that nothing has changed since the last step. */
+    async unchanged(): Promise<void> {
+      check('The balance before this step', standingOf(await read()), standing);
+    },
+
+    /** Waits until the team has just this, and shows it beside what it had. */
+    async becomes(next: Standing, what: string): Promise<Balance> {
+      const { answer: balance, seconds } = await waitUntil(what, read, standingOf, next);
+      check('What can be spent', balance.available, availableIn(next));
+      screen.balances(shown(standing), shown(next), seconds);
+      standing = next;
+      told.push({ at: balance.asOf, standing });
+      return balance;
+    },
+  };
+}
+
+async function signUp(demo: Demo, catalog: Catalog): Promise<Ada> {
+  const id = `demo_${Date.now().toString(36)}_${crypto.randomUUID().slice(0, 8)}`;
+  screen.step('Ada signs up, and her Personal Team gets its trial');
+  const body = { id, email: `${id}@example.com`, name: 'Ada Lovelace' };
+  const { team } = await demo.call('POST', '/v1/users', signUpAnswer, { body });
+  screen.detail(`POST /v1/users → 201, team ${team.id}`);
+  check('The new team is personal', team.personal, true);
+  const ada = follow(demo, catalog, id, team.id, await demo.tokenOf(id));
+  await ada.becomes({ ...nothing, trial: catalog.trial.credits }, 'The balance with the trial credits');
+  return ada;
+}
+
+async function useOnce(ada: Ada, usage: Consumption): Promise<void> {
+  screen.step('Her first workflow calls a model: the receipt says what it cost and who paid');
+  await ada.unchanged();
+  const key = crypto.randomUUID();
+  const receipt = await use(ada, usage, key);
+  const { left, paid } = spendFrom(ada.standing(), usage.credits, ['trial']);
+  screen.detail(`POST /v1/teams/…/usage → 201, ${usage.action}, price version ${receipt.priceVersion}`);
+  screen.rows(
+    receipt.lines.map((line) => [
+      line.meter,
+      `>${withCommas(line.quantity)}`,
+      '×',
+      line.unitPrice,
+      '=',
+      `>${people(line.credits)}`,
+    ]),
+  );
+  checkReceipt(ada, receipt, usage, paid, availableIn(left));
+  check('The receipt of the same key sent again', await use(ada, usage, key), receipt);
+  screen.detail('the same key again → the same receipt, and nothing is debited');
+  await ada.becomes(left, 'The balance after the debit');
+}
+
+async function useInBatch(ada: Ada, usages: Consumption[]): Promise<void> {
+  screen.step('A batch of other actions: one wrong event takes no other with it');
+  await ada.unchanged();
+  const unknown: Consumption = {
+    action: 'no.such.action',
+    quantities: { runs: '1' },
+    credits: 0n,
+    lines: [],
+  };
+  const all = [...usages.slice(0, 1), unknown, ...usages.slice(1)];
+  const events = all.map(({ action, quantities }) => ({
+    teamId: ada.teamId,
+    idempotencyKey: crypto.randomUUID(),
+    action,
+    quantities,
+  }));
+  const { results } = await ada.demo.call('POST', '/v1/usage/batch', batchAnswer, {
+    body: { events },
+    status: 200,
+  });
+  screen.detail(`POST /v1/usage/batch with ${events.length} events → 200`);
+  check('The number of results', results.length, events.length);
+  let standing = ada.standing();
+  for (const [index, usage] of all.entries()) {
+    const result = results[index];
+    if (usage === unknown) {
+      check('The answer to an unknown action', result, { status: 422, code: 'unknown_action' });
+    } else if (result && 'lines' in result) {
+      const { left, paid } = spendFrom(standing, usage.credits, ['trial']);
+      checkReceipt(ada, result, usage, paid, availableIn(left));
+      standing = left;
+    } else {
+      check(`The answer to ${usage.action}`, result, 'a receipt');
+    }
+  }
+  screen.rows(
+    all.map(({ action, lines: [line], credits }) =>
+      line
+        ? ['201', action, `>${withCommas(line.quantity)}`, line.meter, `>${people(credits)}`]
+        : ['422', action, '>1', 'runs', '>unknown_action'],
+    ),
+  );
+  await ada.becomes(standing, 'The balance after the debits');
+}
+
+/** @returns the key, which may be sent again: a refusal is not recorded */
+async function useTooMuch(ada: Ada, usage: Consumption): Promise<string> {
+  screen.step('A job that costs more than there is: 402, and nothing is consumed');
+  await ada.unchanged();
+  const key = crypto.randomUUID();
+  const { action, quantities } = usage;
+  const refusal = await ada.demo.call('POST', `${ada.path}/usage`, insufficientAnswer, {
+    body: { action, quantities },
+    key,
+    status: 402,
+  });
+  screen.detail(`POST /v1/teams/…/usage → 402 ${refusal.code}`);
+  screen.detail(refusal.detail);
+  check('The code of the refusal', refusal.code, 'insufficient_credits');
+  check('What was needed', refusal.required, usage.credits);
+  check('What there was', refusal.available, availableIn(ada.standing()));
+  await ada.becomes(ada.standing(), 'The balance after the refusal');
+  return key;
+}
+
+async function buyPack(ada: Ada, pack: { key: string; name: string; credits: bigint }): Promise<void> {
+  screen.step(`She buys ${pack.name}: these never expire`);
+  await ada.unchanged();
+  await payFor(ada, pack.key);
+  const standing = ada.standing();
+  const { grants } = await ada.becomes(
+    { ...standing, purchase: standing.purchase + pack.credits },
+    'The balance with the pack’s credits',
+  );
+  check('The expiry of the pack’s credits', newest(grants, 'purchase').expiresAt, null);
+}
+
+async function tryAgain(ada: Ada, usage: Consumption, key: string): Promise<void> {
+  screen.step('The same job with the same key: the trial pays first, lifetime credits last');
+  await ada.unchanged();
+  const { left, paid } = spendFrom(ada.standing(), usage.credits, ['trial', 'purchase']);
+  const receipt = await use(ada, usage, key);
+  showPayers(receipt);
+  checkReceipt(ada, receipt, usage, paid, availableIn(left));
+  await ada.becomes(left, 'The balance after the debit');
+}
+
+async function subscribe(ada: Ada, plan: Catalog['plans'][number]): Promise<void> {
+  screen.step(`The team subscribes to ${plan.name}: each cycle brings its allotment`);
+  await ada.unchanged();
+  await payFor(ada, plan.key);
+  await ada.becomes({ ...ada.standing(), subscription: plan.allotment }, 'The balance with the first allotment');
+  await checkSubscription(ada, plan);
+}
+
+async function useOf(ada: Ada, usage: Consumption): Promise<void> {
+  screen.step('A quarter of it is used: what expires goes first, so the pack is not touched');
+  await ada.unchanged();
+  const { left, paid } = spendFrom(ada.standing(), usage.credits, ['subscription', 'purchase']);
+  const receipt = await use(ada, usage, crypto.randomUUID());
+  showPayers(receipt);
+  checkReceipt(ada, receipt, usage, paid, availableIn(left));
+  await ada.becomes(left, 'The balance after the debit');
+}
+
+async function renew(ada: Ada, plan: Catalog['plans'][number]): Promise<void> {
+  screen.step('The subscription renews: what was left of the old cycle expires, the pack stays');
+  await ada.unchanged();
+  const unused = ada.standing().subscription;
+  const { items } = await ada.demo.polar.subscriptions.list({
+    external_customer_id: ada.teamId,
+    active: true,
+  });
+  const subscription = items[0];
+  if (!subscription) throw new CannotGoOn('Polar knows of no subscription of this team');
+  await ada.demo.press(`/subscriptions/${subscription.id}/renew-now`, anything);
+  screen.detail('POST /emulator/subscriptions/…/renew-now (what Polar does at the end of a month)');
+  const { grants } = await ada.becomes(
+    { ...ada.standing(), subscription: plan.allotment },
+    'The balance with the next allotment',
+  );
+  const cycles = grants.filter(({ source }) => source === 'subscription');
+  check('The number of allotments', cycles.length, 2);
+  check('What expired of the old cycle', cycles.map(({ expired }) => expired).toSorted(descending), [
+    unused,
+    0n,
+  ]);
+  screen.detail(`${people(unused)} credits of the old cycle expired`);
+  await checkSubscription(ada, plan);
+}
+
+async function refundPack(ada: Ada, pack: { key: string; credits: bigint }): Promise<void> {
+  screen.step('The pack is refunded, half spent: the rest is revoked, what was spent is a debt');
+  await ada.unchanged();
+  const { data } = await ada.demo.call('GET', `${ada.path}/invoices`, invoicesAnswer, { token: ada.token });
+  const order = data.find(({ product }) => product === pack.key);
+  if (!order) throw new CannotGoOn('The team’s invoices do not have the pack');
+  await ada.demo.press(`/orders/${order.id}/refund`, anything);
+  screen.detail('POST /emulator/orders/…/refund, of all that was paid');
+
+  const revoked = ada.standing().purchase;
+  const owed = pack.credits - revoked;
+  const { left, short } = spendFrom({ ...ada.standing(), purchase: 0n }, owed, ['subscription']);
+  const { grants } = await ada.becomes({ ...left, debt: short }, 'The balance after the clawback');
+  const settled = grants.reduce((sum, grant) => sum + grant.settled, 0n);
+  check('What was revoked of the pack', newest(grants, 'purchase').revoked, revoked);
+  check('What was settled of the debt', settled, owed - short);
+  screen.detail(
+    `${people(revoked)} revoked; ${people(owed)} owed, ${people(settled)} settled from the subscription`,
+  );
+  const after = await ada.demo.call('GET', `${ada.path}/invoices`, invoicesAnswer, { token: ada.token });
+  check('The invoice of the pack', after.data.find(({ id }) => id === order.id)?.status, 'refunded');
+}
+
+async function openPortal(ada: Ada, plan: { name: string }): Promise<void> {
+  screen.step('She opens the customer portal, with her own token');
+  const { url } = await ada.demo.call('POST', `${ada.path}/portal`, linkAnswer, { token: ada.token });
+  const page = await ada.demo.page(url);
+  check('The portal shows the plan', page.includes(plan.name), true);
+  screen.ok(`POST /v1/teams/…/portal → 201, and the page shows ${plan.name}`);
+}
+
+/** The ledger tells every past balance as it was told then. */
+async function checkHistory(ada: Ada): Promise<void> {
+  screen.step('Nothing is forgotten');
+  for (const { at, standing } of ada.told) {
+    check(
+      `The balance as it was at ${at}`,
+      standingOf(await readBalance(ada.demo, ada.teamId, at)),
+      standing,
+    );
+  }
+  screen.ok(`${ada.told.length} past balances (?at=…) are told as they were`);
+  const inbox = async (status: string) => {
+    const path = `/v1/inbox?teamId=${ada.teamId}&limit=100&status=${status}`;
+    return (await ada.demo.call('GET', path, inboxAnswer)).data;
+  };
+  const open = async () => [...(await inbox('received')), ...(await inbox('parked'))];
+  await waitUntil('The inbox’s open events', open, (events) => events, []);
+  const handled = (await inbox('handled')).length;
+  screen.ok(`${handled} events in the team’s inbox are handled; none waits, none is parked`);
+  await ada.unchanged();
+}
+
+/** Temporal lists the team's workflow, by what operators filter by. */
+async function showOperators(ada: Ada, plan: string): Promise<void> {
+  screen.step('Operators see the team in Temporal');
+  const workflowId = teamWorkflowId(ada.teamId);
+  const listed = async () => {
+    const query = `WorkflowType = '${teamLifecycleType}' AND WorkflowId = '${workflowId}'`;
+    for await (const { status, typedSearchAttributes } of ada.demo.temporal.workflow.list({ query })) {
+      return {
+        status: status.name,
+        Plan: typedSearchAttributes.get(planAttribute),
+        SubscriptionStatus: typedSearchAttributes.get(subscriptionStatusAttribute),
+      };
+    }
+    return 'no such workflow';
+  };
+  const expected = { status: 'RUNNING', Plan: plan, SubscriptionStatus: 'active' };
+  await waitUntil(`Temporal’s listing of ${workflowId}`, listed, (found) => found, expected);
+  screen.ok(`${workflowId}: Plan ${plan}, SubscriptionStatus active`);
+}
+
+function showAddresses({ demo, teamId }: Ada): void {
+  const workflow = `namespaces/${demo.temporal.options.namespace}/workflows/${encodeURIComponent(teamWorkflowId(teamId))}`;
+  screen.say();
+  screen.say('Look at');
+  screen.rows([
+    ...(demo.temporalUi ? [['the team’s workflow', `${demo.temporalUi}/${workflow}`]] : []),
+    ['the API’s documentation', `${demo.publicUrl}/docs`],
+    ['Polar: checkouts, subscriptions, portals', demo.polarUrl],
+  ]);
+}
+
+/** Checks out and pays, as a browser and a card would. */
+async function payFor(ada: Ada, product: string): Promise<void> {
+  const { url } = await ada.demo.call('POST', `${ada.path}/checkout`, linkAnswer, {
+    body: { product },
+    token: ada.token,
+  });
+  await ada.demo.page(url);
+  const id = new URL(url).pathname.split('/').at(-1);
+  await ada.demo.press(`/checkouts/${id}/pay`, anything);
+  screen.detail(`POST /v1/teams/…/checkout {"product": "${product}"} → 201, paid on its page`);
+}
+
+function use(ada: Ada, { action, quantities }: Consumption, key: string): Promise<Receipt> {
+  return ada.demo.call('POST', `${ada.path}/usage`, receiptAnswer, { body: { action, quantities }, key });
+}
+
+function checkReceipt(
+  { catalog }: Ada,
+  receipt: Receipt,
+  usage: Consumption,
+  paid: { source: Source; credits: bigint }[],
+  availableAfter: bigint,
+): void {
+  const lines = receipt.lines.map(({ meter, quantity, credits }) => ({ meter, quantity, credits }));
+  check(`The lines of the receipt for ${usage.action}`, lines, usage.lines);
+  check(`The price of ${usage.action}`, receipt.credits, usage.credits);
+  check('Who paid', receipt.grants, paid);
+  check('The price version', receipt.priceVersion, catalog.priceVersion);
+  check('The balance on the receipt', receipt.balance.available, availableAfter);
+}
+
+function showPayers({ credits, grants }: Receipt): void {
+  const payers = grants.map((grant) => `${people(grant.credits)} by ${grant.source}`).join(', ');
+  screen.detail(`POST /v1/teams/…/usage → 201, ${people(credits)} credits: ${payers}`);
+}
+
+async function checkSubscription(ada: Ada, plan: Catalog['plans'][number]): Promise<void> {
+  const subscription = await ada.demo.call('GET', `${ada.path}/subscription`, subscriptionAnswer, {
+    token: ada.token,
+  });
+  check('The plan', subscription?.plan, plan.key);
+  check('The subscription’s status', subscription?.status, 'active');
+  check('The next allotment', subscription?.nextAllotment?.credits, plan.allotment);
+  check(
+    'The next allotment comes with the next cycle',
+    subscription?.nextAllotment?.at,
+    subscription?.cycle.end,
+  );
+  screen.detail(`${plan.key} is active until ${subscription?.cycle.end.slice(0, 10)}`);
+}
+
+function newest(grants: Balance['grants'], source: Source): Balance['grants'][number] {
+  const [first] = grants
+    .filter((grant) => grant.source === source)
+    .toSorted((a, b) => b.effectiveAt.localeCompare(a.effectiveAt));
+  if (!first) throw new CannotGoOn(`The balance lists no grant from ${source}`);
+  return first;
+}
+
+/** The columns that are shown: what is always zero in this story is left out unless it is not. */
+function shown({ adjustment, debt, ...standing }: Standing): Record<string, bigint> {
+  return {
+    ...standing,
+    ...(adjustment === 0n ? {} : { adjustment }),
+    ...(debt === 0n ? {} : { debt }),
+    total: availableIn({ ...standing, adjustment, debt }),
+  };
+}
+
+function descending(a: bigint, b: bigint): number {
+  return a < b ? 1 : a > b ? -1 : 0;
+}

@@ -1,0 +1,57 @@
+import { type Check, within } from './check.ts';
+
+/** What a grant was made for: its key names it, and is never used again. */
+export const checkBusinessKeys: Check = {
+  over: 'teams',
+  rules: {
+    'business-key-says-what-paid': {
+      holds: 'A grant’s key is trial:{team}, order:{order}, allotment:{subscription}:{start} or adjustment:{id}, as its source and columns say',
+      lookNext: 'the transfer that issued the grant: its reference is the key that was granted under',
+    },
+    'business-key-is-unique': {
+      holds: 'No two grants have one key',
+      lookNext: 'whether the unique index on grants.business_key still stands: the same money was granted twice',
+    },
+    'grant-has-order': {
+      holds: 'The order that a grant names is an order of its team',
+      lookNext: 'the order at Polar; reconciliation stores what is missing',
+    },
+    'issue-names-business-key': {
+      holds: 'The transfer that issues a grant carries the grant’s key',
+      lookNext: 'both: which of the two was changed',
+    },
+  },
+  sql: `
+    with keyed as materialized (
+      select g.team_id, g.id, g.source, g.business_key, g.order_id, g.created_at,
+             case g.source
+               when 'trial' then array['trial:' || g.team_id]
+               when 'purchase' then array['order:' || g.order_id]
+               when 'adjustment' then array['adjustment:' || (select a.id from adjustments a where a.team_id = g.team_id and 'adjustment:' || a.id = g.business_key)]
+               else array['order:' || g.order_id,
+                          'allotment:' || g.subscription_id || ':' || to_char(g.effective_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')]
+             end as keys
+        from grants g
+       where ${within('g.team_id')}
+    )
+    select 'business-key-says-what-paid' as rule, team_id, format('grant %s (%s)', id, source) as subject,
+           coalesce(nullif(array_to_string(keys, ' or '), ''), 'a key of what it was made for') as expected, business_key as found
+      from keyed
+     where (business_key = any(keys)) is not true
+    union all
+    select 'business-key-is-unique', min(team_id::text)::uuid, format('key %s', business_key), 'one grant', format('grants %s', string_agg(id::text, ', '))
+      from keyed
+     group by business_key
+    having count(*) > 1
+    union all
+    select 'grant-has-order', k.team_id, format('grant %s', k.id), format('order %s of team %s', k.order_id, k.team_id),
+           coalesce('of team ' || o.team_id, 'no such order')
+      from keyed k
+      left join orders o on o.id = k.order_id
+     where k.order_id is not null and o.team_id is distinct from k.team_id
+    union all
+    select 'issue-names-business-key', k.team_id, format('grant %s', k.id), k.business_key, t.reference
+      from keyed k
+      join transfers t on t.team_id = k.team_id and t.at = k.created_at and t.grant_id = k.id and t.from_account = 'issued'
+     where t.reference is distinct from k.business_key`,
+};

@@ -1,0 +1,44 @@
+import { type Check, within, withinText } from './check.ts';
+
+/**
+ * Usage and the keys that it was sent under. Old keys are deleted; how old, each catalog version says for the time in
+ * which it was in force. Events from then on must still have theirs.
+ */
+export const checkKeys: Check = {
+  over: 'teams',
+  rules: {
+    'event-has-key': {
+      holds: 'Every usage event has the one key that it was sent under, for as long as keys are kept',
+      lookNext: 'who deletes from idempotency_keys: the caller’s retry of this event would be debited again',
+    },
+    'key-has-event': {
+      holds: 'Every key of usage points at its usage event',
+      lookNext: 'the transfers with this usage_event_id, and a backup for the event: the caller’s retry cannot be answered',
+    },
+  },
+  sql: `
+    with kept_since as materialized (
+      select max(until - kept) + interval '1 minute' as at -- a worker may go on with the old version for a moment
+        from (select coalesce(lead(published_at) over (order by version), billing_now()) as until,
+                     make_interval(secs => extract(epoch from (document->'policies'->>'idempotencyKeysKept')::interval)::float8) as kept
+                from catalog_versions) as versions
+    ), keys as materialized (
+      select k.scope, k.usage_event_id, k.occurred_at, count(*) as keys, min(k.key) as key
+        from idempotency_keys k
+       where ${withinText('k.scope')} and k.usage_event_id is not null
+       group by 1, 2, 3
+    ), events as (
+      select e.team_id, e.team_id::text as scope, e.id, e.occurred_at, e.recorded_at
+        from usage_events e
+       where ${within('e.team_id')}
+    )
+    select case when e.id is null then 'key-has-event' else 'event-has-key' end as rule, e.team_id,
+           case when e.id is null then format('key %s of %s', k.key, k.scope) else format('usage event %s', e.id) end as subject,
+           case when e.id is null then format('usage event %s', k.usage_event_id) else 'one key' end as expected,
+           case when e.id is null then 'no such event' else format('%s keys', coalesce(k.keys, 0)) end as found
+      from events e
+      full join keys k on k.usage_event_id = e.id and k.scope = e.scope and k.occurred_at = e.occurred_at
+     where e.id is null
+        or k.keys > 1
+        or (k.keys is null and e.recorded_at >= (select at from kept_since))`,
+};

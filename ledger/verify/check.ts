@@ -1,0 +1,30 @@
+/** What a check goes through in ranges of ids: all of a range is read in one short snapshot. */
+export type Walk = 'teams' | 'holds';
+
+/** What a rule says of the ledger, and where an operator looks who finds it broken. */
+export interface Rule {
+  /** One sentence that is true of a sound ledger. */
+  holds: string;
+  lookNext: string;
+}
+
+/** Rules that one statement proves in one scan, for a range of ids. */
+export interface Check {
+  over: Walk;
+  rules: Readonly<Record<string, Rule>>;
+  /**
+   * Answers with what breaks the rules: `rule, team_id, subject, expected, found`. `$1` and `$2` bound the range
+   * (see `within`), both are uuids or null.
+   */
+  sql: string;
+}
+
+/** Limits a statement to its range of ids: above `$1`, up to `$2`; null is no bound. An index range scan once planned. */
+export function within(column: string): string {
+  return `($1::uuid is null or ${column} > $1::uuid) and ($2::uuid is null or ${column} <= $2::uuid)`;
+}
+
+/** As `within`, for a column of text that holds uuids. */
+export function withinText(column: string): string {
+  return `($1::uuid is null or ${column} > $1::uuid::text) and ($2::uuid is null or ${column} <= $2::uuid::text)`;
+}

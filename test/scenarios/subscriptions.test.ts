@@ -1,0 +1,368 @@
+import { afterEach, expect, test } from '@jest/globals';
+import { expectSoundLedger } from './sound-ledger.ts';
+import { type Story, startStory, until } from './story.ts';
+
+let story: Story;
+afterEach(async () => {
+  await expectSoundLedger(story.database.pool);
+  await story.stop();
+});
+
+/** A story that begins with a team whose trial is spent and that has just paid for a plan. */
+async function subscribed(
+  begins: string,
+  plan = 'pro_monthly',
+): Promise<{ team: string; subscription: string }> {
+  story = await startStory(begins);
+  const team = await story.signUp('ada');
+  await spendAll(team);
+  await story.buy(team, plan);
+  return { team, subscription: await story.subscriptionOf(team) };
+}
+
+async function spendAll(team: string): Promise<void> {
+  const { available } = await story.balance(team);
+  await story.call('POST', `/v1/teams/${team}/usage`, {
+    action: 'workflow.run',
+    quantities: { runs: 2 * Number(available) },
+  });
+}
+
+const available = async (team: string) => (await story.balance(team)).available;
+const granted = async (team: string) =>
+  (await story.balance(team)).grants
+    .filter(({ source }) => source === 'subscription')
+    .map((grant) => grant.granted)
+    .reverse();
+
+test('cancelled at period end, credits live exactly until then, without the grace', async () => {
+  const { team, subscription } = await subscribed('2040-01-31T10:00:00Z');
+  expect((await story.balance(team)).nextExpiry?.at).toBe('2040-02-29T11:00:00.000Z');
+  await story.control(`/subscriptions/${subscription}/cancel`);
+  await story.settle();
+  expect((await story.balance(team)).nextExpiry).toEqual({ at: '2040-02-29T10:00:00.000Z', credits: '6000' });
+
+  await story.advanceTo('2040-02-29T09:59:59Z');
+  expect(await available(team)).toBe('6000');
+  await story.advanceTo('2040-02-29T10:00:00Z');
+  expect(await available(team)).toBe('0');
+  await story.advanceTo('2040-05-01T00:00:00Z');
+  expect(await granted(team)).toEqual(['6000']);
+  expect(await story.call('GET', `/v1/teams/${team}/subscription`)).toBeNull();
+});
+
+test('cancelled, uncancelled and cancelled again: the last word decides', async () => {
+  const { team, subscription } = await subscribed('2040-01-31T10:00:00Z');
+  for (const word of ['cancel', 'uncancel', 'cancel', 'uncancel'] as const) {
+    await story.control(`/subscriptions/${subscription}/${word}`);
+    await story.settle();
+  }
+  expect((await story.balance(team)).nextExpiry?.at).toBe('2040-02-29T11:00:00.000Z');
+  const { rows } = await story.database.pool.query<{ reason: string }>(
+    'select reason from grant_expiry_changes order by id',
+  );
+  expect(rows.map(({ reason }) => reason)).toEqual([
+    'cancelled at period end',
+    'no longer cancelled',
+    'cancelled at period end',
+    'no longer cancelled',
+  ]);
+  await story.advanceTo('2040-02-29T10:30:00Z');
+  expect(await granted(team)).toEqual(['6000', '6000']);
+});
+
+test('revoked now, the cycle’s credits expire at once and a pack’s stay', async () => {
+  const { team, subscription } = await subscribed('2040-01-31T10:00:00Z');
+  await story.buy(team, 'pack_1000');
+  await story.advanceTo('2040-02-10T00:00:00Z');
+  await story.control(`/subscriptions/${subscription}/revoke`);
+  await story.settle();
+  expect(await story.balance(team)).toMatchObject({
+    available: '1000',
+    bySource: { subscription: '0', purchase: '1000' },
+  });
+});
+
+test('reinstated before we heard of the end: nothing expires, for Polar is asked first', async () => {
+  const { team, subscription } = await subscribed('2040-01-31T10:00:00Z');
+  const [order] = await story.ordersOf(team);
+  await story.control('/faults', { target: 'webhooks', mode: 'hold', times: 1_000 });
+  await story.advanceTo('2040-02-10T00:00:00Z');
+  await story.control(`/subscriptions/${subscription}/revoke`);
+  // Its order tells of the ended subscription as well.
+  await story.control(`/orders/${order?.id}/refund`, { amount: 1 });
+  await story.control(`/subscriptions/${subscription}/reinstate`);
+  await story.control('/faults/clear');
+  await story.control('/webhooks/release');
+  await story.settle();
+  expect(await available(team)).toBe('5998.775511');
+});
+
+test('past due grants nothing until it is paid, and the old credits live through the hour of grace', async () => {
+  const { team, subscription } = await subscribed('2040-01-31T10:00:00Z');
+  await story.control(`/subscriptions/${subscription}/fail-next-payment`, { times: 5 });
+  await story.advanceTo('2040-02-29T10:59:59Z');
+  expect(await story.call('GET', `/v1/teams/${team}/subscription`)).toMatchObject({ status: 'past_due' });
+  expect(await available(team)).toBe('6000');
+  await story.advanceTo('2040-02-29T11:00:00Z');
+  expect(await available(team)).toBe('0');
+
+  await story.advanceTo('2040-03-10T00:00:00Z');
+  expect(await granted(team)).toEqual(['6000']);
+  await story.control(`/subscriptions/${subscription}/pay-past-due`);
+  await story.settle();
+  expect(await story.balance(team)).toMatchObject({
+    available: '6000',
+    nextExpiry: { at: '2040-03-31T11:00:00.000Z', credits: '6000' },
+  });
+});
+
+test('a payment that takes a minute stops nobody: the old allotment ends when the new one lands', async () => {
+  const { team, subscription } = await subscribed('2040-01-31T10:00:00Z');
+  await story.control(`/subscriptions/${subscription}/fail-next-payment`);
+  await story.advanceTo('2040-02-29T10:01:00Z');
+  expect(await available(team)).toBe('6000');
+  await story.control(`/subscriptions/${subscription}/pay-past-due`);
+  await story.settle();
+  expect(await story.balance(team)).toMatchObject({
+    available: '6000',
+    nextExpiry: { at: '2040-03-31T11:00:00.000Z' },
+  });
+  expect(await granted(team)).toEqual(['6000', '6000']);
+});
+
+test('given up after 21 days of dunning, the period that was never paid grants nothing', async () => {
+  const { team, subscription } = await subscribed('2040-01-31T10:00:00Z');
+  await story.control(`/subscriptions/${subscription}/fail-next-payment`, { times: 10 });
+  for (const day of ['2040-03-02', '2040-03-07', '2040-03-14', '2040-03-21', '2040-03-22'])
+    await story.advanceTo(`${day}T10:00:01Z`);
+  expect(await granted(team)).toEqual(['6000']);
+  expect(await available(team)).toBe('0');
+  expect(await story.call('GET', `/v1/teams/${team}/subscription`)).toBeNull();
+});
+
+test('a Polar trial grants nothing at its start, and the allotment when it is converted', async () => {
+  story = await startStory('2040-01-31T10:00:00Z');
+  const team = await story.signUp('ada');
+  await spendAll(team);
+  const { url } = await story.call<{ url: string }>('POST', `/v1/teams/${team}/checkout`, {
+    product: 'pack_1000',
+  });
+  const ours = await story.polar.checkouts.get(String(url.split('/').at(-1)));
+  const checkout = await story.polar.checkouts.create({
+    products: [await story.productOf('pro_monthly')],
+    customer_id: String(ours.customer_id),
+    metadata: { team_id: team },
+    trial_interval: 'week',
+    trial_interval_count: 1,
+  });
+  await story.control(`/checkouts/${checkout.id}/pay`);
+  await story.settle();
+  expect(await story.call('GET', `/v1/teams/${team}/subscription`)).toMatchObject({ status: 'trialing' });
+  expect(await available(team)).toBe('0');
+  expect((await story.inbox(team)).at(-1)?.status).toBe('handled');
+
+  await story.advanceTo('2040-02-07T10:00:00Z');
+  expect(await story.balance(team)).toMatchObject({
+    available: '6000',
+    nextExpiry: { at: '2040-03-07T11:00:00.000Z' },
+  });
+});
+
+test('a discount of 100 % is paid: it grants, and a refund of nothing takes nothing', async () => {
+  story = await startStory('2040-01-31T10:00:00Z');
+  const team = await story.signUp('ada');
+  await story.buy(team, 'pack_1000');
+  const [order] = await story.ordersOf(team);
+  const discount = await story.polar.discounts.create({
+    name: 'Friends',
+    type: 'percentage',
+    basis_points: 10_000,
+    duration: 'forever',
+  });
+  const checkout = await story.polar.checkouts.create({
+    products: [await story.productOf('pro_monthly')],
+    customer_id: String(order?.customer_id),
+    metadata: { team_id: team },
+    discount_id: discount.id,
+  });
+  await story.control(`/checkouts/${checkout.id}/pay`);
+  await story.settle();
+  expect(await story.balance(team)).toMatchObject({ bySource: { subscription: '6000', purchase: '1000' } });
+  await story.advanceTo('2040-02-29T10:30:00Z');
+  expect(await granted(team)).toEqual(['6000', '6000']);
+});
+
+test.each([
+  [
+    '2040-02-29',
+    [
+      '02-29',
+      '03-29',
+      '04-29',
+      '05-29',
+      '06-29',
+      '07-29',
+      '08-29',
+      '09-29',
+      '10-29',
+      '11-29',
+      '12-29',
+      '01-29',
+    ],
+    '2041-02-28',
+  ],
+  [
+    '2041-01-31',
+    [
+      '01-31',
+      '02-28',
+      '03-31',
+      '04-30',
+      '05-31',
+      '06-30',
+      '07-31',
+      '08-31',
+      '09-30',
+      '10-31',
+      '11-30',
+      '12-31',
+    ],
+    '2042-01-31',
+  ],
+])('a yearly plan of %s drips on its anchor day and its parts make up the year', async (day, drips, end) => {
+  const { team } = await subscribed(`${day}T10:00:00Z`, 'pro_yearly');
+  expect(await story.balance(team)).toMatchObject({
+    available: '6000',
+    nextExpiry: { at: `${end}T11:00:00.000Z` },
+  });
+  await story.advanceTo(`${end}T09:59:59Z`);
+  const { rows } = await story.database.pool.query<{ day: string; granted: string; created: string }>(
+    `select to_char(effective_at at time zone 'UTC', 'MM-DD') as day, granted,
+            to_char(created_at at time zone 'UTC', 'MM-DD') as created
+       from grants where source = 'subscription' order by effective_at`,
+  );
+  expect(rows.map((row) => row.day)).toEqual(drips);
+  expect(rows.map((row) => row.created)).toEqual(drips); // each on its day, not later
+  expect(rows.reduce((sum, row) => sum + BigInt(row.granted), 0n)).toBe(72_000_000_000n);
+  expect(await available(team)).toBe('72000');
+
+  await story.advanceTo(`${end}T11:30:00Z`);
+  expect(await available(team)).toBe('6000');
+});
+
+test('a yearly plan that is revoked drips no more', async () => {
+  const { team, subscription } = await subscribed('2040-02-29T10:00:00Z', 'pro_yearly');
+  await story.advanceTo('2040-04-01T00:00:00Z');
+  expect(await available(team)).toBe('12000');
+  await story.control(`/subscriptions/${subscription}/revoke`);
+  await story.settle();
+  await story.advanceTo('2040-08-01T00:00:00Z');
+  expect(await granted(team)).toEqual(['6000', '6000']);
+  expect(await available(team)).toBe('0');
+});
+
+test('an upgrade in mid-cycle grants the prorated rise only; down and up again mints nothing', async () => {
+  const { team, subscription } = await subscribed('2040-01-01T00:00:00Z', 'starter_monthly');
+  await story.advanceTo('2040-01-16T12:00:00Z'); // half of January is left
+  const change = async (plan: string) => {
+    await story.control(`/subscriptions/${subscription}/change-plan`, {
+      product_id: await story.productOf(plan),
+      proration_behavior: 'invoice',
+    });
+    await story.settle();
+  };
+  await change('pro_monthly');
+  expect(await granted(team)).toEqual(['2000', '2000']);
+  expect((await story.balance(team)).nextExpiry).toEqual({ at: '2040-02-01T01:00:00.000Z', credits: '4000' });
+
+  for (const plan of ['starter_monthly', 'pro_monthly', 'starter_monthly', 'pro_monthly']) {
+    await change(plan);
+    expect({ plan, available: await available(team) }).toEqual({ plan, available: '4000' });
+  }
+  expect((await story.inbox(team)).filter(({ status }) => status !== 'handled')).toEqual([]);
+  await story.advanceTo('2040-02-01T00:30:00Z');
+  expect(await available(team)).toBe('6000');
+});
+
+test('our API upgrades at once and downgrades with the next cycle', async () => {
+  const { team } = await subscribed('2040-01-01T00:00:00Z', 'starter_monthly');
+  await story.advanceTo('2040-01-16T12:00:00Z');
+  const change = (plan: string) => story.call('POST', `/v1/teams/${team}/subscription/change`, { plan });
+  await change('pro_monthly');
+  await story.settle();
+  expect(await available(team)).toBe('4000');
+  await change('starter_monthly');
+  await story.settle();
+  expect(await available(team)).toBe('4000');
+  expect(await story.call('GET', `/v1/teams/${team}/subscription`)).toMatchObject({
+    plan: 'pro_monthly',
+    nextAllotment: { credits: '2000' },
+  });
+  await story.advanceTo('2040-02-01T00:30:00Z');
+  expect(await available(team)).toBe('2000');
+});
+
+test('a change from monthly to yearly closes the month and drips like any other year', async () => {
+  const { team, subscription } = await subscribed('2040-01-01T00:00:00Z');
+  await story.advanceTo('2040-01-16T12:00:00Z');
+  await story.control(`/subscriptions/${subscription}/change-plan`, {
+    product_id: await story.productOf('pro_yearly'),
+    proration_behavior: 'invoice',
+  });
+  await story.settle();
+  expect(await story.balance(team)).toMatchObject({
+    available: '6000',
+    nextExpiry: { at: '2041-01-16T13:00:00.000Z', credits: '6000' },
+  });
+  await story.advanceTo('2040-02-16T12:30:00Z');
+  expect(await available(team)).toBe('12000');
+});
+
+test('an older state that comes after a newer one changes nothing', async () => {
+  const { team, subscription } = await subscribed('2040-01-31T10:00:00Z');
+  await story.control('/faults', { target: 'webhooks', mode: 'hold', times: 1_000 });
+  await story.advanceTo('2040-02-05T00:00:00Z');
+  await story.control(`/subscriptions/${subscription}/cancel`);
+  await story.advanceTo('2040-02-06T00:00:00Z');
+  await story.control(`/subscriptions/${subscription}/uncancel`);
+  await story.control('/faults/clear');
+  await story.control('/webhooks/release'); // newest first
+  await story.settle();
+  expect((await story.balance(team)).nextExpiry?.at).toBe('2040-02-29T11:00:00.000Z');
+  expect((await story.inbox(team)).at(-1)?.outcome).toContain('a newer state is known already');
+});
+
+test('an upgrade that is heard of before the first payment waits for it, and mints nothing', async () => {
+  story = await startStory('2040-01-01T00:00:00Z');
+  const team = await story.signUp('ada');
+  await spendAll(team);
+  await story.control('/faults', { target: 'webhooks', mode: 'hold', times: 1_000 });
+  await story.buy(team, 'starter_monthly');
+  const [first] = await story.ordersOf(team);
+  await story.advanceTo('2040-01-16T12:00:00Z');
+  await story.control(`/subscriptions/${first?.subscription_id}/change-plan`, {
+    product_id: await story.productOf('pro_monthly'),
+    proration_behavior: 'invoice',
+  });
+  await story.control('/faults/clear');
+  await story.control('/webhooks/release'); // newest first
+  await story.settle();
+  await until(async () => (await available(team)) === '4000');
+  expect(await granted(team)).toEqual(expect.arrayContaining(['2000', '2000']));
+});
+
+test('three renewals that are heard of at once, newest first, are caught up one by one', async () => {
+  const { team } = await subscribed('2040-01-31T10:00:00Z');
+  await story.control('/faults', { target: 'webhooks', mode: 'hold', times: 10_000 });
+  await story.advanceTo('2040-04-30T10:10:00Z');
+  expect(await granted(team)).toEqual(['6000']);
+  await story.control('/faults/clear');
+  await story.control('/webhooks/release');
+  await story.settle();
+  expect(await granted(team)).toEqual(['6000', '6000', '6000', '6000']);
+  expect(await story.balance(team)).toMatchObject({
+    available: '6000',
+    nextExpiry: { at: '2040-05-31T11:00:00.000Z', credits: '6000' },
+  });
+});
