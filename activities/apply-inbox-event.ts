@@ -5,23 +5,15 @@ import type { Database } from '../database/connection.ts';
 import { InboxEvent } from '../database/entities/inbox-event.ts';
 import type { Team } from '../database/entities/team.ts';
 import { DomainError } from '../domain-error.ts';
-import { applyOrder } from '../ledger/apply-order.ts';
+import { applyOrder, type OrderFacts } from '../ledger/apply-order.ts';
 import { applySubscription } from '../ledger/apply-subscription.ts';
-import {
-  fetchOrder,
-  fetchSubscription,
-  type PolarOrder,
-  type PolarSubscription,
-  type PolarTeamRef,
-  readOrder,
-  readRefund,
-  readSubscription,
-  subjectOf,
-} from '../polar/events.ts';
-import { resolveProduct } from '../polar/resolve-product.ts';
+import { unlinkCustomer } from '../polar/ensure-customer.ts';
+import type { PolarOrder, PolarProductRef, PolarTeamRef } from '../polar/events.ts';
+import { plansOf, resolveProduct } from '../polar/resolve-product.ts';
 import { resolveTeam } from '../polar/resolve-team.ts';
-import { markHandled, parkInboxEvent } from '../teams/inbox.ts';
+import { markHandled, parkInboxEvent, retryParked } from '../teams/inbox.ts';
 import type { TeamStanding } from './describe-team.ts';
+import { type Heard, type HeardSubscription, hearEvent } from './hear-event.ts';
 
 interface Application {
   database: Database;
@@ -40,14 +32,6 @@ export interface AppliedEvent {
   standing: TeamStanding;
 }
 
-/** What an event says, read; `order` and `subscription` as Polar has them now, where it was asked. */
-type Heard =
-  | { kind: 'order'; order: PolarOrder; mayGrant: boolean }
-  | { kind: 'subscription'; subscription: PolarSubscription }
-  | { kind: 'customer deleted' }
-  | { kind: 'nothing'; outcome: string }
-  | { kind: 'ask Polar' };
-
 /**
  * Applies one inbox row to its team and marks it handled, in one transaction: a retry finds it done. What cannot be
  * applied now is parked with a stable code, and stays visible until it can.
@@ -64,7 +48,7 @@ export async function applyInboxEvent({
 
   let heard: Heard;
   try {
-    heard = await hear(event, polar);
+    heard = await hearEvent(database, event, polar);
   } catch (error) {
     if (!(error instanceof DomainError) || error.status >= 500) throw error;
     return {
@@ -86,7 +70,7 @@ export async function applyInboxEvent({
       await markHandled(em, inboxId, outcome);
       return outcome;
     } catch (error) {
-      if (!(error instanceof Doubt)) throw error;
+      if (!(error instanceof DomainError) || error.status >= 500) throw error;
       settled = false;
       return park(em, inboxId, error);
     }
@@ -94,7 +78,7 @@ export async function applyInboxEvent({
   return { settled, mustAskPolar: false, standing };
 }
 
-/** Why an event cannot be applied now. Thrown before anything is written. */
+/** Why an event cannot be applied now. As with every refusal of the ledger, nothing was granted or taken before. */
 class Doubt extends DomainError {
   constructor(code: string, message: string) {
     super(409, code, message);
@@ -110,33 +94,6 @@ async function park(em: EntityManager, inboxId: string, { code, message }: Domai
   return `Parked an event (${code}): ${message}`;
 }
 
-async function hear({ source, type, payload }: InboxEvent, polar: Polar | undefined): Promise<Heard> {
-  if (source !== 'polar') return { kind: 'nothing', outcome: 'The team’s workflow runs' };
-  const data = payload && typeof payload === 'object' && 'data' in payload ? payload.data : payload;
-  switch (subjectOf(type)) {
-    case 'order':
-      return { kind: 'order', order: readOrder(data), mayGrant: type === 'order.paid' };
-    case 'refund': {
-      // A refund tells its own amount; the clawback goes by the order's cumulative one.
-      const { orderId } = readRefund(data);
-      if (!polar) return { kind: 'ask Polar' };
-      return { kind: 'order', order: await fetchOrder(polar, orderId), mayGrant: false };
-    }
-    case 'subscription': {
-      const subscription = readSubscription(data);
-      // Ending takes credits away at once, and a reinstated subscription exists: Polar's word of now decides.
-      if (subscription.endedAt === null) return { kind: 'subscription', subscription };
-      if (!polar) return { kind: 'ask Polar' };
-      return { kind: 'subscription', subscription: await fetchSubscription(polar, subscription.id) };
-    }
-    case 'customer':
-      return { kind: 'customer deleted' };
-    case 'member':
-    case 'unused':
-      return { kind: 'nothing', outcome: 'Nothing of billing changes by this' };
-  }
-}
-
 async function apply(
   em: EntityManager,
   team: Team,
@@ -147,53 +104,65 @@ async function apply(
     case 'nothing':
       return heard.outcome;
     case 'customer deleted':
-      team.polarCustomerId = null;
+      await unlinkCustomer(em, heard.customerId);
       return 'Polar deleted the team’s customer: the next checkout makes a new one';
     case 'subscription': {
       await checkTeam(em, team, heard.subscription.teamRef);
       return mirror(em, team, heard.subscription, await readCatalog(em), now);
     }
     case 'order': {
-      const { order } = heard;
-      await checkTeam(em, team, order.teamRef);
-      if (order.seats !== null && order.seats > 0)
-        throw new Doubt('order_with_seats', `Order ${order.id} has seats; our products have none`);
-      const product = await productOf(em, order);
       const published = await readCatalog(em);
-      if (order.subscription) await mirror(em, team, order.subscription, published, now);
-      const facts = {
-        ...order,
-        teamId: team.id,
-        product,
-        paidAmount: order.netAmount + order.appliedBalanceAmount,
-      };
-      return applyOrder(em, facts, published, { mayGrant: heard.mayGrant }, now);
+      if (heard.subscription) await mirror(em, team, heard.subscription, published, now);
+      // Earlier orders of the subscription first: what a change of plan earns depends on what was granted before.
+      for (const { order, saidAt } of heard.earlier) {
+        await applyOrder(em, await factsOf(em, team, order, saidAt), published, { mayGrant: true }, now);
+      }
+      const facts = await factsOf(em, team, heard.order, heard.saidAt);
+      const done = await applyOrder(em, facts, published, { mayGrant: heard.mayGrant }, now);
+      if (heard.mayGrant) await retryParked(em, 'cycle_not_granted', team.id);
+      return done;
     }
   }
+}
+
+async function factsOf(em: EntityManager, team: Team, order: PolarOrder, paidAt: Date): Promise<OrderFacts> {
+  await checkTeam(em, team, order.teamRef);
+  if (order.seats !== null && order.seats > 0) {
+    throw new Doubt('order_with_seats', `Order ${order.id} has seats; our products have none`);
+  }
+  const product = await productOf(em, order);
+  return { ...order, teamId: team.id, product, paidAmount: paidAmount(order), paidAt };
+}
+
+/** An order below zero (a change to a smaller plan, billed at once) is a credit for later orders: nothing was paid. */
+function paidAmount({ netAmount, appliedBalanceAmount }: PolarOrder): bigint {
+  const paid = netAmount + appliedBalanceAmount;
+  return paid > 0n ? paid : 0n;
 }
 
 async function mirror(
   em: EntityManager,
   team: Team,
-  subscription: PolarSubscription,
-  { catalog }: PublishedCatalog,
+  subscription: HeardSubscription,
+  { catalog: { policies } }: PublishedCatalog,
   now: Date,
 ): Promise<string> {
-  const plan = await productOf(em, subscription);
-  return applySubscription(
-    em,
-    { ...subscription, teamId: team.id, plan },
-    catalog.policies.renewalGrace,
-    now,
-  );
+  const { plan, nextPlan } = await plansOf(em, subscription);
+  if (plan === null) throw unknownProduct(subscription);
+  const how = { renewalGrace: policies.renewalGrace, asked: subscription.asked };
+  return applySubscription(em, { ...subscription, teamId: team.id, plan, nextPlan }, how, now);
 }
 
-async function productOf(em: EntityManager, of: PolarOrder | PolarSubscription): Promise<string> {
-  const product = await resolveProduct(em, of);
-  if (product) return product;
-  throw new Doubt(
+async function productOf(em: EntityManager, order: PolarOrder): Promise<string> {
+  const product = await resolveProduct(em, order);
+  if (product === null) throw unknownProduct(order);
+  return product;
+}
+
+function unknownProduct({ productId }: PolarProductRef): Doubt {
+  return new Doubt(
     'unknown_product',
-    `No plan or pack of the catalog is Polar's product ${of.productId}: run npm run polar:sync, or add metadata.catalog_key to it`,
+    `No plan or pack of the catalog is Polar's product ${productId}: run npm run polar:sync, or add metadata.catalog_key to it`,
   );
 }
 

@@ -33,10 +33,16 @@ export async function readCatalog(em: EntityManager): Promise<PublishedCatalog> 
   return published;
 }
 
-/** The catalog as it was published under this number: what a grant or an order was made from. */
+/**
+ * The catalog as it was published under this number: what a grant, an order or a hold was made from. It never changes, so
+ * each process reads it once.
+ */
 export async function readCatalogVersion(em: EntityManager, version: number): Promise<Catalog> {
-  const row = await em.findOneOrFail(CatalogVersion, { version });
-  return parseCatalog(row.document, `catalog version ${version}`);
+  const known = parsed.get(em.getDriver()) ?? new Map<number, Catalog>();
+  parsed.set(em.getDriver(), known);
+  const catalog = known.get(version) ?? (await parseVersion(em, version));
+  known.set(version, catalog);
+  return catalog;
 }
 
 /**
@@ -66,8 +72,14 @@ export async function publishCatalog(
   });
 }
 
-/** By connection, because a process may hold several databases (tests do). */
+/** Both by connection, because a process may hold several databases (tests do). */
 const newest = new WeakMap<object, { readAt: number; published: PublishedCatalog }>();
+const parsed = new WeakMap<object, Map<number, Catalog>>();
+
+async function parseVersion(em: EntityManager, version: number): Promise<Catalog> {
+  const row = await em.findOneOrFail(CatalogVersion, { version });
+  return parseCatalog(row.document, `catalog version ${version}`);
+}
 
 async function readNewest(em: EntityManager, known?: PublishedCatalog): Promise<PublishedCatalog | null> {
   const [row] = await em.execute<{ version: number }[]>(

@@ -27,6 +27,7 @@ export async function alignCycleExpiries(
     const start = grant.periodStart.getTime();
     const next = starts.find((other) => other > start);
     const current = state?.currentPeriodStart.getTime() === start;
+    if (grant.livesUntil) continue;
     const expiresAt = cycleExpiry({
       periodEnd: grant.periodEnd,
       cancelAtPeriodEnd: (current && state?.cancelAtPeriodEnd) || false,

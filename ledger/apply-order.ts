@@ -1,13 +1,21 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { formatCredits } from '../catalog/credits.ts';
 import { findProduct } from '../catalog/find-product.ts';
+import type { Plan } from '../catalog/schema.ts';
 import type { PublishedCatalog } from '../catalog/versions.ts';
 import { Grant } from '../database/entities/grant.ts';
 import { Order } from '../database/entities/order.ts';
 import { Subscription } from '../database/entities/subscription.ts';
+import { DomainError } from '../domain-error.ts';
 import { alignCycleExpiries } from './align-cycle-expiries.ts';
 import { clawBackOrder } from './claw-back-order.ts';
-import { decidePackGrant, decidePlanGrant, type OrderGrant, type PaidOrder } from './decide-order-grant.ts';
+import {
+  decidePackGrant,
+  decidePlanGrants,
+  type GrantedCycle,
+  type OrderGrant,
+  type PaidOrder,
+} from './decide-order-grants.ts';
 import { grantCredits } from './grant-credits.ts';
 
 /** An order of Polar's whose team and product are known to be ours. Money in the currency's minor units. */
@@ -22,6 +30,8 @@ export interface OrderFacts extends PaidOrder {
   paidAmount: bigint;
   /** Refunded so far, cumulative, without tax. */
   refundedAmount: bigint;
+  /** When Polar said that it was paid. */
+  paidAt: Date;
   /** Polar's time of this state. */
   stateAt: Date;
 }
@@ -33,16 +43,18 @@ export interface OrderFacts extends PaidOrder {
  *
  * @param mayGrant  whether this is the event that grants (`order.paid`); other events only tell how the order stands
  * @returns what was done, in plain words
+ * @throws DomainError 409 `cycle_not_granted`, before anything is granted: the payment of the cycle that the order
+ *   prorates is still to be heard of
  */
 export async function applyOrder(
   em: EntityManager,
   facts: OrderFacts,
-  { catalog, version }: PublishedCatalog,
+  published: PublishedCatalog,
   { mayGrant }: { mayGrant: boolean },
   now: Date,
 ): Promise<string> {
   const order = await rememberOrder(em, facts);
-  const done = mayGrant && facts.paid ? await grantFor(em, order, facts, { catalog, version }, now) : [];
+  const done = mayGrant && facts.paid ? await grantFor(em, order, facts, published, now) : [];
   const { revoked, outstanding } = await clawBackOrder(em, order, now);
   if (revoked > 0n) done.push(`${formatCredits(revoked)} credits of it are revoked`);
   if (outstanding > 0n) done.push(`${formatCredits(outstanding)} credits are owed`);
@@ -83,84 +95,100 @@ async function rememberOrder(em: EntityManager, facts: OrderFacts): Promise<Orde
   return order;
 }
 
+/** Grants what the order pays for, once; says what, in plain words. */
 async function grantFor(
   em: EntityManager,
   order: Order,
   facts: OrderFacts,
-  { catalog, version }: PublishedCatalog,
+  published: PublishedCatalog,
   now: Date,
 ): Promise<string[]> {
   if (order.paidAt) return [];
-  const product = findProduct(catalog, facts.product);
+  const product = findProduct(published.catalog, facts.product);
   if (!product) throw new Error(`the catalog has no ${facts.product}`);
-  order.paidAt = now;
   const decided =
     product.kind === 'pack'
-      ? decidePackGrant(facts, product.pack)
-      : decidePlanGrant(facts, product.plan, await cycleSoFar(em, facts));
-  if (decided.kind === 'nothing') return [`nothing granted, because ${decided.because}`];
-
+      ? { grants: [decidePackGrant(facts, product.pack)], because: null }
+      : decidePlanGrants(facts, product.plan, await cyclesSoFar(em, facts));
+  if ('waitsFor' in decided) {
+    throw new DomainError(409, 'cycle_not_granted', `Order ${order.id} waits for ${decided.waitsFor}`);
+  }
+  order.paidAt = now;
   const plan = product.kind === 'plan' ? product.plan : null;
-  const cycle = decided.kind === 'purchase' ? null : decided.cycle;
-  if (plan && decided.kind === 'allotment') {
-    order.periodStart = decided.cycle.start;
-    order.periodEnd = decided.cycle.end;
+  for (const grant of decided.grants) await grantOne(em, order, facts, grant, plan, published, now);
+  if (facts.subscription) {
+    const subscription = { id: facts.subscription.id, teamId: facts.teamId };
+    await alignCycleExpiries(em, subscription, published.catalog.policies.renewalGrace, now);
+  }
+  if (decided.because) return [`nothing granted, because ${decided.because}`];
+  return decided.grants.map((grant) => describe(grant, facts.product));
+}
+
+async function grantOne(
+  em: EntityManager,
+  order: Order,
+  facts: OrderFacts,
+  { kind, businessKey, credits, effectiveAt, cycle }: OrderGrant,
+  plan: Plan | null,
+  { catalog: { policies }, version }: PublishedCatalog,
+  now: Date,
+): Promise<void> {
+  if (kind === 'allotment' && cycle && plan) {
+    order.periodStart = cycle.start;
+    order.periodEnd = cycle.end;
     order.allotment = plan.allotment;
-    order.dripsMonthly = decided.dripsMonthly;
+    order.dripsMonthly = plan.rhythm === 'monthly';
     order.catalogVersion = version;
   }
-  const { created } = await grantCredits(
+  const end = cycle && new Date(cycle.end.getTime() + policies.renewalGrace);
+  // Polar told us in time and we came too late: that delay is ours, not the team's.
+  const late = end !== null && end <= now && facts.paidAt < end;
+  await grantCredits(
     em,
     {
       teamId: facts.teamId,
-      source: decided.kind === 'purchase' ? 'purchase' : 'subscription',
-      businessKey: decided.businessKey,
-      credits: decided.credits,
-      effectiveAt: decided.effectiveAt,
-      expiresAt: cycle && new Date(cycle.end.getTime() + catalog.policies.renewalGrace),
+      source: kind === 'purchase' ? 'purchase' : 'subscription',
+      businessKey,
+      credits,
+      effectiveAt,
+      expiresAt: end,
       catalogVersion: version,
       product: facts.product,
       orderId: facts.id,
       ...(facts.subscription && cycle && plan
         ? { subscriptionId: facts.subscription.id, period: cycle, allotment: plan.allotment }
         : {}),
+      ...(late ? { livesUntil: new Date(now.getTime() + policies.lateAllotmentLife) } : {}),
     },
     now,
   );
-  if (facts.subscription) {
-    await alignCycleExpiries(
-      em,
-      { id: facts.subscription.id, teamId: facts.teamId },
-      catalog.policies.renewalGrace,
-      now,
-    );
-  }
-  return created ? [describe(decided, facts.product)] : [];
 }
 
-/** What the order's cycle has granted before, and the anchor day of its subscription. */
-async function cycleSoFar(
+/** Which cycles of the order's subscription have been granted before, and the anchor day on which they start. */
+async function cyclesSoFar(
   em: EntityManager,
   { subscription }: OrderFacts,
-): Promise<{ highestGranted: bigint; anchorDay: number }> {
-  if (!subscription) return { highestGranted: 0n, anchorDay: 1 };
-  const granted = await em.find(Grant, {
+): Promise<{ granted: GrantedCycle[]; anchorDay: number }> {
+  if (!subscription) return { granted: [], anchorDay: 1 };
+  const cycles = new Map<number, GrantedCycle>();
+  for (const { periodStart, periodEnd, allotment } of await em.find(Grant, {
     subscriptionId: subscription.id,
-    periodStart: subscription.currentPeriodStart,
-  });
+  })) {
+    if (!periodStart || !periodEnd || allotment === null) continue;
+    const known = cycles.get(periodStart.getTime());
+    const highest = known && known.highest > allotment ? known.highest : allotment;
+    cycles.set(periodStart.getTime(), { start: periodStart, end: periodEnd, highest });
+  }
   const state = await em.findOne(Subscription, { id: subscription.id });
   return {
-    highestGranted: granted.reduce(
-      (highest, { allotment }) => (allotment && allotment > highest ? allotment : highest),
-      0n,
-    ),
+    granted: [...cycles.values()],
     anchorDay: state?.anchorDay ?? subscription.currentPeriodStart.getUTCDate(),
   };
 }
 
-function describe(decided: Exclude<OrderGrant, { kind: 'nothing' }>, product: string): string {
-  const credits = `granted ${formatCredits(decided.credits)} credits`;
-  if (decided.kind === 'purchase') return `${credits} for ${product}`;
-  if (decided.kind === 'rise') return `${credits} for the change to ${product}`;
-  return `${credits} for the cycle of ${product} from ${decided.cycle.start.toISOString().slice(0, 10)}`;
+function describe({ kind, credits, cycle }: OrderGrant, product: string): string {
+  const granted = `granted ${formatCredits(credits)} credits`;
+  if (kind === 'purchase' || !cycle) return `${granted} for ${product}`;
+  if (kind === 'rise') return `${granted} for the change to ${product}`;
+  return `${granted} for the cycle of ${product} from ${cycle.start.toISOString().slice(0, 10)}`;
 }

@@ -1,4 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
+import { addMonthsAnchored } from '../catalog/cycle.ts';
 import { Subscription } from '../database/entities/subscription.ts';
 import { alignCycleExpiries } from './align-cycle-expiries.ts';
 
@@ -8,6 +9,8 @@ export interface SubscriptionFacts {
   teamId: string;
   /** The plan's catalog key. */
   plan: string;
+  /** The plan that it changes to with the next period, where it does. */
+  nextPlan?: string | null;
   status: string;
   currentPeriodStart: Date;
   currentPeriodEnd: Date;
@@ -18,24 +21,45 @@ export interface SubscriptionFacts {
   stateAt: Date;
 }
 
+/** Whether two states say the same. */
+export function isSameState(a: SubscriptionState, b: SubscriptionState): boolean {
+  return (
+    a.plan === b.plan &&
+    (a.nextPlan ?? null) === (b.nextPlan ?? null) &&
+    a.status === b.status &&
+    a.currentPeriodStart.getTime() === b.currentPeriodStart.getTime() &&
+    a.currentPeriodEnd.getTime() === b.currentPeriodEnd.getTime() &&
+    a.cancelAtPeriodEnd === b.cancelAtPeriodEnd &&
+    a.endedAt?.getTime() === b.endedAt?.getTime()
+  );
+}
+
+type SubscriptionState = Pick<
+  SubscriptionFacts,
+  'plan' | 'nextPlan' | 'status' | 'currentPeriodStart' | 'currentPeriodEnd' | 'cancelAtPeriodEnd' | 'endedAt'
+>;
+
 /**
  * Mirrors a subscription's newest state, never an older one over a newer, and sets when its credits expire by it.
  * It grants nothing: only money does. The caller holds the team's lock and has read `now` after it.
  *
  * @param renewalGrace  the catalog's policy, in milliseconds
+ * @param asked  whether Polar itself was asked just now: of two states of one instant, that is the newer
  * @returns what was done, in plain words
  */
 export async function applySubscription(
   em: EntityManager,
   facts: SubscriptionFacts,
-  renewalGrace: number,
+  { renewalGrace, asked }: { renewalGrace: number; asked: boolean },
   now: Date,
 ): Promise<string> {
   const known = await em.findOne(Subscription, { id: facts.id });
-  if (known && known.stateAt > facts.stateAt)
-    return `Subscription ${facts.id}: a newer state is known already`;
+  const age = known ? known.stateAt.getTime() - facts.stateAt.getTime() : -1;
+  if (age > 0 || (age === 0 && !asked))
+    return `Subscription ${facts.id}: this state or a newer one is known already`;
   const state = {
     plan: facts.plan,
+    nextPlan: facts.nextPlan ?? null,
     status: facts.status,
     currentPeriodStart: facts.currentPeriodStart,
     currentPeriodEnd: facts.currentPeriodEnd,
@@ -45,13 +69,22 @@ export async function applySubscription(
     stateAt: facts.stateAt,
   };
   if (known) {
-    em.assign(known, state);
+    em.assign(known, { ...state, anchorDay: anchorDayOf(known.anchorDay, facts.currentPeriodStart) });
   } else {
-    const anchorDay = (facts.startedAt ?? facts.currentPeriodStart).getUTCDate();
+    const anchorDay = anchorDayOf(
+      (facts.startedAt ?? facts.currentPeriodStart).getUTCDate(),
+      facts.currentPeriodStart,
+    );
     em.persist(em.create(Subscription, { id: facts.id, teamId: facts.teamId, anchorDay, ...state }));
   }
   await em.flush();
   await alignCycleExpiries(em, facts, renewalGrace, now);
   const end = facts.cancelAtPeriodEnd ? ', cancelled at its end' : '';
   return `Subscription ${facts.id}: ${facts.plan} is ${facts.status} until ${facts.currentPeriodEnd.toISOString().slice(0, 10)}${end}`;
+}
+
+/** Kept over short months; a period that starts on another day (a change of interval, `reset`) moves it. */
+function anchorDayOf(anchorDay: number, start: Date): number {
+  const isAnchored = addMonthsAnchored(start, 0, anchorDay).getTime() === start.getTime();
+  return isAnchored ? anchorDay : start.getUTCDate();
 }

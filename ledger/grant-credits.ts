@@ -23,6 +23,8 @@ export interface NewGrant {
   subscriptionId?: string;
   period?: { start: Date; end: Date };
   allotment?: bigint;
+  /** Of an allotment that came late through a delay of ours: it lives until then, whatever its cycle says. */
+  livesUntil?: Date;
   actor?: string;
   reason?: string;
 }
@@ -54,7 +56,8 @@ export async function grantCredits(
     revoked: 0n,
     settled: 0n,
     effectiveAt: grant.effectiveAt,
-    expiresAt: grant.expiresAt,
+    expiresAt: grant.livesUntil ?? grant.expiresAt,
+    livesUntil: grant.livesUntil ?? null,
     product: grant.product ?? null,
     catalogVersion: grant.catalogVersion,
     orderId: grant.orderId ?? null,

@@ -5,7 +5,7 @@ import { Order } from '../database/entities/order.ts';
 import { Subscription } from '../database/entities/subscription.ts';
 import { alignCycleExpiries } from './align-cycle-expiries.ts';
 import { clawBackOrder } from './claw-back-order.ts';
-import { allotmentKey } from './decide-order-grant.ts';
+import { allotmentKey } from './decide-order-grants.ts';
 import { grantCredits } from './grant-credits.ts';
 
 /** A part of a yearly allotment and when it is due. Micro-credits. */
@@ -75,6 +75,9 @@ async function openDrips(em: EntityManager, teamId: string): Promise<{ order: Or
     if (!subscriptionId || !periodStart || !periodEnd || allotment === null) continue;
     if (order.paidAmount > 0n && order.refundedAmount + order.disputedAmount >= order.paidAmount) continue;
     const subscription = await em.findOne(Subscription, { id: subscriptionId });
+    // A change of interval or a `reset` closed the cycle: it drips no more.
+    const latest = subscription?.currentPeriodStart;
+    if (latest && latest > periodStart && latest < periodEnd) continue;
     const end = subscription?.endedAt;
     const instants = dripInstants(
       { start: periodStart, end: periodEnd },

@@ -1,6 +1,6 @@
 import type { PoolClient } from 'pg';
 import type { Database } from '../database/connection.ts';
-import type { Check, Walk } from './verify/check.ts';
+import { type Check, type Walk, within } from './verify/check.ts';
 import { checks } from './verify/checks.ts';
 
 /** A rule of the ledger that does not hold. */
@@ -79,11 +79,21 @@ export async function verifyLedger(
       let size = firstRange;
       do {
         const began = performance.now();
-        const range: Range = await inSnapshot(client, () => verifyRange(client, walk, after, size, report, signal));
+        const range: Range = await inSnapshot(client, () =>
+          verifyRange(client, walk, after, size, report, signal),
+        );
         result[walk] += range.ids;
         result.transfers += range.transfers;
         result.milliseconds = performance.now() - started;
-        onProgress?.({ walk, done: result[walk], total: Math.max(total, result[walk]), ...pick(result) });
+        const { transfers, found, milliseconds } = result;
+        onProgress?.({
+          walk,
+          done: result[walk],
+          total: Math.max(total, result[walk]),
+          transfers,
+          found,
+          milliseconds,
+        });
         after = range.upTo;
         size = nextSize(size, performance.now() - began);
       } while (after !== null);
@@ -116,13 +126,27 @@ async function verifyRange(
     [after, size],
   );
   const upTo = rows.length < size ? null : (rows.at(-1)?.id ?? null);
-  let transfers = 0;
   for (const check of checks.filter(({ over }) => over === walk)) {
     signal?.throwIfAborted();
     for (const row of await findings(client, check, after, upTo)) report(toFinding(check, row));
   }
-  if (walk === 'teams') transfers = await countTransfers(client, after, upTo);
-  return { ids: rows.length, transfers, upTo };
+  return {
+    ids: rows.length,
+    transfers: walk === 'teams' ? await countTransfers(client, after, upTo) : 0,
+    upTo,
+  };
+}
+
+async function countTransfers(
+  client: PoolClient,
+  after: string | null,
+  upTo: string | null,
+): Promise<number> {
+  const { rows } = await client.query<{ count: string }>(
+    `select count(*) from transfers t where ${within('t.team_id')}`,
+    [after, upTo],
+  );
+  return Number(rows[0]?.count);
 }
 
 interface FindingRow {
@@ -133,7 +157,12 @@ interface FindingRow {
   found: string;
 }
 
-async function findings(client: PoolClient, { sql }: Check, after: string | null, upTo: string | null): Promise<FindingRow[]> {
+async function findings(
+  client: PoolClient,
+  { sql }: Check,
+  after: string | null,
+  upTo: string | null,
+): Promise<FindingRow[]> {
   const { rows } = await client.query<FindingRow>(`${sql}\n limit ${mostFindings}`, [after, upTo]);
   return rows;
 }
@@ -147,7 +176,9 @@ function toFinding({ rules }: Check, { rule, team_id, subject, expected, found }
 async function inSnapshot<T>(client: PoolClient, work: () => Promise<T>): Promise<T> {
   await client.query('begin isolation level repeatable read read only');
   // One pass over much data, once: compiling costs more than it saves, and callers keep the other cores.
-  await client.query(`set local jit = off; set local max_parallel_workers_per_gather = 0; set local work_mem = '64MB'`);
+  await client.query(
+    `set local jit = off; set local max_parallel_workers_per_gather = 0; set local work_mem = '64MB'`,
+  );
   const result = await work();
   await client.query('commit');
   return result;

@@ -1,7 +1,7 @@
 import type { Polar, webhooks } from '@polar-sh/sdk/2026-10';
 import { z } from 'zod';
 import { DomainError } from '../domain-error.ts';
-import { callPolar } from './client.ts';
+import { callPolar, readAll } from './client.ts';
 
 /** What an event is about, as far as billing uses it. `unused` is stored and acknowledged, no more. */
 export type PolarSubject = 'order' | 'refund' | 'subscription' | 'customer' | 'member' | 'unused';
@@ -226,6 +226,14 @@ export function readTeamRef(type: string, data: unknown): PolarTeamRef {
 /** The order as Polar has it now. @throws DomainError as `callPolar`, 404 `polar_not_found` among them */
 export async function fetchOrder(polar: Polar, id: string): Promise<PolarOrder> {
   return readOrder(await callPolar('read', () => polar.orders.get(id)));
+}
+
+/** Every order of a subscription, as Polar has them now. @throws DomainError as `callPolar` */
+export async function listSubscriptionOrders(polar: Polar, subscriptionId: string): Promise<PolarOrder[]> {
+  const orders = await callPolar('read', () =>
+    readAll(polar.orders.iterList({ subscription_id: subscriptionId, limit: 100 })),
+  );
+  return orders.map(readOrder);
 }
 
 /** The subscription as Polar has it now. @throws DomainError as `callPolar`, 404 `polar_not_found` among them */

@@ -2,7 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { findProduct } from '../catalog/find-product.ts';
 import { readCatalog } from '../catalog/versions.ts';
 import { PolarProduct } from '../database/entities/polar-product.ts';
-import type { PolarProductRef } from './events.ts';
+import type { PolarProductRef, PolarSubscription } from './events.ts';
 
 /**
  * The catalog key of what a Polar product sells: by the product id that `npm run polar:sync` stored, else by the
@@ -15,4 +15,16 @@ export async function resolveProduct(em: EntityManager, ref: PolarProductRef): P
   if (productCatalogKey === null) return null;
   const { catalog } = await readCatalog(em);
   return findProduct(catalog, productCatalogKey) ? productCatalogKey : null;
+}
+
+/** The catalog keys of the plan that a subscription is on and of the one that it changes to with its next period. */
+export async function plansOf(
+  em: EntityManager,
+  subscription: PolarSubscription,
+): Promise<{ plan: string | null; nextPlan: string | null }> {
+  const next = subscription.pendingUpdate?.productId ?? null;
+  return {
+    plan: await resolveProduct(em, subscription),
+    nextPlan: next && (await resolveProduct(em, { productId: next, productCatalogKey: null })),
+  };
 }

@@ -132,10 +132,14 @@ export async function giveInboxEventTeam(database: Database, id: string, teamId:
   );
 }
 
-/** Something has changed that parked events were waiting for (a product was synced, a team was made): try them now. */
-export async function retryParked(em: EntityManager, code: string): Promise<void> {
+/**
+ * Something has changed that parked events, of one team or of all, were waiting for (a product was synced, a cycle was
+ * paid): try them now.
+ */
+export async function retryParked(em: EntityManager, code: string, teamId?: string): Promise<void> {
   await em.execute(
-    `update inbox set next_signal_at = clock_timestamp() where status = 'parked' and parked_code = ?`,
-    [code],
+    `update inbox set next_signal_at = clock_timestamp()
+      where status = 'parked' and parked_code = ? and (?::uuid is null or team_id = ?)`,
+    [code, teamId ?? null, teamId ?? null],
   );
 }

@@ -18,7 +18,7 @@ export interface SubscriptionState {
   /** Day of month on which its cycles start. */
   anchorDay: number;
   /** The plan that it changes to with the next period. */
-  nextPlan?: string | undefined;
+  nextPlan?: string | null | undefined;
 }
 
 /** A subscription as people see it. */

@@ -1,6 +1,12 @@
 import { setTimeout } from 'node:timers/promises';
 import { Client, Connection } from '@temporalio/client';
-import { bundleWorkflowCode, NativeConnection, Worker, type WorkflowBundle } from '@temporalio/worker';
+import {
+  bundleWorkflowCode,
+  DefaultLogger,
+  NativeConnection,
+  Worker,
+  type WorkflowBundle,
+} from '@temporalio/worker';
 import { createActivities } from '../activities/create-activities.ts';
 import { connectDatabase } from '../database/connection.ts';
 import type { Environment } from '../environment.ts';
@@ -90,5 +96,8 @@ export async function startWorker(
 
 /** Bundles the workflows' code, once per process that does not bring a bundle. */
 export function bundleWorkflows(): Promise<WorkflowBundle> {
-  return bundleWorkflowCode({ workflowsPath: new URL('../workflows/index.ts', import.meta.url).pathname });
+  return bundleWorkflowCode({
+    workflowsPath: new URL('../workflows/index.ts', import.meta.url).pathname,
+    logger: new DefaultLogger('WARN'), // not a page of webpack's statistics at each start
+  });
 }

@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import { decimalOut, formatCredits, quantitiesSchema } from '../../catalog/credits.ts';
-import { priceUsage } from '../../catalog/price-usage.ts';
+import { type PricedUsage, priceUsage } from '../../catalog/price-usage.ts';
 import { readCatalog } from '../../catalog/versions.ts';
 import { DomainError } from '../../domain-error.ts';
+import { findReplay } from '../../ledger/find-replay.ts';
 import type { Receipt } from '../../ledger/operation.ts';
 import { hashBody } from '../../teams/hash-body.ts';
 import { defineRoute, idempotencyKeySchema } from '../define-route.ts';
@@ -12,31 +13,35 @@ import { grantSourceOut, instantIn, teamIdSchema, teamParams, userIdSchema } fro
 
 const longestMetadata = 4_096;
 
+export const actionSchema = z
+  .string()
+  .min(1)
+  .max(100)
+  .meta({ examples: ['model.gpt-5'] });
+
+export const apiKeyIdSchema = z
+  .string()
+  .regex(/^[\x21-\x7e]{1,128}$/, { error: 'expected 1 to 128 visible ASCII characters' });
+
+export const metadataSchema = z
+  .record(z.string(), z.unknown())
+  .refine((metadata) => JSON.stringify(metadata).length <= longestMetadata, {
+    error: `expected at most ${longestMetadata} characters of JSON`,
+  })
+  .meta({ description: 'Kept with the event: a workflow run, a trace' });
+
 const usageShape = {
-  action: z
-    .string()
-    .min(1)
-    .max(100)
-    .meta({ examples: ['model.gpt-5'] }),
+  action: actionSchema,
   quantities: quantitiesSchema.meta({ examples: [{ input_tokens: 1200, output_tokens: '350' }] }),
   memberId: userIdSchema.exactOptional(),
-  apiKeyId: z
-    .string()
-    .regex(/^[\x21-\x7e]{1,128}$/, { error: 'expected 1 to 128 visible ASCII characters' })
-    .exactOptional(),
+  apiKeyId: apiKeyIdSchema.exactOptional(),
   occurredAt: instantIn.exactOptional(),
-  metadata: z
-    .record(z.string(), z.unknown())
-    .refine((metadata) => JSON.stringify(metadata).length <= longestMetadata, {
-      error: `expected at most ${longestMetadata} characters of JSON`,
-    })
-    .exactOptional()
-    .meta({ description: 'Kept with the event: a workflow run, a trace' }),
+  metadata: metadataSchema.exactOptional(),
 };
 const usage = z.strictObject(usageShape);
 type Usage = z.output<typeof usage>;
 
-const receiptShape = {
+export const receiptShape = {
   id: z.guid(),
   action: z.string(),
   credits: decimalOut,
@@ -52,6 +57,7 @@ const receiptShape = {
     .array(z.strictObject({ grantId: z.guid(), source: grantSourceOut, credits: decimalOut }))
     .meta({ description: 'Which grants paid, in burn order' }),
   priceVersion: z.int(),
+  holdId: z.guid().nullable().meta({ description: 'The hold that this captured, if it did' }),
   balance: z.strictObject({ available: decimalOut }),
 };
 export const receiptOut = z.strictObject(receiptShape).meta({ id: 'Receipt' });
@@ -75,10 +81,10 @@ export const usageRoutes = [
     request: { params: teamParams, body: usage },
     answers: { 201: receiptOut },
     refusals: {
-      402: 'insufficient_credits',
+      402: 'insufficient_credits, limit_reached',
       404: 'unknown_team',
       409: 'idempotency_conflict, team_deleted',
-      422: 'invalid_request, unknown_action, unknown_meter, invalid_quantity, quantity_too_large, occurred_at_out_of_range',
+      422: 'invalid_request, unknown_action, unknown_meter, invalid_quantity, quantity_too_large, occurred_at_out_of_range, member_required',
       503: 'outcome_unknown, database_unavailable: send the same key again',
     },
     async handle({ params: { teamId }, body }, { dependencies, idempotency }) {
@@ -142,18 +148,19 @@ async function spendUsage(
   bodyHash: Buffer,
   { action, quantities, ...rest }: Usage,
 ): Promise<Receipt> {
+  const request = { teamId, idempotencyKey, bodyHash };
   try {
     const { version, catalog } = await readCatalog(database.fork());
-    const priced = priceUsage(catalog, action, quantities);
-    const receipt = await groupCommit.spend({
-      teamId,
-      idempotencyKey,
-      bodyHash,
-      action,
-      priced,
-      priceVersion: version,
-      ...rest,
-    });
+    let priced: PricedUsage;
+    try {
+      priced = priceUsage(catalog, action, quantities);
+    } catch (refusal) {
+      // A retry is answered as the first time, though its action was archived meanwhile.
+      const replay = await findReplay(database.pool, request);
+      if (replay && 'receipt' in replay) return replay.receipt;
+      throw refusal;
+    }
+    const receipt = await groupCommit.spend({ ...request, action, priced, priceVersion: version, ...rest });
     metrics.spends.inc({ outcome: 'debited' });
     return receipt;
   } catch (error) {

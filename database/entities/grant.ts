@@ -28,6 +28,8 @@ export const Grant = defineEntity({
     effectiveAt: p.datetime(),
     /** Null: the credits never expire (lifetime). */
     expiresAt: p.datetime().strictNullable(),
+    /** Set on an allotment that came late through a delay of ours: it lives until then, whatever its cycle says. */
+    livesUntil: p.datetime().strictNullable(),
     /** The plan or pack, by its catalog key, and the catalog version that it was read from. */
     product: p.text().strictNullable(),
     catalogVersion: p.integer(),

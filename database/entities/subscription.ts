@@ -9,6 +9,8 @@ export const Subscription = defineEntity({
     teamId: p.uuid(),
     /** The plan's catalog key. */
     plan: p.text(),
+    /** The plan that it changes to with the next period, where it does. */
+    nextPlan: p.text().strictNullable(),
     /** Polar's status: incomplete, trialing, active, past_due, canceled, unpaid, paused. */
     status: p.text(),
     currentPeriodStart: p.datetime(),

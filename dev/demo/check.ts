@@ -45,7 +45,11 @@ export async function waitUntil<Answer>(
     const waited = performance.now() - started;
     if (waited > patience || isDeepStrictEqual(look(answer), expected)) {
       screen.waitIsOver();
-      check(waited > patience ? `${what}, after ${patience / 1000} s of waiting,` : what, look(answer), expected);
+      check(
+        waited > patience ? `${what}, after ${patience / 1000} s of waiting,` : what,
+        look(answer),
+        expected,
+      );
       return { answer, seconds: waited / 1000 };
     }
     screen.waitsFor(what, waited);

@@ -78,6 +78,11 @@ export async function connectDemo({
       return read(response, `POST /emulator${path}`, 200, answer);
     },
 
+    /** Asks the emulator's control API. */
+    async look<T>(path: string, answer: z.ZodType<T>): Promise<T> {
+      return read(await send(`${polar.server}/emulator${path}`, {}), `GET /emulator${path}`, 200, answer);
+    },
+
     /** A page as a browser gets it. */
     async page(url: string): Promise<string> {
       const response = await send(url, {});

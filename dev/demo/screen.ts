@@ -8,6 +8,7 @@ const green = (text: string) => styleText('green', text);
 const red = (text: string) => styleText('red', text);
 
 const columnWidth = 14;
+process.stdout.on('error', () => {}); // the reader may have gone: `npm run demo | head`
 let steps = 0;
 let waiting = false;
 

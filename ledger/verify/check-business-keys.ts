@@ -5,12 +5,14 @@ export const checkBusinessKeys: Check = {
   over: 'teams',
   rules: {
     'business-key-says-what-paid': {
-      holds: 'A grant’s key is trial:{team}, order:{order}, allotment:{subscription}:{start} or adjustment:{id}, as its source and columns say',
+      holds:
+        'A grant’s key is trial:{team}, order:{order}, allotment:{subscription}:{start} or adjustment:{id}, as its source and columns say',
       lookNext: 'the transfer that issued the grant: its reference is the key that was granted under',
     },
     'business-key-is-unique': {
       holds: 'No two grants have one key',
-      lookNext: 'whether the unique index on grants.business_key still stands: the same money was granted twice',
+      lookNext:
+        'whether the unique index on grants.business_key still stands: the same money was granted twice',
     },
     'grant-has-order': {
       holds: 'The order that a grant names is an order of its team',

@@ -6,7 +6,8 @@ export const checkDebts: Check = {
   rules: {
     'debt-equals-settlements': {
       holds: 'A debt’s settled credits are the net of the transfers debt:{order}',
-      lookNext: 'select * from transfers where team_id = … and reference = … order by id, and the order’s debt_changes',
+      lookNext:
+        'select * from transfers where team_id = … and reference = … order by id, and the order’s debt_changes',
     },
     'debt-equals-last-change': {
       holds: 'A debt stands as its last debt_changes row says, settled between 0 and owed',

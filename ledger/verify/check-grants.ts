@@ -32,7 +32,8 @@ export const checkGrants: Check = {
     },
     'grant-is-balanced': {
       holds: 'granted = available + held + consumed + expired + revoked + settled, each ≥ 0',
-      lookNext: 'whether the check grant_is_balanced still stands on the table grants, and the grant’s transfers',
+      lookNext:
+        'whether the check grant_is_balanced still stands on the table grants, and the grant’s transfers',
     },
     'grant-is-issued-once': {
       holds: 'A grant is issued by one transfer, when it was made, and nothing moves before that',
@@ -51,7 +52,8 @@ export const checkGrants: Check = {
       lookNext: 'the usage event or the reference of these transfers: it names the right team',
     },
     'transfer-moves-as-its-kind': {
-      holds: 'A transfer moves credits between the accounts of its kind, and names a usage event where it consumes',
+      holds:
+        'A transfer moves credits between the accounts of its kind, and names a usage event where it consumes',
       lookNext: transfersOf,
     },
     'settlement-has-debt': {

@@ -13,7 +13,8 @@ export const checkKeys: Check = {
     },
     'key-has-event': {
       holds: 'Every key of usage points at its usage event',
-      lookNext: 'the transfers with this usage_event_id, and a backup for the event: the caller’s retry cannot be answered',
+      lookNext:
+        'the transfers with this usage_event_id, and a backup for the event: the caller’s retry cannot be answered',
     },
   },
   sql: `
@@ -32,7 +33,8 @@ export const checkKeys: Check = {
         from usage_events e
        where ${within('e.team_id')}
     )
-    select case when e.id is null then 'key-has-event' else 'event-has-key' end as rule, e.team_id,
+    select case when e.id is null then 'key-has-event' else 'event-has-key' end as rule,
+           coalesce(e.team_id, (select t.id from teams t where t.id::text = k.scope)) as team_id,
            case when e.id is null then format('key %s of %s', k.key, k.scope) else format('usage event %s', e.id) end as subject,
            case when e.id is null then format('usage event %s', k.usage_event_id) else 'one key' end as expected,
            case when e.id is null then 'no such event' else format('%s keys', coalesce(k.keys, 0)) end as found

@@ -23,6 +23,10 @@ export const checkUsage: Check = {
       holds: 'The usage event of every transfer exists, in the same team',
       lookNext: 'the idempotency key of the event (usage_event_id), and a backup for the event',
     },
+    'event-captures-its-hold': {
+      holds: 'The hold that a usage event names was captured by it',
+      lookNext: 'the hold, its hold_draws and its transfers (reference hold:{id})',
+    },
     'event-has-team': {
       holds: 'The team of every usage event exists',
       lookNext: 'the grants that paid for these events: they name the right team',
@@ -71,6 +75,12 @@ export const checkUsage: Check = {
            case when first_kind = last_kind then first_kind else format('%s and %s', first_kind, last_kind) end
       from joined
      where is_known and (first_kind <> kind or last_kind <> kind)
+    union all
+    select 'event-captures-its-hold', e.team_id, format('usage event %s', e.id), format('hold %s, captured by it', e.hold_id),
+           case when h.id is null then 'no such hold' else format('a hold that is %s, by %s', h.status, coalesce(h.usage_event_id::text, 'no event')) end
+      from events e
+      left join holds h on h.id = e.hold_id and h.team_id = e.team_id
+     where e.hold_id is not null and h.usage_event_id is distinct from e.id
     union all
     select 'event-has-team', e.team_id, format('%s usage events', count(*)), 'the team', 'no such team'
       from events e

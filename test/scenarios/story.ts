@@ -14,6 +14,7 @@ import { publishCatalog } from '../../catalog/versions.ts';
 import { connectDatabase, type Database } from '../../database/connection.ts';
 import { type PolarEmulator, startPolarEmulator } from '../../dev/polar-emulator/polar-emulator.ts';
 import { signWebhook } from '../../dev/polar-emulator/webhook-delivery.ts';
+import { nextDripAt } from '../../ledger/grant-due-drips.ts';
 import { createGroupCommit } from '../../ledger/group-commit.ts';
 import { syncProducts } from '../../polar/sync-products.ts';
 import { ensureWebhookEndpoint } from '../../polar/webhook-endpoint.ts';
@@ -274,9 +275,10 @@ export async function startStory(begins: string): Promise<Story> {
     },
     async settle() {
       for (let quiet = 0, waited = 0; quiet < 2; waited += 1) {
-        if (waited > 2_000) throw new Error(`nothing settles: ${JSON.stringify(await undone(database))}`);
+        if (waited > 2_000)
+          throw new Error(`nothing settles: ${JSON.stringify(await undone(database, clock.now()))}`);
         await emulator.idle();
-        quiet = (await undone(database)).length === 0 ? quiet + 1 : 0;
+        quiet = (await undone(database, clock.now())).length === 0 ? quiet + 1 : 0;
         if (quiet < 2) await setTimeout(10);
       }
     },
@@ -314,7 +316,7 @@ async function skipTo(environment: TestWorkflowEnvironment, at: Date): Promise<v
   if (ahead > 0) await environment.sleep(ahead);
 }
 
-/** The next instant at which credits expire or Polar renews, so that a long way is gone as it would be in life. */
+/** The next instant at which credits expire or arrive or Polar renews, so that a long way is gone as it would be in life. */
 async function nextDue(database: Database, now: Date): Promise<Date | null> {
   const { rows } = await database.pool.query<{ at: string | null }>(
     `select to_json(min(at)) #>> '{}' as at
@@ -323,15 +325,25 @@ async function nextDue(database: Database, now: Date): Promise<Date | null> {
       where at > $1`,
     [now],
   );
-  return rows[0]?.at ? new Date(rows[0].at) : null;
+  const times = [rows[0]?.at, await nextDrip(database)].flatMap((at) => (at ? [new Date(at)] : []));
+  return times.filter((at) => at > now).sort((a, b) => a.getTime() - b.getTime())[0] ?? null;
+}
+
+async function nextDrip(database: Database): Promise<Date | null> {
+  const { rows } = await database.pool.query<{ id: string }>(
+    'select distinct team_id as id from orders where drips_monthly',
+  );
+  const drips = await Promise.all(rows.map(({ id }) => nextDripAt(database.fork(), id)));
+  return drips.filter((at) => at !== null).sort((a, b) => a.getTime() - b.getTime())[0] ?? null;
 }
 
 /** What has not happened yet although it should have by now. */
-async function undone(database: Database): Promise<unknown[]> {
-  const { rows } = await database.pool.query(
+async function undone(database: Database, now: Date): Promise<unknown[]> {
+  const { rows } = await database.pool.query<Record<string, unknown>>(
     `select 'inbox' as what, type from inbox where status = 'received'
      union all
      select 'expiry', business_key from grants where available > 0 and expires_at <= billing_now()`,
   );
-  return rows;
+  const drip = await nextDrip(database);
+  return drip && drip <= now ? [...rows, { what: 'drip', at: drip }] : rows;
 }

@@ -1,0 +1,90 @@
+import { Context } from '@temporalio/activity';
+import { readCatalog } from '../catalog/versions.ts';
+import type { Database } from '../database/connection.ts';
+import { createMissingPartitions } from '../database/partitions.ts';
+import { type Finding, verifyLedger } from '../ledger/verify-ledger.ts';
+import { log } from '../log.ts';
+import { cutOldPayloads } from './cut-old-payloads.ts';
+import { deleteOldKeys } from './delete-old-keys.ts';
+
+export type MaintenanceActivities = ReturnType<typeof createMaintenanceActivities>;
+
+/** What came of verifying the ledger, as a workflow carries it: plain JSON, small, no personal data. */
+export interface LedgerVerdict {
+  teams: number;
+  holds: number;
+  transfers: number;
+  /** How many findings there are, at least. */
+  found: number;
+  /** The rules that do not hold. */
+  rules: string[];
+  /** The first findings; all of them are in the worker's log. */
+  findings: Finding[];
+}
+
+/** A payload in Temporal is small: so many findings are carried, each cut to so many characters a field. */
+const carried = 20;
+const longestField = 300;
+
+const heartbeatEvery = 5_000;
+
+/** What the schedules do. Each may be run at any time, twice, and be stopped in the middle. */
+export function createMaintenanceActivities({ database }: { database: Database }) {
+  return {
+    createMissingPartitions: (): Promise<void> => createMissingPartitions(database.pool),
+
+    /** @returns how many keys were deleted: those older than the catalog's `idempotencyKeysKept` */
+    deleteOldKeys: (): Promise<number> =>
+      heartbeating(async (signal, tell) => {
+        const { catalog } = await readCatalog(database.fork());
+        return deleteOldKeys(database.pool, catalog.policies.idempotencyKeysKept, {
+          signal,
+          onProgress: tell,
+        });
+      }),
+
+    /** @returns how many payloads were cut to ids */
+    cutOldPayloads: (): Promise<number> =>
+      heartbeating((signal, tell) => cutOldPayloads(database.pool, { signal, onProgress: tell })),
+
+    /** Proves the rules of the ledger. Findings are an answer, not a failure of this activity: trying again finds them again. */
+    verifyLedger: (): Promise<LedgerVerdict> =>
+      heartbeating(async (signal, tell) => {
+        const {
+          findings,
+          milliseconds: _,
+          ...counts
+        } = await verifyLedger(database, {
+          signal,
+          onProgress: tell,
+          onFinding: (finding) => log.error({ finding }, 'A rule of the ledger does not hold'),
+        });
+        return {
+          ...counts,
+          rules: [...new Set(findings.map(({ rule }) => rule))],
+          findings: findings.slice(0, carried).map(shorten),
+        };
+      }),
+  };
+}
+
+/** Tells the server every few seconds how far the work is, and stops it where the workflow was cancelled. */
+async function heartbeating<T>(
+  work: (signal: AbortSignal, tell: (progress: unknown) => void) => Promise<T>,
+): Promise<T> {
+  const context = Context.current();
+  let progress: unknown;
+  const timer = setInterval(() => context.heartbeat(progress), heartbeatEvery);
+  try {
+    return await work(context.cancellationSignal, (latest) => {
+      progress = latest;
+    });
+  } finally {
+    clearInterval(timer);
+  }
+}
+
+function shorten({ expected, found, subject, ...finding }: Finding): Finding {
+  const cut = (text: string) => (text.length > longestField ? `${text.slice(0, longestField)}…` : text);
+  return { ...finding, subject: cut(subject), expected: cut(expected), found: cut(found) };
+}

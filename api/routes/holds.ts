@@ -1,0 +1,211 @@
+import { z } from 'zod';
+import { creditsSchema, decimalOut, MICRO, quantitiesSchema } from '../../catalog/credits.ts';
+import { findPrice, type PricedUsage, priceUsage } from '../../catalog/price-usage.ts';
+import type { Catalog } from '../../catalog/schema.ts';
+import { readCatalog, readCatalogVersion } from '../../catalog/versions.ts';
+import { DomainError } from '../../domain-error.ts';
+import { findHold } from '../../ledger/find-hold.ts';
+import { findReplay } from '../../ledger/find-replay.ts';
+import type { HoldAnswer } from '../../ledger/operation.ts';
+import { hashBody } from '../../teams/hash-body.ts';
+import { type CallContext, defineRoute } from '../define-route.ts';
+import { instantOut, teamParams, userIdSchema } from '../shapes.ts';
+import { actionSchema, apiKeyIdSchema, metadataSchema, receiptJson, receiptOut } from './usage.ts';
+
+const life = z
+  .int()
+  .min(1)
+  .max(31_536_000)
+  .meta({ description: 'Seconds from now; the longest life from its start is the catalog’s' });
+
+/** What work costs: priced by its quantities, or said in credits. */
+const cost = {
+  quantities: quantitiesSchema.exactOptional(),
+  credits: creditsSchema.exactOptional(),
+};
+type Cost = z.output<z.ZodObject<typeof cost>>;
+
+const one = (body: object) => 'quantities' in body !== 'credits' in body;
+const oneOfTwo = { error: 'expected either quantities or credits' };
+
+const holdParams = z.object({
+  holdId: z.guid({ error: 'expected a hold id: a UUID' }).toLowerCase().meta({ description: 'The hold’s id' }),
+});
+
+const holdOut = z
+  .strictObject({
+    id: z.guid(),
+    status: z.enum(['open', 'released']),
+    credits: decimalOut.meta({ description: 'What was set aside' }),
+    expiresAt: instantOut,
+  })
+  .meta({ id: 'Hold' });
+
+const onHolds = {
+  404: 'unknown_hold',
+  409: 'hold_expired, hold_captured, hold_released, idempotency_conflict, team_deleted',
+  503: 'outcome_unknown, database_unavailable: send the same key again',
+};
+
+export const holdRoutes = [
+  defineRoute({
+    method: 'post',
+    path: '/v1/teams/{teamId}/holds',
+    tag: 'Holds',
+    summary: 'Set credits aside for work whose cost is known only later',
+    description:
+      'By quantities at today’s prices, which the hold keeps, or by credits. Captured, released, or over by itself at expiresAt.',
+    access: { services: ['usage'], teamIsCheckedByHandler: true },
+    needsIdempotencyKey: true,
+    request: {
+      params: teamParams,
+      body: z
+        .strictObject({
+          action: actionSchema,
+          ...cost,
+          ttlSeconds: life.exactOptional(),
+          memberId: userIdSchema.exactOptional(),
+          apiKeyId: apiKeyIdSchema.exactOptional(),
+        })
+        .refine(one, oneOfTwo),
+    },
+    answers: { 201: holdOut },
+    refusals: {
+      402: 'insufficient_credits, limit_reached',
+      404: 'unknown_team',
+      409: 'idempotency_conflict, team_deleted',
+      422: 'invalid_request, unknown_action, unknown_meter, invalid_quantity, quantity_too_large, hold_too_long, member_required',
+      503: onHolds[503],
+    },
+    async handle({ params: { teamId }, body }, context) {
+      const { database, groupCommit } = context.dependencies;
+      const { action, ttlSeconds, memberId, apiKeyId } = body;
+      const request = { teamId, ...keyed(context, 'hold') };
+      const { version, catalog } = await readCatalog(database.fork());
+      let terms: { credits: bigint; life: number };
+      try {
+        findPrice(catalog, action);
+        terms = { credits: priceWork(catalog, action, body).credits, life: lifeOf(catalog, ttlSeconds) };
+      } catch (refusal) {
+        // A retry is answered as the first time, though its action was archived meanwhile.
+        const replay = await findReplay(database.pool, request);
+        if (replay && 'hold' in replay) return { status: 201, body: holdJson(replay.hold) };
+        throw refusal;
+      }
+      const hold = await groupCommit.hold({
+        ...request,
+        action,
+        ...terms,
+        longestLife: catalog.policies.holdMaxLife,
+        priceVersion: version,
+        memberId,
+        apiKeyId,
+      });
+      return { status: 201, body: holdJson(hold) };
+    },
+  }),
+
+  defineRoute({
+    method: 'post',
+    path: '/v1/holds/{holdId}/capture',
+    tag: 'Holds',
+    summary: 'Debit what the held work has cost: less, the same or more',
+    description:
+      'At the prices of the hold. What was held goes first, anything over it comes from the team’s other credits; where those do not suffice, the hold stands. Once: the same amount again answers the same receipt.',
+    access: { services: ['usage'] },
+    needsIdempotencyKey: true,
+    request: {
+      params: holdParams,
+      body: z.strictObject({ ...cost, metadata: metadataSchema.exactOptional() }).refine(one, oneOfTwo),
+    },
+    answers: { 201: receiptOut },
+    refusals: {
+      ...onHolds,
+      402: 'insufficient_credits, limit_reached',
+      422: 'invalid_request, unknown_meter, invalid_quantity, quantity_too_large',
+    },
+    async handle({ params: { holdId }, body }, context) {
+      const { database, groupCommit, metrics } = context.dependencies;
+      try {
+        const { teamId, action, priceVersion } = await findHold(database.fork(), holdId);
+        const catalog = await readCatalogVersion(database.fork(), priceVersion);
+        const receipt = await groupCommit.capture({
+          teamId,
+          holdId,
+          ...keyed(context, `capture ${holdId}`),
+          priced: priceWork(catalog, action, body),
+          metadata: body.metadata,
+        });
+        metrics.spends.inc({ outcome: 'debited' });
+        return { status: 201, body: receiptJson(receipt) };
+      } catch (error) {
+        metrics.spends.inc({ outcome: error instanceof DomainError ? error.code : 'error' });
+        throw error;
+      }
+    },
+  }),
+
+  defineRoute({
+    method: 'post',
+    path: '/v1/holds/{holdId}/release',
+    tag: 'Holds',
+    summary: 'Give back what was held',
+    access: { services: ['usage'] },
+    needsIdempotencyKey: true,
+    request: { params: holdParams },
+    answers: { 200: holdOut },
+    refusals: onHolds,
+    async handle({ params: { holdId } }, context) {
+      const { database, groupCommit } = context.dependencies;
+      const { teamId } = await findHold(database.fork(), holdId);
+      const hold = await groupCommit.release({ teamId, holdId, ...keyed(context, `release ${holdId}`) });
+      return { status: 200, body: holdJson(hold) };
+    },
+  }),
+
+  defineRoute({
+    method: 'post',
+    path: '/v1/holds/{holdId}/extend',
+    tag: 'Holds',
+    summary: 'Let a hold live for so long from now',
+    description: 'Never shortens it.',
+    access: { services: ['usage'] },
+    needsIdempotencyKey: true,
+    request: { params: holdParams, body: z.strictObject({ ttlSeconds: life }) },
+    answers: { 200: holdOut },
+    refusals: { ...onHolds, 422: 'invalid_request, hold_too_long' },
+    async handle({ params: { holdId }, body: { ttlSeconds } }, context) {
+      const { database, groupCommit } = context.dependencies;
+      const { teamId } = await findHold(database.fork(), holdId);
+      const request = { teamId, holdId, ...keyed(context, `extend ${holdId}`) };
+      const hold = await groupCommit.extend({ ...request, life: ttlSeconds * 1_000 });
+      return { status: 200, body: holdJson(hold) };
+    },
+  }),
+];
+
+/** A caller's key is unique in the team, so its hash says also what the request was for. */
+function keyed({ idempotency, body }: CallContext, what: string) {
+  return { idempotencyKey: idempotency().key, bodyHash: hashBody({ what, body }) };
+}
+
+/** Credits are a line of their own, which costs what it says. */
+function priceWork(catalog: Catalog, action: string, { quantities = {}, credits }: Cost): PricedUsage {
+  if (credits === undefined) return priceUsage(catalog, action, quantities);
+  const line = { meter: 'credits', quantity: credits, unitPrice: { credits: MICRO, per: 1n }, credits };
+  return { credits, lines: [line] };
+}
+
+function lifeOf({ policies }: Catalog, ttlSeconds: number | undefined): number {
+  if (ttlSeconds === undefined) return policies.holdLife;
+  const longestSeconds = policies.holdMaxLife / 1_000;
+  if (ttlSeconds <= longestSeconds) return ttlSeconds * 1_000;
+  throw new DomainError(422, 'hold_too_long', `A hold lives at most ${longestSeconds} seconds`, {
+    longestSeconds,
+  });
+}
+
+/** A replayed answer comes from JSON in the database, whose fields are in no order. */
+function holdJson({ id, status, credits, expiresAt }: HoldAnswer): z.output<typeof holdOut> {
+  return { id, status, credits, expiresAt };
+}

@@ -1,0 +1,36 @@
+import type { Run } from './interleave.ts';
+import type { Stack } from './stack.ts';
+
+/** One thing that is measured beside its baseline, in the same run. */
+export interface Measure {
+  /** For `--only`. */
+  name: string;
+  run(stack: Stack): Promise<Finding[]>;
+}
+
+export interface Finding {
+  name: string;
+  /** What is compared with what, in one line. */
+  compares: string;
+  /** `/s`: more is better, the value is operations per second. `ms`: less is better, the value is the p50. */
+  unit: '/s' | 'ms';
+  ours: Run;
+  baseline: Run;
+  /** Ours divided by the baseline. */
+  goal: { atLeast: number } | { atMost: number };
+  /** What else was seen: pool sizes that were tried, parts of the time. */
+  notes?: string[];
+}
+
+export function valueIn({ unit }: Finding, run: Run): number {
+  return unit === '/s' ? run.perSecond : run.p50;
+}
+
+export function ratioOf(finding: Finding): number {
+  return valueIn(finding, finding.ours) / valueIn(finding, finding.baseline);
+}
+
+export function isMet(finding: Finding): boolean {
+  const ratio = ratioOf(finding);
+  return 'atLeast' in finding.goal ? ratio >= finding.goal.atLeast : ratio <= finding.goal.atMost;
+}

@@ -1,0 +1,13 @@
+import type { Measure } from '../measure.ts';
+import { inProcessMeasures } from './in-process.ts';
+import { overHttpMeasures } from './over-http.ts';
+import { throughTemporalMeasures } from './through-temporal.ts';
+import { historyMeasure } from './with-history.ts';
+
+/** All measures, in the order in which they run. */
+export const measures: readonly Measure[] = [
+  ...throughTemporalMeasures,
+  ...inProcessMeasures,
+  ...overHttpMeasures,
+  historyMeasure,
+];

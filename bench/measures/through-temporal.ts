@@ -1,0 +1,214 @@
+import { createHmac, randomUUID } from 'node:crypto';
+import { setTimeout } from 'node:timers/promises';
+import { Client, Connection } from '@temporalio/client';
+import pg from 'pg';
+import { z } from 'zod';
+import { alternate, timed } from '../interleave.ts';
+import type { Finding, Measure } from '../measure.ts';
+import type { Program } from '../process.ts';
+import { type Stack, webhookSecret } from '../stack.ts';
+
+/** What goes by way of a team's workflow, with API and worker as processes of their own, as in production. */
+export const throughTemporalMeasures: Measure[] = [
+  { name: 'sign-up', run: (stack) => withProcesses(stack, signUp) },
+  { name: 'webhook', run: (stack) => withProcesses(stack, webhook) },
+];
+
+/** Between two operations, in milliseconds, so that what the one leaves to be done does not slow the other down. */
+const pause = 50;
+/** Teams and bare workflows that take the webhooks and signals in turn. */
+const receivers = 10;
+
+interface Processes {
+  stack: Stack;
+  api: { url: string; serviceKey: string };
+  client: Client;
+  bareWorker: Program;
+  grants: GrantWatch;
+}
+
+async function signUp({ stack, api, client, grants }: Processes): Promise<Finding[]> {
+  const answers: number[] = [];
+  const ours = async (): Promise<number> => {
+    await setTimeout(pause);
+    const sent = performance.now();
+    const { teamId } = await signUpPerson(api);
+    answers.push(performance.now() - sent);
+    return (await grants.seen(`trial:${teamId}`)) - sent;
+  };
+  const baseline = async () => {
+    await setTimeout(pause);
+    const workflowId = `bare/${randomUUID()}`;
+    return timed(() => client.workflow.execute('bareActivity', { workflowId, taskQueue: 'bare' }));
+  };
+  const compares =
+    'POST /v1/users sent → trial in the ledger; a bare workflow of one activity, started → its result';
+  const runs = await runInTurns(stack, compares, { ours, baseline });
+  const answered = answers.toSorted((a, b) => a - b)[Math.floor(answers.length / 2)] ?? 0;
+  const notes = [`of ours, the 201 is there after ${answered.toFixed(1)} ms (p50)`];
+  return [{ name: 'sign-up', compares, unit: 'ms', ...runs, goal: { atMost: 1 }, notes }];
+}
+
+async function webhook({ stack, api, client, bareWorker, grants }: Processes): Promise<Finding[]> {
+  const teams: string[] = [];
+  const handles: { signal(name: string, number: number): Promise<void>; terminate(): Promise<unknown> }[] =
+    [];
+  for (let each = 0; each < receivers; each += 1) {
+    const { teamId } = await signUpPerson(api);
+    await grants.seen(`trial:${teamId}`);
+    teams.push(teamId);
+    const workflowId = `bare/${randomUUID()}`;
+    handles.push(await client.workflow.start('bareSignals', { workflowId, taskQueue: 'bare' }));
+  }
+  const sightings = keepArrivals<number>();
+  bareWorker.onMessage((message) => sightings.arrived(z.object({ saw: z.int() }).parse(message).saw));
+
+  let paid = 0;
+  const ours = async (): Promise<number> => {
+    await setTimeout(pause);
+    const order = makeOrder(teams[paid++ % receivers] ?? '');
+    const body = JSON.stringify({ type: 'order.paid', timestamp: order.created_at, data: order });
+    const headers = { 'content-type': 'application/json', ...sign(body) };
+    const sent = performance.now();
+    const response = await fetch(`${api.url}/v1/webhooks/polar`, { method: 'POST', headers, body });
+    if (response.status !== 202) throw new Error(`the webhook was answered ${response.status}`);
+    return (await grants.seen(`order:${order.id}`)) - sent;
+  };
+  let signalled = 0;
+  const baseline = async (): Promise<number> => {
+    await setTimeout(pause);
+    const number = signalled++;
+    const sent = performance.now();
+    await handles[number % receivers]?.signal('bareSignal', number);
+    return (await sightings.of(number)) - sent;
+  };
+  const compares =
+    'order.paid of a pack sent → credits in the ledger; a signal sent → its one activity in a bare workflow';
+  const runs = await runInTurns(stack, compares, { ours, baseline });
+  for (const handle of handles) await handle.terminate();
+  const notes = ['order.paid carries all that is needed: no time goes into asking Polar'];
+  return [{ name: 'webhook', compares, unit: 'ms', ...runs, goal: { atMost: 1.5 }, notes }];
+}
+
+function runInTurns(
+  { quick, progress }: Stack,
+  what: string,
+  operations: Parameters<typeof alternate>[1],
+): ReturnType<typeof alternate> {
+  return progress.step(what, async () => {
+    await alternate(quick ? 2 : 20, operations);
+    return alternate(quick ? 5 : 300, operations);
+  });
+}
+
+async function withProcesses(
+  stack: Stack,
+  measure: (processes: Processes) => Promise<Finding[]>,
+): Promise<Finding[]> {
+  const url = await stack.createDatabase();
+  const address = await stack.temporal();
+  const [api, worker, bareWorker] = await stack.progress.step('API, worker and the baseline’s worker', () =>
+    Promise.all([
+      stack.startApi(url),
+      stack.startWorker(url),
+      stack.start('bench/programs/bare-worker.ts', { TEMPORAL_ADDRESS: address }),
+    ]),
+  );
+  const connection = await Connection.connect({ address });
+  const grants = await watchGrants(url);
+  try {
+    return await measure({ stack, api, client: new Client({ connection }), bareWorker, grants });
+  } finally {
+    await grants.close();
+    await connection.close();
+    await Promise.all([api.program.stop(), worker.stop(), bareWorker.stop()]);
+  }
+}
+
+async function signUpPerson({ url, serviceKey }: Processes['api']): Promise<{ teamId: string }> {
+  const id = `bench_${randomUUID()}`;
+  const response = await fetch(`${url}/v1/users`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${serviceKey}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ id, email: `${id}@example.com`, name: 'Bench' }),
+  });
+  const { team } = z.object({ team: z.object({ id: z.string() }) }).parse(await response.json());
+  return { teamId: team.id };
+}
+
+interface GrantWatch {
+  /** When the grant with this business key was committed and visible, on the clock of `performance.now()`. */
+  seen(businessKey: string): Promise<number>;
+  close(): Promise<void>;
+}
+
+/**
+ * Learns of grants by LISTEN: Postgres delivers a notification when its transaction has committed, so that nothing is
+ * asked in a loop. The trigger that notifies is in this database only.
+ */
+async function watchGrants(databaseUrl: string): Promise<GrantWatch> {
+  const client = new pg.Client({ connectionString: databaseUrl });
+  const arrivals = keepArrivals<string>();
+  client.on('error', () => {}); // reported by the query that it fails
+  client.on('notification', ({ payload = '' }) => arrivals.arrived(payload));
+  await client.connect();
+  await client.query(
+    `create function notify_of_grant() returns trigger language plpgsql as $$
+     begin perform pg_notify('granted', new.business_key); return null; end $$;
+     create trigger notify_of_grant after insert on grants for each row execute function notify_of_grant();
+     listen granted`,
+  );
+  return { seen: (businessKey) => arrivals.of(businessKey), close: () => client.end() };
+}
+
+/** Keeps when things arrived, for those who ask before or after. */
+function keepArrivals<Key>() {
+  const times = new Map<Key, PromiseWithResolvers<number>>();
+  const entry = (key: Key): PromiseWithResolvers<number> => {
+    const known = times.get(key) ?? Promise.withResolvers<number>();
+    times.set(key, known);
+    return known;
+  };
+  return {
+    arrived: (key: Key) => entry(key).resolve(performance.now()),
+    of(key: Key): Promise<number> {
+      const late = setTimeout(30_000, undefined, { ref: false }).then(() => {
+        throw new Error(`nothing was heard of ${key} for 30 seconds`);
+      });
+      return Promise.race([entry(key).promise, late]);
+    },
+  };
+}
+
+/** A paid order of a pack, with what Polar sends of it that matters. */
+function makeOrder(teamId: string) {
+  const now = new Date().toISOString();
+  return {
+    id: randomUUID(),
+    created_at: now,
+    modified_at: null,
+    status: 'paid',
+    paid: true,
+    billing_reason: 'purchase',
+    net_amount: 1_200,
+    applied_balance_amount: 0,
+    refunded_amount: 0,
+    currency: 'usd',
+    customer_id: randomUUID(),
+    product_id: randomUUID(),
+    product: { metadata: { catalog_key: 'pack_1000' } },
+    subscription_id: null,
+    metadata: { team_id: teamId },
+    customer: { external_id: teamId },
+    items: [{ label: '1,000 credits', amount: 1_200, proration: false }],
+  };
+}
+
+/** Standard Webhooks, as Polar signs. */
+function sign(body: string): Record<string, string> {
+  const id = `msg_${randomUUID()}`;
+  const timestamp = String(Math.floor(Date.now() / 1_000));
+  const key = Buffer.from(webhookSecret.slice('whsec_'.length), 'base64');
+  const signature = createHmac('sha256', key).update(`${id}.${timestamp}.${body}`).digest('base64');
+  return { 'webhook-id': id, 'webhook-timestamp': timestamp, 'webhook-signature': `v1,${signature}` };
+}

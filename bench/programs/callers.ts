@@ -1,0 +1,19 @@
+import { z } from 'zod';
+import { runCallers } from '../interleave.ts';
+import { openLedger } from '../workload.ts';
+
+/** One of several processes whose callers debit the same team: the ledger as an API process has it, without HTTP. */
+const load = z.object({ callers: z.int(), seconds: z.number(), teamId: z.string() });
+const ledger = await openLedger(z.string().parse(process.env.DATABASE_URL));
+
+process.on('message', (message) => {
+  const { callers, seconds, teamId } = load.parse(message);
+  let acknowledged = 0;
+  const spend = async () => {
+    await ledger.spend(teamId);
+    acknowledged += 1;
+  };
+  void runCallers(callers, seconds, spend).then((run) => process.send?.({ run, acknowledged }));
+});
+process.once('disconnect', () => process.exit());
+process.send?.('ready');

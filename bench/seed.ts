@@ -1,0 +1,121 @@
+import type { Pool } from 'pg';
+import { connectDatabase } from '../database/connection.ts';
+import type { Progress } from '../dev/progress.ts';
+
+/** Micro-credits in each grant: more than any run can spend, so that all three stay open. */
+const credits = 1_000_000_000_000n;
+/** What an event of the filled history cost, in micro-credits. */
+const price = 600_000n;
+/** History lies in the last so many days: as long as callers' keys are kept. */
+const historyDays = 89;
+/** Events written by one statement. */
+const chunk = 250_000;
+
+/**
+ * Fills a fresh database: teams with three open grants each (trial, subscription, purchase) and, where wanted, events
+ * that they have spent before: each with its key, its receipt and its transfer. By set-based SQL.
+ *
+ * @returns the teams' ids
+ */
+export async function seedTeams(
+  databaseUrl: string,
+  { teams, events = 0, progress }: { teams: number; events?: number; progress: Progress },
+): Promise<string[]> {
+  const database = await connectDatabase(databaseUrl, { pool: 1 });
+  const { pool } = database;
+  try {
+    const eventsEach = Math.ceil(events / teams);
+    const { rows } = await pool.query<{ id: string }>(
+      `insert into teams (id, name, personal) select uuidv7(), 'bench', false from generate_series(1, $1) returning id`,
+      [teams],
+    );
+    await insertGrants(pool, eventsEach);
+    if (events > 0) {
+      const what = `${teams.toLocaleString('en')} teams with ${events.toLocaleString('en')} past events`;
+      await progress.step(what, () => insertHistory(pool, teams, eventsEach, progress));
+    }
+    await pool.query('vacuum (analyze)');
+    await pool.query('checkpoint');
+    return rows.map(({ id }) => id);
+  } finally {
+    await database.close();
+  }
+}
+
+/** Throws unless the books of a database agree: with each other, and with how many debits were acknowledged. */
+export async function checkBooks(databaseUrl: string, acknowledged: number): Promise<void> {
+  const database = await connectDatabase(databaseUrl, { pool: 1 });
+  try {
+    const { rows } = await database.pool.query<Record<'events' | 'spent' | 'moved' | 'consumed', string>>(
+      `select (select count(*) from usage_events) as events,
+              (select coalesce(sum(credits), 0) from usage_events) as spent,
+              (select coalesce(sum(amount), 0) from transfers where to_account = 'consumed') as moved,
+              (select coalesce(sum(consumed), 0) from grants) as consumed`,
+    );
+    const [books] = rows;
+    if (
+      !books ||
+      Number(books.events) !== acknowledged ||
+      new Set([books.spent, books.moved, books.consumed]).size > 1
+    ) {
+      throw new Error(`the books are wrong: ${acknowledged} were acknowledged, ${JSON.stringify(books)}`);
+    }
+  } finally {
+    await database.close();
+  }
+}
+
+async function insertGrants(pool: Pool, eventsEach: number): Promise<void> {
+  await pool.query(
+    `with grants as (
+       insert into grants (id, team_id, source, business_key, granted, available, consumed, effective_at, expires_at,
+                           catalog_version, created_at)
+       select uuidv7(), t.id, s.source, s.source || ':' || t.id, $1, $1 - s.consumed, s.consumed,
+              billing_now() - interval '100 days', billing_now() + s.life, 1, billing_now() - interval '100 days'
+         from teams t,
+              (values ('trial', interval '20 days', $2::bigint), ('subscription', interval '30 days', 0), ('purchase', null, 0))
+                as s (source, life, consumed)
+       returning *
+     )
+     insert into transfers (team_id, at, grant_id, kind, from_account, to_account, amount, reference)
+     select team_id, created_at, id, 'grant', 'issued', 'available', granted, business_key from grants`,
+    [credits, price * BigInt(eventsEach)],
+  );
+}
+
+async function insertHistory(
+  pool: Pool,
+  teams: number,
+  eventsEach: number,
+  { say }: Progress,
+): Promise<void> {
+  const teamsAtOnce = Math.max(1, Math.floor(chunk / eventsEach));
+  for (let done = 0; done < teams; done += teamsAtOnce) {
+    await pool.query(
+      `with history as materialized (
+         select g.team_id, g.id as grant_id, uuidv7() as id, n,
+                (billing_now() - n * (make_interval(days => $4) / $3))::timestamptz(3) as at
+           from (select id from teams order by id offset $1 limit $2) t
+           join grants g on g.team_id = t.id and g.source = 'trial',
+                generate_series(1, $3) as n
+       ), keys as (
+         insert into idempotency_keys (scope, key, body_hash, usage_event_id, occurred_at, created_at)
+         select team_id, 'history-' || n, sha256('history'), id, at, at from history
+       ), events as (
+         insert into usage_events (team_id, occurred_at, id, recorded_at, action, lines, credits, price_version, balance_after)
+         select team_id, at, id, at, 'model.gpt-5', $5::jsonb, $6, 1, 3 * $7::bigint - ($3 - n + 1) * $6::bigint from history
+       )
+       insert into transfers (team_id, at, grant_id, kind, from_account, to_account, amount, usage_event_id)
+       select team_id, at, grant_id, 'spend', 'available', 'consumed', $6, id from history`,
+      [done, teamsAtOnce, eventsEach, historyDays, JSON.stringify(lines), price, credits],
+    );
+    const soFar = Math.min(done + teamsAtOnce, teams) * eventsEach;
+    if (soFar % 1_000_000 < chunk && soFar >= 1_000_000) say(`    ${soFar.toLocaleString('en')} events`);
+  }
+}
+
+/** A receipt's lines as they are stored. */
+const lines = [
+  { meter: 'input_tokens', quantity: '1200', unitPrice: '0.00015', credits: '0.18' },
+  { meter: 'output_tokens', quantity: '350', unitPrice: '0.0012', credits: '0.42' },
+];

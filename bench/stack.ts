@@ -1,0 +1,169 @@
+import { randomBytes } from 'node:crypto';
+import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { loadCatalog } from '../catalog/load-catalog.ts';
+import { publishCatalog } from '../catalog/versions.ts';
+import { connectDatabase } from '../database/connection.ts';
+import { migrateDatabase } from '../database/migrate.ts';
+import { freePort } from '../dev/free-port.ts';
+import { leash } from '../dev/leash.ts';
+import { type EmbeddedPostgres, startPostgres } from '../dev/postgres.ts';
+import type { Progress } from '../dev/progress.ts';
+import { resolveTemporal } from '../dev/resolve-temporal.ts';
+import { startTemporalServer } from '../dev/temporal-server.ts';
+import { issueServiceKey } from '../teams/service-keys.ts';
+import { type Program, startProgram } from './process.ts';
+
+/** The throwaway stack that the measures run on. Everything in it is started when it is first needed. */
+export interface Stack {
+  /** Short runs that show that it works; nothing is judged. */
+  quick: boolean;
+  progress: Progress;
+  /** Where its data lies. */
+  directory: string;
+  /** A database of its own: the schema and a published catalog, durable as in production. Its URL. */
+  createDatabase(): Promise<string>;
+  /** Address of the one Temporal server. */
+  temporal(): Promise<string>;
+  /** A program that is stopped with the stack, at the latest. */
+  start(script: string, env?: Record<string, string>): Promise<Program>;
+  /** The API as in production. */
+  startApi(databaseUrl: string): Promise<{ url: string; serviceKey: string; program: Program }>;
+  /** The worker as in production. */
+  startWorker(databaseUrl: string): Promise<Program>;
+  postgresVersion(): Promise<string>;
+  stop(): Promise<void>;
+}
+
+export const webhookSecret = `whsec_${randomBytes(32).toString('base64')}`;
+const root = resolve(import.meta.dirname, '..');
+const catalogFile = join(root, 'catalog', 'catalog.yaml');
+const template = 'bench_template';
+
+/** In the clone rather than in a temporary directory, which may lie in memory: commits are to reach a disk. */
+export async function openStack({ quick, progress }: Pick<Stack, 'quick' | 'progress'>): Promise<Stack> {
+  await mkdir(join(root, '.cache'), { recursive: true });
+  const directory = await mkdtemp(join(root, '.cache', 'bench-'));
+  await chmod(directory, 0o711); // as root, Postgres runs as another user
+  leash().removeInTheEnd(directory);
+  const programs = new Set<Program>();
+  const stops: (() => Promise<void>)[] = [];
+  let databases = 0;
+
+  const postgres = once(() =>
+    progress.step('Postgres 18, with fsync and synchronous_commit on', async () => {
+      const started = await startPostgres({
+        dataDir: join(directory, 'postgres'),
+        logFile: join(directory, 'postgres.log'),
+        password: randomBytes(16).toString('hex'),
+        durable: true,
+      });
+      stops.push(() => started.stop());
+      await prepareTemplate(started);
+      return started;
+    }),
+  );
+  const temporal = once(() =>
+    progress.step('Temporal', async (detail) => {
+      const found = await resolveTemporal('temporal', { onProgress: (what) => progress.say(`    ${what}`) });
+      const server = await startTemporalServer({
+        executable: found.path,
+        logFile: join(directory, 'temporal.log'),
+      });
+      stops.push(() => server.stop());
+      detail(found.from);
+      return server.address;
+    }),
+  );
+
+  const stack: Stack = {
+    quick,
+    progress,
+    directory,
+    temporal,
+    async createDatabase() {
+      const server = await postgres();
+      databases += 1;
+      const name = `bench_${databases}`;
+      await server.createDatabase(name, template);
+      return server.url(name);
+    },
+    async start(script, env = {}) {
+      const logFile = join(directory, `${script.replaceAll('/', '-')}.log`);
+      const program = await startProgram(script, { env: { NODE_ENV: 'production', ...env }, logFile });
+      programs.add(program);
+      return {
+        ...program,
+        stop: async () => {
+          programs.delete(program);
+          await program.stop();
+        },
+      };
+    },
+    async startApi(databaseUrl) {
+      const [port, serviceKey] = [await freePort(), await makeServiceKey(databaseUrl)];
+      const url = `http://127.0.0.1:${port}`;
+      const env = { ...environment(databaseUrl, await temporal()), PORT: String(port), PUBLIC_URL: url };
+      return { url, serviceKey, program: await stack.start('api/main.ts', env) };
+    },
+    startWorker: async (databaseUrl) =>
+      stack.start('worker/main.ts', environment(databaseUrl, await temporal())),
+    async postgresVersion() {
+      const database = await connectDatabase((await postgres()).url(template), { pool: 1 });
+      const { rows } = await database.pool.query<{ version: string }>('select version()');
+      await database.close();
+      return rows[0]?.version.split(' ').slice(0, 2).join(' ') ?? 'unknown';
+    },
+    async stop() {
+      await Promise.all([...programs].map((program) => program.stop()));
+      for (const stop of stops.reverse()) await stop();
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+  return stack;
+}
+
+async function prepareTemplate(postgres: EmbeddedPostgres): Promise<void> {
+  await postgres.createDatabase(template);
+  await migrateDatabase(postgres.url(template));
+  const database = await connectDatabase(postgres.url(template), { pool: 2 });
+  await publishCatalog(database, loadCatalog(catalogFile));
+  await database.close();
+}
+
+async function makeServiceKey(databaseUrl: string): Promise<string> {
+  const database = await connectDatabase(databaseUrl, { pool: 1 });
+  try {
+    const { key } = await issueServiceKey(database.fork(), {
+      name: 'bench',
+      scopes: ['onboarding', 'usage', 'billing', 'admin'],
+    });
+    return key;
+  } finally {
+    await database.close();
+  }
+}
+
+/** What production would set. Polar is never asked here, so nothing listens at its address. */
+function environment(databaseUrl: string, temporalAddress: string): Record<string, string> {
+  return {
+    DATABASE_URL: databaseUrl,
+    TEMPORAL_ADDRESS: temporalAddress,
+    POLAR_ACCESS_TOKEN: 'polar_oat_nobody_is_asked',
+    POLAR_SERVER: 'http://127.0.0.1:1',
+    POLAR_WEBHOOK_SECRET: webhookSecret,
+    AUTH_JWT_SECRET: jwtSecret,
+    CATALOG_FILE: catalogFile,
+  };
+}
+
+const jwtSecret = randomBytes(32).toString('base64url');
+
+/** Runs `start` with the first call; every call gets what it made. */
+function once<T>(start: () => Promise<T>): () => Promise<T> {
+  let started: Promise<T> | undefined;
+  return () => {
+    started ??= start();
+    return started;
+  };
+}

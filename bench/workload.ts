@@ -1,0 +1,79 @@
+import { randomUUID } from 'node:crypto';
+import { parseDecimal } from '../catalog/credits.ts';
+import { type PricedUsage, priceUsage } from '../catalog/price-usage.ts';
+import { type PublishedCatalog, readCatalog } from '../catalog/versions.ts';
+import { connectDatabase } from '../database/connection.ts';
+import { createGroupCommit } from '../ledger/group-commit.ts';
+import type { Receipt } from '../ledger/operation.ts';
+import { hashBody } from '../teams/hash-body.ts';
+
+/** What every caller of every measure sends: one call of a language model, two meters, 0.6 credits. */
+export const usage = {
+  action: 'model.gpt-5',
+  quantities: { input_tokens: 1_200, output_tokens: 350 },
+} as const;
+
+/** A usage as it reaches a ledger, ours or the baseline: priced and hashed, with a key of its own. */
+export interface Debit {
+  teamId: string;
+  idempotencyKey: string;
+  bodyHash: Buffer;
+  action: string;
+  priced: PricedUsage;
+  priceVersion: number;
+}
+
+/** Prices and hashes a usage anew for each call, as the door does. */
+export function makeDebit(teamId: string, { catalog, version }: PublishedCatalog): Debit {
+  const quantities = Object.fromEntries(
+    Object.entries(usage.quantities).map(([meter, quantity]) => [meter, parseDecimal(String(quantity))]),
+  );
+  return {
+    teamId,
+    idempotencyKey: randomUUID(),
+    bodyHash: hashBody(usage),
+    action: usage.action,
+    priced: priceUsage(catalog, usage.action, quantities),
+    priceVersion: version,
+  };
+}
+
+/** A ledger that callers in this process debit. */
+export interface BenchLedger {
+  spend(teamId: string): Promise<Receipt>;
+  close(): Promise<void>;
+}
+
+/** Our ledger, as an API process opens it. */
+export async function openLedger(databaseUrl: string) {
+  const database = await connectDatabase(databaseUrl, { pool: 20 });
+  const published = await readCatalog(database.fork());
+  const { policies } = published.catalog;
+  const ledger = createGroupCommit(database, { keysKept: policies.idempotencyKeysKept });
+  return {
+    database,
+    spend: (teamId: string) => ledger.spend(makeDebit(teamId, published)),
+    /** Holds what the usage costs, then captures it. */
+    async holdAndCapture(teamId: string): Promise<Receipt> {
+      const { priced, ...debit } = makeDebit(teamId, published);
+      const { id } = await ledger.hold({
+        ...debit,
+        credits: priced.credits,
+        life: policies.holdLife,
+        longestLife: policies.holdMaxLife,
+      });
+      const { idempotencyKey, bodyHash } = makeDebit(teamId, published);
+      return ledger.capture({ teamId, holdId: id, idempotencyKey, bodyHash, priced });
+    },
+    async close() {
+      await ledger.close();
+      await database.close();
+    },
+  };
+}
+
+export function pickFrom(teamIds: readonly string[]): string {
+  const picked = teamIds[Math.floor(Math.random() * teamIds.length)];
+  if (picked === undefined) throw new Error('there is no team to pick from');
+  return picked;
+}

@@ -1,0 +1,52 @@
+import { type Check, within } from './check.ts';
+
+/** Caps and what they count. Only the usage of teams with caps is read. */
+export const checkLimits: Check = {
+  over: 'teams',
+  rules: {
+    'limit-counts-its-window': {
+      holds: 'What a cap counts as consumed is what its subject consumed since its window began',
+      lookNext: 'the subject’s usage events since window_start: PUT the limit again to count anew',
+    },
+    'limit-counts-open-holds': {
+      holds: 'What a cap counts as held is what its subject’s open holds set aside',
+      lookNext: 'the subject’s open holds: PUT the limit again to count anew',
+    },
+    'team-knows-its-limits': {
+      holds: 'A team with caps says so (has_limits), so that the hot path checks them',
+      lookNext: 'update teams set has_limits = true for this team, behind its lock',
+    },
+  },
+  sql: `
+    with ranged as materialized (
+      select l.* from limits l where ${within('l.team_id')}
+    ), consumed as (
+      select l.team_id, l.subject, l.subject_id, sum(e.credits) as credits
+        from usage_events e
+       cross join lateral (values ('member', e.member_id), ('key', e.api_key_id)) as by (subject, subject_id)
+        join ranged l on l.team_id = e.team_id and l.subject = by.subject and l.subject_id = by.subject_id and e.recorded_at >= l.window_start
+       where e.team_id in (select team_id from ranged)
+       group by 1, 2, 3
+    ), held as (
+      select l.team_id, l.subject, l.subject_id, sum(h.credits) as credits
+        from ranged l
+        join holds h on h.team_id = l.team_id and h.status = 'open'
+                    and l.subject_id = case l.subject when 'member' then h.member_id else h.api_key_id end
+       group by 1, 2, 3
+    )
+    select 'limit-counts-its-window' as rule, l.team_id, format('cap of %s %s per %s', l.subject, l.subject_id, l.per) as subject,
+           format('%s since %s', coalesce(c.credits, 0), l.window_start) as expected, l.consumed::text as found
+      from ranged l
+      left join consumed c using (team_id, subject, subject_id)
+     where l.consumed <> coalesce(c.credits, 0)
+    union all
+    select 'limit-counts-open-holds', l.team_id, format('cap of %s %s per %s', l.subject, l.subject_id, l.per),
+           coalesce(h.credits, 0)::text, l.held::text
+      from ranged l
+      left join held h using (team_id, subject, subject_id)
+     where l.held <> coalesce(h.credits, 0)
+    union all
+    select 'team-knows-its-limits', t.id, 'the team', 'has_limits', 'not has_limits'
+      from teams t
+     where not t.has_limits and t.id in (select team_id from ranged)`,
+};

@@ -1,0 +1,28 @@
+import type { Check } from './check.ts';
+import { checkAdjustments } from './check-adjustments.ts';
+import { checkBusinessKeys } from './check-business-keys.ts';
+import { checkDebts } from './check-debts.ts';
+import { checkExpiries } from './check-expiries.ts';
+import { checkGrants } from './check-grants.ts';
+import { checkHolds, checkOpenHolds } from './check-holds.ts';
+import { checkKeys } from './check-keys.ts';
+import { checkLimits } from './check-limits.ts';
+import { checkReceipts } from './check-receipts.ts';
+import { checkTrials } from './check-trials.ts';
+import { checkUsage } from './check-usage.ts';
+
+/** Every rule of the ledger that can be proven from what is stored. */
+export const checks: readonly Check[] = [
+  checkGrants,
+  checkUsage,
+  checkReceipts,
+  checkKeys,
+  checkDebts,
+  checkExpiries,
+  checkBusinessKeys,
+  checkTrials,
+  checkOpenHolds,
+  checkLimits,
+  checkAdjustments,
+  checkHolds,
+];

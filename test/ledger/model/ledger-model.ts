@@ -1,0 +1,588 @@
+import { formatCredits } from '../../../catalog/credits.ts';
+import type { GrantSource } from '../../../database/entities/grant.ts';
+
+/**
+ * What the ledger promises, in the plainest way: one team's credits as arrays in memory, one function for each command,
+ * no locks, no SQL, no batches of statements. It shares no code with the ledger, so that the two can disagree. Times are
+ * epoch milliseconds, credits micro-credits.
+ */
+export interface ModelTeam {
+  grants: ModelGrant[];
+  holds: ModelHold[];
+  orders: ModelOrder[];
+  subscriptions: ModelSubscription[];
+  caps: ModelCap[];
+  debits: { member: string | null; apiKey: string | null; credits: bigint; at: number }[];
+  keys: Map<string, { body: string; answer: Answer }>;
+}
+
+export interface ModelGrant {
+  /** Its business key. */
+  key: string;
+  source: GrantSource;
+  granted: bigint;
+  available: bigint;
+  held: bigint;
+  consumed: bigint;
+  expired: bigint;
+  revoked: bigint;
+  settled: bigint;
+  effectiveAt: number;
+  expiresAt: number | null;
+  order: string | null;
+  cycle: { subscription: string; start: number; end: number } | null;
+}
+
+interface ModelHold {
+  name: string;
+  credits: bigint;
+  member: string | null;
+  apiKey: string | null;
+  status: 'open' | 'captured' | 'released' | 'lapsed';
+  expiresAt: number;
+  latestExpiry: number;
+  draws: Part[];
+  receipt: ReceiptAnswer | null;
+}
+
+interface ModelOrder {
+  id: string;
+  credits: bigint;
+  paid: bigint;
+  refunded: bigint;
+  stateAt: number;
+  granted: boolean;
+  cycle: ModelGrant['cycle'];
+  debt: ModelDebt | null;
+}
+
+/** What a clawback could not take, and which grants paid for it since. */
+interface ModelDebt {
+  owed: bigint;
+  payments: Map<string, bigint>;
+  createdAt: number;
+}
+
+interface ModelSubscription {
+  id: string;
+  start: number;
+  end: number;
+  endedAt: number | null;
+}
+
+export interface ModelCap {
+  subject: 'member' | 'key';
+  id: string;
+  credits: bigint;
+  per: 'day' | 'month' | 'cycle';
+}
+
+interface Part {
+  grant: string;
+  credits: bigint;
+}
+
+/** A request on the hot path. Holds go by the name that they were given. */
+export type Request =
+  | {
+      kind: 'spend';
+      credits: bigint;
+      member: string | null;
+      apiKey: string | null;
+      occurredAt: number | null;
+    }
+  | {
+      kind: 'hold';
+      name: string;
+      credits: bigint;
+      member: string | null;
+      apiKey: string | null;
+      life: number;
+    }
+  | { kind: 'capture'; hold: string; credits: bigint }
+  | { kind: 'release' | 'lapse'; hold: string }
+  | { kind: 'extend'; hold: string; life: number };
+
+export type KeyedRequest = Request & { key: string | null };
+
+export type Answer = ReceiptAnswer | HoldAnswer | RefusalAnswer;
+export interface ReceiptAnswer {
+  credits: bigint;
+  grants: { grant: string; source: GrantSource; credits: bigint }[];
+  available: bigint;
+  hold: string | null;
+}
+export interface HoldAnswer {
+  hold: string;
+  status: 'open' | 'released';
+  credits: bigint;
+  expiresAt: number;
+}
+export interface RefusalAnswer {
+  refused: string;
+  required?: string;
+  available?: string;
+}
+
+export const day = 86_400_000;
+export const keysKept = 90 * day;
+export const longestHold = day;
+export const renewalGrace = 3_600_000;
+
+export function newTeam(): ModelTeam {
+  return {
+    grants: [],
+    holds: [],
+    orders: [],
+    subscriptions: [],
+    caps: [],
+    debits: [],
+    keys: new Map(),
+  };
+}
+
+/**
+ * Requests that are sent at once are decided one after the other. Where one of them runs short or over a cap, what the
+ * team's lapsed holds set aside is freed before all of them.
+ */
+export function answerRequests(team: ModelTeam, requests: KeyedRequest[], now: number): Answer[] {
+  expire(team, now);
+  const attempt = structuredClone(team);
+  const answers = requests.map((request) => answer(attempt, request, now));
+  const anyShort = answers.some((given) => 'refused' in given && /^(insuff|limit)/.test(given.refused));
+  if (!anyShort) {
+    Object.assign(team, attempt);
+    return answers;
+  }
+  for (const hold of team.holds) if (isLapsed(hold, now)) free(team, hold, 'lapsed', now);
+  return requests.map((request) => answer(team, request, now));
+}
+
+function answer(team: ModelTeam, request: KeyedRequest, now: number): Answer {
+  const body = bodyOf(request);
+  const known = request.key === null ? undefined : team.keys.get(request.key);
+  if (known) return known.body === body ? known.answer : { refused: 'idempotency_conflict' };
+  const { answer: given, replay } = decide(team, request, now);
+  // A refusal is not recorded, and neither is what was answered by an earlier capture.
+  if (request.key !== null && !('refused' in given) && !replay)
+    team.keys.set(request.key, { body, answer: given });
+  return given;
+}
+
+/** What a key stands for: the request without the key, and without the name that the answer gives. */
+export function bodyOf({ key: _, ...request }: KeyedRequest): string {
+  const { name: _name, ...body } = { name: '', ...request };
+  return JSON.stringify(body, (_key, value) => (typeof value === 'bigint' ? `${value}` : value));
+}
+
+function decide(team: ModelTeam, request: Request, now: number): { answer: Answer; replay?: true } {
+  switch (request.kind) {
+    case 'spend':
+      return { answer: spend(team, request, now) };
+    case 'hold':
+      return { answer: hold(team, request, now) };
+  }
+  const found = team.holds.find(({ name }) => name === request.hold);
+  if (!found) return { answer: { refused: 'unknown_hold' } };
+  switch (request.kind) {
+    case 'capture':
+      return capture(team, found, request.credits, now);
+    case 'release':
+      if (found.status !== 'released') {
+        const refused = refuseUnlessOpen(found, now);
+        if (refused) return { answer: refused };
+        free(team, found, 'released', now);
+      }
+      return { answer: stand(found) };
+    case 'lapse':
+      if (isLapsed(found, now)) free(team, found, 'lapsed', now);
+      return { answer: stand(found) };
+    case 'extend': {
+      const refused = refuseUnlessOpen(found, now);
+      if (refused) return { answer: refused };
+      if (now + request.life > found.latestExpiry) return { answer: { refused: 'hold_too_long' } };
+      found.expiresAt = Math.max(found.expiresAt, now + request.life);
+      return { answer: stand(found) };
+    }
+  }
+}
+
+function spend(team: ModelTeam, request: Extract<Request, { kind: 'spend' }>, now: number): Answer {
+  const { credits, member, apiKey, occurredAt } = request;
+  if (occurredAt !== null && (occurredAt < now - keysKept || occurredAt > now + 300_000))
+    return { refused: 'occurred_at_out_of_range' };
+  const refused = refuseConsumer(team, { member, apiKey }, credits, credits, now);
+  if (refused) return refused;
+  const grants = draw(team, credits, 'consumed', now);
+  team.debits.push({ member, apiKey, credits, at: now });
+  return receipt(team, grants, null, now);
+}
+
+function hold(team: ModelTeam, request: Extract<Request, { kind: 'hold' }>, now: number): Answer {
+  const { name, credits, member, apiKey, life } = request;
+  const refused = refuseConsumer(team, { member, apiKey }, credits, credits, now);
+  if (refused) return refused;
+  const draws = draw(team, credits, 'held', now);
+  const [expiresAt, latestExpiry] = [now + life, now + longestHold];
+  const made: ModelHold = {
+    ...{ name, credits, member, apiKey, expiresAt, latestExpiry, draws },
+    status: 'open',
+    receipt: null,
+  };
+  team.holds.push(made);
+  return stand(made);
+}
+
+/** Once. What was held goes first, in burn order, whatever expired meanwhile; the rest comes from the pool, under the caps. */
+function capture(
+  team: ModelTeam,
+  held: ModelHold,
+  credits: bigint,
+  now: number,
+): { answer: Answer; replay?: true } {
+  if (held.receipt) {
+    const same = held.receipt.credits === credits;
+    return same ? { answer: held.receipt, replay: true } : { answer: { refused: 'hold_captured' } };
+  }
+  const excess = credits > held.credits ? credits - held.credits : 0n;
+  const refused =
+    refuseUnlessOpen(held, now) ??
+    (excess > 0n ? refuseConsumer(team, { ...held, captures: true }, excess, credits, now) : null);
+  if (refused) return { answer: refused };
+
+  let left = credits;
+  const parts: Part[] = [];
+  const rest: Part[] = [];
+  for (const drawn of inBurnOrder(team.grants)) {
+    const part = held.draws.find(({ grant }) => grant === drawn.key);
+    if (!part) continue;
+    const used = part.credits < left ? part.credits : left;
+    left -= used;
+    drawn.held -= used;
+    drawn.consumed += used;
+    if (used > 0n) parts.push({ grant: drawn.key, credits: used });
+    if (used < part.credits) rest.push({ grant: drawn.key, credits: part.credits - used });
+  }
+  for (const part of draw(team, excess, 'consumed', now)) {
+    const same = parts.find(({ grant }) => grant === part.grant);
+    if (same) same.credits += part.credits;
+    else parts.push(part);
+  }
+  held.status = 'captured';
+  for (const part of rest) giveBack(team, part, now);
+  team.debits.push({ member: held.member, apiKey: held.apiKey, credits, at: now });
+  held.receipt = receipt(team, parts, held.name, now);
+  return { answer: held.receipt };
+}
+
+/** Frees all that a hold sets aside. */
+function free(team: ModelTeam, held: ModelHold, status: 'released' | 'lapsed', now: number): void {
+  held.status = status;
+  for (const grant of inBurnOrder(team.grants)) {
+    const part = held.draws.find((drawn) => drawn.grant === grant.key);
+    if (part) giveBack(team, part, now);
+  }
+}
+
+/** Credits of an expired grant expire; those of an order with a debt pay it first; the rest can be spent again. */
+function giveBack(team: ModelTeam, { grant: key, credits }: Part, now: number): void {
+  const grant = grantOf(team, key);
+  const debt = orderOf(team, grant.order)?.debt;
+  const paid = debt ? min(credits, outstanding(debt)) : 0n;
+  const isOver = grant.expiresAt !== null && grant.expiresAt <= now;
+  grant.held -= credits;
+  if (isOver) grant.expired += credits;
+  else {
+    grant.revoked += paid;
+    grant.available += credits - paid;
+  }
+  if (debt) debt.owed -= paid;
+  settle(team, now);
+}
+
+/** A lot of credits, once for its key. */
+export function giveGrant(
+  team: ModelTeam,
+  grant: Pick<ModelGrant, 'key' | 'source' | 'granted' | 'effectiveAt' | 'expiresAt'> &
+    Partial<Pick<ModelGrant, 'order' | 'cycle'>>,
+  now: number,
+): void {
+  expire(team, now);
+  if (team.grants.some(({ key }) => key === grant.key)) return;
+  const empty = { held: 0n, consumed: 0n, expired: 0n, revoked: 0n, settled: 0n, order: null, cycle: null };
+  team.grants.push({ ...empty, ...grant, available: grant.granted });
+  expire(team, now);
+  settle(team, now);
+}
+
+/** An order as it stands at Polar: what it pays for is granted once, and what was refunded of it is taken back. */
+export function tellOrder(
+  team: ModelTeam,
+  told: Pick<ModelOrder, 'id' | 'credits' | 'paid' | 'refunded' | 'stateAt' | 'cycle'> & { pays: boolean },
+  now: number,
+): void {
+  expire(team, now);
+  let order = orderOf(team, told.id);
+  if (!order) {
+    order = { ...told, granted: false, debt: null };
+    team.orders.push(order);
+  } else if (told.stateAt >= order.stateAt) {
+    order.refunded = told.refunded;
+    order.stateAt = told.stateAt;
+  }
+  if (told.pays && !order.granted) {
+    order.granted = true;
+    const { credits: granted, cycle } = told;
+    const key = cycle
+      ? `allotment:${cycle.subscription}:${new Date(cycle.start).toISOString()}`
+      : `order:${told.id}`;
+    const dates = cycle
+      ? { effectiveAt: cycle.start, expiresAt: cycle.end + renewalGrace }
+      : { effectiveAt: now, expiresAt: null };
+    const source = cycle ? 'subscription' : 'purchase';
+    giveGrant(team, { key, source, granted, ...dates, order: told.id, cycle }, now);
+    if (cycle) alignCycles(team, cycle.subscription, now);
+  }
+  clawBack(team, order, now);
+}
+
+/** A subscription's newest state: a new one, one whose next period has begun, or one that has ended. */
+export function tellSubscription(team: ModelTeam, told: ModelSubscription, now: number): void {
+  expire(team, now);
+  team.subscriptions = [...team.subscriptions.filter(({ id }) => id !== told.id), told];
+  alignCycles(team, told.id, now);
+}
+
+/** A cycle's credits expire a grace after its end, when the next allotment starts, or when the subscription ends. */
+function alignCycles(team: ModelTeam, subscription: string, now: number): void {
+  const ended = team.subscriptions.find(({ id }) => id === subscription)?.endedAt ?? Number.POSITIVE_INFINITY;
+  const cycles = team.grants.filter(({ cycle }) => cycle?.subscription === subscription);
+  for (const grant of cycles) {
+    const { start, end } = grant.cycle ?? { start: 0, end: 0 };
+    const later = cycles.map(({ cycle }) => cycle?.start ?? 0).filter((other) => other > start);
+    grant.expiresAt = Math.min(end + renewalGrace, ended, ...later);
+  }
+  expire(team, now);
+}
+
+/** Brings what is taken back of an order to floor(granted × un-paid / paid): expired counts, available goes, the rest is owed. */
+function clawBack(team: ModelTeam, order: ModelOrder, now: number): void {
+  const mine = inBurnOrder(team.grants.filter((grant) => grant.order === order.id));
+  const granted = sum(mine, 'granted');
+  const unpaid = min(order.refunded, order.paid);
+  const target = order.paid === 0n ? 0n : (granted * unpaid) / order.paid;
+
+  let tooMuch = max(sum(mine, 'revoked') - target, 0n);
+  for (const grant of mine.toReversed()) {
+    const back = min(grant.revoked, tooMuch);
+    grant.revoked -= back;
+    grant.available += back;
+    tooMuch -= back;
+  }
+  expire(team, now);
+  let missing = max(target - sum(mine, 'revoked') - sum(mine, 'expired'), 0n);
+  for (const grant of mine) {
+    const taken = min(grant.available, missing);
+    grant.available -= taken;
+    grant.revoked += taken;
+    missing -= taken;
+  }
+  owe(team, order, missing, now);
+  expire(team, now);
+  settle(team, now);
+}
+
+/** Sets what an order owes. What others paid too much for it, they get back: the last to burn first. */
+function owe(team: ModelTeam, order: ModelOrder, owed: bigint, now: number): void {
+  if (!order.debt && owed === 0n) return;
+  order.debt ??= { owed, payments: new Map(), createdAt: now };
+  const { payments } = order.debt;
+  order.debt.owed = owed;
+  let tooMuch = max(paidFor(order.debt) - owed, 0n);
+  for (const grant of inBurnOrder(team.grants).toReversed()) {
+    const back = min(payments.get(grant.key) ?? 0n, tooMuch);
+    payments.set(grant.key, (payments.get(grant.key) ?? 0n) - back);
+    grant.settled -= back;
+    grant.available += back;
+    tooMuch -= back;
+  }
+}
+
+/** Debts are paid at once, oldest first, from what can be spent, in burn order; a subscription's never from lifetime credits. */
+function settle(team: ModelTeam, now: number): void {
+  const indebted = team.orders.flatMap(({ id, cycle, debt }) => (debt ? [{ id, cycle, debt }] : []));
+  indebted.sort((a, b) => a.debt.createdAt - b.debt.createdAt || (a.id < b.id ? -1 : 1));
+  for (const { cycle, debt } of indebted) {
+    for (const grant of spendable(team, now)) {
+      if (cycle && grant.expiresAt === null) continue;
+      const paid = min(grant.available, outstanding(debt));
+      grant.available -= paid;
+      grant.settled += paid;
+      debt.payments.set(grant.key, (debt.payments.get(grant.key) ?? 0n) + paid);
+    }
+  }
+}
+
+export function setCap(team: ModelTeam, cap: ModelCap): void {
+  const others = team.caps.filter(({ subject, id }) => subject !== cap.subject || id !== cap.id);
+  team.caps = [...others, cap];
+}
+
+/** Whatever has expired, has expired: nothing has to be booked first. */
+export function expire(team: ModelTeam, now: number): void {
+  for (const grant of team.grants) {
+    if (grant.expiresAt === null || grant.expiresAt > now) continue;
+    grant.expired += grant.available;
+    grant.available = 0n;
+  }
+}
+
+/** How a team stands at an instant from which on nothing has happened. */
+export function balanceOf(past: ModelTeam, at: number) {
+  const team = structuredClone(past);
+  expire(team, at);
+  const open = inBurnOrder(team.grants.filter((grant) => grant.available + grant.held > 0n));
+  const soonest = Math.min(
+    ...open.flatMap(({ available, expiresAt }) => (available > 0n && expiresAt ? [expiresAt] : [])),
+  );
+  const next = open.filter(({ expiresAt }) => expiresAt === soonest);
+  return {
+    available: sum(open, 'available'),
+    held: sum(open, 'held'),
+    debt: team.orders.reduce((total, { debt }) => total + (debt ? outstanding(debt) : 0n), 0n),
+    nextExpiry: next.length > 0 ? { at: soonest, credits: sum(next, 'available') } : null,
+    /** In burn order; those that are used up apart. */
+    open,
+    usedUp: team.grants.filter((grant) => grant.available + grant.held === 0n),
+  };
+}
+
+/** What a cap's subject has used in the cap's window; holds that are not over count. */
+export function usedUnder(team: ModelTeam, cap: ModelCap, now: number): bigint {
+  const isTheirs = ({ member, apiKey }: { member: string | null; apiKey: string | null }) =>
+    (cap.subject === 'member' ? member : apiKey) === cap.id;
+  const since = windowStart(team, cap.per, now);
+  const debits = team.debits.filter((debit) => debit.at >= since && isTheirs(debit));
+  const holds = team.holds.filter((hold) => hold.status === 'open' && isTheirs(hold));
+  return [...debits, ...holds].reduce((total, { credits }) => total + credits, 0n);
+}
+
+function windowStart(team: ModelTeam, per: ModelCap['per'], now: number): number {
+  const running = team.subscriptions.filter(({ endedAt }) => endedAt === null).at(-1);
+  if (per === 'cycle' && running) return running.start;
+  const date = new Date(now);
+  return Date.UTC(date.getUTCFullYear(), date.getUTCMonth(), per === 'day' ? date.getUTCDate() : 1);
+}
+
+/** @param required  what the whole request needs, where this is only its excess over a hold */
+function refuseConsumer(
+  team: ModelTeam,
+  consumer: { member: string | null; apiKey: string | null; captures?: boolean },
+  credits: bigint,
+  required: bigint,
+  now: number,
+): RefusalAnswer | null {
+  const membersAreCapped = team.caps.some(({ subject }) => subject === 'member');
+  if (membersAreCapped && consumer.member === null && !consumer.captures)
+    return { refused: 'member_required' };
+  const spare = sum(spendable(team, now), 'available');
+  if (spare < credits) {
+    const available = required - credits + spare;
+    return {
+      refused: 'insufficient_credits',
+      required: formatCredits(required),
+      available: formatCredits(available),
+    };
+  }
+  const isOver = team.caps.some((cap) => {
+    const binds = cap.id === (cap.subject === 'member' ? consumer.member : consumer.apiKey);
+    return binds && usedUnder(team, cap, now) + credits > cap.credits;
+  });
+  return isOver ? { refused: 'limit_reached' } : null;
+}
+
+function refuseUnlessOpen(held: ModelHold, now: number): RefusalAnswer | null {
+  if (held.status === 'lapsed' || isLapsed(held, now)) return { refused: 'hold_expired' };
+  return held.status === 'open' ? null : { refused: `hold_${held.status}` };
+}
+
+function isLapsed({ status, expiresAt }: ModelHold, now: number): boolean {
+  return status === 'open' && expiresAt <= now;
+}
+
+/** Takes from what can be spent, soonest to expire first; there is enough. */
+function draw(team: ModelTeam, credits: bigint, to: 'consumed' | 'held', now: number): Part[] {
+  const parts: Part[] = [];
+  let left = credits;
+  for (const grant of spendable(team, now)) {
+    const taken = min(grant.available, left);
+    grant.available -= taken;
+    grant[to] += taken;
+    left -= taken;
+    if (taken > 0n) parts.push({ grant: grant.key, credits: taken });
+  }
+  return parts;
+}
+
+function receipt(team: ModelTeam, parts: Part[], hold: string | null, now: number): ReceiptAnswer {
+  return {
+    credits: parts.reduce((total, { credits }) => total + credits, 0n),
+    grants: parts.map(({ grant, credits }) => ({ grant, source: grantOf(team, grant).source, credits })),
+    available: sum(spendable(team, now), 'available'),
+    hold,
+  };
+}
+
+function stand({ name, status, credits, expiresAt }: ModelHold): HoldAnswer {
+  return { hold: name, status: status === 'open' ? 'open' : 'released', credits, expiresAt };
+}
+
+function spendable(team: ModelTeam, now: number): ModelGrant[] {
+  return inBurnOrder(
+    team.grants.filter(
+      ({ available, expiresAt }) => available > 0n && (expiresAt === null || expiresAt > now),
+    ),
+  );
+}
+
+function inBurnOrder(grants: ModelGrant[]): ModelGrant[] {
+  const rank = { trial: 1, subscription: 2, adjustment: 3, purchase: 4 };
+  const last = Number.MAX_SAFE_INTEGER;
+  return grants.toSorted(
+    (a, b) =>
+      (a.expiresAt ?? last) - (b.expiresAt ?? last) ||
+      rank[a.source] - rank[b.source] ||
+      a.effectiveAt - b.effectiveAt ||
+      (a.key < b.key ? -1 : 1),
+  );
+}
+
+function grantOf(team: ModelTeam, key: string): ModelGrant {
+  const grant = team.grants.find((candidate) => candidate.key === key);
+  if (!grant) throw new Error(`the model has no grant ${key}`);
+  return grant;
+}
+
+function orderOf(team: ModelTeam, id: string | null): ModelOrder | undefined {
+  return team.orders.find((order) => order.id === id);
+}
+
+function outstanding(debt: ModelDebt): bigint {
+  return debt.owed - paidFor(debt);
+}
+
+function paidFor({ payments }: ModelDebt): bigint {
+  return [...payments.values()].reduce((total, paid) => total + paid, 0n);
+}
+
+function sum(grants: ModelGrant[], column: 'granted' | 'available' | 'held' | 'expired' | 'revoked'): bigint {
+  return grants.reduce((total, grant) => total + grant[column], 0n);
+}
+
+function min(a: bigint, b: bigint): bigint {
+  return a < b ? a : b;
+}
+
+function max(a: bigint, b: bigint): bigint {
+  return a > b ? a : b;
+}

@@ -1,0 +1,604 @@
+import { createHash, randomUUID } from 'node:crypto';
+import { join } from 'node:path';
+import { expect } from '@jest/globals';
+import { v7 as uuidv7 } from 'uuid';
+import { formatCredits } from '../../../catalog/credits.ts';
+import { loadCatalog } from '../../../catalog/load-catalog.ts';
+import type { PublishedCatalog } from '../../../catalog/versions.ts';
+import { connectDatabase, type Database, lockTeam, readClock } from '../../../database/connection.ts';
+import { withClient } from '../../../dev/postgres.ts';
+import { DomainError } from '../../../domain-error.ts';
+import { applyOrder } from '../../../ledger/apply-order.ts';
+import { applySubscription } from '../../../ledger/apply-subscription.ts';
+import { limitWindow } from '../../../ledger/check-limits.ts';
+import { expireCredits } from '../../../ledger/expire-credits.ts';
+import { grantCredits } from '../../../ledger/grant-credits.ts';
+import { createGroupCommit, type GroupCommit } from '../../../ledger/group-commit.ts';
+import type { HoldAnswer as RealHoldAnswer, Receipt } from '../../../ledger/operation.ts';
+import { type Balance, readBalance } from '../../../ledger/read-balance.ts';
+import type { Command, Sent } from './commands.ts';
+import * as model from './ledger-model.ts';
+import { type Answer, type KeyedRequest, keysKept, longestHold, type ModelTeam, type Request } from './ledger-model.ts';
+
+/** Runs go on side by side in one database, each lane with a clock of its own. */
+export interface Lane {
+  database: Database;
+  groupCommit: GroupCommit;
+  setClock(at: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+const start = Date.UTC(2026, 4, 20, 20);
+const packCredits = 40n;
+const planCredits = 70n;
+
+/** Replaces the clock by one that each lane sets for its own connections. */
+export async function replaceClockByLanes(databaseUrl: string): Promise<void> {
+  await withClient(databaseUrl, async (client) => {
+    await client.query('create table lane_clocks (lane text primary key, at timestamptz(3) not null)');
+    await client.query(
+      `create or replace function billing_now() returns timestamptz(3) language sql volatile
+         return (select at from lane_clocks where lane = current_setting('application_name'))`,
+    );
+  });
+}
+
+export async function openLane(databaseUrl: string, name: string): Promise<Lane> {
+  const url = new URL(databaseUrl);
+  url.searchParams.set('application_name', name);
+  const database = await connectDatabase(url.href, { pool: 3 });
+  const lane: Lane = {
+    database,
+    groupCommit: createGroupCommit(database, { keysKept }),
+    async setClock(at) {
+      await database.pool.query(
+        'insert into lane_clocks values ($1, $2) on conflict (lane) do update set at = excluded.at',
+        [name, new Date(at)],
+      );
+    },
+    async close() {
+      await lane.groupCommit.close();
+      await database.close();
+    },
+  };
+  await lane.setClock(start);
+  return lane;
+}
+
+/** One run: two teams, and what the model says of them. */
+export interface Run {
+  lane: Lane;
+  catalog: PublishedCatalog;
+  now: number;
+  teams: RunTeam[];
+  /** Every hold by the name that the model knows it by. */
+  holds: { name: string; id: string; team: RunTeam; credits: bigint }[];
+  /** Every request that carried a key. */
+  requests: { team: RunTeam; request: KeyedRequest }[];
+  /** Counts what became of requests: a run that is refused everything proves little. */
+  tally: Map<string, number>;
+}
+
+interface RunTeam {
+  id: string;
+  model: ModelTeam;
+  /** The model after each command. */
+  past: { at: number; model: ModelTeam }[];
+  /** Business keys by the grants' ids. */
+  grantKeys: Map<string, string>;
+  /** What the ledger first answered to a key. */
+  firstReceipts: Map<string, Receipt>;
+}
+
+/** Small amounts, so that they collide: packs of 40 micro-credits, plans of 70. */
+export async function smallCatalog(): Promise<PublishedCatalog> {
+  const catalog = loadCatalog(join(import.meta.dirname, '../../../catalog/catalog.yaml'));
+  return {
+    version: 1,
+    catalog: {
+      ...catalog,
+      packs: catalog.packs.map((pack) => ({ ...pack, credits: packCredits })),
+      plans: catalog.plans.map((plan) => ({ ...plan, allotment: planCredits })),
+      policies: { ...catalog.policies, renewalGrace: model.renewalGrace },
+    },
+  };
+}
+
+/** Does the commands to the ledger and to the model; throws where they disagree or a rule is broken. */
+export async function playRun(
+  lane: Lane,
+  catalog: PublishedCatalog,
+  commands: readonly Command[],
+  tally: Map<string, number>,
+): Promise<void> {
+  const ids = [uuidv7(), uuidv7()];
+  await lane.database.pool.query(
+    `insert into teams (id, name, personal, created_at) select id, 'a team', false, $2 from unnest($1::uuid[]) as id`,
+    [ids, new Date(start)],
+  );
+  const teams = ids.map((id) => ({
+    id,
+    model: model.newTeam(),
+    past: [],
+    grantKeys: new Map<string, string>(),
+    firstReceipts: new Map<string, Receipt>(),
+  }));
+  const run: Run = { lane, catalog, now: start, teams, holds: [], requests: [], tally };
+  await lane.setClock(start);
+  for (const command of commands) {
+    const touched = await play(run, command);
+    for (const team of touched) {
+      team.past.push({ at: run.now, model: structuredClone(team.model) });
+      await expectSameBalance(run, team);
+    }
+  }
+  for (const team of teams) await expectEverythingAddsUp(run, team);
+}
+
+async function play(run: Run, command: Command): Promise<RunTeam[]> {
+  switch (command.kind) {
+    case 'wait':
+      run.now += command.ms;
+      await run.lane.setClock(run.now);
+      return run.teams;
+    case 'requests':
+      return sendRequests(run, command.sent);
+    case 'subscribe':
+      // A period begins at an instant at which nothing else happens: what was used before it is of the period before.
+      await play(run, { kind: 'wait', ms: 1 });
+      break;
+  }
+  const team = run.teams[command.team];
+  if (!team) throw new Error('a run has two teams');
+  await run.lane.database.transaction(async (em) => {
+    await lockTeam(em, team.id);
+    const now = await readClock(em);
+    await change(run, team, command, em, now);
+  });
+  await learnGrantKeys(run, team);
+  return [team];
+}
+
+type Change = Exclude<Command, { kind: 'wait' | 'requests' }>;
+type Em = Parameters<typeof lockTeam>[0];
+
+async function change(run: Run, team: RunTeam, command: Change, em: Em, at: Date): Promise<void> {
+  const { now } = run;
+  switch (command.kind) {
+    case 'grant': {
+      const { source, lifetime, age } = command;
+      const key = source === 'trial' ? `trial:${team.id}` : `${source}:${uuidv7()}`;
+      const expiresAt = lifetime === null ? null : now + lifetime;
+      const grant = { key, source, granted: command.credits, effectiveAt: now - age, expiresAt };
+      await giveGrant(em, team, grant, at);
+      return model.giveGrant(team.model, grant, now);
+    }
+    case 'grantAgain': {
+      const grant = newest(team.model.grants, command.grant);
+      if (!grant) return;
+      await giveGrant(em, team, grant, at);
+      return model.giveGrant(team.model, grant, now);
+    }
+    case 'buy': {
+      const { paid, refunded, pays } = command;
+      const credits = packCredits * BigInt(command.units);
+      const order = { id: randomUUID(), credits, paid, refunded, stateAt: now, cycle: null, pays };
+      await tellOrder(run, team, order, em, at);
+      return model.tellOrder(team.model, order, now);
+    }
+    case 'subscribe': {
+      const running = team.model.subscriptions.find(({ endedAt }) => endedAt === null);
+      const subscription = {
+        id: running?.id ?? randomUUID(),
+        start: now,
+        end: now + command.length,
+        endedAt: null,
+      };
+      const cycle = { subscription: subscription.id, start: subscription.start, end: subscription.end };
+      const { paid } = command;
+      const amounts = { credits: planCredits, paid, refunded: 0n };
+      const order = { id: randomUUID(), ...amounts, stateAt: now, cycle, pays: true };
+      await tellSubscription(team, subscription, em, at);
+      await tellOrder(run, team, order, em, at);
+      model.tellSubscription(team.model, subscription, now);
+      return model.tellOrder(team.model, order, now);
+    }
+    case 'endSubscription': {
+      const running = team.model.subscriptions.find(({ endedAt }) => endedAt === null);
+      if (!running) return;
+      await tellSubscription(team, { ...running, endedAt: now }, em, at);
+      return model.tellSubscription(team.model, { ...running, endedAt: now }, now);
+    }
+    case 'tellOrder': {
+      const known = newest(team.model.orders, command.order);
+      if (!known) return;
+      const stateAt = command.stale ? known.stateAt - 1 : now;
+      const order = { ...known, refunded: command.refunded, stateAt, pays: command.pays };
+      await tellOrder(run, team, order, em, at);
+      return model.tellOrder(team.model, order, now);
+    }
+    case 'expire':
+      await expireCredits(em, team.id, at);
+      return model.expire(team.model, now);
+    case 'cap': {
+      const { subject, id, credits, per } = command;
+      await setCap(em, team, { subject, id, credits, per }, at);
+      return model.setCap(team.model, { subject, id, credits, per });
+    }
+  }
+}
+
+type GrantFacts = Parameters<typeof model.giveGrant>[1];
+
+async function giveGrant(em: Em, team: RunTeam, grant: GrantFacts, at: Date): Promise<void> {
+  const { source, key, granted, effectiveAt, expiresAt } = grant;
+  const made = {
+    teamId: team.id,
+    source,
+    businessKey: key,
+    credits: granted,
+    effectiveAt: new Date(effectiveAt),
+    expiresAt: expiresAt === null ? null : new Date(expiresAt),
+    catalogVersion: 1,
+    ...(source === 'adjustment' ? { actor: 'a test', reason: 'because' } : {}),
+  };
+  await grantCredits(em, made, at);
+}
+
+async function tellOrder(
+  { catalog }: Run,
+  team: RunTeam,
+  order: Parameters<typeof model.tellOrder>[1],
+  em: Em,
+  at: Date,
+): Promise<void> {
+  const { id, credits, paid, refunded, stateAt, cycle, pays } = order;
+  const period = cycle && { start: new Date(cycle.start), end: new Date(cycle.end) };
+  const facts = {
+    id,
+    teamId: team.id,
+    product: cycle ? 'starter_monthly' : 'pack_1000',
+    paid: pays,
+    currency: 'usd',
+    paidAmount: paid,
+    refundedAmount: refunded,
+    createdAt: at,
+    paidAt: at,
+    stateAt: new Date(stateAt),
+    units: cycle ? 1 : Number(credits / packCredits),
+    lines: [{ proration: false, start: period?.start ?? null, end: period?.end ?? null }],
+    subscription:
+      cycle && period
+        ? {
+            id: cycle.subscription,
+            currentPeriodStart: period.start,
+            currentPeriodEnd: period.end,
+            trialStart: null,
+            trialEnd: null,
+          }
+        : null,
+  };
+  await applyOrder(em, facts, catalog, { mayGrant: pays }, at);
+}
+
+async function tellSubscription(
+  team: RunTeam,
+  { id, start: from, end, endedAt }: Parameters<typeof model.tellSubscription>[1],
+  em: Em,
+  at: Date,
+): Promise<void> {
+  const facts = {
+    id,
+    teamId: team.id,
+    plan: 'starter_monthly',
+    status: endedAt === null ? 'active' : 'canceled',
+    currentPeriodStart: new Date(from),
+    currentPeriodEnd: new Date(end),
+    cancelAtPeriodEnd: false,
+    startedAt: new Date(from),
+    endedAt: endedAt === null ? null : new Date(endedAt),
+    stateAt: at,
+  };
+  await applySubscription(em, facts, model.renewalGrace, at);
+}
+
+/** A cap counts from the beginning of its window, also what was used and held before it was set. */
+async function setCap(em: Em, team: RunTeam, cap: model.ModelCap, at: Date): Promise<void> {
+  const running = team.model.subscriptions.find(({ endedAt }) => endedAt === null);
+  const window = limitWindow(cap.per, at, running ? new Date(running.start) : null);
+  const column = cap.subject === 'member' ? 'member_id' : 'api_key_id';
+  await em.execute(
+    `insert into limits (team_id, subject, subject_id, credits, per, window_start, consumed, held)
+     select ?, ?, ?, ?, ?, ?,
+            (select coalesce(sum(credits), 0) from usage_events where team_id = ? and ${column} = ? and recorded_at >= ?),
+            (select coalesce(sum(credits), 0) from holds where team_id = ? and ${column} = ? and status = 'open')
+     on conflict (team_id, subject, subject_id) do update
+        set credits = excluded.credits, per = excluded.per, window_start = excluded.window_start,
+            consumed = excluded.consumed, held = excluded.held`,
+    [
+      ...[team.id, cap.subject, cap.id, cap.credits.toString(), cap.per, window],
+      ...[team.id, cap.id, window, team.id, cap.id],
+    ],
+  );
+  await em.execute('update teams set has_limits = true where id = ?', [team.id]);
+}
+
+/** Sends all of them before the ledger takes the first: they share a commit. */
+async function sendRequests(run: Run, sent: readonly Sent[]): Promise<RunTeam[]> {
+  const requests = sent.flatMap((one) => toRequest(run, one) ?? []);
+  const replies = await Promise.allSettled(requests.map(({ team, request }) => send(run, team, request)));
+  const touched = [...new Set(requests.map(({ team }) => team))];
+  for (const team of touched) {
+    const mine = requests.flatMap((one, index) => (one.team === team ? [{ ...one, reply: replies[index] }] : []));
+    const expected = model.answerRequests(
+      team.model,
+      mine.map(({ request }) => request),
+      run.now,
+    );
+    const answers = mine.map(({ request, reply }) => hear(run, team, request, reply));
+    for (const [index, answer] of answers.entries()) count(run, mine[index]?.request.kind ?? '', answer);
+    expect({ answers }).toEqual({ answers: expected });
+  }
+  return touched;
+}
+
+function toRequest(run: Run, sent: Sent): { team: RunTeam; request: KeyedRequest } | null {
+  if (sent.kind === 'again') {
+    const earlier = newest(run.requests, sent.request);
+    if (!earlier) return null;
+    const { team, request } = earlier;
+    // What it makes gets a name of its own; a replay goes by the first one's.
+    const named = request.kind === 'hold' ? { ...request, name: randomUUID() } : request;
+    return { team, request: sent.changed ? changed(named) : named };
+  }
+  const key = sent.kind === 'lapse' ? null : randomUUID();
+  const { team, request } = aimed(run, sent);
+  if (!team) throw new Error('a run has two teams');
+  const keyed = { ...request, key };
+  if (key !== null) run.requests.push({ team, request: keyed });
+  return { team, request: keyed };
+}
+
+function aimed(run: Run, sent: Exclude<Sent, { kind: 'again' }>): { team: RunTeam | undefined; request: Request } {
+  if (sent.kind === 'spend') {
+    const { kind, credits, member, apiKey, age } = sent;
+    const occurredAt = age === null ? null : run.now - age;
+    return { team: run.teams[sent.team], request: { kind, credits, member, apiKey, occurredAt } };
+  }
+  if (sent.kind === 'hold') {
+    const { kind, credits, member, apiKey, life } = sent;
+    return { team: run.teams[sent.team], request: { kind, name: randomUUID(), credits, member, apiKey, life } };
+  }
+  const held = newest(run.holds, sent.hold);
+  const hold = held?.name ?? 'no such hold';
+  const team = held?.team ?? run.teams[0];
+  switch (sent.kind) {
+    case 'capture': {
+      const credits = sent.credits === 'the same' ? (held?.credits ?? 1n) : sent.credits;
+      return { team, request: { kind: 'capture', hold, credits } };
+    }
+    case 'extend':
+      return { team, request: { kind: 'extend', hold, life: sent.life } };
+    case 'releaseOfAnotherTeam':
+      return { team: run.teams.find((other) => other !== team), request: { kind: 'release', hold } };
+    default:
+      return { team, request: { kind: sent.kind, hold } };
+  }
+}
+
+/** The same key with another body. */
+function changed(request: KeyedRequest): KeyedRequest {
+  switch (request.kind) {
+    case 'release':
+    case 'lapse':
+      return { key: request.key, kind: 'extend', hold: request.hold, life: 1 };
+    case 'extend':
+      return { ...request, life: request.life + 1 };
+    default:
+      return { ...request, credits: request.credits + 1n };
+  }
+}
+
+function send(run: Run, team: RunTeam, request: KeyedRequest): Promise<Receipt | RealHoldAnswer> {
+  const { groupCommit } = run.lane;
+  const bodyHash = createHash('sha256').update(model.bodyOf(request)).digest();
+  const keyed = { teamId: team.id, idempotencyKey: request.key, bodyHash };
+  const usage = { action: 'workflow.run', priceVersion: 1 };
+  if (request.kind === 'spend' || request.kind === 'hold') {
+    const { credits, member, apiKey } = request;
+    const consumer = { memberId: member ?? undefined, apiKeyId: apiKey ?? undefined };
+    if (request.kind === 'hold') {
+      return groupCommit.hold({ ...keyed, ...usage, ...consumer, credits, life: request.life, longestLife: longestHold });
+    }
+    const occurredAt = request.occurredAt === null ? undefined : new Date(request.occurredAt);
+    return groupCommit.spend({ ...keyed, ...usage, ...consumer, priced: priced(credits), occurredAt });
+  }
+  const holdId = run.holds.find(({ name }) => name === request.hold)?.id ?? uuidv7();
+  switch (request.kind) {
+    case 'capture':
+      return groupCommit.capture({ ...keyed, holdId, priced: priced(request.credits) });
+    case 'extend':
+      return groupCommit.extend({ ...keyed, holdId, life: request.life });
+    case 'release':
+      return groupCommit.release({ ...keyed, holdId });
+    case 'lapse':
+      return groupCommit.lapse({ ...keyed, idempotencyKey: null, holdId });
+  }
+}
+
+function priced(credits: bigint) {
+  const unitPrice = { credits: 1n, per: 1n };
+  return { credits, lines: [{ meter: 'runs', quantity: credits * 1_000_000n, unitPrice, credits }] };
+}
+
+/** What the ledger answered, in the model's words. */
+function hear(
+  run: Run,
+  team: RunTeam,
+  request: KeyedRequest,
+  reply: PromiseSettledResult<Receipt | RealHoldAnswer> | undefined,
+): Answer {
+  if (!reply) throw new Error('every request is answered');
+  if (reply.status === 'rejected') {
+    const error: unknown = reply.reason;
+    if (!(error instanceof DomainError)) throw error;
+    if (error.code !== 'insufficient_credits') return { refused: error.code };
+    const { required, available } = error.details;
+    return { refused: error.code, required: String(required), available: String(available) };
+  }
+  if ('status' in reply.value) {
+    const { id, status, credits, expiresAt } = reply.value;
+    if (request.kind === 'hold' && !run.holds.some((known) => known.id === id)) {
+      run.holds.push({ name: request.name, id, team, credits: request.credits });
+    }
+    const hold = nameOf(run, id);
+    return { hold, status, credits: parse(credits), expiresAt: Date.parse(expiresAt) };
+  }
+  const receipt = reply.value;
+  if (request.key !== null && request.kind === 'spend') {
+    // A replay is the same JSON value, not just the same figures.
+    const first = team.firstReceipts.get(request.key) ?? receipt;
+    team.firstReceipts.set(request.key, first);
+    expect(receipt).toEqual(first);
+  }
+  return {
+    credits: receipt.credits,
+    grants: receipt.grants.map(({ grantId, source, credits }) => ({ grant: keyOf(team, grantId), source, credits })),
+    available: receipt.balance.available,
+    hold: receipt.holdId === null ? null : nameOf(run, receipt.holdId),
+  };
+}
+
+function count({ tally }: Run, kind: string, answer: Answer): void {
+  const outcome = 'refused' in answer ? answer.refused : 'done';
+  tally.set(`${kind}: ${outcome}`, (tally.get(`${kind}: ${outcome}`) ?? 0) + 1);
+}
+
+/** The balance as anybody reads it. */
+async function expectSameBalance(run: Run, team: RunTeam, at?: number): Promise<void> {
+  const real = await readBalance(run.lane.database, team.id, at === undefined ? undefined : new Date(at));
+  const then = at ?? run.now;
+  const known = at === undefined ? team.model : team.past.findLast((past) => past.at <= at)?.model;
+  const expected = model.balanceOf(known ?? model.newTeam(), then);
+  const isOpen = ({ available, held }: { available: bigint; held: bigint }) => available + held > 0n;
+  expect({
+    ...{ at: new Date(then), available: real.available, held: real.held, debt: real.debt },
+    nextExpiry: real.nextExpiry && { at: real.nextExpiry.at.getTime(), credits: real.nextExpiry.credits },
+    open: real.grants.filter(isOpen).map((grant) => realGrant(team, grant)),
+    usedUp: byKey(real.grants.filter((grant) => !isOpen(grant)).map((grant) => realGrant(team, grant))),
+  }).toEqual({
+    ...{ at: new Date(then), available: expected.available, held: expected.held, debt: expected.debt },
+    nextExpiry: expected.nextExpiry,
+    open: expected.open.map(modelGrant),
+    usedUp: byKey(expected.usedUp.map(modelGrant)),
+  });
+  expect(Object.values(real.bySource).reduce((total, credits) => total + credits, 0n)).toBe(real.available);
+}
+
+function realGrant(team: RunTeam, { id, effectiveAt, expiresAt, ...grant }: Balance['grants'][number]) {
+  return {
+    ...grant,
+    key: keyOf(team, id),
+    effectiveAt: effectiveAt.getTime(),
+    expiresAt: expiresAt?.getTime() ?? null,
+  };
+}
+
+function modelGrant({ order: _order, cycle: _cycle, ...grant }: model.ModelGrant) {
+  return grant;
+}
+
+function byKey<G extends { key: string }>(grants: G[]): G[] {
+  return grants.toSorted((a, b) => (a.key < b.key ? -1 : 1));
+}
+
+const columns = ['available', 'held', 'consumed', 'expired', 'revoked', 'settled'];
+
+/** The rules that a balance does not show: sums of transfers, debts, caps, keys, and how it all stood in the past. */
+async function expectEverythingAddsUp(run: Run, team: RunTeam): Promise<void> {
+  const { pool } = run.lane.database;
+  const ask = async (sql: string) => (await pool.query(sql, [team.id])).rows;
+
+  const moved = columns.map(
+    (column) =>
+      `coalesce(sum(case when t.to_account = '${column}' then t.amount when t.from_account = '${column}' then -t.amount end), 0) as ${column}`,
+  );
+  const unbalanced = await ask(
+    `select g.business_key, to_jsonb(g) as grant, to_jsonb(m) as moved
+       from grants g, lateral (select ${moved.join(', ')}, coalesce(sum(t.amount) filter (where t.from_account = 'issued'), 0) as granted
+                                 from transfers t where t.team_id = $1 and t.grant_id = g.id) as m
+      where g.team_id = $1
+        and (${['granted', ...columns].map((column) => `g.${column} <> m.${column}`).join(' or ')}
+             or least(${columns.map((column) => `g.${column}`).join(', ')}) < 0)`,
+  );
+  expect(unbalanced).toEqual([]);
+
+  const events = await ask(
+    `select e.id from usage_events e
+      where e.team_id = $1
+        and (e.credits <> (select sum(t.amount) from transfers t where t.team_id = $1 and t.usage_event_id = e.id and t.to_account = 'consumed')
+             or (select count(*) from idempotency_keys k where k.scope = $1::text and k.usage_event_id = e.id) <> 1)`,
+  );
+  expect(events).toEqual([]);
+  const [{ debits }] = await ask('select count(*)::int as debits from usage_events where team_id = $1');
+  expect(debits).toBe(team.model.debits.length);
+
+  const debts = await ask('select order_id, owed, settled from debts where team_id = $1');
+  expect(debts.map((row) => [row.order_id, BigInt(row.owed), BigInt(row.settled)]).sort()).toEqual(
+    team.model.orders
+      .flatMap(({ id, debt }) => (debt ? [[id, debt.owed, sumOf(debt.payments)]] : []))
+      .sort(),
+  );
+  const held = await ask(
+    `select h.id from holds h where h.team_id = $1 and h.credits <> (select sum(d.credits) from hold_draws d where d.hold_id = h.id)`,
+  );
+  expect(held).toEqual([]);
+  await expectSameCaps(run, team);
+
+  const times = [...new Set(team.past.map(({ at }) => at))];
+  for (const [index, at] of times.entries()) {
+    const next = times[index + 1] ?? run.now;
+    if (index % 3 === 0) await expectSameBalance(run, team, at);
+    if (index % 3 === 1) await expectSameBalance(run, team, at + Math.floor((next - at) / 2));
+  }
+}
+
+async function expectSameCaps(run: Run, team: RunTeam): Promise<void> {
+  const { rows } = await run.lane.database.pool.query('select * from limits where team_id = $1', [team.id]);
+  const running = team.model.subscriptions.find(({ endedAt }) => endedAt === null);
+  const cycleStart = running ? new Date(running.start) : null;
+  const used = rows.map((row) => {
+    const isCurrent = limitWindow(row.per, new Date(run.now), cycleStart).getTime() === row.window_start.getTime();
+    return [row.subject, row.subject_id, BigInt(row.held) + (isCurrent ? BigInt(row.consumed) : 0n)];
+  });
+  const expected = team.model.caps.map((cap) => [cap.subject, cap.id, model.usedUnder(team.model, cap, run.now)]);
+  expect(used.sort()).toEqual(expected.sort());
+}
+
+async function learnGrantKeys(run: Run, team: RunTeam): Promise<void> {
+  const { rows } = await run.lane.database.pool.query('select id, business_key from grants where team_id = $1', [team.id]);
+  for (const { id, business_key } of rows) team.grantKeys.set(id, business_key);
+}
+
+function keyOf(team: RunTeam, grantId: string): string {
+  return team.grantKeys.get(grantId) ?? `unknown grant ${grantId}`;
+}
+
+function nameOf({ holds }: Run, id: string): string {
+  return holds.find((hold) => hold.id === id)?.name ?? `unknown hold ${id}`;
+}
+
+function newest<T>(all: readonly T[], back: number): T | undefined {
+  return all.at(-1 - (back % Math.max(all.length, 1)));
+}
+
+function sumOf(payments: Map<string, bigint>): bigint {
+  return [...payments.values()].reduce((total, paid) => total + paid, 0n);
+}
+
+function parse(credits: string): bigint {
+  const [whole = '0', fraction = ''] = credits.split('.');
+  const micro = BigInt(whole) * 1_000_000n + BigInt(fraction.padEnd(6, '0'));
+  if (formatCredits(micro) !== credits) throw new Error(`${credits} is not in its canonical form`);
+  return micro;
+}

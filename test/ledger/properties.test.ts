@@ -1,0 +1,56 @@
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { loadCatalog } from '../../catalog/load-catalog.ts';
+import { publishCatalog } from '../../catalog/versions.ts';
+import { verifyLedger } from '../../ledger/verify-ledger.ts';
+import { createTestDatabase, type TestDatabase } from '../setup/database.ts';
+import { commands } from './model/commands.ts';
+import { type Lane, openLane, playRun, replaceClockByLanes, smallCatalog } from './model/ledger-under-test.ts';
+
+/**
+ * Random stories of two teams each, on the ledger and on the model, which have to agree after each step. Lanes run side
+ * by side; each has a seed of its own. To repeat a failure: `FC_SEED` as printed, and `FC_RUNS` as many as it took.
+ */
+const runs = Number(process.env.FC_RUNS ?? 1_000);
+const seed = Number(process.env.FC_SEED ?? Math.floor(Math.random() * 2 ** 31));
+const laneCount = Math.min(8, runs);
+
+let database: TestDatabase;
+let lanes: Lane[] = [];
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  await replaceClockByLanes(database.url);
+  lanes = await Promise.all(
+    Array.from({ length: laneCount }, (_, lane) => openLane(database.url, `lane${lane}`)),
+  );
+  const [first] = lanes;
+  if (!first) throw new Error('FC_RUNS is at least 1');
+  await publishCatalog(first.database, loadCatalog(join(import.meta.dirname, '../../catalog/catalog.yaml')));
+});
+
+afterAll(async () => {
+  await Promise.all(lanes.map((lane) => lane.close()));
+  await database.drop();
+});
+
+test(
+  `the ledger does what the model says, whatever happens in whatever order (${runs} runs, FC_SEED=${seed})`,
+  async () => {
+    process.stderr.write(`  ${runs} runs in ${laneCount} lanes, FC_SEED=${seed}\n`);
+    const catalog = await smallCatalog();
+    const tally = new Map<string, number>();
+    const results = await Promise.allSettled(
+      lanes.map((lane, index) =>
+        fc.assert(
+          fc.asyncProperty(commands, (story) => playRun(lane, catalog, story, tally)),
+          { seed: seed + index, numRuns: Math.ceil(runs / laneCount) },
+        ),
+      ),
+    );
+    for (const result of results) if (result.status === 'rejected') throw result.reason;
+    if (process.env.FC_TALLY) process.stderr.write(`${[...tally].sort().map(([what, times]) => `  ${what} ${times}`).join('\n')}\n`);
+  },
+  600_000,
+);

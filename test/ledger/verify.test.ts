@@ -1,0 +1,610 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import pg from 'pg';
+import { loadCatalog } from '../../catalog/load-catalog.ts';
+import { priceUsage } from '../../catalog/price-usage.ts';
+import { type PublishedCatalog, publishCatalog } from '../../catalog/versions.ts';
+import { connectDatabase, type Database, lockTeam, readClock } from '../../database/connection.ts';
+import { Order } from '../../database/entities/order.ts';
+import { withClient } from '../../dev/postgres.ts';
+import { alignCycleExpiries } from '../../ledger/align-cycle-expiries.ts';
+import { clawBackOrder } from '../../ledger/claw-back-order.ts';
+import { grantCredits } from '../../ledger/grant-credits.ts';
+import { grantTrialCredits } from '../../ledger/grant-trial-credits.ts';
+import { createGroupCommit, type GroupCommit } from '../../ledger/group-commit.ts';
+import { checks } from '../../ledger/verify/checks.ts';
+import { verifyLedger } from '../../ledger/verify-ledger.ts';
+import { signUp } from '../../teams/sign-up.ts';
+import { createTestDatabase, type TestDatabase } from '../setup/database.ts';
+
+const catalog = loadCatalog(fileURLToPath(new URL('../../catalog/catalog.yaml', import.meta.url)));
+const credit = 1_000_000n;
+const day = 86_400_000;
+
+let sound: TestDatabase;
+beforeAll(async () => {
+  sound = await createTestDatabase();
+  const database = await connectDatabase(sound.url, { pool: 4 });
+  await fill(database);
+  await database.close();
+});
+afterAll(() => sound.drop());
+
+/** What was planted behind the ledger's back, and the rule that must find it. */
+const corruptions: { rule: string; what: string; sql: string }[] = [
+  {
+    rule: 'grant-equals-transfers',
+    what: 'credits that moved from consumed back to available without a transfer',
+    sql: `update grants set available = available + 5, consumed = consumed - 5 where consumed >= 5`,
+  },
+  {
+    rule: 'grant-equals-transfers',
+    what: 'a transfer of a micro-credit more',
+    sql: `update transfers set amount = amount + 1 where kind = 'expire' or kind = 'spend'`,
+  },
+  {
+    rule: 'grant-equals-transfers',
+    what: 'a transfer that is gone',
+    sql: `delete from transfers where kind = 'settle'`,
+  },
+  {
+    rule: 'grant-is-balanced',
+    what: 'credits out of nothing',
+    sql: `alter table grants drop constraint grant_is_balanced; update grants set available = available + 1000000`,
+  },
+  {
+    rule: 'grant-is-balanced',
+    what: 'a balance below zero',
+    sql: `alter table grants drop constraint grants_available_check;
+          update grants set available = -1, consumed = consumed + available + 1 where source = 'trial'`,
+  },
+  {
+    rule: 'grant-is-issued-once',
+    what: 'a grant that was issued twice',
+    sql: `insert into transfers (team_id, at, grant_id, kind, from_account, to_account, amount, reference)
+          select team_id, created_at, id, 'grant', 'issued', 'available', granted, business_key from grants where source = 'purchase'`,
+  },
+  {
+    rule: 'grant-is-issued-once',
+    what: 'a transfer from before its grant was issued',
+    sql: `update transfers set at = at - interval '1 hour' where kind = 'spend'`,
+  },
+  {
+    rule: 'transfer-has-grant',
+    what: 'a grant that is gone',
+    sql: `delete from grants where source = 'purchase'`,
+  },
+  {
+    rule: 'transfer-has-team',
+    what: 'a transfer of a team that does not exist, beyond the last that does',
+    sql: `insert into transfers (team_id, at, grant_id, kind, from_account, to_account, amount, reference)
+          select 'ffffffff-ffff-ffff-ffff-ffffffffffff', created_at, id, 'grant', 'issued', 'available', 1, 'order:o' from grants limit 1`,
+  },
+  {
+    rule: 'transfer-is-of-its-grants-team',
+    what: 'a transfer that was booked on another team',
+    sql: `update transfers set team_id = (select id from teams where id <> transfers.team_id order by id limit 1) where kind = 'settle'`,
+  },
+  {
+    rule: 'transfer-moves-as-its-kind',
+    what: 'a spend that came out of revoked credits',
+    sql: `update transfers set from_account = 'revoked' where kind = 'spend'`,
+  },
+  {
+    rule: 'settlement-has-debt',
+    what: 'a settled debt that is gone',
+    sql: `delete from debt_changes; delete from debts`,
+  },
+  {
+    rule: 'event-equals-transfers',
+    what: 'a usage event that costs more than was debited',
+    sql: `update usage_events set credits = credits + 1`,
+  },
+  {
+    rule: 'event-equals-transfers',
+    what: 'usage that nobody paid for',
+    sql: `delete from transfers where kind = 'spend'`,
+  },
+  {
+    rule: 'event-is-paid-when-recorded',
+    what: 'usage that claims to have been recorded at another time',
+    sql: `update usage_events set recorded_at = recorded_at + interval '1 second'`,
+  },
+  {
+    rule: 'event-is-paid-as-its-kind',
+    what: 'usage of a hold that was debited as a spend',
+    sql: `update transfers set kind = 'spend' where kind = 'capture' and from_account = 'available'`,
+  },
+  {
+    rule: 'transfer-has-event',
+    what: 'a debit whose usage event is gone',
+    sql: `delete from usage_events where hold_id is null`,
+  },
+  {
+    rule: 'event-has-team',
+    what: 'usage of a team that does not exist',
+    sql: `insert into usage_events select '00000000-0000-7000-8000-000000000000', occurred_at, id, recorded_at, action, lines, credits,
+                                           price_version, balance_after, member_id, api_key_id, hold_id, metadata from usage_events`,
+  },
+  {
+    rule: 'event-captures-its-hold',
+    what: 'usage of a hold that is gone',
+    sql: `delete from holds where status = 'captured'`,
+  },
+  {
+    rule: 'balance-after-is-possible',
+    what: 'a balance after usage that the team never had',
+    sql: `update usage_events set balance_after = balance_after + 1000000000000000`,
+  },
+  {
+    rule: 'receipt-adds-up',
+    what: 'a receipt with another line',
+    sql: `update usage_events set lines = lines || lines`,
+  },
+  {
+    rule: 'receipt-adds-up',
+    what: 'a receipt that cannot be read',
+    sql: `update usage_events set lines = '[{"meter": "runs", "credits": "a lot"}]'`,
+  },
+  {
+    rule: 'line-is-priced',
+    what: 'a line for another quantity',
+    sql: `update usage_events set lines = jsonb_set(lines, '{0,quantity}', '"77"')`,
+  },
+  {
+    rule: 'event-has-price-version',
+    what: 'prices that are not known any more',
+    sql: `update usage_events set price_version = 99`,
+  },
+  {
+    rule: 'event-has-key',
+    what: 'a key that was deleted too early',
+    sql: `delete from idempotency_keys where usage_event_id is not null`,
+  },
+  {
+    rule: 'event-has-key',
+    what: 'an event under two keys',
+    sql: `insert into idempotency_keys select scope, key || '-again', body_hash, usage_event_id, occurred_at, status, response, created_at
+            from idempotency_keys where usage_event_id is not null`,
+  },
+  {
+    rule: 'key-has-event',
+    what: 'a key of usage that is not there',
+    sql: `update idempotency_keys set usage_event_id = gen_random_uuid() where usage_event_id is not null`,
+  },
+  {
+    rule: 'debt-equals-settlements',
+    what: 'a debt that says it was settled',
+    sql: `update debts set settled = settled + 1, owed = owed + 1`,
+  },
+  {
+    rule: 'debt-equals-last-change',
+    what: 'a debt that was forgiven without a trace',
+    sql: `update debts set owed = settled`,
+  },
+  {
+    rule: 'debt-has-order',
+    what: 'a debt of an order that is not there',
+    sql: `delete from orders where refunded_amount > 0`,
+  },
+  {
+    rule: 'team-knows-its-debts',
+    what: 'a team that forgot its debt',
+    sql: `update teams set has_debts = false`,
+  },
+  {
+    rule: 'expiry-equals-last-change',
+    what: 'an expiry that was moved silently',
+    sql: `update grants set expires_at = expires_at + interval '1 year' where source = 'subscription'`,
+  },
+  {
+    rule: 'expiry-changes-follow-on',
+    what: 'a change of an expiry that is gone',
+    sql: `delete from grant_expiry_changes where reason = 'no longer cancelled'`,
+  },
+  {
+    rule: 'business-key-says-what-paid',
+    what: 'an allotment for another cycle',
+    sql: `update grants set business_key = business_key || 'Z' where source = 'subscription'`,
+  },
+  {
+    rule: 'business-key-says-what-paid',
+    what: 'a purchase of no order',
+    sql: `update grants set order_id = null where source = 'purchase'`,
+  },
+  {
+    rule: 'business-key-is-unique',
+    what: 'one order that granted twice',
+    sql: `alter table grants drop constraint grants_business_key_key;
+          insert into grants (id, team_id, source, business_key, granted, available, effective_at, catalog_version, order_id, created_at)
+          select gen_random_uuid(), team_id, source, business_key, granted, granted, effective_at, catalog_version, order_id, created_at
+            from grants where source = 'purchase'`,
+  },
+  {
+    rule: 'grant-has-order',
+    what: 'a grant of another team’s order',
+    sql: `update orders set team_id = (select id from teams where id <> orders.team_id limit 1)`,
+  },
+  {
+    rule: 'issue-names-business-key',
+    what: 'an issue under another key',
+    sql: `update transfers set reference = 'order:other' where kind = 'grant'`,
+  },
+  {
+    rule: 'trial-once',
+    what: 'a second trial',
+    sql: `insert into grants (id, team_id, source, business_key, granted, available, effective_at, catalog_version, created_at)
+          select gen_random_uuid(), team_id, source, 'trial:again', granted, granted, effective_at, catalog_version, created_at
+            from grants where source = 'trial' limit 1`,
+  },
+  {
+    rule: 'trial-is-claimed',
+    what: 'a trial on nobody’s account',
+    sql: `delete from trial_claims`,
+  },
+  {
+    rule: 'trial-is-claimed',
+    what: 'a claim without a trial',
+    sql: `insert into trial_claims select 'somebody', 1, id, created_at from teams where id not in (select team_id from trial_claims) limit 1`,
+  },
+  {
+    rule: 'hold-equals-draws',
+    what: 'a hold that sets aside less than it says',
+    sql: `update holds set credits = credits + 1`,
+  },
+  {
+    rule: 'draws-equal-transfers',
+    what: 'a draw of which no transfer tells',
+    sql: `delete from transfers where kind = 'hold'`,
+  },
+  {
+    rule: 'draw-has-hold',
+    what: 'a hold that is gone',
+    sql: `delete from holds where status = 'open'`,
+  },
+  {
+    rule: 'captured-hold-has-event',
+    what: 'a capture of another hold',
+    sql: `update usage_events set hold_id = gen_random_uuid() where hold_id is not null`,
+  },
+  {
+    rule: 'held-equals-open-holds',
+    what: 'a hold that ended and kept its credits',
+    sql: `update holds set status = 'lapsed' where status = 'open'`,
+  },
+  {
+    rule: 'held-equals-open-holds',
+    what: 'an ended hold that is open again',
+    sql: `update holds set status = 'open' where status = 'released'`,
+  },
+  {
+    rule: 'limit-counts-its-window',
+    what: 'a cap that counts less than was consumed',
+    sql: `update limits set consumed = consumed - 1`,
+  },
+  {
+    rule: 'limit-counts-open-holds',
+    what: 'a cap that forgot an open hold',
+    sql: `update limits set held = 0`,
+  },
+  {
+    rule: 'team-knows-its-limits',
+    what: 'a team that forgot its caps',
+    sql: `update teams set has_limits = false`,
+  },
+  {
+    rule: 'adjustment-is-applied',
+    what: 'an adjustment of another size',
+    sql: `insert into adjustments (id, team_id, credits, reason, actor, created_at)
+          select gen_random_uuid(), team_id, 5, 'because', 'nobody', created_at from grants limit 1`,
+  },
+];
+
+test('an untouched ledger keeps every rule, in however many ranges it is read', async () => {
+  await onCopy(async (database) => {
+    const progress: string[] = [];
+    const { findings, found, teams, transfers, holds } = await verifyLedger(database, {
+      onProgress: ({ walk, done, total }) => progress.push(`${walk} ${done}/${total}`),
+    });
+    expect(findings).toEqual([]);
+    expect(found).toBe(0);
+    const { rows } = await database.pool.query(
+      `select (select count(*) from teams)::int as teams, (select count(*) from transfers)::int as transfers,
+              (select count(*) from holds)::int as holds`,
+    );
+    expect({ teams, transfers, holds }).toEqual(rows[0]);
+    expect(progress.length).toBeGreaterThan(2);
+    expect(progress.at(-1)).toBe(`holds ${holds}/${holds}`);
+  });
+});
+
+test('every rule finds what it is there for', () => {
+  const planted = new Set(corruptions.map(({ rule }) => rule));
+  expect([...allRules].filter((rule) => !planted.has(rule))).toEqual([]);
+});
+
+test.each(corruptions)('$rule finds $what', async ({ rule, sql }) => {
+  await onCopy(async (database, url) => {
+    await plant(url, sql);
+    const { findings, found } = await verifyLedger(database);
+    expect(found).toBeGreaterThan(0);
+    expect(findings.map((finding) => finding.rule)).toContain(rule);
+    for (const { teamId, ...texts } of findings) {
+      expect(teamId).toMatch(/^[0-9a-f-]{36}$/);
+      expect(Object.values(texts)).not.toContain('');
+    }
+  });
+});
+
+test('a key that is older than keys are kept may be gone', async () => {
+  await onCopy(async (database, url) => {
+    // Published as if long ago, so that the usage of today is older than keys were kept under it.
+    await plant(
+      url,
+      `create or replace function billing_now() returns timestamptz(3) language sql return clock_timestamp()::timestamptz(3) + interval '91 days';
+       delete from idempotency_keys where usage_event_id is not null`,
+    );
+    expect((await verifyLedger(database)).findings).toEqual([]);
+  });
+});
+
+test('debits that go on meanwhile are no false alarm', async () => {
+  await onCopy(async (database) => {
+    const { rows } = await database.pool.query<{ team_id: string }>(
+      'select distinct team_id from grants where open',
+    );
+    const teams = rows.map(({ team_id }) => team_id);
+    const commit = groupCommit(database);
+    let verified = 0;
+    let debits = 0;
+    const callers = Array.from({ length: 16 }, async (_, caller) => {
+      while (verified < 5) {
+        const teamId = teams[(caller + debits) % teams.length] ?? '';
+        await spend(commit, teamId, 1n).catch(() => null);
+        const held = await hold(commit, teamId, credit / 2n).catch(() => null);
+        if (held) await commit.capture({ ...keyed(teamId), holdId: held.id, priced: priced(1n) });
+        debits += 1;
+      }
+    });
+    for (; verified < 5; verified += 1) expect((await verifyLedger(database)).findings).toEqual([]);
+    await Promise.all(callers);
+    await commit.close();
+    expect(debits).toBeGreaterThan(16);
+    expect((await verifyLedger(database)).findings).toEqual([]);
+  });
+});
+
+test('a ledger that is broken throughout is told in full and kept in part', async () => {
+  await onCopy(async (database, url) => {
+    await plant(
+      url,
+      `insert into grants (id, team_id, source, business_key, granted, available, effective_at, catalog_version, created_at, actor, reason)
+       select gen_random_uuid(), t.id, 'adjustment', 'adjustment:' || gen_random_uuid(), 1, 1, billing_now(), 1, billing_now(), 'nobody', 'none'
+         from teams t, generate_series(1, 20)`,
+    );
+    let told = 0;
+    const { found, findings } = await verifyLedger(database, {
+      onFinding: () => {
+        told += 1;
+      },
+    });
+    expect(told).toBe(found);
+    expect(found).toBeGreaterThan(3_000);
+    expect(findings).toHaveLength(1_000);
+  });
+});
+
+test('verifying can be stopped, and leaves the connection as it was', async () => {
+  await onCopy(async (database) => {
+    const abort = new AbortController();
+    const verification = verifyLedger(database, {
+      signal: abort.signal,
+      onProgress: () => abort.abort(new Error('enough')),
+    });
+    await expect(verification).rejects.toThrow('enough');
+    expect((await verifyLedger(database)).findings).toEqual([]);
+  });
+});
+
+const allRules = new Set(checks.flatMap(({ rules }) => Object.keys(rules)));
+
+/** A small ledger in which everything has happened once: 6 teams that do something and 110 that do nothing. */
+async function fill(database: Database): Promise<void> {
+  const published = { catalog, version: (await publishCatalog(database, catalog)).version };
+  const commit = groupCommit(database);
+  const [spending, buying, indebted, subscribed, holding, capped] = await Promise.all(
+    ['spending', 'buying', 'indebted', 'subscribed', 'holding', 'capped'].map((id) =>
+      withTrial(database, id, published),
+    ),
+  );
+  if (!spending || !buying || !indebted || !subscribed || !holding || !capped)
+    throw new Error('teams are missing');
+
+  for (const runs of [1n, 5n, 30n]) await spend(commit, spending, runs);
+  await buyPack(database, published, buying);
+  await spend(commit, buying, 1_200n); // more than the trial: two grants pay
+
+  // The pack is spent and then refunded: a debt, settled by what the team buys next.
+  await buyPack(database, published, indebted);
+  await spend(commit, indebted, 2_800n);
+  await refund(database, `pack-of-${indebted}`);
+  await buyPack(database, published, indebted, 'another-pack');
+  await spend(commit, indebted, 1n);
+  await refund(database, 'another-pack');
+
+  await subscribe(database, published, subscribed);
+
+  const captured = await hold(commit, holding, 2n * credit);
+  await commit.capture({ ...keyed(holding), holdId: captured.id, priced: priced(7n) });
+  const released = await hold(commit, holding, 3n * credit);
+  await commit.release({ ...keyed(holding), holdId: released.id });
+  await hold(commit, holding, 4n * credit);
+
+  await database.pool.query(
+    `insert into limits (team_id, subject, subject_id, credits, per, window_start) values ($1, 'member', 'ada', $2, 'month', date_trunc('month', billing_now()))`,
+    [capped, 100n * credit],
+  );
+  await database.pool.query('update teams set has_limits = true where id = $1', [capped]);
+  await commit.spend({
+    ...keyed(capped),
+    action: 'workflow.run',
+    priced: priced(3n),
+    priceVersion: 1,
+    memberId: 'ada',
+  });
+  await hold(commit, capped, 5n * credit, 'ada');
+
+  await database.pool.query(
+    `insert into teams (id, name, personal) select uuidv7(), 'idle', false from generate_series(1, 110)`,
+  );
+  await commit.close();
+}
+
+async function withTrial(database: Database, id: string, published: PublishedCatalog): Promise<string> {
+  const { team } = await signUp(database, { id, email: `${id}@example.com`, name: id });
+  await locked(database, team.id, (em, now) => grantTrialCredits(em, team.id, published, now));
+  return team.id;
+}
+
+async function buyPack(
+  database: Database,
+  { version }: PublishedCatalog,
+  teamId: string,
+  id = `pack-of-${teamId}`,
+): Promise<void> {
+  await locked(database, teamId, async (em, now) => {
+    await em.execute(
+      `insert into orders (id, team_id, paid_at, product, paid_amount, state_at) values (?, ?, ?, 'pack_1000', 1200, ?)`,
+      [id, teamId, now, now],
+    );
+    const grant = {
+      teamId,
+      source: 'purchase',
+      businessKey: `order:${id}`,
+      orderId: id,
+      product: 'pack_1000',
+    } as const;
+    await grantCredits(
+      em,
+      { ...grant, credits: 1_000n * credit, effectiveAt: now, expiresAt: null, catalogVersion: version },
+      now,
+    );
+  });
+}
+
+async function refund(database: Database, id: string): Promise<void> {
+  const { teamId } = await database.fork().findOneOrFail(Order, { id });
+  await locked(database, teamId, async (em, now) => {
+    const order = await em.findOneOrFail(Order, { id });
+    order.refundedAmount = order.paidAmount;
+    const { outstanding } = await clawBackOrder(em, order, now);
+    if (outstanding === 0n) throw new Error('the refund was to leave a debt');
+  });
+}
+
+/** Two cycles, the second of which closes the first; then it is cancelled, not, and cancelled again. */
+async function subscribe(database: Database, { version }: PublishedCatalog, teamId: string): Promise<void> {
+  const began = Date.now() - 32 * day;
+  for (const [cycle, start] of [began, began + 31 * day].entries()) {
+    const period = { start: new Date(start), end: new Date(start + 31 * day) };
+    await locked(database, teamId, async (em, now) => {
+      await em.execute(
+        `insert into subscriptions (id, team_id, plan, status, current_period_start, current_period_end, cancel_at_period_end, anchor_day, state_at)
+         values ('subscription', ?, 'pro_monthly', 'active', ?, ?, false, 1, ?)
+         on conflict (id) do update set current_period_start = excluded.current_period_start, current_period_end = excluded.current_period_end`,
+        [teamId, period.start, period.end, now],
+      );
+      const id = `cycle-${cycle}`;
+      await em.execute(
+        `insert into orders (id, team_id, paid_at, paid_amount, state_at) values (?, ?, ?, 4900, ?)`,
+        [id, teamId, now, now],
+      );
+      const grant = {
+        teamId,
+        source: 'subscription',
+        businessKey: `allotment:subscription:${period.start.toISOString()}`,
+        orderId: id,
+        subscriptionId: 'subscription',
+      } as const;
+      const times = { effectiveAt: period.start, expiresAt: new Date(start + 31 * day + 3_600_000), period };
+      await grantCredits(
+        em,
+        { ...grant, ...times, credits: 6_000n * credit, allotment: 6_000n * credit, catalogVersion: version },
+        now,
+      );
+      await alignCycleExpiries(em, { id: 'subscription', teamId }, catalog.policies.renewalGrace, now);
+    });
+  }
+  for (const cancelled of [true, false, true]) {
+    await locked(database, teamId, async (em, now) => {
+      await em.execute('update subscriptions set cancel_at_period_end = ?', [cancelled]);
+      await alignCycleExpiries(em, { id: 'subscription', teamId }, catalog.policies.renewalGrace, now);
+    });
+  }
+}
+
+function locked<T>(
+  database: Database,
+  teamId: string,
+  work: (em: Parameters<Parameters<Database['transaction']>[0]>[0], now: Date) => Promise<T>,
+): Promise<T> {
+  return database.transaction(async (em) => {
+    await lockTeam(em, teamId);
+    return work(em, await readClock(em));
+  });
+}
+
+function groupCommit(database: Database): GroupCommit {
+  return createGroupCommit(database, { keysKept: catalog.policies.idempotencyKeysKept });
+}
+
+function keyed(teamId: string) {
+  return { teamId, idempotencyKey: randomUUID(), bodyHash: randomBytes(32) };
+}
+
+function priced(runs: bigint) {
+  return priceUsage(catalog, 'workflow.run', { runs: runs * credit });
+}
+
+function spend(commit: GroupCommit, teamId: string, runs: bigint) {
+  return commit.spend({ ...keyed(teamId), action: 'workflow.run', priced: priced(runs), priceVersion: 1 });
+}
+
+function hold(commit: GroupCommit, teamId: string, credits: bigint, memberId?: string) {
+  const life = { life: day / 24, longestLife: day };
+  return commit.hold({
+    ...keyed(teamId),
+    action: 'workflow.run',
+    credits,
+    priceVersion: 1,
+    ...life,
+    memberId,
+  });
+}
+
+/** Runs `work` on a copy of the sound ledger that is thrown away. */
+async function onCopy(work: (database: Database, url: string) => Promise<void>): Promise<void> {
+  const name = `copy_${randomBytes(6).toString('hex')}`;
+  const source = new URL(sound.url).pathname.slice(1);
+  const admin = (sql: string) =>
+    withClient(process.env.TEST_POSTGRES_URL ?? '', (client) => client.query(sql));
+  await admin(`create database ${pg.escapeIdentifier(name)} template ${pg.escapeIdentifier(source)}`);
+  const url = new URL(sound.url);
+  url.pathname = `/${name}`;
+  const database = await connectDatabase(url.href, { pool: 6 });
+  try {
+    await work(database, url.href);
+  } finally {
+    await database.close();
+    await admin(`drop database ${pg.escapeIdentifier(name)} with (force)`);
+  }
+}
+
+/** As only a superuser can: triggers and foreign keys are off. */
+async function plant(url: string, ...statements: string[]): Promise<void> {
+  await withClient(url, async (client) => {
+    await client.query(`set session_replication_role = replica`);
+    for (const sql of statements) await client.query(sql);
+  });
+}

@@ -1,0 +1,189 @@
+import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
+import { expectSoundLedger } from './sound-ledger.ts';
+import { type Story, startStory } from './story.ts';
+
+let story: Story;
+beforeAll(async () => {
+  story = await startStory('2040-01-01T00:00:00Z');
+});
+afterEach(() => expectSoundLedger(story.database.pool));
+afterAll(() => story.stop());
+
+let people = 0;
+/** A team that has spent its trial. */
+async function newTeam(): Promise<string> {
+  people += 1;
+  const team = await story.signUp(`person_${people}`);
+  await spend(team, 500);
+  return team;
+}
+
+const spend = (team: string, credits: number) =>
+  story.call('POST', `/v1/teams/${team}/usage`, {
+    action: 'workflow.run',
+    quantities: { runs: 2 * credits },
+  });
+
+/** Refunds of what the team bought last, in cents; all of it unless said. */
+async function refund(team: string, amount?: number): Promise<string> {
+  const order = (await story.ordersOf(team)).at(-1);
+  const { id } = await story.control<{ id: string }>(
+    `/orders/${order?.id}/refund`,
+    amount === undefined ? {} : { amount },
+  );
+  await story.settle();
+  return id;
+}
+
+async function reverse(refundId: string): Promise<void> {
+  await story.control(`/refunds/${refundId}/reverse`);
+  await story.settle();
+}
+
+async function standing(team: string) {
+  const { available, debt, grants } = await story.balance(team);
+  const packs = grants.filter(({ source }) => source === 'purchase');
+  return {
+    available,
+    debt,
+    revoked: packs.map(({ revoked }) => revoked),
+    settled: packs.map((one) => one.settled),
+  };
+}
+
+test('a half-spent pack that is refunded: the rest is revoked, what was spent is owed and paid from what comes next', async () => {
+  const team = await newTeam();
+  await story.buy(team, 'pack_1000');
+  await spend(team, 400);
+  await refund(team);
+  expect(await standing(team)).toMatchObject({ available: '0', debt: '400', revoked: ['600'] });
+  const spent = await story.request('POST', `/v1/teams/${team}/usage`, {
+    action: 'workflow.run',
+    quantities: { runs: 1 },
+  });
+  expect(spent.status).toBe(402);
+
+  await story.buy(team, 'pack_1000');
+  expect(await standing(team)).toMatchObject({ available: '600', debt: '0', settled: ['400', '0'] });
+});
+
+test('a debt is settled at once from what the team has, its expiring credits first', async () => {
+  const team = await newTeam();
+  await story.buy(team, 'pack_1000');
+  await spend(team, 1_000);
+  const [pack] = await story.ordersOf(team);
+  await story.buy(team, 'pack_5000');
+  await story.buy(team, 'starter_monthly');
+  await story.control(`/orders/${pack?.id}/refund`);
+  await story.settle();
+  expect(await story.balance(team)).toMatchObject({
+    available: '6000',
+    debt: '0',
+    bySource: { subscription: '1000', purchase: '5000' },
+  });
+});
+
+test('a refund in two parts adds up to what one refund of the whole would take', async () => {
+  const team = await newTeam();
+  await story.buy(team, 'pack_1000');
+  await refund(team, 401);
+  expect(await standing(team)).toMatchObject({ available: '665.833334', debt: '0', revoked: ['334.166666'] });
+  await spend(team, 600);
+  await refund(team, 799);
+  expect(await standing(team)).toMatchObject({ available: '0', debt: '600', revoked: ['400'] });
+});
+
+test('a refund that comes before its order is known to us is applied with the grant', async () => {
+  const team = await newTeam();
+  await story.control('/faults', { target: 'webhooks', mode: 'hold', type: 'order.paid', times: 1 });
+  await story.buy(team, 'pack_1000');
+  await refund(team, 600);
+  expect((await story.balance(team)).grants.filter(({ source }) => source === 'purchase')).toEqual([]);
+  await story.control('/webhooks/release');
+  await story.settle();
+  expect(await standing(team)).toMatchObject({ available: '500', debt: '0', revoked: ['500'] });
+});
+
+test('whatever order a purchase and its refunds are heard of in, they end alike', async () => {
+  const team = await newTeam();
+  await story.control('/faults', { target: 'webhooks', mode: 'hold', times: 1_000 });
+  await story.buy(team, 'pack_1000');
+  await refund(team, 300);
+  await reverse(await refund(team, 300));
+  await refund(team, 600);
+  await story.control('/faults/clear');
+  await story.control('/webhooks/release'); // newest first
+  await story.settle();
+  expect(await standing(team)).toMatchObject({ available: '250', debt: '0', revoked: ['750'] });
+});
+
+test('a refunded subscription takes its own credits, and never lifetime ones', async () => {
+  const team = await newTeam();
+  await story.buy(team, 'pack_1000');
+  await story.buy(team, 'pro_monthly');
+  await spend(team, 4_000);
+  await refund(team);
+  expect(await story.balance(team)).toMatchObject({
+    available: '1000',
+    debt: '4000',
+    bySource: { subscription: '0', purchase: '1000' },
+  });
+  await story.buy(team, 'pack_1000');
+  expect(await story.balance(team)).toMatchObject({ available: '2000', debt: '4000' });
+  // The subscription goes on, and its next allotment pays.
+  await story.control(`/subscriptions/${await story.subscriptionOf(team)}/renew-now`);
+  await story.settle();
+  expect(await story.balance(team)).toMatchObject({
+    available: '4000',
+    debt: '0',
+    bySource: { subscription: '2000', purchase: '2000' },
+  });
+});
+
+test('a reversed refund gives everything back: what was revoked and what was settled', async () => {
+  const team = await newTeam();
+  await story.buy(team, 'pack_1000');
+  await spend(team, 400);
+  const refunded = await refund(team);
+  await story.buy(team, 'pack_5000');
+  expect(await standing(team)).toMatchObject({ available: '4600', debt: '0' });
+  await reverse(refunded);
+  expect(await standing(team)).toMatchObject({
+    available: '5600',
+    debt: '0',
+    revoked: ['0', '0'],
+    settled: ['0', '0'],
+  });
+});
+
+test('a reversal of one of two refunds leaves the other', async () => {
+  const team = await newTeam();
+  await story.buy(team, 'pack_1000');
+  const first = await refund(team, 300);
+  await refund(team, 300);
+  expect(await standing(team)).toMatchObject({ available: '500' });
+  await reverse(first);
+  expect(await standing(team)).toMatchObject({ available: '750', revoked: ['250'] });
+});
+
+test('a yearly order that is refunded in the middle of its drips drips no more', async () => {
+  const team = await newTeam();
+  await story.buy(team, 'pro_yearly');
+  await spend(team, 1_000);
+  await refund(team);
+  expect(await story.balance(team)).toMatchObject({ available: '0', debt: '1000' });
+  const { rows } = await story.database.pool.query<{ open: string }>(
+    'select count(*) as open from grants where team_id = $1 and available > 0',
+    [team],
+  );
+  expect(rows).toEqual([{ open: '0' }]);
+});
+
+test('a yearly order of which half is refunded drips half', async () => {
+  const team = await newTeam();
+  await story.buy(team, 'pro_yearly');
+  await refund(team, 24_500);
+  expect(await story.balance(team)).toMatchObject({ available: '3000', debt: '0' });
+  await story.advanceTo('2040-02-01T00:10:00Z');
+  expect(await story.balance(team)).toMatchObject({ available: '6000', debt: '0' });
+});

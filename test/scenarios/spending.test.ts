@@ -1,0 +1,198 @@
+import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
+import { withClient } from '../../dev/postgres.ts';
+import { expectSoundLedger } from './sound-ledger.ts';
+import { type Story, type StoryAnswer, startStory, until } from './story.ts';
+
+let story: Story;
+beforeAll(async () => {
+  story = await startStory('2040-01-01T00:00:00Z');
+});
+afterEach(() => expectSoundLedger(story.database.pool));
+afterAll(() => story.stop());
+
+let people = 0;
+const newTeam = () => {
+  people += 1;
+  return story.signUp(`person_${people}`);
+};
+/** One credit is two workflow runs. */
+const usage = (credits: number) => ({ action: 'workflow.run', quantities: { runs: 2 * credits } });
+const spend = (team: string, credits: number, key?: string) =>
+  story.request('POST', `/v1/teams/${team}/usage`, usage(credits), key);
+const available = async (team: string) => (await story.balance(team)).available;
+const statuses = (answers: StoryAnswer[]) =>
+  Object.fromEntries(
+    [...Map.groupBy(answers, ({ status }) => status)].map(([status, all]) => [status, all.length]),
+  );
+
+test('200 spends at once on a balance that covers 100: exactly 100 succeed and nothing is left', async () => {
+  const team = await newTeam();
+  const answers = await Promise.all(Array.from({ length: 200 }, () => spend(team, 5)));
+  expect(statuses(answers)).toEqual({ 201: 100, 402: 100 });
+  expect(await available(team)).toBe('0');
+  expect(answers.find(({ status }) => status === 402)?.body).toMatchObject({
+    code: 'insufficient_credits',
+    required: '5',
+    available: '0',
+  });
+  const left = answers.flatMap(({ body }) =>
+    body.balance ? [Number((body.balance as { available: string }).available)] : [],
+  );
+  expect(left.sort((a, b) => a - b)).toEqual(Array.from({ length: 100 }, (_, index) => index * 5));
+});
+
+test('the same key sent 50 times at once debits once and answers each alike', async () => {
+  const team = await newTeam();
+  const answers = await Promise.all(Array.from({ length: 50 }, () => spend(team, 5, 'fifty')));
+  expect(statuses(answers)).toEqual({ 201: 50 });
+  expect(new Set(answers.map(({ body }) => JSON.stringify(body))).size).toBe(1);
+  expect(await available(team)).toBe('495');
+});
+
+test('a replay gives the same status and JSON, however the balance has changed; another body is a conflict', async () => {
+  const team = await newTeam();
+  const first = await spend(team, 5, 'key');
+  await spend(team, 100);
+  expect(await spend(team, 5, 'key')).toEqual(first);
+  const batch = await story.call<{ results: object[] }>('POST', '/v1/usage/batch', {
+    events: [{ teamId: team, idempotencyKey: 'key', ...usage(5) }],
+  });
+  expect(batch.results).toEqual([{ status: 201, ...first.body }]);
+  expect(await spend(team, 6, 'key')).toMatchObject({ status: 409, body: { code: 'idempotency_conflict' } });
+  expect(await available(team)).toBe('395');
+});
+
+test('a key is its team’s own', async () => {
+  const [one, other] = [await newTeam(), await newTeam()];
+  const answers = [await spend(one, 5, 'shared'), await spend(other, 5, 'shared')];
+  expect(statuses(answers)).toEqual({ 201: 2 });
+  expect(answers[0]?.body.id).not.toBe(answers[1]?.body.id);
+});
+
+test('refused, then topped up: the same key succeeds', async () => {
+  const team = await newTeam();
+  expect(await spend(team, 600, 'again')).toMatchObject({
+    status: 402,
+    body: { required: '600', available: '500' },
+  });
+  await story.buy(team, 'pack_1000');
+  expect(await spend(team, 600, 'again')).toMatchObject({
+    status: 201,
+    body: { balance: { available: '900' } },
+  });
+});
+
+test('expired credits cannot be spent although nothing has booked them', async () => {
+  const team = await newTeam();
+  await story.worker.stop();
+  try {
+    await story.clock.set(new Date('2040-01-30T23:59:59.999Z'));
+    expect(await spend(team, 1)).toMatchObject({ status: 201 });
+    await story.clock.set(new Date('2040-01-31T00:00:00.000Z'));
+    expect(await spend(team, 1)).toMatchObject({ status: 402, body: { available: '0' } });
+    expect(await story.balance(team)).toMatchObject({ available: '0', nextExpiry: null });
+    const { rows } = await story.database.pool.query('select available from grants where team_id = $1', [
+      team,
+    ]);
+    expect(rows).toEqual([{ available: '499000000' }]);
+  } finally {
+    story.worker = await story.startWorker();
+  }
+  await story.advanceTo('2040-01-31T00:00:01Z');
+});
+
+test('credits burn in order: what expires first pays first, lifetime credits last', async () => {
+  const team = await newTeam();
+  await story.buy(team, 'pack_1000');
+  await story.buy(team, 'starter_monthly'); // ends on 29 February, the trial on 1 March
+  const paidBy = async (credits: number) => {
+    const { body } = await spend(team, credits);
+    return (body.grants as { source: string; credits: string }[]).map(
+      ({ source, credits }) => `${source} ${credits}`,
+    );
+  };
+  expect(await paidBy(1_900)).toEqual(['subscription 1900']);
+  expect(await paidBy(200)).toEqual(['subscription 100', 'trial 100']);
+  expect(await paidBy(401)).toEqual(['trial 400', 'purchase 1']);
+  expect(await available(team)).toBe('999');
+});
+
+test('a batch answers each event on its own, in order within a team', async () => {
+  const [one, other] = [await newTeam(), await newTeam()];
+  const event = (teamId: string, key: string, credits: number, more = {}) => ({
+    teamId,
+    idempotencyKey: key,
+    ...usage(credits),
+    ...more,
+  });
+  const { results } = await story.call<{ results: { status: number; code?: string }[] }>(
+    'POST',
+    '/v1/usage/batch',
+    {
+      events: [
+        event(one, 'a', 300),
+        event(one, 'b', 300),
+        event(other, 'a', 500),
+        event(one, 'c', 200),
+        event(one, 'a', 300),
+        event(one, 'a', 1),
+        event(one, 'd', 1, { action: 'magic' }),
+        { teamId: one },
+        event('01a206e4-3279-714c-b5cc-0030af98d86d', 'a', 1),
+        event(other, 'b', 0.5),
+      ],
+    },
+  );
+  expect(results.map(({ status, code }) => code ?? status)).toEqual([
+    201,
+    'insufficient_credits',
+    201,
+    201,
+    201,
+    'idempotency_conflict',
+    'unknown_action',
+    'invalid_request',
+    'unknown_team',
+    'insufficient_credits',
+  ]);
+});
+
+test('a team that is locked elsewhere stalls no other, alone or in a batch, and goes on when it is free', async () => {
+  const [busy, other, third] = [await newTeam(), await newTeam(), await newTeam()];
+  await withClient(story.workerVariables.DATABASE_URL ?? '', async (client) => {
+    await client.query('begin');
+    await client.query('select 1 from teams where id = $1 for update', [busy]);
+    const waiting = spend(busy, 1);
+    const batch = story.call<{ results: { status: number }[] }>('POST', '/v1/usage/batch', {
+      events: [busy, third, busy].map((teamId, index) => ({
+        teamId,
+        idempotencyKey: `${index}`,
+        ...usage(1),
+      })),
+    });
+    for (let i = 0; i < 5; i++) expect(await spend(other, 1)).toMatchObject({ status: 201 });
+    await until(async () => (await available(third)) === '499');
+    expect(await available(busy)).toBe('500');
+    await client.query('rollback');
+    expect(await waiting).toMatchObject({ status: 201 });
+    expect((await batch).results.map(({ status }) => status)).toEqual([201, 201, 201]);
+  });
+  expect(await available(busy)).toBe('497');
+});
+
+test('more locked teams than the server has connections stall nobody else', async () => {
+  const busy = await Promise.all(Array.from({ length: 25 }, newTeam));
+  const free = await newTeam();
+  await withClient(story.workerVariables.DATABASE_URL ?? '', async (client) => {
+    await client.query('begin');
+    await client.query('select 1 from teams where id = any($1::uuid[]) for update', [busy]);
+    const waiting = Promise.all(busy.map((team) => spend(team, 1)));
+    const passed = await Promise.race([
+      spend(free, 1).then(({ status }) => status),
+      new Promise((resolve) => setTimeout(resolve, 10_000, 'stalled')),
+    ]);
+    await client.query('rollback');
+    expect(statuses(await waiting)).toEqual({ 201: 25 });
+    expect(passed).toBe(201);
+  });
+});

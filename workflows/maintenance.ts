@@ -1,0 +1,79 @@
+import {
+  ActivityFailure,
+  ApplicationFailure,
+  isCancellation,
+  log,
+  proxyActivities,
+  setCurrentDetails,
+} from '@temporalio/workflow';
+import type { LedgerVerdict, MaintenanceActivities } from '../activities/create-maintenance-activities.ts';
+
+// Each goes through much in small steps and tells of every one: a heartbeat that is missing means a worker that is gone.
+const activities = proxyActivities<MaintenanceActivities>({
+  startToCloseTimeout: '12 hours',
+  heartbeatTimeout: '1 minute',
+  retry: { initialInterval: '10 seconds', maximumInterval: '5 minutes', maximumAttempts: 5 },
+});
+
+/**
+ * Keeps the tables as they should be: next months' partitions are there, old keys and old payloads are not. One step that
+ * fails keeps none of the others from being tried; the run then fails, so that it is seen.
+ */
+export async function maintenance(): Promise<void> {
+  const done: string[] = [];
+  const failed: string[] = [];
+  for (const [what, step] of [
+    ['Partitions are made ahead', async () => activities.createMissingPartitions()],
+    ['Idempotency keys deleted', async () => activities.deleteOldKeys()],
+    ['Inbox payloads cut to ids', async () => activities.cutOldPayloads()],
+  ] as const) {
+    try {
+      const count = await step();
+      done.push(typeof count === 'number' ? `${what}: ${count}` : what);
+    } catch (error) {
+      if (!(error instanceof ActivityFailure) || isCancellation(error)) throw error;
+      failed.push(`${what}: failed, ${error.cause?.message ?? error.message}`);
+    }
+    setCurrentDetails([...done, ...failed].map((line) => `- ${line}`).join('\n'));
+  }
+  if (failed.length > 0)
+    throw ApplicationFailure.create({ type: 'maintenance_failed', message: failed.join('; ') });
+}
+
+/**
+ * Proves the rules of the ledger, as `npm run ledger:verify` does. Findings are this run's failure: a run that says
+ * Completed has proven every rule.
+ */
+export async function verifyLedger(): Promise<LedgerVerdict> {
+  setCurrentDetails('Verifies the ledger; how far it is stands in the activity’s heartbeat.');
+  const verdict = await activities.verifyLedger();
+  setCurrentDetails(describe(verdict));
+  if (verdict.found === 0) return verdict;
+  log.error('rules of the ledger do not hold', { found: verdict.found, rules: verdict.rules });
+  throw ApplicationFailure.create({
+    type: 'ledger_rules_broken',
+    message: `${verdict.found} findings: ${verdict.rules.join(', ')}`,
+    details: [verdict],
+    nonRetryable: true,
+  });
+}
+
+function describe({ teams, transfers, holds, found, findings }: LedgerVerdict): string {
+  const seen = `${teams} teams, ${transfers} transfers, ${holds} holds`;
+  if (found === 0) return `**Every rule holds:** ${seen}`;
+  return [
+    `**${found} findings:** ${seen}`,
+    '',
+    '| rule | what | expected | found | look at |',
+    '|---|---|---|---|---|',
+    ...findings.map(
+      ({ rule, teamId, subject, expected, found: is, lookNext }) =>
+        `| ${[rule, `${subject}${teamId ? `, team ${teamId}` : ''}`, expected, is, lookNext].map(cell).join(' | ')} |`,
+    ),
+    ...(found > findings.length ? ['', 'These are the first. All of them: `npm run ledger:verify`'] : []),
+  ].join('\n');
+}
+
+function cell(text: string): string {
+  return text.replaceAll('|', '\\|').replaceAll('\n', ' ');
+}
