@@ -177,7 +177,8 @@ class VariableReader {
   }
 
   wrong(name: string, expected: string): void {
-    this.problems.push(`${name} is wrong: expected ${expected}`);
+    const problem = `${name} is wrong: expected ${expected}`;
+    if (!this.problems.includes(problem)) this.problems.push(problem);
   }
 
   missing(name: string, alternative = ''): void {

@@ -1,7 +1,6 @@
 import { Context } from '@temporalio/activity';
 import { readCatalog } from '../catalog/versions.ts';
 import type { Database } from '../database/connection.ts';
-import { createMissingPartitions } from '../database/partitions.ts';
 import { type Finding, verifyLedger } from '../ledger/verify-ledger.ts';
 import { log } from '../log.ts';
 import { cutOldPayloads } from './cut-old-payloads.ts';
@@ -28,8 +27,13 @@ const longestField = 300;
 
 const heartbeatEvery = 5_000;
 
+export interface MaintenanceDependencies {
+  database: Database;
+  createMissingPartitions: (pool: Database['pool']) => Promise<void>;
+}
+
 /** What the schedules do. Each may be run at any time, twice, and be stopped in the middle. */
-export function createMaintenanceActivities({ database }: { database: Database }) {
+export function createMaintenanceActivities({ database, createMissingPartitions }: MaintenanceDependencies) {
   return {
     createMissingPartitions: (): Promise<void> => createMissingPartitions(database.pool),
 

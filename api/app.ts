@@ -8,16 +8,20 @@ import type { Dependencies } from './dependencies.ts';
 import type { Metrics } from './metrics.ts';
 import { describeApi, serveDocs } from './openapi.ts';
 import { answerProblem } from './problem.ts';
+import { adjustmentRoutes } from './routes/adjustments.ts';
 import { balanceRoutes } from './routes/balance.ts';
 import { billingRoutes } from './routes/billing.ts';
 import { catalogRoutes } from './routes/catalog.ts';
 import { healthRoutes } from './routes/health.ts';
+import { holdRoutes } from './routes/holds.ts';
 import { inboxRoutes } from './routes/inbox.ts';
+import { limitRoutes } from './routes/limits.ts';
 import { memberRoutes } from './routes/members.ts';
 import { polarWebhookRoutes } from './routes/polar-webhook.ts';
 import { subscriptionRoutes } from './routes/subscription.ts';
 import { teamRoutes } from './routes/teams.ts';
 import { usageRoutes } from './routes/usage.ts';
+import { usageHistoryRoutes } from './routes/usage-history.ts';
 import { userRoutes } from './routes/users.ts';
 
 /** A request's line says ids and routes only. Cutting secrets out of it would cost a quarter of the hot path. */
@@ -34,7 +38,11 @@ const secureHeaders = helmet({
 /** Every route of the API. The hot one comes first, because Express looks in order. */
 export const routes: readonly Route[] = [
   ...usageRoutes,
+  ...holdRoutes,
   ...balanceRoutes,
+  ...usageHistoryRoutes,
+  ...limitRoutes,
+  ...adjustmentRoutes,
   ...userRoutes,
   ...teamRoutes,
   ...memberRoutes,

@@ -34,6 +34,7 @@ try {
 } catch (error) {
   if (!interrupted) {
     progress.say(error instanceof Error ? (error.stack ?? error.message) : String(error));
+    for (const line of stack.loggedErrors()) progress.say(line.slice(0, 2_000));
     process.exitCode = 1;
   }
 }

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { loadCatalog } from '../catalog/load-catalog.ts';
@@ -32,6 +33,8 @@ export interface Stack {
   /** The worker as in production. */
   startWorker(databaseUrl: string): Promise<Program>;
   postgresVersion(): Promise<string>;
+  /** What the programs have logged of errors, for who has to find out why a measure failed. */
+  loggedErrors(): string[];
   stop(): Promise<void>;
 }
 
@@ -113,6 +116,11 @@ export async function openStack({ quick, progress }: Pick<Stack, 'quick' | 'prog
       const { rows } = await database.pool.query<{ version: string }>('select version()');
       await database.close();
       return rows[0]?.version.split(' ').slice(0, 2).join(' ') ?? 'unknown';
+    },
+    loggedErrors() {
+      const logs = readdirSync(directory).filter((file) => file.endsWith('.log'));
+      const lines = logs.flatMap((file) => readFileSync(join(directory, file), 'utf8').split('\n'));
+      return lines.filter((line) => /"level":[56]0|ERROR|FATAL/.test(line)).slice(-5);
     },
     async stop() {
       await Promise.all([...programs].map((program) => program.stop()));

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readFileSync, renameSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import type { stackFile } from '../environment.ts';
 import { freePort, isFree } from './free-port.ts';
@@ -79,8 +79,7 @@ export async function openDataDirectory(path: string): Promise<DataDirectory> {
 
 function makeWritable(path: string): void {
   try {
-    // Others may pass through, to what is theirs: Postgres runs as another user where we are root.
-    mkdirSync(path, { recursive: true, mode: 0o711 });
+    makeDirectory(path);
     write(join(path, 'written'), {});
     rmSync(join(path, 'written'));
   } catch (error) {
@@ -91,6 +90,14 @@ function makeWritable(path: string): void {
   if (freeMegabytes < 300) {
     throw new CannotStart(`DATA_DIR ${path} has only ${freeMegabytes} MB left on its disk; 300 are needed`);
   }
+}
+
+/** Not Node's own `recursive`, which never ends where the file system refuses (/proc) and says that nothing is there. */
+function makeDirectory(path: string): void {
+  if (existsSync(path)) return;
+  makeDirectory(dirname(path));
+  // Others may pass through, to what is theirs: Postgres runs as another user where we are root.
+  mkdirSync(path, { mode: 0o711 });
 }
 
 /** One supervisor a directory. A lock that a killed one left behind names no running supervisor: it is taken. */
@@ -109,6 +116,11 @@ function lock(path: string): () => void {
     throw new CannotStart(`Another stack is being started on ${path} at this moment`);
   }
   return () => rmSync(file, { force: true });
+}
+
+/** What a first start would make: good enough to check the user's variables with, before anything is written. */
+export function freshContents(): Pick<DataDirectory, 'secrets' | 'ports'> {
+  return { secrets: makeSecrets(), ports: preferredPorts };
 }
 
 function makeSecrets(): z.infer<typeof secretsFile> {
@@ -168,6 +180,7 @@ function reasonOf(error: unknown): string {
     EDQUOT: 'the disk quota is used up',
     ENOTDIR: 'a part of its path is a file',
     EEXIST: 'it is a file',
+    ENOENT: 'no directory can be made there',
   };
   return reasons[code] ?? String(error);
 }

@@ -18,8 +18,8 @@ const root = resolve(import.meta.dirname, '..');
 /** Everything that the processes will be told. All of it is known before anything starts, so all is checked. */
 export function planVariables(
   given: Variables,
-  { path, secrets, ports }: DataDirectory,
-  port: number,
+  path: string,
+  { secrets, ports }: Pick<DataDirectory, 'secrets' | 'ports'>,
 ): Variables {
   if (given.POLAR_SERVER && !given.POLAR_ACCESS_TOKEN) {
     throw new CannotStart(
@@ -44,9 +44,8 @@ export function planVariables(
         }),
     ...(given.AUTH_JWKS_URL ? {} : { AUTH_JWT_SECRET: secrets.authJwtSecret }),
     SERVICE_API_KEY: secrets.serviceApiKey,
-    PUBLIC_URL: `http://localhost:${port}`,
+    PORT: '3000',
     ...given,
-    PORT: String(port),
     DATA_DIR: path,
   };
 }

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { relative, resolve } from 'node:path';
 import { EnvironmentError, readEnvironment } from '../environment.ts';
-import { CannotStart, type DataDirectory, openDataDirectory } from './data-directory.ts';
+import { CannotStart, type DataDirectory, freshContents, openDataDirectory } from './data-directory.ts';
 import { isFree } from './free-port.ts';
 import { showProgress } from './progress.ts';
 import { planVariables, startStack, type Variables } from './stack.ts';
@@ -40,16 +40,16 @@ async function begin(): Promise<void> {
     );
   }
   const dataDir = resolve(given.DATA_DIR ?? resolve(import.meta.dirname, '..', '.data'));
-  const { port } = readEnvironment(given, ['port', 'logLevel', 'catalogFile', 'publicUrl']);
+  readEnvironment(planVariables(given, dataDir, freshContents()));
   directory = await openDataDirectory(dataDir);
+  const plan = planVariables(given, dataDir, directory);
+  const { port, publicUrl } = readEnvironment(plan);
   if (!(await isFree(port))) {
     throw new CannotStart(`Port ${port} is in use: stop what listens on it, or set PORT to another one`);
   }
-  const plan = planVariables(given, directory, port);
-  readEnvironment(plan);
 
   progress.say(`Waveloom Billing starts on ${relative(process.cwd(), dataDir) || dataDir}`);
-  await startStack(given, plan, directory, supervisor, progress);
+  await startStack(given, { ...plan, PUBLIC_URL: publicUrl }, directory, supervisor, progress);
 }
 
 /** Ctrl-C arrives more than once: from the terminal, and passed on by npm. Only a later one means hurry. */

@@ -73,8 +73,9 @@ async function apply(
   let decision = decideOperations(decidable, standing);
   if (decision.short.size > 0) {
     // Somebody runs short: what their team's lapsed holds still set aside is freed, and all is decided again.
-    standing = await readStanding(client, locked, decidable, decision.short, keysKept);
-    decision = decideOperations(decidable, standing);
+    const { short } = decision;
+    standing = await readStanding(client, locked, decidable, short, keysKept);
+    decision = decideOperations(decidable, standing, short);
   }
   await writeChanges(client, decision.changes, standing);
 

@@ -18,7 +18,14 @@ import type {
   SpendOperation,
 } from './operation.ts';
 import { releaseHeld } from './release-held.ts';
-import { type HoldStanding, type KnownKey, keyOf, type Standing, type TeamStanding } from './standing.ts';
+import {
+  type GrantStanding,
+  type HoldStanding,
+  type KnownKey,
+  keyOf,
+  type Standing,
+  type TeamStanding,
+} from './standing.ts';
 
 /** What becomes of an operation. */
 export type Outcome =
@@ -32,7 +39,7 @@ export interface Decision {
   /** One for each operation, in order. */
   outcomes: Outcome[];
   changes: Changes;
-  /** Teams that could not cover an operation: their lapsed holds may. */
+  /** Teams where an operation ran short or over a cap: what their lapsed holds set aside may make room for it. */
   short: Set<string>;
 }
 
@@ -42,26 +49,26 @@ const toleratedSkew = 5 * 60_000;
 /**
  * Decides each operation in order; each sees what those before it left. Pure but for the standing, which is drawn
  * down, and the ids of what is new. A refused operation changes nothing for those after it.
+ *
+ * @param freed  teams that ran short: their lapsed holds are freed before anything is decided
  */
-export function decideOperations(operations: readonly Operation[], standing: Standing): Decision {
+export function decideOperations(
+  operations: readonly Operation[],
+  standing: Standing,
+  freed: ReadonlySet<string> = new Set(),
+): Decision {
   const changes = noChanges();
   const short = new Set<string>();
   for (const hold of standing.holds.values()) {
-    // Only read for teams that ran short: what lapsed is freed before anything is decided.
-    if (
-      isLapsed(hold, standing.now) &&
-      !operations.some((operation) => 'holdId' in operation && operation.holdId === hold.id)
-    ) {
-      const team = standing.teams.get(hold.teamId);
-      if (team) endHold(changes, team, hold, 'lapsed', standing.now);
-    }
+    const team = freed.has(hold.teamId) ? standing.teams.get(hold.teamId) : undefined;
+    if (team && isLapsed(hold, standing.now)) endHold(changes, team, hold, 'lapsed', standing.now);
   }
   const outcomes = operations.map((operation): Outcome => {
     try {
       return decide(operation, standing, changes);
     } catch (error) {
       if (!(error instanceof DomainError)) throw error;
-      if (error.code === 'insufficient_credits') short.add(operation.teamId);
+      if (error.status === 402) short.add(operation.teamId);
       return { kind: 'refused', error };
     }
   });
@@ -170,33 +177,29 @@ function capture(
   requireOpen(held, standing.now);
 
   // What was held goes first; whatever is over comes from the pool, under the caps.
-  const byId = new Map(team.grants.map((grant) => [grant.id, grant]));
-  const lots = held.draws.map(({ grantId, credits }) => ({ id: grantId, available: credits }));
+  const lots = drawsOf(held, team).map(({ grant, credits }) => ({ id: grant.id, available: credits, grant }));
   const fromHeld = allocate(lots, credits);
   const limits = limitsOn(
     team,
-    { memberId: held.memberId ?? 'unnamed', apiKeyId: held.apiKeyId },
+    { memberId: held.memberId ?? 'no member', apiKeyId: held.apiKeyId },
     standing.now,
   );
   const excess = fromHeld.short > 0n ? draw(team, fromHeld.short, standing.now, credits) : [];
-  checkLimits(limits, fromHeld.short);
+  if (fromHeld.short > 0n) checkLimits(limits, fromHeld.short);
 
   const id = uuidv7();
   const paid: Receipt['grants'] = [];
-  const pay = (grantId: string, from: 'held' | 'available', amount: bigint) => {
-    const grant = byId.get(grantId);
-    if (!grant) throw new Error(`grant ${grantId} of hold ${held.id} has nothing held`);
+  const pay = (grant: GrantStanding, from: 'held' | 'available', amount: bigint) => {
     move(changes, operation, grant, { kind: 'capture', from, to: 'consumed', amount, event: id });
-    const before = paid.find((part) => part.grantId === grantId);
+    const before = paid.find(({ grantId }) => grantId === grant.id);
     if (before) before.credits += amount;
-    else paid.push({ grantId, source: grant.source, credits: amount });
+    else paid.push({ grantId: grant.id, source: grant.source, credits: amount });
   };
-  for (const { lot, credits } of fromHeld.draws) pay(lot.id, 'held', credits);
-  for (const { lot, credits } of excess) pay(lot.id, 'available', credits);
-  for (const { grantId, credits: drawn } of held.draws) {
-    const grant = byId.get(grantId);
-    const used = fromHeld.draws.find(({ lot }) => lot.id === grantId)?.credits ?? 0n;
-    if (grant && drawn > used) releaseHeld(changes, team, held, grant, drawn - used, standing.now);
+  for (const { lot, credits } of fromHeld.draws) pay(lot.grant, 'held', credits);
+  for (const { lot, credits } of excess) pay(lot, 'available', credits);
+  for (const { id, grant, available } of lots) {
+    const used = fromHeld.draws.find(({ lot }) => lot.id === id)?.credits ?? 0n;
+    if (available > used) releaseHeld(changes, team, held, grant, available - used, standing.now);
   }
   countAgainst(limits, { consumed: credits, held: -held.credits });
 
@@ -251,9 +254,7 @@ function endHold(
   status: 'released' | 'lapsed',
   now: Date,
 ): void {
-  for (const { grantId, credits } of held.draws) {
-    const grant = team.grants.find(({ id }) => id === grantId);
-    if (!grant) throw new Error(`grant ${grantId} of hold ${held.id} has nothing held`);
+  for (const { grant, credits } of drawsOf(held, team)) {
     releaseHeld(changes, team, held, grant, credits, now);
   }
   const subjects = new Set([`member ${held.memberId}`, `key ${held.apiKeyId}`]);
@@ -263,6 +264,20 @@ function endHold(
   );
   held.status = status;
   held.changed ??= 'changed';
+}
+
+/** Which grants an open hold has drawn on, in burn order. */
+function drawsOf(
+  { id, draws }: HoldStanding,
+  team: TeamStanding,
+): { grant: GrantStanding; credits: bigint }[] {
+  const drawn = new Map(draws.map(({ grantId, credits }) => [grantId, credits]));
+  const found = team.grants.flatMap((grant) => {
+    const credits = drawn.get(grant.id);
+    return credits === undefined ? [] : [{ grant, credits }];
+  });
+  if (found.length < draws.length) throw new Error(`a grant of hold ${id} has nothing held`);
+  return found;
 }
 
 /** @param required  what the whole operation needs, where this is only a part of it */

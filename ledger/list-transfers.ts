@@ -1,7 +1,13 @@
 import type { Pool } from 'pg';
 import type { GrantSource } from '../database/entities/grant.ts';
 import type { Account, TransferKind } from '../database/entities/transfer.ts';
-import { type HistoryPage, type HistoryRange, integerForm, pageOfHistory, placeBefore } from './history-page.ts';
+import {
+  type HistoryPage,
+  type HistoryRange,
+  integerForm,
+  pageOfHistory,
+  placeBefore,
+} from './history-page.ts';
 
 /** One move between two accounts of a grant, in micro-credits. */
 export interface ListedTransfer {

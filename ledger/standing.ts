@@ -76,7 +76,7 @@ export interface HoldStanding {
   expiresAt: Date;
   /** No extension goes beyond this. */
   latestExpiry: Date;
-  /** Which grants hold it, in burn order. */
+  /** Which grants hold it. */
   draws: { grantId: string; credits: bigint }[];
   /** What captured it. */
   event: (EventLocation & { credits: bigint }) | null;

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { setTimeout } from 'node:timers/promises';
 import {
   type Client,
@@ -50,10 +51,17 @@ const unimplemented = 12;
  * number of workers may do it at once. Goes on until it is done or `signal` says stop; never rejects.
  */
 export async function ensureSchedules(client: Client, signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  // A call under way hears of no signal while it connects: whoever stops does not wait for it.
+  await Promise.race([untilEnsured(client, signal), once(signal, 'abort')]);
+}
+
+async function untilEnsured(client: Client, signal: AbortSignal): Promise<void> {
   for (let told = false; !signal.aborted; ) {
     try {
-      for (const schedule of schedules)
-        await answered(client, signal, () => ensureSchedule(client, schedule));
+      for (const schedule of schedules) {
+        await client.connection.withDeadline(Date.now() + patience, () => ensureSchedule(client, schedule));
+      }
       return;
     } catch (error) {
       if (signal.aborted) return;
@@ -87,12 +95,6 @@ async function ensureSchedule(
     if (!(error instanceof ScheduleAlreadyRunning)) throw error;
     await client.schedule.getHandle(scheduleId).update(({ state }) => ({ ...definition, state }));
   }
-}
-
-function answered<T>(client: Client, signal: AbortSignal, call: () => Promise<T>): Promise<T> {
-  return client.connection.withAbortSignal(signal, () =>
-    client.connection.withDeadline(Date.now() + patience, call),
-  );
 }
 
 function isUnimplemented(error: unknown): boolean {

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { decimalOut, formatCredits } from '../../catalog/credits.ts';
+import { readForecast } from '../../ledger/forecast-credits.ts';
 import { type Balance, readBalance } from '../../ledger/read-balance.ts';
 import { anyRole } from '../authorize.ts';
 import { defineRoute } from '../define-route.ts';
@@ -34,6 +35,21 @@ const balanceOut = z.strictObject({
   asOf: instantOut,
 });
 
+const forecastOut = z.strictObject({
+  expiring: z.array(
+    z.strictObject({
+      at: instantOut,
+      credits: decimalOut.meta({ description: 'All that expires then, as things stand' }),
+      unused: decimalOut.meta({ description: 'What is left of it then at the present pace' }),
+    }),
+  ),
+  pace: z.strictObject({ days: z.int(), creditsPerDay: decimalOut }),
+  runsOutAt: instantOut
+    .nullable()
+    .meta({ description: 'When nothing is left, used up or expired; null: not in a hundred years' }),
+  asOf: instantOut,
+});
+
 export const balanceRoutes = [
   defineRoute({
     method: 'get',
@@ -46,6 +62,32 @@ export const balanceRoutes = [
     refusals: { 404: 'unknown_team', 422: 'at_in_the_future' },
     async handle({ params: { teamId }, query: { at } }, { dependencies: { database } }) {
       return { status: 200, body: balanceJson(await readBalance(database, teamId, at)) };
+    },
+  }),
+
+  defineRoute({
+    method: 'get',
+    path: '/v1/teams/{teamId}/forecast',
+    tag: 'Credits',
+    summary: 'What expires when, and when the credits run out at the pace of the last 7 days',
+    description: 'If nothing is added. What expires before it would be used is lost, and counted so.',
+    access: { services: ['usage', 'billing', 'admin'], persons: anyRole, teamIsCheckedByHandler: true },
+    request: { params: teamParams },
+    answers: { 200: forecastOut },
+    refusals: { 404: 'unknown_team' },
+    async handle({ params: { teamId } }, { dependencies: { database } }) {
+      const { expiring, pace, runsOutAt, asOf } = await readForecast(database, teamId);
+      const body: z.output<typeof forecastOut> = {
+        expiring: expiring.map(({ at, credits, unused }) => ({
+          at: at.toISOString(),
+          credits: formatCredits(credits),
+          unused: formatCredits(unused),
+        })),
+        pace: { days: pace.days, creditsPerDay: formatCredits(pace.creditsPerDay) },
+        runsOutAt: runsOutAt?.toISOString() ?? null,
+        asOf: asOf.toISOString(),
+      };
+      return { status: 200, body };
     },
   }),
 ];

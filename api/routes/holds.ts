@@ -29,7 +29,10 @@ const one = (body: object) => 'quantities' in body !== 'credits' in body;
 const oneOfTwo = { error: 'expected either quantities or credits' };
 
 const holdParams = z.object({
-  holdId: z.guid({ error: 'expected a hold id: a UUID' }).toLowerCase().meta({ description: 'The hold’s id' }),
+  holdId: z
+    .guid({ error: 'expected a hold id: a UUID' })
+    .toLowerCase()
+    .meta({ description: 'The hold’s id' }),
 });
 
 const holdOut = z

@@ -28,6 +28,8 @@ const limitOut = z
   })
   .meta({ id: 'Limit' });
 
+const memberParams = teamParams.extend({ memberId: userIdSchema });
+const keyParams = teamParams.extend({ apiKeyId: apiKeyIdSchema });
 const managers = { services: ['billing', 'admin'], persons: memberManagers } as const;
 
 export const limitRoutes = [
@@ -45,50 +47,69 @@ export const limitRoutes = [
     },
   }),
 
-  ...(
-    [
-      ['member', '/v1/teams/{teamId}/limits/members/{memberId}', { memberId: userIdSchema }],
-      ['key', '/v1/teams/{teamId}/limits/keys/{apiKeyId}', { apiKeyId: apiKeyIdSchema }],
-    ] as const
-  ).flatMap(([subject, path, whose]) => {
-    const params = teamParams.extend(whose);
-    const name = subject === 'member' ? 'member' : 'API key';
-    const keyOf = ({ teamId, ...rest }: { teamId: string; memberId?: string; apiKeyId?: string }) => ({
-      teamId,
-      subject,
-      subjectId: rest.memberId ?? rest.apiKeyId ?? '',
-    });
-    return [
-      defineRoute({
-        method: 'put',
-        path,
-        tag: 'Limits',
-        summary: `Cap what this ${name} may consume of the team’s credits`,
-        description:
-          subject === 'member' ? 'From the first such cap on, every usage of the team must name its member.' : '',
-        access: managers,
-        request: { params, body: limitIn },
-        answers: { 200: limitOut },
-        async handle({ params, body }, { dependencies: { database } }) {
-          const limit = await database.transaction((em) => setLimit(em, { ...keyOf(params), ...body }));
-          return { status: 200, body: limitJson(limit) };
-        },
-      }),
-      defineRoute({
-        method: 'delete',
-        path,
-        tag: 'Limits',
-        summary: `Take this ${name}’s cap away`,
-        access: managers,
-        request: { params },
-        answers: { 204: null },
-        refusals: { 404: 'unknown_team, unknown_limit' },
-        async handle({ params }, { dependencies: { database } }) {
-          await database.transaction((em) => removeLimit(em, keyOf(params)));
-          return { status: 204 };
-        },
-      }),
-    ];
+  defineRoute({
+    method: 'put',
+    path: '/v1/teams/{teamId}/limits/members/{memberId}',
+    tag: 'Limits',
+    summary: 'Cap what a member may consume of the team’s credits',
+    description: 'From the first such cap on, every usage and hold of the team must name its member.',
+    access: managers,
+    request: { params: memberParams, body: limitIn },
+    answers: { 200: limitOut },
+    refusals: { 404: 'unknown_team' },
+    async handle({ params: { teamId, memberId }, body }, { dependencies: { database } }) {
+      const whose = { teamId, subject: 'member', subjectId: memberId } as const;
+      const limit = await database.transaction((em) => setLimit(em, { ...whose, ...body }));
+      return { status: 200, body: limitJson(limit) };
+    },
+  }),
+
+  defineRoute({
+    method: 'delete',
+    path: '/v1/teams/{teamId}/limits/members/{memberId}',
+    tag: 'Limits',
+    summary: 'Take a member’s cap away',
+    access: managers,
+    request: { params: memberParams },
+    answers: { 204: null },
+    refusals: { 404: 'unknown_team, unknown_limit' },
+    async handle({ params: { teamId, memberId } }, { dependencies: { database } }) {
+      const whose = { teamId, subject: 'member', subjectId: memberId } as const;
+      await database.transaction((em) => removeLimit(em, whose));
+      return { status: 204 };
+    },
+  }),
+
+  defineRoute({
+    method: 'put',
+    path: '/v1/teams/{teamId}/limits/keys/{apiKeyId}',
+    tag: 'Limits',
+    summary: 'Cap what an API key may consume of the team’s credits',
+    access: managers,
+    request: { params: keyParams, body: limitIn },
+    answers: { 200: limitOut },
+    refusals: { 404: 'unknown_team' },
+    async handle({ params: { teamId, apiKeyId }, body }, { dependencies: { database } }) {
+      const whose = { teamId, subject: 'key', subjectId: apiKeyId } as const;
+      const limit = await database.transaction((em) => setLimit(em, { ...whose, ...body }));
+      return { status: 200, body: limitJson(limit) };
+    },
+  }),
+
+  defineRoute({
+    method: 'delete',
+    path: '/v1/teams/{teamId}/limits/keys/{apiKeyId}',
+    tag: 'Limits',
+    summary: 'Take an API key’s cap away',
+    access: managers,
+    request: { params: keyParams },
+    answers: { 204: null },
+    refusals: { 404: 'unknown_team, unknown_limit' },
+    async handle({ params: { teamId, apiKeyId } }, { dependencies: { database } }) {
+      const whose = { teamId, subject: 'key', subjectId: apiKeyId } as const;
+      await database.transaction((em) => removeLimit(em, whose));
+      return { status: 204 };
+    },
   }),
 ];
 

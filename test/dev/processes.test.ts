@@ -124,6 +124,9 @@ test('a data directory that cannot be written is said in one line', async () => 
   await expect(openDataDirectory(join(file, 'data'))).rejects.toThrow(
     'cannot be written: a part of its path is a file',
   );
+  if (process.platform === 'linux') {
+    await expect(openDataDirectory('/proc/waveloom/data')).rejects.toThrow('cannot be written');
+  }
 });
 
 /** A process of its own that starts one part and tells its pid. */

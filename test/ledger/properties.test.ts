@@ -1,12 +1,17 @@
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, test } from '@jest/globals';
 import fc from 'fast-check';
 import { loadCatalog } from '../../catalog/load-catalog.ts';
 import { publishCatalog } from '../../catalog/versions.ts';
-import { verifyLedger } from '../../ledger/verify-ledger.ts';
 import { createTestDatabase, type TestDatabase } from '../setup/database.ts';
 import { commands } from './model/commands.ts';
-import { type Lane, openLane, playRun, replaceClockByLanes, smallCatalog } from './model/ledger-under-test.ts';
+import {
+  type Lane,
+  openLane,
+  playRun,
+  replaceClockByLanes,
+  smallCatalog,
+} from './model/ledger-under-test.ts';
 
 /**
  * Random stories of two teams each, on the ledger and on the model, which have to agree after each step. Lanes run side
@@ -35,22 +40,24 @@ afterAll(async () => {
   await database.drop();
 });
 
-test(
-  `the ledger does what the model says, whatever happens in whatever order (${runs} runs, FC_SEED=${seed})`,
-  async () => {
-    process.stderr.write(`  ${runs} runs in ${laneCount} lanes, FC_SEED=${seed}\n`);
-    const catalog = await smallCatalog();
-    const tally = new Map<string, number>();
-    const results = await Promise.allSettled(
-      lanes.map((lane, index) =>
-        fc.assert(
-          fc.asyncProperty(commands, (story) => playRun(lane, catalog, story, tally)),
-          { seed: seed + index, numRuns: Math.ceil(runs / laneCount) },
-        ),
+test(`the ledger does what the model says, whatever happens in whatever order (${runs} runs, FC_SEED=${seed})`, async () => {
+  process.stderr.write(`  ${runs} runs in ${laneCount} lanes, FC_SEED=${seed}\n`);
+  const catalog = await smallCatalog();
+  const tally = new Map<string, number>();
+  const results = await Promise.allSettled(
+    lanes.map((lane, index) =>
+      fc.assert(
+        fc.asyncProperty(commands, (story) => playRun(lane, catalog, story, tally)),
+        { seed: seed + index, numRuns: Math.ceil(runs / laneCount) },
       ),
+    ),
+  );
+  for (const result of results) if (result.status === 'rejected') throw result.reason;
+  if (process.env.FC_TALLY)
+    process.stderr.write(
+      `${[...tally]
+        .sort()
+        .map(([what, times]) => `  ${what} ${times}`)
+        .join('\n')}\n`,
     );
-    for (const result of results) if (result.status === 'rejected') throw result.reason;
-    if (process.env.FC_TALLY) process.stderr.write(`${[...tally].sort().map(([what, times]) => `  ${what} ${times}`).join('\n')}\n`);
-  },
-  600_000,
-);
+}, 600_000);

@@ -12,7 +12,7 @@ export type Command =
   | {
       kind: 'grant';
       team: number;
-      source: 'trial' | 'subscription' | 'adjustment';
+      source: 'trial' | 'subscription';
       credits: bigint;
       age: number;
       lifetime: number | null;
@@ -23,12 +23,28 @@ export type Command =
   | { kind: 'endSubscription'; team: number }
   | { kind: 'tellOrder'; team: number; order: number; refunded: bigint; stale: boolean; pays: boolean }
   | { kind: 'expire'; team: number }
-  | ({ kind: 'cap'; team: number } & ModelCap);
+  | { kind: 'adjust'; team: number; credits: bigint; lifetime: number | null }
+  | ({ kind: 'cap'; team: number } & ModelCap)
+  | { kind: 'uncap'; team: number; cap: number };
 
 /** A request on the hot path; all of one command are sent at once. */
 export type Sent =
-  | { kind: 'spend'; team: number; credits: bigint; age: number | null; member: string | null; apiKey: string | null }
-  | { kind: 'hold'; team: number; credits: bigint; life: number; member: string | null; apiKey: string | null }
+  | {
+      kind: 'spend';
+      team: number;
+      credits: bigint;
+      age: number | null;
+      member: string | null;
+      apiKey: string | null;
+    }
+  | {
+      kind: 'hold';
+      team: number;
+      credits: bigint;
+      life: number;
+      member: string | null;
+      apiKey: string | null;
+    }
   | { kind: 'capture'; hold: number; credits: bigint | 'the same' }
   | { kind: 'release' | 'lapse' | 'releaseOfAnotherTeam'; hold: number }
   | { kind: 'extend'; hold: number; life: number }
@@ -86,7 +102,10 @@ const sent: fc.Arbitrary<Sent> = fc.oneof(
       hold: anyOfThem,
     }),
   },
-  { weight: 2, arbitrary: fc.record({ kind: fc.constant('extend' as const), hold: anyOfThem, life: holdLife }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ kind: fc.constant('extend' as const), hold: anyOfThem, life: holdLife }),
+  },
   {
     weight: 3,
     arbitrary: fc.record({
@@ -117,7 +136,7 @@ const command: fc.Arbitrary<Command> = fc.oneof(
     arbitrary: fc.record({
       kind: fc.constant('grant' as const),
       team,
-      source: fc.constantFrom('trial', 'subscription', 'adjustment'),
+      source: fc.constantFrom('trial', 'subscription'),
       credits: someCredits,
       age: fc.constantFrom(0, 0, hour),
       lifetime: fc.constantFrom(null, -1, 0, minute, hour, hour, day, 10 * day),
@@ -158,7 +177,17 @@ const command: fc.Arbitrary<Command> = fc.oneof(
   },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('expire' as const), team }) },
   {
-    weight: 1,
+    weight: 3,
+    arbitrary: fc.record({
+      kind: fc.constant('adjust' as const),
+      team,
+      credits: fc.bigInt({ min: -40n, max: 40n }).filter((credits) => credits !== 0n),
+      lifetime: fc.constantFrom(null, 0, minute, hour, day, 10 * day),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('uncap' as const), team, cap: anyOfThem }) },
+  {
+    weight: 2,
     arbitrary: fc.oneof(
       fc.record({
         kind: fc.constant('cap' as const),
@@ -181,4 +210,8 @@ const command: fc.Arbitrary<Command> = fc.oneof(
 );
 
 /** The commands of one run; most runs begin with something to spend. */
-export const commands: fc.Arbitrary<Command[]> = fc.array(command, { minLength: 6, maxLength: 26, size: 'max' });
+export const commands: fc.Arbitrary<Command[]> = fc.array(command, {
+  minLength: 6,
+  maxLength: 26,
+  size: 'max',
+});

@@ -26,6 +26,8 @@ export interface ModelGrant {
   consumed: bigint;
   expired: bigint;
   revoked: bigint;
+  /** What adjustments took, as a part of what is revoked: no reversal of a refund gives it back. */
+  adjusted: bigint;
   settled: bigint;
   effectiveAt: number;
   expiresAt: number | null;
@@ -118,6 +120,7 @@ export interface HoldAnswer {
   credits: bigint;
   expiresAt: number;
 }
+export type AdjustmentAnswer = Pick<ReceiptAnswer, 'grants' | 'available'>;
 export interface RefusalAnswer {
   refused: string;
   required?: string;
@@ -309,8 +312,8 @@ export function giveGrant(
 ): void {
   expire(team, now);
   if (team.grants.some(({ key }) => key === grant.key)) return;
-  const empty = { held: 0n, consumed: 0n, expired: 0n, revoked: 0n, settled: 0n, order: null, cycle: null };
-  team.grants.push({ ...empty, ...grant, available: grant.granted });
+  const empty = { held: 0n, consumed: 0n, expired: 0n, revoked: 0n, adjusted: 0n, settled: 0n };
+  team.grants.push({ order: null, cycle: null, ...empty, ...grant, available: grant.granted });
   expire(team, now);
   settle(team, now);
 }
@@ -365,16 +368,19 @@ function alignCycles(team: ModelTeam, subscription: string, now: number): void {
   expire(team, now);
 }
 
-/** Brings what is taken back of an order to floor(granted × un-paid / paid): expired counts, available goes, the rest is owed. */
+/**
+ * Brings what is taken back of an order to floor(granted × un-paid / paid): what expired or was taken by hand is gone
+ * already and counts, what is available goes, the rest is owed.
+ */
 function clawBack(team: ModelTeam, order: ModelOrder, now: number): void {
   const mine = inBurnOrder(team.grants.filter((grant) => grant.order === order.id));
   const granted = sum(mine, 'granted');
   const unpaid = min(order.refunded, order.paid);
   const target = order.paid === 0n ? 0n : (granted * unpaid) / order.paid;
 
-  let tooMuch = max(sum(mine, 'revoked') - target, 0n);
+  let tooMuch = max(sum(mine, 'revoked') - sum(mine, 'adjusted') - target, 0n);
   for (const grant of mine.toReversed()) {
-    const back = min(grant.revoked, tooMuch);
+    const back = min(grant.revoked - grant.adjusted, tooMuch);
     grant.revoked -= back;
     grant.available += back;
     tooMuch -= back;
@@ -423,9 +429,34 @@ function settle(team: ModelTeam, now: number): void {
   }
 }
 
+/** Gives credits by hand as a grant of their own, or takes of what can be spent, in burn order. */
+export function adjust(
+  team: ModelTeam,
+  { key, credits, expiresAt }: { key: string; credits: bigint; expiresAt: number | null },
+  now: number,
+): AdjustmentAnswer | RefusalAnswer {
+  expire(team, now);
+  if (credits > 0n) {
+    if (expiresAt !== null && expiresAt <= now) return { refused: 'expires_in_the_past' };
+    giveGrant(team, { key, source: 'adjustment', granted: credits, effectiveAt: now, expiresAt }, now);
+    const grants = [{ grant: key, source: 'adjustment' as const, credits }];
+    return { grants, available: sum(spendable(team, now), 'available') };
+  }
+  const refused = refuseIfShort(team, -credits, -credits, now);
+  if (refused) return refused;
+  const parts = draw(team, -credits, 'revoked', now);
+  for (const part of parts) grantOf(team, part.grant).adjusted += part.credits;
+  const { grants, available } = receipt(team, parts, null, now);
+  return { grants, available };
+}
+
 export function setCap(team: ModelTeam, cap: ModelCap): void {
-  const others = team.caps.filter(({ subject, id }) => subject !== cap.subject || id !== cap.id);
-  team.caps = [...others, cap];
+  removeCap(team, cap);
+  team.caps.push(cap);
+}
+
+export function removeCap(team: ModelTeam, cap: ModelCap): void {
+  team.caps = team.caps.filter(({ subject, id }) => subject !== cap.subject || id !== cap.id);
 }
 
 /** Whatever has expired, has expired: nothing has to be booked first. */
@@ -485,20 +516,25 @@ function refuseConsumer(
   const membersAreCapped = team.caps.some(({ subject }) => subject === 'member');
   if (membersAreCapped && consumer.member === null && !consumer.captures)
     return { refused: 'member_required' };
-  const spare = sum(spendable(team, now), 'available');
-  if (spare < credits) {
-    const available = required - credits + spare;
-    return {
-      refused: 'insufficient_credits',
-      required: formatCredits(required),
-      available: formatCredits(available),
-    };
-  }
+  const short = refuseIfShort(team, credits, required, now);
+  if (short) return short;
   const isOver = team.caps.some((cap) => {
     const binds = cap.id === (cap.subject === 'member' ? consumer.member : consumer.apiKey);
     return binds && usedUnder(team, cap, now) + credits > cap.credits;
   });
   return isOver ? { refused: 'limit_reached' } : null;
+}
+
+function refuseIfShort(
+  team: ModelTeam,
+  credits: bigint,
+  required: bigint,
+  now: number,
+): RefusalAnswer | null {
+  const spare = sum(spendable(team, now), 'available');
+  if (spare >= credits) return null;
+  const available = formatCredits(required - credits + spare);
+  return { refused: 'insufficient_credits', required: formatCredits(required), available };
 }
 
 function refuseUnlessOpen(held: ModelHold, now: number): RefusalAnswer | null {
@@ -511,7 +547,7 @@ function isLapsed({ status, expiresAt }: ModelHold, now: number): boolean {
 }
 
 /** Takes from what can be spent, soonest to expire first; there is enough. */
-function draw(team: ModelTeam, credits: bigint, to: 'consumed' | 'held', now: number): Part[] {
+function draw(team: ModelTeam, credits: bigint, to: 'consumed' | 'held' | 'revoked', now: number): Part[] {
   const parts: Part[] = [];
   let left = credits;
   for (const grant of spendable(team, now)) {
@@ -575,7 +611,10 @@ function paidFor({ payments }: ModelDebt): bigint {
   return [...payments.values()].reduce((total, paid) => total + paid, 0n);
 }
 
-function sum(grants: ModelGrant[], column: 'granted' | 'available' | 'held' | 'expired' | 'revoked'): bigint {
+function sum(
+  grants: ModelGrant[],
+  column: 'granted' | 'available' | 'held' | 'expired' | 'revoked' | 'adjusted',
+): bigint {
   return grants.reduce((total, grant) => total + grant[column], 0n);
 }
 

@@ -6,19 +6,30 @@ import { formatCredits } from '../../../catalog/credits.ts';
 import { loadCatalog } from '../../../catalog/load-catalog.ts';
 import type { PublishedCatalog } from '../../../catalog/versions.ts';
 import { connectDatabase, type Database, lockTeam, readClock } from '../../../database/connection.ts';
+import { Grant } from '../../../database/entities/grant.ts';
 import { withClient } from '../../../dev/postgres.ts';
 import { DomainError } from '../../../domain-error.ts';
+import { adjustCredits } from '../../../ledger/adjust-credits.ts';
 import { applyOrder } from '../../../ledger/apply-order.ts';
 import { applySubscription } from '../../../ledger/apply-subscription.ts';
-import { limitWindow } from '../../../ledger/check-limits.ts';
 import { expireCredits } from '../../../ledger/expire-credits.ts';
 import { grantCredits } from '../../../ledger/grant-credits.ts';
 import { createGroupCommit, type GroupCommit } from '../../../ledger/group-commit.ts';
 import type { HoldAnswer as RealHoldAnswer, Receipt } from '../../../ledger/operation.ts';
 import { type Balance, readBalance } from '../../../ledger/read-balance.ts';
+import { listLimits, removeLimit, setLimit } from '../../../ledger/set-limit.ts';
 import type { Command, Sent } from './commands.ts';
 import * as model from './ledger-model.ts';
-import { type Answer, type KeyedRequest, keysKept, longestHold, type ModelTeam, type Request } from './ledger-model.ts';
+import {
+  type AdjustmentAnswer,
+  type Answer,
+  type KeyedRequest,
+  keysKept,
+  longestHold,
+  type ModelTeam,
+  type RefusalAnswer,
+  type Request,
+} from './ledger-model.ts';
 
 /** Runs go on side by side in one database, each lane with a clock of its own. */
 export interface Lane {
@@ -44,9 +55,10 @@ export async function replaceClockByLanes(databaseUrl: string): Promise<void> {
 }
 
 export async function openLane(databaseUrl: string, name: string): Promise<Lane> {
-  const url = new URL(databaseUrl);
-  url.searchParams.set('application_name', name);
-  const database = await connectDatabase(url.href, { pool: 3 });
+  const database = await connectDatabase(databaseUrl, { pool: 3 });
+  // For the connections to come, and for the one that it has opened.
+  database.pool.options.application_name = name;
+  await database.pool.query(`select set_config('application_name', $1, false)`, [name]);
   const lane: Lane = {
     database,
     groupCommit: createGroupCommit(database, { keysKept }),
@@ -154,8 +166,8 @@ async function play(run: Run, command: Command): Promise<RunTeam[]> {
     await lockTeam(em, team.id);
     const now = await readClock(em);
     await change(run, team, command, em, now);
+    await learnGrantKeys(em, team);
   });
-  await learnGrantKeys(run, team);
   return [team];
 }
 
@@ -222,9 +234,53 @@ async function change(run: Run, team: RunTeam, command: Change, em: Em, at: Date
       return model.expire(team.model, now);
     case 'cap': {
       const { subject, id, credits, per } = command;
-      await setCap(em, team, { subject, id, credits, per }, at);
+      await setLimit(em, { teamId: team.id, subject, subjectId: id, credits, per });
       return model.setCap(team.model, { subject, id, credits, per });
     }
+    case 'uncap': {
+      const cap = newest(team.model.caps, command.cap);
+      if (!cap) return;
+      await removeLimit(em, { teamId: team.id, subject: cap.subject, subjectId: cap.id });
+      return model.removeCap(team.model, cap);
+    }
+    case 'adjust': {
+      const { credits, lifetime } = command;
+      const expiresAt = lifetime === null ? null : now + lifetime;
+      const real = await adjust(team, { credits, expiresAt }, em);
+      const key = 'refused' in real ? '' : `adjustment:${real.id}`;
+      const expected = model.adjust(team.model, { key, credits, expiresAt }, now);
+      const { id: _, ...answer } = { id: '', ...real };
+      count(run, credits > 0n ? 'adjust up' : 'adjust down', answer);
+      expect({ adjusted: answer }).toEqual({ adjusted: expected });
+    }
+  }
+}
+
+async function adjust(
+  team: RunTeam,
+  { credits, expiresAt }: { credits: bigint; expiresAt: number | null },
+  em: Em,
+): Promise<(AdjustmentAnswer & { id: string }) | RefusalAnswer> {
+  try {
+    const adjustment = {
+      teamId: team.id,
+      ...{ credits, reason: 'because', actor: 'a test' },
+      expiresAt: expiresAt === null ? null : new Date(expiresAt),
+    };
+    const { id, grants, available } = await adjustCredits(em, adjustment);
+    await learnGrantKeys(em, team);
+    return {
+      id,
+      grants: grants.map(({ grantId, source, credits }) => ({
+        grant: keyOf(team, grantId),
+        source,
+        credits,
+      })),
+      available,
+    };
+  } catch (error) {
+    em.clear(); // nothing of it is written
+    return refusal(error);
   }
 }
 
@@ -240,7 +296,7 @@ async function giveGrant(em: Em, team: RunTeam, grant: GrantFacts, at: Date): Pr
     effectiveAt: new Date(effectiveAt),
     expiresAt: expiresAt === null ? null : new Date(expiresAt),
     catalogVersion: 1,
-    ...(source === 'adjustment' ? { actor: 'a test', reason: 'because' } : {}),
+    ...(source === 'adjustment' ? { actor: 'a test', reason: 'because' } : {}), // one that is granted again
   };
   await grantCredits(em, made, at);
 }
@@ -266,7 +322,7 @@ async function tellOrder(
     paidAt: at,
     stateAt: new Date(stateAt),
     units: cycle ? 1 : Number(credits / packCredits),
-    lines: [{ proration: false, start: period?.start ?? null, end: period?.end ?? null }],
+    lines: [{ amount: paid, proration: false, start: period?.start ?? null, end: period?.end ?? null }],
     subscription:
       cycle && period
         ? {
@@ -275,6 +331,7 @@ async function tellOrder(
             currentPeriodEnd: period.end,
             trialStart: null,
             trialEnd: null,
+            endedAt: null,
           }
         : null,
   };
@@ -299,28 +356,7 @@ async function tellSubscription(
     endedAt: endedAt === null ? null : new Date(endedAt),
     stateAt: at,
   };
-  await applySubscription(em, facts, model.renewalGrace, at);
-}
-
-/** A cap counts from the beginning of its window, also what was used and held before it was set. */
-async function setCap(em: Em, team: RunTeam, cap: model.ModelCap, at: Date): Promise<void> {
-  const running = team.model.subscriptions.find(({ endedAt }) => endedAt === null);
-  const window = limitWindow(cap.per, at, running ? new Date(running.start) : null);
-  const column = cap.subject === 'member' ? 'member_id' : 'api_key_id';
-  await em.execute(
-    `insert into limits (team_id, subject, subject_id, credits, per, window_start, consumed, held)
-     select ?, ?, ?, ?, ?, ?,
-            (select coalesce(sum(credits), 0) from usage_events where team_id = ? and ${column} = ? and recorded_at >= ?),
-            (select coalesce(sum(credits), 0) from holds where team_id = ? and ${column} = ? and status = 'open')
-     on conflict (team_id, subject, subject_id) do update
-        set credits = excluded.credits, per = excluded.per, window_start = excluded.window_start,
-            consumed = excluded.consumed, held = excluded.held`,
-    [
-      ...[team.id, cap.subject, cap.id, cap.credits.toString(), cap.per, window],
-      ...[team.id, cap.id, window, team.id, cap.id],
-    ],
-  );
-  await em.execute('update teams set has_limits = true where id = ?', [team.id]);
+  await applySubscription(em, facts, { renewalGrace: model.renewalGrace, asked: true }, at);
 }
 
 /** Sends all of them before the ledger takes the first: they share a commit. */
@@ -329,7 +365,9 @@ async function sendRequests(run: Run, sent: readonly Sent[]): Promise<RunTeam[]>
   const replies = await Promise.allSettled(requests.map(({ team, request }) => send(run, team, request)));
   const touched = [...new Set(requests.map(({ team }) => team))];
   for (const team of touched) {
-    const mine = requests.flatMap((one, index) => (one.team === team ? [{ ...one, reply: replies[index] }] : []));
+    const mine = requests.flatMap((one, index) =>
+      one.team === team ? [{ ...one, reply: replies[index] }] : [],
+    );
     const expected = model.answerRequests(
       team.model,
       mine.map(({ request }) => request),
@@ -359,7 +397,10 @@ function toRequest(run: Run, sent: Sent): { team: RunTeam; request: KeyedRequest
   return { team, request: keyed };
 }
 
-function aimed(run: Run, sent: Exclude<Sent, { kind: 'again' }>): { team: RunTeam | undefined; request: Request } {
+function aimed(
+  run: Run,
+  sent: Exclude<Sent, { kind: 'again' }>,
+): { team: RunTeam | undefined; request: Request } {
   if (sent.kind === 'spend') {
     const { kind, credits, member, apiKey, age } = sent;
     const occurredAt = age === null ? null : run.now - age;
@@ -367,7 +408,10 @@ function aimed(run: Run, sent: Exclude<Sent, { kind: 'again' }>): { team: RunTea
   }
   if (sent.kind === 'hold') {
     const { kind, credits, member, apiKey, life } = sent;
-    return { team: run.teams[sent.team], request: { kind, name: randomUUID(), credits, member, apiKey, life } };
+    return {
+      team: run.teams[sent.team],
+      request: { kind, name: randomUUID(), credits, member, apiKey, life },
+    };
   }
   const held = newest(run.holds, sent.hold);
   const hold = held?.name ?? 'no such hold';
@@ -408,7 +452,14 @@ function send(run: Run, team: RunTeam, request: KeyedRequest): Promise<Receipt |
     const { credits, member, apiKey } = request;
     const consumer = { memberId: member ?? undefined, apiKeyId: apiKey ?? undefined };
     if (request.kind === 'hold') {
-      return groupCommit.hold({ ...keyed, ...usage, ...consumer, credits, life: request.life, longestLife: longestHold });
+      return groupCommit.hold({
+        ...keyed,
+        ...usage,
+        ...consumer,
+        credits,
+        life: request.life,
+        longestLife: longestHold,
+      });
     }
     const occurredAt = request.occurredAt === null ? undefined : new Date(request.occurredAt);
     return groupCommit.spend({ ...keyed, ...usage, ...consumer, priced: priced(credits), occurredAt });
@@ -439,13 +490,7 @@ function hear(
   reply: PromiseSettledResult<Receipt | RealHoldAnswer> | undefined,
 ): Answer {
   if (!reply) throw new Error('every request is answered');
-  if (reply.status === 'rejected') {
-    const error: unknown = reply.reason;
-    if (!(error instanceof DomainError)) throw error;
-    if (error.code !== 'insufficient_credits') return { refused: error.code };
-    const { required, available } = error.details;
-    return { refused: error.code, required: String(required), available: String(available) };
-  }
+  if (reply.status === 'rejected') return refusal(reply.reason);
   if ('status' in reply.value) {
     const { id, status, credits, expiresAt } = reply.value;
     if (request.kind === 'hold' && !run.holds.some((known) => known.id === id)) {
@@ -463,14 +508,25 @@ function hear(
   }
   return {
     credits: receipt.credits,
-    grants: receipt.grants.map(({ grantId, source, credits }) => ({ grant: keyOf(team, grantId), source, credits })),
+    grants: receipt.grants.map(({ grantId, source, credits }) => ({
+      grant: keyOf(team, grantId),
+      source,
+      credits,
+    })),
     available: receipt.balance.available,
     hold: receipt.holdId === null ? null : nameOf(run, receipt.holdId),
   };
 }
 
-function count({ tally }: Run, kind: string, answer: Answer): void {
-  const outcome = 'refused' in answer ? answer.refused : 'done';
+function refusal(error: unknown): RefusalAnswer {
+  if (!(error instanceof DomainError)) throw error;
+  if (error.code !== 'insufficient_credits') return { refused: error.code };
+  const { required, available } = error.details;
+  return { refused: error.code, required: String(required), available: String(available) };
+}
+
+function count({ tally }: Run, kind: string, answer: object): void {
+  const outcome = 'refused' in answer ? String(answer.refused) : 'done';
   tally.set(`${kind}: ${outcome}`, (tally.get(`${kind}: ${outcome}`) ?? 0) + 1);
 }
 
@@ -504,7 +560,7 @@ function realGrant(team: RunTeam, { id, effectiveAt, expiresAt, ...grant }: Bala
   };
 }
 
-function modelGrant({ order: _order, cycle: _cycle, ...grant }: model.ModelGrant) {
+function modelGrant({ order: _order, cycle: _cycle, adjusted: _adjusted, ...grant }: model.ModelGrant) {
   return grant;
 }
 
@@ -545,9 +601,7 @@ async function expectEverythingAddsUp(run: Run, team: RunTeam): Promise<void> {
 
   const debts = await ask('select order_id, owed, settled from debts where team_id = $1');
   expect(debts.map((row) => [row.order_id, BigInt(row.owed), BigInt(row.settled)]).sort()).toEqual(
-    team.model.orders
-      .flatMap(({ id, debt }) => (debt ? [[id, debt.owed, sumOf(debt.payments)]] : []))
-      .sort(),
+    team.model.orders.flatMap(({ id, debt }) => (debt ? [[id, debt.owed, sumOf(debt.payments)]] : [])).sort(),
   );
   const held = await ask(
     `select h.id from holds h where h.team_id = $1 and h.credits <> (select sum(d.credits) from hold_draws d where d.hold_id = h.id)`,
@@ -564,20 +618,21 @@ async function expectEverythingAddsUp(run: Run, team: RunTeam): Promise<void> {
 }
 
 async function expectSameCaps(run: Run, team: RunTeam): Promise<void> {
-  const { rows } = await run.lane.database.pool.query('select * from limits where team_id = $1', [team.id]);
-  const running = team.model.subscriptions.find(({ endedAt }) => endedAt === null);
-  const cycleStart = running ? new Date(running.start) : null;
-  const used = rows.map((row) => {
-    const isCurrent = limitWindow(row.per, new Date(run.now), cycleStart).getTime() === row.window_start.getTime();
-    return [row.subject, row.subject_id, BigInt(row.held) + (isCurrent ? BigInt(row.consumed) : 0n)];
+  const real = await listLimits(run.lane.database.fork(), team.id);
+  const used = real.map(({ subject, subjectId, consumed, held }) => [subject, subjectId, consumed + held]);
+  const expected = team.model.caps.map((cap) => {
+    return [cap.subject, cap.id, model.usedUnder(team.model, cap, run.now)];
   });
-  const expected = team.model.caps.map((cap) => [cap.subject, cap.id, model.usedUnder(team.model, cap, run.now)]);
   expect(used.sort()).toEqual(expected.sort());
 }
 
-async function learnGrantKeys(run: Run, team: RunTeam): Promise<void> {
-  const { rows } = await run.lane.database.pool.query('select id, business_key from grants where team_id = $1', [team.id]);
-  for (const { id, business_key } of rows) team.grantKeys.set(id, business_key);
+async function learnGrantKeys(em: Em, team: RunTeam): Promise<void> {
+  const grants = await em.find(
+    Grant,
+    { teamId: team.id },
+    { fields: ['businessKey'], disableIdentityMap: true },
+  );
+  for (const { id, businessKey } of grants) team.grantKeys.set(id, businessKey);
 }
 
 function keyOf(team: RunTeam, grantId: string): string {

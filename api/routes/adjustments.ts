@@ -1,0 +1,97 @@
+import { z } from 'zod';
+import { decimalOut, formatCredits, signedCreditsSchema } from '../../catalog/credits.ts';
+import { adjustCredits } from '../../ledger/adjust-credits.ts';
+import { listAdjustments } from '../../ledger/list-adjustments.ts';
+import { idempotent } from '../../teams/idempotency.ts';
+import { nameCaller } from '../authenticate.ts';
+import { defineRoute } from '../define-route.ts';
+import { grantSourceOut, instantIn, instantOut, listQuery, pageOf, teamParams } from '../shapes.ts';
+
+const adjustmentIn = z
+  .strictObject({
+    credits: signedCreditsSchema,
+    reason: z.string().trim().min(1).max(500),
+    expiresAt: instantIn
+      .exactOptional()
+      .meta({ description: 'Of credits that are given; without it they never expire' }),
+  })
+  .refine(({ credits, expiresAt }) => credits > 0n || expiresAt === undefined, {
+    path: ['expiresAt'],
+    error: 'credits that are taken do not expire',
+  });
+
+const adjustmentOut = {
+  id: z.guid(),
+  credits: decimalOut.meta({ description: 'Up, or down where negative' }),
+  reason: z.string(),
+  by: z.string().meta({ description: 'Who asked for it', examples: ['service:environment'] }),
+};
+
+export const adjustmentRoutes = [
+  defineRoute({
+    method: 'post',
+    path: '/v1/teams/{teamId}/adjustments',
+    tag: 'Adjustments',
+    summary: 'Give or take credits by hand',
+    description:
+      'Credits that are given are a grant of their own and pay the team’s debts first; credits are taken in burn order.',
+    access: { services: ['admin'] },
+    needsIdempotencyKey: true,
+    request: { params: teamParams, body: adjustmentIn },
+    answers: {
+      201: z.strictObject({
+        ...adjustmentOut,
+        grants: z
+          .array(z.strictObject({ grantId: z.guid(), source: grantSourceOut, credits: decimalOut }))
+          .meta({ description: 'The grant that was made, or those that credits were taken from' }),
+        balance: z.strictObject({ available: decimalOut }),
+      }),
+    },
+    refusals: {
+      402: 'insufficient_credits',
+      404: 'unknown_team',
+      409: 'idempotency_conflict',
+      422: 'invalid_request, expires_in_the_past, balance_too_large',
+    },
+    async handle({ params: { teamId }, body }, { dependencies: { database }, caller, idempotency }) {
+      const by = nameCaller(caller());
+      return idempotent(database, idempotency(), async (em) => {
+        const { credits, reason, expiresAt = null } = body;
+        const adjusted = await adjustCredits(em, { teamId, credits, reason, actor: by, expiresAt });
+        const grants = adjusted.grants.map((grant) => ({ ...grant, credits: formatCredits(grant.credits) }));
+        const balance = { available: formatCredits(adjusted.available) };
+        return {
+          status: 201,
+          body: { id: adjusted.id, credits: formatCredits(credits), reason, by, grants, balance },
+        };
+      });
+    },
+  }),
+
+  defineRoute({
+    method: 'get',
+    path: '/v1/teams/{teamId}/adjustments',
+    tag: 'Adjustments',
+    summary: 'What was given and taken by hand, with who and why, newest first',
+    access: { services: ['admin'] },
+    request: { params: teamParams, query: listQuery },
+    answers: {
+      200: pageOf(
+        z.strictObject({ ...adjustmentOut, expiresAt: instantOut.nullable(), createdAt: instantOut }),
+      ),
+    },
+    refusals: { 400: 'invalid_request, invalid_cursor', 404: 'unknown_team' },
+    async handle({ params: { teamId }, query }, { dependencies: { database } }) {
+      const { data, nextCursor } = await listAdjustments(database.fork(), teamId, query);
+      const adjustments = data.map(({ id, credits, reason, actor, expiresAt, createdAt }) => ({
+        id,
+        credits: formatCredits(credits),
+        reason,
+        by: actor,
+        expiresAt: expiresAt?.toISOString() ?? null,
+        createdAt: createdAt.toISOString(),
+      }));
+      return { status: 200, body: { data: adjustments, nextCursor } };
+    },
+  }),
+];

@@ -1,0 +1,200 @@
+import { z } from 'zod';
+import { decimalOut, formatCredits } from '../../catalog/credits.ts';
+import { accounts, transferKinds } from '../../database/entities/transfer.ts';
+import { listTransfers } from '../../ledger/list-transfers.ts';
+import { listUsageEvents } from '../../ledger/list-usage-events.ts';
+import { reportUsage, type UsageReport, usageKeys } from '../../ledger/report-usage.ts';
+import { anyRole } from '../authorize.ts';
+import { defineRoute } from '../define-route.ts';
+import { grantSourceOut, instantIn, instantOut, listQuery, pageOf, teamParams } from '../shapes.ts';
+import { receiptJson, receiptShape } from './usage.ts';
+
+const readers = { services: ['usage', 'billing', 'admin'], persons: anyRole } as const;
+
+const range = {
+  from: instantIn.exactOptional(),
+  to: instantIn.exactOptional().meta({ description: 'Not included' }),
+};
+
+const groupBy = z
+  .codec(z.string().max(100), z.array(z.enum(usageKeys)).min(1), {
+    decode: (list, context) => {
+      const keys = list.split(',').flatMap((key) => usageKeys.filter((known) => known === key));
+      if (keys.length === list.split(',').length) return keys;
+      const message = `expected some of ${usageKeys.join(', ')}, with commas between them`;
+      context.issues.push({ code: 'custom', input: list, message });
+      return z.NEVER;
+    },
+    encode: (keys) => keys.join(','),
+  })
+  .default(['day'])
+  .meta({
+    description: `Some of ${usageKeys.join(', ')}, with commas between them`,
+    examples: ['day,model'],
+  });
+
+const timezone = z
+  .string()
+  .max(64)
+  .refine(isTimezone, { error: 'expected a time zone of the IANA database, such as Europe/Berlin' })
+  .default('UTC')
+  .meta({ description: 'Whose days: a time zone of the IANA database', examples: ['Europe/Berlin'] });
+
+const counted = { credits: decimalOut, events: z.int() };
+const reportOut = z.strictObject({
+  from: instantOut,
+  to: instantOut,
+  timezone: z.string(),
+  data: z.array(
+    z.strictObject({
+      day: z.iso.date().optional(),
+      action: z.string().optional(),
+      model: z.string().nullable().optional().meta({ description: 'Null: of no AI model' }),
+      member: z.string().nullable().optional().meta({ description: 'Null: of no member in particular' }),
+      ...counted,
+    }),
+  ),
+  total: z.strictObject(counted),
+});
+
+const usageEventOut = z.strictObject({
+  ...receiptShape,
+  occurredAt: instantOut,
+  recordedAt: instantOut,
+  memberId: z.string().nullable(),
+  apiKeyId: z.string().nullable(),
+  metadata: z.record(z.string(), z.unknown()).nullable(),
+});
+
+const transferOut = z.strictObject({
+  id: z.string(),
+  at: instantOut,
+  kind: z.enum(transferKinds),
+  grantId: z.guid(),
+  source: grantSourceOut,
+  from: z.enum(accounts),
+  to: z.enum(accounts),
+  credits: decimalOut,
+  usageEventId: z.guid().nullable(),
+  reference: z.string().nullable().meta({ description: 'What caused it, where no usage event did' }),
+});
+
+export const usageHistoryRoutes = [
+  defineRoute({
+    method: 'get',
+    path: '/v1/teams/{teamId}/usage',
+    tag: 'Usage',
+    summary: 'What was consumed, by day, action, model and member',
+    description:
+      'At most 400 days; by default the last 30, today included. With Accept: text/csv as a file (RFC 4180).',
+    access: readers,
+    request: { params: teamParams, query: z.object({ ...range, groupBy, timezone }) },
+    answers: { 200: z.union([reportOut, z.string().meta({ description: 'With Accept: text/csv' })]) },
+    refusals: {
+      400: 'invalid_request',
+      404: 'unknown_team',
+      422: 'empty_range, range_too_long, report_too_large, unknown_timezone',
+    },
+    async handle({ params: { teamId }, query }, { dependencies: { database }, headers }) {
+      const report = await reportUsage(database, { teamId, ...query });
+      if (wantsCsv(headers.accept)) {
+        const keys = usageKeys.filter((key) => query.groupBy.includes(key));
+        return {
+          status: 200,
+          body: toCsv(keys, report.rows),
+          contentType: 'text/csv; charset=utf-8; header=present',
+        };
+      }
+      return { status: 200, body: reportJson(report, query.timezone) };
+    },
+  }),
+
+  defineRoute({
+    method: 'get',
+    path: '/v1/teams/{teamId}/usage/events',
+    tag: 'Usage',
+    summary: 'Every usage event with its receipt, newest first by when it occurred',
+    access: readers,
+    request: { params: teamParams, query: listQuery.extend(range) },
+    answers: { 200: pageOf(usageEventOut) },
+    refusals: { 400: 'invalid_request, invalid_cursor', 404: 'unknown_team' },
+    async handle({ params: { teamId }, query }, { dependencies: { database } }) {
+      const { data, nextCursor } = await listUsageEvents(database.pool, teamId, query);
+      const events = data.map(({ receipt, occurredAt, recordedAt, ...event }) => ({
+        ...receiptJson(receipt),
+        occurredAt: occurredAt.toISOString(),
+        recordedAt: recordedAt.toISOString(),
+        ...event,
+      }));
+      return { status: 200, body: { data: events, nextCursor } };
+    },
+  }),
+
+  defineRoute({
+    method: 'get',
+    path: '/v1/teams/{teamId}/ledger',
+    tag: 'Credits',
+    summary: 'Every transfer of the team’s credits, newest first',
+    access: readers,
+    request: { params: teamParams, query: listQuery.extend(range) },
+    answers: { 200: pageOf(transferOut) },
+    refusals: { 400: 'invalid_request, invalid_cursor', 404: 'unknown_team' },
+    async handle({ params: { teamId }, query }, { dependencies: { database } }) {
+      const { data, nextCursor } = await listTransfers(database.pool, teamId, query);
+      const transfers = data.map((transfer) => ({
+        ...transfer,
+        at: transfer.at.toISOString(),
+        credits: formatCredits(transfer.credits),
+      }));
+      return { status: 200, body: { data: transfers, nextCursor } };
+    },
+  }),
+];
+
+function reportJson({ from, to, rows, credits, events }: UsageReport, timezone: string) {
+  return {
+    from: from.toISOString(),
+    to: to.toISOString(),
+    timezone,
+    data: rows.map((row) => ({ ...row.keys, credits: formatCredits(row.credits), events: row.events })),
+    total: { credits: formatCredits(credits), events },
+  };
+}
+
+/** The names that the IANA database has, as far as Node knows: no offsets, which Postgres would read the other way round. */
+function isTimezone(name: string): boolean {
+  if (!/^[A-Za-z][\w+-]*(\/[\w+-]+)*$/.test(name)) return false;
+  try {
+    new Intl.DateTimeFormat('en', { timeZone: name });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** JSON unless CSV is all that is asked for by name. */
+function wantsCsv(accept = ''): boolean {
+  return /\btext\/csv\b/i.test(accept) && !/\bapplication\/json\b/i.test(accept);
+}
+
+/** RFC 4180, with a header. */
+function toCsv(keys: readonly (typeof usageKeys)[number][], rows: UsageReport['rows']): string {
+  const lines = [
+    [...keys, 'credits', 'events'],
+    ...rows.map((row) => [
+      ...keys.map((key) => row.keys[key] ?? ''),
+      formatCredits(row.credits),
+      String(row.events),
+    ]),
+  ];
+  return lines.map((cells) => `${cells.map(csvCell).join(',')}\r\n`).join('');
+}
+
+/**
+ * A cell that begins like a formula would be run by spreadsheets: an apostrophe before it makes it text
+ * (https://owasp.org/www-community/attacks/CSV_Injection).
+ */
+function csvCell(text: string): string {
+  const harmless = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
+  return /[",\r\n]/.test(harmless) ? `"${harmless.replaceAll('"', '""')}"` : harmless;
+}
