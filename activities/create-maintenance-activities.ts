@@ -1,6 +1,8 @@
 import { Context } from '@temporalio/activity';
 import { readCatalog } from '../catalog/versions.ts';
 import type { Database } from '../database/connection.ts';
+import type { GroupCommit } from '../ledger/group-commit.ts';
+import { sweepHolds } from '../ledger/sweep-holds.ts';
 import { type Finding, verifyLedger } from '../ledger/verify-ledger.ts';
 import { log } from '../log.ts';
 import { cutOldPayloads } from './cut-old-payloads.ts';
@@ -26,14 +28,20 @@ const carried = 20;
 const longestField = 300;
 
 const heartbeatEvery = 5_000;
+const sweepBatch = 500;
 
 export interface MaintenanceDependencies {
   database: Database;
+  groupCommit: GroupCommit;
   createMissingPartitions: (pool: Database['pool']) => Promise<void>;
 }
 
 /** What the schedules do. Each may be run at any time, twice, and be stopped in the middle. */
-export function createMaintenanceActivities({ database, createMissingPartitions }: MaintenanceDependencies) {
+export function createMaintenanceActivities({
+  database,
+  groupCommit,
+  createMissingPartitions,
+}: MaintenanceDependencies) {
   return {
     createMissingPartitions: (): Promise<void> => createMissingPartitions(database.pool),
 
@@ -50,6 +58,17 @@ export function createMaintenanceActivities({ database, createMissingPartitions 
     /** @returns how many payloads were cut to ids */
     cutOldPayloads: (): Promise<number> =>
       heartbeating((signal, tell) => cutOldPayloads(database.pool, { signal, onProgress: tell })),
+
+    /** @returns how many lapsed holds were freed */
+    sweepHolds: (): Promise<number> =>
+      heartbeating(async (signal, tell) => {
+        let swept = 0;
+        for (let found = sweepBatch; found === sweepBatch && !signal.aborted; swept += found) {
+          found = await sweepHolds(database, groupCommit, { limit: sweepBatch });
+          tell({ swept });
+        }
+        return swept;
+      }),
 
     /** Proves the rules of the ledger. Findings are an answer, not a failure of this activity: trying again finds them again. */
     verifyLedger: (): Promise<LedgerVerdict> =>

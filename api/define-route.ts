@@ -58,11 +58,12 @@ export interface CallContext {
   bytes: Buffer;
 }
 
-/** `body` is JSON; a `contentType` says that it is text of another kind. */
+/** `body` is JSON; a `contentType` says that it is text of another kind, a `filename` that it is a file to be kept. */
 export interface Answer {
   status: number;
   body?: unknown;
   contentType?: string;
+  filename?: string;
 }
 
 /** A route as the app and the OpenAPI document use it: its types are checked and forgotten. */
@@ -162,8 +163,12 @@ function checkAnswer({ answers, method, path }: Omit<Route, 'serve' | 'request'>
   if (wrong) throw new Error(`${method} ${path} answers what its schema does not allow`, { cause: wrong });
 }
 
-function send(response: Response, { status, body, contentType = 'application/json' }: Answer): void {
+function send(
+  response: Response,
+  { status, body, contentType = 'application/json', filename }: Answer,
+): void {
   response.status(status);
+  if (filename !== undefined) response.attachment(filename);
   if (body === undefined) response.end();
   else if (typeof body === 'string' && contentType !== 'application/json')
     response.type(contentType).send(body);

@@ -1,5 +1,4 @@
 import { createServer, type Server } from 'node:http';
-import { readCatalog } from '../catalog/versions.ts';
 import { connectDatabase } from '../database/connection.ts';
 import { isConnectionError } from '../database/errors.ts';
 import { DomainError } from '../domain-error.ts';
@@ -26,8 +25,7 @@ async function main(): Promise<void> {
   const environment = readEnvironment();
   const database = await connectDatabase(environment.databaseUrl, { pool: 20 });
   const temporal = createTemporalLink(environment.temporal);
-  const { catalog } = await readCatalog(database.fork());
-  const groupCommit = createGroupCommit(database, { keysKept: catalog.policies.idempotencyKeysKept });
+  const groupCommit = createGroupCommit(database);
   const app = createApp({
     database,
     groupCommit,

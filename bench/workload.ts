@@ -49,7 +49,7 @@ export async function openLedger(databaseUrl: string) {
   const database = await connectDatabase(databaseUrl, { pool: 20 });
   const published = await readCatalog(database.fork());
   const { policies } = published.catalog;
-  const ledger = createGroupCommit(database, { keysKept: policies.idempotencyKeysKept });
+  const ledger = createGroupCommit(database);
   return {
     database,
     spend: (teamId: string) => ledger.spend(makeDebit(teamId, published)),

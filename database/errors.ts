@@ -20,6 +20,11 @@ export function isDataError(error: unknown): boolean {
   return /^(22|23)/.test(sqlState(error) ?? '');
 }
 
+/** A lock was not to be had within `lock_timeout`. */
+export function isLockTimeout(error: unknown): boolean {
+  return sqlState(error) === '55P03';
+}
+
 function sqlState(error: unknown): string | null {
   if (!Error.isError(error) || !('code' in error) || typeof error.code !== 'string') return null;
   return /^[0-9A-Z]{5}$/.test(error.code) ? error.code : null;

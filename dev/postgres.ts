@@ -144,6 +144,7 @@ async function findProgram(dataDir: string): Promise<Program> {
       `--reuid=${identity.uid}`,
       `--regid=${identity.gid}`,
       '--clear-groups',
+      '--securebits=+no_setuid_fixup', // access(2), by which initdb looks for its own, respects it only so
       '--inh-caps=+dac_override',
       '--ambient-caps=+dac_override',
       command,

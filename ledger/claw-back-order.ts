@@ -24,7 +24,19 @@ export async function clawBackOrder(
   await expireCredits(em, order.teamId, now);
   const grants = await em.find(Grant, { orderId: order.id });
   const reference = `order:${order.id}`;
-  const plan = planClawback(grants, order.paidAmount, order.refundedAmount + order.disputedAmount);
+  const taken = await takenByHand(em, order.teamId, grants);
+  const plan = planClawback(
+    // What an adjustment took is gone as what expired is: it counts, and no reversal gives it back.
+    grants.map(
+      ({ id, source, businessKey, effectiveAt, expiresAt, granted, available, expired, revoked }) => {
+        const gone = taken.get(id) ?? 0n;
+        const column = { granted, available, expired: expired + gone, revoked: revoked - gone };
+        return { id, source, businessKey, effectiveAt, expiresAt, ...column };
+      },
+    ),
+    order.paidAmount,
+    order.refundedAmount + order.disputedAmount,
+  );
 
   const byId = new Map(grants.map((grant) => [grant.id, grant]));
   for (const [draws, from, to] of [
@@ -43,9 +55,28 @@ export async function clawBackOrder(
 
   const debt = await em.findOne(Debt, { orderId: order.id });
   return {
-    revoked: grants.reduce((total, grant) => total + grant.revoked, 0n),
+    revoked: grants.reduce((total, { id, revoked }) => total + revoked - (taken.get(id) ?? 0n), 0n),
     outstanding: debt ? debt.owed - debt.settled : 0n,
   };
+}
+
+/** Micro-credits that adjustments took from these grants, by grant: they are revoked too, but not by the order. */
+async function takenByHand(
+  em: EntityManager,
+  teamId: string,
+  grants: readonly Grant[],
+): Promise<Map<string, bigint>> {
+  const ids = grants.filter(({ revoked }) => revoked > 0n).map(({ id }) => id);
+  const taken = new Map<string, bigint>();
+  if (ids.length === 0) return taken;
+  for (const { grantId, amount } of await em.find(Transfer, {
+    teamId,
+    grantId: { $in: ids },
+    kind: 'adjust',
+  })) {
+    taken.set(grantId, (taken.get(grantId) ?? 0n) + amount);
+  }
+  return taken;
 }
 
 async function setDebt(em: EntityManager, order: Order, owed: bigint, now: Date): Promise<void> {

@@ -6,6 +6,9 @@ import { findTeams, lockTeams, readKeys, readStanding } from './read-standing.ts
 import { type KnownKey, keyOf } from './standing.ts';
 import { writeChanges } from './write-changes.ts';
 
+/** How long a team that is locked elsewhere is waited for, in milliseconds. */
+const longestWait = 5_000;
+
 /** The commit was sent and its answer was lost: whether it happened must be read back (`readBackOperations`). */
 export class OutcomeUnknown extends Error {}
 
@@ -58,6 +61,7 @@ async function apply(
   keysKept: number,
 ): Promise<(Outcome | null)[]> {
   const teamIds = teamsOf(operations);
+  if (wait) await client.query(`set local lock_timeout = ${longestWait}`);
   const locked = await lockTeams(client, teamIds, wait);
   const ours = new Set(locked.map(({ id }) => id));
   // What could not be locked is either locked elsewhere or unknown; unknown teams are decided at once.

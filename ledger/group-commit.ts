@@ -1,6 +1,7 @@
 import { setTimeout } from 'node:timers/promises';
+import { readCatalog } from '../catalog/versions.ts';
 import type { Database } from '../database/connection.ts';
-import { isConnectionError, isDataError } from '../database/errors.ts';
+import { isConnectionError, isDataError, isLockTimeout } from '../database/errors.ts';
 import { DomainError } from '../domain-error.ts';
 import { commitOperations, OutcomeUnknown, readBackOperations } from './commit-operations.ts';
 import type { Outcome } from './decide-operations.ts';
@@ -39,13 +40,16 @@ export interface GroupCommit {
 }
 
 export interface GroupCommitOptions {
-  /** How long callers' keys are kept, in milliseconds: usage may have occurred no longer ago. */
-  keysKept: number;
   /** Most operations in one commit. */
   batch?: number;
   /** Commits under way at once. */
   lanes?: number;
 }
+
+/** So many teams that are locked elsewhere are waited for at once, each on a connection; the others are tried again. */
+const mostWaiters = 3;
+/** The pause before a busy team is tried again, in milliseconds. */
+const retryBusyAfter = 10;
 
 type Answer = { receipt: Receipt } | { hold: HoldAnswer };
 
@@ -62,11 +66,12 @@ interface Pending {
  */
 export function createGroupCommit(
   database: Database,
-  { keysKept, batch = 256, lanes = 2 }: GroupCommitOptions,
+  { batch = 256, lanes = 2 }: GroupCommitOptions = {},
 ): GroupCommit {
   const waiting = new Map<string, Pending[]>(); // by team, in order of arrival
   const inFlight = new Set<string>();
   let free = lanes;
+  let waiters = 0;
   let scheduled = false;
   let closed = false;
   let drained: (() => void) | null = null;
@@ -138,9 +143,16 @@ export function createGroupCommit(
     schedule();
   }
 
-  /** A team that is locked elsewhere is waited for on a connection of its own. */
+  /** A team that is locked elsewhere is waited for on a connection of its own, while there are some to spare. */
   async function waitForTeam(teamId: string, pending: Pending[]): Promise<void> {
-    await commitGroup(pending, true);
+    if (waiters < mostWaiters) {
+      waiters += 1;
+      await commitGroup(pending, true);
+      waiters -= 1;
+    } else {
+      await setTimeout(retryBusyAfter);
+      waiting.set(teamId, [...pending, ...(waiting.get(teamId) ?? [])]);
+    }
     inFlight.delete(teamId);
     schedule();
   }
@@ -148,6 +160,8 @@ export function createGroupCommit(
   /** Commits and answers a group; returns those whose team is locked elsewhere. Never rejects. */
   async function commitGroup(group: Pending[], wait: boolean): Promise<Pending[]> {
     try {
+      const { catalog } = await readCatalog(database.fork());
+      const { idempotencyKeysKept: keysKept } = catalog.policies;
       const outcomes = await commitOperations(
         database.pool,
         group.map(({ operation }) => operation),
@@ -161,7 +175,7 @@ export function createGroupCommit(
     } catch (error) {
       if (error instanceof OutcomeUnknown) await readBack(group);
       else if (isDataError(error) && group.length > 1) await commitOneByOne(group);
-      else for (const { reject } of group) reject(isConnectionError(error) ? unavailable(error) : error);
+      else for (const { reject } of group) reject(explain(error));
       return [];
     }
   }
@@ -230,6 +244,16 @@ function lost(decided: boolean): DomainError {
     503,
     'outcome_unknown',
     `${known}: the database was lost on the way. Send the same key again`,
+  );
+}
+
+function explain(error: unknown): unknown {
+  if (isConnectionError(error)) return unavailable(error);
+  if (!isLockTimeout(error)) return error;
+  return new DomainError(
+    503,
+    'team_busy',
+    'Something else holds this team: send the same key again in a moment',
   );
 }
 

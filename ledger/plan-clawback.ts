@@ -7,6 +7,7 @@ export interface ClawbackGrant extends Burnable {
   granted: bigint;
   available: bigint;
   expired: bigint;
+  /** By clawbacks; what was revoked by hand is none of theirs. */
   revoked: bigint;
 }
 

@@ -92,7 +92,7 @@ async function readRange(
   return { from: start, to: end };
 }
 
-export function unknownTimezone(timezone: string): DomainError {
+function unknownTimezone(timezone: string): DomainError {
   return new DomainError(422, 'unknown_timezone', `${timezone} is not a time zone of the IANA database`);
 }
 

@@ -59,7 +59,7 @@ const mostFindings = 1_000;
  * @throws the signal's reason once it is aborted, between two statements
  */
 export async function verifyLedger(
-  database: Database,
+  { pool }: Pick<Database, 'pool'>,
   { onProgress, onFinding, signal }: VerifyOptions = {},
 ): Promise<Verification> {
   const started = performance.now();
@@ -70,7 +70,7 @@ export async function verifyLedger(
     onFinding?.(finding);
   };
 
-  const client = await database.pool.connect();
+  const client = await pool.connect();
   let usable = false;
   try {
     for (const walk of ['teams', 'holds'] as const) {

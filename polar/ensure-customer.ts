@@ -48,12 +48,16 @@ export async function withCustomer<T>(
   }
 }
 
-/** Forgets a customer that is no more at Polar; the next checkout or portal makes a new one. */
+/**
+ * Forgets a customer that is no more at Polar; the next checkout or portal makes a new one. A deleted team keeps the id:
+ * what Polar still has to say of it, a refund say, names nothing else.
+ */
 export async function unlinkCustomer(em: EntityManager, customerId: string): Promise<void> {
-  await em.nativeUpdate(Team, { polarCustomerId: customerId }, { polarCustomerId: null });
+  await em.nativeUpdate(Team, { polarCustomerId: customerId, deletedAt: null }, { polarCustomerId: null });
 }
 
-async function findCustomer(polar: Polar, teamId: string): Promise<string | undefined> {
+/** The id of the customer that was made for the team, where Polar has one. */
+export async function findCustomer(polar: Polar, teamId: string): Promise<string | undefined> {
   try {
     const customer = await callPolar('read', () => polar.customers.getExternal(teamId));
     return customer.id;

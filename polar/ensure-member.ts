@@ -66,13 +66,17 @@ async function makeMember(polar: Polar, customerId: string, person: Person): Pro
 }
 
 /** By our user id; by e-mail where the person was added at Polar by hand. */
-function findMember(members: models.Member[], { userId, email }: Person): models.Member | undefined {
+export function findMember(
+  members: models.Member[],
+  { userId, email }: Pick<Person, 'userId' | 'email'>,
+): models.Member | undefined {
   return (
     members.find(({ external_id }) => external_id === userId) ??
     members.find((member) => !member.external_id && member.email.toLowerCase() === email.toLowerCase())
   );
 }
 
-async function listMembers(polar: Polar, customerId: string): Promise<models.Member[]> {
+/** Everybody who may act for the customer, as Polar has them now. */
+export async function listMembers(polar: Polar, customerId: string): Promise<models.Member[]> {
   return callPolar('read', () => readAll(polar.customers.members.iterList(customerId, { limit: 100 })));
 }

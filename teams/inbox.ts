@@ -2,10 +2,14 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { v7 as uuidv7 } from 'uuid';
 import { type Database, readClock } from '../database/connection.ts';
 import { InboxEvent } from '../database/entities/inbox-event.ts';
+import { withoutPersonalData } from './without-personal-data.ts';
 
 /** How long a stored event waits before the relay signals it (again), in seconds: doubled with every attempt. */
 const firstRetrySeconds = 2;
 const longestRetrySeconds = 600;
+/** Parked under one of these, an event waits for a person: trying again sooner than once a day is of no use. */
+const waitsForPeople = ['team_deleted'];
+const dailySeconds = 86_400;
 
 export interface NewInboxEvent {
   /** Null while the event names no team that we know. */
@@ -23,7 +27,8 @@ export interface NewInboxEvent {
 
 /**
  * Stores what a team's workflow must hear, in the transaction of its cause. An event without a team is parked
- * until its team is known. A message that was stored before (same `externalId`) is not stored again.
+ * until its team is known. A message that was stored before (same `externalId`) is not stored again. Names, e-mails and
+ * addresses in the payload are left out: nothing of billing needs them, so nobody need ever be erased from here.
  */
 export async function storeInboxEvent(
   em: EntityManager,
@@ -45,7 +50,7 @@ export async function storeInboxEvent(
       event.source,
       event.type,
       event.externalId,
-      JSON.stringify(event.payload),
+      JSON.stringify(withoutPersonalData(event.payload)),
       event.occurredAt ?? now,
       now,
       ignored ? 'ignored' : unknownTeam ? 'parked' : 'received',
@@ -80,9 +85,9 @@ export async function parkInboxEvent(
 ): Promise<void> {
   await em.execute(
     `update inbox set status = 'parked', parked_code = ?, outcome = ?, attempts = attempts + 1,
-                      next_signal_at = clock_timestamp() + make_interval(secs => least(${longestRetrySeconds}, ${firstRetrySeconds} * power(2, least(attempts, 20))))
+                      next_signal_at = clock_timestamp() + make_interval(secs => greatest(?, least(${longestRetrySeconds}, ${firstRetrySeconds} * power(2, least(attempts, 20)))))
       where id = ? and status in ('received', 'parked')`,
-    [code, why, id],
+    [code, why, waitsForPeople.includes(code) ? dailySeconds : 0, id],
   );
 }
 

@@ -5,6 +5,7 @@ import { User } from '../database/entities/user.ts';
 import { DomainError } from '../domain-error.ts';
 import { findMember, unknownTeam } from './find-team.ts';
 import { findUser } from './find-user.ts';
+import { storeInboxEvent } from './inbox.ts';
 
 export interface ListedMember {
   userId: string;
@@ -32,11 +33,12 @@ export async function listMembers(em: EntityManager, teamId: string): Promise<Li
  * locks the team, so that of two owners who demote each other one stays.
  * @throws DomainError 404 `unknown_team`, 404 `unknown_user`, 403 `forbidden` (only an owner makes or unmakes
  * owners), 409 `last_owner`, 409 `personal_team_owner`
+ * @returns the member, and the inbox row that the team's workflow is to be told of; null where nobody's right to pay changed
  */
 export async function setMemberRole(
   em: EntityManager,
   { teamId, userId, role, by }: { teamId: string; userId: string; role: Role; by: MemberEditor },
-): Promise<ListedMember> {
+): Promise<{ member: ListedMember; inboxId: string | null }> {
   await lockForMembers(em, teamId);
   const user = await findUser(em, userId, { status: 404 });
   const member = await findMember(em, teamId, userId);
@@ -44,18 +46,22 @@ export async function setMemberRole(
   if (member?.role === 'owner' && role !== 'owner') await refuseLosingOwner(em, teamId, userId);
   if (member) await em.nativeUpdate(Member, { teamId, userId }, { role });
   else await em.insert(Member, { teamId, userId, role, createdAt: await readClock(em) });
-  return { userId, name: user.name ?? '', email: user.email ?? '', role };
+  return {
+    member: { userId, name: user.name ?? '', email: user.email ?? '', role },
+    inboxId: await announceMembers(em, teamId, member?.role ?? 'member', role),
+  };
 }
 
 /**
  * Takes a person out of the team. Belongs in a transaction; locks the team.
  * @throws DomainError 404 `unknown_team`, 404 `unknown_member`, 403 `forbidden`, 409 `last_owner`,
  * 409 `personal_team_owner`
+ * @returns the inbox row that the team's workflow is to be told of; null where the person could not pay
  */
 export async function removeMember(
   em: EntityManager,
   { teamId, userId, by }: { teamId: string; userId: string; by: MemberEditor },
-): Promise<void> {
+): Promise<string | null> {
   await lockForMembers(em, teamId);
   const member = await findMember(em, teamId, userId);
   if (!member) {
@@ -66,6 +72,28 @@ export async function removeMember(
     await refuseLosingOwner(em, teamId, userId);
   }
   await em.nativeDelete(Member, { teamId, userId });
+  return announceMembers(em, teamId, member.role, 'member');
+}
+
+/**
+ * Writes the inbox row `members.changed`, which makes the team's workflow bring the people at Polar in line, where a change
+ * from one role to another means something there. Returns its id, or null.
+ */
+export async function announceMembers(
+  em: EntityManager,
+  teamId: string,
+  from: Role,
+  to: Role,
+): Promise<string | null> {
+  if (from === to) return null;
+  const { id } = await storeInboxEvent(em, {
+    teamId,
+    source: 'operator',
+    type: 'members.changed',
+    externalId: null,
+    payload: {},
+  });
+  return id;
 }
 
 async function lockForMembers(em: EntityManager, teamId: string): Promise<void> {

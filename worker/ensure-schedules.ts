@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { setTimeout } from 'node:timers/promises';
 import {
   type Client,
@@ -12,6 +11,8 @@ import { taskQueue } from '../workflows/messages.ts';
 import {
   maintenanceScheduleId,
   maintenanceType,
+  sweepHoldsScheduleId,
+  sweepHoldsType,
   verifyLedgerScheduleId,
   verifyLedgerType,
 } from '../workflows/schedules.ts';
@@ -36,27 +37,28 @@ const schedules: readonly Schedule[] = [
     spec: { calendars: [{ hour: 3, minute: 37 }] }, // UTC
     summary: 'Proves the rules of the ledger',
   },
+  {
+    scheduleId: sweepHoldsScheduleId,
+    workflowType: sweepHoldsType,
+    spec: { intervals: [{ every: '1 minute' }] },
+    summary: 'Frees what lapsed holds set aside',
+  },
 ];
 
 /** A run that was missed is made up for so long afterwards; one missed run is enough. */
 const catchupWindow = '1 hour';
 /** How long the server may take to answer, and the pause before it is asked again, in milliseconds. */
-const patience = 5_000;
+const patience = 2_000;
 const retryEvery = 2_000;
 /** gRPC's code of a server that has no schedules: the one that skips time, for tests. */
 const unimplemented = 12;
 
 /**
  * Makes the schedules, or brings those that are there up to date; one that an operator has paused stays paused. Any
- * number of workers may do it at once. Goes on until it is done or `signal` says stop; never rejects.
+ * number of workers may do it at once. Goes on until it is done or `signal` says stop; never rejects. The connection may be
+ * closed only when this has ended: the client throws where nobody can catch it if a retry finds its channel closed.
  */
 export async function ensureSchedules(client: Client, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return;
-  // A call under way hears of no signal while it connects: whoever stops does not wait for it.
-  await Promise.race([untilEnsured(client, signal), once(signal, 'abort')]);
-}
-
-async function untilEnsured(client: Client, signal: AbortSignal): Promise<void> {
   for (let told = false; !signal.aborted; ) {
     try {
       for (const schedule of schedules) {

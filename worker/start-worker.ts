@@ -8,11 +8,15 @@ import {
   type WorkflowBundle,
 } from '@temporalio/worker';
 import { createActivities } from '../activities/create-activities.ts';
+import { createMaintenanceActivities } from '../activities/create-maintenance-activities.ts';
 import { connectDatabase } from '../database/connection.ts';
+import { createMissingPartitions } from '../database/partitions.ts';
 import type { Environment } from '../environment.ts';
+import { createGroupCommit } from '../ledger/group-commit.ts';
 import { log } from '../log.ts';
 import { createPolarClient } from '../polar/client.ts';
 import { taskQueue } from '../workflows/messages.ts';
+import { ensureSchedules } from './ensure-schedules.ts';
 import { installRuntime } from './install-runtime.ts';
 import { startRelay } from './relay.ts';
 
@@ -31,22 +35,34 @@ const reconnectEvery = 250;
  * Starts the worker and the relay. Both live through a Temporal server that goes away and comes back.
  *
  * @param workflowBundle  the workflows' bundled code, where it was made before (tests); else it is made now
+ * @param maxCachedWorkflows  0 replays every workflow at each step: for tests, which so prove that it can be, and whose
+ *   server does not give a stopped worker's workflows to another; else as many as the SDK thinks fit
  */
 export async function startWorker(
   { databaseUrl, temporal, polar }: Pick<Environment, 'databaseUrl' | 'temporal' | 'polar'>,
-  { workflowBundle }: { workflowBundle?: WorkflowBundle } = {},
+  {
+    workflowBundle,
+    maxCachedWorkflows,
+  }: { workflowBundle?: WorkflowBundle; maxCachedWorkflows?: number } = {},
 ): Promise<RunningWorker> {
   installRuntime();
   const { namespace, ...server } = temporal;
   const bundle = workflowBundle ?? (await bundleWorkflows());
   const database = await connectDatabase(databaseUrl, { pool: 10 });
-  const activities = createActivities({ database, polar: createPolarClient(polar) });
+  const groupCommit = createGroupCommit(database);
+  const activities = {
+    ...createActivities({ database, polar: createPolarClient(polar) }),
+    ...createMaintenanceActivities({ database, groupCommit, createMissingPartitions }),
+  };
   // Short pauses between attempts, so that teams are told within a second of the server's return.
   const connection = Connection.lazy({
     ...server,
     channelArgs: { 'grpc.initial_reconnect_backoff_ms': 100, 'grpc.max_reconnect_backoff_ms': 500 },
   });
-  const relay = startRelay(database, new Client({ connection, namespace }));
+  const client = new Client({ connection, namespace });
+  const relay = startRelay(database, client);
+  const stopSchedules = new AbortController();
+  const schedules = ensureSchedules(client, stopSchedules.signal);
 
   let stopping = false;
   let current: Worker | null = null;
@@ -60,6 +76,9 @@ export async function startWorker(
       if (!stopping) await setTimeout(reconnectEvery);
     }
     await relay.stop();
+    stopSchedules.abort();
+    await schedules;
+    await groupCommit.close();
     await connection.close();
     await database.close();
   })();
@@ -85,6 +104,7 @@ export async function startWorker(
         workflowBundle: bundle,
         activities,
         shutdownGraceTime: shutdownGrace,
+        ...(maxCachedWorkflows === undefined ? {} : { maxCachedWorkflows }),
       });
       if (!stopping) await current.run();
     } finally {

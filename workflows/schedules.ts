@@ -4,7 +4,9 @@
  */
 export const maintenanceType = 'maintenance';
 export const verifyLedgerType = 'verifyLedger';
+export const sweepHoldsType = 'sweepHolds';
 
 /** Ids of the schedules; each run's workflow id is this and the time of the run. */
 export const maintenanceScheduleId = 'maintenance';
 export const verifyLedgerScheduleId = 'verify-ledger';
+export const sweepHoldsScheduleId = 'sweep-holds';

@@ -39,10 +39,11 @@ export const memberRoutes = [
     request: { params: memberParams, body: z.strictObject({ role: roleSchema }) },
     answers: { 200: member },
     refusals: { 403: 'forbidden', 404: 'unknown_team, unknown_user', 409: 'last_owner, personal_team_owner' },
-    async handle({ params, body }, { dependencies: { database }, caller }) {
+    async handle({ params, body }, { dependencies: { database, temporal }, caller }) {
       const by = editor(caller());
       const changed = await database.transaction((em) => setMemberRole(em, { ...params, ...body, by }));
-      return { status: 200, body: changed };
+      if (changed.inboxId !== null) temporal.signal(params.teamId, changed.inboxId);
+      return { status: 200, body: changed.member };
     },
   }),
 
@@ -59,14 +60,15 @@ export const memberRoutes = [
       404: 'unknown_team, unknown_member',
       409: 'last_owner, personal_team_owner',
     },
-    async handle({ params }, { dependencies: { database }, caller }) {
+    async handle({ params }, { dependencies: { database, temporal }, caller }) {
       const by = editor(caller());
-      await database.transaction((em) => removeMember(em, { ...params, by }));
+      const inboxId = await database.transaction((em) => removeMember(em, { ...params, by }));
+      if (inboxId !== null) temporal.signal(params.teamId, inboxId);
       return { status: 204 };
     },
   }),
 ];
 
-function editor(caller: Caller): MemberEditor {
+export function editor(caller: Caller): MemberEditor {
   return caller.kind === 'person' ? { userId: caller.userId } : 'service';
 }

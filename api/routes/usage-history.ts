@@ -103,6 +103,7 @@ export const usageHistoryRoutes = [
           status: 200,
           body: toCsv(keys, report.rows),
           contentType: 'text/csv; charset=utf-8; header=present',
+          filename: 'usage.csv',
         };
       }
       return { status: 200, body: reportJson(report, query.timezone) };

@@ -87,6 +87,7 @@ create table idempotency_keys (
   check ((usage_event_id is null) = (occurred_at is null)),
   check ((usage_event_id is null) = (status is not null and response is not null))
 );
+create index idempotency_keys_by_age on idempotency_keys using brin (created_at);
 `;
 
 const inbox = `
@@ -111,6 +112,8 @@ create table inbox (
 );
 create index inbox_to_signal on inbox (next_signal_at) where status in ('received', 'parked');
 create index inbox_by_team on inbox (team_id, id);
+-- For the hourly maintenance: payloads that are to be cut to ids, and (below) keys that are no longer kept.
+create index inbox_to_cut on inbox (handled_at) where status in ('handled', 'ignored') and not payload ? 'cutAt';
 `;
 
 const catalog = `

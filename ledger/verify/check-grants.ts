@@ -56,6 +56,10 @@ export const checkGrants: Check = {
         'A transfer moves credits between the accounts of its kind, and names a usage event where it consumes',
       lookNext: transfersOf,
     },
+    'clawback-restores-its-own': {
+      holds: 'A clawback gives back no more than clawbacks took from the grant',
+      lookNext: transfersOf,
+    },
     'settlement-has-debt': {
       holds: 'Credits settle a debt only where the team has one',
       lookNext: 'the reference of these transfers: debt:{order}',
@@ -130,6 +134,14 @@ export const checkGrants: Check = {
       from moves m
      where (m.kind, m.from_account || ' → ' || m.to_account) not in (values ${allowed})
         or (m.kind in ('spend', 'capture')) <> m.for_event
+    union all
+    select 'clawback-restores-its-own', m.team_id, format('grant %s', m.grant_id),
+           format('at most %s', coalesce(sum(m.amount) filter (where m.to_account = 'revoked'), 0)),
+           (sum(m.amount) filter (where m.from_account = 'revoked'))::text
+      from moves m
+     where m.kind = 'clawback' or (m.kind = 'release' and m.to_account = 'revoked') -- held credits of an un-paid order
+     group by m.team_id, m.grant_id
+    having sum(case m.to_account when 'revoked' then m.amount else -m.amount end) < 0
     union all
     select 'settlement-has-debt', m.team_id, format('%s transfers of grant %s', m.transfers, m.grant_id), 'a debt of the team', 'none'
       from moves m

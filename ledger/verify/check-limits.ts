@@ -1,11 +1,15 @@
 import { type Check, within } from './check.ts';
 
-/** Caps and what they count. Only the usage of teams with caps is read. */
+/**
+ * Caps and what they count. Only the usage of teams with caps is read. A cycle may have begun, by Polar's word, before we
+ * heard of it: what was consumed in between was counted for the cycle before.
+ */
 export const checkLimits: Check = {
   over: 'teams',
   rules: {
     'limit-counts-its-window': {
-      holds: 'What a cap counts as consumed is what its subject consumed since its window began',
+      holds:
+        'What a cap counts as consumed is what its subject consumed since its window began; no more than that for a cycle',
       lookNext: 'the subject’s usage events since window_start: PUT the limit again to count anew',
     },
     'limit-counts-open-holds': {
@@ -38,7 +42,7 @@ export const checkLimits: Check = {
            format('%s since %s', coalesce(c.credits, 0), l.window_start) as expected, l.consumed::text as found
       from ranged l
       left join consumed c using (team_id, subject, subject_id)
-     where l.consumed <> coalesce(c.credits, 0)
+     where case l.per when 'cycle' then l.consumed > coalesce(c.credits, 0) else l.consumed <> coalesce(c.credits, 0) end
     union all
     select 'limit-counts-open-holds', l.team_id, format('cap of %s %s per %s', l.subject, l.subject_id, l.per),
            coalesce(h.credits, 0)::text, l.held::text

@@ -185,20 +185,26 @@ test('every POST that changes something demands a key, but for those that are ke
 });
 
 const ofTeams = routes.filter(({ path }) => path.includes('{teamId}'));
-const bodyFor = (path: string): unknown =>
-  path.endsWith('/usage')
-    ? runs(1)
-    : path.endsWith('/checkout')
-      ? { product: 'pack_1000' }
-      : path.endsWith('/change')
-        ? { plan: 'pro_monthly' }
-        : { role: 'member' };
+/** What each route takes, by how its path ends. */
+const bodies: [RegExp, unknown][] = [
+  [/\/usage$/, runs(1)],
+  [/\/holds$/, { action: 'workflow.run', credits: 1 }],
+  [/\/limits\//, { credits: 1, per: 'day' }],
+  [/\/adjustments$/, { credits: 1, reason: 'a gift' }],
+  [/\/checkout$/, { product: 'pack_1000' }],
+  [/\/change$/, { plan: 'pro_monthly' }],
+  [/\/members\//, { role: 'member' }],
+];
+const bodyFor = (path: string): unknown => bodies.find(([form]) => form.test(path))?.[1] ?? {};
 
 test.each(ofTeams.map(({ method, path }) => [method.toUpperCase(), path]))(
   '%s %s tells an unknown team from one that cannot be',
   async (method, path) => {
     const at = (id: string) =>
-      path.replace('{teamId}', id).replace('{userId}', 'ada').replace('{orderId}', unknownTeam);
+      path
+        .replace('{teamId}', id)
+        .replace('{orderId}', unknownTeam)
+        .replace(/\{(userId|memberId|apiKeyId)\}/, 'ada');
     const sending: Sending = method === 'GET' || method === 'DELETE' ? {} : { body: bodyFor(path) };
     await expectRefusal([method, at(unknownTeam), sending], 404, 'unknown_team', new RegExp(unknownTeam));
     await expectRefusal([method, at('17'), sending], 400, 'invalid_request', /params\.teamId/);
@@ -234,6 +240,24 @@ test.each<[string, string, unknown, number, RegExp]>([
   ['GET', '/v1/teams?limit=1&limit=2', undefined, 400, /query\.limit/],
   ['GET', '/v1/teams?cursor=x', undefined, 400, /cursor/],
   ['GET', '/v1/inbox?status=lost', undefined, 400, /query\.status/],
+  ['GET', '/v1/teams/TEAM/usage?groupBy=week', undefined, 400, /query\.groupBy/],
+  ['GET', '/v1/teams/TEAM/usage?groupBy=', undefined, 400, /query\.groupBy/],
+  ['GET', '/v1/teams/TEAM/usage?groupBy=day&groupBy=model', undefined, 400, /query\.groupBy/],
+  ['GET', '/v1/teams/TEAM/usage?timezone=Mars/Olympus', undefined, 400, /query\.timezone/],
+  ['GET', "/v1/teams/TEAM/usage?timezone=UTC'--", undefined, 400, /query\.timezone/],
+  ['GET', '/v1/teams/TEAM/usage?timezone=%2B02:00', undefined, 400, /query\.timezone/],
+  ['GET', '/v1/teams/TEAM/usage?from=yesterday', undefined, 400, /query\.from/],
+  ['GET', '/v1/teams/TEAM/usage?from=2024-01-01T00:00:00Z', undefined, 422, /range_too_long/],
+  ['GET', '/v1/teams/TEAM/usage?from=2201-01-01T00:00:00Z', undefined, 422, /empty_range/],
+  ['GET', '/v1/teams/TEAM/usage/events?limit=101', undefined, 400, /query\.limit/],
+  ['GET', '/v1/teams/TEAM/usage/events?cursor=1.x', undefined, 400, /invalid_cursor/],
+  ['GET', `/v1/teams/TEAM/usage/events?cursor=99999999999999999.${unknownTeam}`, undefined, 400, /cursor/],
+  ['GET', '/v1/teams/TEAM/usage/events?to=2026-02-30T00:00:00Z', undefined, 400, /query\.to/],
+  ['GET', '/v1/teams/TEAM/ledger?cursor=1.1;drop', undefined, 400, /invalid_cursor/],
+  ['GET', '/v1/teams/TEAM/ledger?from=', undefined, 400, /query\.from/],
+  ['GET', '/v1/teams/TEAM/adjustments?cursor=7', undefined, 400, /invalid_cursor/],
+  ['DELETE', '/v1/teams/TEAM/limits/members/nobody', undefined, 404, /unknown_limit/],
+  ['POST', '/v1/teams/TEAM/balance', {}, 405, /GET/],
   ['GET', '/v1/nowhere', undefined, 404, /unknown_route/],
   ['DELETE', '/v1/users', undefined, 405, /POST/],
   ['GET', '/v1/teams/%E0%A4%A/balance', undefined, 400, /malformed_url/],

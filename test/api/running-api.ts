@@ -70,7 +70,7 @@ export async function startApi({ temporal = '127.0.0.1:1' } = {}): Promise<Runni
   await publishCatalog(database, loadCatalog(join(import.meta.dirname, '../../catalog/catalog.yaml')));
   const emulator = await startPolarEmulator({ accessToken: polarToken });
   const link = createTemporalLink({ address: temporal, namespace: 'default' });
-  const groupCommit = createGroupCommit(database, { keysKept: 90 * 86_400_000 });
+  const groupCommit = createGroupCommit(database);
   const dependencies: Dependencies = {
     database,
     groupCommit,

@@ -1,5 +1,8 @@
+import { execFile } from 'node:child_process';
 import { randomBytes, randomUUID } from 'node:crypto';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import pg from 'pg';
 import { loadCatalog } from '../../catalog/load-catalog.ts';
@@ -8,11 +11,13 @@ import { type PublishedCatalog, publishCatalog } from '../../catalog/versions.ts
 import { connectDatabase, type Database, lockTeam, readClock } from '../../database/connection.ts';
 import { Order } from '../../database/entities/order.ts';
 import { withClient } from '../../dev/postgres.ts';
+import { adjustCredits } from '../../ledger/adjust-credits.ts';
 import { alignCycleExpiries } from '../../ledger/align-cycle-expiries.ts';
 import { clawBackOrder } from '../../ledger/claw-back-order.ts';
 import { grantCredits } from '../../ledger/grant-credits.ts';
 import { grantTrialCredits } from '../../ledger/grant-trial-credits.ts';
 import { createGroupCommit, type GroupCommit } from '../../ledger/group-commit.ts';
+import { setLimit } from '../../ledger/set-limit.ts';
 import { checks } from '../../ledger/verify/checks.ts';
 import { verifyLedger } from '../../ledger/verify-ledger.ts';
 import { signUp } from '../../teams/sign-up.ts';
@@ -90,6 +95,12 @@ const corruptions: { rule: string; what: string; sql: string }[] = [
     rule: 'transfer-moves-as-its-kind',
     what: 'a spend that came out of revoked credits',
     sql: `update transfers set from_account = 'revoked' where kind = 'spend'`,
+  },
+  {
+    rule: 'clawback-restores-its-own',
+    what: 'a clawback that gave back what it had not taken',
+    sql: `insert into transfers (team_id, at, grant_id, kind, from_account, to_account, amount, reference)
+          select team_id, billing_now(), grant_id, 'clawback', 'revoked', 'available', amount, reference from transfers where kind = 'adjust'`,
   },
   {
     rule: 'settlement-has-debt',
@@ -281,7 +292,12 @@ const corruptions: { rule: string; what: string; sql: string }[] = [
   {
     rule: 'limit-counts-its-window',
     what: 'a cap that counts less than was consumed',
-    sql: `update limits set consumed = consumed - 1`,
+    sql: `update limits set consumed = consumed - 1 where per = 'month'`,
+  },
+  {
+    rule: 'limit-counts-its-window',
+    what: 'a cap per cycle that counts more than was consumed',
+    sql: `update limits set consumed = consumed + 1 where per = 'cycle'`,
   },
   {
     rule: 'limit-counts-open-holds',
@@ -296,13 +312,12 @@ const corruptions: { rule: string; what: string; sql: string }[] = [
   {
     rule: 'adjustment-is-applied',
     what: 'an adjustment of another size',
-    sql: `insert into adjustments (id, team_id, credits, reason, actor, created_at)
-          select gen_random_uuid(), team_id, 5, 'because', 'nobody', created_at from grants limit 1`,
+    sql: `update adjustments set credits = credits - 1`,
   },
 ];
 
 test('an untouched ledger keeps every rule, in however many ranges it is read', async () => {
-  await onCopy(async (database) => {
+  await onDatabase(async (database) => {
     const progress: string[] = [];
     const { findings, found, teams, transfers, holds } = await verifyLedger(database, {
       onProgress: ({ walk, done, total }) => progress.push(`${walk} ${done}/${total}`),
@@ -325,9 +340,11 @@ test('every rule finds what it is there for', () => {
 });
 
 test.each(corruptions)('$rule finds $what', async ({ rule, sql }) => {
-  await onCopy(async (database, url) => {
+  await onCopy(async (url) => {
     await plant(url, sql);
-    const { findings, found } = await verifyLedger(database);
+    const pool = new pg.Pool({ connectionString: url, max: 1 });
+    const { findings, found } = await verifyLedger({ pool });
+    await pool.end();
     expect(found).toBeGreaterThan(0);
     expect(findings.map((finding) => finding.rule)).toContain(rule);
     for (const { teamId, ...texts } of findings) {
@@ -337,8 +354,29 @@ test.each(corruptions)('$rule finds $what', async ({ rule, sql }) => {
   });
 });
 
+test('the command ends with 0 where every rule holds, with 1 and the rows at fault where one does not', async () => {
+  await onCopy(async (url) => {
+    const verify = () =>
+      promisify(execFile)(process.execPath, ['ledger/verify.ts'], {
+        cwd: join(import.meta.dirname, '../..'),
+        env: { DATABASE_URL: url },
+      }).catch((error: { code: number; stdout: string; stderr: string }) => error);
+    const clean = await verify();
+    expect(clean).not.toHaveProperty('code');
+    expect(clean.stdout).toMatch(/^Every rule holds: 116 teams, \d+ transfers and 4 holds/);
+    expect(clean.stderr).toMatch(/teams 116\/116/);
+
+    await plant(url, `update usage_events set credits = credits + 1`);
+    const broken = await verify();
+    expect(broken).toHaveProperty('code', 1);
+    expect(broken.stdout).toMatch(
+      /✗ event-equals-transfers: usage event \S+ of team \S+\n +rule .+\n +expected +\d+\n +found +\d+\n +look at /,
+    );
+  });
+});
+
 test('a key that is older than keys are kept may be gone', async () => {
-  await onCopy(async (database, url) => {
+  await onDatabase(async (database, url) => {
     // Published as if long ago, so that the usage of today is older than keys were kept under it.
     await plant(
       url,
@@ -350,7 +388,7 @@ test('a key that is older than keys are kept may be gone', async () => {
 });
 
 test('debits that go on meanwhile are no false alarm', async () => {
-  await onCopy(async (database) => {
+  await onDatabase(async (database) => {
     const { rows } = await database.pool.query<{ team_id: string }>(
       'select distinct team_id from grants where open',
     );
@@ -376,7 +414,7 @@ test('debits that go on meanwhile are no false alarm', async () => {
 });
 
 test('a ledger that is broken throughout is told in full and kept in part', async () => {
-  await onCopy(async (database, url) => {
+  await onDatabase(async (database, url) => {
     await plant(
       url,
       `insert into grants (id, team_id, source, business_key, granted, available, effective_at, catalog_version, created_at, actor, reason)
@@ -396,7 +434,7 @@ test('a ledger that is broken throughout is told in full and kept in part', asyn
 });
 
 test('verifying can be stopped, and leaves the connection as it was', async () => {
-  await onCopy(async (database) => {
+  await onDatabase(async (database) => {
     const abort = new AbortController();
     const verification = verifyLedger(database, {
       signal: abort.signal,
@@ -441,19 +479,20 @@ async function fill(database: Database): Promise<void> {
   await commit.release({ ...keyed(holding), holdId: released.id });
   await hold(commit, holding, 4n * credit);
 
-  await database.pool.query(
-    `insert into limits (team_id, subject, subject_id, credits, per, window_start) values ($1, 'member', 'ada', $2, 'month', date_trunc('month', billing_now()))`,
-    [capped, 100n * credit],
-  );
-  await database.pool.query('update teams set has_limits = true where id = $1', [capped]);
-  await commit.spend({
-    ...keyed(capped),
-    action: 'workflow.run',
-    priced: priced(3n),
-    priceVersion: 1,
-    memberId: 'ada',
-  });
+  await spend(commit, capped, 2n, 'ada'); // counts although there was no cap yet
+  for (const [subjectId, per] of [
+    ['ada', 'month'],
+    ['bob', 'cycle'],
+  ] as const) {
+    const cap = { teamId: capped, subject: 'member', subjectId, credits: 100n * credit, per } as const;
+    await database.transaction((em) => setLimit(em, cap));
+    await spend(commit, capped, 3n, subjectId);
+  }
   await hold(commit, capped, 5n * credit, 'ada');
+
+  const adjustment = { teamId: spending, reason: 'an apology', actor: 'service', expiresAt: null };
+  await database.transaction((em) => adjustCredits(em, { ...adjustment, credits: 50n * credit }));
+  await database.transaction((em) => adjustCredits(em, { ...adjustment, credits: -490n * credit }));
 
   await database.pool.query(
     `insert into teams (id, name, personal) select uuidv7(), 'idle', false from generate_series(1, 110)`,
@@ -556,7 +595,7 @@ function locked<T>(
 }
 
 function groupCommit(database: Database): GroupCommit {
-  return createGroupCommit(database, { keysKept: catalog.policies.idempotencyKeysKept });
+  return createGroupCommit(database);
 }
 
 function keyed(teamId: string) {
@@ -567,8 +606,9 @@ function priced(runs: bigint) {
   return priceUsage(catalog, 'workflow.run', { runs: runs * credit });
 }
 
-function spend(commit: GroupCommit, teamId: string, runs: bigint) {
-  return commit.spend({ ...keyed(teamId), action: 'workflow.run', priced: priced(runs), priceVersion: 1 });
+function spend(commit: GroupCommit, teamId: string, runs: bigint, memberId?: string) {
+  const action = { action: 'workflow.run', priced: priced(runs), priceVersion: 1 };
+  return commit.spend({ ...keyed(teamId), ...action, memberId });
 }
 
 function hold(commit: GroupCommit, teamId: string, credits: bigint, memberId?: string) {
@@ -584,7 +624,7 @@ function hold(commit: GroupCommit, teamId: string, credits: bigint, memberId?: s
 }
 
 /** Runs `work` on a copy of the sound ledger that is thrown away. */
-async function onCopy(work: (database: Database, url: string) => Promise<void>): Promise<void> {
+async function onCopy(work: (url: string) => Promise<void>): Promise<void> {
   const name = `copy_${randomBytes(6).toString('hex')}`;
   const source = new URL(sound.url).pathname.slice(1);
   const admin = (sql: string) =>
@@ -592,13 +632,22 @@ async function onCopy(work: (database: Database, url: string) => Promise<void>):
   await admin(`create database ${pg.escapeIdentifier(name)} template ${pg.escapeIdentifier(source)}`);
   const url = new URL(sound.url);
   url.pathname = `/${name}`;
-  const database = await connectDatabase(url.href, { pool: 6 });
   try {
-    await work(database, url.href);
+    await work(url.href);
   } finally {
-    await database.close();
     await admin(`drop database ${pg.escapeIdentifier(name)} with (force)`);
   }
+}
+
+async function onDatabase(work: (database: Database, url: string) => Promise<void>): Promise<void> {
+  await onCopy(async (url) => {
+    const database = await connectDatabase(url, { pool: 6 });
+    try {
+      await work(database, url);
+    } finally {
+      await database.close();
+    }
+  });
 }
 
 /** As only a superuser can: triggers and foreign keys are off. */

@@ -24,8 +24,12 @@ const spend = (team: string, credits: number) =>
     quantities: { runs: 2 * credits },
   });
 
+/** Polar tells states apart by their time. */
+const aSecondLater = () => story.clock.set(new Date(story.clock.now().getTime() + 1_000));
+
 /** Refunds of what the team bought last, in cents; all of it unless said. */
 async function refund(team: string, amount?: number): Promise<string> {
+  await aSecondLater();
   const order = (await story.ordersOf(team)).at(-1);
   const { id } = await story.control<{ id: string }>(
     `/orders/${order?.id}/refund`,
@@ -36,6 +40,7 @@ async function refund(team: string, amount?: number): Promise<string> {
 }
 
 async function reverse(refundId: string): Promise<void> {
+  await aSecondLater();
   await story.control(`/refunds/${refundId}/reverse`);
   await story.settle();
 }
@@ -130,6 +135,7 @@ test('a refunded subscription takes its own credits, and never lifetime ones', a
   });
   await story.buy(team, 'pack_1000');
   expect(await story.balance(team)).toMatchObject({ available: '2000', debt: '4000' });
+  await aSecondLater();
   // The subscription goes on, and its next allotment pays.
   await story.control(`/subscriptions/${await story.subscriptionOf(team)}/renew-now`);
   await story.settle();

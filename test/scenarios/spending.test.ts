@@ -45,7 +45,7 @@ test('the same key sent 50 times at once debits once and answers each alike', as
   const team = await newTeam();
   const answers = await Promise.all(Array.from({ length: 50 }, () => spend(team, 5, 'fifty')));
   expect(statuses(answers)).toEqual({ 201: 50 });
-  expect(new Set(answers.map(({ body }) => JSON.stringify(body))).size).toBe(1);
+  for (const { body } of answers) expect(body).toEqual(answers[0]?.body);
   expect(await available(team)).toBe('495');
 });
 
@@ -84,20 +84,14 @@ test('refused, then topped up: the same key succeeds', async () => {
 
 test('expired credits cannot be spent although nothing has booked them', async () => {
   const team = await newTeam();
-  await story.worker.stop();
-  try {
-    await story.clock.set(new Date('2040-01-30T23:59:59.999Z'));
-    expect(await spend(team, 1)).toMatchObject({ status: 201 });
-    await story.clock.set(new Date('2040-01-31T00:00:00.000Z'));
-    expect(await spend(team, 1)).toMatchObject({ status: 402, body: { available: '0' } });
-    expect(await story.balance(team)).toMatchObject({ available: '0', nextExpiry: null });
-    const { rows } = await story.database.pool.query('select available from grants where team_id = $1', [
-      team,
-    ]);
-    expect(rows).toEqual([{ available: '499000000' }]);
-  } finally {
-    story.worker = await story.startWorker();
-  }
+  // The clock alone is moved: the workflow's timer has not fired.
+  await story.clock.set(new Date('2040-01-30T23:59:59.999Z'));
+  expect(await spend(team, 1)).toMatchObject({ status: 201 });
+  await story.clock.set(new Date('2040-01-31T00:00:00.000Z'));
+  expect(await spend(team, 1)).toMatchObject({ status: 402, body: { available: '0' } });
+  expect(await story.balance(team)).toMatchObject({ available: '0', nextExpiry: null });
+  const { rows } = await story.database.pool.query('select available from grants where team_id = $1', [team]);
+  expect(rows).toEqual([{ available: '499000000' }]);
   await story.advanceTo('2040-01-31T00:00:01Z');
 });
 

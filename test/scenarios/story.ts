@@ -60,6 +60,8 @@ export interface Story {
   balance(teamId: string): Promise<StoryBalance>;
   /** Moves all clocks to `at`, stopping wherever something falls due on the way. */
   advanceTo(at: string): Promise<void>;
+  /** Moves all clocks to `at` at once and waits for nothing: for stories in which something keeps failing. */
+  skipTo(at: string): Promise<void>;
   /** Waits until every event that was sent has become something and nothing that is due is left undone. */
   settle(): Promise<void>;
   startWorker(): Promise<RunningWorker>;
@@ -102,8 +104,13 @@ export interface StoryBalance {
 const serviceKey = 'service-key-of-the-story-0123456789';
 const accessToken = 'polar_oat_story';
 
-/** Workflow time cannot go back, so stories begin after any day on which these tests are run. */
-export async function startStory(begins: string): Promise<Story> {
+/**
+ * Workflow time cannot go back, so stories begin after any day on which these tests are run.
+ *
+ * @param restarts  whether workers will stop and others take over. The server that skips time never gives a workflow
+ *   that one worker has cached to another, so then nothing is cached
+ */
+export async function startStory(begins: string, { restarts = false } = {}): Promise<Story> {
   installRuntime();
   const testDatabase = await createTestDatabase();
   const clock = await settableClock(testDatabase.url, new Date(begins));
@@ -125,7 +132,7 @@ export async function startStory(begins: string): Promise<Story> {
   await syncProducts(polar, database, { apply: true });
 
   const temporal = { address: environment.address, namespace: 'default' };
-  const groupCommit = createGroupCommit(database, { keysKept: catalog.policies.idempotencyKeysKept });
+  const groupCommit = createGroupCommit(database);
   const link = createTemporalLink(temporal);
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -162,7 +169,7 @@ export async function startStory(begins: string): Promise<Story> {
         temporal,
         polar: { accessToken, server: emulator.url, webhookSecrets: [] },
       },
-      { workflowBundle: bundle },
+      { workflowBundle: bundle, ...(restarts ? { maxCachedWorkflows: 0 } : {}) },
     );
 
   const request: Story['request'] = async (method, path, body, key = crypto.randomUUID()) => {
@@ -272,6 +279,10 @@ export async function startStory(begins: string): Promise<Story> {
         await skipTo(environment, clock.now());
         await story.settle();
       }
+    },
+    async skipTo(at) {
+      await clock.set(new Date(at));
+      await skipTo(environment, clock.now());
     },
     async settle() {
       for (let quiet = 0, waited = 0; quiet < 2; waited += 1) {

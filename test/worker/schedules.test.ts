@@ -10,6 +10,7 @@ import { publishCatalog } from '../../catalog/versions.ts';
 import { connectDatabase, type Database } from '../../database/connection.ts';
 import { createMissingPartitions } from '../../database/partitions.ts';
 import { freePort } from '../../dev/free-port.ts';
+import { createGroupCommit } from '../../ledger/group-commit.ts';
 import { storeInboxEvent } from '../../teams/inbox.ts';
 import { ensureSchedules } from '../../worker/ensure-schedules.ts';
 import { installRuntime } from '../../worker/install-runtime.ts';
@@ -44,7 +45,11 @@ beforeAll(async () => {
     workflowBundle: await bundleWorkflowCode({
       workflowsPath: fileURLToPath(new URL('../../workflows/maintenance.ts', import.meta.url)),
     }),
-    activities: createMaintenanceActivities({ database, createMissingPartitions }),
+    activities: createMaintenanceActivities({
+      database,
+      groupCommit: createGroupCommit(database),
+      createMissingPartitions,
+    }),
   });
   running = worker.run();
 });

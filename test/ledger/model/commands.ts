@@ -209,9 +209,20 @@ const command: fc.Arbitrary<Command> = fc.oneof(
   },
 );
 
-/** The commands of one run; most runs begin with something to spend. */
-export const commands: fc.Arbitrary<Command[]> = fc.array(command, {
-  minLength: 6,
-  maxLength: 26,
-  size: 'max',
-});
+/** What there is to spend, most of the time. */
+const opening: fc.Arbitrary<Command[]> = fc.constantFrom(
+  [],
+  [buy(0, 1), buy(1, 1)],
+  [buy(0, 3), buy(1, 2)],
+  [{ kind: 'subscribe', team: 0, paid: 10n, length: day }, buy(0, 1)],
+  [{ kind: 'grant', team: 0, source: 'trial', credits: 60n, age: 0, lifetime: hour }, buy(0, 2)],
+);
+
+function buy(team: number, units: number): Command {
+  return { kind: 'buy', team, units, paid: 10n, refunded: 0n, pays: true };
+}
+
+/** The commands of one run. */
+export const commands: fc.Arbitrary<Command[]> = fc
+  .tuple(opening, fc.array(command, { minLength: 6, maxLength: 24, size: 'max' }))
+  .map(([first, then]) => [...first, ...then]);

@@ -24,7 +24,6 @@ import {
   type AdjustmentAnswer,
   type Answer,
   type KeyedRequest,
-  keysKept,
   longestHold,
   type ModelTeam,
   type RefusalAnswer,
@@ -61,7 +60,7 @@ export async function openLane(databaseUrl: string, name: string): Promise<Lane>
   await database.pool.query(`select set_config('application_name', $1, false)`, [name]);
   const lane: Lane = {
     database,
-    groupCommit: createGroupCommit(database, { keysKept }),
+    groupCommit: createGroupCommit(database),
     async setClock(at) {
       await database.pool.query(
         'insert into lane_clocks values ($1, $2) on conflict (lane) do update set at = excluded.at',
@@ -199,6 +198,7 @@ async function change(run: Run, team: RunTeam, command: Change, em: Em, at: Date
       return model.tellOrder(team.model, order, now);
     }
     case 'subscribe': {
+      if (hasCycleCap(team)) return;
       const running = team.model.subscriptions.find(({ endedAt }) => endedAt === null);
       const subscription = {
         id: running?.id ?? randomUUID(),
@@ -217,7 +217,7 @@ async function change(run: Run, team: RunTeam, command: Change, em: Em, at: Date
     }
     case 'endSubscription': {
       const running = team.model.subscriptions.find(({ endedAt }) => endedAt === null);
-      if (!running) return;
+      if (!running || hasCycleCap(team)) return;
       await tellSubscription(team, { ...running, endedAt: now }, em, at);
       return model.tellSubscription(team.model, { ...running, endedAt: now }, now);
     }
@@ -254,6 +254,11 @@ async function change(run: Run, team: RunTeam, command: Change, em: Em, at: Date
       expect({ adjusted: answer }).toEqual({ adjusted: expected });
     }
   }
+}
+
+/** Where the window of a cap per cycle moves, the ledger may count less of what was used before it heard of that. */
+function hasCycleCap(team: RunTeam): boolean {
+  return team.model.caps.some(({ per }) => per === 'cycle');
 }
 
 async function adjust(
@@ -389,6 +394,7 @@ function toRequest(run: Run, sent: Sent): { team: RunTeam; request: KeyedRequest
     const named = request.kind === 'hold' ? { ...request, name: randomUUID() } : request;
     return { team, request: sent.changed ? changed(named) : named };
   }
+  if ('hold' in sent && sent.hold > 0 && run.holds.length === 0) return null;
   const key = sent.kind === 'lapse' ? null : randomUUID();
   const { team, request } = aimed(run, sent);
   if (!team) throw new Error('a run has two teams');

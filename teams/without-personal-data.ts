@@ -1,0 +1,15 @@
+/** What people are called, and where they are reached: `email`, `customer_name`, `billing_address`, `tax_id`, … */
+const personal = /(^|_)(e?mail|name|address|tax_id|phone|avatar_url|comment|custom_field_data)$/i;
+const emailAddress = /[^\s@]+@[^\s@]+\.[^\s@]+/;
+
+/** A JSON value without the names, e-mails, addresses and tax numbers in it. Ids, amounts, times and our metadata stay. */
+export function withoutPersonalData(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutPersonalData);
+  if (typeof value === 'string') return emailAddress.test(value) ? null : value;
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value)
+      .filter(([key]) => !personal.test(key))
+      .map(([key, member]) => [key, withoutPersonalData(member)]),
+  );
+}

@@ -1,0 +1,204 @@
+import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { z } from 'zod';
+import { lockTeam } from '../../database/connection.ts';
+import { Debt } from '../../database/entities/debt.ts';
+import { DebtChange } from '../../database/entities/debt-change.ts';
+import { expectSoundLedger } from '../scenarios/sound-ledger.ts';
+import { type SettableClock, settableClock } from '../setup/clock.ts';
+import { type RunningApi, startApi } from './running-api.ts';
+
+let api: RunningApi;
+let clock: SettableClock;
+let teamId: string;
+beforeAll(async () => {
+  api = await startApi();
+  clock = await settableClock(api.databaseUrl, new Date('2026-03-10T12:00:00Z'));
+});
+beforeEach(async () => {
+  ({ teamId } = await api.person());
+});
+afterAll(async () => {
+  await expectSoundLedger(api.database.pool);
+  await api.stop();
+});
+
+const adjust = (body: unknown, sending: object = {}) =>
+  api.send('POST', `/v1/teams/${teamId}/adjustments`, { body, ...sending });
+const balance = () => api.send('GET', `/v1/teams/${teamId}/balance`);
+
+test('credits are given as a grant of their own, and it is kept who gave them and why', async () => {
+  const { id, key } = await api.key('admin');
+  const body = { credits: '+12.5', reason: ' An apology ', expiresAt: '2026-03-11T12:00:00+01:00' };
+  const reply = await adjust(body, { as: key });
+  expect(reply).toMatchObject({
+    status: 201,
+    json: {
+      id: expect.any(String),
+      credits: '12.5',
+      reason: 'An apology',
+      by: `service:${id}`,
+      grants: [{ source: 'adjustment', credits: '12.5' }],
+      balance: { available: '12.5' },
+    },
+  });
+  expect(await balance()).toMatchObject({
+    json: {
+      bySource: { adjustment: '12.5' },
+      grants: [{ source: 'adjustment', granted: '12.5', expiresAt: '2026-03-11T11:00:00.000Z' }],
+      nextExpiry: { at: '2026-03-11T11:00:00.000Z', credits: '12.5' },
+    },
+  });
+  const list = await api.send('GET', `/v1/teams/${teamId}/adjustments`, { as: key });
+  const { id: adjustment } = z.object({ id: z.string() }).parse(reply.json);
+  expect(list.json).toEqual({
+    data: [
+      {
+        id: adjustment,
+        credits: '12.5',
+        reason: 'An apology',
+        by: `service:${id}`,
+        expiresAt: '2026-03-11T11:00:00.000Z',
+        createdAt: '2026-03-10T12:00:00.000Z',
+      },
+    ],
+    nextCursor: null,
+  });
+});
+
+test('credits are taken in burn order: what expires first goes first', async () => {
+  await api.give(teamId, '10');
+  await adjust({ credits: 5, reason: 'a gift', expiresAt: '2026-04-01T00:00:00Z' });
+  expect(await adjust({ credits: '-7.25', reason: 'a mistake' })).toMatchObject({
+    status: 201,
+    json: {
+      credits: '-7.25',
+      grants: [
+        { source: 'adjustment', credits: '5' },
+        { source: 'purchase', credits: '2.25' },
+      ],
+      balance: { available: '7.75' },
+    },
+  });
+  expect(await balance()).toMatchObject({
+    json: { available: '7.75', grants: [{ source: 'purchase', revoked: '2.25' }, { revoked: '5' }] },
+  });
+});
+
+test('more than there is cannot be taken, nor what is held or expired', async () => {
+  await api.give(teamId, '10');
+  await adjust({ credits: 5, reason: 'a gift', expiresAt: '2026-03-10T12:00:00.001Z' });
+  await clock.set(new Date('2026-03-10T12:00:00.001Z'));
+  const hold = { action: 'workflow.run', credits: 4 };
+  await api.send('POST', `/v1/teams/${teamId}/holds`, { body: hold });
+  const before = await api.snapshot();
+  expect(await adjust({ credits: -7, reason: 'too much' })).toMatchObject({
+    status: 402,
+    json: { code: 'insufficient_credits', required: '7', available: '6' },
+  });
+  expect(await api.snapshot()).toBe(before);
+  expect(await api.send('GET', `/v1/teams/${teamId}/adjustments`)).toMatchObject({
+    json: { data: [{ credits: '5' }] },
+  });
+});
+
+test('a key adjusts once, at once and later, and answers the same', async () => {
+  const body = { credits: 5, reason: 'a gift', expiresAt: '2026-03-20T00:00:00Z' };
+  const replies = await Promise.all(Array.from({ length: 8 }, () => adjust(body, { key: 'gift' })));
+  await clock.set(new Date('2026-03-25T00:00:00Z'));
+  replies.push(await adjust(body, { key: 'gift' }));
+  for (const { status, json } of replies) expect([status, json]).toEqual([201, replies[0]?.json]);
+  expect(await balance()).toMatchObject({ json: { available: '0', grants: [{ granted: '5' }] } });
+  expect(await adjust({ ...body, credits: 6 }, { key: 'gift' })).toMatchObject({
+    status: 409,
+    json: { code: 'idempotency_conflict' },
+  });
+});
+
+test('credits that are given pay what the team owes', async () => {
+  await api.database.transaction(async (em) => {
+    const team = await lockTeam(em, teamId);
+    if (team) team.hasDebts = true;
+    const debt = { orderId: `order-${teamId}`, teamId, owed: 3_000_000n, settled: 0n };
+    em.persist(em.create(Debt, { ...debt, lifetime: true, createdAt: clock.now() }));
+    await em.flush();
+    em.persist(em.create(DebtChange, { ...debt, at: clock.now() }));
+  });
+  expect(await adjust({ credits: 5, reason: 'a gift' })).toMatchObject({
+    status: 201,
+    json: { grants: [{ credits: '5' }], balance: { available: '2' } },
+  });
+  expect(await balance()).toMatchObject({ json: { debt: '0', grants: [{ settled: '3', available: '2' }] } });
+});
+
+test('adjustments are listed newest first, page by page', async () => {
+  for (const credits of [1, 2, 3]) await adjust({ credits, reason: `gift ${credits}` });
+  const page = z.object({
+    data: z.array(z.object({ reason: z.string() })),
+    nextCursor: z.string().nullable(),
+  });
+  const path = `/v1/teams/${teamId}/adjustments?limit=2`;
+  const first = page.parse((await api.send('GET', path)).json);
+  expect(first.data.map(({ reason }) => reason)).toEqual(['gift 3', 'gift 2']);
+  const second = page.parse((await api.send('GET', `${path}&cursor=${first.nextCursor}`)).json);
+  expect(second).toEqual({ data: [{ reason: 'gift 1' }], nextCursor: null });
+});
+
+test('only a service with admin adjusts, and sees adjustments', async () => {
+  const { token, teamId: theirs } = await api.person();
+  teamId = theirs;
+  const { key } = await api.key('usage', 'billing', 'onboarding');
+  for (const as of [token, key]) {
+    expect(await adjust({ credits: 5, reason: 'x' }, { as })).toMatchObject({ status: 403 });
+    expect(await api.send('GET', `/v1/teams/${teamId}/adjustments`, { as })).toMatchObject({ status: 403 });
+  }
+});
+
+test.each<[string, unknown, string, RegExp]>([
+  ['no credits', { credits: 0, reason: 'x' }, 'invalid_request', /credits/],
+  ['no credits in text', { credits: '-0.000000', reason: 'x' }, 'invalid_request', /credits/],
+  ['7 decimals', { credits: '1.0000001', reason: 'x' }, 'invalid_request', /credits/],
+  ['20 digits', { credits: '-12345678901234567890', reason: 'x' }, 'invalid_request', /credits/],
+  ['a fraction as a number', { credits: 0.5, reason: 'x' }, 'invalid_request', /credits/],
+  ['an exponent', { credits: '1e3', reason: 'x' }, 'invalid_request', /credits/],
+  ['two signs', { credits: '+-1', reason: 'x' }, 'invalid_request', /credits/],
+  ['1e400', '{"credits":1e400,"reason":"x"}', 'invalid_request', /credits/],
+  ['no reason', { credits: 1 }, 'invalid_request', /reason/],
+  ['an empty reason', { credits: 1, reason: ' ' }, 'invalid_request', /reason/],
+  ['a long reason', { credits: 1, reason: 'x'.repeat(501) }, 'invalid_request', /reason/],
+  ['an expiry that is none', { credits: 1, reason: 'x', expiresAt: 'soon' }, 'invalid_request', /expiresAt/],
+  [
+    'an expiry without a zone',
+    { credits: 1, reason: 'x', expiresAt: '2030-01-01T00:00:00' },
+    'invalid_request',
+    /expiresAt/,
+  ],
+  [
+    'a past expiry',
+    { credits: 1, reason: 'x', expiresAt: '2020-01-01T00:00:00Z' },
+    'expires_in_the_past',
+    /after/,
+  ],
+  [
+    'an expiry of taking',
+    { credits: -1, reason: 'x', expiresAt: '2030-01-01T00:00:00Z' },
+    'invalid_request',
+    /expiresAt/,
+  ],
+  ['an unknown field', { credits: 1, reason: 'x', actor: 'me' }, 'invalid_request', /actor/],
+  ['nothing', undefined, 'invalid_request', /body/],
+])('an adjustment with %s is refused and says why', async (_, body, code, culprit) => {
+  await api.give(teamId, '10');
+  const before = await api.snapshot();
+  const reply = await adjust(body);
+  expect(reply).toMatchObject({ status: 422, json: { code } });
+  expect(JSON.stringify(reply.json)).toMatch(culprit);
+  expect(await api.snapshot()).toBe(before);
+});
+
+test('no team gets more credits than can be counted', async () => {
+  expect(await adjust({ credits: '999999999999', reason: 'x' })).toMatchObject({ status: 201 });
+  expect(await adjust({ credits: 1, reason: 'x' })).toMatchObject({
+    status: 422,
+    json: { code: 'balance_too_large' },
+  });
+});

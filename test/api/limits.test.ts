@@ -1,0 +1,239 @@
+import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { z } from 'zod';
+import { lockTeam } from '../../database/connection.ts';
+import { Subscription } from '../../database/entities/subscription.ts';
+import { type SettableClock, settableClock } from '../setup/clock.ts';
+import { type RunningApi, startApi } from './running-api.ts';
+
+let api: RunningApi;
+let clock: SettableClock;
+let teamId: string;
+beforeAll(async () => {
+  api = await startApi();
+  clock = await settableClock(api.databaseUrl, new Date('2026-03-10T12:00:00Z'));
+});
+beforeEach(async () => {
+  await clock.set(new Date('2026-03-10T12:00:00Z'));
+  ({ teamId } = await api.person());
+  await api.give(teamId, '1000');
+});
+afterAll(() => api.stop());
+
+const at = (time: string) => clock.set(new Date(time));
+const cap = (who: string, credits: unknown, per: string) =>
+  api.send('PUT', `/v1/teams/${teamId}/limits/${who}`, { body: { credits, per } });
+/** Half a credit a run. */
+const spend = (runs: number, rest: object = { memberId: 'ada' }) =>
+  api.send('POST', `/v1/teams/${teamId}/usage`, {
+    body: { action: 'workflow.run', quantities: { runs }, ...rest },
+  });
+const hold = async (credits: number, rest: object = { memberId: 'ada' }) => {
+  const body = { action: 'workflow.run', credits, ...rest };
+  return api.send('POST', `/v1/teams/${teamId}/holds`, { body });
+};
+const idOf = (json: unknown) => z.object({ id: z.string() }).parse(json).id;
+const limits = () => api.send('GET', `/v1/teams/${teamId}/limits`);
+const done = { status: 201 };
+const reached = (used: string) => ({ status: 402, json: { code: 'limit_reached', used } });
+
+test('a capped member gets no further than the cap, others and the pool are not touched', async () => {
+  expect(await cap('members/ada', '5', 'day')).toMatchObject({
+    status: 200,
+    json: {
+      subject: { kind: 'member', id: 'ada' },
+      credits: '5',
+      per: 'day',
+      windowStart: '2026-03-10T00:00:00.000Z',
+      consumed: '0',
+      held: '0',
+    },
+  });
+  expect(await spend(8)).toMatchObject(done);
+  expect(await spend(3)).toMatchObject({
+    status: 402,
+    json: {
+      code: 'limit_reached',
+      subject: { kind: 'member', id: 'ada' },
+      limit: '5',
+      per: 'day',
+      used: '4',
+      required: '1.5',
+    },
+  });
+  expect(await spend(2)).toMatchObject(done);
+  expect(await spend(1)).toMatchObject(reached('5'));
+  expect(await spend(100, { memberId: 'bob' })).toMatchObject(done);
+  expect(await api.send('GET', `/v1/teams/${teamId}/balance`)).toMatchObject({ json: { available: '945' } });
+});
+
+test('of many usages at once just as many pass as the cap has room for', async () => {
+  await cap('members/ada', '5', 'month');
+  const replies = await Promise.all(Array.from({ length: 30 }, () => spend(1)));
+  expect(replies.filter(({ status }) => status === 201)).toHaveLength(10);
+  expect(replies.filter(({ status }) => status === 402)).toHaveLength(20);
+});
+
+test('where members are capped, a usage and a hold must name theirs; where keys are, they need not', async () => {
+  await cap('keys/key-1', '5', 'day');
+  expect(await spend(20, {})).toMatchObject(done);
+  expect(await spend(11, { apiKeyId: 'key-1' })).toMatchObject(reached('0'));
+  expect(await spend(10, { apiKeyId: 'key-1' })).toMatchObject(done);
+  await cap('members/ada', '5', 'day');
+  for (const nameless of [await spend(1, {}), await hold(1, { apiKeyId: 'key-2' })]) {
+    expect(nameless).toMatchObject({ status: 422, json: { code: 'member_required' } });
+  }
+  expect(await spend(1, { memberId: 'bob' })).toMatchObject(done);
+  expect(await spend(1, { memberId: 'bob', apiKeyId: 'key-1' })).toMatchObject(reached('5'));
+});
+
+test('held credits count, whatever a capture takes; what it takes too much must fit', async () => {
+  await cap('members/ada', '10', 'day');
+  const { json } = await hold(8);
+  expect(await spend(5)).toMatchObject(reached('8'));
+  expect(await limits()).toMatchObject({ json: { data: [{ consumed: '0', held: '8' }] } });
+  const capture = (credits: number) =>
+    api.send('POST', `/v1/holds/${idOf(json)}/capture`, { body: { credits } });
+  expect(await capture(11)).toMatchObject(reached('8'));
+  expect(await capture(3)).toMatchObject(done);
+  expect(await limits()).toMatchObject({ json: { data: [{ consumed: '3', held: '0' }] } });
+  expect(await spend(15)).toMatchObject(reached('3'));
+  expect(await spend(14)).toMatchObject(done);
+});
+
+test('a hold that was made before the cap was lowered is captured all the same', async () => {
+  await cap('members/ada', '10', 'day');
+  const { json } = await hold(8);
+  await cap('members/ada', '2', 'day');
+  const path = `/v1/holds/${idOf(json)}/capture`;
+  expect(await api.send('POST', path, { body: { credits: 9 } })).toMatchObject(reached('8'));
+  expect(await api.send('POST', path, { body: { credits: 8 } })).toMatchObject(done);
+});
+
+test('a lapsed hold does not count against a cap', async () => {
+  await cap('members/ada', '10', 'day');
+  await hold(8, { memberId: 'ada', ttlSeconds: 60 });
+  expect(await spend(20)).toMatchObject(reached('8'));
+  await at('2026-03-10T12:01:00Z');
+  expect(await spend(20)).toMatchObject(done);
+});
+
+test.each([
+  ['day', '2026-03-10T23:59:59.999Z', '2026-03-11T00:00:00Z'],
+  ['month', '2026-03-31T23:59:59.999Z', '2026-04-01T00:00:00Z'],
+  ['cycle', '2026-03-31T23:59:59.999Z', '2026-04-01T00:00:00Z'],
+])('a cap per %s has room again when its window is over', async (per, last, next) => {
+  await cap('members/ada', '5', per);
+  expect(await spend(10)).toMatchObject(done);
+  await at(last);
+  expect(await spend(1)).toMatchObject(reached('5'));
+  await at(next);
+  expect(await limits()).toMatchObject({
+    json: { data: [{ consumed: '0', windowStart: new Date(next).toISOString() }] },
+  });
+  expect(await spend(10)).toMatchObject(done);
+  expect(await spend(1)).toMatchObject(reached('5'));
+});
+
+test('with a subscription, a cap per cycle is per its cycle', async () => {
+  const subscribe = (start: string, end: string) =>
+    api.database.transaction(async (em) => {
+      await lockTeam(em, teamId);
+      await em.upsert(Subscription, {
+        id: `sub_${teamId}`,
+        teamId,
+        plan: 'pro_monthly',
+        status: 'active',
+        currentPeriodStart: new Date(start),
+        currentPeriodEnd: new Date(end),
+        cancelAtPeriodEnd: false,
+        anchorDay: 5,
+        nextPlan: null,
+        startedAt: null,
+        endedAt: null,
+        stateAt: new Date(start),
+      });
+    });
+  await subscribe('2026-03-05T08:00:00Z', '2026-04-05T08:00:00Z');
+  expect(await cap('members/ada', '5', 'cycle')).toMatchObject({
+    json: { windowStart: '2026-03-05T08:00:00.000Z' },
+  });
+  expect(await spend(10)).toMatchObject(done);
+  await at('2026-04-02T00:00:00Z');
+  expect(await spend(1)).toMatchObject(reached('5'));
+  await at('2026-04-05T08:00:00Z');
+  await subscribe('2026-04-05T08:00:00Z', '2026-05-05T08:00:00Z');
+  expect(await spend(10)).toMatchObject(done);
+});
+
+test('a new cap counts what was consumed and held in its window before it was set', async () => {
+  await at('2026-03-09T12:00:00Z');
+  await spend(2);
+  await at('2026-03-10T12:00:00Z');
+  await spend(4);
+  await spend(6, { memberId: 'ada', occurredAt: '2026-01-01T00:00:00Z' });
+  await spend(100, { memberId: 'bob' });
+  await hold(3);
+  expect(await cap('members/ada', '10', 'day')).toMatchObject({ json: { consumed: '5', held: '3' } });
+  expect(await cap('members/ada', '10', 'month')).toMatchObject({ json: { consumed: '6', held: '3' } });
+  expect(await spend(3)).toMatchObject(reached('9'));
+  expect(await spend(2)).toMatchObject(done);
+});
+
+test('a cap of nothing stops its subject; a cap that is taken away stops nobody', async () => {
+  expect(await cap('members/ada', 0, 'day')).toMatchObject({ status: 200, json: { credits: '0' } });
+  expect(await spend(1)).toMatchObject(reached('0'));
+  await cap('keys/key-1', '0', 'day');
+  const remove = (who: string) => api.send('DELETE', `/v1/teams/${teamId}/limits/${who}`);
+  expect(await remove('members/ada')).toMatchObject({ status: 204 });
+  expect(await remove('members/ada')).toMatchObject({ status: 404, json: { code: 'unknown_limit' } });
+  expect(await spend(1, { apiKeyId: 'key-1' })).toMatchObject(reached('0'));
+  expect(await remove('keys/key-1')).toMatchObject({ status: 204 });
+  expect(await spend(1, { apiKeyId: 'key-1' })).toMatchObject(done);
+  const { rows } = await api.database.pool.query('select has_limits from teams where id = $1', [teamId]);
+  expect(rows).toEqual([{ has_limits: false }]);
+});
+
+test('caps are listed for everybody in the team, and set by owners, admins and the right services', async () => {
+  const owner = await api.person();
+  teamId = owner.teamId;
+  const path = `/v1/teams/${teamId}/limits/members/ada`;
+  const put = (as: string) => api.send('PUT', path, { as, body: { credits: 5, per: 'day' } });
+  for (const role of ['admin', 'billing', 'member']) {
+    const person = await api.person();
+    await api.send('PUT', `/v1/teams/${teamId}/members/${person.id}`, { body: { role } });
+    expect(await put(person.token)).toMatchObject({ status: role === 'admin' ? 200 : 403 });
+    expect(await api.send('GET', `/v1/teams/${teamId}/limits`, { as: person.token })).toMatchObject({
+      status: 200,
+      json: { data: [{ subject: { kind: 'member', id: 'ada' } }], nextCursor: null },
+    });
+  }
+  expect(await put(owner.token)).toMatchObject({ status: 200 });
+  expect(await put((await api.key('billing')).key)).toMatchObject({ status: 200 });
+  expect(await put((await api.key('usage')).key)).toMatchObject({ status: 403 });
+  const stranger = await api.person();
+  expect(await put(stranger.token)).toMatchObject({ status: 404, json: { code: 'unknown_team' } });
+  expect(await api.send('DELETE', path, { as: stranger.token })).toMatchObject({ status: 404 });
+});
+
+test.each<[string, unknown, number, RegExp]>([
+  ['members/ada', { credits: -1, per: 'day' }, 422, /credits/],
+  ['members/ada', { credits: '-0.5', per: 'day' }, 422, /credits/],
+  ['members/ada', { credits: '1.0000001', per: 'day' }, 422, /credits/],
+  ['members/ada', { credits: '12345678901234567890', per: 'day' }, 422, /credits/],
+  ['members/ada', '{"credits":1e400,"per":"day"}', 422, /credits/],
+  ['members/ada', { credits: true, per: 'day' }, 422, /credits/],
+  ['members/ada', { per: 'day' }, 422, /credits/],
+  ['members/ada', { credits: 1, per: 'week' }, 422, /per/],
+  ['members/ada', { credits: 1 }, 422, /per/],
+  ['members/ada', { credits: 1, per: 'day', from: 'now' }, 422, /from/],
+  ['members/ada', undefined, 422, /body/],
+  ['members/a%20b', { credits: 1, per: 'day' }, 400, /params\.memberId/],
+  [`members/${'a'.repeat(65)}`, { credits: 1, per: 'day' }, 400, /params\.memberId/],
+  ['keys/a%00b', { credits: 1, per: 'day' }, 400, /params\.apiKeyId/],
+  [`keys/${'a'.repeat(129)}`, { credits: 1, per: 'day' }, 400, /params\.apiKeyId/],
+])('a cap for %s of %j is refused and the field is named', async (who, body, status, culprit) => {
+  const reply = await api.send('PUT', `/v1/teams/${teamId}/limits/${who}`, { body });
+  expect(reply).toMatchObject({ status, json: { code: 'invalid_request' } });
+  expect(JSON.stringify(reply.json)).toMatch(culprit);
+  expect(await limits()).toMatchObject({ json: { data: [] } });
+});

@@ -1,0 +1,255 @@
+import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { z } from 'zod';
+import { type SettableClock, settableClock } from '../setup/clock.ts';
+import { type RunningApi, startApi } from './running-api.ts';
+
+const now = new Date('2026-03-10T12:00:00Z');
+
+let api: RunningApi;
+let clock: SettableClock;
+let teamId: string;
+beforeAll(async () => {
+  api = await startApi();
+  clock = await settableClock(api.databaseUrl, now);
+});
+beforeEach(async () => {
+  await clock.set(now);
+  ({ teamId } = await api.person());
+  await api.give(teamId, '1000');
+});
+afterAll(() => api.stop());
+
+/** Half a credit a run. */
+const run = (runs: number, rest: object = {}) =>
+  api.send('POST', `/v1/teams/${teamId}/usage`, {
+    body: { action: 'workflow.run', quantities: { runs }, ...rest },
+  });
+/** 1.2 credits a thousand. */
+const think = (tokens: number, rest: object = {}) =>
+  api.send('POST', `/v1/teams/${teamId}/usage`, {
+    body: { action: 'model.gpt-5', quantities: { output_tokens: tokens }, ...rest },
+  });
+const get = (path: string, headers: Record<string, string> = {}) =>
+  api.send('GET', `/v1/teams/${teamId}/${path}`, { headers });
+const page = z.object({
+  data: z.array(z.looseObject({ id: z.string() })),
+  nextCursor: z.string().nullable(),
+});
+
+/** Every page of a list, one after the other. */
+async function walk(path: string, between: () => Promise<unknown> = async () => {}) {
+  const all: z.output<typeof page>['data'] = [];
+  let cursor: string | null = '';
+  while (cursor !== null) {
+    const reply = await get(
+      `${path}${path.includes('?') ? '&' : '?'}limit=3${cursor && `&cursor=${cursor}`}`,
+    );
+    const { data, nextCursor } = page.parse(reply.json);
+    all.push(...data);
+    cursor = nextCursor;
+    await between();
+  }
+  return all;
+}
+
+test('every event is listed with the receipt that its caller got, newest first', async () => {
+  const consumer = { memberId: 'ada', apiKeyId: 'key-1', metadata: { run: 'r1' } };
+  const early = await run(2, { ...consumer, occurredAt: '2026-03-01T00:00:00Z' });
+  const hold = await api.send('POST', `/v1/teams/${teamId}/holds`, {
+    body: { action: 'model.gpt-5', credits: 5, memberId: 'bob' },
+  });
+  const { id } = z.object({ id: z.string() }).parse(hold.json);
+  const captured = await api.send('POST', `/v1/holds/${id}/capture`, {
+    body: { credits: 3, metadata: { a: [1] } },
+  });
+  const receipt = (json: unknown) => z.record(z.string(), z.unknown()).parse(json);
+  expect((await get('usage/events')).json).toEqual({
+    data: [
+      {
+        ...receipt(captured.json),
+        occurredAt: '2026-03-10T12:00:00.000Z',
+        recordedAt: '2026-03-10T12:00:00.000Z',
+        memberId: 'bob',
+        apiKeyId: null,
+        metadata: { a: [1] },
+      },
+      {
+        ...receipt(early.json),
+        occurredAt: '2026-03-01T00:00:00.000Z',
+        recordedAt: '2026-03-10T12:00:00.000Z',
+        ...consumer,
+      },
+    ],
+    nextCursor: null,
+  });
+});
+
+test('a walk through the events meets each once, though many share an instant and new ones come in', async () => {
+  await Promise.all(Array.from({ length: 10 }, () => run(1)));
+  await run(1, { occurredAt: '2026-01-31T23:59:59.999Z' });
+  const before = page.parse((await get('usage/events')).json).data.map(({ id }) => id);
+  const walked = await walk('usage/events', async () => {
+    await clock.set(new Date(clock.now().getTime() + 1));
+    await run(1);
+  });
+  expect(walked.map(({ id }) => id)).toEqual(before);
+  expect(new Set(before).size).toBe(11);
+});
+
+test('a part of the history is what lies from its first instant up to its last, which is not in it', async () => {
+  for (const hour of [1, 2, 3]) await run(hour, { occurredAt: `2026-03-01T0${hour}:00:00Z` });
+  const credits = async (query: string) =>
+    (await walk(`usage/events?${query}`)).map((event) => event.credits);
+  expect(await credits('from=2026-03-01T01:00:00Z&to=2026-03-01T03:00:00Z')).toEqual(['1', '0.5']);
+  expect(await credits('from=2026-03-01T02:00:00Z')).toEqual(['1.5', '1']);
+  expect(await credits('to=2026-03-01T02:00:00Z')).toEqual(['0.5']);
+  expect(await credits('from=2026-03-01T02:00:00Z&to=2026-03-01T02:00:00Z')).toEqual([]);
+});
+
+test('the ledger lists every transfer, newest first', async () => {
+  for (const runs of [1, 2, 3]) await run(runs);
+  await clock.set(new Date(now.getTime() + 1_000));
+  const hold = await api.send('POST', `/v1/teams/${teamId}/holds`, {
+    body: { action: 'web.page', credits: 5 },
+  });
+  const { id } = z.object({ id: z.string() }).parse(hold.json);
+  await api.send('POST', `/v1/holds/${id}/release`);
+  const transfers = await walk('ledger');
+  expect(transfers).toMatchObject([
+    {
+      kind: 'release',
+      from: 'held',
+      to: 'available',
+      credits: '5',
+      reference: `hold:${id}`,
+      usageEventId: null,
+    },
+    { kind: 'hold', from: 'available', to: 'held', credits: '5', at: '2026-03-10T12:00:01.000Z' },
+    { kind: 'spend', from: 'available', to: 'consumed', credits: '1.5', reference: null },
+    { kind: 'spend', credits: '1', usageEventId: expect.any(String) },
+    { kind: 'spend', credits: '0.5', source: 'purchase' },
+    { kind: 'grant', from: 'issued', to: 'available', credits: '1000' },
+  ]);
+  expect(await walk(`ledger?to=${now.toISOString()}`)).toEqual([]);
+});
+
+test('usage is counted by day, action, model and member', async () => {
+  await think(1000, { memberId: 'ada', occurredAt: '2026-03-09T23:59:59.999Z' });
+  await think(2000, { memberId: 'bob' });
+  await run(1, { memberId: 'ada' });
+  await run(2);
+  const from = '2026-02-09T00:00:00.000Z';
+  expect((await get('usage')).json).toEqual({
+    from,
+    to: '2026-03-11T00:00:00.000Z',
+    timezone: 'UTC',
+    data: [
+      { day: '2026-03-09', credits: '1.2', events: 1 },
+      { day: '2026-03-10', credits: '3.9', events: 3 },
+    ],
+    total: { credits: '5.1', events: 4 },
+  });
+  const data = async (groupBy: string) => (await get(`usage?groupBy=${groupBy}`)).json;
+  expect(await data('action')).toMatchObject({
+    data: [
+      { action: 'model.gpt-5', credits: '3.6', events: 2 },
+      { action: 'workflow.run', credits: '1.5', events: 2 },
+    ],
+    total: { credits: '5.1', events: 4 },
+  });
+  expect(await data('model')).toMatchObject({
+    data: [
+      { model: null, credits: '1.5', events: 2 },
+      { model: 'gpt-5', credits: '3.6', events: 2 },
+    ],
+  });
+  expect(await data('member,day')).toMatchObject({
+    data: [
+      { day: '2026-03-09', member: 'ada', credits: '1.2' },
+      { day: '2026-03-10', member: null, credits: '1' },
+      { day: '2026-03-10', member: 'ada', credits: '0.5' },
+      { day: '2026-03-10', member: 'bob', credits: '2.4' },
+    ],
+  });
+});
+
+test.each([
+  ['UTC', '2026-03-09', '2026-02-09T00:00:00.000Z'],
+  ['Asia/Tokyo', '2026-03-10', '2026-02-08T15:00:00.000Z'],
+  ['America/New_York', '2026-03-09', '2026-02-09T05:00:00.000Z'],
+  ['Asia/Kathmandu', '2026-03-10', '2026-02-08T18:15:00.000Z'],
+])('a day is a day in %s', async (timezone, day, from) => {
+  await run(1, { occurredAt: '2026-03-09T20:00:00Z' });
+  expect((await get(`usage?timezone=${timezone}`)).json).toMatchObject({ timezone, from, data: [{ day }] });
+});
+
+test('a report covers what it was asked for', async () => {
+  for (const hour of [1, 2, 3]) await run(hour, { occurredAt: `2026-03-01T0${hour}:00:00Z` });
+  const report = await get('usage?from=2026-03-01T02:00:00Z&to=2026-03-01T03:00:00Z&groupBy=action');
+  expect(report).toMatchObject({ json: { total: { credits: '1', events: 1 } } });
+  expect(await get('usage?from=2025-02-04T00:00:00Z')).toMatchObject({ status: 200 });
+  expect(await get('usage?from=2025-02-03T23:59:59.999Z')).toMatchObject({
+    status: 422,
+    json: { code: 'range_too_long', longestDays: 400 },
+  });
+  expect(await get('usage?to=2026-03-02T00:00:00Z')).toMatchObject({
+    json: { from: '2026-01-31T00:00:00.000Z' },
+  });
+  expect(await get('usage?from=2026-03-02T00:00:00Z&to=2026-03-02T00:00:00Z')).toMatchObject({
+    status: 422,
+    json: { code: 'empty_range' },
+  });
+});
+
+test('as a file, a report is CSV in which no cell is a formula', async () => {
+  await run(1, { memberId: '-2-3' });
+  await think(1000);
+  const csv = async (accept: string) => {
+    const response = await fetch(`${api.url}/v1/teams/${teamId}/usage?groupBy=member,model,day`, {
+      headers: { accept, authorization: `Bearer ${(await api.key('billing')).key}` },
+    });
+    return {
+      type: response.headers.get('content-type'),
+      name: response.headers.get('content-disposition'),
+      text: await response.text(),
+    };
+  };
+  expect(await csv('text/csv')).toEqual({
+    type: 'text/csv; charset=utf-8; header=present',
+    name: 'attachment; filename="usage.csv"',
+    text: "day,model,member,credits,events\r\n2026-03-10,,'-2-3,0.5,1\r\n2026-03-10,gpt-5,,1.2,1\r\n",
+  });
+  expect((await csv('*/*')).type).toMatch(/json/);
+});
+
+test('a forecast tells what expires and when the credits run out', async () => {
+  await run(1_980, { occurredAt: '2026-03-03T12:00:00Z' }); // 7 days ago: not counted any more
+  expect(await get('forecast')).toMatchObject({
+    json: { expiring: [], pace: { days: 7, creditsPerDay: '0' }, runsOutAt: null },
+  });
+  await run(14, { occurredAt: '2026-03-03T12:00:00.001Z' });
+  const body = { credits: 10, reason: 'a gift', expiresAt: '2026-03-12T12:00:00Z' };
+  await api.send('POST', `/v1/teams/${teamId}/adjustments`, { body });
+  // 1 a day: 2 days of the gift, then 3 days of what else there is
+  expect((await get('forecast')).json).toEqual({
+    expiring: [{ at: '2026-03-12T12:00:00.000Z', credits: '10', unused: '8' }],
+    pace: { days: 7, creditsPerDay: '1' },
+    runsOutAt: '2026-03-15T12:00:00.000Z',
+    asOf: now.toISOString(),
+  });
+});
+
+test('everybody in the team reads its usage, its ledger and its forecast; nobody else does', async () => {
+  const [{ token, teamId: theirs }, stranger] = [await api.person(), await api.person()];
+  for (const path of ['usage', 'usage/events', 'ledger', 'forecast']) {
+    const at = `/v1/teams/${theirs}/${path}`;
+    expect(await api.send('GET', at, { as: token })).toMatchObject({ status: 200 });
+    expect(await api.send('GET', at, { as: stranger.token })).toMatchObject({
+      status: 404,
+      json: { code: 'unknown_team' },
+    });
+    expect(await api.send('GET', at, { as: (await api.key('onboarding')).key })).toMatchObject({
+      status: 403,
+    });
+  }
+});

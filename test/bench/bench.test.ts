@@ -1,0 +1,115 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { z } from 'zod';
+import { interleave, median, percentile, toRun } from '../../bench/interleave.ts';
+import { isMet, ratioOf } from '../../bench/measure.ts';
+
+let directory: string;
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'waveloom-bench-'));
+});
+afterAll(() => rm(directory, { recursive: true, force: true }));
+
+const report = z.object({
+  machine: z.object({ cpus: z.int().positive(), postgres: z.string().startsWith('PostgreSQL 18') }),
+  measures: z.array(
+    z.object({
+      name: z.string(),
+      value: z.number().positive(),
+      unit: z.enum(['/s', 'ms']),
+      baseline: z.number().positive(),
+      ratio: z.number().positive(),
+      goal: z.string().regex(/^[≥≤] [\d.]+$/),
+      met: z.null(),
+      p50: z.number().positive(),
+      p99: z.number().positive(),
+      baselineP50: z.number().positive(),
+      baselineP99: z.number().positive(),
+    }),
+  ),
+});
+
+test('the whole bench runs, with every measure beside its baseline, and a short run judges nothing', async () => {
+  const file = join(directory, 'bench.json');
+  const { code, output } = await bench('--quick', '--json', file);
+  expect({ code, output }).toMatchObject({ code: 0 });
+  const { measures } = report.parse(JSON.parse(await readFile(file, 'utf8')));
+  expect(measures.map(({ name }) => name)).toEqual([
+    'sign-up',
+    'webhook',
+    'teams',
+    'hot-team',
+    'holds',
+    'alone',
+    'http',
+    'batch',
+    'processes',
+    'ledger-processes',
+    'history-spend',
+    'history-balance',
+  ]);
+  for (const { name } of measures) expect(output).toContain(name);
+}, 300_000);
+
+test('a measure that does not exist, or a file that cannot be written, is said before anything starts', async () => {
+  expect(await bench('--only', 'teams,speed')).toMatchObject({
+    code: 2,
+    output: expect.stringContaining('There is no measure speed'),
+  });
+  expect(await bench('--json', join(directory, 'nowhere', 'bench.json'))).toMatchObject({ code: 2 });
+});
+
+test('ours and the baseline take turns, and the median of the rounds counts', async () => {
+  const turns: string[] = [];
+  const round = (who: string, figures: number[]) => async () => {
+    turns.push(who);
+    const perSecond = figures.shift() ?? Number.NaN;
+    return { perSecond, p50: 1, p99: 2 };
+  };
+  const runs = await interleave(3, {
+    ours: round('ours', [50, 10, 60]),
+    baseline: round('baseline', [10, 90, 8]),
+  });
+  expect(turns).toEqual(['baseline', 'ours', 'baseline', 'ours', 'baseline', 'ours']);
+  expect(runs).toEqual({
+    ours: { perSecond: 50, p50: 1, p99: 2 },
+    baseline: { perSecond: 10, p50: 1, p99: 2 },
+  });
+});
+
+test('of a throughput more is better, of a time less is', () => {
+  const run = { perSecond: 100, p50: 3, p99: 9 };
+  const finding = { name: 'x', compares: '', ours: run, baseline: { perSecond: 20, p50: 2, p99: 4 } };
+  expect(ratioOf({ ...finding, unit: '/s', goal: { atLeast: 5 } })).toBe(5);
+  expect(isMet({ ...finding, unit: '/s', goal: { atLeast: 5 } })).toBe(true);
+  expect(isMet({ ...finding, unit: '/s', goal: { atLeast: 5.1 } })).toBe(false);
+  expect(ratioOf({ ...finding, unit: 'ms', goal: { atMost: 1.2 } })).toBe(1.5);
+  expect(isMet({ ...finding, unit: 'ms', goal: { atMost: 1.2 } })).toBe(false);
+});
+
+test('percentiles are values that were measured', () => {
+  const hundred = Array.from({ length: 100 }, (_, index) => index + 1);
+  expect([50, 99, 100].map((percent) => percentile(hundred, percent))).toEqual([50, 99, 100]);
+  expect(percentile([7], 99)).toBe(7);
+  expect(percentile([], 50)).toBeNaN();
+  expect(median([3, 1, 2])).toBe(2);
+  expect(median([4, 1, 2, 3])).toBe(2.5);
+  expect(toRun([2, 9, 1], 500)).toEqual({ perSecond: 6, p50: 2, p99: 9 });
+});
+
+async function bench(...args: string[]): Promise<{ code: unknown; output: string }> {
+  const script = join(import.meta.dirname, '../../bench/bench.ts');
+  const child = spawn(process.execPath, [script, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on('data', (chunk) => {
+      output += chunk;
+    });
+  }
+  const [code] = await once(child, 'close');
+  return { code, output };
+}
