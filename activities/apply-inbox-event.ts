@@ -1,19 +1,22 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Polar } from '@polar-sh/sdk/2026-10';
+import { formatCredits } from '../catalog/credits.ts';
 import { type PublishedCatalog, readCatalog } from '../catalog/versions.ts';
 import type { Database } from '../database/connection.ts';
 import { InboxEvent } from '../database/entities/inbox-event.ts';
+import { Order } from '../database/entities/order.ts';
 import type { Team } from '../database/entities/team.ts';
 import { DomainError } from '../domain-error.ts';
 import { applyOrder, type OrderFacts } from '../ledger/apply-order.ts';
 import { applySubscription } from '../ledger/apply-subscription.ts';
+import { forfeitCredits } from '../ledger/forfeit-credits.ts';
 import { unlinkCustomer } from '../polar/ensure-customer.ts';
 import type { PolarOrder, PolarProductRef, PolarTeamRef } from '../polar/events.ts';
 import { plansOf, resolveProduct } from '../polar/resolve-product.ts';
 import { resolveTeam } from '../polar/resolve-team.ts';
-import { markHandled, parkInboxEvent, retryParked } from '../teams/inbox.ts';
+import { markHandled, needsApproval, parkInboxEvent, retryParked } from '../teams/inbox.ts';
 import type { TeamStanding } from './describe-team.ts';
-import { type Heard, type HeardSubscription, hearEvent } from './hear-event.ts';
+import { type Heard, type HeardOrder, type HeardSubscription, hearEvent } from './hear-event.ts';
 
 interface Application {
   database: Database;
@@ -45,6 +48,8 @@ export async function applyInboxEvent({
   const event = await database.fork().findOneOrFail(InboxEvent, { id: inboxId });
   if (isSettled(event))
     return { settled: true, mustAskPolar: false, standing: await withTeam(async () => null) };
+  if (event.parkedCode === needsApproval)
+    return { settled: false, mustAskPolar: false, standing: await withTeam(async () => null) };
 
   let heard: Heard;
   try {
@@ -106,6 +111,8 @@ async function apply(
     case 'customer deleted':
       await unlinkCustomer(em, heard.customerId);
       return 'Polar deleted the team’s customer: the next checkout makes a new one';
+    case 'team deleted':
+      return `Deleted the team: ${formatCredits(await forfeitCredits(em, team, now))} credits are forfeited`;
     case 'subscription': {
       await checkTeam(em, team, heard.subscription.teamRef);
       return mirror(em, team, heard.subscription, await readCatalog(em), now);
@@ -113,6 +120,7 @@ async function apply(
     case 'order': {
       const published = await readCatalog(em);
       if (heard.subscription) await mirror(em, team, heard.subscription, published, now);
+      if (team.deletedAt) return applyToDeletedTeam(em, team, heard, published, now);
       // Earlier orders of the subscription first: what a change of plan earns depends on what was granted before.
       for (const { order, saidAt } of heard.earlier) {
         await applyOrder(em, await factsOf(em, team, order, saidAt), published, { mayGrant: true }, now);
@@ -125,7 +133,32 @@ async function apply(
   }
 }
 
-async function factsOf(em: EntityManager, team: Team, order: PolarOrder, paidAt: Date): Promise<OrderFacts> {
+/**
+ * A deleted team is granted nothing, and keeps nothing that a reversed refund gives back. Money that came in for it is
+ * parked for an operator, until it was refunded.
+ */
+async function applyToDeletedTeam(
+  em: EntityManager,
+  team: Team,
+  { order: heard, saidAt, mayGrant }: Extract<Heard, { kind: 'order' }>,
+  published: PublishedCatalog,
+  now: Date,
+): Promise<string> {
+  const facts = await factsOf(em, team, heard, saidAt);
+  const done = await applyOrder(em, facts, published, { mayGrant: false }, now);
+  await forfeitCredits(em, team, now);
+  const { paidAt, paidAmount, refundedAmount } = await em.findOneOrFail(Order, { id: facts.id });
+  if (mayGrant && facts.paid && !paidAt && paidAmount > refundedAmount) {
+    throw new Doubt(
+      'team_deleted',
+      `Order ${facts.id} was paid for a team that is deleted: ${paidAmount - refundedAmount} of ${facts.currency}'s minor units came in and nothing is granted. Refund it at Polar`,
+    );
+  }
+  if (refundedAmount > 0n) await retryParked(em, 'team_deleted', team.id);
+  return `${done}; the team is deleted`;
+}
+
+async function factsOf(em: EntityManager, team: Team, order: HeardOrder, paidAt: Date): Promise<OrderFacts> {
   await checkTeam(em, team, order.teamRef);
   if (order.seats !== null && order.seats > 0) {
     throw new Doubt('order_with_seats', `Order ${order.id} has seats; our products have none`);

@@ -1,4 +1,5 @@
 import type { Pool } from 'pg';
+import { payloadIds } from '../teams/inbox.ts';
 
 interface CutOptions {
   onProgress?: (cut: number) => void;
@@ -32,12 +33,7 @@ export async function cutOldPayloads(pool: Pool, { onProgress, signal }: CutOpti
             for update skip locked
        )
        update inbox i
-          set payload = jsonb_build_object('cutAt', billing_now(), 'data', (
-                select coalesce(jsonb_object_agg(field.name, field.value), '{}')
-                  from jsonb_each(case when jsonb_typeof(i.payload->'data') = 'object' then i.payload->'data'
-                                       when jsonb_typeof(i.payload) = 'object' then i.payload
-                                       else '{}' end) as field (name, value)
-                 where field.name ~ '(^id|_id|Id)$' and field.name <> 'tax_id' and jsonb_typeof(field.value) = 'string'))
+          set payload = ${payloadIds('i.payload')}
          from due
         where i.id = due.id`,
       [kept, batch],

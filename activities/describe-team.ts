@@ -12,6 +12,7 @@ import { nextCreditExpiry } from '../ledger/next-credit-expiry.ts';
  * decimal strings.
  */
 export interface TeamStanding {
+  asOf: string;
   deleted: boolean;
   /** The plan's catalog key, or null without a subscription. */
   plan: string | null;
@@ -45,8 +46,11 @@ export async function describeTeam(
       spendable.reduce((sum, grant) => (grant.source === source ? sum + grant.available : sum), 0n),
     );
   const expiry = await nextCreditExpiry(em, team.id);
-  const due = [expiry, await nextDripAt(em, team.id)].flatMap((at) => (at ? [at.getTime()] : []));
+  const due = team.deletedAt
+    ? []
+    : [expiry, await nextDripAt(em, team.id)].flatMap((at) => (at ? [at.getTime()] : []));
   return {
+    asOf: now.toISOString(),
     deleted: team.deletedAt !== null,
     plan: subscription?.plan ?? null,
     subscriptionStatus: subscription?.status ?? null,

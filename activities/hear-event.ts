@@ -3,38 +3,48 @@ import { z } from 'zod';
 import type { Database } from '../database/connection.ts';
 import type { InboxEvent } from '../database/entities/inbox-event.ts';
 import { Subscription } from '../database/entities/subscription.ts';
+import { Team } from '../database/entities/team.ts';
 import { isSameState } from '../ledger/apply-subscription.ts';
+import { fetchDisputedAmounts } from '../polar/disputed-amounts.ts';
+import { endSubscriptions, isStanding } from '../polar/end-subscriptions.ts';
 import {
   fetchOrder,
   fetchSubscription,
   listSubscriptionOrders,
   type PolarOrder,
   type PolarSubscription,
+  readDispute,
   readOrder,
   readRefund,
   readSubscription,
   subjectOf,
 } from '../polar/events.ts';
 import { plansOf } from '../polar/resolve-product.ts';
+import { syncMembers } from '../polar/sync-members.ts';
 
 /** What an event says, read; with what only Polar could add, where it was asked. */
 export type Heard =
   | {
       kind: 'order';
-      order: PolarOrder;
+      order: HeardOrder;
       /** When the event said so. */
       saidAt: Date;
       /** Whether this is the event that grants. */
       mayGrant: boolean;
       /** Paid orders of the same subscription that came before, oldest first. */
-      earlier: { order: PolarOrder; saidAt: Date }[];
+      earlier: { order: HeardOrder; saidAt: Date }[];
       subscription: HeardSubscription | null;
     }
   | { kind: 'subscription'; subscription: HeardSubscription }
   | { kind: 'customer deleted'; customerId: string }
+  /** Polar charges the team no more. */
+  | { kind: 'team deleted' }
   | { kind: 'nothing'; outcome: string }
   /** Only Polar can settle what is to be done. */
   | { kind: 'ask Polar' };
+
+/** An order, and where Polar was asked about it what is disputed. */
+export type HeardOrder = PolarOrder & { disputedAmount?: bigint };
 
 /** A subscription as the event has it, or as Polar has it now (`asked`). */
 export type HeardSubscription = PolarSubscription & { asked: boolean };
@@ -48,33 +58,75 @@ export async function hearEvent(
   event: InboxEvent,
   polar: Polar | undefined,
 ): Promise<Heard> {
-  if (event.source !== 'polar') return { kind: 'nothing', outcome: 'The team’s workflow runs' };
+  if (event.source !== 'polar') return hearOurs(database, event, polar);
   const { data } = z.object({ data: z.unknown() }).parse(event.payload);
   switch (subjectOf(event.type)) {
     case 'order':
       return hearOrder(readOrder(data), event, polar);
     case 'refund': {
       // A refund tells its own amount; the clawback goes by the order's cumulative one.
-      const { orderId } = readRefund(data);
-      if (!polar) return { kind: 'ask Polar' };
-      const order = await fetchOrder(polar, orderId);
-      return {
-        kind: 'order',
-        order,
-        saidAt: event.occurredAt,
-        mayGrant: false,
-        earlier: [],
-        subscription: null,
-      };
+      const { orderId, dispute } = readRefund(data);
+      return hearMoneyBack(event, orderId, { disputed: dispute !== null }, polar);
     }
+    case 'dispute':
+      return hearMoneyBack(event, readDispute(data).orderId, { disputed: true }, polar);
     case 'subscription':
-      return hearSubscription(database, readSubscription(data), polar);
+      return hearSubscription(database, event, readSubscription(data), polar);
     case 'customer':
       return { kind: 'customer deleted', customerId: z.object({ id: z.string() }).parse(data).id };
     case 'member':
+      return hearMembers(database, event, polar);
     case 'unused':
       return { kind: 'nothing', outcome: 'Nothing of billing changes by this' };
   }
+}
+
+/** What was asked for or done on our side. Polar is brought in line before anything of it is written down here. */
+async function hearOurs(database: Database, event: InboxEvent, polar: Polar | undefined): Promise<Heard> {
+  switch (event.type) {
+    case 'members.changed':
+      return hearMembers(database, event, polar);
+    case 'team.deleted': {
+      const { id } = await teamOf(database, event);
+      if (!polar) return { kind: 'ask Polar' };
+      await endSubscriptions(polar, id);
+      await syncMembers(polar, database, id);
+      return { kind: 'team deleted' };
+    }
+    default:
+      return { kind: 'nothing', outcome: 'The team’s workflow runs' };
+  }
+}
+
+/** Roles changed, here or at Polar behind our back: ours decide who may act for the team there. */
+async function hearMembers(database: Database, event: InboxEvent, polar: Polar | undefined): Promise<Heard> {
+  const team = await teamOf(database, event);
+  // What an erased customer's members do any more is of no interest.
+  if (team.polarCustomerId === null || (team.deletedAt && event.source === 'polar'))
+    return { kind: 'nothing', outcome: 'The team has no customer at Polar' };
+  if (!polar) return { kind: 'ask Polar' };
+  return { kind: 'nothing', outcome: await syncMembers(polar, database, team.id) };
+}
+
+async function teamOf(database: Database, { id, teamId }: InboxEvent): Promise<Team> {
+  if (teamId === null) throw new Error(`the inbox row ${id} is of no team`);
+  return database.fork().findOneOrFail(Team, { id: teamId });
+}
+
+/** The order's state of now says how much of it is un-paid, whatever the refund or the dispute says of itself. */
+async function hearMoneyBack(
+  { occurredAt: saidAt }: InboxEvent,
+  orderId: string,
+  { disputed }: { disputed: boolean },
+  polar: Polar | undefined,
+): Promise<Heard> {
+  if (!polar) return { kind: 'ask Polar' };
+  const order: HeardOrder = await fetchOrder(polar, orderId);
+  if (disputed) {
+    const amounts = await fetchDisputedAmounts(polar, [orderId]);
+    order.disputedAmount = amounts.get(orderId)?.amount ?? 0n;
+  }
+  return { kind: 'order', order, saidAt, mayGrant: false, earlier: [], subscription: null };
 }
 
 async function hearOrder(
@@ -103,14 +155,18 @@ async function hearOrder(
 
 async function hearSubscription(
   database: Database,
+  event: InboxEvent,
   subscription: PolarSubscription,
   polar: Polar | undefined,
 ): Promise<Heard> {
   const ended = subscription.endedAt !== null;
-  if (!ended && !(await isTied(database, subscription))) {
+  // A checkout that was open when the team was deleted may still be paid.
+  const outlives = isStanding(subscription) && (await teamOf(database, event)).deletedAt !== null;
+  if (!ended && !outlives && !(await isTied(database, subscription))) {
     return { kind: 'subscription', subscription: { ...subscription, asked: false } };
   }
   if (!polar) return { kind: 'ask Polar' };
+  if (outlives && event.teamId !== null) await endSubscriptions(polar, event.teamId);
   return { kind: 'subscription', subscription: await askSubscription(polar, subscription.id) };
 }
 

@@ -5,7 +5,7 @@ import { loadCatalog } from './load-catalog.ts';
 import { publishCatalog } from './versions.ts';
 
 /** `npm run catalog:publish`: checks the catalog file and stores it as a new version. */
-const environment = readEnvironment();
+const environment = readEnvironment(process.env, ['databaseUrl', 'catalogFile']);
 const database = await connectDatabase(environment.databaseUrl, { pool: 1 });
 try {
   const { version, published } = await publishCatalog(database, loadCatalog(environment.catalogFile));

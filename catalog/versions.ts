@@ -21,7 +21,7 @@ const staleness = 1_000;
 export async function readCatalog(em: EntityManager): Promise<PublishedCatalog> {
   const known = newest.get(em.getDriver());
   if (known && performance.now() - known.readAt < staleness) return known.published;
-  const published = await readNewest(em, known?.published);
+  const published = await readOnce(em, known?.published);
   if (!published) {
     throw new DomainError(
       503,
@@ -80,6 +80,16 @@ async function parseVersion(em: EntityManager, version: number): Promise<Catalog
   const row = await em.findOneOrFail(CatalogVersion, { version });
   return parseCatalog(row.document, `catalog version ${version}`);
 }
+
+/** Those who find the cache stale at the same time share one query. */
+function readOnce(em: EntityManager, known?: PublishedCatalog): Promise<PublishedCatalog | null> {
+  const driver = em.getDriver();
+  const underWay = reading.get(driver) ?? readNewest(em, known).finally(() => reading.delete(driver));
+  reading.set(driver, underWay);
+  return underWay;
+}
+
+const reading = new WeakMap<object, Promise<PublishedCatalog | null>>();
 
 async function readNewest(em: EntityManager, known?: PublishedCatalog): Promise<PublishedCatalog | null> {
   const [row] = await em.execute<{ version: number }[]>(

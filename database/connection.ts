@@ -15,6 +15,7 @@ import { Limit } from './entities/limit.ts';
 import { Member } from './entities/member.ts';
 import { Order } from './entities/order.ts';
 import { PolarProduct } from './entities/polar-product.ts';
+import { Reconciliation } from './entities/reconciliation.ts';
 import { ServiceKey } from './entities/service-key.ts';
 import { Subscription } from './entities/subscription.ts';
 import { Team } from './entities/team.ts';
@@ -23,6 +24,7 @@ import { TrialClaim } from './entities/trial-claim.ts';
 import { UsageEvent } from './entities/usage-event.ts';
 import { User } from './entities/user.ts';
 import { FirstSchema } from './migrations/0001-first-schema.ts';
+import { Reconciliations } from './migrations/0002-reconciliations.ts';
 import { createMissingPartitions, isMissingPartition } from './partitions.ts';
 
 /** One process's connection to Postgres: MikroORM for all but the hot path, its pool for the hot path. */
@@ -97,6 +99,7 @@ export function ormOptions(url: string, max: number): Options {
       Member,
       Order,
       PolarProduct,
+      Reconciliation,
       ServiceKey,
       Subscription,
       Team,
@@ -106,7 +109,7 @@ export function ormOptions(url: string, max: number): Options {
       User,
     ],
     extensions: [Migrator],
-    migrations: { migrationsList: [FirstSchema], snapshot: false, silent: true },
+    migrations: { migrationsList: [FirstSchema, Reconciliations], snapshot: false, silent: true },
     pool: { min: 0, max },
     forceUtcTimezone: true,
     discovery: { warnWhenNoEntities: false },

@@ -20,5 +20,5 @@ export async function migrateDatabase(databaseUrl: string): Promise<void> {
 
 if (import.meta.main) {
   const { readEnvironment } = await import('../environment.ts');
-  await migrateDatabase(readEnvironment().databaseUrl);
+  await migrateDatabase(readEnvironment(process.env, ['databaseUrl']).databaseUrl);
 }

@@ -156,10 +156,12 @@ async function startPolar(stack: Stack): Promise<void> {
 /** Brings the database, the catalog in it and the emulator's products up to date. */
 async function prepare(stack: Stack): Promise<void> {
   await step(stack, 'database schema', async () => {
-    await runTask(script(stack, 'migrate', 'database/migrate.ts', environmentVariables));
+    await runTask(script(stack, 'migrate', 'database/migrate.ts', ['DATABASE_URL']));
   });
   await step(stack, 'catalog', async (detail) => {
-    detail(lastOf(await runTask(script(stack, 'catalog', 'catalog/publish.ts', environmentVariables))));
+    detail(
+      lastOf(await runTask(script(stack, 'catalog', 'catalog/publish.ts', ['DATABASE_URL', 'CATALOG_FILE']))),
+    );
   });
   if (stack.given.POLAR_ACCESS_TOKEN) return; // a real organisation's products are changed by hand only
   await step(stack, 'products', async (detail) => {

@@ -30,6 +30,8 @@ export interface OrderFacts extends PaidOrder {
   paidAmount: bigint;
   /** Refunded so far, cumulative, without tax. */
   refundedAmount: bigint;
+  /** In open or lost disputes and not already refunded, where that was asked for. */
+  disputedAmount?: bigint;
   /** When Polar said that it was paid. */
   paidAt: Date;
   /** Polar's time of this state. */
@@ -70,6 +72,7 @@ async function rememberOrder(em: EntityManager, facts: OrderFacts): Promise<Orde
       known.paidAmount = facts.paidAmount;
       known.stateAt = facts.stateAt;
     }
+    if (facts.disputedAmount !== undefined) known.disputedAmount = facts.disputedAmount;
     return known;
   }
   const order = em.create(Order, {
@@ -81,7 +84,7 @@ async function rememberOrder(em: EntityManager, facts: OrderFacts): Promise<Orde
     currency: facts.currency,
     paidAmount: facts.paidAmount,
     refundedAmount: facts.refundedAmount,
-    disputedAmount: 0n,
+    disputedAmount: facts.disputedAmount ?? 0n,
     periodStart: null,
     periodEnd: null,
     allotment: null,

@@ -2,6 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { addMonthsAnchored } from '../catalog/cycle.ts';
 import { Subscription } from '../database/entities/subscription.ts';
 import { alignCycleExpiries } from './align-cycle-expiries.ts';
+import { recountCycleLimits } from './set-limit.ts';
 
 /** A subscription of Polar's whose team and plan are known to be ours. */
 export interface SubscriptionFacts {
@@ -79,6 +80,7 @@ export async function applySubscription(
   }
   await em.flush();
   await alignCycleExpiries(em, facts, renewalGrace, now);
+  await recountCycleLimits(em, facts.teamId, now);
   const end = facts.cancelAtPeriodEnd ? ', cancelled at its end' : '';
   return `Subscription ${facts.id}: ${facts.plan} is ${facts.status} until ${facts.currentPeriodEnd.toISOString().slice(0, 10)}${end}`;
 }

@@ -26,7 +26,7 @@ export async function clawBackOrder(
   const reference = `order:${order.id}`;
   const taken = await takenByHand(em, order.teamId, grants);
   const plan = planClawback(
-    // What an adjustment took is gone as what expired is: it counts, and no reversal gives it back.
+    // What an adjustment or the team's deletion took is gone as what expired is: it counts, and no reversal gives it back.
     grants.map(
       ({ id, source, businessKey, effectiveAt, expiresAt, granted, available, expired, revoked }) => {
         const gone = taken.get(id) ?? 0n;
@@ -60,7 +60,7 @@ export async function clawBackOrder(
   };
 }
 
-/** Micro-credits that adjustments took from these grants, by grant: they are revoked too, but not by the order. */
+/** Micro-credits that were taken from these grants by hand or forfeited, by grant: revoked too, but not by the order. */
 async function takenByHand(
   em: EntityManager,
   teamId: string,
@@ -72,7 +72,7 @@ async function takenByHand(
   for (const { grantId, amount } of await em.find(Transfer, {
     teamId,
     grantId: { $in: ids },
-    kind: 'adjust',
+    kind: { $in: ['adjust', 'forfeit'] },
   })) {
     taken.set(grantId, (taken.get(grantId) ?? 0n) + amount);
   }

@@ -50,6 +50,21 @@ export async function setLimit(
 }
 
 /**
+ * Counts the team's caps per cycle anew, where its cycle has changed: what was recorded since the new one began, before
+ * we heard of it, counts. The caller holds the team's lock and has read `now` after it.
+ */
+export async function recountCycleLimits(em: EntityManager, teamId: string, now: Date): Promise<void> {
+  const limits = await em.find(Limit, { teamId, per: 'cycle' });
+  if (limits.length === 0) return;
+  const windowStart = limitWindow('cycle', now, await cycleStart(em, teamId));
+  for (const limit of limits) {
+    if (limit.windowStart.getTime() === windowStart.getTime()) continue;
+    em.assign(limit, { windowStart, ...(await readUsed(em, limit, windowStart)) });
+  }
+  await em.flush();
+}
+
+/**
  * Takes a cap away. Belongs in a transaction; locks the team.
  * @throws DomainError 404 `unknown_team`, `unknown_limit`
  */

@@ -38,6 +38,7 @@ async function revoke(polar: Polar, id: string): Promise<void> {
     );
   } catch (error) {
     // It ended by itself in the meantime.
-    if (!(error instanceof DomainError && error.code === 'subscription_ended' && (await hasEnded()))) throw error;
+    if (!(error instanceof DomainError && error.code === 'subscription_ended' && (await hasEnded())))
+      throw error;
   }
 }

@@ -4,7 +4,7 @@ import { DomainError } from '../domain-error.ts';
 import { callPolar, readAll } from './client.ts';
 
 /** What an event is about, as far as billing uses it. `unused` is stored and acknowledged, no more. */
-export type PolarSubject = 'order' | 'refund' | 'subscription' | 'customer' | 'member' | 'unused';
+export type PolarSubject = 'order' | 'refund' | 'dispute' | 'subscription' | 'customer' | 'member' | 'unused';
 
 type EventType = webhooks.WebhookPayload['type'];
 
@@ -27,10 +27,14 @@ export const usedEvents = {
   ],
   customer: ['customer.deleted'],
   member: ['member.created', 'member.updated', 'member.deleted'],
-} as const satisfies Record<Exclude<PolarSubject, 'unused'>, readonly EventType[]>;
+} as const satisfies Record<Exclude<PolarSubject, 'unused' | 'dispute'>, readonly EventType[]>;
+
+/** An event of our own: Polar has no webhook for disputes, reconciliation finds them. */
+export const disputeEvent = 'dispute.updated';
 
 /** What an event of this type is about; `unused` for all that billing does not need, known to Polar's SDK or not. */
 export function subjectOf(type: string): PolarSubject {
+  if (type === disputeEvent) return 'dispute';
   return subjects.get(type) ?? 'unused';
 }
 
@@ -137,6 +141,7 @@ export interface PolarRefund {
 
 export interface PolarDispute {
   id: string;
+  orderId: string;
   /** prevented, early_warning, needs_response, under_review, lost, won */
   status: string;
   amount: bigint;
@@ -198,16 +203,14 @@ export function readRefund(data: unknown): PolarRefund {
     status: refund.status,
     amount: refund.amount,
     currency: refund.currency,
-    dispute: refund.dispute
-      ? {
-          id: refund.dispute.id,
-          status: refund.dispute.status,
-          amount: refund.dispute.amount,
-          stateAt: refund.dispute.modified_at ?? refund.dispute.created_at,
-        }
-      : null,
+    dispute: refund.dispute ? toDispute(refund.dispute) : null,
     stateAt: refund.modified_at ?? refund.created_at,
   };
+}
+
+/** @throws DomainError 422 `unreadable_event` naming what is missing */
+export function readDispute(data: unknown): PolarDispute {
+  return toDispute(read('dispute', disputeSchema, data));
 }
 
 /**
@@ -312,6 +315,8 @@ const orderSchema = z.object({
     .default([]),
 });
 
+const disputeSchema = z.object({ ...stated, id, order_id: id, status: z.string(), amount: cents });
+
 const refundSchema = z.object({
   ...owned,
   ...stated,
@@ -321,7 +326,7 @@ const refundSchema = z.object({
   status: z.string(),
   amount: cents,
   currency: z.string(),
-  dispute: z.object({ ...stated, id, status: z.string(), amount: cents }).nullish(),
+  dispute: disputeSchema.nullish(),
 });
 
 function read<T>(what: string, schema: z.ZodType<T>, data: unknown): T {
@@ -335,6 +340,11 @@ function read<T>(what: string, schema: z.ZodType<T>, data: unknown): T {
   throw new DomainError(422, 'unreadable_event', `Polar's ${what} lacks what is needed: ${text}`, {
     problems,
   });
+}
+
+function toDispute({ order_id, modified_at, created_at, ...dispute }: z.output<typeof disputeSchema>): PolarDispute {
+  const { id, status, amount } = dispute;
+  return { id, orderId: order_id, status, amount, stateAt: modified_at ?? created_at };
 }
 
 function toSubscription(subscription: z.output<typeof subscriptionSchema>): PolarSubscription {

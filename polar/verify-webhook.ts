@@ -88,7 +88,7 @@ function readEnvelope(body: Buffer): PolarEnvelope {
 }
 
 /** Postgres' jsonb and text hold neither NUL nor half a surrogate pair: an odd character in a name must not cost an event. */
-function storable(_key: string, value: unknown): unknown {
+export function storable(_key: string, value: unknown): unknown {
   if (typeof value === 'string') return storableText(value);
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
   return Object.fromEntries(Object.entries(value).map(([key, inner]) => [storableText(key), inner]));

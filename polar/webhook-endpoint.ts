@@ -20,6 +20,22 @@ export async function ensureWebhookEndpoint(
   return { id: endpoint.id, secret: endpoint.secret || null, enabled: endpoint.enabled };
 }
 
+/**
+ * Turns our endpoint on again where it is off, and adds event types that are missing. One that is not there is not made: it
+ * would sign with a secret that nobody has been told.
+ *
+ * @returns what was found
+ */
+export async function reviveWebhookEndpoint(
+  polar: Polar,
+  url: string,
+): Promise<'enabled' | 'turned on' | 'missing'> {
+  const known = await findEndpoint(polar, url);
+  if (!known) return 'missing';
+  await bringUpToDate(polar, known);
+  return known.enabled ? 'enabled' : 'turned on';
+}
+
 const wanted = Object.values(usedEvents).flat();
 const apiVersion = '2026-10';
 

@@ -1,7 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { type Database, lockTeam, readClock } from '../database/connection.ts';
 import { Member } from '../database/entities/member.ts';
-import { Team } from '../database/entities/team.ts';
+import type { Team } from '../database/entities/team.ts';
 import { User } from '../database/entities/user.ts';
 import { DomainError } from '../domain-error.ts';
 import { markDeleted } from './delete-team.ts';
@@ -28,7 +28,11 @@ export async function deleteUser(database: Database, userId: string): Promise<Er
 }
 
 /** Null: the person came into another team while their teams were being locked. */
-async function erase(em: EntityManager, userId: string, teamIds: readonly string[]): Promise<ErasedUser | null> {
+async function erase(
+  em: EntityManager,
+  userId: string,
+  teamIds: readonly string[],
+): Promise<ErasedUser | null> {
   const teams: Team[] = [];
   for (const teamId of teamIds) {
     const team = await lockTeam(em, teamId);

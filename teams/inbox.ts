@@ -10,6 +10,8 @@ const longestRetrySeconds = 600;
 /** Parked under one of these, an event waits for a person: trying again sooner than once a day is of no use. */
 const waitsForPeople = ['team_deleted'];
 const dailySeconds = 86_400;
+/** A large repair of reconciliation's is parked under this code: nothing but an operator's approval lets it through. */
+export const needsApproval = 'needs_approval';
 
 export interface NewInboxEvent {
   /** Null while the event names no team that we know. */
@@ -69,8 +71,9 @@ export async function storeInboxEvent(
 /** The event was applied, or found to change nothing. `outcome` says which, in plain words. */
 export async function markHandled(em: EntityManager, id: string, outcome: string): Promise<void> {
   await em.execute(
-    `update inbox set status = 'handled', outcome = ?, parked_code = null, next_signal_at = null,
-                      handled_at = billing_now(), attempts = attempts + 1
+    `update inbox set status = 'handled', parked_code = null, next_signal_at = null,
+                      handled_at = billing_now(), attempts = attempts + 1,
+                      outcome = ? || coalesce(', approved by ' || (payload->'reconciliation'->>'approvedBy'), '')
       where id = ?`,
     [outcome, id],
   );
@@ -111,6 +114,7 @@ export async function claimDueEvents(database: Database, limit: number): Promise
             signals = signals + 1
       where id in (select id from inbox
                     where status in ('received', 'parked') and next_signal_at <= clock_timestamp()
+                      and parked_code is distinct from '${needsApproval}'
                     order by next_signal_at
                     limit ?
                       for update skip locked)
@@ -147,4 +151,26 @@ export async function retryParked(em: EntityManager, code: string, teamId?: stri
       where status = 'parked' and parked_code = ? and (?::uuid is null or team_id = ?)`,
     [code, teamId ?? null, teamId ?? null],
   );
+}
+
+/**
+ * Cuts what a team's settled events carry to the ids in it.
+ * @see payloadIds
+ */
+export async function cutPayloads(em: EntityManager, teamId: string): Promise<void> {
+  await em.execute(
+    `update inbox i set payload = ${payloadIds('i.payload')}
+      where i.team_id = ? and i.status in ('handled', 'ignored') and jsonb_path_exists(i.payload, '$.cutAt') is not true`,
+    [teamId],
+  );
+}
+
+/** SQL for a payload cut to the ids in it, with when it was cut (`cutAt`): what is left can be looked up. */
+export function payloadIds(payload: string): string {
+  return `jsonb_build_object('cutAt', billing_now(), 'data', (
+            select coalesce(jsonb_object_agg(field.name, field.value), '{}')
+              from jsonb_each(case when jsonb_typeof(${payload}->'data') = 'object' then ${payload}->'data'
+                                   when jsonb_typeof(${payload}) = 'object' then ${payload}
+                                   else '{}' end) as field (name, value)
+             where field.name ~ '(^id|_id|Id)$' and field.name <> 'tax_id' and jsonb_typeof(field.value) = 'string'))`;
 }

@@ -10,8 +10,8 @@ export function installRuntime(): void {
   installed = true;
   Runtime.install({
     shutdownSignals: [], // main.ts hears them
-    logger: new DefaultLogger('WARN', ({ level, message, meta }) =>
-      log[levels[level]]({ temporal: meta }, message),
+    logger: new DefaultLogger('WARN', ({ level, message, meta: { error, ...meta } = {} }) =>
+      log[levels[level]]({ temporal: meta, ...(error ? { err: error } : {}) }, message),
     ),
   });
 }

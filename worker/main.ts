@@ -10,3 +10,4 @@ log.info('The worker is ready');
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void worker.stop());
 process.once('disconnect', () => void worker.stop()); // whoever started it is gone
 await worker.stopped;
+process.exit(); // whoever listens on the way from our parent would keep the process alive

@@ -31,12 +31,14 @@ export function createDisplay(): Display {
 }
 
 function details(
-  { plan, subscriptionStatus, balance, nextCreditExpiry, nextDueAt, parked }: TeamStanding,
+  { deleted, plan, subscriptionStatus, asOf, balance, nextCreditExpiry, nextDueAt, parked }: TeamStanding,
   lastDid: string,
 ): string {
-  const waits = nextDueAt
-    ? `the next event, or ${nextDueAt}, when credits expire or arrive`
-    : 'the next event';
+  const waits = deleted
+    ? 'nothing: the team is deleted'
+    : nextDueAt
+      ? `the next event, or ${nextDueAt}, when credits expire or arrive`
+      : 'the next event';
   return [
     `**Plan:** ${plan ? `${plan} (${subscriptionStatus})` : 'none'}`,
     '',
@@ -49,6 +51,8 @@ function details(
     `**Waits for:** ${waits}`,
     '',
     `**Last did:** ${lastDid}`,
+    '',
+    `**As of:** ${asOf} (what is spent is in the ledger at once, and here with the next event)`,
     ...(parked > 0
       ? [
           '',

@@ -18,14 +18,14 @@ import { createDeadline } from './deadline.ts';
 import { createDisplay } from './display.ts';
 import { inboxEventMessage, inboxEventSignal, type TeamLifecycleInput } from './messages.ts';
 
-/** An event that keeps failing for so long is parked as stuck, and the loop goes on. */
-const giveUpAfter = '10 minutes';
+/** An event that keeps failing for so long is parked as stuck, and the loop goes on. In milliseconds. */
+const giveUpAfter = 10 * 60_000;
 
-// A short write to the ledger: as a local activity it costs no round trip to the server.
+// A short write to the ledger: as a local activity it costs no round trip to the server. It holds the workflow's task
+// open while it is tried, so only a few times: `retried` goes on, and lets timers and signals in between.
 const ledger = proxyLocalActivities<Activities>({
   startToCloseTimeout: '20 seconds',
-  scheduleToCloseTimeout: giveUpAfter,
-  retry: { initialInterval: '200 milliseconds', maximumInterval: '15 seconds' },
+  retry: { initialInterval: '100 milliseconds', maximumAttempts: 3 },
 });
 
 // Asks Polar, which may take its time and may be down.
@@ -38,8 +38,9 @@ const polar = proxyActivities<Activities>({
 /** Handled events that are remembered, so that a signal that comes twice costs no activity. */
 const remembered = 100;
 
-/** Between two attempts at something that failed for as long as `giveUpAfter`, in milliseconds. */
-const pauseAfterFailure = 60_000;
+/** Between two attempts at something that failed, in milliseconds: doubled each time. */
+const firstPause = 1_000;
+const longestPause = 60_000;
 
 /**
  * A team's lifecycle: its trial first, then whatever its inbox holds, and what falls due in between. The only writer
@@ -49,6 +50,7 @@ const pauseAfterFailure = 60_000;
 export async function teamLifecycle({ teamId, state }: TeamLifecycleInput): Promise<void> {
   const queue: string[] = [...(state?.queue ?? [])];
   const recent = new Set(state?.recent);
+  const stuck = new Set<string>();
   setHandler(inboxEventSignal, (message) => {
     const parsed = inboxEventMessage.safeParse(message);
     if (!parsed.success) return log.error('dropped a signal that is no inbox event');
@@ -61,10 +63,24 @@ export async function teamLifecycle({ teamId, state }: TeamLifecycleInput): Prom
   let standing = await untilDone(() => ledger.grantTrialCredits(teamId));
   display.show(standing);
 
-  while (!standing.deleted) {
+  // A deleted team's workflow hears what there is to hear, then ends; what comes later starts it again.
+  while (!standing.deleted || queue.length > 0) {
     const inboxId = queue[0];
     if (inboxId !== undefined) {
-      const applied = await applyEvent(teamId, inboxId);
+      let over = false;
+      const applying = applyEvent(teamId, inboxId, stuck).finally(() => {
+        over = true;
+      });
+      applying.catch(() => {}); // thrown below
+      // An event may fail for minutes until it is given up: what falls due does not wait for it.
+      while (!over) {
+        await condition(() => over || deadline.hasPassed());
+        if (over) break;
+        standing = await untilDone(() => ledger.bookDueCredits(teamId));
+        display.show(standing);
+        deadline.moveTo(standing.nextDueAt);
+      }
+      const applied = await applying;
       queue.shift();
       if (applied?.settled) remember(recent, inboxId);
       standing = applied?.standing ?? standing;
@@ -76,44 +92,64 @@ export async function teamLifecycle({ teamId, state }: TeamLifecycleInput): Prom
       await continueAsNew<typeof teamLifecycle>({ teamId, state: { queue, recent: [...recent] } });
     }
     deadline.moveTo(standing.nextDueAt);
-    await condition(() => queue.length > 0 || deadline.hasPassed());
+    await condition(() => standing.deleted || queue.length > 0 || deadline.hasPassed());
   }
 }
 
-/** Applies one event; one that keeps failing is parked as stuck. Null where not even that could be written: the relay comes back to it. */
-async function applyEvent(teamId: string, inboxId: string): Promise<AppliedEvent | null> {
+/**
+ * Applies one event; one that keeps failing is parked as stuck, and one that was stuck before at once. Null where not
+ * even that could be written: the relay comes back to it.
+ */
+async function applyEvent(teamId: string, inboxId: string, stuck: Set<string>): Promise<AppliedEvent | null> {
   try {
-    const applied = await ledger.applyInboxEvent(teamId, inboxId);
-    return applied.mustAskPolar ? await polar.applyInboxEventAskingPolar(teamId, inboxId) : applied;
+    const patience = stuck.has(inboxId) ? 0 : giveUpAfter;
+    const applied = await retried(() => ledger.applyInboxEvent(teamId, inboxId), patience);
+    const settled = applied.mustAskPolar ? await polar.applyInboxEventAskingPolar(teamId, inboxId) : applied;
+    stuck.delete(inboxId);
+    return settled;
   } catch (error) {
-    if (!(error instanceof ActivityFailure) || isCancellation(error)) throw error;
-    const failure = error.cause?.message ?? error.message;
+    const failure = failureOf(error);
     log.error('an inbox event keeps failing', { inboxId, failure });
+    remember(stuck, inboxId);
     return ledger.parkStuckEvent(teamId, inboxId, failure).catch((again: unknown) => {
-      if (!(again instanceof ActivityFailure) || isCancellation(again)) throw again;
+      failureOf(again);
       return null;
     });
   }
 }
 
-/** Without this step the team's lifecycle cannot go on: tried until it succeeds, with pauses. */
-async function untilDone(step: () => Promise<TeamStanding>): Promise<TeamStanding> {
-  while (true) {
+/** Without this step the team's lifecycle cannot go on: tried until it succeeds. */
+function untilDone(step: () => Promise<TeamStanding>): Promise<TeamStanding> {
+  return retried(step, Number.POSITIVE_INFINITY);
+}
+
+/** Tries a step until it succeeds, with growing pauses; throws its failure where `patience` milliseconds are over. */
+async function retried<T>(step: () => Promise<T>, patience: number): Promise<T> {
+  const giveUpAt = Date.now() + patience;
+  for (let pause = firstPause; ; pause = Math.min(2 * pause, longestPause)) {
     try {
       return await step();
     } catch (error) {
-      if (!(error instanceof ActivityFailure) || isCancellation(error)) throw error;
-      log.error('a step keeps failing', { failure: error.cause?.message ?? error.message });
-      setCurrentDetails(`**Failing:** ${error.cause?.message ?? error.message}`);
-      await sleep(pauseAfterFailure, { summary: 'Pause after a failure' });
+      const failure = failureOf(error);
+      if (Date.now() + pause > giveUpAt) throw error;
+      log.warn('a step fails and is tried again', { failure, pause });
+      setCurrentDetails(`**Failing:** ${failure}`);
+      await sleep(pause, { summary: 'Pause after a failure' });
     }
   }
 }
 
-function remember(recent: Set<string>, inboxId: string): void {
-  recent.add(inboxId);
-  for (const oldest of recent) {
-    if (recent.size <= remembered) break;
-    recent.delete(oldest);
+/** What an activity failed of, in words. Everything else is thrown on. */
+function failureOf(error: unknown): string {
+  if (!(error instanceof ActivityFailure) || isCancellation(error)) throw error;
+  return error.cause?.message ?? error.message;
+}
+
+/** Keeps the latest few. */
+function remember(ids: Set<string>, inboxId: string): void {
+  ids.add(inboxId);
+  for (const oldest of ids) {
+    if (ids.size <= remembered) break;
+    ids.delete(oldest);
   }
 }

@@ -3,6 +3,7 @@ import { decimalOut, formatCredits, signedCreditsSchema } from '../../catalog/cr
 import { adjustCredits } from '../../ledger/adjust-credits.ts';
 import { listAdjustments } from '../../ledger/list-adjustments.ts';
 import { idempotent } from '../../teams/idempotency.ts';
+import { storeInboxEvent } from '../../teams/inbox.ts';
 import { nameCaller } from '../authenticate.ts';
 import { defineRoute } from '../define-route.ts';
 import { grantSourceOut, instantIn, instantOut, listQuery, pageOf, teamParams } from '../shapes.ts';
@@ -53,18 +54,33 @@ export const adjustmentRoutes = [
       409: 'idempotency_conflict',
       422: 'invalid_request, expires_in_the_past, balance_too_large',
     },
-    async handle({ params: { teamId }, body }, { dependencies: { database }, caller, idempotency }) {
+    async handle(
+      { params: { teamId }, body },
+      { dependencies: { database, temporal }, caller, idempotency },
+    ) {
       const by = nameCaller(caller());
-      return idempotent(database, idempotency(), async (em) => {
+      let inboxId: string | null = null;
+      const answer = await idempotent(database, idempotency(), async (em) => {
         const { credits, reason, expiresAt = null } = body;
         const adjusted = await adjustCredits(em, { teamId, credits, reason, actor: by, expiresAt });
         const grants = adjusted.grants.map((grant) => ({ ...grant, credits: formatCredits(grant.credits) }));
         const balance = { available: formatCredits(adjusted.available) };
+        // The team's workflow sets its timer to the new expiry.
+        const told = await storeInboxEvent(em, {
+          teamId,
+          source: 'operator',
+          type: 'credits.adjusted',
+          externalId: `adjustment:${adjusted.id}`,
+          payload: { adjustmentId: adjusted.id },
+        });
+        inboxId = told.id;
         return {
           status: 201,
           body: { id: adjusted.id, credits: formatCredits(credits), reason, by, grants, balance },
         };
       });
+      if (inboxId !== null) temporal.signal(teamId, inboxId);
+      return answer;
     },
   }),
 

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { createTeam } from '../../teams/create-team.ts';
+import { deleteTeam } from '../../teams/delete-team.ts';
 import { findTeam } from '../../teams/find-team.ts';
 import { idempotent } from '../../teams/idempotency.ts';
 import { listTeams } from '../../teams/list-teams.ts';
@@ -8,6 +9,7 @@ import { anyRole, forbidden } from '../authorize.ts';
 import { defineRoute } from '../define-route.ts';
 import { refuseFields } from '../problem.ts';
 import {
+  instantOut,
   listQuery,
   nameSchema,
   pageOf,
@@ -16,6 +18,7 @@ import {
   teamParams,
   userIdSchema,
 } from '../shapes.ts';
+import { editor } from './members.ts';
 
 const team = z.strictObject({ id: teamIdSchema, name: z.string(), personal: z.boolean() });
 
@@ -73,6 +76,25 @@ export const teamRoutes = [
     async handle({ params: { teamId } }, { dependencies: { database } }) {
       const { id, name, personal } = await findTeam(database.fork(), teamId);
       return { status: 200, body: { id, name, personal } };
+    },
+  }),
+
+  defineRoute({
+    method: 'delete',
+    path: '/v1/teams/{teamId}',
+    tag: 'Users and teams',
+    summary: 'Delete a team',
+    description:
+      'By an owner of it, or a service. From the answer on nothing of it is spent or seen; its subscription at Polar is ended and its credits are forfeited right after. Asked again, it answers the same. A Personal Team goes only with its user.',
+    access: { services: ['onboarding', 'admin'], persons: 'signedIn', teamIsCheckedByHandler: true },
+    request: { params: teamParams },
+    answers: { 202: z.strictObject({ id: teamIdSchema, deletedAt: instantOut }) },
+    refusals: { 403: 'forbidden', 404: 'unknown_team', 409: 'personal_team' },
+    async handle({ params: { teamId } }, { dependencies: { database, temporal }, caller }) {
+      const by = editor(caller());
+      const { deletedAt, inboxId } = await database.transaction((em) => deleteTeam(em, { teamId, by }));
+      if (inboxId !== null) temporal.signal(teamId, inboxId);
+      return { status: 202, body: { id: teamId, deletedAt: deletedAt.toISOString() } };
     },
   }),
 ];

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { decimalOut, formatCredits, quantitiesSchema } from '../../catalog/credits.ts';
 import { type PricedUsage, priceUsage } from '../../catalog/price-usage.ts';
-import { readCatalog } from '../../catalog/versions.ts';
+import { type PublishedCatalog, readCatalog } from '../../catalog/versions.ts';
 import { DomainError } from '../../domain-error.ts';
 import { findReplay } from '../../ledger/find-replay.ts';
 import type { Receipt } from '../../ledger/operation.ts';
@@ -89,7 +89,8 @@ export const usageRoutes = [
     },
     async handle({ params: { teamId }, body }, { dependencies, idempotency }) {
       const { key, bodyHash } = idempotency();
-      const receipt = await spendUsage(dependencies, teamId, key, bodyHash, body);
+      const published = await readCatalog(dependencies.database.fork());
+      const receipt = await spendUsage(dependencies, published, teamId, key, bodyHash, body);
       return { status: 201, body: receiptJson(receipt) };
     },
   }),
@@ -114,21 +115,25 @@ export const usageRoutes = [
       }),
     },
     async handle({ body: { events } }, { dependencies }) {
-      return {
-        status: 200,
-        body: { results: await Promise.all(events.map((event) => spendEvent(dependencies, event))) },
-      };
+      const published = await readCatalog(dependencies.database.fork());
+      const results = await Promise.all(events.map((event) => spendEvent(dependencies, published, event)));
+      return { status: 200, body: { results } };
     },
   }),
 ];
 
-/** Every event reaches the groupCommit in the batch's order: nothing on the way there waits for long. */
-async function spendEvent(dependencies: Dependencies, event: unknown): Promise<{ status: number }> {
+/** Every event reaches the group commit in the batch's order, because nothing on the way there is waited for. */
+async function spendEvent(
+  dependencies: Dependencies,
+  published: PublishedCatalog,
+  event: unknown,
+): Promise<{ status: number }> {
   try {
     const parsed = z.object({ body: batchEvent }).safeParse({ body: event });
     if (!parsed.success) throw invalidRequest(parsed.error);
     const { teamId, idempotencyKey, ...body } = parsed.data.body;
-    const receipt = await spendUsage(dependencies, teamId, idempotencyKey, hashSingleBody(event), body);
+    const bodyHash = hashSingleBody(event);
+    const receipt = await spendUsage(dependencies, published, teamId, idempotencyKey, bodyHash, body);
     return { status: 201, ...receiptJson(receipt) };
   } catch (error) {
     return toProblem(error);
@@ -143,6 +148,7 @@ function hashSingleBody(event: unknown): Buffer {
 
 async function spendUsage(
   { database, groupCommit, metrics }: Dependencies,
+  { catalog, version }: PublishedCatalog,
   teamId: string,
   idempotencyKey: string,
   bodyHash: Buffer,
@@ -150,7 +156,6 @@ async function spendUsage(
 ): Promise<Receipt> {
   const request = { teamId, idempotencyKey, bodyHash };
   try {
-    const { version, catalog } = await readCatalog(database.fork());
     let priced: PricedUsage;
     try {
       priced = priceUsage(catalog, action, quantities);

@@ -1,7 +1,9 @@
 import { z } from 'zod';
+import { deleteUser } from '../../teams/delete-user.ts';
 import { signUp } from '../../teams/sign-up.ts';
+import { forbidden } from '../authorize.ts';
 import { defineRoute } from '../define-route.ts';
-import { nameSchema, teamIdSchema, userIdSchema } from '../shapes.ts';
+import { instantOut, nameSchema, teamIdSchema, userIdSchema } from '../shapes.ts';
 
 const userShape = { id: userIdSchema, email: z.email().max(254), name: nameSchema };
 
@@ -26,6 +28,28 @@ export const userRoutes = [
       const { user, team, inboxId } = await signUp(database, body);
       if (inboxId !== null) temporal.signal(team.id, inboxId);
       return { status: inboxId === null ? 200 : 201, body: { user, team: { ...team, personal: true } } };
+    },
+  }),
+
+  defineRoute({
+    method: 'delete',
+    path: '/v1/users/{userId}',
+    tag: 'Users and teams',
+    summary: 'Erase a person',
+    description:
+      'By the person, or a service. Name, e-mail and memberships are gone with the answer, and the Personal Team with all its credits; what Polar knows of them follows. The ledger keeps the id. Asked again, it answers the same.',
+    access: { services: ['onboarding', 'admin'], persons: 'signedIn' },
+    request: { params: z.strictObject({ userId: userIdSchema }) },
+    answers: { 202: z.strictObject({ id: userIdSchema, erasedAt: instantOut }) },
+    refusals: { 403: 'forbidden', 404: 'unknown_user', 409: 'last_owner' },
+    async handle({ params: { userId } }, { dependencies: { database, temporal }, caller }) {
+      const asking = caller();
+      if (asking.kind === 'person' && asking.userId !== userId) {
+        throw forbidden('A person may erase nobody but themselves', {});
+      }
+      const { erasedAt, tell } = await deleteUser(database, userId);
+      for (const { teamId, inboxId } of tell) temporal.signal(teamId, inboxId);
+      return { status: 202, body: { id: userId, erasedAt: erasedAt.toISOString() } };
     },
   }),
 ];

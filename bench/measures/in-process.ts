@@ -1,7 +1,7 @@
 import { alternate, interleave, runCallers, timed } from '../interleave.ts';
 import type { Finding, Measure } from '../measure.ts';
 import { type ChosenForm, chooseRowAtATime, openRowAtATime } from '../row-at-a-time.ts';
-import { checkBooks, seedTeams } from '../seed.ts';
+import { checkBooks, seedLedger } from '../seed.ts';
 import type { Stack } from '../stack.ts';
 import { openLedger, pickFrom } from '../workload.ts';
 
@@ -74,7 +74,7 @@ async function compareWithL(
   const { quick, progress } = stack;
   const callers = quick ? wanted / 8 : wanted;
   const url = await stack.createDatabase();
-  const teamIds = await seedTeams(url, { teams, progress });
+  const teamIds = await seedLedger(stack, url, teams);
   const pick = () => pickFrom(teamIds);
   const chosen: ChosenForm & { acknowledged: number } = await chooseRowAtATime(stack, url, {
     callers,
@@ -110,7 +110,7 @@ async function compareWithL(
 async function alone(stack: Stack): Promise<Finding[]> {
   const { quick, progress } = stack;
   const url = await stack.createDatabase();
-  const teamIds = await seedTeams(url, { teams: 1_000, progress });
+  const teamIds = await seedLedger(stack, url, 1_000);
   const ours = await openLedger(url);
   const l = await openRowAtATime(url, 'one transaction', 1);
   const calls = {

@@ -3,7 +3,7 @@ import { startHttpLoad } from '../http-load.ts';
 import { interleave, type Run, runCallers } from '../interleave.ts';
 import type { Finding, Measure } from '../measure.ts';
 import { chooseRowAtATime, openRowAtATime } from '../row-at-a-time.ts';
-import { checkBooks, seedTeams } from '../seed.ts';
+import { checkBooks, seedLedger } from '../seed.ts';
 import type { Stack } from '../stack.ts';
 import { pickFrom } from '../workload.ts';
 
@@ -17,7 +17,7 @@ export const overHttpMeasures: Measure[] = [
 async function singleSpends(stack: Stack): Promise<Finding[]> {
   const { quick, progress } = stack;
   const url = await stack.createDatabase();
-  const teamIds = await seedTeams(url, { teams: 1_000, progress });
+  const teamIds = await seedLedger(stack, url, 1_000);
   const compares = '64 HTTP connections, single spends with a service key; E: a bare Express route';
   return progress.step(compares, async () => {
     const api = await stack.startApi(url);
@@ -52,7 +52,7 @@ async function singleSpends(stack: Stack): Promise<Finding[]> {
 async function batches(stack: Stack): Promise<Finding[]> {
   const { quick, progress } = stack;
   const url = await stack.createDatabase();
-  const teamIds = await seedTeams(url, { teams: 1_000, progress });
+  const teamIds = await seedLedger(stack, url, 1_000);
   const pick = () => pickFrom(teamIds);
   const callers = quick ? 100 : 1_000;
   const chosen = await chooseRowAtATime(stack, url, { callers, poolSizes: [4, 8, 16, 32], pick });
@@ -98,7 +98,7 @@ async function processes(stack: Stack): Promise<Finding[]> {
 async function apiProcesses(stack: Stack): Promise<Finding> {
   const { quick, progress } = stack;
   const url = await stack.createDatabase();
-  const teamIds = await seedTeams(url, { teams: 1, progress });
+  const teamIds = await seedLedger(stack, url, 1);
   const compares = '4 API processes on one team, 64 HTTP connections each; one of them';
   return progress.step(compares, async () => {
     const apis = await Promise.all(Array.from({ length: 4 }, () => stack.startApi(url)));
@@ -131,7 +131,7 @@ const callersAnswer = z.object({
 async function ledgerProcesses(stack: Stack): Promise<Finding> {
   const { quick, progress } = stack;
   const url = await stack.createDatabase();
-  const [teamId] = await seedTeams(url, { teams: 1, progress });
+  const [teamId] = await seedLedger(stack, url, 1);
   const compares = '4 processes on one team, 64 callers inside each; one of them';
   return progress.step(compares, async () => {
     const programs = await Promise.all(

@@ -26,8 +26,8 @@ export const historyMeasure: Measure = {
       return alternate(size.times, { ours: large.balance, baseline: small.balance });
     });
     const spent = size.times * 1.2;
-    await large.close(size.many + spent);
-    await small.close(size.few + spent);
+    await large.close(spent);
+    await small.close(spent);
     const finding = (name: string, operation: string, runs: typeof spends): Finding => ({
       name,
       compares: `${operation}: ${what}; ${beside}`,
@@ -46,9 +46,9 @@ async function openWithHistory(stack: Stack, teams: number, events: number) {
   return {
     spend: () => timed(() => ledger.spend(pickFrom(teamIds))),
     balance: () => timed(() => readBalance(ledger.database, pickFrom(teamIds))),
-    async close(events: number) {
+    async close(spent: number) {
       await ledger.close();
-      await checkBooks(url, events);
+      await checkBooks(url, spent);
     },
   };
 }

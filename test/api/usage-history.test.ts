@@ -216,7 +216,7 @@ test('as a file, a report is CSV in which no cell is a formula', async () => {
   };
   expect(await csv('text/csv')).toEqual({
     type: 'text/csv; charset=utf-8; header=present',
-    name: 'attachment; filename="usage.csv"',
+    name: 'attachment; filename=usage.csv',
     text: "day,model,member,credits,events\r\n2026-03-10,,'-2-3,0.5,1\r\n2026-03-10,gpt-5,,1.2,1\r\n",
   });
   expect((await csv('*/*')).type).toMatch(/json/);

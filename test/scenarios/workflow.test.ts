@@ -7,6 +7,7 @@ import { connectDatabase } from '../../database/connection.ts';
 import { searchAttributes } from '../../dev/temporal-server.ts';
 import { storeInboxEvent } from '../../teams/inbox.ts';
 import { signUp } from '../../teams/sign-up.ts';
+import { installRuntime } from '../../worker/install-runtime.ts';
 import { bundleWorkflows, startWorker } from '../../worker/start-worker.ts';
 import { inboxEventSignal, signalInboxEvent, teamWorkflowId } from '../../workflows/messages.ts';
 import { createTestDatabase } from '../setup/database.ts';
@@ -95,6 +96,7 @@ test('events that no workflow can take, and signals that are none, change nothin
 test('continue-as-new under a burst of signals loses none', async () => {
   const testDatabase = await createTestDatabase();
   cleanUp.push(() => testDatabase.drop());
+  installRuntime();
   const database = await connectDatabase(testDatabase.url);
   cleanUp.push(() => database.close());
   await publishCatalog(

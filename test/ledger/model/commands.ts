@@ -58,11 +58,14 @@ const day = 24 * hour;
 
 const team = fc.constantFrom(0, 0, 0, 1);
 const anyOfThem = fc.nat({ max: 5 });
-const someCredits = fc.bigInt({ min: 1n, max: 60n });
+const someCredits = fc.oneof(
+  { weight: 3, arbitrary: fc.bigInt({ min: 1n, max: 20n }) },
+  { weight: 1, arbitrary: fc.bigInt({ min: 1n, max: 60n }) },
+);
 const cents = fc.bigInt({ min: 0n, max: 10n });
 const consumer = {
-  member: fc.constantFrom(null, null, 'ada', 'bob'),
-  apiKey: fc.constantFrom(null, null, 'key1'),
+  member: fc.constantFrom(null, 'ada', 'ada', 'bob'),
+  apiKey: fc.constantFrom(null, 'key1'),
 };
 const holdLife = fc.constantFrom(1, minute, hour, day);
 
@@ -73,7 +76,7 @@ const sent: fc.Arbitrary<Sent> = fc.oneof(
       kind: fc.constant('spend' as const),
       team,
       credits: someCredits,
-      age: fc.constantFrom(null, null, null, 0, hour, 40 * day, 90 * day, 91 * day, -minute, -hour),
+      age: fc.constantFrom(...Array(20).fill(null), 0, hour, 40 * day, 90 * day, 91 * day, -minute, -hour),
       ...consumer,
     }),
   },
@@ -118,14 +121,14 @@ const sent: fc.Arbitrary<Sent> = fc.oneof(
 
 const command: fc.Arbitrary<Command> = fc.oneof(
   {
-    weight: 14,
+    weight: 26,
     arbitrary: fc.record({
       kind: fc.constant('requests' as const),
       sent: fc.oneof(fc.tuple(sent), fc.array(sent, { minLength: 2, maxLength: 6 })),
     }),
   },
   {
-    weight: 5,
+    weight: 7,
     arbitrary: fc.record({
       kind: fc.constant('wait' as const),
       ms: fc.constantFrom(1, second, minute, 40 * minute, hour, 5 * hour, day, 8 * day),
@@ -194,7 +197,7 @@ const command: fc.Arbitrary<Command> = fc.oneof(
         team,
         subject: fc.constant('member' as const),
         id: fc.constantFrom('ada', 'bob'),
-        credits: fc.bigInt({ min: 0n, max: 150n }),
+        credits: fc.bigInt({ min: 0n, max: 90n }),
         per: fc.constantFrom('day', 'month', 'cycle'),
       }),
       fc.record({
@@ -202,7 +205,7 @@ const command: fc.Arbitrary<Command> = fc.oneof(
         team,
         subject: fc.constant('key' as const),
         id: fc.constant('key1'),
-        credits: fc.bigInt({ min: 0n, max: 150n }),
+        credits: fc.bigInt({ min: 0n, max: 90n }),
         per: fc.constantFrom('day', 'month', 'cycle'),
       }),
     ),
@@ -224,5 +227,5 @@ function buy(team: number, units: number): Command {
 
 /** The commands of one run. */
 export const commands: fc.Arbitrary<Command[]> = fc
-  .tuple(opening, fc.array(command, { minLength: 6, maxLength: 24, size: 'max' }))
+  .tuple(opening, fc.array(command, { minLength: 6, maxLength: 18, size: 'max' }))
   .map(([first, then]) => [...first, ...then]);

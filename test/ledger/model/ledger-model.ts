@@ -607,7 +607,8 @@ function outstanding(debt: ModelDebt): bigint {
   return debt.owed - paidFor(debt);
 }
 
-function paidFor({ payments }: ModelDebt): bigint {
+/** What other grants paid for a debt. */
+export function paidFor({ payments }: ModelDebt): bigint {
   return [...payments.values()].reduce((total, paid) => total + paid, 0n);
 }
 

@@ -1,0 +1,24 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { Reconciliation } from '../database/entities/reconciliation.ts';
+import { type ListPage, type ListRange, uuidCursor } from './list-page.ts';
+
+/** Writes a run's report as it stands, over what it said before. */
+export async function recordReconciliation(em: EntityManager, report: Reconciliation): Promise<void> {
+  await em.upsert(Reconciliation, report);
+}
+
+/** Every run's report, newest first. */
+export async function listReconciliations(
+  em: EntityManager,
+  { limit, cursor }: ListRange,
+): Promise<ListPage<Reconciliation>> {
+  const last = cursor === undefined ? null : await em.findOne(Reconciliation, { id: uuidCursor(cursor) });
+  const { startedAt, id } = last ?? {};
+  const rows = await em.find(
+    Reconciliation,
+    startedAt && id ? { $or: [{ startedAt: { $lt: startedAt } }, { startedAt, id: { $lt: id } }] } : {},
+    { orderBy: { startedAt: 'desc', id: 'desc' }, limit: limit + 1, disableIdentityMap: true },
+  );
+  const data = rows.slice(0, limit);
+  return { data, nextCursor: rows.length > limit ? (data.at(-1)?.id ?? null) : null };
+}

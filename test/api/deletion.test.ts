@@ -1,0 +1,221 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { z } from 'zod';
+import { type RunningApi, startApi } from './running-api.ts';
+
+type Person = Awaited<ReturnType<RunningApi['person']>>;
+
+let api: RunningApi;
+let people: Record<'owner' | 'admin' | 'billing' | 'member' | 'stranger', Person>;
+beforeAll(async () => {
+  api = await startApi();
+  const [owner, admin, billing, member, stranger] = await Promise.all([
+    api.person('owner'),
+    api.person('admin'),
+    api.person('billing'),
+    api.person('member'),
+    api.person('stranger'),
+  ]);
+  people = { owner, admin, billing, member, stranger };
+});
+afterAll(() => api.stop());
+
+/** A shared team of everybody but the stranger. */
+async function makeTeam(): Promise<string> {
+  const reply = await api.send('POST', '/v1/teams', { as: people.owner.token, body: { name: 'Weavers' } });
+  const { id } = z.object({ id: z.string() }).parse(reply.json);
+  for (const role of ['admin', 'billing', 'member'] as const)
+    await api.send('PUT', `/v1/teams/${id}/members/${role}`, { body: { role } });
+  return id;
+}
+
+const usage = { action: 'workflow.run', quantities: { runs: 1 } };
+
+test.each([
+  ['admin', 403, 'forbidden'],
+  ['billing', 403, 'forbidden'],
+  ['member', 403, 'forbidden'],
+  ['stranger', 404, 'unknown_team'],
+] as const)('a team’s %s may not delete it: %i %s, and nothing changes', async (who, status, code) => {
+  const path = `/v1/teams/${await makeTeam()}`;
+  const before = await api.snapshot();
+  expect(await api.send('DELETE', path, { as: people[who].token })).toMatchObject({ status, json: { code } });
+  expect(await api.snapshot()).toBe(before);
+});
+
+test.each([
+  ['onboarding', 202],
+  ['admin', 202],
+  ['billing', 403],
+  ['usage', 403],
+] as const)('a service with the scope %s that deletes a team is answered %i', async (scope, status) => {
+  const { key } = await api.key(scope);
+  expect((await api.send('DELETE', `/v1/teams/${await makeTeam()}`, { as: key })).status).toBe(status);
+});
+
+test('an owner deletes a team: at once nobody sees it and nothing of it is spent; twice is once', async () => {
+  const teamId = await makeTeam();
+  await api.give(teamId, '100');
+  const held = await api.send('POST', `/v1/teams/${teamId}/holds`, {
+    body: { action: 'workflow.run', credits: '10' },
+  });
+  const { id: holdId } = z.object({ id: z.string() }).parse(held.json);
+  const remove = () => api.send('DELETE', `/v1/teams/${teamId}`, { as: people.owner.token });
+  const [first, ...others] = await Promise.all([remove(), remove(), remove()]);
+  expect(first).toMatchObject({ status: 202, json: { id: teamId, deletedAt: expect.any(String) } });
+  for (const reply of [...others, await remove(), await api.send('DELETE', `/v1/teams/${teamId}`)])
+    expect(reply).toMatchObject({ status: 202, json: first?.json });
+
+  const refused = { status: 409, json: { code: 'team_deleted' } };
+  expect(await api.send('POST', `/v1/teams/${teamId}/usage`, { body: usage })).toMatchObject(refused);
+  expect(
+    await api.send('POST', `/v1/teams/${teamId}/holds`, { body: { action: 'workflow.run', credits: '10' } }),
+  ).toMatchObject(refused);
+  expect(await api.send('POST', `/v1/holds/${holdId}/capture`, { body: { credits: '1' } })).toMatchObject(
+    refused,
+  );
+  for (const path of ['', '/balance', '/members', '/subscription'])
+    expect(await api.send('GET', `/v1/teams/${teamId}${path}`, { as: people.owner.token })).toMatchObject({
+      status: 404,
+      json: { code: 'unknown_team' },
+    });
+  const { rows } = await api.database.pool.query(
+    `select status from inbox where team_id = $1 and type = 'team.deleted'`,
+    [teamId],
+  );
+  expect(rows).toEqual([{ status: 'received' }]);
+});
+
+test('a Personal Team goes only with its user', async () => {
+  for (const as of [people.owner.token, undefined]) {
+    const reply = await api.send(
+      'DELETE',
+      `/v1/teams/${people.owner.teamId}`,
+      as === undefined ? {} : { as },
+    );
+    expect(reply).toMatchObject({ status: 409, json: { code: 'personal_team' } });
+  }
+});
+
+test('a team or user that does not exist cannot be deleted', async () => {
+  const nowhere = '0198c5a0-7d3e-7c3a-9f5e-2f4c8a1b6d70';
+  expect(await api.send('DELETE', `/v1/teams/${nowhere}`)).toMatchObject({
+    status: 404,
+    json: { code: 'unknown_team' },
+  });
+  expect(await api.send('DELETE', '/v1/teams/x')).toMatchObject({ status: 400 });
+  expect(await api.send('DELETE', '/v1/users/nobody')).toMatchObject({
+    status: 404,
+    json: { code: 'unknown_user' },
+  });
+});
+
+test('a person erases themselves and nobody else; a service needs onboarding or admin', async () => {
+  const { token } = await api.person('eve');
+  const { key } = await api.key('billing', 'usage');
+  for (const as of [people.admin.token, key])
+    expect(await api.send('DELETE', '/v1/users/eve', { as })).toMatchObject({
+      status: 403,
+      json: { code: 'forbidden' },
+    });
+  const erase = () => api.send('DELETE', '/v1/users/eve', { as: token });
+  const [first, ...others] = await Promise.all([erase(), erase(), erase()]);
+  expect(first).toMatchObject({ status: 202, json: { id: 'eve', erasedAt: expect.any(String) } });
+  for (const reply of [...others, await erase()])
+    expect(reply).toMatchObject({ status: 202, json: first?.json });
+});
+
+test('the last owner of a team cannot go before it has another or is deleted', async () => {
+  const { token } = await api.person('frank');
+  const make = async (name: string) => {
+    const reply = await api.send('POST', '/v1/teams', { as: token, body: { name } });
+    return z.object({ id: z.string() }).parse(reply.json).id;
+  };
+  const [handed, deleted, shared] = [await make('Handed'), await make('Deleted'), await make('Shared')];
+  await api.send('PUT', `/v1/teams/${shared}/members/admin`, { body: { role: 'owner' } });
+  const erase = () => api.send('DELETE', '/v1/users/frank', { as: token });
+  const before = await api.snapshot();
+  expect(await erase()).toMatchObject({
+    status: 409,
+    json: {
+      code: 'last_owner',
+      teams: [
+        { id: handed, name: 'Handed' },
+        { id: deleted, name: 'Deleted' },
+      ],
+    },
+  });
+  expect(await api.snapshot()).toBe(before);
+
+  await api.send('DELETE', `/v1/teams/${deleted}`, { as: token });
+  await api.send('PUT', `/v1/teams/${handed}/members/admin`, { as: token, body: { role: 'owner' } });
+  expect(await erase()).toMatchObject({ status: 202 });
+  const { rows } = await api.database.pool.query(`select team_id from members where user_id = 'frank'`);
+  expect(rows).toEqual([]);
+});
+
+test('an erased person has no name, no e-mail and no team, cannot sign up again and joins no team', async () => {
+  const grace = await api.person('grace');
+  const teamId = await makeTeam();
+  await api.send('PUT', `/v1/teams/${teamId}/members/grace`, { body: { role: 'member' } });
+  await api.send('DELETE', '/v1/users/grace');
+
+  const { rows } = await api.database.pool.query(`select email, name from users where id = 'grace'`);
+  expect(rows).toEqual([{ email: null, name: null }]);
+  expect(await api.send('GET', `/v1/teams/${grace.teamId}`)).toMatchObject({ status: 404 });
+  expect(await api.send('GET', '/v1/teams', { as: grace.token })).toMatchObject({ json: { data: [] } });
+  const person = { id: 'grace', email: 'grace@example.com', name: 'grace' };
+  expect(await api.send('POST', '/v1/users', { body: person })).toMatchObject({
+    status: 410,
+    json: { code: 'user_erased' },
+  });
+  const join = await api.send('PUT', `/v1/teams/${teamId}/members/grace`, { body: { role: 'member' } });
+  expect(join).toMatchObject({ status: 404, json: { code: 'unknown_user' } });
+});
+
+test('of an erasure and a membership at the same time, no membership of an erased person is left', async () => {
+  const teams = await Promise.all([makeTeam(), makeTeam(), makeTeam()]);
+  for (let round = 0; round < 5; round += 1) {
+    const id = `brief${round}`;
+    await api.person(id);
+    const replies = await Promise.all([
+      ...teams.map((team) =>
+        api.send('PUT', `/v1/teams/${team}/members/${id}`, { body: { role: 'billing' } }),
+      ),
+      api.send('DELETE', `/v1/users/${id}`),
+      ...teams.map((team) => api.send('PUT', `/v1/teams/${team}/members/${id}`, { body: { role: 'owner' } })),
+    ]);
+    expect(replies.filter(({ status }) => status >= 500)).toEqual([]);
+    const { rows } = await api.database.pool.query(
+      `select members.user_id from members join users on users.id = members.user_id
+        where members.user_id = $1 and users.erased_at is not null`,
+      [id],
+    );
+    expect(rows).toEqual([]);
+  }
+});
+
+test('what people are called and where they are reached is left out of a stored webhook; the rest stays', async () => {
+  const { withoutPersonalData } = await import('../../teams/without-personal-data.ts');
+  expect(
+    withoutPersonalData({
+      id: 'o1',
+      net_amount: 100,
+      customer: {
+        id: 'c1',
+        email: 'ada@example.com',
+        billing_name: 'Ada',
+        billing_address: { city: 'x' },
+        tax_id: ['y'],
+      },
+      customer_ip_address: '10.0.0.1',
+      metadata: { team_id: 't1', note: 'ask ada@example.com' },
+      items: [{ label: 'Pro', proration: false }],
+    }),
+  ).toEqual({
+    id: 'o1',
+    net_amount: 100,
+    customer: { id: 'c1' },
+    metadata: { team_id: 't1', note: null },
+    items: [{ label: 'Pro', proration: false }],
+  });
+});
