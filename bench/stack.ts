@@ -152,7 +152,7 @@ async function makeServiceKey(databaseUrl: string): Promise<string> {
   }
 }
 
-/** What production would set. Polar is never asked here, so nothing listens at its address. */
+/** What production would set. No measure asks Polar, and Polar tells us nothing: nobody listens at these addresses. */
 function environment(databaseUrl: string, temporalAddress: string): Record<string, string> {
   return {
     DATABASE_URL: databaseUrl,
@@ -162,6 +162,7 @@ function environment(databaseUrl: string, temporalAddress: string): Record<strin
     POLAR_WEBHOOK_SECRET: webhookSecret,
     AUTH_JWT_SECRET: jwtSecret,
     CATALOG_FILE: catalogFile,
+    PUBLIC_URL: 'http://127.0.0.1:1',
   };
 }
 

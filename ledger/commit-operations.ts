@@ -91,11 +91,22 @@ function teamsOf(operations: readonly Operation[]): string[] {
   return [...new Set(operations.map(({ teamId }) => teamId))];
 }
 
+/**
+ * Every statement of the hot path finds few rows by index, however large the tables have grown. Plans are made once a
+ * connection and kept, and none of them may be one that was right only while the tables were small.
+ */
+const beginTransaction = `
+  begin;
+  set local plan_cache_mode = force_generic_plan;
+  set local enable_seqscan = off;
+  set local enable_hashjoin = off;
+  set local enable_mergejoin = off`;
+
 async function inTransaction<T>(pool: Pool, work: (client: PoolClient) => Promise<T>): Promise<T> {
   const client = await pool.connect();
   let usable = true;
   try {
-    await client.query('begin');
+    await client.query(beginTransaction);
     let result: T;
     try {
       result = await work(client);

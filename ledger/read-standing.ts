@@ -2,6 +2,7 @@ import type { PoolClient } from 'pg';
 import type { GrantSource } from '../database/entities/grant.ts';
 import type { HoldStatus } from '../database/entities/hold.ts';
 import type { LimitPeriod, LimitSubject } from '../database/entities/limit.ts';
+import { arrayLiteral } from './array-literal.ts';
 import { compareBurnOrder } from './burn-order.ts';
 import type { HoldAnswer, Operation } from './operation.ts';
 import { type HoldStanding, type KnownKey, keyOf, type Standing, type TeamStanding } from './standing.ts';
@@ -95,7 +96,10 @@ export async function readKeys(
     text: `select k.scope, k.key, k.body_hash, k.usage_event_id, extract(epoch from k.occurred_at) * 1000 as occurred_at, k.response
              from unnest($1::text[], $2::text[]) as sent (scope, key)
              join idempotency_keys k on k.scope = sent.scope and k.key = sent.key`,
-    values: [keyed.map(({ teamId }) => teamId), keyed.map(({ idempotencyKey }) => idempotencyKey)],
+    values: [
+      arrayLiteral(keyed.map(({ teamId }) => teamId)),
+      arrayLiteral(keyed.map(({ idempotencyKey }) => idempotencyKey)),
+    ],
   });
   return new Map(
     rows.map(({ scope, key, body_hash, usage_event_id, occurred_at, response }) => [

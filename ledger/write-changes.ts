@@ -1,5 +1,6 @@
 import type { PoolClient } from 'pg';
 import type { Account } from '../database/entities/transfer.ts';
+import { arrayLiteral, columnLiterals } from './array-literal.ts';
 import type { Changes, MoveRow } from './changes.ts';
 import type { Standing } from './standing.ts';
 
@@ -55,7 +56,7 @@ async function writeLedger(client: PoolClient, { keys, events, moves }: Changes,
             where g.id = d.id`,
     values: [
       now,
-      ...columns(
+      ...columnLiterals(
         6,
         keys.map((row) => [
           row.teamId,
@@ -66,7 +67,7 @@ async function writeLedger(client: PoolClient, { keys, events, moves }: Changes,
           row.answer && JSON.stringify(row.answer),
         ]),
       ),
-      ...columns(
+      ...columnLiterals(
         12,
         events.map(({ teamId, occurredAt, receipt, memberId, apiKeyId, metadata }) => [
           teamId,
@@ -83,7 +84,7 @@ async function writeLedger(client: PoolClient, { keys, events, moves }: Changes,
           metadata && JSON.stringify(metadata),
         ]),
       ),
-      ...columns(
+      ...columnLiterals(
         8,
         moves.map((row) => [
           row.teamId,
@@ -102,7 +103,7 @@ async function writeLedger(client: PoolClient, { keys, events, moves }: Changes,
 }
 
 /** What each grant's columns change by, as one array a column. */
-function grantDeltas(moves: readonly MoveRow[]): unknown[][] {
+function grantDeltas(moves: readonly MoveRow[]): string[] {
   const deltas = new Map<string, Partial<Record<Account, bigint>>>();
   for (const { grantId, from, to, amount } of moves) {
     const delta = deltas.get(grantId) ?? {};
@@ -111,7 +112,10 @@ function grantDeltas(moves: readonly MoveRow[]): unknown[][] {
     delta[to] = (delta[to] ?? 0n) + amount;
   }
   const rows = [...deltas.values()];
-  return [[...deltas.keys()], ...columnsOfGrant.map((column) => rows.map((delta) => delta[column] ?? 0n))];
+  return [
+    arrayLiteral([...deltas.keys()]),
+    ...columnsOfGrant.map((column) => arrayLiteral(rows.map((delta) => delta[column] ?? 0n))),
+  ];
 }
 
 async function writeHolds(client: PoolClient, { holds, now }: Standing): Promise<void> {
@@ -131,7 +135,7 @@ async function writeHolds(client: PoolClient, { holds, now }: Standing): Promise
                                       $10::timestamptz[], $11::timestamptz[], $12::uuid[], $13::timestamptz[])`,
       values: [
         now,
-        ...columns(
+        ...columnLiterals(
           12,
           made.map((hold) => [
             hold.id,
@@ -148,7 +152,7 @@ async function writeHolds(client: PoolClient, { holds, now }: Standing): Promise
             hold.event?.occurredAt ?? null,
           ]),
         ),
-        ...columns(3, draws),
+        ...columnLiterals(3, draws),
       ],
     });
   }
@@ -159,7 +163,7 @@ async function writeHolds(client: PoolClient, { holds, now }: Standing): Promise
                from unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::uuid[], $5::timestamptz[])
                  as c (id, status, expires_at, usage_event_id, occurred_at)
               where h.id = c.id`,
-      values: columns(
+      values: columnLiterals(
         5,
         changed.map(({ id, status, expiresAt, event }) => [
           id,
@@ -193,7 +197,7 @@ async function writeLimits(client: PoolClient, { teams }: Standing): Promise<voi
              from unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::bigint[], $6::bigint[])
                as c (team_id, subject, subject_id, window_start, consumed, held)
             where l.team_id = c.team_id and l.subject = c.subject and l.subject_id = c.subject_id`,
-    values: columns(6, rows),
+    values: columnLiterals(6, rows),
   });
 }
 
@@ -212,11 +216,6 @@ async function writeDebts(client: PoolClient, { teams, now }: Standing): Promise
              insert into debt_changes (order_id, team_id, owed, settled, at) select order_id, team_id, owed, settled, $5 from debt
            )
            update debts d set owed = debt.owed, settled = debt.settled from debt where d.order_id = debt.order_id`,
-    values: [...columns(4, rows), now],
+    values: [...columnLiterals(4, rows), now],
   });
-}
-
-/** Rows as one array a column, which is how `unnest` takes them. */
-function columns(width: number, rows: readonly (readonly unknown[])[]): unknown[][] {
-  return Array.from({ length: width }, (_, column) => rows.map((row) => row[column]));
 }

@@ -6,7 +6,7 @@ import type { Stack } from '../stack.ts';
 import { openLedger, pickFrom } from '../workload.ts';
 
 /** The pool sizes at which L is tried. On one team a few connections do best: the others wait for its lock. */
-const poolSizes = { manyTeams: [4, 8, 16, 32], oneTeam: [1, 2, 4, 8, 16] };
+const poolSizes = { manyTeams: [2, 4, 8, 16, 32], oneTeam: [1, 2, 4, 8, 16] };
 
 export const inProcessMeasures: Measure[] = [
   {

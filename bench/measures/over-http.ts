@@ -55,7 +55,7 @@ async function batches(stack: Stack): Promise<Finding[]> {
   const teamIds = await seedLedger(stack, url, 1_000);
   const pick = () => pickFrom(teamIds);
   const callers = quick ? 100 : 1_000;
-  const chosen = await chooseRowAtATime(stack, url, { callers, poolSizes: [4, 8, 16, 32], pick });
+  const chosen = await chooseRowAtATime(stack, url, { callers, poolSizes: [2, 4, 8, 16, 32], pick });
   const compares =
     'events of POST /v1/usage/batch with 1,000 each, 4 connections; single debits of L in this process';
   return progress.step(compares, async () => {
