@@ -68,13 +68,13 @@ export function createActivities({ database, polar }: ActivityDependencies) {
     teamId: string,
     work: (em: EntityManager, team: Team, now: Date) => Promise<string | null>,
   ): Promise<TeamStanding> {
-    return database.transaction(async (em) => {
+    const done = await database.transaction(async (em) => {
       const team = await lockTeam(em, teamId);
       if (!team) throw new Error(`there is no team ${teamId}: no workflow is started for one`);
       const now = await readClock(em);
-      const lastDid = await work(em, team, now);
-      await em.flush();
-      return describeTeam(em, team, now, lastDid);
+      return { team, now, lastDid: await work(em, team, now) };
     });
+    // After the commit: nobody waits for the lock, or for the credits, while we look.
+    return describeTeam(database.fork(), done.team, done.now, done.lastDid);
   }
 }

@@ -27,7 +27,7 @@ export interface TeamStanding {
   lastDid: string | null;
 }
 
-/** Reads how the team stands at `now`, in the transaction that changed it. */
+/** Reads how the team stands, at `now` or a moment later. */
 export async function describeTeam(
   em: EntityManager,
   team: Team,

@@ -18,6 +18,7 @@ import { inboxRoutes } from './routes/inbox.ts';
 import { limitRoutes } from './routes/limits.ts';
 import { memberRoutes } from './routes/members.ts';
 import { polarWebhookRoutes } from './routes/polar-webhook.ts';
+import { reconciliationRoutes } from './routes/reconciliations.ts';
 import { subscriptionRoutes } from './routes/subscription.ts';
 import { teamRoutes } from './routes/teams.ts';
 import { usageRoutes } from './routes/usage.ts';
@@ -51,6 +52,7 @@ export const routes: readonly Route[] = [
   ...subscriptionRoutes,
   ...polarWebhookRoutes,
   ...inboxRoutes,
+  ...reconciliationRoutes,
   ...healthRoutes,
 ];
 

@@ -171,7 +171,7 @@ async function prepare(stack: Stack): Promise<void> {
 }
 
 async function startWorker(stack: Stack): Promise<void> {
-  const names = ['DATABASE_URL', ...temporalVariables(stack.variables), ...polarVariables];
+  const names = ['DATABASE_URL', 'PUBLIC_URL', ...temporalVariables(stack.variables), ...polarVariables];
   await step(stack, 'worker', () =>
     keepRunning(stack, {
       ...script(stack, 'worker', 'worker/main.ts', names),

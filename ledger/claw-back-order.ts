@@ -2,6 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { Debt } from '../database/entities/debt.ts';
 import { Grant } from '../database/entities/grant.ts';
 import type { Order } from '../database/entities/order.ts';
+import { Team } from '../database/entities/team.ts';
 import { Transfer } from '../database/entities/transfer.ts';
 import { compareBurnOrder } from './burn-order.ts';
 import { expireCredits } from './expire-credits.ts';
@@ -21,8 +22,17 @@ export async function clawBackOrder(
   order: Order,
   now: Date,
 ): Promise<{ revoked: bigint; outstanding: bigint }> {
-  await expireCredits(em, order.teamId, now);
   const grants = await em.find(Grant, { orderId: order.id });
+  const unpaid = order.refundedAmount + order.disputedAmount;
+  // Most orders are never refunded, and were not: there is nothing to take, nothing to give back.
+  if (
+    unpaid === 0n &&
+    grants.every(({ revoked }) => revoked === 0n) &&
+    !(await em.findOne(Debt, { orderId: order.id }))
+  ) {
+    return { revoked: 0n, outstanding: 0n };
+  }
+  await expireCredits(em, order.teamId, now);
   const reference = `order:${order.id}`;
   const taken = await takenByHand(em, order.teamId, grants);
   const plan = planClawback(
@@ -35,7 +45,7 @@ export async function clawBackOrder(
       },
     ),
     order.paidAmount,
-    order.refundedAmount + order.disputedAmount,
+    unpaid,
   );
 
   const byId = new Map(grants.map((grant) => [grant.id, grant]));
@@ -96,6 +106,7 @@ async function setDebt(em: EntityManager, order: Order, owed: bigint, now: Date)
   if (debt.owed === owed) return;
   if (debt.settled > owed) await giveBackSettled(em, debt, debt.settled - owed, now);
   debt.owed = owed;
+  (await em.findOneOrFail(Team, { id: order.teamId })).hasDebts = true; // until settling finds otherwise
   await em.flush();
   recordDebt(em, debt, now);
   await em.flush();

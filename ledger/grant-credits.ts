@@ -80,7 +80,7 @@ export async function grantCredits(
   });
   em.persist(made);
   await em.flush();
-  await expireCredits(em, grant.teamId, now);
+  if (made.expiresAt && made.expiresAt <= now) await expireCredits(em, grant.teamId, now);
   await settleDebts(em, grant.teamId, now);
   return { grant: made, created: true };
 }

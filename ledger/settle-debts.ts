@@ -9,10 +9,11 @@ import { moveCredits } from './move-credits.ts';
 
 /**
  * Pays the team's debts, oldest first, from what it has, in burn order: `available → settled`. A subscription's
- * debt never takes lifetime credits. The caller holds the team's lock and has booked what expired.
+ * debt never takes lifetime credits, and what has expired pays nothing. The caller holds the team's lock.
  */
 export async function settleDebts(em: EntityManager, teamId: string, now: Date): Promise<void> {
   const team = await em.findOneOrFail(Team, { id: teamId });
+  if (!team.hasDebts) return;
   const debts = await em.find(Debt, { teamId }, { orderBy: { createdAt: 'asc', orderId: 'asc' } });
   const open = debts.filter((debt) => debt.owed > debt.settled);
   if (open.length > 0) await payDebts(em, teamId, open, now);
@@ -21,7 +22,8 @@ export async function settleDebts(em: EntityManager, teamId: string, now: Date):
 }
 
 async function payDebts(em: EntityManager, teamId: string, debts: Debt[], now: Date): Promise<void> {
-  const lots = (await em.find(Grant, { teamId, available: { $gt: 0n } })).sort(compareBurnOrder);
+  const unspent = await em.find(Grant, { teamId, available: { $gt: 0n } });
+  const lots = unspent.filter(({ expiresAt }) => !expiresAt || expiresAt > now).sort(compareBurnOrder);
   for (const debt of debts) {
     const payers = debt.lifetime ? lots : lots.filter((lot) => lot.expiresAt !== null);
     const { draws, short } = allocate(payers, debt.owed - debt.settled);

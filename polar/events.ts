@@ -342,7 +342,12 @@ function read<T>(what: string, schema: z.ZodType<T>, data: unknown): T {
   });
 }
 
-function toDispute({ order_id, modified_at, created_at, ...dispute }: z.output<typeof disputeSchema>): PolarDispute {
+function toDispute({
+  order_id,
+  modified_at,
+  created_at,
+  ...dispute
+}: z.output<typeof disputeSchema>): PolarDispute {
   const { id, status, amount } = dispute;
   return { id, orderId: order_id, status, amount, stateAt: modified_at ?? created_at };
 }

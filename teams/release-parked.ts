@@ -11,10 +11,13 @@ import { needsApproval } from './inbox.ts';
  */
 export async function retryParkedEvent(em: EntityManager, id: string): Promise<{ teamId: string | null }> {
   const { status, parkedCode, teamId } = await findEvent(em, id);
-  if (status !== 'parked') throw new DomainError(409, 'not_parked', `The event is ${status}, not parked`, { status });
+  if (status !== 'parked')
+    throw new DomainError(409, 'not_parked', `The event is ${status}, not parked`, { status });
   if (parkedCode === needsApproval)
     throw new DomainError(409, 'needs_approval', 'This repair is large: it is approved, not tried again');
-  await em.execute(`update inbox set next_signal_at = clock_timestamp() where id = ? and status = 'parked'`, [id]);
+  await em.execute(`update inbox set next_signal_at = clock_timestamp() where id = ? and status = 'parked'`, [
+    id,
+  ]);
   return { teamId };
 }
 

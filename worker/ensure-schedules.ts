@@ -11,6 +11,9 @@ import { taskQueue } from '../workflows/messages.ts';
 import {
   maintenanceScheduleId,
   maintenanceType,
+  reconcileEverythingScheduleId,
+  reconcileScheduleId,
+  reconcileType,
   sweepHoldsScheduleId,
   sweepHoldsType,
   verifyLedgerScheduleId,
@@ -21,6 +24,8 @@ interface Schedule {
   scheduleId: string;
   workflowType: string;
   spec: ScheduleSpec;
+  /** What each run is given; nothing, unless said. */
+  args?: unknown[];
   summary: string;
 }
 
@@ -42,6 +47,19 @@ const schedules: readonly Schedule[] = [
     workflowType: sweepHoldsType,
     spec: { intervals: [{ every: '1 minute' }] },
     summary: 'Frees what lapsed holds set aside',
+  },
+  {
+    scheduleId: reconcileScheduleId,
+    workflowType: reconcileType,
+    spec: { intervals: [{ every: '30 minutes', offset: '11 minutes' }] },
+    summary: 'Repairs what Polar’s webhooks did not tell, from what is recent there',
+  },
+  {
+    scheduleId: reconcileEverythingScheduleId,
+    workflowType: reconcileType,
+    spec: { calendars: [{ hour: 4, minute: 23 }] }, // UTC
+    args: [{ everything: true }],
+    summary: 'Compares everything at Polar with the ledger',
   },
 ];
 
@@ -77,7 +95,7 @@ export async function ensureSchedules(client: Client, signal: AbortSignal): Prom
 
 async function ensureSchedule(
   client: Client,
-  { scheduleId, workflowType, spec, summary }: Schedule,
+  { scheduleId, workflowType, spec, summary, args = [] }: Schedule,
 ): Promise<void> {
   const definition = {
     spec,
@@ -86,7 +104,7 @@ async function ensureSchedule(
       workflowId: scheduleId,
       workflowType,
       taskQueue,
-      args: [],
+      args,
       staticSummary: summary,
     },
     policies: { overlap: ScheduleOverlapPolicy.SKIP, catchupWindow },

@@ -3,7 +3,9 @@ import { log } from '../log.ts';
 import { startWorker } from './start-worker.ts';
 
 /** The worker process: runs the teams' workflows and the relay until it is told to stop. */
-const worker = await startWorker(readEnvironment(process.env, ['databaseUrl', 'temporal', 'polar']));
+const worker = await startWorker(
+  readEnvironment(process.env, ['databaseUrl', 'temporal', 'polar', 'publicUrl']),
+);
 process.send?.({ ready: true });
 log.info('The worker is ready');
 

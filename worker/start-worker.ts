@@ -1,5 +1,5 @@
 import { setTimeout } from 'node:timers/promises';
-import { Client, Connection } from '@temporalio/client';
+import { Client, Connection, WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
 import {
   bundleWorkflowCode,
   DefaultLogger,
@@ -9,13 +9,14 @@ import {
 } from '@temporalio/worker';
 import { createActivities } from '../activities/create-activities.ts';
 import { createMaintenanceActivities } from '../activities/create-maintenance-activities.ts';
+import { createReconciliationActivities } from '../activities/create-reconciliation-activities.ts';
 import { connectDatabase } from '../database/connection.ts';
 import { createMissingPartitions } from '../database/partitions.ts';
 import type { Environment } from '../environment.ts';
 import { createGroupCommit } from '../ledger/group-commit.ts';
 import { log } from '../log.ts';
 import { createPolarClient } from '../polar/client.ts';
-import { taskQueue } from '../workflows/messages.ts';
+import { startTeamLifecycle, taskQueue } from '../workflows/messages.ts';
 import { ensureSchedules } from './ensure-schedules.ts';
 import { installRuntime } from './install-runtime.ts';
 import { startRelay } from './relay.ts';
@@ -25,6 +26,10 @@ export interface RunningWorker {
   stop(): Promise<void>;
   stopped: Promise<void>;
 }
+
+/** Without `publicUrl` nobody looks after our webhook endpoint at Polar. */
+type WorkerEnvironment = Pick<Environment, 'databaseUrl' | 'temporal' | 'polar'> &
+  Partial<Pick<Environment, 'publicUrl'>>;
 
 /** What is under way gets so long to finish when the worker stops. */
 const shutdownGrace = '10 seconds';
@@ -39,7 +44,7 @@ const reconnectEvery = 250;
  *   server does not give a stopped worker's workflows to another; else as many as the SDK thinks fit
  */
 export async function startWorker(
-  { databaseUrl, temporal, polar }: Pick<Environment, 'databaseUrl' | 'temporal' | 'polar'>,
+  { databaseUrl, temporal, polar: polarSettings, publicUrl }: WorkerEnvironment,
   {
     workflowBundle,
     maxCachedWorkflows,
@@ -50,16 +55,23 @@ export async function startWorker(
   const bundle = workflowBundle ?? (await bundleWorkflows());
   const database = await connectDatabase(databaseUrl, { pool: 10 });
   const groupCommit = createGroupCommit(database);
-  const activities = {
-    ...createActivities({ database, polar: createPolarClient(polar) }),
-    ...createMaintenanceActivities({ database, groupCommit, createMissingPartitions }),
-  };
+  const polar = createPolarClient(polarSettings);
   // Short pauses between attempts, so that teams are told within a second of the server's return.
   const connection = Connection.lazy({
     ...server,
     channelArgs: { 'grpc.initial_reconnect_backoff_ms': 100, 'grpc.max_reconnect_backoff_ms': 500 },
   });
   const client = new Client({ connection, namespace });
+  const activities = {
+    ...createActivities({ database, polar }),
+    ...createMaintenanceActivities({ database, groupCommit, createMissingPartitions }),
+    ...createReconciliationActivities({
+      database,
+      polar,
+      ...(publicUrl === undefined ? {} : { webhookUrl: `${publicUrl}/v1/webhooks/polar` }),
+      startTeam: (teamId) => startTeam(client, teamId),
+    }),
+  };
   const relay = startRelay(database, client);
   const stopSchedules = new AbortController();
   const schedules = ensureSchedules(client, stopSchedules.signal);
@@ -111,6 +123,16 @@ export async function startWorker(
       current = null;
       await native.close();
     }
+  }
+}
+
+async function startTeam(client: Client, teamId: string): Promise<boolean> {
+  try {
+    await startTeamLifecycle(client, teamId);
+    return true;
+  } catch (error) {
+    if (error instanceof WorkflowExecutionAlreadyStartedError) return false;
+    throw error;
   }
 }
 

@@ -1,6 +1,6 @@
 import type { Client } from '@temporalio/client';
 import { defineSearchAttributeKey } from '@temporalio/common';
-import { defineSignal } from '@temporalio/workflow';
+import { defineSignal, defineUpdate } from '@temporalio/workflow';
 import { z } from 'zod';
 
 /**
@@ -25,6 +25,19 @@ export const inboxEventMessage = z.strictObject({ inboxId: z.uuid() });
 export type InboxEventMessage = z.infer<typeof inboxEventMessage>;
 export const inboxEventSignal = defineSignal<[InboxEventMessage]>('inboxEvent');
 
+/**
+ * An operator's request to a team's workflow: this parked event is tried again now. The answer comes when it is in the
+ * queue, not when it was tried.
+ */
+export const retryMessage = z.strictObject({ inboxId: z.uuid(), by: z.string().min(1).max(100) });
+export type Retry = z.infer<typeof retryMessage>;
+export const retryUpdate = defineUpdate<void, [Retry]>('retry');
+
+/** An operator's word to a run of the reconciliation: this large repair may be made. */
+export const approvalMessage = z.strictObject({ inboxId: z.uuid(), by: z.string().min(1).max(100) });
+export type Approval = z.infer<typeof approvalMessage>;
+export const approveUpdate = defineUpdate<void, [Approval]>('approve');
+
 /** What a team's workflow is started with. `state` is carried over by continue-as-new and absent at the first start. */
 export interface TeamLifecycleInput {
   teamId: string;
@@ -36,13 +49,24 @@ export interface TeamLifecycleInput {
  * telling twice is harmless.
  */
 export async function signalInboxEvent(client: Client, teamId: string, inboxId: string): Promise<void> {
-  const input: TeamLifecycleInput = { teamId };
   await client.workflow.signalWithStart(teamLifecycleType, {
+    ...teamLifecycleOf(teamId),
+    signal: inboxEventSignal,
+    signalArgs: [{ inboxId }],
+  });
+}
+
+/** Starts a team's workflow. Rejects with `WorkflowExecutionAlreadyStartedError` where it runs. */
+export async function startTeamLifecycle(client: Client, teamId: string): Promise<void> {
+  await client.workflow.start(teamLifecycleType, teamLifecycleOf(teamId));
+}
+
+function teamLifecycleOf(teamId: string) {
+  const input: TeamLifecycleInput = { teamId };
+  return {
     workflowId: teamWorkflowId(teamId),
     taskQueue,
     args: [input],
-    signal: inboxEventSignal,
-    signalArgs: [{ inboxId }],
     staticSummary: 'A team’s trial, subscription, purchases and expiry',
-  });
+  };
 }

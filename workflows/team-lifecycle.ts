@@ -1,14 +1,15 @@
 import {
-  ActivityFailure,
   condition,
   continueAsNew,
   isCancellation,
   log,
   proxyActivities,
   proxyLocalActivities,
+  rootCause,
   setCurrentDetails,
   setHandler,
   sleep,
+  TemporalFailure,
   workflowInfo,
 } from '@temporalio/workflow';
 import type { AppliedEvent } from '../activities/apply-inbox-event.ts';
@@ -16,7 +17,13 @@ import type { Activities } from '../activities/create-activities.ts';
 import type { TeamStanding } from '../activities/describe-team.ts';
 import { createDeadline } from './deadline.ts';
 import { createDisplay } from './display.ts';
-import { inboxEventMessage, inboxEventSignal, type TeamLifecycleInput } from './messages.ts';
+import {
+  inboxEventMessage,
+  inboxEventSignal,
+  retryMessage,
+  retryUpdate,
+  type TeamLifecycleInput,
+} from './messages.ts';
 
 /** An event that keeps failing for so long is parked as stuck, and the loop goes on. In milliseconds. */
 const giveUpAfter = 10 * 60_000;
@@ -57,6 +64,19 @@ export async function teamLifecycle({ teamId, state }: TeamLifecycleInput): Prom
     const { inboxId } = parsed.data;
     if (!recent.has(inboxId) && !queue.includes(inboxId)) queue.push(inboxId);
   });
+  setHandler(
+    retryUpdate,
+    ({ inboxId, by }) => {
+      log.info('an operator wants an event tried again', { inboxId, by });
+      if (!queue.includes(inboxId)) queue.push(inboxId);
+    },
+    {
+      validator(message) {
+        const { inboxId } = retryMessage.parse(message);
+        if (recent.has(inboxId)) throw new Error(`The event ${inboxId} has been applied`);
+      },
+    },
+  );
 
   const deadline = createDeadline('Credits expire or arrive');
   const display = createDisplay();
@@ -139,10 +159,10 @@ async function retried<T>(step: () => Promise<T>, patience: number): Promise<T> 
   }
 }
 
-/** What an activity failed of, in words. Everything else is thrown on. */
+/** What an activity failed of, in words. A local one throws its failure as it is. Everything else is thrown on. */
 function failureOf(error: unknown): string {
-  if (!(error instanceof ActivityFailure) || isCancellation(error)) throw error;
-  return error.cause?.message ?? error.message;
+  if (!(error instanceof TemporalFailure) || isCancellation(error)) throw error;
+  return rootCause(error) ?? error.message;
 }
 
 /** Keeps the latest few. */

@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { inboxStatuses } from '../../database/entities/inbox-event.ts';
 import { listInbox } from '../../teams/list-inbox.ts';
+import { approveRepair, retryParkedEvent } from '../../teams/release-parked.ts';
+import { nameCaller } from '../authenticate.ts';
 import { defineRoute } from '../define-route.ts';
 import { instantOut, listQuery, pageOf, teamIdSchema } from '../shapes.ts';
 
@@ -18,6 +20,8 @@ const inboxEvent = z.strictObject({
   receivedAt: instantOut,
   handledAt: instantOut.nullable(),
 });
+
+const inboxParams = z.object({ inboxId: z.guid({ error: 'expected the id of an inbox row' }) });
 
 export const inboxRoutes = [
   defineRoute({
@@ -51,6 +55,39 @@ export const inboxRoutes = [
         handledAt: event.handledAt?.toISOString() ?? null,
       }));
       return { status: 200, body: { data: events, nextCursor } };
+    },
+  }),
+
+  defineRoute({
+    method: 'post',
+    path: '/v1/inbox/{inboxId}/retry',
+    tag: 'Operations',
+    summary: 'Tries a parked event again, now',
+    access: { services: ['admin'] },
+    request: { params: inboxParams },
+    answers: { 202: z.strictObject({ id: z.guid() }) },
+    refusals: { 404: 'unknown_event', 409: 'not_parked, needs_approval' },
+    async handle({ params: { inboxId } }, { dependencies: { database, temporal } }) {
+      const { teamId } = await retryParkedEvent(database.fork(), inboxId);
+      if (teamId !== null) temporal.signal(teamId, inboxId);
+      return { status: 202, body: { id: inboxId } };
+    },
+  }),
+
+  defineRoute({
+    method: 'post',
+    path: '/v1/inbox/{inboxId}/approve',
+    tag: 'Operations',
+    summary: 'Lets a large repair of the reconciliation through',
+    description: 'Of an event that is parked under `needs_approval`. Who approved stays in its outcome.',
+    access: { services: ['admin'] },
+    request: { params: inboxParams },
+    answers: { 202: z.strictObject({ id: z.guid() }) },
+    refusals: { 404: 'unknown_event', 409: 'not_awaiting_approval' },
+    async handle({ params: { inboxId } }, { dependencies: { database, temporal }, caller }) {
+      const { teamId } = await approveRepair(database.fork(), inboxId, nameCaller(caller()));
+      if (teamId !== null) temporal.signal(teamId, inboxId);
+      return { status: 202, body: { id: inboxId } };
     },
   }),
 ];

@@ -122,6 +122,8 @@ test('an erased person is nowhere in the database, nor at Polar; their Personal 
   expect(await membersAtPolar(shared)).toEqual({ bob: 'owner', ada: 'billing_manager' });
   const subscription = await story.subscriptionOf(personal);
 
+  expect(await findInDatabase(email)).toEqual(['public.users.email']);
+
   await story.call('DELETE', '/v1/users/ada');
   await story.call('DELETE', '/v1/users/ada');
   await story.settle();

@@ -12,6 +12,7 @@ import { loadCatalog } from '../../catalog/load-catalog.ts';
 import type { Catalog } from '../../catalog/schema.ts';
 import { publishCatalog } from '../../catalog/versions.ts';
 import { connectDatabase, type Database } from '../../database/connection.ts';
+import { freePort } from '../../dev/free-port.ts';
 import { type PolarEmulator, startPolarEmulator } from '../../dev/polar-emulator/polar-emulator.ts';
 import { signWebhook } from '../../dev/polar-emulator/webhook-delivery.ts';
 import { nextDripAt } from '../../ledger/grant-due-drips.ts';
@@ -65,6 +66,8 @@ export interface Story {
   /** Waits until every event that was sent has become something and nothing that is due is left undone. */
   settle(): Promise<void>;
   startWorker(): Promise<RunningWorker>;
+  /** Throws Temporal's data away: an empty server takes the place of the one that ran. Postgres is kept. */
+  loseTemporal(): Promise<void>;
   worker: RunningWorker;
   stop(): Promise<void>;
 }
@@ -118,14 +121,8 @@ export async function startStory(begins: string, { restarts = false } = {}): Pro
   const catalog = loadCatalog(new URL('../../catalog/catalog.yaml', import.meta.url).pathname);
   await publishCatalog(database, catalog);
 
-  const environment = await TestWorkflowEnvironment.createTimeSkipping({
-    server: { executable: { type: 'existing-path', path: temporalTestServer() } },
-  });
-  await environment.connection.operatorService.addSearchAttributes({
-    namespace: 'default',
-    searchAttributes: { Plan: 2, SubscriptionStatus: 2, NextCreditExpiry: 6 },
-  });
-  await skipTo(environment, clock.now());
+  const temporalPort = await freePort();
+  let environment = await startTemporal(temporalPort, clock.now());
 
   const emulator = await startPolarEmulator({ accessToken, clock: clock.now, retryScale: 0.001 });
   const polar = createPolar({ accessToken, baseUrl: emulator.url });
@@ -168,6 +165,7 @@ export async function startStory(begins: string, { restarts = false } = {}): Pro
         databaseUrl: testDatabase.url,
         temporal,
         polar: { accessToken, server: emulator.url, webhookSecrets: [] },
+        publicUrl: apiUrl,
       },
       { workflowBundle: bundle, ...(restarts ? { maxCachedWorkflows: 0 } : {}) },
     );
@@ -293,6 +291,13 @@ export async function startStory(begins: string, { restarts = false } = {}): Pro
         if (quiet < 2) await setTimeout(10);
       }
     },
+    async loseTemporal() {
+      await story.worker.stop();
+      await environment.teardown();
+      environment = await startTemporal(temporalPort, clock.now());
+      story.temporal = environment.client;
+      story.worker = await startStoryWorker();
+    },
     async stop() {
       await story.worker.stop();
       await emulator.stop();
@@ -321,6 +326,18 @@ export async function until<T>(
 }
 
 let workflowBundle: Promise<WorkflowBundle> | undefined;
+
+async function startTemporal(port: number, now: Date): Promise<TestWorkflowEnvironment> {
+  const environment = await TestWorkflowEnvironment.createTimeSkipping({
+    server: { executable: { type: 'existing-path', path: temporalTestServer() }, port },
+  });
+  await environment.connection.operatorService.addSearchAttributes({
+    namespace: 'default',
+    searchAttributes: { Plan: 2, SubscriptionStatus: 2, NextCreditExpiry: 6 },
+  });
+  await skipTo(environment, now);
+  return environment;
+}
 
 async function skipTo(environment: TestWorkflowEnvironment, at: Date): Promise<void> {
   const ahead = at.getTime() - (await environment.currentTimeMs());

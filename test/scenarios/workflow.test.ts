@@ -142,7 +142,7 @@ test('continue-as-new under a burst of signals loses none', async () => {
           }),
         );
         // Only the signal itself tells of it: the relay would hide a lost one.
-        await database.pool.query(`update inbox set next_signal_at = 'infinity' where id = $1`, [id]);
+        await database.pool.query(`update inbox set next_signal_at = '9999-01-01' where id = $1`, [id]);
         await signalInboxEvent(environment.client, team.id, id);
       }),
     );

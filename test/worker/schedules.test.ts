@@ -155,7 +155,7 @@ test('maintenance makes partitions ahead, deletes old keys only, and cuts old pa
   );
   const whole = expect.objectContaining({
     type: 'order.paid',
-    data: expect.objectContaining({ billing_name: 'Ada' }),
+    data: expect.objectContaining({ total: 5 }),
   });
   expect(Object.fromEntries(inbox.rows.map(({ external_id, payload }) => [external_id, payload]))).toEqual({
     'handled-long-ago': { cutAt: expect.any(String), data: { id: 'o1', customer_id: 'c1' } },

@@ -57,160 +57,107 @@ const hour = 60 * minute;
 const day = 24 * hour;
 
 const team = fc.constantFrom(0, 0, 0, 1);
-const anyOfThem = fc.nat({ max: 5 });
-const someCredits = fc.oneof(
-  { weight: 3, arbitrary: fc.bigInt({ min: 1n, max: 20n }) },
-  { weight: 1, arbitrary: fc.bigInt({ min: 1n, max: 60n }) },
-);
+const anyOfThem = fc.nat({ max: 4 });
+const someCredits = often(4, fc.bigInt({ min: 1n, max: 15n }), fc.bigInt({ min: 1n, max: 60n }));
 const cents = fc.bigInt({ min: 0n, max: 10n });
+const holdLife = fc.constantFrom(1, minute, hour, day);
 const consumer = {
   member: fc.constantFrom(null, 'ada', 'ada', 'bob'),
   apiKey: fc.constantFrom(null, 'key1'),
 };
-const holdLife = fc.constantFrom(1, minute, hour, day);
 
-const sent: fc.Arbitrary<Sent> = fc.oneof(
-  {
-    weight: 8,
-    arbitrary: fc.record({
-      kind: fc.constant('spend' as const),
-      team,
-      credits: someCredits,
-      age: fc.constantFrom(...Array(20).fill(null), 0, hour, 40 * day, 90 * day, 91 * day, -minute, -hour),
-      ...consumer,
-    }),
-  },
-  {
-    weight: 6,
-    arbitrary: fc.record({
-      kind: fc.constant('hold' as const),
-      team,
-      credits: someCredits,
-      life: holdLife,
-      ...consumer,
-    }),
-  },
-  {
-    weight: 5,
-    arbitrary: fc.record({
-      kind: fc.constant('capture' as const),
-      hold: anyOfThem,
-      credits: fc.oneof(someCredits, fc.constant('the same' as const)),
-    }),
-  },
-  {
-    weight: 4,
-    arbitrary: fc.record({
-      kind: fc.constantFrom('release', 'release', 'lapse', 'lapse', 'releaseOfAnotherTeam'),
-      hold: anyOfThem,
-    }),
-  },
-  {
-    weight: 2,
-    arbitrary: fc.record({ kind: fc.constant('extend' as const), hold: anyOfThem, life: holdLife }),
-  },
-  {
-    weight: 3,
-    arbitrary: fc.record({
-      kind: fc.constant('again' as const),
-      request: anyOfThem,
-      changed: fc.constantFrom(false, false, true),
-    }),
-  },
-);
+const request: Record<Exclude<Sent['kind'], 'lapse' | 'releaseOfAnotherTeam'>, fc.Arbitrary<Sent>> = {
+  spend: fc.record({
+    kind: is('spend'),
+    team,
+    credits: someCredits,
+    age: often(8, fc.constant(null), fc.constantFrom(0, hour, 40 * day, 90 * day, 91 * day, -minute, -hour)),
+    ...consumer,
+  }),
+  hold: fc.record({ kind: is('hold'), team, credits: someCredits, life: holdLife, ...consumer }),
+  capture: fc.record({
+    kind: is('capture'),
+    hold: anyOfThem,
+    credits: often(2, someCredits, is('the same')),
+  }),
+  release: fc.record({
+    kind: fc.constantFrom('release', 'release', 'lapse', 'lapse', 'releaseOfAnotherTeam'),
+    hold: anyOfThem,
+  }),
+  extend: fc.record({ kind: is('extend'), hold: anyOfThem, life: holdLife }),
+  again: fc.record({ kind: is('again'), request: anyOfThem, changed: fc.constantFrom(false, false, true) }),
+};
+const sent = weighted(request, { spend: 8, hold: 7, capture: 6, release: 4, extend: 2, again: 3 });
 
-const command: fc.Arbitrary<Command> = fc.oneof(
+const per = fc.constantFrom('day', 'month', 'cycle');
+const cap = { kind: is('cap'), team, credits: fc.bigInt({ min: 0n, max: 40n }), per };
+
+const command: Record<Command['kind'], fc.Arbitrary<Command>> = {
+  requests: fc.record({
+    kind: is('requests'),
+    sent: fc.oneof(fc.tuple(sent), fc.array(sent, { minLength: 2, maxLength: 6 })),
+  }),
+  wait: fc.record({
+    kind: is('wait'),
+    ms: fc.constantFrom(1, second, minute, 40 * minute, hour, 5 * hour, day, 8 * day),
+  }),
+  grant: fc.record({
+    kind: is('grant'),
+    team,
+    source: fc.constantFrom('trial', 'subscription'),
+    credits: someCredits,
+    age: fc.constantFrom(0, 0, hour),
+    lifetime: fc.constantFrom(null, -1, 0, minute, hour, hour, day, 10 * day),
+  }),
+  grantAgain: fc.record({ kind: is('grantAgain'), team, grant: anyOfThem }),
+  buy: fc.record({
+    kind: is('buy'),
+    team,
+    units: fc.integer({ min: 1, max: 3 }),
+    paid: cents,
+    refunded: often(4, fc.constant(0n), cents),
+    pays: fc.constantFrom(true, true, true, false),
+  }),
+  subscribe: fc.record({
+    kind: is('subscribe'),
+    team,
+    paid: cents,
+    length: fc.constantFrom(hour, day, 8 * day),
+  }),
+  endSubscription: fc.record({ kind: is('endSubscription'), team }),
+  tellOrder: fc.record({
+    kind: is('tellOrder'),
+    team,
+    order: anyOfThem,
+    refunded: cents,
+    stale: often(4, fc.constant(false), fc.constant(true)),
+    pays: fc.boolean(),
+  }),
+  expire: fc.record({ kind: is('expire'), team }),
+  adjust: fc.record({
+    kind: is('adjust'),
+    team,
+    credits: fc.bigInt({ min: -40n, max: 40n }).filter((credits) => credits !== 0n),
+    lifetime: fc.constantFrom(null, 0, minute, hour, day, 10 * day),
+  }),
+  cap: fc.oneof(
+    fc.record({ ...cap, subject: is('member'), id: fc.constantFrom('ada', 'bob') }),
+    fc.record({ ...cap, subject: is('key'), id: is('key1') }),
+  ),
+  uncap: fc.record({ kind: is('uncap'), team, cap: anyOfThem }),
+};
+
+/** What a story is about: a mixture of everything meets less than one of a few things that matter to each other. */
+const themes: Partial<Record<Command['kind'], number>>[] = [
+  { requests: 20, wait: 6, grant: 3, buy: 1 },
+  { requests: 20, wait: 4, grant: 1, cap: 5, uncap: 1, subscribe: 1 },
+  { requests: 12, wait: 3, grant: 3, buy: 3, subscribe: 3, tellOrder: 10, adjust: 2 },
+  { requests: 10, wait: 6, subscribe: 4, endSubscription: 2, tellOrder: 4, adjust: 1, expire: 1 },
   {
-    weight: 26,
-    arbitrary: fc.record({
-      kind: fc.constant('requests' as const),
-      sent: fc.oneof(fc.tuple(sent), fc.array(sent, { minLength: 2, maxLength: 6 })),
-    }),
+    ...{ requests: 20, wait: 6, grant: 3, grantAgain: 1, buy: 3, subscribe: 2, endSubscription: 1 },
+    ...{ tellOrder: 4, expire: 1, adjust: 3, cap: 2, uncap: 1 },
   },
-  {
-    weight: 7,
-    arbitrary: fc.record({
-      kind: fc.constant('wait' as const),
-      ms: fc.constantFrom(1, second, minute, 40 * minute, hour, 5 * hour, day, 8 * day),
-    }),
-  },
-  {
-    weight: 3,
-    arbitrary: fc.record({
-      kind: fc.constant('grant' as const),
-      team,
-      source: fc.constantFrom('trial', 'subscription'),
-      credits: someCredits,
-      age: fc.constantFrom(0, 0, hour),
-      lifetime: fc.constantFrom(null, -1, 0, minute, hour, hour, day, 10 * day),
-    }),
-  },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('grantAgain' as const), team, grant: anyOfThem }) },
-  {
-    weight: 4,
-    arbitrary: fc.record({
-      kind: fc.constant('buy' as const),
-      team,
-      units: fc.integer({ min: 1, max: 3 }),
-      paid: cents,
-      refunded: fc.oneof({ weight: 4, arbitrary: fc.constant(0n) }, { weight: 1, arbitrary: cents }),
-      pays: fc.constantFrom(true, true, true, false),
-    }),
-  },
-  {
-    weight: 2,
-    arbitrary: fc.record({
-      kind: fc.constant('subscribe' as const),
-      team,
-      paid: cents,
-      length: fc.constantFrom(hour, day, 8 * day),
-    }),
-  },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('endSubscription' as const), team }) },
-  {
-    weight: 5,
-    arbitrary: fc.record({
-      kind: fc.constant('tellOrder' as const),
-      team,
-      order: anyOfThem,
-      refunded: cents,
-      stale: fc.constantFrom(false, false, false, false, true),
-      pays: fc.boolean(),
-    }),
-  },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('expire' as const), team }) },
-  {
-    weight: 3,
-    arbitrary: fc.record({
-      kind: fc.constant('adjust' as const),
-      team,
-      credits: fc.bigInt({ min: -40n, max: 40n }).filter((credits) => credits !== 0n),
-      lifetime: fc.constantFrom(null, 0, minute, hour, day, 10 * day),
-    }),
-  },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('uncap' as const), team, cap: anyOfThem }) },
-  {
-    weight: 2,
-    arbitrary: fc.oneof(
-      fc.record({
-        kind: fc.constant('cap' as const),
-        team,
-        subject: fc.constant('member' as const),
-        id: fc.constantFrom('ada', 'bob'),
-        credits: fc.bigInt({ min: 0n, max: 90n }),
-        per: fc.constantFrom('day', 'month', 'cycle'),
-      }),
-      fc.record({
-        kind: fc.constant('cap' as const),
-        team,
-        subject: fc.constant('key' as const),
-        id: fc.constant('key1'),
-        credits: fc.bigInt({ min: 0n, max: 90n }),
-        per: fc.constantFrom('day', 'month', 'cycle'),
-      }),
-    ),
-  },
-);
+];
 
 /** What there is to spend, most of the time. */
 const opening: fc.Arbitrary<Command[]> = fc.constantFrom(
@@ -221,11 +168,35 @@ const opening: fc.Arbitrary<Command[]> = fc.constantFrom(
   [{ kind: 'grant', team: 0, source: 'trial', credits: 60n, age: 0, lifetime: hour }, buy(0, 2)],
 );
 
+/** The commands of one run. */
+export const commands: fc.Arbitrary<Command[]> = fc
+  .tuple(
+    opening,
+    fc.oneof(
+      ...themes.map((theme) =>
+        fc.array(weighted(command, theme), { minLength: 6, maxLength: 18, size: 'max' }),
+      ),
+    ),
+  )
+  .map(([first, then]) => [...first, ...then]);
+
 function buy(team: number, units: number): Command {
   return { kind: 'buy', team, units, paid: 10n, refunded: 0n, pays: true };
 }
 
-/** The commands of one run. */
-export const commands: fc.Arbitrary<Command[]> = fc
-  .tuple(opening, fc.array(command, { minLength: 6, maxLength: 18, size: 'max' }))
-  .map(([first, then]) => [...first, ...then]);
+function is<const T extends string>(value: T): fc.Arbitrary<T> {
+  return fc.constant(value);
+}
+
+function often<A, B>(weight: number, usual: fc.Arbitrary<A>, other: fc.Arbitrary<B>): fc.Arbitrary<A | B> {
+  return fc.oneof({ weight, arbitrary: usual }, { weight: 1, arbitrary: other });
+}
+
+function weighted<K extends string, T>(
+  arbitraries: Readonly<Record<K, fc.Arbitrary<T>>>,
+  weights: Readonly<Partial<Record<NoInfer<K>, number>>>,
+): fc.Arbitrary<T> {
+  const all = Object.entries<fc.Arbitrary<T>>(arbitraries);
+  const chosen = new Map(Object.entries<number | undefined>(weights));
+  return fc.oneof(...all.map(([name, arbitrary]) => ({ arbitrary, weight: chosen.get(name) ?? 0 })));
+}

@@ -197,7 +197,6 @@ async function change(run: Run, team: RunTeam, command: Change, em: Em, at: Date
       return model.tellOrder(team.model, order, now);
     }
     case 'subscribe': {
-      if (hasCycleCap(team)) return;
       const running = team.model.subscriptions.find(({ endedAt }) => endedAt === null);
       const subscription = {
         id: running?.id ?? randomUUID(),
@@ -216,7 +215,7 @@ async function change(run: Run, team: RunTeam, command: Change, em: Em, at: Date
     }
     case 'endSubscription': {
       const running = team.model.subscriptions.find(({ endedAt }) => endedAt === null);
-      if (!running || hasCycleCap(team)) return;
+      if (!running) return;
       await tellSubscription(team, { ...running, endedAt: now }, em, at);
       return model.tellSubscription(team.model, { ...running, endedAt: now }, now);
     }
@@ -253,11 +252,6 @@ async function change(run: Run, team: RunTeam, command: Change, em: Em, at: Date
       expect({ adjusted: answer }).toEqual({ adjusted: expected });
     }
   }
-}
-
-/** Where the window of a cap per cycle moves, the ledger may count less of what was used before it heard of that. */
-function hasCycleCap(team: RunTeam): boolean {
-  return team.model.caps.some(({ per }) => per === 'cycle');
 }
 
 async function adjust(
@@ -593,6 +587,13 @@ async function expectEverythingAddsUp(run: Run, team: RunTeam): Promise<void> {
       ...Object.fromEntries(sums),
     });
   }
+  // Released credits of an expired grant expire: at once, not when the timer comes by.
+  const late = stored.transfers.filter(({ grant_id, at, kind, to_account }) => {
+    const expiresAt = stored.grants.find(({ id }) => id === grant_id)?.expires_at ?? null;
+    const isOver = expiresAt !== null && Date.parse(at) > Date.parse(expiresAt);
+    return isOver && kind === 'release' && to_account === 'available';
+  });
+  expect(late).toEqual([]);
   for (const event of stored.events) {
     const paid = stored.transfers.filter((t) => t.usage_event_id === event.id && t.to_account === 'consumed');
     const keys = stored.keys.filter(({ usage_event_id }) => usage_event_id === event.id);
@@ -620,12 +621,14 @@ async function expectEverythingAddsUp(run: Run, team: RunTeam): Promise<void> {
 
 /** The amounts of a run are small enough for a number. */
 interface Stored {
-  grants: ({ id: string; business_key: string; granted: number } & Record<
+  grants: ({ id: string; business_key: string; granted: number; expires_at: string | null } & Record<
     (typeof columns)[number],
     number
   >)[];
   transfers: {
     grant_id: string;
+    at: string;
+    kind: string;
     from_account: string;
     to_account: string;
     amount: number;

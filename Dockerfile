@@ -1,0 +1,18 @@
+# The API, the worker and the one-shot jobs are one image; the command says which it is. Debian, because Temporal's worker
+# is built for glibc.
+FROM node:24.21.0-bookworm-slim AS dependencies
+WORKDIR /app
+COPY package.json package-lock.json .npmrc ./
+# No package needs a script of its own to run: of the two that package.json approves, one fetches the Node that the base
+# image has already, the other only looks.
+RUN npm ci --omit=dev --ignore-scripts
+
+FROM node:24.21.0-bookworm-slim
+ENV NODE_ENV=production
+WORKDIR /app
+# All of it is root's and is only read: the process, another user, changes nothing here.
+COPY --from=dependencies /app/node_modules ./node_modules
+COPY . .
+USER node
+EXPOSE 3000
+CMD ["node", "api/main.ts"]

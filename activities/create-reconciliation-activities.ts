@@ -1,0 +1,150 @@
+import type { Polar } from '@polar-sh/sdk/2026-10';
+import { ApplicationFailure } from '@temporalio/activity';
+import { type Database, readClock } from '../database/connection.ts';
+import type { ReconciliationStatus } from '../database/entities/reconciliation.ts';
+import { DomainError } from '../domain-error.ts';
+import { listPage, type Walked } from '../polar/list-page.ts';
+import { reviveWebhookEndpoint } from '../polar/webhook-endpoint.ts';
+import { listTeamsToRun } from '../teams/list-teams-to-run.ts';
+import { recordReconciliation } from '../teams/reconciliations.ts';
+import * as teams from '../teams/release-parked.ts';
+import { findDifferences } from './find-differences.ts';
+import { type Finding, type Run, storeRepair } from './store-repair.ts';
+
+export type ReconciliationActivities = ReturnType<typeof createReconciliationActivities>;
+
+export interface ReconciliationDependencies {
+  database: Database;
+  polar: Polar;
+  /** The full address of our webhook endpoint at Polar; without one it is not looked after. */
+  webhookUrl?: string;
+  /** Starts a team's workflow; false where it runs. */
+  startTeam: (teamId: string) => Promise<boolean>;
+}
+
+/** What a page held, and where to go on. */
+export interface WalkedPage {
+  seen: number;
+  findings: Finding[];
+  next: number | null;
+}
+
+/** A run's report as the workflow carries it. Times in ISO 8601. */
+export interface Report extends Run {
+  finishedAt: string | null;
+  status: ReconciliationStatus;
+  counts: Record<string, number>;
+  findings: Finding[];
+}
+
+/** How long webhooks have to tell of a change before reconciliation does, in milliseconds. */
+const toldWithin = 2 * 60_000;
+
+const day = 86_400_000;
+/** How far back a run looks that does not look at everything, in days. A dispute changes for months. */
+const recent: Record<Walked, number | null> = { orders: 7, refunds: 7, disputes: 180, subscriptions: null };
+
+const teamsAtOnce = 10;
+
+/** What reconciliation does. Each may be run again at any time: what was stored or started before is found so. */
+export function createReconciliationActivities({
+  database,
+  polar,
+  webhookUrl,
+  startTeam,
+}: ReconciliationDependencies) {
+  return {
+    /** @returns now, by the one clock */
+    readTime: async (): Promise<string> => (await readClock(database.fork())).toISOString(),
+
+    /** Compares one page of Polar's with the ledger and puts what differs into the teams' inboxes. */
+    reconcilePage: (run: Run, kind: Walked, page: number, everything: boolean): Promise<WalkedPage> =>
+      asFailure(async () => {
+        const days = everything ? null : recent[kind];
+        const createdAfter = days === null ? null : new Date(Date.parse(run.startedAt) - days * day);
+        const { items, next } = await listPage(polar, kind, { page, createdAfter });
+        const until = new Date(Date.parse(run.startedAt) - toldWithin);
+        const found = await findDifferences(database.fork(), polar, kind, items, until);
+        const findings: Finding[] = found.unreadable.map(({ id, what }) => ({
+          state: 'unreadable',
+          what: `one of Polar’s ${kind}, ${id}: ${what}`,
+          teamId: null,
+          inboxId: null,
+          credits: '0',
+        }));
+        for (const difference of found.differences)
+          findings.push(await storeRepair(database, difference, run));
+        return { seen: items.length, findings, next };
+      }),
+
+    /** @returns what was wrong with our webhook endpoint; null where nothing was */
+    checkWebhookEndpoint: (): Promise<Finding | null> =>
+      asFailure(async () => {
+        if (webhookUrl === undefined) return null;
+        const state = await reviveWebhookEndpoint(polar, webhookUrl);
+        if (state === 'enabled') return null;
+        const nobodys = { teamId: null, inboxId: null, credits: '0' };
+        return state === 'turned on'
+          ? {
+              state: 'repaired',
+              what: 'Polar had turned our webhook endpoint off; it is on again',
+              ...nobodys,
+            }
+          : { state: 'not repaired', what: `Polar has no webhook endpoint ${webhookUrl}`, ...nobodys };
+      }),
+
+    /**
+     * Starts the workflows that do not run of the next teams for which time matters: credits that expire, a subscription,
+     * drips to come.
+     *
+     * @param after  the last team of the batch before
+     */
+    startTeams: async (
+      after: string | null,
+    ): Promise<{ checked: number; started: string[]; next: string | null }> => {
+      const ids = await listTeamsToRun(database.fork(), after);
+      const started: string[] = [];
+      for (let first = 0; first < ids.length; first += teamsAtOnce) {
+        const batch = ids.slice(first, first + teamsAtOnce);
+        const answers = await Promise.all(batch.map(async (id) => ((await startTeam(id)) ? id : null)));
+        started.push(...answers.filter((id) => id !== null));
+      }
+      return { checked: ids.length, started, next: ids.at(-1) ?? null };
+    },
+
+    /** @returns false where the repair does not wait for an approval any more */
+    approveRepair: async (inboxId: string, by: string): Promise<boolean> => {
+      try {
+        await teams.approveRepair(database.fork(), inboxId, by);
+        return true;
+      } catch (error) {
+        if (error instanceof DomainError && error.status < 500) return false;
+        throw error;
+      }
+    },
+
+    recordReconciliation: ({ startedAt, finishedAt, findings, ...report }: Report): Promise<void> =>
+      recordReconciliation(database.fork(), {
+        ...report,
+        startedAt: new Date(startedAt),
+        finishedAt: finishedAt === null ? null : new Date(finishedAt),
+        findings: findings.map((finding) => ({ ...finding })),
+      }),
+  };
+}
+
+/** Polar says when it may be asked again, and what it will never answer. */
+async function asFailure<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof DomainError)) throw error;
+    const { retryAfterSeconds } = error.details;
+    throw ApplicationFailure.create({
+      type: error.code,
+      message: error.message,
+      nonRetryable: error.details.retriable === false,
+      ...(typeof retryAfterSeconds === 'number' ? { nextRetryDelay: retryAfterSeconds * 1_000 } : {}),
+    });
+  }
+}

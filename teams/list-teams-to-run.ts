@@ -1,0 +1,26 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+
+const batch = 100;
+
+/**
+ * The next teams whose workflow has something to wait for besides events: credits that expire, a subscription, drips to
+ * come. For all others an event starts the workflow, should it not run.
+ *
+ * @param after  the last team of the batch before
+ * @returns ids in order, at most 100; none after the last
+ */
+export async function listTeamsToRun(em: EntityManager, after: string | null): Promise<string[]> {
+  const rows = await em.execute<{ id: string }[]>(
+    `select t.id
+       from teams t
+      where t.deleted_at is null
+        and (?::uuid is null or t.id > ?)
+        and (   exists (select from grants g where g.team_id = t.id and g.open and g.expires_at is not null)
+             or exists (select from subscriptions s where s.team_id = t.id and s.ended_at is null)
+             or exists (select from orders o where o.team_id = t.id and o.drips_monthly and o.period_end > (select billing_now())))
+      order by t.id
+      limit ${batch}`,
+    [after, after],
+  );
+  return rows.map(({ id }) => id);
+}

@@ -1,0 +1,394 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { Agent, request } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { v7 as uuidv7 } from 'uuid';
+import { z } from 'zod';
+import { parseDecimal } from '../../catalog/credits.ts';
+import { loadCatalog } from '../../catalog/load-catalog.ts';
+import { publishCatalog } from '../../catalog/versions.ts';
+import { connectDatabase, type Database } from '../../database/connection.ts';
+import { migrateDatabase } from '../../database/migrate.ts';
+import { freePort } from '../../dev/free-port.ts';
+import { leash } from '../../dev/leash.ts';
+import { type Part, startPart } from '../../dev/part.ts';
+import { type EmbeddedPostgres, startPostgres } from '../../dev/postgres.ts';
+import { verifyLedger } from '../../ledger/verify-ledger.ts';
+import { expectSoundLedger } from '../scenarios/sound-ledger.ts';
+
+/**
+ * Four API processes under load from 500 callers, killed at random, on a Postgres that crashes once: what callers were told
+ * is what the ledger holds. `LOAD_SECONDS` sets for how long.
+ */
+const seconds = Number(process.env.LOAD_SECONDS ?? 30);
+const processes = 4;
+const callers = 500;
+const smallTeams = 1_000;
+/** One team gets half of all that is sent, and has enough for it; the others run dry. */
+const hotCredits = 1_000_000;
+const smallCredits = 4;
+
+const serviceKey = `key-of-the-load-${randomBytes(12).toString('hex')}`;
+const agent = new Agent({ keepAlive: true, maxSockets: callers });
+
+/** What callers were told, by key. A key of a hold, and of its capture, is a key like any other. */
+const told = {
+  /** Usage event's id by key, with its credits. */
+  debited: new Map<string, { teamId: string; id: string; credits: bigint }>(),
+  held: new Map<string, string>(),
+  refused: new Set<string>(),
+};
+const seen = { unknown: 0, replays: 0, kills: 0, statuses: new Map<number, number>() };
+
+let directory: string;
+let postgres: EmbeddedPostgres;
+let startAgain: () => Promise<EmbeddedPostgres>;
+let database: Database;
+let apis: { port: number; part: Part | null }[] = [];
+let hotTeam: string;
+let teams: string[];
+
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'waveloom-load-'));
+  await chmod(directory, 0o711); // Postgres may have to run as another user
+  leash().removeInTheEnd(directory);
+  const cluster = { password: randomBytes(16).toString('hex'), port: await freePort(), durable: true };
+  startAgain = () =>
+    startPostgres({
+      ...cluster,
+      dataDir: join(directory, 'postgres'),
+      logFile: join(directory, 'postgres.log'),
+    });
+  postgres = await startAgain();
+  await postgres.createDatabase('load');
+  await migrateDatabase(postgres.url('load'));
+  database = await connectDatabase(postgres.url('load'), { pool: 8 });
+  await publishCatalog(database, loadCatalog(join(import.meta.dirname, '../../catalog/catalog.yaml')));
+  hotTeam = uuidv7();
+  teams = Array.from({ length: smallTeams }, () => uuidv7());
+  await makeTeams();
+  apis = await Promise.all(
+    Array.from({ length: processes }, async () => {
+      const port = await freePort();
+      return { port, part: await startApi(port) };
+    }),
+  );
+}, 120_000);
+
+afterAll(async () => {
+  agent.destroy();
+  await Promise.all(apis.map(({ part }) => part?.stop(2_000)));
+  await database?.close();
+  await postgres?.stop();
+  await rm(directory, { recursive: true, force: true });
+}, 60_000);
+
+test(
+  `after ${seconds} s of 500 callers, killed APIs and a crash of Postgres, the ledger holds what callers were told`,
+  async () => {
+    const end = performance.now() + seconds * 1_000;
+    const goesOn = () => performance.now() < end;
+    const chaos = killAtRandom(goesOn);
+    await Promise.all(Array.from({ length: callers }, () => call(goesOn)));
+    await chaos;
+    report();
+
+    const { rows: keys } = await database.pool.query<{ key: string; event: string | null }>(
+      'select key, usage_event_id as event from idempotency_keys',
+    );
+    const { rows: events } = await database.pool.query<{ id: string; team: string; credits: string }>(
+      'select id, team_id as team, credits from usage_events',
+    );
+    const eventOf = new Map(keys.map(({ key, event }) => [key, event]));
+    const stored = new Map(events.map((event) => [event.id, event]));
+
+    const wrong = [...told.debited].filter(([key, { teamId, id, credits }]) => {
+      const event = stored.get(id);
+      return eventOf.get(key) !== id || event?.team !== teamId || BigInt(event.credits) !== credits;
+    });
+    expect(wrong).toEqual([]);
+    expect([...told.held.keys()].filter((key) => eventOf.get(key) !== null)).toEqual([]);
+    expect([...told.refused].filter((key) => eventOf.has(key))).toEqual([]);
+    // And nothing else: what had no answer was sent again until it had one.
+    expect(keys.length).toBe(told.debited.size + told.held.size);
+    expect(events.length).toBe(told.debited.size);
+
+    expect(await consumedByTeam()).toEqual(toldByTeam());
+    await expectSoundLedger(database.pool);
+    expect((await verifyLedger(database)).findings).toEqual([]);
+
+    expect([...seen.statuses.keys()].filter((status) => ![200, 201, 402, 503].includes(status))).toEqual([]);
+
+    // It was a test of something: all of it happened.
+    expect(told.refused.size).toBeGreaterThan(0);
+    expect(told.held.size).toBeGreaterThan(0);
+    expect(seen.unknown).toBeGreaterThan(0);
+    expect(seen.kills).toBeGreaterThan(0);
+  },
+  (seconds + 240) * 1_000,
+);
+
+/** One caller: sends one thing after the other, each until it has an answer. */
+async function call(goesOn: () => boolean): Promise<void> {
+  while (goesOn()) {
+    const dice = Math.random();
+    if (dice < 0.7) await spend();
+    else if (dice < 0.8) await spendBatch();
+    else await holdAndCapture();
+  }
+}
+
+const usage = { action: 'workflow.run', quantities: { runs: 3 } };
+
+async function spend(): Promise<void> {
+  const [teamId, key] = [anyTeam(), randomUUID()];
+  const reply = await sendUntilAnswered(`/v1/teams/${teamId}/usage`, usage, key);
+  hear(teamId, key, reply);
+  if (reply.status === 201 && Math.random() < 0.05) {
+    const again = await sendUntilAnswered(`/v1/teams/${teamId}/usage`, usage, key);
+    expect(again).toEqual(reply);
+    seen.replays += 1;
+  }
+}
+
+/** Each event of a batch has an answer of its own; what has none is sent again alone, under its key. */
+async function spendBatch(): Promise<void> {
+  const events = Array.from({ length: 5 }, () => ({
+    teamId: anyTeam(),
+    idempotencyKey: randomUUID(),
+    ...usage,
+  }));
+  const reply = await send('/v1/usage/batch', { events }, null);
+  const results = reply?.status === 200 ? batchOut.parse(reply.json).results : [];
+  await Promise.all(
+    events.map(async ({ teamId, idempotencyKey }, index) => {
+      const result = results[index];
+      const isAnswered = result && result.status < 500;
+      if (!isAnswered) seen.unknown += 1;
+      const single = isAnswered
+        ? { status: result.status, json: result }
+        : await sendUntilAnswered(`/v1/teams/${teamId}/usage`, usage, idempotencyKey);
+      hear(teamId, idempotencyKey, single);
+    }),
+  );
+}
+
+async function holdAndCapture(): Promise<void> {
+  const [teamId, key] = [anyTeam(), randomUUID()];
+  const body = { ...usage, ttlSeconds: 3_600 };
+  const held = await sendUntilAnswered(`/v1/teams/${teamId}/holds`, body, key);
+  if (held.status !== 201) return hear(teamId, key, held);
+  const { id } = idOut.parse(held.json);
+  told.held.set(key, id);
+  const captureKey = randomUUID();
+  if (Math.random() < 0.2) {
+    const released = await sendUntilAnswered(`/v1/holds/${id}/release`, {}, captureKey);
+    expect(released.status).toBe(200);
+    told.held.set(captureKey, id);
+  } else {
+    const captured = await sendUntilAnswered(
+      `/v1/holds/${id}/capture`,
+      { quantities: { runs: 3 } },
+      captureKey,
+    );
+    hear(teamId, captureKey, captured);
+  }
+}
+
+function hear(teamId: string, key: string, { status, json }: Reply): void {
+  if (status === 402) {
+    told.refused.add(key);
+    return;
+  }
+  if (status !== 201) throw new Error(`${status} was not expected: ${JSON.stringify(json)}`);
+  const { id, credits } = receiptOut.parse(json);
+  told.debited.set(key, { teamId, id, credits: parseDecimal(credits) });
+}
+
+interface Reply {
+  status: number;
+  json: unknown;
+}
+
+/** Sends the same key until somebody says what became of it. */
+async function sendUntilAnswered(path: string, body: object, key: string): Promise<Reply> {
+  for (const giveUp = performance.now() + 90_000; performance.now() < giveUp; ) {
+    const reply = await send(path, body, key);
+    if (reply && reply.status < 500) return reply;
+    seen.unknown += 1;
+    await pause(30 + Math.random() * 170);
+  }
+  throw new Error(`nobody answered ${path}`);
+}
+
+/** To any of the APIs; null where the connection broke. */
+function send(path: string, body: object, key: string | null): Promise<Reply | null> {
+  const { port } = apis[Math.floor(Math.random() * apis.length)] ?? { port: 0 };
+  const headers = {
+    authorization: `Bearer ${serviceKey}`,
+    'content-type': 'application/json',
+    ...(key === null ? {} : { 'idempotency-key': key }),
+  };
+  return new Promise((resolve) => {
+    const sent = request({ host: '127.0.0.1', port, path, method: 'POST', agent, headers }, (response) => {
+      let text = '';
+      response.setEncoding('utf8');
+      response.on('data', (chunk) => {
+        text += chunk;
+      });
+      response.on('error', () => resolve(null));
+      response.on('close', () => resolve(null)); // after `end` it changes nothing
+      response.on('end', () => {
+        const status = response.statusCode ?? 0;
+        seen.statuses.set(status, (seen.statuses.get(status) ?? 0) + 1);
+        resolve({ status, json: JSON.parse(text) });
+      });
+    });
+    sent.on('error', () => resolve(null));
+    sent.end(JSON.stringify(body));
+  });
+}
+
+/** Kills an API every few seconds, and crashes Postgres once, half-way; what was killed is started again. */
+async function killAtRandom(goesOn: () => boolean): Promise<void> {
+  const crash = pause(seconds * 500).then(async () => {
+    process.kill(postgres.part.pid, 'SIGQUIT'); // no checkpoint, no goodbye: it recovers from its log
+    await postgres.part.exited;
+    postgres = await startAgain();
+  });
+  const restarts: Promise<void>[] = [];
+  while (goesOn()) {
+    await pause(1_500 + Math.random() * 2_500);
+    const running = apis.filter(({ part }) => part?.running());
+    const victim = running[Math.floor(Math.random() * running.length)];
+    if (running.length < 2 || !victim?.part || !goesOn()) continue;
+    process.kill(victim.part.pid, 'SIGKILL');
+    seen.kills += 1;
+    restarts.push(restart(victim));
+  }
+  await Promise.all([crash, ...restarts]);
+}
+
+async function restart(api: (typeof apis)[number]): Promise<void> {
+  await api.part?.exited;
+  api.part = null;
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      api.part = await startApi(api.port);
+      return;
+    } catch (error) {
+      if (attempt === 20) throw error; // Postgres may be away
+      await pause(500);
+    }
+  }
+}
+
+function startApi(port: number): Promise<Part> {
+  return startPart({
+    name: 'API',
+    command: process.execPath,
+    args: [join(import.meta.dirname, '../../api/main.ts')],
+    env: {
+      PORT: String(port),
+      DATABASE_URL: postgres.url('load'),
+      DATA_DIR: directory,
+      TEMPORAL_ADDRESS: '127.0.0.1:1',
+      POLAR_ACCESS_TOKEN: 'polar_oat_tests',
+      POLAR_SERVER: 'http://127.0.0.1:1',
+      POLAR_WEBHOOK_SECRET: 'a-secret-of-the-tests-only-0123456789',
+      AUTH_JWT_SECRET: 'a-secret-of-the-tests-only-0123456789',
+      SERVICE_API_KEY: serviceKey,
+      LOG_LEVEL: 'silent',
+    },
+    logFile: join(directory, 'api.log'),
+    isReady: () =>
+      fetch(`http://127.0.0.1:${port}/healthz`).then(
+        ({ ok }) => ok,
+        () => false,
+      ),
+  });
+}
+
+/**
+ * Each with two adjustments upwards, so that debits are split: what `adjustCredits` writes, for a thousand teams at once.
+ */
+async function makeTeams(): Promise<void> {
+  const all = [hotTeam, ...teams];
+  const gifts = all.flatMap((teamId) => {
+    const credits = parseDecimal(teamId === hotTeam ? hotCredits : smallCredits) / 2n;
+    return [null, new Date(Date.now() + 365 * 86_400_000)].map((expiresAt) => ({
+      ...{ teamId, credits, expiresAt, id: uuidv7(), grantId: uuidv7() },
+    }));
+  });
+  const values = [
+    gifts.map(({ id }) => id),
+    gifts.map(({ teamId }) => teamId),
+    gifts.map(({ credits }) => credits),
+    gifts.map(({ expiresAt }) => expiresAt),
+    gifts.map(({ grantId }) => grantId),
+  ];
+  const client = await database.pool.connect();
+  try {
+    await client.query('begin');
+    await client.query(
+      `insert into teams (id, name, personal) select id, 'a team', false from unnest($1::uuid[]) as id`,
+      [all],
+    );
+    const given = `unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::timestamptz[], $5::uuid[])
+                     as g (id, team_id, credits, expires_at, grant_id)`;
+    await client.query(
+      `with adjusted as (
+         insert into adjustments (id, team_id, credits, reason, actor, expires_at, created_at)
+         select id, team_id, credits, 'a test', 'a test', expires_at, now() from ${given}
+       ), granted as (
+         insert into grants (id, team_id, source, business_key, granted, available, effective_at, expires_at, catalog_version,
+                             actor, reason, created_at)
+         select grant_id, team_id, 'adjustment', 'adjustment:' || id, credits, credits, now(), expires_at, 1,
+                'a test', 'a test', now()
+           from ${given}
+       )
+       insert into transfers (team_id, at, grant_id, kind, from_account, to_account, amount, reference)
+       select team_id, now(), grant_id, 'grant', 'issued', 'available', credits, 'adjustment:' || id from ${given}`,
+      values,
+    );
+    await client.query('commit');
+  } finally {
+    client.release();
+  }
+}
+
+async function consumedByTeam(): Promise<Map<string, bigint>> {
+  const { rows } = await database.pool.query<{ team: string; consumed: string; held: string; least: string }>(
+    `select team_id as team, sum(consumed) as consumed, sum(held) as held, min(available) as least
+       from grants group by team_id having sum(consumed + held) > 0`,
+  );
+  expect(rows.filter(({ held, least }) => BigInt(held) !== 0n || BigInt(least) < 0n)).toEqual([]);
+  return new Map(rows.map(({ team, consumed }) => [team, BigInt(consumed)]));
+}
+
+function toldByTeam(): Map<string, bigint> {
+  const credits = new Map<string, bigint>();
+  for (const debit of told.debited.values()) {
+    credits.set(debit.teamId, (credits.get(debit.teamId) ?? 0n) + debit.credits);
+  }
+  return credits;
+}
+
+function report(): void {
+  const statuses = [...seen.statuses].map(([status, times]) => `${times} × ${status}`).join(', ');
+  process.stderr.write(
+    `  ${told.debited.size} debits, ${told.refused.size} refused, ${told.held.size} holds and releases, ` +
+      `${seen.unknown} unknown outcomes sent again, ${seen.replays} replays; ${seen.kills} APIs killed; ${statuses}\n`,
+  );
+}
+
+function anyTeam(): string {
+  return Math.random() < 0.5 ? hotTeam : (teams[Math.floor(Math.random() * teams.length)] ?? hotTeam);
+}
+
+const idOut = z.object({ id: z.string() });
+const receiptOut = z.object({ id: z.string(), credits: z.string() });
+const batchOut = z.object({ results: z.array(z.looseObject({ status: z.int() })) });

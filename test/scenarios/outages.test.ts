@@ -1,0 +1,331 @@
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { afterEach, expect, test } from '@jest/globals';
+import { createPolar, type Polar } from '@polar-sh/sdk/2026-10';
+import pg from 'pg';
+import { freePort } from '../../dev/free-port.ts';
+import { type Part, runTask, startPart } from '../../dev/part.ts';
+import { type PolarEmulator, startPolarEmulator } from '../../dev/polar-emulator/polar-emulator.ts';
+import { startPostgres, withClient } from '../../dev/postgres.ts';
+import { startTemporalServer, type TemporalServer } from '../../dev/temporal-server.ts';
+import { ensureWebhookEndpoint } from '../../polar/webhook-endpoint.ts';
+import { temporalCli } from '../setup/temporal.ts';
+import { expectSoundLedger } from './sound-ledger.ts';
+import { type Story, startStory, until } from './story.ts';
+
+const cleanUp: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (const clean of cleanUp.splice(0).reverse()) await clean();
+});
+
+const root = resolve(import.meta.dirname, '../..');
+const serviceKey = 'service-key-of-the-outages-0123456789';
+
+/** The worker as a process of its own, in a story. */
+async function workerProcess(story: Story): Promise<Part> {
+  const part = await startPart({
+    name: 'worker',
+    command: process.execPath,
+    args: [join(root, 'worker/main.ts')],
+    env: story.workerVariables,
+    saysReady: true,
+  });
+  cleanUp.push(() => part.stop());
+  return part;
+}
+
+async function kill(part: Part): Promise<void> {
+  process.kill(part.pid, 'SIGKILL');
+  await part.exited;
+}
+
+test('a worker that is killed between a payment and its grant grants once when it is started again', async () => {
+  const story = await startStory('2040-01-31T10:00:00Z', { restarts: true });
+  cleanUp.push(() => story.stop());
+  const team = await story.signUp('ada');
+  await story.worker.stop();
+  const doomed = await workerProcess(story);
+
+  // Whoever applies the payment waits at the team's lock, and is killed there.
+  await withClient(story.workerVariables.DATABASE_URL ?? '', async (lock) => {
+    await lock.query('begin');
+    await lock.query('select 1 from teams where id = $1 for no key update', [team]);
+    const { url } = await story.call<{ url: string }>('POST', `/v1/teams/${team}/checkout`, {
+      product: 'pack_1000',
+    });
+    await story.control(`/checkouts/${url.split('/').at(-1)}/pay`);
+    await until(async () => {
+      const { rows } = await lock.query(
+        `select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`,
+      );
+      return rows.length > 0;
+    });
+    await kill(doomed);
+    await lock.query('rollback');
+  });
+  expect(await story.balance(team)).toMatchObject({ available: '500' });
+
+  await workerProcess(story);
+  await until(async () => (await story.balance(team)).available === '1500', 40_000);
+  await story.settle();
+  expect(await story.balance(team)).toMatchObject({ available: '1500', bySource: { purchase: '1000' } });
+  await expectSoundLedger(story.database.pool);
+}, 120_000);
+
+/** Billing as processes on a Postgres and a Temporal server that can be stopped. Real time. */
+interface Platform {
+  temporal: { stop(): Promise<void>; start(): Promise<void> };
+  postgres: { stop(): Promise<void>; start(): Promise<void> };
+  polar: Polar;
+  emulator: PolarEmulator;
+  databaseUrl: string;
+  apiUrls: string[];
+  call(method: string, path: string, body?: object, more?: { key?: string; api?: number }): Promise<Answer>;
+  available(team: string): Promise<unknown>;
+}
+interface Answer {
+  status: number;
+  body: Record<string, unknown>;
+}
+
+async function startPlatform({ apis = 1 } = {}): Promise<Platform> {
+  const directory = await mkdtemp(join(tmpdir(), 'waveloom-outages-'));
+  cleanUp.push(() => rm(directory, { recursive: true, force: true }));
+  const postgresPort = await freePort();
+  await chmod(directory, 0o711); // Postgres may have to run as another user
+  const postgresOptions = {
+    dataDir: join(directory, 'postgres'),
+    logFile: join(directory, 'postgres.log'),
+    password: 'outages',
+    port: postgresPort,
+    durable: false,
+  };
+  let postgres = await startPostgres(postgresOptions);
+  cleanUp.push(() => postgres.stop());
+  await postgres.createDatabase('billing');
+
+  const temporalOptions = {
+    executable: temporalCli(),
+    logFile: join(directory, 'temporal.log'),
+    databaseFile: join(directory, 'temporal.db'),
+    port: await freePort(),
+  };
+  let temporal: TemporalServer | undefined = await startTemporalServer(temporalOptions);
+  cleanUp.push(async () => temporal?.stop());
+
+  const ports = await Promise.all(Array.from({ length: apis }, () => freePort()));
+  const apiUrls = ports.map((port) => `http://127.0.0.1:${port}`);
+  const emulator = await startPolarEmulator({ accessToken: 'polar_oat_outages', retryScale: 0.01 });
+  cleanUp.push(() => emulator.stop());
+  const polar = createPolar({ accessToken: 'polar_oat_outages', baseUrl: emulator.url });
+  const { secret } = await ensureWebhookEndpoint(polar, `${apiUrls[0]}/v1/webhooks/polar`);
+
+  const databaseUrl = postgres.url('billing');
+  const env = {
+    PATH: process.env.PATH ?? '',
+    LOG_LEVEL: 'error',
+    DATA_DIR: directory,
+    DATABASE_URL: databaseUrl,
+    TEMPORAL_ADDRESS: temporal.address,
+    POLAR_ACCESS_TOKEN: 'polar_oat_outages',
+    POLAR_SERVER: emulator.url,
+    POLAR_WEBHOOK_SECRET: secret ?? '',
+    AUTH_JWT_SECRET: 'a-secret-of-the-outages-0123456789',
+    SERVICE_API_KEY: serviceKey,
+  };
+  const script = (file: string, ...args: string[]) => ({
+    name: file,
+    command: process.execPath,
+    args: [join(root, file), ...args],
+    env,
+    logFile: join(directory, `${file.replaceAll('/', '-')}.log`),
+  });
+  for (const [file = '', ...args] of [
+    ['database/migrate.ts'],
+    ['catalog/publish.ts'],
+    ['polar/sync.ts', '--apply'],
+  ])
+    await runTask(script(file, ...args));
+  const worker = await startPart({ ...script('worker/main.ts'), saysReady: true });
+  cleanUp.push(() => worker.stop());
+  for (const [index, port] of ports.entries()) {
+    const api = await startPart({
+      ...script('api/main.ts'),
+      env: { ...env, PORT: String(port) },
+      isReady: async () => (await fetch(`${apiUrls[index]}/healthz`).catch(() => null))?.ok ?? false,
+    });
+    cleanUp.push(async () => {
+      expect(api.running()).toBe(true); // it has lived through all of it
+      await api.stop();
+    });
+  }
+
+  const call: Platform['call'] = async (method, path, body, { key = crypto.randomUUID(), api = 0 } = {}) => {
+    const response = await fetch(`${apiUrls[api]}${path}`, {
+      method,
+      headers: {
+        authorization: `Bearer ${serviceKey}`,
+        'content-type': 'application/json',
+        'idempotency-key': key,
+      },
+      ...(body ? { body: JSON.stringify(body) } : {}),
+    });
+    return { status: response.status, body: (await response.json()) as Record<string, unknown> };
+  };
+  return {
+    temporal: {
+      async stop() {
+        await temporal?.stop();
+        temporal = undefined;
+      },
+      async start() {
+        temporal = await startTemporalServer(temporalOptions);
+      },
+    },
+    postgres: {
+      stop: () => postgres.stop(),
+      async start() {
+        postgres = await startPostgres(postgresOptions);
+      },
+    },
+    polar,
+    emulator,
+    databaseUrl,
+    apiUrls,
+    call,
+    available: async (team) => (await call('GET', `/v1/teams/${team}/balance`)).body.available,
+  };
+}
+
+async function signUp(platform: Platform, id: string): Promise<string> {
+  const { status, body } = await platform.call('POST', '/v1/users', {
+    id,
+    email: `${id}@example.com`,
+    name: id,
+  });
+  expect(status).toBe(201);
+  return (body.team as { id: string }).id;
+}
+
+async function sound(platform: Platform): Promise<void> {
+  const pool = new pg.Pool({ connectionString: platform.databaseUrl, max: 1 });
+  await expectSoundLedger(pool).finally(() => pool.end());
+}
+
+test('with Temporal stopped people sign up, and their trial is there as soon as it is back', async () => {
+  const platform = await startPlatform();
+  const before = await signUp(platform, 'before');
+  await until(async () => (await platform.available(before)) === '500');
+
+  await platform.temporal.stop();
+  const started = performance.now();
+  const teams: string[] = [];
+  for (let i = 0; i < 20; i++) teams.push(await signUp(platform, `during_${i}`));
+  const each = (performance.now() - started) / teams.length;
+  await setTimeout(5_000); // long enough for whoever backs off to have backed off far
+  for (const team of teams) expect(await platform.available(team)).toBe('0');
+
+  const restarted = performance.now();
+  await platform.temporal.start();
+  const up = performance.now();
+  await until(
+    async () => (await Promise.all(teams.map(platform.available))).every((one) => one === '500'),
+    60_000,
+  );
+  console.log(
+    `sign-up with Temporal down: ${each.toFixed(0)} ms each; ${teams.length} trials ${(performance.now() - up).toFixed(0)} ms after it was up (its own start took ${(up - restarted).toFixed(0)} ms)`,
+  );
+  await sound(platform);
+}, 120_000);
+
+test('a webhook that is there before anybody has told the workflow of its team ends as any other', async () => {
+  const platform = await startPlatform();
+  await platform.temporal.stop();
+  const team = await signUp(platform, 'early');
+  const { body } = await platform.call('POST', `/v1/teams/${team}/checkout`, { product: 'pack_1000' });
+  await fetch(`${platform.emulator.url}/emulator/checkouts/${String(body.url).split('/').at(-1)}/pay`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: '{}',
+  });
+  await platform.emulator.idle();
+  await withClient(platform.databaseUrl, (client) =>
+    // The sign-up's own event is told last of all.
+    client.query(
+      `update inbox set next_signal_at = now() + interval '8 seconds' where type = 'team.created'`,
+    ),
+  );
+  await platform.temporal.start();
+  await until(async () => (await platform.available(team)) === '1500', 60_000);
+  const { body: inbox } = await platform.call('GET', `/v1/inbox?teamId=${team}`);
+  expect(inbox.data).toContainEqual(expect.objectContaining({ type: 'team.created', status: 'received' }));
+  await until(async () => {
+    const { body } = await platform.call('GET', `/v1/inbox?teamId=${team}&status=received`);
+    return (body.data as unknown[]).length === 0;
+  }, 60_000);
+  expect(await platform.available(team)).toBe('1500');
+  await sound(platform);
+}, 120_000);
+
+test('Postgres is restarted under load and its connections are cut: every spend that was acknowledged is there once', async () => {
+  const platform = await startPlatform({ apis: 2 });
+  const teams = await Promise.all(
+    Array.from({ length: 4 }, (_, index) => signUp(platform, `spender_${index}`)),
+  );
+  await until(async () => (await Promise.all(teams.map(platform.available))).every((one) => one === '500'));
+
+  const usage = { action: 'workflow.run', quantities: { runs: 1 } };
+  const acknowledged = new Map<string, string>();
+  const statuses = new Map<number | string, number>();
+  let over = false;
+  /** A caller who sends the same key again until it is answered for good. */
+  const caller = async (index: number) => {
+    while (!over) {
+      const key = crypto.randomUUID();
+      for (let answered = false; !answered; ) {
+        const team = teams[index % teams.length];
+        const answer = await platform
+          .call('POST', `/v1/teams/${team}/usage`, usage, { key, api: Math.floor(Math.random() * 2) })
+          .catch(() => null);
+        const status = answer?.status ?? 'no answer';
+        statuses.set(status, (statuses.get(status) ?? 0) + 1);
+        if (answer?.status === 201) acknowledged.set(key, String(answer.body.id));
+        answered = answer?.status === 201 || over;
+        if (!answered) await setTimeout(50);
+      }
+    }
+  };
+  const callers = Array.from({ length: 16 }, (_, index) => caller(index));
+  for (let cut = 0; cut < 10; cut++) {
+    await setTimeout(200);
+    await withClient(platform.databaseUrl, (client) =>
+      client.query(
+        `select pg_terminate_backend(pid) from pg_stat_activity where datname = 'billing' and pid <> pg_backend_pid()`,
+      ),
+    );
+  }
+  await platform.postgres.stop();
+  await setTimeout(500);
+  await platform.postgres.start();
+  await setTimeout(1_500);
+  over = true;
+  await Promise.all(callers);
+
+  expect([...statuses.keys()].filter((status) => ![201, 402, 503, 'no answer'].includes(status))).toEqual([]);
+  expect(acknowledged.size).toBeGreaterThan(20);
+  const stored = await withClient(platform.databaseUrl, async (client) => {
+    const { rows } = await client.query<{ key: string; id: string }>(
+      'select key, usage_event_id as id from idempotency_keys where usage_event_id is not null',
+    );
+    return new Map(rows.map(({ key, id }) => [key, id]));
+  });
+  for (const [key, id] of acknowledged) expect({ key, id: stored.get(key) }).toEqual({ key, id });
+  console.log(`statuses under cuts: ${JSON.stringify([...statuses])}`);
+  await sound(platform);
+
+  // The worker has lived through it as well.
+  const after = await signUp(platform, 'after');
+  await until(async () => (await platform.available(after)) === '500');
+}, 120_000);

@@ -1,0 +1,469 @@
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import type { WorkflowHandle } from '@temporalio/client';
+import type { Report } from '../../activities/create-reconciliation-activities.ts';
+import { announceTeam } from '../../teams/sign-up.ts';
+import { approveUpdate, retryUpdate, taskQueue, teamWorkflowId } from '../../workflows/messages.ts';
+import { reconcileType } from '../../workflows/schedules.ts';
+import { expectSoundLedger } from './sound-ledger.ts';
+import { type Story, startStory, until } from './story.ts';
+
+let story: Story;
+beforeEach(async () => {
+  story = await startStory('2040-01-31T10:00:00Z');
+});
+afterEach(async () => {
+  await expectSoundLedger(story.database.pool);
+  await story.stop();
+});
+
+const minutesLater = (minutes: number) =>
+  story.clock.set(new Date(story.clock.now().getTime() + minutes * 60_000));
+
+/** Starts a run some minutes from now, when webhooks have had their time. */
+async function startReconciliation(input: { everything?: boolean } = {}): Promise<WorkflowHandle> {
+  await minutesLater(3);
+  return story.temporal.workflow.start(reconcileType, {
+    taskQueue,
+    workflowId: crypto.randomUUID(),
+    args: [input],
+  });
+}
+
+async function reconcile(input: { everything?: boolean } = {}): Promise<Report> {
+  const report: Report = await (await startReconciliation(input)).result();
+  await story.settle();
+  return report;
+}
+
+/** Polar’s webhooks are lost while `during` happens. */
+async function deaf(during: () => Promise<unknown>): Promise<void> {
+  await story.control('/faults', { target: 'webhooks', mode: 'lost', times: 10_000 });
+  await during();
+  await story.control('/faults/clear');
+}
+
+const pay = async (team: string, product: string) => {
+  const { url } = await story.call<{ url: string }>('POST', `/v1/teams/${team}/checkout`, { product });
+  await story.control(`/checkouts/${url.split('/').at(-1)}/pay`);
+};
+const refund = async (team: string, amount?: number) => {
+  const order = (await story.ordersOf(team)).at(-1);
+  await story.control(`/orders/${order?.id}/refund`, amount === undefined ? {} : { amount });
+};
+const dispute = async (team: string, amount?: number, status = 'needs_response') => {
+  const order = (await story.ordersOf(team)).at(-1);
+  const body = { status, ...(amount === undefined ? {} : { amount }) };
+  return (await story.control<{ id: string }>(`/orders/${order?.id}/dispute`, body)).id;
+};
+const spend = (team: string, credits: number) =>
+  story.call('POST', `/v1/teams/${team}/usage`, {
+    action: 'workflow.run',
+    quantities: { runs: 2 * credits },
+  });
+
+/** Everything that was ever granted and moved, by business key. */
+async function ledger(): Promise<unknown[]> {
+  const { rows } = await story.database.pool.query(
+    `select team_id, business_key, granted, available, consumed, expired, revoked, settled, expires_at
+       from grants order by business_key`,
+  );
+  return rows;
+}
+
+/** Reconciles once more and finds that nothing is left to do. */
+async function expectNothingLeft(): Promise<void> {
+  const before = await ledger();
+  const { counts } = await reconcile();
+  expect(counts.repaired ?? 0).toBe(0);
+  expect(counts['not repaired'] ?? 0).toBe(0);
+  expect(await ledger()).toEqual(before);
+}
+
+test('a pack and a first subscription whose webhooks were all lost are granted, once', async () => {
+  const team = await story.signUp('ada');
+  await deaf(async () => {
+    await pay(team, 'pack_1000');
+    await pay(team, 'pro_monthly');
+  });
+  expect(await story.balance(team)).toMatchObject({ available: '500' });
+  const report = await reconcile();
+  expect(report).toMatchObject({ status: 'completed', counts: { repaired: 3, orders: 2, subscriptions: 1 } });
+  expect(await story.balance(team)).toMatchObject({
+    available: '7500',
+    bySource: { trial: '500', subscription: '6000', purchase: '1000' },
+  });
+  expect(await story.call('GET', `/v1/teams/${team}/subscription`)).toMatchObject({
+    plan: 'pro_monthly',
+    status: 'active',
+  });
+  await expectNothingLeft();
+});
+
+test('what webhooks have told in time, or are still telling, is left to them', async () => {
+  const team = await story.signUp('ada');
+  await story.buy(team, 'pack_1000');
+  expect((await reconcile()).counts).not.toHaveProperty('repaired');
+
+  await story.control('/faults', { target: 'webhooks', mode: 'hold', type: 'order.paid', times: 1 });
+  await minutesLater(5);
+  await pay(team, 'pack_1000');
+  const young: Report = await story.temporal.workflow.execute(reconcileType, {
+    taskQueue,
+    workflowId: crypto.randomUUID(),
+    args: [{}],
+  });
+  expect(young.counts).not.toHaveProperty('repaired');
+  expect((await reconcile()).counts).toMatchObject({ repaired: 1 });
+  await story.control('/webhooks/release');
+  await story.settle();
+  expect(await story.balance(team)).toMatchObject({ bySource: { purchase: '2000' } });
+  await expectNothingLeft();
+});
+
+test('three renewals that nobody told us of are caught up, each once, and the mirror with them', async () => {
+  const team = await story.signUp('ada');
+  await story.buy(team, 'pro_monthly');
+  await deaf(() => story.advanceTo('2040-05-01T00:00:00Z'));
+  expect(await story.balance(team)).toMatchObject({ available: '0' });
+
+  await reconcile({ everything: true });
+  const { available, grants } = await story.balance(team);
+  // The cycles that are over live seven more days: nobody could spend them while they lasted.
+  expect(available).toBe('18000');
+  expect(grants.filter(({ source }) => source === 'subscription').map(({ granted }) => granted)).toEqual(
+    Array(4).fill('6000'),
+  );
+  const subscription = await story.call<{ cycle: object }>('GET', `/v1/teams/${team}/subscription`);
+  expect(subscription.cycle).toEqual({ start: '2040-04-30T10:00:00.000Z', end: '2040-05-31T10:00:00.000Z' });
+  await expectNothingLeft();
+  await story.advanceTo('2040-05-09T00:00:00Z');
+  expect(await story.balance(team)).toMatchObject({ available: '6000' });
+});
+
+test('a refund of months ago’s order that nobody told us of takes the credits back', async () => {
+  const team = await story.signUp('ada');
+  await story.buy(team, 'pack_1000');
+  await story.advanceTo('2040-04-01T00:00:00Z');
+  await deaf(() => refund(team, 600));
+  expect(await story.balance(team)).toMatchObject({ available: '1000' });
+  await reconcile();
+  expect(await story.balance(team)).toMatchObject({ available: '500', debt: '0' });
+  await expectNothingLeft();
+});
+
+test('an end of a subscription that nobody told us of expires its credits', async () => {
+  const team = await story.signUp('ada');
+  await story.buy(team, 'pro_monthly');
+  await minutesLater(1);
+  await deaf(async () => story.control(`/subscriptions/${await story.subscriptionOf(team)}/revoke`));
+  await reconcile();
+  expect(await story.balance(team)).toMatchObject({ available: '500', bySource: { subscription: '0' } });
+  await expectNothingLeft();
+});
+
+test('a dispute takes the credits back, and a won one gives them back', async () => {
+  const team = await story.signUp('ada');
+  await story.buy(team, 'pack_1000');
+  await spend(team, 700); // 500 of the trial
+  const id = await dispute(team);
+  await reconcile();
+  expect(await story.balance(team)).toMatchObject({ available: '0', debt: '200' });
+  await expectNothingLeft();
+
+  await minutesLater(1);
+  await story.control(`/disputes/${id}/win`);
+  await reconcile();
+  expect(await story.balance(team)).toMatchObject({ available: '800', debt: '0' });
+  await expectNothingLeft();
+});
+
+test('a lost dispute stays taken; a refund, a dispute of the rest, then won, leaves the refund', async () => {
+  const team = await story.signUp('ada');
+  await story.buy(team, 'pack_1000');
+  await minutesLater(1);
+  await refund(team, 300);
+  await story.settle();
+  const id = await dispute(team);
+  await reconcile();
+  expect(await story.balance(team)).toMatchObject({ available: '500', bySource: { purchase: '0' } });
+  await minutesLater(1);
+  await story.control(`/disputes/${id}/win`);
+  await reconcile();
+  expect(await story.balance(team)).toMatchObject({ bySource: { purchase: '750' } });
+
+  await minutesLater(1);
+  const second = await dispute(team, 300);
+  await reconcile();
+  await minutesLater(1);
+  await story.control(`/disputes/${second}/lose`);
+  await reconcile();
+  expect(await story.balance(team)).toMatchObject({ bySource: { purchase: '500' } });
+  await expectNothingLeft();
+});
+
+test('money that Polar gave back by itself before a dispute counts once', async () => {
+  const team = await story.signUp('ada');
+  await story.buy(team, 'pack_1000');
+  await minutesLater(1);
+  await dispute(team, 600, 'prevented');
+  await story.settle();
+  await reconcile();
+  expect(await story.balance(team)).toMatchObject({ bySource: { purchase: '500' } });
+  await expectNothingLeft();
+});
+
+test('our webhook endpoint is turned on again, and what was never told in the meantime is repaired', async () => {
+  const team = await story.signUp('ada');
+  const endpoint = async () => (await story.polar.webhooks.listWebhookEndpoints()).items[0];
+  await story.polar.webhooks.updateWebhookEndpoint((await endpoint())?.id ?? '', { enabled: false });
+  await pay(team, 'pack_1000');
+  const { counts, findings } = await reconcile();
+  expect(counts).toMatchObject({ repaired: 2 });
+  expect(findings.map(({ what }) => what)).toContainEqual(expect.stringContaining('it is on again'));
+  expect((await endpoint())?.enabled).toBe(true);
+  await story.buy(team, 'pack_1000');
+  expect(await story.balance(team)).toMatchObject({ bySource: { purchase: '2000' } });
+});
+
+test('a large repair waits for an operator, and for nothing else', async () => {
+  const [ada, bob] = [await story.signUp('ada'), await story.signUp('bob')];
+  await deaf(async () => {
+    for (let packs = 0; packs < 3; packs += 1) await pay(ada, 'pack_20000');
+    await pay(bob, 'pack_20000');
+  });
+  const run = await startReconciliation();
+  await until(async () => (await reports())[0]?.status === 'waiting');
+  await until(async () => (await story.balance(bob)).bySource.purchase === '20000');
+  await until(async () => (await story.balance(ada)).bySource.purchase === '40000');
+  const { data } = await story.call<{ data: { id: string }[] }>(
+    'GET',
+    `/v1/inbox?status=parked&teamId=${ada}`,
+  );
+  expect(data).toEqual([expect.objectContaining({ parkedCode: 'needs_approval', type: 'order.paid' })]);
+  const inboxId = data[0]?.id ?? '';
+
+  // Neither trying again nor another signal lets it through, nor a run that finds it again.
+  expect(await story.request('POST', `/v1/inbox/${inboxId}/retry`)).toMatchObject({
+    status: 409,
+    body: { code: 'needs_approval' },
+  });
+  await story.temporal.workflow.getHandle(teamWorkflowId(ada)).executeUpdate(retryUpdate, {
+    args: [{ inboxId, by: 'impatient' }],
+  });
+  for (const wrong of [
+    { inboxId: crypto.randomUUID(), by: 'eve' },
+    { inboxId, by: '' },
+    { inboxId: 'x', by: 'eve' },
+  ])
+    await expect(run.executeUpdate(approveUpdate, { args: [wrong] })).rejects.toThrow();
+  expect(await story.balance(ada)).toMatchObject({ bySource: { purchase: '40000' } });
+
+  await run.executeUpdate(approveUpdate, { args: [{ inboxId, by: 'olga' }] });
+  const report: Report = await run.result();
+  await story.settle();
+  expect(report).toMatchObject({
+    status: 'completed',
+    counts: { repaired: 3, approved: 1, 'needs approval': 0 },
+  });
+  expect(await story.balance(ada)).toMatchObject({ bySource: { purchase: '60000' } });
+  expect(await story.inbox(ada)).toContainEqual(
+    expect.objectContaining({
+      id: inboxId,
+      status: 'handled',
+      outcome: expect.stringContaining('approved by olga'),
+    }),
+  );
+  await expectNothingLeft();
+});
+
+test('an approval that nobody gives ends the run, and can be given later, once', async () => {
+  const ada = await story.signUp('ada');
+  await deaf(async () => {
+    for (let packs = 0; packs < 3; packs += 1) await pay(ada, 'pack_20000');
+  });
+  expect((await reconcile()).counts).toMatchObject({ repaired: 2, 'needs approval': 1 });
+  expect((await reconcile()).counts).toEqual(expect.objectContaining({ 'needs approval': 1 }));
+  const [parked] = (await story.inbox(ada)).filter(({ parkedCode }) => parkedCode === 'needs_approval');
+  for (let times = 0; times < 2; times += 1)
+    expect(await story.request('POST', `/v1/inbox/${parked?.id}/approve`)).toMatchObject({ status: 202 });
+  await story.settle();
+  expect(await story.balance(ada)).toMatchObject({ bySource: { purchase: '60000' } });
+  await expectNothingLeft();
+});
+
+test('Temporal’s data thrown away in mid-story: every team goes on, nothing is granted or expired twice', async () => {
+  const [ada, bob, cyd] = [await story.signUp('ada'), await story.signUp('bob'), await story.signUp('cyd')];
+  await story.buy(ada, 'pro_monthly');
+  await story.buy(bob, 'pro_yearly');
+  await story.buy(bob, 'pack_1000');
+  await story.advanceTo('2040-02-20T00:00:00Z');
+  const before = await ledger();
+
+  await story.loseTemporal();
+  const { counts } = await reconcile();
+  expect(counts).toMatchObject({ teams: 3, 'teams started': 3 });
+  expect(await ledger()).toEqual(before);
+  expect((await reconcile()).counts).toMatchObject({ teams: 3, 'teams started': 0 });
+
+  // No event comes: only the workflows' timers do what falls due.
+  await story.advanceTo('2040-03-15T00:00:00Z');
+  expect(await story.balance(cyd)).toMatchObject({ available: '0' });
+  expect(await story.balance(ada)).toMatchObject({ bySource: { trial: '0', subscription: '6000' } });
+  expect(await story.balance(bob)).toMatchObject({ bySource: { purchase: '1000', trial: '0' } });
+  const rows = await ledger();
+  expect(new Set(rows.map((row) => JSON.stringify(row))).size).toBe(rows.length);
+  const { rows: drips } = await story.database.pool.query(
+    `select count(*)::int as drips from grants where team_id = $1 and source = 'subscription'`,
+    [bob],
+  );
+  expect(drips).toEqual([{ drips: 2 }]);
+});
+
+test('Polar failing, limiting us and cutting its answers off: the run goes on and nothing is lost or doubled', async () => {
+  const team = await story.signUp('ada');
+  await deaf(async () => {
+    await pay(team, 'pack_1000');
+    await pay(team, 'starter_monthly');
+    await minutesLater(1);
+    await refund(team, 950);
+  });
+  const [endpoint] = (await story.polar.webhooks.listWebhookEndpoints()).items;
+  await story.polar.webhooks.updateWebhookEndpoint(endpoint?.id ?? '', { enabled: false });
+  const fault = (more: object) => story.control('/faults', { target: 'api', ...more });
+  await fault({ path: '/v1/orders', status: 500, times: 5 });
+  await fault({ path: '/v1/subscriptions', status: 429, retry_after: 1, times: 4 });
+  await fault({ path: '/v1/refunds', after_effect: 'drop', times: 2 });
+  await fault({ path: '/v1/disputes', status: 429, retry_after: 30, times: 1 });
+  await fault({ path: '/v1/webhooks/endpoints', method: 'PATCH', after_effect: 'drop', times: 1 });
+  const { status } = await reconcile();
+  expect(status).toBe('completed');
+  expect(await story.balance(team)).toMatchObject({ bySource: { purchase: '1000', subscription: '1000' } });
+  expect((await story.polar.webhooks.getWebhookEndpoint(endpoint?.id ?? '')).enabled).toBe(true);
+  await expectNothingLeft();
+}, 120_000);
+
+test('Polar away for longer than a run waits: the run fails visibly, and the next one repairs', async () => {
+  const team = await story.signUp('ada');
+  await deaf(() => pay(team, 'pack_1000'));
+  const away = { target: 'api', path: '/v1/orders', status: 429, retry_after: 120, times: 1_000 };
+  await story.control('/faults', away);
+  await expect(reconcile()).rejects.toThrow();
+  expect(await reports()).toEqual([
+    expect.objectContaining({
+      status: 'failed',
+      findings: [
+        expect.objectContaining({ what: expect.stringContaining('Polar is limiting our requests') }),
+      ],
+    }),
+  ]);
+  await story.control('/faults/clear');
+  await reconcile();
+  expect(await story.balance(team)).toMatchObject({ bySource: { purchase: '1000' } });
+});
+
+test('more orders than a page holds are walked through, each granted once', async () => {
+  const teams: string[] = [];
+  for (const person of ['ada', 'bob', 'cyd']) teams.push(await story.signUp(person));
+  await deaf(async () => {
+    for (const team of teams) for (let packs = 0; packs < 35; packs += 1) await pay(team, 'pack_1000');
+  });
+  expect((await reconcile()).counts).toMatchObject({ orders: 105, repaired: 105 });
+  for (const team of teams)
+    expect(await story.balance(team)).toMatchObject({ bySource: { purchase: '35000' } });
+  await expectNothingLeft();
+}, 120_000);
+
+test('an order for a team that is not known is parked once, and granted once the team is there', async () => {
+  const team = crypto.randomUUID();
+  await deaf(async () => {
+    const { id } = await story.polar.customers.create({
+      type: 'team',
+      external_id: team,
+      owner: { email: 'late@example.com', external_id: 'late' },
+    });
+    const { url } = await story.polar.checkouts.create({
+      products: [await story.productOf('pack_1000')],
+      customer_id: id,
+    });
+    await story.control(`/checkouts/${url.split('/').at(-1)}/pay`);
+  });
+  for (let times = 0; times < 2; times += 1) expect((await reconcile()).counts).toMatchObject({ waiting: 1 });
+  const { data } = await story.call<{ data: object[] }>('GET', '/v1/inbox?status=parked');
+  expect(data).toEqual([expect.objectContaining({ teamId: null, parkedCode: 'unknown_team' })]);
+
+  await story.database.transaction(async (em) => {
+    await em.execute(`insert into teams (id, name, personal) values (?, 'late', true)`, [team]);
+    await em.execute(
+      `insert into users (id, email, name, personal_team_id) values ('late', 'late@example.com', 'late', ?)`,
+      [team],
+    );
+    await em.execute(`insert into members (team_id, user_id, role) values (?, 'late', 'owner')`, [team]);
+    await announceTeam(em, team, 'late');
+  });
+  await until(async () => (await story.balance(team)).available === '1500');
+  await expectNothingLeft();
+});
+
+test('a parked event is tried again by hand, through the API and by the team’s workflow', async () => {
+  const team = await story.signUp('ada');
+  const product = await story.productOf('pack_1000');
+  const { rows } = await story.database.pool.query(
+    'delete from polar_products where polar_product_id = $1 returning *',
+    [product],
+  );
+  const event = () => ({
+    type: 'order.paid',
+    timestamp: '2040-01-31T10:00:00Z',
+    data: {
+      id: crypto.randomUUID(),
+      created_at: '2040-01-31T10:00:00Z',
+      status: 'paid',
+      paid: true,
+      billing_reason: 'purchase',
+      net_amount: 1_200,
+      currency: 'usd',
+      product_id: product,
+      metadata: { team_id: team },
+      items: [],
+    },
+  });
+  const ids = [await story.deliver(event()), await story.deliver(event())].map(({ body }) => String(body.id));
+  await story.settle();
+  const [one, other] = ids;
+  await story.database.pool.query(
+    `update inbox set next_signal_at = '2999-01-01' where status = 'parked' and team_id = $1`,
+    [team],
+  );
+  await story.database.pool.query(
+    'insert into polar_products (polar_product_id, catalog_key) values ($1, $2)',
+    [product, rows[0].catalog_key],
+  );
+  expect(await story.request('POST', `/v1/inbox/${one}/retry`)).toMatchObject({
+    status: 202,
+    body: { id: one },
+  });
+  await until(async () => (await story.balance(team)).bySource.purchase === '1000');
+
+  const workflow = story.temporal.workflow.getHandle(teamWorkflowId(team));
+  for (const wrong of [
+    { inboxId: 'x', by: 'olga' },
+    { inboxId: other ?? '', by: '' },
+    { inboxId: one ?? '', by: 'olga' },
+  ])
+    await expect(workflow.executeUpdate(retryUpdate, { args: [wrong] })).rejects.toThrow();
+  await workflow.executeUpdate(retryUpdate, { args: [{ inboxId: other ?? '', by: 'olga' }] });
+  await until(async () => (await story.balance(team)).bySource.purchase === '2000');
+
+  expect(await story.request('POST', `/v1/inbox/${one}/retry`)).toMatchObject({
+    body: { code: 'not_parked' },
+  });
+  expect(await story.request('POST', `/v1/inbox/${crypto.randomUUID()}/retry`)).toMatchObject({
+    status: 404,
+    body: { code: 'unknown_event' },
+  });
+});
+
+async function reports(): Promise<Report[]> {
+  const { data } = await story.call<{ data: Report[] }>('GET', '/v1/reconciliations');
+  return data;
+}

@@ -1,0 +1,213 @@
+import {
+  ActivityFailure,
+  ApplicationFailure,
+  condition,
+  continueAsNew,
+  isCancellation,
+  log,
+  proxyActivities,
+  setCurrentDetails,
+  setHandler,
+  sleep,
+  workflowInfo,
+} from '@temporalio/workflow';
+import type { ReconciliationActivities, Report } from '../activities/create-reconciliation-activities.ts';
+import type { Finding } from '../activities/store-repair.ts';
+import { type Approval, approvalMessage, approveUpdate } from './messages.ts';
+
+/** A page that cannot be had for so long fails the run; the next one begins anew. */
+const patience = '20 minutes';
+const activities = proxyActivities<ReconciliationActivities>({
+  startToCloseTimeout: '5 minutes',
+  scheduleToCloseTimeout: patience,
+  retry: { initialInterval: '2 seconds', maximumInterval: '2 minutes' },
+});
+
+/** Between two pages, in milliseconds: Polar's answers are for those who wait for them first. */
+const betweenPages = 1_000;
+/** Operators have so long to approve while this run waits; the next run offers the same repairs again. */
+const approvalWindow = '20 minutes';
+/** A report tells of so many differences. All of them are counted, and stored in the inbox. */
+const mostFindings = 200;
+
+const kinds = ['orders', 'subscriptions', 'refunds', 'disputes'] as const;
+
+export interface ReconcileInput {
+  /** Walks through all that Polar has, not only what is recent. */
+  everything?: boolean;
+  /** Carried over by continue-as-new. */
+  state?: ReconcileState;
+}
+
+interface ReconcileState {
+  report: Report;
+  /** What is walked through, and where. */
+  at:
+    | { step: (typeof kinds)[number]; page: number }
+    | { step: 'teams'; after: string | null }
+    | { step: 'done' };
+  /** Inbox ids of repairs that wait for an approval. */
+  awaiting: string[];
+  approved: Approval[];
+}
+
+/**
+ * Walks through Polar's orders, subscriptions, refunds and disputes, and puts what the ledger does not know into the teams'
+ * inboxes, so that each team's own workflow repairs it. Then starts the workflows of teams that should run and do not. A
+ * repair that is large waits for an operator: this run offers the update `approve` for as long as it waits.
+ */
+export async function reconcile({ everything = false, state }: ReconcileInput = {}): Promise<Report> {
+  const { report, awaiting, approved, ...carried } = state ?? (await begin());
+  let { at } = carried;
+  setHandler(
+    approveUpdate,
+    (approval) => {
+      approved.push(approvalMessage.parse(approval));
+    },
+    {
+      validator(approval) {
+        const { inboxId } = approvalMessage.parse(approval);
+        if (!awaiting.includes(inboxId))
+          throw new Error(`No repair ${inboxId} waits for an approval in this run`);
+      },
+    },
+  );
+
+  try {
+    while (at.step !== 'done') {
+      setCurrentDetails(describe(report, `Walks through ${at.step}`));
+      at = at.step === 'teams' ? await startTeams(report, at.after) : await walkPage(at.step, at.page);
+      if (workflowInfo().continueAsNewSuggested) await goOn();
+    }
+    const endpoint = await activities.checkWebhookEndpoint();
+    if (endpoint) note(report, [endpoint]);
+    if (awaiting.length > 0) await waitForApprovals();
+    await finish(report, 'completed');
+    return report;
+  } catch (error) {
+    if (!(error instanceof ActivityFailure) || isCancellation(error)) throw error;
+    const failure = error.cause?.message ?? error.message;
+    log.error('reconciliation failed', { failure });
+    note(report, [
+      {
+        state: 'not repaired',
+        what: `This run failed: ${failure}`,
+        teamId: null,
+        inboxId: null,
+        credits: '0',
+      },
+    ]);
+    await finish(report, 'failed');
+    throw ApplicationFailure.create({ type: 'reconciliation_failed', message: failure, nonRetryable: true });
+  }
+
+  async function walkPage(kind: (typeof kinds)[number], page: number): Promise<ReconcileState['at']> {
+    const { id, startedAt } = report;
+    const { seen, findings, next } = await activities.reconcilePage(
+      { id, startedAt },
+      kind,
+      page,
+      everything,
+    );
+    count(report, kind, seen);
+    note(report, findings);
+    for (const { state, inboxId } of findings)
+      if (state === 'needs approval' && inboxId && !awaiting.includes(inboxId)) awaiting.push(inboxId);
+    if (next !== null) {
+      await sleep(betweenPages, { summary: 'Leaves Polar to others for a moment' });
+      return { step: kind, page: next };
+    }
+    const following = kinds[kinds.indexOf(kind) + 1];
+    return following ? { step: following, page: 1 } : { step: 'teams', after: null };
+  }
+
+  async function waitForApprovals(): Promise<void> {
+    report.status = 'waiting';
+    await activities.recordReconciliation(report);
+    while (awaiting.length > 0) {
+      setCurrentDetails(
+        describe(report, `Waits for the approval of ${awaiting.join(', ')} (update \`approve\`)`),
+      );
+      if (!(await condition(() => approved.length > 0, approvalWindow))) return;
+      for (const { inboxId, by } of approved.splice(0)) {
+        const released = await activities.approveRepair(inboxId, by);
+        awaiting.splice(0, awaiting.length, ...awaiting.filter((id) => id !== inboxId));
+        if (released) approve(report, inboxId, by);
+      }
+    }
+  }
+
+  async function goOn(): Promise<never> {
+    return continueAsNew<typeof reconcile>({ everything, state: { report, at, awaiting, approved } });
+  }
+}
+
+async function begin(): Promise<ReconcileState> {
+  const startedAt = await activities.readTime();
+  const report: Report = {
+    id: workflowInfo().firstExecutionRunId,
+    startedAt,
+    finishedAt: null,
+    status: 'running',
+    counts: {},
+    findings: [],
+  };
+  await activities.recordReconciliation(report);
+  return { report, at: { step: 'orders', page: 1 }, awaiting: [], approved: [] };
+}
+
+async function startTeams(report: Report, after: string | null): Promise<ReconcileState['at']> {
+  const { checked, started, next } = await activities.startTeams(after);
+  count(report, 'teams', checked);
+  count(report, 'teams started', started.length);
+  return next === null ? { step: 'done' } : { step: 'teams', after: next };
+}
+
+async function finish(report: Report, status: 'completed' | 'failed'): Promise<void> {
+  report.finishedAt = await activities.readTime();
+  report.status = status;
+  setCurrentDetails(describe(report, status === 'completed' ? 'Completed' : 'Failed'));
+  await activities.recordReconciliation(report);
+}
+
+function count(report: Report, what: string, more: number): void {
+  report.counts[what] = (report.counts[what] ?? 0) + more;
+}
+
+function note(report: Report, findings: readonly Finding[]): void {
+  for (const { state } of findings) count(report, state, 1);
+  // Those that a person must look at are kept before those that repair themselves.
+  report.findings.push(...findings);
+  if (report.findings.length <= mostFindings) return;
+  const urgent = (finding: Finding) => finding.state !== 'repaired' && finding.state !== 'waiting';
+  const ranked = [...report.findings.filter(urgent), ...report.findings.filter((one) => !urgent(one))];
+  report.findings = ranked.slice(0, mostFindings);
+}
+
+function approve(report: Report, inboxId: string, by: string): void {
+  count(report, 'needs approval', -1);
+  count(report, 'approved', 1);
+  for (const finding of report.findings) {
+    if (finding.inboxId !== inboxId) continue;
+    finding.state = 'repaired';
+    finding.what = `${finding.what}; approved by ${by}`;
+  }
+}
+
+function describe({ counts, findings }: Report, at: string): string {
+  return [
+    `**${at}**`,
+    '',
+    '| | |',
+    '|---|---|',
+    ...Object.entries(counts).map(([what, number]) => `| ${what} | ${number} |`),
+    '',
+    ...findings
+      .slice(0, 50)
+      .map(
+        ({ state, what, credits, inboxId }) =>
+          `- **${state}**: ${what} (${credits} credits; inbox ${inboxId ?? '-'})`,
+      ),
+    ...(findings.length > 50 ? ['', 'These are the first. All of them: `GET /v1/reconciliations`'] : []),
+  ].join('\n');
+}
