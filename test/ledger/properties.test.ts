@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { afterAll, beforeAll, test } from '@jest/globals';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { loadCatalog } from '../../catalog/load-catalog.ts';
 import { publishCatalog } from '../../catalog/versions.ts';
@@ -20,7 +20,7 @@ import {
 const runs = Number(process.env.FC_RUNS ?? 1_000);
 const seed = Number(process.env.FC_SEED ?? Math.floor(Math.random() * 2 ** 31));
 /** Shrinking gives up after this with the shortest story so far; no lane takes so long otherwise. */
-const longestMs = 240_000;
+const longestMs = 400_000;
 const laneCount = Math.min(8, runs);
 
 let database: TestDatabase;
@@ -48,12 +48,14 @@ test(
     process.stderr.write(`  ${runs} runs in ${laneCount} lanes, FC_SEED=${seed}\n`);
     const catalog = await smallCatalog();
     const tally = new Map<string, number>();
+    let played = 0;
     let failed: number | null = null; // the first lane that fails has the machine to itself, to shrink its story
     const results = await Promise.allSettled(
       lanes.map((lane, index) =>
         fc.assert(
           fc.asyncProperty(commands, async (story) => {
             if (failed !== null && failed !== index) return;
+            played += 1;
             try {
               await playRun(lane, catalog, story, tally);
             } catch (error) {
@@ -66,6 +68,7 @@ test(
       ),
     );
     for (const result of results) if (result.status === 'rejected') throw result.reason;
+    expect(played).toBeGreaterThanOrEqual(runs);
     if (process.env.FC_TALLY)
       process.stderr.write(
         `${[...tally]

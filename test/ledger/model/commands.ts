@@ -32,7 +32,7 @@ export type Sent =
   | {
       kind: 'spend';
       team: number;
-      credits: bigint;
+      credits: bigint | 'all';
       age: number | null;
       member: string | null;
       apiKey: string | null;
@@ -40,7 +40,7 @@ export type Sent =
   | {
       kind: 'hold';
       team: number;
-      credits: bigint;
+      credits: bigint | 'all';
       life: number;
       member: string | null;
       apiKey: string | null;
@@ -59,6 +59,7 @@ const day = 24 * hour;
 const team = fc.constantFrom(0, 0, 0, 1);
 const anyOfThem = fc.nat({ max: 4 });
 const someCredits = often(4, fc.bigInt({ min: 1n, max: 15n }), fc.bigInt({ min: 1n, max: 60n }));
+const creditsOrAll = often(5, someCredits, is('all'));
 const cents = fc.bigInt({ min: 0n, max: 10n });
 const holdLife = fc.constantFrom(1, minute, hour, day);
 const consumer = {
@@ -70,11 +71,11 @@ const request: Record<Exclude<Sent['kind'], 'lapse' | 'releaseOfAnotherTeam'>, f
   spend: fc.record({
     kind: is('spend'),
     team,
-    credits: someCredits,
+    credits: creditsOrAll,
     age: often(8, fc.constant(null), fc.constantFrom(0, hour, 40 * day, 90 * day, 91 * day, -minute, -hour)),
     ...consumer,
   }),
-  hold: fc.record({ kind: is('hold'), team, credits: someCredits, life: holdLife, ...consumer }),
+  hold: fc.record({ kind: is('hold'), team, credits: creditsOrAll, life: holdLife, ...consumer }),
   capture: fc.record({
     kind: is('capture'),
     hold: anyOfThem,
@@ -151,7 +152,7 @@ const command: Record<Command['kind'], fc.Arbitrary<Command>> = {
 const themes: Partial<Record<Command['kind'], number>>[] = [
   { requests: 20, wait: 6, grant: 3, buy: 1 },
   { requests: 20, wait: 4, grant: 1, cap: 5, uncap: 1, subscribe: 1 },
-  { requests: 12, wait: 3, grant: 3, buy: 3, subscribe: 3, tellOrder: 10, adjust: 2 },
+  { requests: 14, wait: 3, grant: 3, buy: 2, subscribe: 3, tellOrder: 9, adjust: 2 },
   { requests: 10, wait: 6, subscribe: 4, endSubscription: 2, tellOrder: 4, adjust: 1, expire: 1 },
   {
     ...{ requests: 20, wait: 6, grant: 3, grantAgain: 1, buy: 3, subscribe: 2, endSubscription: 1 },
@@ -160,12 +161,12 @@ const themes: Partial<Record<Command['kind'], number>>[] = [
 ];
 
 /** What there is to spend, most of the time. */
-const opening: fc.Arbitrary<Command[]> = fc.constantFrom(
+const opening: fc.Arbitrary<Command[]> = fc.constantFrom<Command[][]>(
   [],
-  [buy(0, 1), buy(1, 1)],
-  [buy(0, 3), buy(1, 2)],
+  [give(0, 40n, null), give(1, 40n, null)],
+  [give(0, 60n, hour), give(0, 40n, null), give(1, 60n, day)],
+  [buy(0, 2), give(1, 40n, null)],
   [{ kind: 'subscribe', team: 0, paid: 10n, length: day }, buy(0, 1)],
-  [{ kind: 'grant', team: 0, source: 'trial', credits: 60n, age: 0, lifetime: hour }, buy(0, 2)],
 );
 
 /** The commands of one run. */
@@ -174,11 +175,15 @@ export const commands: fc.Arbitrary<Command[]> = fc
     opening,
     fc.oneof(
       ...themes.map((theme) =>
-        fc.array(weighted(command, theme), { minLength: 6, maxLength: 18, size: 'max' }),
+        fc.array(weighted(command, theme), { minLength: 4, maxLength: 15, size: 'max' }),
       ),
     ),
   )
   .map(([first, then]) => [...first, ...then]);
+
+function give(team: number, credits: bigint, lifetime: number | null): Command {
+  return { kind: 'grant', team, source: 'subscription', credits, age: 0, lifetime };
+}
 
 function buy(team: number, units: number): Command {
   return { kind: 'buy', team, units, paid: 10n, refunded: 0n, pays: true };

@@ -401,12 +401,14 @@ function aimed(
   sent: Exclude<Sent, { kind: 'again' }>,
 ): { team: RunTeam | undefined; request: Request } {
   if (sent.kind === 'spend') {
-    const { kind, credits, member, apiKey, age } = sent;
+    const { kind, member, apiKey, age } = sent;
+    const credits = creditsOf(run, sent);
     const occurredAt = age === null ? null : run.now - age;
     return { team: run.teams[sent.team], request: { kind, credits, member, apiKey, occurredAt } };
   }
   if (sent.kind === 'hold') {
-    const { kind, credits, member, apiKey, life } = sent;
+    const { kind, member, apiKey, life } = sent;
+    const credits = creditsOf(run, sent);
     return {
       team: run.teams[sent.team],
       request: { kind, name: randomUUID(), credits, member, apiKey, life },
@@ -427,6 +429,12 @@ function aimed(
     default:
       return { team, request: { kind: sent.kind, hold } };
   }
+}
+
+function creditsOf(run: Run, sent: { team: number; credits: bigint | 'all' }): bigint {
+  if (sent.credits !== 'all') return sent.credits;
+  const team = run.teams[sent.team]?.model ?? model.newTeam();
+  return model.balanceOf(team, run.now).available || 1n;
 }
 
 /** The same key with another body. */
