@@ -72,8 +72,10 @@ export function createReconciliationActivities({
           inboxId: null,
           credits: '0',
         }));
-        for (const difference of found.differences)
-          findings.push(await storeRepair(database, difference, run));
+        for (const difference of found.differences) {
+          const finding = await storeRepair(database, difference, run);
+          if (finding) findings.push(finding);
+        }
         return { seen: items.length, findings, next };
       }),
 

@@ -3,6 +3,7 @@ import { formatCredits } from '../catalog/credits.ts';
 import { readCatalog } from '../catalog/versions.ts';
 import type { Database } from '../database/connection.ts';
 import { InboxEvent } from '../database/entities/inbox-event.ts';
+import { Team } from '../database/entities/team.ts';
 import { resolveTeam } from '../polar/resolve-team.ts';
 import { storable } from '../polar/verify-webhook.ts';
 import { needsApproval, parkInboxEvent, storeInboxEvent } from '../teams/inbox.ts';
@@ -34,12 +35,14 @@ export interface Run {
 /**
  * Puts a difference into its team's inbox, as the event that would have told us: the team's own workflow repairs it. Found
  * again, in the same run or a later one, it is not stored again.
+ *
+ * @returns null where nothing is missing: a deleted team is granted nothing, whatever was paid for it
  */
 export async function storeRepair(
   database: Database,
   { type, sameAs, id, version, teamRef, occurredAt, data, credits, what }: Difference,
   run: Run,
-): Promise<Finding> {
+): Promise<Finding | null> {
   return database.transaction(async (em) => {
     const resolved = await resolveTeam(em, teamRef);
     const teamId = 'teamId' in resolved ? resolved.teamId : null;
@@ -63,7 +66,11 @@ export async function storeRepair(
       payload: JSON.parse(JSON.stringify(payload), storable),
       occurredAt,
     });
-    if (!stored) return { state: await stateOf(em, inboxId, run), inboxId, ...told };
+    if (!stored) {
+      const state = await stateOf(em, inboxId, run);
+      if (state === 'not repaired' && teamId !== null && (await isDeleted(em, teamId))) return null;
+      return { state, inboxId, ...told };
+    }
     if ('doubtful' in resolved) {
       await parkInboxEvent(em, inboxId, 'doubtful_team', resolved.doubtful);
       return { state: 'waiting', inboxId, ...told };
@@ -108,6 +115,10 @@ async function stateOf(em: EntityManager, inboxId: string, run: Run): Promise<Fi
   if (parkedCode === needsApproval) return 'needs approval';
   if (receivedAt >= new Date(run.startedAt)) return 'repaired'; // this page is walked again after a failure
   return status === 'handled' ? 'not repaired' : 'waiting';
+}
+
+async function isDeleted(em: EntityManager, teamId: string): Promise<boolean> {
+  return (await em.findOneOrFail(Team, { id: teamId })).deletedAt !== null;
 }
 
 /** Micro-credits that this run moves of a team, the event just stored among them. */

@@ -9,8 +9,11 @@ import { signalInboxEvent } from '../workflows/messages.ts';
 
 /** How often the relay looks for events that nobody was told of, in milliseconds. */
 const pollEvery = 250;
-/** How long it waits for the Temporal server's answer before it takes it for down, in milliseconds. */
-const patience = 2_000;
+/** How long it waits for the Temporal server's sign of life, in milliseconds; after so many in vain it is taken for down. */
+const patience = 1_000;
+const missesWhenDown = 2;
+/** How long a signal may take: a server that has just come back is slow. */
+const signalPatience = 10_000;
 const batch = 100;
 
 export interface Relay {
@@ -21,14 +24,19 @@ export interface Relay {
 /**
  * Signals whatever is stored in the inbox and not handled: what was stored while Temporal was down, what was parked
  * and is to be tried again, what named a team that is known only now. Any number of relays may run.
+ *
+ * @param whenDown  called, once for each outage, when the Temporal server is found to be down
  */
-export function startRelay(database: Database, client: Client): Relay {
+export function startRelay(database: Database, client: Client, whenDown: () => void): Relay {
   let stopped = false;
+  let misses = 0;
   const running = (async () => {
     while (!stopped) {
       try {
         // Not claimed while Temporal is down: their pauses would grow for nothing.
-        if (await isReachable(client)) while (!stopped && (await relayBatch(database, client)) === batch);
+        misses = (await isReachable(client)) ? 0 : misses + 1;
+        if (misses === missesWhenDown) whenDown();
+        if (misses === 0) while (!stopped && (await relayBatch(database, client)) === batch);
       } catch (error) {
         log.error({ err: error }, 'The relay could not pass on events; it tries again');
       }
@@ -50,7 +58,7 @@ async function relayBatch(database: Database, client: Client): Promise<number> {
       const known = teamId ?? (await findTeam(database, id, type, payload));
       if (known === null) return;
       try {
-        await client.connection.withDeadline(Date.now() + patience, () =>
+        await client.connection.withDeadline(Date.now() + signalPatience, () =>
           signalInboxEvent(client, known, id),
         );
       } catch (error) {

@@ -62,6 +62,7 @@ export async function startWorker(
     channelArgs: { 'grpc.initial_reconnect_backoff_ms': 100, 'grpc.max_reconnect_backoff_ms': 500 },
   });
   const client = new Client({ connection, namespace });
+  let current: Worker | null = null;
   const activities = {
     ...createActivities({ database, polar }),
     ...createMaintenanceActivities({ database, groupCommit, createMissingPartitions }),
@@ -72,12 +73,14 @@ export async function startWorker(
       startTeam: (teamId) => startTeam(client, teamId),
     }),
   };
-  const relay = startRelay(database, client);
+  // The worker's own polls wait for up to ten seconds between attempts; one that connects anew polls at once.
+  const relay = startRelay(database, client, () => {
+    if (current?.getState() === 'RUNNING') current.shutdown();
+  });
   const stopSchedules = new AbortController();
   const schedules = ensureSchedules(client, stopSchedules.signal);
 
   let stopping = false;
-  let current: Worker | null = null;
   const stopped = (async () => {
     while (!stopping) {
       try {

@@ -29,6 +29,8 @@ const betweenPages = 1_000;
 const approvalWindow = '20 minutes';
 /** A report tells of so many differences. All of them are counted, and stored in the inbox. */
 const mostFindings = 200;
+/** So many fit into the workflow's current details. */
+const mostShown = 30;
 
 const kinds = ['orders', 'subscriptions', 'refunds', 'disputes'] as const;
 
@@ -203,11 +205,13 @@ function describe({ counts, findings }: Report, at: string): string {
     ...Object.entries(counts).map(([what, number]) => `| ${what} | ${number} |`),
     '',
     ...findings
-      .slice(0, 50)
+      .slice(0, mostShown)
       .map(
         ({ state, what, credits, inboxId }) =>
           `- **${state}**: ${what} (${credits} credits; inbox ${inboxId ?? '-'})`,
       ),
-    ...(findings.length > 50 ? ['', 'These are the first. All of them: `GET /v1/reconciliations`'] : []),
+    ...(findings.length > mostShown
+      ? ['', 'These are the first. All of them: `GET /v1/reconciliations`']
+      : []),
   ].join('\n');
 }

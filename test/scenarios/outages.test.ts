@@ -45,6 +45,9 @@ test('a worker that is killed between a payment and its grant grants once when i
   const story = await startStory('2040-01-31T10:00:00Z', { restarts: true });
   cleanUp.push(() => story.stop());
   const team = await story.signUp('ada');
+  const { url } = await story.call<{ url: string }>('POST', `/v1/teams/${team}/checkout`, {
+    product: 'pack_1000',
+  });
   await story.worker.stop();
   const doomed = await workerProcess(story);
 
@@ -52,9 +55,6 @@ test('a worker that is killed between a payment and its grant grants once when i
   await withClient(story.workerVariables.DATABASE_URL ?? '', async (lock) => {
     await lock.query('begin');
     await lock.query('select 1 from teams where id = $1 for no key update', [team]);
-    const { url } = await story.call<{ url: string }>('POST', `/v1/teams/${team}/checkout`, {
-      product: 'pack_1000',
-    });
     await story.control(`/checkouts/${url.split('/').at(-1)}/pay`);
     await until(async () => {
       const { rows } = await lock.query(

@@ -404,6 +404,33 @@ test('an order for a team that is not known is parked once, and granted once the
   await expectNothingLeft();
 });
 
+test('money for a deleted team is parked once, and once it is given back nothing is left to report', async () => {
+  await story.signUp('ada');
+  const { id: team } = await story.call<{ id: string }>('POST', '/v1/teams', {
+    name: 'Shared',
+    ownerId: 'ada',
+  });
+  await story.settle();
+  const { url } = await story.call<{ url: string }>('POST', `/v1/teams/${team}/checkout`, {
+    product: 'pack_1000',
+  });
+  await story.request('DELETE', `/v1/teams/${team}`);
+  await story.settle();
+  await deaf(() => story.control(`/checkouts/${url.split('/').at(-1)}/pay`));
+  await reconcile();
+  const parked = async () => {
+    const { data } = await story.call<{ data: { parkedCode: string }[] }>('GET', '/v1/inbox?status=parked');
+    return data.map(({ parkedCode }) => parkedCode);
+  };
+  await until(async () => (await parked())[0] === 'team_deleted');
+  await deaf(() => refund(team));
+  await reconcile();
+  await until(async () => (await parked()).length === 0);
+  const { counts } = await reconcile();
+  expect(counts).not.toHaveProperty(['not repaired']);
+  expect(counts).not.toHaveProperty('waiting');
+});
+
 test('a parked event is tried again by hand, through the API and by the team’s workflow', async () => {
   const team = await story.signUp('ada');
   const product = await story.productOf('pack_1000');

@@ -1,0 +1,67 @@
+import { readFileSync } from 'node:fs';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { v7 as uuidv7 } from 'uuid';
+import { routes } from '../../api/app.ts';
+import { connectDatabase, type Database } from '../../database/connection.ts';
+import * as schedules from '../../workflows/schedules.ts';
+import { createTestDatabase, type TestDatabase } from '../setup/database.ts';
+
+const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
+const guide = read('docs/operations.md');
+
+let testDatabase: TestDatabase;
+let database: Database;
+beforeAll(async () => {
+  testDatabase = await createTestDatabase();
+  database = await connectDatabase(testDatabase.url, { pool: 2 });
+});
+afterAll(async () => {
+  await database.close();
+  await testDatabase.drop();
+});
+
+test('every query that operators are told to run runs, and only reads', async () => {
+  const blocks = [...guide.matchAll(/```sql\n([^`]+)```/g)].map(([, sql]) => sql ?? '');
+  const inline = [...guide.matchAll(/`(select [^`]+)`/g)].map(([, sql]) => sql ?? '');
+  expect(blocks.length).toBeGreaterThan(8);
+  const client = await database.pool.connect();
+  try {
+    await client.query('begin read only');
+    for (const sql of [...blocks, ...inline]) await client.query(sql.replaceAll(":'team'", `'${uuidv7()}'`));
+    await client.query('rollback');
+  } finally {
+    client.release();
+  }
+});
+
+test('every route, command, schedule and parked code that operators are told of exists', () => {
+  const known = new Set(routes.map(({ method, path }) => `${method.toUpperCase()} ${path}`));
+  const told = [...guide.matchAll(/`(GET|POST|PUT) (\/[^?`…]*)/g)].map(
+    ([, method, path]) => `${method} ${path}`,
+  );
+  for (const route of told)
+    expect([...known].some((one) => one === route || (route.endsWith('/') && one.startsWith(route)))).toBe(
+      true,
+    );
+
+  const { scripts } = JSON.parse(read('package.json'));
+  for (const [, script] of guide.matchAll(/npm run ([\w:-]+)/g))
+    expect(Object.keys(scripts)).toContain(script);
+  for (const [, file] of guide.matchAll(/node ([\w/-]+\.ts)/g))
+    expect(read(file ?? '').length).toBeGreaterThan(0);
+
+  const ids: string[] = Object.values(schedules);
+  for (const [, id] of guide.matchAll(/--schedule-id ([\w-]+)/g)) expect(ids).toContain(id);
+
+  const code = [
+    'activities/apply-inbox-event.ts',
+    'activities/create-activities.ts',
+    'teams/inbox.ts',
+    'polar/events.ts',
+    'ledger/apply-order.ts',
+  ]
+    .map(read)
+    .join('\n');
+  for (const [, codes = ''] of guide.matchAll(/^\| ((?:`\w+`(?:, )?)+) +\|/gm))
+    for (const [, parked] of codes.matchAll(/`(\w+)`/g)) expect(code).toContain(`'${parked}'`);
+});
