@@ -158,7 +158,8 @@ async function compareOrders(
       const credits = await creditsOf(em, order);
       const what = `order ${order.id} is paid and nothing was granted for it`;
       differences.push({ ...same, type: 'order.paid', sameAs: ['order.paid'], version, credits, what });
-    } else if (row && row.refundedAmount !== order.refundedAmount && order.stateAt >= row.stateAt) {
+    }
+    if (row && row.refundedAmount !== order.refundedAmount && order.stateAt >= row.stateAt) {
       differences.push({
         ...same,
         type: 'order.updated',

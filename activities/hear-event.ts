@@ -2,6 +2,7 @@ import type { Polar } from '@polar-sh/sdk/2026-10';
 import { z } from 'zod';
 import type { Database } from '../database/connection.ts';
 import type { InboxEvent } from '../database/entities/inbox-event.ts';
+import { Order } from '../database/entities/order.ts';
 import { Subscription } from '../database/entities/subscription.ts';
 import { Team } from '../database/entities/team.ts';
 import { isSameState } from '../ledger/apply-subscription.ts';
@@ -62,7 +63,7 @@ export async function hearEvent(
   const { data } = z.object({ data: z.unknown() }).parse(event.payload);
   switch (subjectOf(event.type)) {
     case 'order':
-      return hearOrder(readOrder(data), event, polar);
+      return hearOrder(database, readOrder(data), event, polar);
     case 'refund': {
       // A refund tells its own amount; the clawback goes by the order's cumulative one.
       const { orderId, dispute } = readRefund(data);
@@ -130,6 +131,7 @@ async function hearMoneyBack(
 }
 
 async function hearOrder(
+  database: Database,
   order: PolarOrder,
   { type, occurredAt }: InboxEvent,
   polar: Polar | undefined,
@@ -139,10 +141,11 @@ async function hearOrder(
   // An end takes credits away at once, and a reinstated subscription exists: Polar's word of now decides.
   const ended = subscription !== null && subscription.endedAt !== null;
   const changesPlan = subscription !== null && mayGrant && order.lines.some(({ proration }) => proration);
-  if ((ended || changesPlan) && !polar) return { kind: 'ask Polar' };
+  const tied = await isTiedOrder(database, order);
+  if ((ended || changesPlan || tied) && !polar) return { kind: 'ask Polar' };
   return {
     kind: 'order',
-    order,
+    order: tied && polar ? await fetchOrder(polar, order.id) : order,
     saidAt: occurredAt,
     mayGrant,
     earlier: changesPlan && polar ? await paidBefore(polar, order, subscription.id) : [],
@@ -181,6 +184,14 @@ async function isTied(database: Database, subscription: PolarSubscription): Prom
   if (known?.stateAt.getTime() !== subscription.stateAt.getTime()) return false;
   const plans = await plansOf(em, subscription);
   return plans.plan === null || !isSameState(known, { ...subscription, ...plans, plan: plans.plan });
+}
+
+/** As of subscriptions: two states of an order of one instant that do not say the same about its money. */
+async function isTiedOrder(database: Database, order: PolarOrder): Promise<boolean> {
+  const known = await database.fork().findOne(Order, { id: order.id });
+  return (
+    known?.stateAt.getTime() === order.stateAt.getTime() && known.refundedAmount !== order.refundedAmount
+  );
 }
 
 async function paidBefore(

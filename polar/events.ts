@@ -141,7 +141,6 @@ export interface PolarRefund {
 
 export interface PolarDispute {
   id: string;
-  orderId: string;
   /** prevented, early_warning, needs_response, under_review, lost, won */
   status: string;
   amount: bigint;
@@ -209,8 +208,9 @@ export function readRefund(data: unknown): PolarRefund {
 }
 
 /** @throws DomainError 422 `unreadable_event` naming what is missing */
-export function readDispute(data: unknown): PolarDispute {
-  return toDispute(read('dispute', disputeSchema, data));
+export function readDispute(data: unknown): PolarDispute & { orderId: string } {
+  const dispute = read('dispute', disputeSchema.extend({ order_id: id }), data);
+  return { ...toDispute(dispute), orderId: dispute.order_id };
 }
 
 /**
@@ -315,7 +315,7 @@ const orderSchema = z.object({
     .default([]),
 });
 
-const disputeSchema = z.object({ ...stated, id, order_id: id, status: z.string(), amount: cents });
+const disputeSchema = z.object({ ...stated, id, status: z.string(), amount: cents });
 
 const refundSchema = z.object({
   ...owned,
@@ -342,14 +342,9 @@ function read<T>(what: string, schema: z.ZodType<T>, data: unknown): T {
   });
 }
 
-function toDispute({
-  order_id,
-  modified_at,
-  created_at,
-  ...dispute
-}: z.output<typeof disputeSchema>): PolarDispute {
-  const { id, status, amount } = dispute;
-  return { id, orderId: order_id, status, amount, stateAt: modified_at ?? created_at };
+function toDispute(dispute: z.output<typeof disputeSchema>): PolarDispute {
+  const { id, status, amount, modified_at, created_at } = dispute;
+  return { id, status, amount, stateAt: modified_at ?? created_at };
 }
 
 function toSubscription(subscription: z.output<typeof subscriptionSchema>): PolarSubscription {
