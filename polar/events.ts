@@ -209,7 +209,7 @@ export function readRefund(data: unknown): PolarRefund {
 
 /** @throws DomainError 422 `unreadable_event` naming what is missing */
 export function readDispute(data: unknown): PolarDispute & { orderId: string } {
-  const dispute = read('dispute', disputeSchema.extend({ order_id: id }), data);
+  const dispute = read('dispute', orderDisputeSchema, data);
   return { ...toDispute(dispute), orderId: dispute.order_id };
 }
 
@@ -316,6 +316,8 @@ const orderSchema = z.object({
 });
 
 const disputeSchema = z.object({ ...stated, id, status: z.string(), amount: cents });
+/** As listed; within a refund it need not say its order. */
+const orderDisputeSchema = disputeSchema.extend({ order_id: id });
 
 const refundSchema = z.object({
   ...owned,

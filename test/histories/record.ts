@@ -14,8 +14,8 @@ import { setTimeout } from 'node:timers/promises';
 import type { Client } from '@temporalio/client';
 import proto from '@temporalio/proto';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
-import { publishCatalog } from '../../catalog/versions.ts';
 import { loadCatalog } from '../../catalog/load-catalog.ts';
+import { publishCatalog } from '../../catalog/versions.ts';
 import { connectDatabase } from '../../database/connection.ts';
 import { searchAttributes } from '../../dev/temporal-server.ts';
 import { storeInboxEvent } from '../../teams/inbox.ts';
@@ -95,7 +95,10 @@ async function recordContinueAsNew(): Promise<void> {
       executable: { type: 'existing-path', path: temporalCli() },
       extraArgs: [
         ...['--dynamic-config-value', 'limit.historyCount.suggestContinueAsNew=40'],
-        ...Object.entries(searchAttributes).flatMap(([name, type]) => ['--search-attribute', `${name}=${type}`]),
+        ...Object.entries(searchAttributes).flatMap(([name, type]) => [
+          '--search-attribute',
+          `${name}=${type}`,
+        ]),
       ],
     },
   });
@@ -110,13 +113,21 @@ async function recordContinueAsNew(): Promise<void> {
   try {
     const { team } = await signUp(database, { id: 'ada', email: 'ada@example.com', name: 'ada' });
     const first = async () => {
-      for await (const run of environment.client.workflow.list({ query: `WorkflowId = '${teamWorkflowId(team.id)}'` }))
+      for await (const run of environment.client.workflow.list({
+        query: `WorkflowId = '${teamWorkflowId(team.id)}'`,
+      }))
         if (run.status.name === 'CONTINUED_AS_NEW') return run.runId;
       return null;
     };
     await until(async () => {
       const { id } = await database.transaction((em) =>
-        storeInboxEvent(em, { teamId: team.id, source: 'operator', type: 'nothing', externalId: null, payload: {} }),
+        storeInboxEvent(em, {
+          teamId: team.id,
+          source: 'operator',
+          type: 'nothing',
+          externalId: null,
+          payload: {},
+        }),
       );
       await signalInboxEvent(environment.client, team.id, id);
       return first();
@@ -127,7 +138,12 @@ async function recordContinueAsNew(): Promise<void> {
       return rows.length === 0;
     });
     await setTimeout(1_000);
-    await save(environment.client, teamWorkflowId(team.id), 'team-that-continues-as-new', (await first()) ?? '');
+    await save(
+      environment.client,
+      teamWorkflowId(team.id),
+      'team-that-continues-as-new',
+      (await first()) ?? '',
+    );
     await save(environment.client, teamWorkflowId(team.id), 'team-that-was-continued');
   } finally {
     await worker.stop();
@@ -141,7 +157,11 @@ async function recordContinueAsNew(): Promise<void> {
 async function save(client: Client, workflowId: string, name: string, runId?: string): Promise<void> {
   const { History } = proto.temporal.api.history.v1;
   const fetched = await client.workflow.getHandle(workflowId, runId).fetchHistory();
-  const plain = History.toObject(History.fromObject(fetched), { longs: String, enums: String, bytes: String });
+  const plain = History.toObject(History.fromObject(fetched), {
+    longs: String,
+    enums: String,
+    bytes: String,
+  });
   const history: unknown = JSON.parse(JSON.stringify(plain), (key, value) => {
     if (key === 'identity') return 'recorder';
     // A worker's own queue is named after its process and its machine.

@@ -13,7 +13,9 @@ const recorded = z.object({
 });
 
 const folder = new URL('.', import.meta.url).pathname;
-const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.json'));
+const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) =>
+  name.endsWith('.json'),
+);
 const histories = files.map((name) => ({
   name,
   ...recorded.parse(JSON.parse(readFileSync(join(folder, name), 'utf8'))),

@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { afterEach, expect, test } from '@jest/globals';
 import { createPolar, type Polar } from '@polar-sh/sdk/2026-10';
+import { Client, Connection } from '@temporalio/client';
 import pg from 'pg';
 import { freePort } from '../../dev/free-port.ts';
 import { type Part, runTask, startPart } from '../../dev/part.ts';
@@ -76,7 +77,7 @@ test('a worker that is killed between a payment and its grant grants once when i
 
 /** Billing as processes on a Postgres and a Temporal server that can be stopped. Real time. */
 interface Platform {
-  temporal: { stop(): Promise<void>; start(): Promise<void> };
+  temporal: { address: string; stop(): Promise<void>; start(): Promise<void> };
   postgres: { stop(): Promise<void>; start(): Promise<void> };
   polar: Polar;
   emulator: PolarEmulator;
@@ -176,6 +177,7 @@ async function startPlatform({ apis = 1 } = {}): Promise<Platform> {
   };
   return {
     temporal: {
+      address: temporal.address,
       async stop() {
         await temporal?.stop();
         temporal = undefined;
@@ -197,6 +199,19 @@ async function startPlatform({ apis = 1 } = {}): Promise<Platform> {
     call,
     available: async (team) => (await call('GET', `/v1/teams/${team}/balance`)).body.available,
   };
+}
+
+/** When a server that has just been started takes a workflow that nobody runs, in `performance.now()`. */
+async function firstWorkflow(address: string): Promise<number> {
+  const connection = Connection.lazy({ address });
+  await until(() =>
+    new Client({ connection }).workflow
+      .start('nothing', { taskQueue: 'nobody', workflowId: crypto.randomUUID() })
+      .catch(() => null),
+  );
+  const at = performance.now();
+  await connection.close();
+  return at;
 }
 
 async function signUp(platform: Platform, id: string): Promise<string> {
@@ -230,12 +245,15 @@ test('with Temporal stopped people sign up, and their trial is there as soon as 
   const restarted = performance.now();
   await platform.temporal.start();
   const up = performance.now();
+  const bare = firstWorkflow(platform.temporal.address).then((at) => at - up);
   await until(
     async () => (await Promise.all(teams.map(platform.available))).every((one) => one === '500'),
     60_000,
   );
+  const trials = performance.now() - up;
   console.log(
-    `sign-up with Temporal down: ${each.toFixed(0)} ms each; ${teams.length} trials ${(performance.now() - up).toFixed(0)} ms after it was up (its own start took ${(up - restarted).toFixed(0)} ms)`,
+    `sign-up with Temporal down: ${each.toFixed(0)} ms each. Temporal listened again after ${(up - restarted).toFixed(0)} ms; ` +
+      `then it took its first bare workflow after ${(await bare).toFixed(0)} ms, and all ${teams.length} trials were there after ${trials.toFixed(0)} ms`,
   );
   await sound(platform);
 }, 120_000);
@@ -253,14 +271,16 @@ test('a webhook that is there before anybody has told the workflow of its team e
   await platform.emulator.idle();
   await withClient(platform.databaseUrl, (client) =>
     // The sign-up's own event is told last of all.
-    client.query(
-      `update inbox set next_signal_at = now() + interval '8 seconds' where type = 'team.created'`,
-    ),
+    client.query(`update inbox set next_signal_at = '9999-01-01' where type = 'team.created'`),
   );
+  await setTimeout(2_500); // the API has given up telling it itself
   await platform.temporal.start();
   await until(async () => (await platform.available(team)) === '1500', 60_000);
   const { body: inbox } = await platform.call('GET', `/v1/inbox?teamId=${team}`);
   expect(inbox.data).toContainEqual(expect.objectContaining({ type: 'team.created', status: 'received' }));
+  await withClient(platform.databaseUrl, (client) =>
+    client.query(`update inbox set next_signal_at = now() where type = 'team.created'`),
+  );
   await until(async () => {
     const { body } = await platform.call('GET', `/v1/inbox?teamId=${team}&status=received`);
     return (body.data as unknown[]).length === 0;
