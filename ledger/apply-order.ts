@@ -145,7 +145,7 @@ async function grantOne(
   }
   const end = cycle && new Date(cycle.end.getTime() + policies.renewalGrace);
   // Polar told us in time and we came too late: that delay is ours, not the team's.
-  const late = end !== null && end <= now && facts.paidAt < end;
+  const late = cycle !== null && cycle.end <= now && facts.paidAt < cycle.end;
   await grantCredits(
     em,
     {

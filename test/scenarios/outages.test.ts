@@ -62,7 +62,7 @@ test('a worker that is killed between a payment and its grant grants once when i
         `select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`,
       );
       return rows.length > 0;
-    });
+    }, 60_000);
     await kill(doomed);
     await lock.query('rollback');
   });
@@ -73,7 +73,7 @@ test('a worker that is killed between a payment and its grant grants once when i
   await story.settle();
   expect(await story.balance(team)).toMatchObject({ available: '1500', bySource: { purchase: '1000' } });
   await expectSoundLedger(story.database.pool);
-}, 120_000);
+}, 180_000);
 
 /** Billing as processes on a Postgres and a Temporal server that can be stopped. Real time. */
 interface Platform {
