@@ -24,12 +24,9 @@ export async function clawBackOrder(
 ): Promise<{ revoked: bigint; outstanding: bigint }> {
   const grants = await em.find(Grant, { orderId: order.id });
   const unpaid = order.refundedAmount + order.disputedAmount;
+  const known = await em.findOne(Debt, { orderId: order.id });
   // Most orders are never refunded, and were not: there is nothing to take, nothing to give back.
-  if (
-    unpaid === 0n &&
-    grants.every(({ revoked }) => revoked === 0n) &&
-    !(await em.findOne(Debt, { orderId: order.id }))
-  ) {
+  if (unpaid === 0n && grants.every(({ revoked }) => revoked === 0n) && !known) {
     return { revoked: 0n, outstanding: 0n };
   }
   await expireCredits(em, order.teamId, now);
@@ -46,6 +43,7 @@ export async function clawBackOrder(
     ),
     order.paidAmount,
     unpaid,
+    known?.settled ?? 0n,
   );
 
   const byId = new Map(grants.map((grant) => [grant.id, grant]));

@@ -18,7 +18,7 @@ export interface ClawbackPlan {
   revoke: Draw<ClawbackGrant>[];
   /** `revoked → available`, where a reversal or a won dispute lowered the target. */
   restore: Draw<ClawbackGrant>[];
-  /** What is then still owed because it was spent or is held. */
+  /** What is owed in all because it was spent or is held; what was settled of it is in here. */
   owed: bigint;
 }
 
@@ -38,9 +38,17 @@ export function clawbackTarget(granted: bigint, paid: bigint, unpaid: bigint): b
 
 /**
  * What to revoke, restore and owe so that an order's clawback stands at its cumulative target. Depends only on how
- * things stand, not on how many events led there. What has expired counts first: it is gone already.
+ * things stand, not on how many events led there: planned again, it changes nothing. What has expired counts first, it
+ * is gone already; what other grants have settled stays settled while the target needs it.
+ *
+ * @param settled  micro-credits of the order's debt that other grants have paid
  */
-export function planClawback(grants: readonly ClawbackGrant[], paid: bigint, unpaid: bigint): ClawbackPlan {
+export function planClawback(
+  grants: readonly ClawbackGrant[],
+  paid: bigint,
+  unpaid: bigint,
+  settled = 0n,
+): ClawbackPlan {
   const target = clawbackTarget(sum(grants, 'granted'), paid, unpaid);
   const revoked = sum(grants, 'revoked');
   const inBurnOrder = [...grants].sort(compareBurnOrder);
@@ -54,10 +62,11 @@ export function planClawback(grants: readonly ClawbackGrant[], paid: bigint, unp
     });
     return { target, revoke: [], restore, owed: 0n };
   }
-  const counted = revoked + sum(grants, 'expired');
+  const kept = settled < target - revoked ? settled : target - revoked;
+  const counted = revoked + sum(grants, 'expired') + kept;
   const missing = target > counted ? target - counted : 0n;
   const { draws, short } = allocate(inBurnOrder, missing);
-  return { target, revoke: draws, restore: [], owed: short };
+  return { target, revoke: draws, restore: [], owed: kept + short };
 }
 
 function sum(grants: readonly ClawbackGrant[], column: 'granted' | 'expired' | 'revoked'): bigint {

@@ -118,6 +118,17 @@ test('refunds, reversals and repetitions end where the last cumulative amount sa
   );
 });
 
+test('planned again after others settled the debt, nothing moves, though credits came free meanwhile', () => {
+  const released = grant({ granted: 100n, available: 40n, revoked: 60n });
+  expect(planClawback([released], 1n, 1n, 40n)).toEqual({ target: 100n, revoke: [], restore: [], owed: 40n });
+});
+
+test('a reversal first gives back what others settled, then what was revoked', () => {
+  const taken = grant({ granted: 100n, available: 0n, revoked: 50n });
+  expect(planClawback([taken], 10n, 6n, 50n)).toMatchObject({ restore: [], owed: 10n });
+  expect(planClawback([taken], 10n, 4n, 50n)).toMatchObject({ restore: [{ credits: 10n }], owed: 0n });
+});
+
 test('an order’s many grants give up their target together, the ones that expire first going first', () => {
   const soon = grant({ id: 'soon', businessKey: 'a', granted: 100n, available: 20n, expiresAt: new Date(1) });
   const late = grant({

@@ -370,7 +370,7 @@ function alignCycles(team: ModelTeam, subscription: string, now: number): void {
 
 /**
  * Brings what is taken back of an order to floor(granted × un-paid / paid): what expired or was taken by hand is gone
- * already and counts, what is available goes, the rest is owed.
+ * already and counts, what others settled stays settled while it is needed, what is available goes, the rest is owed.
  */
 function clawBack(team: ModelTeam, order: ModelOrder, now: number): void {
   const mine = inBurnOrder(team.grants.filter((grant) => grant.order === order.id));
@@ -386,14 +386,16 @@ function clawBack(team: ModelTeam, order: ModelOrder, now: number): void {
     tooMuch -= back;
   }
   expire(team, now);
-  let missing = max(target - sum(mine, 'revoked') - sum(mine, 'expired'), 0n);
+  const clawed = sum(mine, 'revoked') - sum(mine, 'adjusted');
+  const kept = min(order.debt ? paidFor(order.debt) : 0n, max(target - clawed, 0n));
+  let missing = max(target - sum(mine, 'revoked') - sum(mine, 'expired') - kept, 0n);
   for (const grant of mine) {
     const taken = min(grant.available, missing);
     grant.available -= taken;
     grant.revoked += taken;
     missing -= taken;
   }
-  owe(team, order, missing, now);
+  owe(team, order, kept + missing, now);
   expire(team, now);
   settle(team, now);
 }
