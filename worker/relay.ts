@@ -87,7 +87,8 @@ async function findTeam(
   return resolved.teamId;
 }
 
-async function isReachable(client: Client): Promise<boolean> {
+/** Whether the Temporal server answers, found out by a connection that tries again at once. */
+export async function isReachable(client: Client): Promise<boolean> {
   try {
     await client.connection.withDeadline(Date.now() + patience, () =>
       client.connection.workflowService.getSystemInfo({}),

@@ -19,7 +19,7 @@ import { createPolarClient } from '../polar/client.ts';
 import { startTeamLifecycle, taskQueue } from '../workflows/messages.ts';
 import { ensureSchedules } from './ensure-schedules.ts';
 import { installRuntime } from './install-runtime.ts';
-import { startRelay } from './relay.ts';
+import { isReachable, startRelay } from './relay.ts';
 
 export interface RunningWorker {
   /** Stops taking work, lets what is under way finish, then lets go of everything. */
@@ -110,6 +110,9 @@ export async function startWorker(
   };
 
   async function runOnce(): Promise<void> {
+    // A native connection that is refused pauses for seconds before it tries again: it is made when it will succeed.
+    while (!stopping && !(await isReachable(client))) await setTimeout(reconnectEvery);
+    if (stopping) return;
     const native = await NativeConnection.connect(server);
     try {
       current = await Worker.create({
