@@ -146,8 +146,6 @@ async function startTeam(client: Client, teamId: string): Promise<boolean> {
 export function bundleWorkflows(): Promise<WorkflowBundle> {
   return bundleWorkflowCode({
     workflowsPath: new URL('../workflows/index.ts', import.meta.url).pathname,
-    // Loaded once, not for every workflow: it keeps no state, and loading it took longer than granting a trial.
-    preloadModules: ['zod'],
     logger: new DefaultLogger('WARN'), // not a page of webpack's statistics at each start
   });
 }
