@@ -29,7 +29,7 @@ async function workerProcess(story: Story): Promise<Part> {
   const part = await startPart({
     name: 'worker',
     command: process.execPath,
-    args: [join(root, 'worker/main.ts')],
+    args: [join(root, 'test/scenarios/worker-process.ts')],
     env: story.workerVariables,
     saysReady: true,
   });
