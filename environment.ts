@@ -25,7 +25,6 @@ export type Environment = {
   auth: { jwtSecret: string } | { jwksUrl: string };
   /** How the API is reached from outside, without a trailing slash. */
   publicUrl: string;
-  logLevel: (typeof logLevels)[number];
   /** Absolute path of the embedded data. */
   dataDir: string;
 };
@@ -52,7 +51,7 @@ export class EnvironmentError extends Error {
   }
 }
 
-/** Every variable that is read here. */
+/** What the parts are read from. `NODE_ENV` and `LOG_LEVEL` concern every process, whatever it asks for. */
 export const environmentVariables = [
   'PORT',
   'DATABASE_URL',
@@ -72,8 +71,8 @@ export const environmentVariables = [
   'DATA_DIR',
 ] as const;
 
-/** The parts that every process may ask for; a process that needs fewer names them. */
-export const environmentParts = [
+/** What a process gets that does not say which parts it needs: all of them. */
+const environmentParts = [
   'production',
   'port',
   'databaseUrl',
@@ -83,11 +82,11 @@ export const environmentParts = [
   'serviceApiKey',
   'auth',
   'publicUrl',
-  'logLevel',
   'dataDir',
 ] as const satisfies readonly (keyof Environment)[];
 
-const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
+/** What `LOG_LEVEL` may be, the fewest lines first. */
+export const logLevels = ['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const;
 
 /**
  * Reads and checks the environment, or only the named parts of it: `readEnvironment(process.env, ['databaseUrl'])`.
@@ -122,10 +121,10 @@ export function readEnvironment(
     serviceApiKey: () => reader.optional('SERVICE_API_KEY', secret(production)),
     auth: () => readAuth(reader),
     publicUrl: () => readPublicUrl(reader),
-    logLevel: () => reader.optional('LOG_LEVEL', logLevel) ?? (given.NODE_ENV === 'test' ? 'warn' : 'info'),
     dataDir: () => dataDir,
   };
   const environment = Object.fromEntries(parts.map((part) => [part, read[part]()]));
+  reader.optional('LOG_LEVEL', logLevel); // the log itself takes a wrong one for none: `log.ts`
   if (reader.problems.length > 0) throw new EnvironmentError(reader.problems);
   return environment;
 }
@@ -314,7 +313,7 @@ function polarServer(production: boolean) {
   });
 }
 
-/** At least 32 characters, at least 10 of them different: what a generator makes, not what a person types. */
+/** In production what a generator makes, not what a person types; elsewhere only no accident. */
 function secret(production: boolean) {
   return z
     .string()

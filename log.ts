@@ -1,4 +1,5 @@
 import { type DestinationStream, pino } from 'pino';
+import { logLevels } from './environment.ts';
 
 const secretNames = [
   'accessToken',
@@ -27,15 +28,16 @@ const secretPaths = secretNames.flatMap((name) =>
 );
 
 /**
- * The log of this process: one JSON object a line in production, one readable line otherwise, at `LOG_LEVEL`.
+ * The log of this process: one JSON object a line in production, one readable line otherwise, at `LOG_LEVEL`. A level that
+ * does not exist counts as none: `readEnvironment` refuses it, by name.
  * Secrets and personal data are cut out wherever they may stand; log ids, not people.
  */
-export const log = makeLog(process.env, await readableLines());
+export const log = makeLog(await readableLines());
 
-/** `log`, for any environment and destination. */
-export function makeLog(env: NodeJS.ProcessEnv, destination?: DestinationStream) {
+function makeLog(destination?: DestinationStream) {
+  const { LOG_LEVEL, NODE_ENV } = process.env;
   const options = {
-    level: env.LOG_LEVEL || (env.NODE_ENV === 'test' ? 'warn' : 'info'),
+    level: logLevels.find((level) => level === LOG_LEVEL) ?? (NODE_ENV === 'test' ? 'warn' : 'info'),
     redact: { paths: secretPaths, censor: '[redacted]' },
     base: null,
     timestamp: pino.stdTimeFunctions.isoTime,

@@ -1,11 +1,10 @@
 import { createServer, type Server } from 'node:http';
 import { connectDatabase } from '../database/connection.ts';
-import { isConnectionError } from '../database/errors.ts';
-import { DomainError } from '../domain-error.ts';
 import { EnvironmentError, readEnvironment } from '../environment.ts';
 import { createGroupCommit } from '../ledger/group-commit.ts';
 import { log } from '../log.ts';
 import { createPolarClient } from '../polar/client.ts';
+import { runCommand } from '../run-command.ts';
 import { createApp } from './app.ts';
 import { createAuthenticate } from './authenticate.ts';
 import { createMetrics } from './metrics.ts';
@@ -14,14 +13,8 @@ import { createTemporalLink } from './temporal-link.ts';
 /** How long requests that are under way may take once we are asked to stop. */
 const drainMs = 8_000;
 
-try {
-  await main();
-} catch (error) {
-  console.error(explain(error));
-  process.exit(1);
-}
-
-async function main(): Promise<void> {
+/** The API process: answers until it is told to stop, and then what is under way. */
+await runCommand(async () => {
   const environment = readEnvironment();
   const database = await connectDatabase(environment.databaseUrl, { pool: 20 });
   const temporal = createTemporalLink(environment.temporal);
@@ -45,7 +38,7 @@ async function main(): Promise<void> {
   server.headersTimeout = 15_000;
   await listen(server, environment.port);
   log.info({ port: environment.port, url: environment.publicUrl }, 'the API is listening');
-  process.send?.('ready');
+  process.send?.({ ready: true });
 
   await Promise.race(
     ['SIGTERM', 'SIGINT'].map((signal) => new Promise((resolve) => process.once(signal, resolve))),
@@ -56,23 +49,21 @@ async function main(): Promise<void> {
   await temporal.close();
   await database.close();
   if (process.connected) process.disconnect();
-}
-
-/** One clear line for what an operator can mend; the whole error for what is a bug. */
-function explain(error: unknown): unknown {
-  if (error instanceof EnvironmentError || error instanceof DomainError) return error.message;
-  if (isConnectionError(error)) return `Postgres cannot be reached (DATABASE_URL): ${error}`;
-  if (error instanceof Error && 'code' in error && error.code === 'EADDRINUSE') {
-    return 'The API cannot listen: the port (PORT) is in use by another program';
-  }
-  return error;
-}
+});
 
 function listen(server: Server, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.once('error', reject);
+    server.once('error', (error) => reject(isTaken(error) ? portIsTaken() : error));
     server.listen(port, () => resolve());
   });
+}
+
+function isTaken(error: Error): boolean {
+  return 'code' in error && error.code === 'EADDRINUSE';
+}
+
+function portIsTaken(): EnvironmentError {
+  return new EnvironmentError(['The API cannot listen: the port (PORT) is in use by another program']);
 }
 
 /** Takes nothing new, answers what is under way, and cuts what takes too long. */

@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path';
 import { loadCatalog } from '../catalog/load-catalog.ts';
 import { publishCatalog } from '../catalog/versions.ts';
 import { connectDatabase } from '../database/connection.ts';
-import { migrateDatabase } from '../database/migrate.ts';
+import { migrateDatabase } from '../database/migrate-database.ts';
 import { freePort } from '../dev/free-port.ts';
 import { leash } from '../dev/leash.ts';
 import { type EmbeddedPostgres, startPostgres } from '../dev/postgres.ts';

@@ -156,16 +156,15 @@ async function startPolar(stack: Stack): Promise<void> {
 /** Brings the database, the catalog in it and the emulator's products up to date. */
 async function prepare(stack: Stack): Promise<void> {
   await step(stack, 'database schema', async () => {
-    await runTask(script(stack, 'migrate', 'database/migrate.ts', ['DATABASE_URL']));
+    await runTask(script(stack, 'migrate', 'database/migrate-command.ts', ['DATABASE_URL']));
   });
   await step(stack, 'catalog', async (detail) => {
-    detail(
-      lastOf(await runTask(script(stack, 'catalog', 'catalog/publish.ts', ['DATABASE_URL', 'CATALOG_FILE']))),
-    );
+    const publish = script(stack, 'catalog', 'catalog/publish-command.ts', ['DATABASE_URL', 'CATALOG_FILE']);
+    detail(lastOf(await runTask(publish)));
   });
   if (stack.given.POLAR_ACCESS_TOKEN) return; // a real organisation's products are changed by hand only
   await step(stack, 'products', async (detail) => {
-    const sync = script(stack, 'products', 'polar/sync.ts', ['DATABASE_URL', ...polarVariables]);
+    const sync = script(stack, 'products', 'polar/sync-command.ts', ['DATABASE_URL', ...polarVariables]);
     detail(lastOf(await runTask({ ...sync, args: [...sync.args, '--apply'] })));
   });
 }
@@ -188,7 +187,7 @@ async function startApi(stack: Stack): Promise<void> {
     keepRunning(stack, {
       ...script(stack, 'api', 'api/main.ts', names),
       onLine: (line) => stack.progress.say(`api    │ ${line}`),
-      isReady: () => answers(`http://127.0.0.1:${stack.variables.PORT}/healthz`),
+      saysReady: true,
     }),
   );
 }
@@ -256,14 +255,6 @@ function temporalVariables(variables: Variables): string[] {
 
 function usesOwnTemporal(given: Variables): boolean {
   return ['TEMPORAL_ADDRESS', 'TEMPORAL_CONFIG_FILE', 'TEMPORAL_PROFILE'].some((name) => given[name]);
-}
-
-async function answers(url: string): Promise<boolean> {
-  try {
-    return (await fetch(url, { signal: AbortSignal.timeout(2_000) })).ok;
-  } catch {
-    return false;
-  }
 }
 
 function lastOf(lines: readonly string[]): string {

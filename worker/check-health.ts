@@ -1,37 +1,55 @@
 import { hostname } from 'node:os';
 import { Connection } from '@temporalio/client';
-import { readEnvironment } from '../environment.ts';
+import { type Environment, EnvironmentError, readEnvironment } from '../environment.ts';
+import { runCommand } from '../run-command.ts';
 import { taskQueue } from '../workflows/messages.ts';
 
-/** A poll is held open for a minute; one that was not renewed for so long is of a worker that hangs or is gone. */
+/**
+ * A poll is held open for at most a minute (Temporal's `matching.longPollExpirationInterval`); one that was not renewed for
+ * twice as long is of a worker that hangs or is gone.
+ */
 const silence = 2 * 60_000;
-/** Temporal's numbers of what a task queue's tasks are: of workflows, of activities. */
+/** Temporal's numbers of what a task queue's tasks are (`temporal.api.enums.v1.TaskQueueType`): of workflows, of activities. */
 const kinds = [1, 2] as const;
+const patience = 5_000;
 
 /**
  * Whether the worker of this host (in a container: of this container) works: Temporal itself says when it last asked for
  * work. Exits with 0 or 1 and one line.
  */
-const { namespace, ...server } = readEnvironment(process.env, ['temporal']).temporal;
-const connection = await Connection.connect({ ...server, connectTimeout: '5 seconds' });
-try {
-  const quiet = await connection.withDeadline(Date.now() + 5_000, async () => {
-    const lastPolls = await Promise.all(kinds.map((kind) => lastPoll(kind)));
-    return Math.max(...lastPolls.map((at) => Date.now() - at));
-  });
-  const healthy = quiet < silence;
-  console.log(
-    Number.isFinite(quiet)
-      ? `The worker asked for work ${Math.round(quiet / 1_000)} s ago`
-      : `No worker of ${hostname()} asks for work`,
-  );
-  process.exitCode = healthy ? 0 : 1;
-} finally {
-  await connection.close();
+await runCommand(async () => {
+  const { namespace, ...server } = readEnvironment(process.env, ['temporal']).temporal;
+  const connection = await connect(server);
+  try {
+    const quiet = await connection.withDeadline(Date.now() + patience, async () => {
+      const lastPolls = await Promise.all(kinds.map((kind) => lastPoll(connection, namespace, kind)));
+      return Math.max(...lastPolls.map((at) => Date.now() - at));
+    });
+    console.log(
+      Number.isFinite(quiet)
+        ? `The worker asked for work ${Math.round(quiet / 1_000)} s ago`
+        : `No worker of ${hostname()} asks for work`,
+    );
+    process.exitCode = quiet < silence ? 0 : 1;
+  } finally {
+    await connection.close();
+  }
+});
+
+async function connect(server: Omit<Environment['temporal'], 'namespace'>): Promise<Connection> {
+  try {
+    return await Connection.connect({ ...server, connectTimeout: patience });
+  } catch (error) {
+    throw new EnvironmentError([`Temporal cannot be reached (TEMPORAL_ADDRESS): ${error}`]);
+  }
 }
 
 /** When a worker of this host last asked for work of this kind, in milliseconds since 1970. */
-async function lastPoll(kind: (typeof kinds)[number]): Promise<number> {
+async function lastPoll(
+  connection: Connection,
+  namespace: string,
+  kind: (typeof kinds)[number],
+): Promise<number> {
   const { pollers } = await connection.workflowService.describeTaskQueue({
     namespace,
     taskQueue: { name: taskQueue },

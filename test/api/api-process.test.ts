@@ -30,7 +30,7 @@ beforeAll(async () => {
   const port = await freePort();
   url = `http://127.0.0.1:${port}`;
   program = start(port);
-  expect(await once(program, 'message')).toEqual(['ready', undefined]);
+  expect(await once(program, 'message')).toEqual([{ ready: true }, undefined]);
 });
 
 afterAll(async () => {

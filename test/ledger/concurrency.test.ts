@@ -11,7 +11,7 @@ import { parseDecimal } from '../../catalog/credits.ts';
 import { loadCatalog } from '../../catalog/load-catalog.ts';
 import { publishCatalog } from '../../catalog/versions.ts';
 import { connectDatabase, type Database } from '../../database/connection.ts';
-import { migrateDatabase } from '../../database/migrate.ts';
+import { migrateDatabase } from '../../database/migrate-database.ts';
 import { freePort } from '../../dev/free-port.ts';
 import { leash } from '../../dev/leash.ts';
 import { type Part, startPart } from '../../dev/part.ts';

@@ -357,7 +357,7 @@ test.each(corruptions)('$rule finds $what', async ({ rule, sql }) => {
 test('the command ends with 0 where every rule holds, with 1 and the rows at fault where one does not', async () => {
   await onCopy(async (url) => {
     const verify = () =>
-      promisify(execFile)(process.execPath, ['ledger/verify.ts'], {
+      promisify(execFile)(process.execPath, ['ledger/verify-command.ts'], {
         cwd: join(import.meta.dirname, '../..'),
         env: { DATABASE_URL: url },
       }).catch((error: { code: number; stdout: string; stderr: string }) => error);

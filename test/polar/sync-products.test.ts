@@ -125,7 +125,7 @@ test('what the policies do not expect of the organisation and its products is sa
 
 test('npm run polar:sync prints what it would do, and one clear line where it cannot', async () => {
   const command = (variables: Record<string, string>, ...args: string[]) =>
-    promisify(execFile)(process.execPath, ['polar/sync.ts', ...args], {
+    promisify(execFile)(process.execPath, ['polar/sync-command.ts', ...args], {
       env: { PATH: process.env.PATH, ...variables },
     }).then(
       ({ stdout }) => ({ code: 0, stdout, stderr: '' }),

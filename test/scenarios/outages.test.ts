@@ -144,9 +144,9 @@ async function startPlatform({ apis = 1 } = {}): Promise<Platform> {
     logFile: join(directory, `${file.replaceAll('/', '-')}.log`),
   });
   for (const [file = '', ...args] of [
-    ['database/migrate.ts'],
-    ['catalog/publish.ts'],
-    ['polar/sync.ts', '--apply'],
+    ['database/migrate-command.ts'],
+    ['catalog/publish-command.ts'],
+    ['polar/sync-command.ts', '--apply'],
   ])
     await runTask(script(file, ...args));
   const worker = await startPart({ ...script('worker/main.ts'), saysReady: true });

@@ -45,7 +45,7 @@ export default async function globalSetup(): Promise<void> {
 /** In a process of its own: Jest runs this file as CommonJS, where MikroORM is not at home. */
 async function migrate(databaseUrl: string): Promise<void> {
   const script =
-    "import { migrateDatabase } from './database/migrate.ts'; await migrateDatabase(process.env.DATABASE_URL);";
+    "import { migrateDatabase } from './database/migrate-database.ts'; await migrateDatabase(process.env.DATABASE_URL);";
   await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', script], {
     cwd: join(import.meta.dirname, '..', '..'),
     env: { PATH: process.env.PATH, DATABASE_URL: databaseUrl },

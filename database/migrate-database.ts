@@ -17,8 +17,3 @@ export async function migrateDatabase(databaseUrl: string): Promise<void> {
     await database.close();
   }
 }
-
-if (import.meta.main) {
-  const { readEnvironment } = await import('../environment.ts');
-  await migrateDatabase(readEnvironment(process.env, ['databaseUrl']).databaseUrl);
-}

@@ -1,23 +1,19 @@
 import { connectDatabase } from '../database/connection.ts';
-import { EnvironmentError, readEnvironment } from '../environment.ts';
+import { readEnvironment } from '../environment.ts';
+import { runCommand } from '../run-command.ts';
 import { type Finding, type VerificationProgress, verifyLedger } from './verify-ledger.ts';
 
 /**
  * `npm run ledger:verify`: proves the rules of the ledger on the live database. Findings go to stdout, progress to
  * stderr. Exits with 0 where every rule holds, 1 where one does not, 2 where it could not be told.
  */
-const interrupted = new AbortController();
-for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  process.once(signal, () => interrupted.abort(new Error('interrupted')));
-}
-try {
+await runCommand(async () => {
   const { databaseUrl } = readEnvironment(process.env, ['databaseUrl']);
   const database = await connectDatabase(databaseUrl, { pool: 1 });
   try {
     const { teams, holds, transfers, found, milliseconds } = await verifyLedger(database, {
       onProgress: showProgress(),
       onFinding: (finding) => console.log(describe(finding)),
-      signal: interrupted.signal,
     });
     const seen = `${teams} teams, ${transfers} transfers and ${holds} holds in ${seconds(milliseconds)}`;
     console.log(found === 0 ? `Every rule holds: ${seen}.` : `${found} findings: ${seen}.`);
@@ -25,14 +21,7 @@ try {
   } finally {
     await database.close();
   }
-} catch (error) {
-  console.error(
-    error instanceof EnvironmentError
-      ? error.message
-      : `The ledger could not be verified: ${error instanceof Error ? error.message : String(error)}`,
-  );
-  process.exitCode = 2;
-}
+}, 2);
 
 function describe({ rule, holds, teamId, subject, expected, found, lookNext }: Finding): string {
   return [

@@ -1,11 +1,12 @@
 import { connectDatabase } from '../database/connection.ts';
 import { DomainError } from '../domain-error.ts';
-import { EnvironmentError, readEnvironment } from '../environment.ts';
+import { readEnvironment } from '../environment.ts';
+import { runCommand } from '../run-command.ts';
 import { createPolarClient } from './client.ts';
 import { type SyncStep, syncProducts } from './sync-products.ts';
 
 /** `npm run polar:sync [-- --apply]`: shows how Polar's products differ from the catalog, and makes them alike. */
-try {
+await runCommand(async () => {
   const apply = readArguments(process.argv.slice(2));
   const { polar, databaseUrl } = readEnvironment(process.env, ['polar', 'databaseUrl']);
   const database = await connectDatabase(databaseUrl, { pool: 2 });
@@ -20,11 +21,7 @@ try {
   } finally {
     await database.close();
   }
-} catch (error) {
-  if (error instanceof EnvironmentError || error instanceof DomainError) console.error(error.message);
-  else console.error(`polar:sync failed: ${error instanceof Error ? error.message : String(error)}`);
-  process.exitCode = 1;
-}
+});
 
 function readArguments(given: string[]): boolean {
   const unknown = given.filter((argument) => argument !== '--apply');

@@ -1,0 +1,8 @@
+import { readEnvironment } from '../environment.ts';
+import { runCommand } from '../run-command.ts';
+import { migrateDatabase } from './migrate-database.ts';
+
+/** `npm run migrate`: brings the schema up to date. */
+await runCommand(async () => {
+  await migrateDatabase(readEnvironment(process.env, ['databaseUrl']).databaseUrl);
+});

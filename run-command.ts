@@ -1,0 +1,24 @@
+import { isConnectionError } from './database/errors.ts';
+import { DomainError } from './domain-error.ts';
+import { EnvironmentError } from './environment.ts';
+
+/**
+ * Runs a program. Whatever its operator can mend is told in one clear line, a bug as a whole; either ends the process,
+ * also where connections are still open.
+ *
+ * @param exitCode  of a program that failed
+ */
+export async function runCommand(work: () => Promise<void>, exitCode = 1): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    console.error(explain(error));
+    process.exit(exitCode);
+  }
+}
+
+function explain(error: unknown): unknown {
+  if (error instanceof EnvironmentError || error instanceof DomainError) return error.message;
+  if (isConnectionError(error)) return `Postgres cannot be reached (DATABASE_URL): ${error}`;
+  return error;
+}

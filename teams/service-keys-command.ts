@@ -1,0 +1,70 @@
+import { parseArgs } from 'node:util';
+import { z } from 'zod';
+import { connectDatabase } from '../database/connection.ts';
+import { scopes } from '../database/entities/service-key.ts';
+import { readEnvironment } from '../environment.ts';
+import { runCommand } from '../run-command.ts';
+import { issueServiceKey, listServiceKeys, revokeServiceKey } from './service-keys.ts';
+
+const usage = `Usage:
+  npm run service-keys -- create --name <name> --scopes ${scopes.join(',')}
+  npm run service-keys -- list
+  npm run service-keys -- revoke --id <id>`;
+
+const commandSchema = z.discriminatedUnion('do', [
+  z.object({
+    do: z.literal('create'),
+    name: z.string().trim().min(1).max(100),
+    scopes: z
+      .string()
+      .transform((list) => list.split(','))
+      .pipe(z.array(z.enum(scopes)).min(1)),
+  }),
+  z.object({ do: z.literal('revoke'), id: z.guid() }),
+  z.object({ do: z.literal('list') }),
+]);
+
+/** `npm run service-keys`: issues, lists and revokes service keys. Exits with 2 where it was asked for something else. */
+await runCommand(async () => {
+  const command = parseCommand(process.argv.slice(2));
+  if (!command) {
+    console.error(usage);
+    process.exitCode = 2;
+    return;
+  }
+  const database = await connectDatabase(readEnvironment(process.env, ['databaseUrl']).databaseUrl, {
+    pool: 1,
+  });
+  try {
+    const em = database.fork();
+    if (command.do === 'create') {
+      const { id, key } = await issueServiceKey(em, command);
+      console.log(
+        `${key}\n\nThis is the only time that it is shown. To revoke it: npm run service-keys -- revoke --id ${id}`,
+      );
+    } else if (command.do === 'revoke') {
+      await revokeServiceKey(em, command.id);
+      console.log(`${command.id} is revoked`);
+    } else {
+      for (const { id, name, scopes, revokedAt } of await listServiceKeys(em)) {
+        const state = revokedAt ? `revoked ${revokedAt.toISOString()}` : 'in force';
+        console.log([id, name, scopes.join(','), state].join('\t'));
+      }
+    }
+  } finally {
+    await database.close();
+  }
+});
+
+function parseCommand(args: string[]): z.output<typeof commandSchema> | undefined {
+  try {
+    const { values, positionals } = parseArgs({
+      args,
+      allowPositionals: true,
+      options: { name: { type: 'string' }, scopes: { type: 'string' }, id: { type: 'string' } },
+    });
+    return commandSchema.parse({ do: positionals[0], ...values });
+  } catch {
+    return undefined;
+  }
+}
