@@ -1,6 +1,7 @@
 import type { PricedUsage } from '../catalog/price-usage.ts';
 import type { GrantSource } from '../database/entities/grant.ts';
 import type { StoredReceiptLine } from '../database/entities/usage-event.ts';
+import type { DomainError } from '../domain-error.ts';
 
 /** What every operation on a team's credits carries. */
 interface Keyed {
@@ -111,3 +112,11 @@ export interface EventLocation {
   id: string;
   occurredAt: Date;
 }
+
+/** What becomes of an operation. */
+export type Outcome =
+  | { kind: 'debited'; receipt: Receipt }
+  | { kind: 'held'; answer: HoldAnswer }
+  /** Nothing happens: the receipt is that of an earlier event. */
+  | { kind: 'replayed'; event: EventLocation }
+  | { kind: 'refused'; error: DomainError };

@@ -1,11 +1,11 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { readCatalog } from '../catalog/versions.ts';
-import { lockTeam, readClock } from '../database/connection.ts';
+import { readClock } from '../database/connection.ts';
 import { Limit, type LimitPeriod, type LimitSubject } from '../database/entities/limit.ts';
 import { Subscription } from '../database/entities/subscription.ts';
-import type { Team } from '../database/entities/team.ts';
+import { lockLivingTeam } from '../database/lock-living-team.ts';
 import { DomainError } from '../domain-error.ts';
-import { limitWindow } from './check-limits.ts';
+import { limitWindow } from './limits.ts';
 
 /** Whom a cap binds, in which team. */
 export interface LimitKey {
@@ -38,7 +38,7 @@ export async function setLimit(
   em: EntityManager,
   { teamId, subject, subjectId, credits, per }: LimitKey & { credits: bigint; per: LimitPeriod },
 ): Promise<SetLimit> {
-  const team = await lock(em, teamId);
+  const team = await lockLivingTeam(em, teamId);
   const now = await readClock(em);
   const windowStart = limitWindow(per, now, await cycleStart(em, teamId));
   const used = await readUsed(em, { teamId, subject, subjectId }, windowStart);
@@ -72,7 +72,7 @@ export async function removeLimit(
   em: EntityManager,
   { teamId, subject, subjectId }: LimitKey,
 ): Promise<void> {
-  const team = await lock(em, teamId);
+  const team = await lockLivingTeam(em, teamId);
   if ((await em.nativeDelete(Limit, { teamId, subject, subjectId })) === 0) {
     throw new DomainError(404, 'unknown_limit', `The ${subject} ${subjectId} has no cap`, {
       subject: { kind: subject, id: subjectId },
@@ -92,12 +92,6 @@ export async function listLimits(em: EntityManager, teamId: string): Promise<Set
     const over = current.getTime() !== windowStart.getTime(); // the next debit rolls it over
     return { subject, subjectId, credits, per, windowStart: current, consumed: over ? 0n : consumed, held };
   });
-}
-
-async function lock(em: EntityManager, teamId: string): Promise<Team> {
-  const team = await lockTeam(em, teamId);
-  if (team && !team.deletedAt) return team;
-  throw new DomainError(404, 'unknown_team', `There is no team ${teamId}`, { teamId });
 }
 
 async function cycleStart(em: EntityManager, teamId: string): Promise<Date | null> {

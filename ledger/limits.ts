@@ -9,18 +9,21 @@ interface Consumer {
 }
 
 /**
- * The caps that bind a consumer, rolled over to the window of `now`.
- * @throws DomainError 422 `member_required` where the team has member caps and no member is named
+ * Nobody uses credits namelessly where members are capped.
+ * @throws DomainError 422 `member_required`
  */
+export function requireMember(team: TeamStanding, { memberId }: Consumer): void {
+  if (memberId || !team.limits.some(({ subject }) => subject === 'member')) return;
+  throw new DomainError(
+    422,
+    'member_required',
+    'This team caps its members: say whose usage it is with memberId',
+  );
+}
+
+/** The caps that bind a consumer, rolled over to the window of `now`. */
 export function limitsOn(team: TeamStanding, { memberId, apiKeyId }: Consumer, now: Date): LimitStanding[] {
   if (team.limits.length === 0) return [];
-  if (!memberId && team.limits.some(({ subject }) => subject === 'member')) {
-    throw new DomainError(
-      422,
-      'member_required',
-      'This team caps its members: say whose usage it is with memberId',
-    );
-  }
   const binding = team.limits.filter(
     ({ subject, subjectId }) => subjectId === (subject === 'member' ? memberId : apiKeyId),
   );
@@ -32,7 +35,7 @@ export function limitsOn(team: TeamStanding, { memberId, apiKeyId }: Consumer, n
  * Refuses what would go over a cap. Held credits count.
  * @throws DomainError 402 `limit_reached` {subject, limit, used, required}
  */
-export function checkLimits(limits: readonly LimitStanding[], credits: bigint): void {
+export function refuseOverLimit(limits: readonly LimitStanding[], credits: bigint): void {
   for (const { subject, subjectId, credits: cap, per, consumed, held } of limits) {
     if (consumed + held + credits <= cap) continue;
     const details = {
