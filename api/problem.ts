@@ -3,7 +3,7 @@ import { STATUS_CODES } from 'node:http';
 import type { ErrorRequestHandler, Response } from 'express';
 import { z } from 'zod';
 import { formatCredits } from '../catalog/credits.ts';
-import { isConnectionError } from '../database/errors.ts';
+import { isConnectionError, isLockTimeout } from '../database/errors.ts';
 import { DomainError } from '../domain-error.ts';
 import { log } from '../log.ts';
 
@@ -48,7 +48,7 @@ export const answerProblem: ErrorRequestHandler = (error, _request, response, ne
   sendProblem(response, toProblem(error));
 };
 
-export function sendProblem(response: Response, problem: Problem): void {
+function sendProblem(response: Response, problem: Problem): void {
   if (problem.status === 401) {
     response.setHeader('WWW-Authenticate', 'Bearer realm="waveloom-billing", error="invalid_token"');
   }
@@ -119,6 +119,10 @@ function explainUrl(error: unknown): DomainError | undefined {
 
 /** Nothing is known to be wrong with the request: it may be sent again. MikroORM wraps what the driver threw. */
 function explainDatabase(error: unknown): DomainError | undefined {
+  if (isLockTimeout(error)) {
+    const why = 'Something else holds this team: try again in a moment';
+    return new DomainError(503, 'team_busy', why, { retryAfterSeconds: 1 });
+  }
   if (!isConnectionError(error)) return undefined;
   log.error({ err: error }, 'the database cannot be reached');
   return new DomainError(503, 'database_unavailable', 'The database cannot be reached now: try again', {

@@ -27,6 +27,17 @@ import { FirstSchema } from './migrations/0001-first-schema.ts';
 import { Reconciliations } from './migrations/0002-reconciliations.ts';
 import { createMissingPartitions, isMissingPartition } from './partitions.ts';
 
+/**
+ * Nothing waits for ever, in milliseconds: a team that somebody has locked must not take the connections of all others
+ * with it, nor may a host that vanished in mid-transaction keep its teams locked.
+ * @see https://www.postgresql.org/docs/18/runtime-config-client.html
+ */
+const waits = {
+  lock_timeout: 5_000,
+  idle_in_transaction_session_timeout: 30_000,
+  connectionTimeoutMillis: 10_000,
+};
+
 /** One process's connection to Postgres: MikroORM for all but the hot path, its pool for the hot path. */
 export interface Database {
   readonly orm: MikroORM;
@@ -81,7 +92,7 @@ export async function readClock(em: EntityManager): Promise<Date> {
   return new Date(row.now);
 }
 
-export function ormOptions(url: string, max: number): Options {
+function ormOptions(url: string, max: number): Options {
   return {
     clientUrl: url,
     entities: [
@@ -111,6 +122,7 @@ export function ormOptions(url: string, max: number): Options {
     extensions: [Migrator],
     migrations: { migrationsList: [FirstSchema, Reconciliations], snapshot: false, silent: true },
     pool: { min: 0, max },
+    driverOptions: waits,
     forceUtcTimezone: true,
     discovery: { warnWhenNoEntities: false },
   };

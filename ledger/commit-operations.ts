@@ -1,13 +1,10 @@
 import type { Pool, PoolClient } from 'pg';
 import { createMissingPartitions, isMissingPartition } from '../database/partitions.ts';
-import { decideOperations, type Outcome } from './decide-operations.ts';
-import type { Operation } from './operation.ts';
+import { decideOperations } from './decide-operations.ts';
+import type { Operation, Outcome } from './operation.ts';
 import { findTeams, lockTeams, readKeys, readStanding } from './read-standing.ts';
 import { type KnownKey, keyOf } from './standing.ts';
 import { writeChanges } from './write-changes.ts';
-
-/** How long a team that is locked elsewhere is waited for, in milliseconds. */
-const longestWait = 5_000;
 
 /** The commit was sent and its answer was lost: whether it happened must be read back (`readBackOperations`). */
 export class OutcomeUnknown extends Error {}
@@ -16,7 +13,8 @@ export class OutcomeUnknown extends Error {}
  * Applies many operations in one short transaction: lock their teams, read, decide, write, commit. Returns after the
  * commit is durable.
  *
- * @param wait  whether to wait for teams that are locked elsewhere; if not, their operations are left undecided
+ * @param wait  whether to wait for teams that are locked elsewhere, for as long as connections do; if not, their operations
+ *   are left undecided
  * @param keysKept  how long callers' keys are kept, in milliseconds
  * @returns one outcome for each operation, in order; null where its team is locked elsewhere and `wait` is false
  * @throws OutcomeUnknown where the connection was lost during the commit
@@ -61,7 +59,6 @@ async function apply(
   keysKept: number,
 ): Promise<(Outcome | null)[]> {
   const teamIds = teamsOf(operations);
-  if (wait) await client.query(`set local lock_timeout = ${longestWait}`);
   const locked = await lockTeams(client, teamIds, wait);
   const ours = new Set(locked.map(({ id }) => id));
   // What could not be locked is either locked elsewhere or unknown; unknown teams are decided at once.

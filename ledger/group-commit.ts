@@ -4,7 +4,6 @@ import type { Database } from '../database/connection.ts';
 import { isConnectionError, isDataError, isLockTimeout } from '../database/errors.ts';
 import { DomainError } from '../domain-error.ts';
 import { commitOperations, OutcomeUnknown, readBackOperations } from './commit-operations.ts';
-import type { Outcome } from './decide-operations.ts';
 import type {
   CaptureOperation,
   ExtendOperation,
@@ -12,6 +11,7 @@ import type {
   HoldOperation,
   LapseOperation,
   Operation,
+  Outcome,
   Receipt,
   ReleaseOperation,
   SpendOperation,
@@ -122,14 +122,15 @@ export function createGroupCommit(
     });
   }
 
-  /** The next batch: teams that are in no commit, in order of arrival. */
+  /** The next batch: teams that are in no commit, the one first that has waited longest. */
   function take(): Pending[] {
     const group: Pending[] = [];
     for (const [teamId, queue] of waiting) {
       if (group.length >= batch) break;
       if (inFlight.has(teamId)) continue;
       group.push(...queue.splice(0, batch - group.length));
-      if (queue.length === 0) waiting.delete(teamId);
+      waiting.delete(teamId);
+      if (queue.length > 0) waiting.set(teamId, queue); // behind the others: a busy team starves nobody
       inFlight.add(teamId);
     }
     return group;
@@ -232,7 +233,8 @@ async function readBackWithRetries(
     try {
       return await readBackOperations(database.pool, operations);
     } catch (error) {
-      if (!isConnectionError(error) && !(error instanceof OutcomeUnknown)) throw error;
+      if (!isConnectionError(error) && !isLockTimeout(error) && !(error instanceof OutcomeUnknown))
+        throw error;
     }
   }
   return null;

@@ -1,5 +1,9 @@
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
+import { parseDecimal } from '../../catalog/credits.ts';
+import { priceUsage } from '../../catalog/price-usage.ts';
+import { readCatalog } from '../../catalog/versions.ts';
 import { withClient } from '../../dev/postgres.ts';
+import { createGroupCommit } from '../../ledger/group-commit.ts';
 import { expectSoundLedger } from './sound-ledger.ts';
 import { type Story, type StoryAnswer, startStory, until } from './story.ts';
 
@@ -189,4 +193,43 @@ test('more locked teams than the server has connections stall nobody else', asyn
     expect(statuses(await waiting)).toEqual({ 201: 25 });
     expect(passed).toBe(201);
   });
+});
+
+test('two teams with more to do than a commit holds let a third one in between', async () => {
+  const [busy, alsoBusy, third] = [await newTeam(), await newTeam(), await newTeam()];
+  const { catalog, version } = await readCatalog(story.database.fork());
+  const groupCommit = createGroupCommit(story.database);
+  let done = 0;
+  const spendInProcess = async (teamId: string) => {
+    await groupCommit.spend({
+      teamId,
+      idempotencyKey: crypto.randomUUID(),
+      bodyHash: Buffer.alloc(32),
+      action: 'workflow.run',
+      priced: priceUsage(catalog, 'workflow.run', { runs: parseDecimal('0.1') }),
+      priceVersion: version,
+    });
+    done += 1;
+  };
+  const all = [busy, alsoBusy].flatMap((team) => Array.from({ length: 1_500 }, () => spendInProcess(team)));
+  await spendInProcess(third);
+  expect(done).toBeLessThan(1_500);
+  await Promise.all(all);
+  await groupCommit.close();
+});
+
+test('a team that stays locked is refused for now, and takes no other team’s connections', async () => {
+  const [busy, other] = [await newTeam(), await newTeam()];
+  const adjust = (team: string) =>
+    story.request('POST', `/v1/teams/${team}/adjustments`, { credits: '5', reason: 'goodwill' });
+  await withClient(story.workerVariables.DATABASE_URL ?? '', async (client) => {
+    await client.query('begin');
+    await client.query('select 1 from teams where id = $1 for update', [busy]);
+    const waiting = Promise.all(Array.from({ length: 11 }, () => adjust(busy)));
+    expect(await adjust(other)).toMatchObject({ status: 201 });
+    for (const answer of await waiting)
+      expect(answer).toMatchObject({ status: 503, body: { code: 'team_busy' } });
+    await client.query('rollback');
+  });
+  expect(await adjust(busy)).toMatchObject({ status: 201 });
 });
