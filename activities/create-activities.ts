@@ -68,13 +68,12 @@ export function createActivities({ database, polar }: ActivityDependencies) {
     teamId: string,
     work: (em: EntityManager, team: Team, now: Date) => Promise<string | null>,
   ): Promise<TeamStanding> {
-    const done = await database.transaction(async (em) => {
+    const lastDid = await database.transaction(async (em) => {
       const team = await lockTeam(em, teamId);
       if (!team) throw new Error(`there is no team ${teamId}: no workflow is started for one`);
-      const now = await readClock(em);
-      return { team, now, lastDid: await work(em, team, now) };
+      return work(em, team, await readClock(em));
     });
     // After the commit: nobody waits for the lock, or for the credits, while we look.
-    return describeTeam(database.fork(), done.team, done.now, done.lastDid);
+    return describeTeam(database.fork(), teamId, lastDid);
   }
 }

@@ -1,11 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { formatCredits } from '../catalog/credits.ts';
-import { Grant, type GrantSource } from '../database/entities/grant.ts';
-import { InboxEvent } from '../database/entities/inbox-event.ts';
-import { Subscription } from '../database/entities/subscription.ts';
-import type { Team } from '../database/entities/team.ts';
+import type { GrantSource } from '../database/entities/grant.ts';
 import { nextDripAt } from '../ledger/grant-due-drips.ts';
-import { nextCreditExpiry } from '../ledger/next-credit-expiry.ts';
 
 /**
  * How a team stands, as its workflow carries it: plain JSON, small, no personal data. Times in ISO 8601, credits as
@@ -27,33 +23,40 @@ export interface TeamStanding {
   lastDid: string | null;
 }
 
-/** Reads how the team stands, at `now` or a moment later. */
+/**
+ * Reads how the team stands.
+ *
+ * @param lastDid  what the step did that has just been committed
+ */
 export async function describeTeam(
   em: EntityManager,
-  team: Team,
-  now: Date,
+  teamId: string,
   lastDid: string | null,
 ): Promise<TeamStanding> {
-  const subscription = await em.findOne(
-    Subscription,
-    { teamId: team.id },
-    { orderBy: { endedAt: 'desc nulls first', stateAt: 'desc' } },
+  const [row] = await em.execute<Row[]>(
+    `select billing_now() as now, t.deleted_at is not null as deleted, s.plan, s.status,
+            (select jsonb_object_agg(b.source, b.credits::text)
+               from (select g.source, sum(g.available) as credits from grants g
+                      where g.team_id = t.id and g.available > 0 and (g.expires_at > billing_now()) is not false
+                      group by g.source) b) as balance,
+            (select min(g.expires_at) from grants g where g.team_id = t.id and (g.available > 0 or g.held > 0 and g.expires_at > billing_now())) as expiry,
+            (select count(*) from inbox i where i.team_id = t.id and i.status = 'parked')::int as parked
+       from teams t
+       left join lateral (select * from subscriptions where team_id = t.id
+                           order by ended_at desc nulls first, state_at desc limit 1) s on true
+      where t.id = ?`,
+    [teamId],
   );
-  const open = await em.find(Grant, { teamId: team.id, available: { $gt: 0n } });
-  const spendable = open.filter(({ expiresAt }) => !expiresAt || expiresAt > now);
-  const balance = (source: GrantSource) =>
-    formatCredits(
-      spendable.reduce((sum, grant) => (grant.source === source ? sum + grant.available : sum), 0n),
-    );
-  const expiry = await nextCreditExpiry(em, team.id);
-  const due = team.deletedAt
-    ? []
-    : [expiry, await nextDripAt(em, team.id)].flatMap((at) => (at ? [at.getTime()] : []));
+  if (!row) throw new Error(`there is no team ${teamId}: no workflow is started for one`);
+  const { deleted, plan, status, parked } = row;
+  const expiry = row.expiry === null ? null : new Date(row.expiry);
+  const balance = (source: GrantSource) => formatCredits(BigInt(row.balance?.[source] ?? 0));
+  const due = deleted ? [] : [expiry, await nextDripAt(em, teamId)].filter((at) => at !== null);
   return {
-    asOf: now.toISOString(),
-    deleted: team.deletedAt !== null,
-    plan: subscription?.plan ?? null,
-    subscriptionStatus: subscription?.status ?? null,
+    asOf: new Date(row.now).toISOString(),
+    deleted,
+    plan,
+    subscriptionStatus: status,
     balance: {
       trial: balance('trial'),
       subscription: balance('subscription'),
@@ -61,8 +64,22 @@ export async function describeTeam(
       purchase: balance('purchase'),
     },
     nextCreditExpiry: expiry?.toISOString() ?? null,
-    nextDueAt: due.length > 0 ? new Date(Math.min(...due)).toISOString() : null,
-    parked: await em.count(InboxEvent, { teamId: team.id, status: 'parked' }),
+    nextDueAt: due.length > 0 ? new Date(Math.min(...due.map(Number))).toISOString() : null,
+    parked,
     lastDid,
   };
+}
+
+interface Row {
+  now: string;
+  deleted: boolean;
+  plan: string | null;
+  status: string | null;
+  balance: Partial<Record<GrantSource, string>> | null;
+  /**
+   * The soonest expiry of credits that the team still has; in the past: not booked yet. Held ones may come back before they
+   * expire. Coming back later, they expire at once.
+   */
+  expiry: string | null;
+  parked: number;
 }

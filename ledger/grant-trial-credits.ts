@@ -1,8 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { formatCredits } from '../catalog/credits.ts';
 import type { PublishedCatalog } from '../catalog/versions.ts';
-import { Grant } from '../database/entities/grant.ts';
-import { Member } from '../database/entities/member.ts';
 import { TrialClaim } from '../database/entities/trial-claim.ts';
 import { grantCredits } from './grant-credits.ts';
 
@@ -19,27 +17,25 @@ export async function grantTrialCredits(
   { catalog: { trial }, version }: PublishedCatalog,
   now: Date,
 ): Promise<string | null> {
-  const businessKey = `trial:${teamId}`;
-  if (await em.findOne(Grant, { businessKey })) return null;
-  const owner = await em.findOne(
-    Member,
-    { teamId, role: 'owner' },
-    { orderBy: { createdAt: 'asc', userId: 'asc' } },
+  // Locks after the team's, and nothing is locked after it: two teams of one owner count one after the other.
+  const [owner] = await em.execute<{ id: string }[]>(
+    `select u.id from members m join users u on u.id = m.user_id where m.team_id = ? and m.role = 'owner'
+      order by m.created_at, m.user_id limit 1 for no key update of u`,
+    [teamId],
   );
   if (!owner) return 'No trial: the team has no owner';
+  const claims = await em.find(TrialClaim, { $or: [{ teamId }, { ownerId: owner.id }] });
+  if (claims.some((claim) => claim.teamId === teamId)) return null;
+  if (claims.length >= trial.perOwner) return `No trial: the owner's ${trial.perOwner} trials are claimed`;
 
-  // Locks after the team's, and nothing is locked after it: two teams of one owner count one after the other.
-  await em.execute('select 1 from users where id = ? for no key update', [owner.userId]);
-  const claimed = await em.count(TrialClaim, { ownerId: owner.userId });
-  if (claimed >= trial.perOwner) return `No trial: the owner's ${trial.perOwner} trials are claimed`;
-
-  em.persist(em.create(TrialClaim, { ownerId: owner.userId, ordinal: claimed + 1, teamId, claimedAt: now }));
+  const ordinal = claims.length + 1;
+  em.persist(em.create(TrialClaim, { ownerId: owner.id, ordinal, teamId, claimedAt: now }));
   await grantCredits(
     em,
     {
       teamId,
       source: 'trial',
-      businessKey,
+      businessKey: `trial:${teamId}`,
       credits: trial.credits,
       effectiveAt: now,
       expiresAt: new Date(now.getTime() + trial.lifetime),

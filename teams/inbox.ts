@@ -1,6 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { v7 as uuidv7 } from 'uuid';
-import { type Database, readClock } from '../database/connection.ts';
+import type { Database } from '../database/connection.ts';
 import { InboxEvent } from '../database/entities/inbox-event.ts';
 import { withoutPersonalData } from './without-personal-data.ts';
 
@@ -36,14 +36,15 @@ export async function storeInboxEvent(
   em: EntityManager,
   event: NewInboxEvent,
 ): Promise<{ id: string; stored: boolean }> {
-  const now = await readClock(em);
   const id = uuidv7();
   const ignored = event.status === 'ignored';
   const unknownTeam = !ignored && event.teamId === null;
   const [row] = await em.execute<{ id: string }[]>(
     `insert into inbox (id, team_id, source, type, external_id, payload, occurred_at, received_at, status,
                         parked_code, outcome, next_signal_at, handled_at)
-     values (?, ?, ?, ?, ?, ?::jsonb, ?, ?, ?, ?, ?, case when ? then null else clock_timestamp() + make_interval(secs => ?) end, ?)
+     values (?, ?, ?, ?, ?, ?::jsonb, coalesce(?, billing_now()), billing_now(), ?, ?, ?,
+             case when ? then null else clock_timestamp() + make_interval(secs => ?) end,
+             case when ? then billing_now() end)
      on conflict (external_id) do nothing
      returning id`,
     [
@@ -53,14 +54,13 @@ export async function storeInboxEvent(
       event.type,
       event.externalId,
       JSON.stringify(withoutPersonalData(event.payload)),
-      event.occurredAt ?? now,
-      now,
+      event.occurredAt ?? null,
       ignored ? 'ignored' : unknownTeam ? 'parked' : 'received',
       unknownTeam ? 'unknown_team' : null,
       unknownTeam ? 'No team of ours is named by this event; it is applied once there is one.' : null,
       ignored,
       firstRetrySeconds,
-      ignored ? now : null,
+      ignored,
     ],
   );
   if (row) return { id: row.id, stored: true };
@@ -151,26 +151,4 @@ export async function retryParked(em: EntityManager, code: string, teamId?: stri
       where status = 'parked' and parked_code = ? and (?::uuid is null or team_id = ?)`,
     [code, teamId ?? null, teamId ?? null],
   );
-}
-
-/**
- * Cuts what a team's settled events carry to the ids in it.
- * @see payloadIds
- */
-export async function cutPayloads(em: EntityManager, teamId: string): Promise<void> {
-  await em.execute(
-    `update inbox i set payload = ${payloadIds('i.payload')}
-      where i.team_id = ? and i.status in ('handled', 'ignored') and jsonb_path_exists(i.payload, '$.cutAt') is not true`,
-    [teamId],
-  );
-}
-
-/** SQL for a payload cut to the ids in it, with when it was cut (`cutAt`): what is left can be looked up. */
-export function payloadIds(payload: string): string {
-  return `jsonb_build_object('cutAt', billing_now(), 'data', (
-            select coalesce(jsonb_object_agg(field.name, field.value), '{}')
-              from jsonb_each(case when jsonb_typeof(${payload}->'data') = 'object' then ${payload}->'data'
-                                   when jsonb_typeof(${payload}) = 'object' then ${payload}
-                                   else '{}' end) as field (name, value)
-             where field.name ~ '(^id|_id|Id)$' and field.name <> 'tax_id' and jsonb_typeof(field.value) = 'string'))`;
 }

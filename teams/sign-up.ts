@@ -1,8 +1,6 @@
-import { UniqueConstraintViolationException } from '@mikro-orm/core';
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { v7 as uuidv7 } from 'uuid';
-import { type Database, readClock } from '../database/connection.ts';
-import { Member } from '../database/entities/member.ts';
+import type { Database } from '../database/connection.ts';
 import { Team } from '../database/entities/team.ts';
 import { User } from '../database/entities/user.ts';
 import { DomainError } from '../domain-error.ts';
@@ -32,25 +30,24 @@ const personalTeamName = 'Personal Team';
  * @throws DomainError 409 `user_conflict` where the id is taken with other data, 410 `user_erased`
  */
 export async function signUp(database: Database, person: Person): Promise<SignedUp> {
-  const known = await findSignedUp(database.fork(), person);
-  if (known) return known;
-  try {
-    return await database.transaction((em) => insertPerson(em, person));
-  } catch (error) {
-    if (!(error instanceof UniqueConstraintViolationException)) throw error;
-    // Somebody else signed the same person up just now.
-    const winner = await findSignedUp(database.fork(), person);
-    if (!winner) throw error;
-    return winner;
-  }
+  return database.transaction(
+    async (em) => (await insertPerson(em, person)) ?? (await findSignedUp(em, person)),
+  );
 }
 
-async function insertPerson(em: EntityManager, { id, email, name }: Person): Promise<SignedUp> {
-  const createdAt = await readClock(em);
+/** One statement, for somebody waits; null where the id is taken. */
+async function insertPerson(em: EntityManager, { id, email, name }: Person): Promise<SignedUp | null> {
   const teamId = uuidv7();
-  await em.insert(Team, { id: teamId, name: personalTeamName, personal: true, createdAt });
-  await em.insert(User, { id, email, name, personalTeamId: teamId, createdAt });
-  await em.insert(Member, { teamId, userId: id, role: 'owner', createdAt });
+  const made = await em.execute(
+    `with person as (insert into users (id, email, name, personal_team_id) values (?, ?, ?, ?)
+                     on conflict (id) do nothing returning *),
+          team as (insert into teams (id, name, personal)
+                   select personal_team_id, ?, true from person returning *)
+     insert into members (team_id, user_id, role) select team.id, person.id, 'owner' from person, team
+     returning team_id`,
+    [id, email, name, teamId, personalTeamName],
+  );
+  if (made.length === 0) return null;
   const inboxId = await announceTeam(em, teamId, id);
   return { user: { id, email, name }, team: { id: teamId, name: personalTeamName }, inboxId };
 }
@@ -67,9 +64,8 @@ export async function announceTeam(em: EntityManager, teamId: string, ownerId: s
   return id;
 }
 
-async function findSignedUp(em: EntityManager, person: Person): Promise<SignedUp | undefined> {
-  const user = await em.findOne(User, { id: person.id });
-  if (!user) return undefined;
+async function findSignedUp(em: EntityManager, person: Person): Promise<SignedUp> {
+  const user = await em.findOneOrFail(User, { id: person.id });
   if (user.erasedAt) {
     throw new DomainError(410, 'user_erased', `The user ${person.id} was erased; the id is not used again`);
   }

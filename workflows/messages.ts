@@ -1,7 +1,6 @@
 import type { Client } from '@temporalio/client';
 import { defineSearchAttributeKey } from '@temporalio/common';
 import { defineSignal, defineUpdate } from '@temporalio/workflow';
-import { z } from 'zod';
 
 /**
  * The names that callers, the worker and the workflows share. They are part of running histories and of
@@ -21,22 +20,48 @@ export function teamWorkflowId(teamId: string): string {
 }
 
 /** An inbox row awaits this team's workflow. Carries only the row's id; the row says what happened. */
-export const inboxEventMessage = z.strictObject({ inboxId: z.uuid() });
-export type InboxEventMessage = z.infer<typeof inboxEventMessage>;
+export interface InboxEventMessage {
+  inboxId: string;
+}
 export const inboxEventSignal = defineSignal<[InboxEventMessage]>('inboxEvent');
+
+/** What an operator wants done with an inbox row, and who it is that wants it: 1 to 100 characters. */
+export interface OperatorMessage {
+  inboxId: string;
+  by: string;
+}
 
 /**
  * An operator's request to a team's workflow: this parked event is tried again now. The answer comes when it is in the
  * queue, not when it was tried.
  */
-export const retryMessage = z.strictObject({ inboxId: z.uuid(), by: z.string().min(1).max(100) });
-export type Retry = z.infer<typeof retryMessage>;
-export const retryUpdate = defineUpdate<void, [Retry]>('retry');
+export const retryUpdate = defineUpdate<void, [OperatorMessage]>('retry');
 
 /** An operator's word to a run of the reconciliation: this large repair may be made. */
-export const approvalMessage = z.strictObject({ inboxId: z.uuid(), by: z.string().min(1).max(100) });
-export type Approval = z.infer<typeof approvalMessage>;
-export const approveUpdate = defineUpdate<void, [Approval]>('approve');
+export const approveUpdate = defineUpdate<void, [OperatorMessage]>('approve');
+
+// Checked by hand: a schema library would be loaded anew by each workflow that starts, and take longer than all else
+// that it does first.
+
+/** The inbox id of a signal; null where it carries none. */
+export function readInboxId(message: unknown): string | null {
+  if (typeof message !== 'object' || message === null || !('inboxId' in message)) return null;
+  const { inboxId } = message;
+  return typeof inboxId === 'string' && uuid.test(inboxId) ? inboxId : null;
+}
+
+/** @throws Error that says what an operator's update must carry */
+export function readOperatorMessage(message: unknown): OperatorMessage {
+  const inboxId = readInboxId(message);
+  const by = typeof message === 'object' && message !== null && 'by' in message ? message.by : undefined;
+  if (inboxId === null) throw new Error('inboxId: expected the id of an inbox row (a UUID)');
+  if (typeof by !== 'string' || by.length < 1 || by.length > 100) {
+    throw new Error('by: expected who asks for it (1 to 100 characters)');
+  }
+  return { inboxId, by };
+}
+
+const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /** What a team's workflow is started with. `state` is carried over by continue-as-new and absent at the first start. */
 export interface TeamLifecycleInput {

@@ -13,7 +13,7 @@ import {
 } from '@temporalio/workflow';
 import type { ReconciliationActivities, Report } from '../activities/create-reconciliation-activities.ts';
 import type { Finding } from '../activities/store-repair.ts';
-import { type Approval, approvalMessage, approveUpdate } from './messages.ts';
+import { approveUpdate, type OperatorMessage, readOperatorMessage } from './messages.ts';
 
 /** A page that cannot be had for so long fails the run; the next one begins anew. */
 const patience = '20 minutes';
@@ -50,7 +50,7 @@ interface ReconcileState {
     | { step: 'done' };
   /** Inbox ids of repairs that wait for an approval. */
   awaiting: string[];
-  approved: Approval[];
+  approved: OperatorMessage[];
 }
 
 /**
@@ -64,11 +64,11 @@ export async function reconcile({ everything = false, state }: ReconcileInput = 
   setHandler(
     approveUpdate,
     (approval) => {
-      approved.push(approvalMessage.parse(approval));
+      approved.push(readOperatorMessage(approval));
     },
     {
       validator(approval) {
-        const { inboxId } = approvalMessage.parse(approval);
+        const { inboxId } = readOperatorMessage(approval);
         if (!awaiting.includes(inboxId))
           throw new Error(`No repair ${inboxId} waits for an approval in this run`);
       },

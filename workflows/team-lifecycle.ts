@@ -18,9 +18,9 @@ import type { TeamStanding } from '../activities/describe-team.ts';
 import { createDeadline } from './deadline.ts';
 import { createDisplay } from './display.ts';
 import {
-  inboxEventMessage,
   inboxEventSignal,
-  retryMessage,
+  readInboxId,
+  readOperatorMessage,
   retryUpdate,
   type TeamLifecycleInput,
 } from './messages.ts';
@@ -59,9 +59,8 @@ export async function teamLifecycle({ teamId, state }: TeamLifecycleInput): Prom
   const recent = new Set(state?.recent);
   const stuck = new Set<string>();
   setHandler(inboxEventSignal, (message) => {
-    const parsed = inboxEventMessage.safeParse(message);
-    if (!parsed.success) return log.error('dropped a signal that is no inbox event');
-    const { inboxId } = parsed.data;
+    const inboxId = readInboxId(message);
+    if (inboxId === null) return log.error('dropped a signal that is no inbox event');
     if (!recent.has(inboxId) && !queue.includes(inboxId)) queue.push(inboxId);
   });
   setHandler(
@@ -72,7 +71,7 @@ export async function teamLifecycle({ teamId, state }: TeamLifecycleInput): Prom
     },
     {
       validator(message) {
-        const { inboxId } = retryMessage.parse(message);
+        const { inboxId } = readOperatorMessage(message);
         if (recent.has(inboxId)) throw new Error(`The event ${inboxId} has been applied`);
       },
     },
