@@ -5,8 +5,8 @@ import type { GroupCommit } from '../ledger/group-commit.ts';
 import { sweepHolds } from '../ledger/sweep-holds.ts';
 import { type Finding, verifyLedger } from '../ledger/verify-ledger.ts';
 import { log } from '../log.ts';
-import { cutOldPayloads } from './cut-old-payloads.ts';
-import { deleteOldKeys } from './delete-old-keys.ts';
+import { cutOldPayloads } from '../teams/cut-payloads.ts';
+import { deleteOldKeys } from '../teams/delete-old-keys.ts';
 
 export type MaintenanceActivities = ReturnType<typeof createMaintenanceActivities>;
 

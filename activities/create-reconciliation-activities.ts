@@ -6,8 +6,8 @@ import { DomainError } from '../domain-error.ts';
 import { listPage, type Walked } from '../polar/list-page.ts';
 import { reviveWebhookEndpoint } from '../polar/webhook-endpoint.ts';
 import { listTeamsToRun } from '../teams/list-teams-to-run.ts';
+import * as teams from '../teams/operator-decisions.ts';
 import { recordReconciliation } from '../teams/reconciliations.ts';
-import * as teams from '../teams/release-parked.ts';
 import { findDifferences } from './find-differences.ts';
 import { type Finding, type Run, storeRepair } from './store-repair.ts';
 

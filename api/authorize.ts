@@ -3,6 +3,7 @@ import type { Role } from '../database/entities/member.ts';
 import type { Scope } from '../database/entities/service-key.ts';
 import { DomainError } from '../domain-error.ts';
 import { findRole, findTeam } from '../teams/find-team.ts';
+import type { MemberEditor } from '../teams/members.ts';
 import type { Caller } from './authenticate.ts';
 
 /** Who may call a route. What is not said is not allowed. */
@@ -55,6 +56,11 @@ export async function authorize(
       allowedRoles: persons,
     });
   }
+}
+
+/** The caller as one who changes a team or its members: there a person's role counts, and a service may do all. */
+export function editorOf(caller: Caller): MemberEditor {
+  return caller.kind === 'person' ? { userId: caller.userId } : 'service';
 }
 
 export function forbidden(message: string, details: Record<string, unknown>): DomainError {

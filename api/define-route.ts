@@ -3,7 +3,7 @@ import type { Request, Response } from 'express';
 import { z } from 'zod';
 import { DomainError } from '../domain-error.ts';
 import { hashBody } from '../teams/hash-body.ts';
-import type { KeyedRequest } from '../teams/idempotency.ts';
+import type { KeyedRequest } from '../teams/idempotent.ts';
 import { type Caller, nameCaller, unauthenticated } from './authenticate.ts';
 import { type Access, authorize } from './authorize.ts';
 import type { Dependencies } from './dependencies.ts';
@@ -72,6 +72,14 @@ export interface Route extends Omit<RouteDefinition<RequestShape>, 'handle' | 'r
   serve(request: Request, response: Response, dependencies: Dependencies): Promise<void>;
 }
 
+/**
+ * Makes a route of what is said about it. At each request, in this order: who calls, whether they may, the key, the body,
+ * the schemas, then the handler. Outside production an answer that its own schema does not allow is an error.
+ *
+ * The route's `serve` throws DomainError, for `answerProblem` to tell: 401 `unauthenticated`; 403 `forbidden`; 404
+ * `unknown_team`; 400 `idempotency_key_required`, `malformed_json`; 413 `body_too_large`; 415 `unsupported_media_type`;
+ * 400 or, of a body, 422 `invalid_request`; and whatever the handler throws.
+ */
 export function defineRoute<Shape extends RequestShape>(definition: RouteDefinition<Shape>): Route {
   const { handle, request: shape, access } = definition;
   const schema = z.object(shape);
@@ -136,6 +144,10 @@ function demand(caller: Caller | undefined): Caller {
   if (!caller) throw unauthenticated('This needs a caller');
   return caller;
 }
+
+/** The codes of a 503 from what commits debits and holds. */
+export const whileCommitting =
+  'outcome_unknown, database_unavailable, team_busy, shutting_down: send the same key again; catalog_not_published';
 
 /** Keys are the callers' own: 1 to 255 visible ASCII characters. */
 export const idempotencyKeySchema = z

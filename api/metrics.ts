@@ -10,6 +10,7 @@ export interface Metrics {
   render(): Promise<{ contentType: string; text: string }>;
 }
 
+/** This process's metrics: requests, spends, what waits in the inbox (asked of Postgres per scrape), and Node's own. */
 export function createMetrics(database: Database): Metrics {
   const register = new Registry();
   collectDefaultMetrics({ register });

@@ -35,7 +35,7 @@ export function readBytes(limitBytes: number): (request: Request, response: Resp
  * numbers beyond a double (`1e400`), keys that mean something to JavaScript, nesting without end.
  * @throws DomainError 422 `invalid_request`
  */
-export function checkJson(body: unknown): void {
+function checkJson(body: unknown): void {
   const open: { value: unknown; path: string; depth: number }[] = [{ value: body, path: '', depth: 0 }];
   for (let next = open.pop(); next; next = open.pop()) {
     const { value, path, depth } = next;

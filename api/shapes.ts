@@ -3,6 +3,9 @@ import { roles } from '../database/entities/member.ts';
 
 /** Shapes that several routes speak. What comes in is strict; what goes out is plain JSON. */
 
+/** A usage's metadata, in characters of JSON. */
+const longestMetadata = 4_096;
+
 /** Any UUID in any case: one that is not ours is an unknown team, not a malformed one. */
 export const teamIdSchema = z
   .guid({ error: 'expected a team id: a UUID' })
@@ -13,6 +16,23 @@ export const userIdSchema = z
   .string({ error: 'expected a user id: 1 to 64 letters, digits, _ or -' })
   .regex(/^[A-Za-z0-9_-]{1,64}$/, { error: 'expected a user id: 1 to 64 letters, digits, _ or -' })
   .meta({ description: 'The platform’s id of the user', examples: ['user_42'] });
+
+export const actionSchema = z
+  .string()
+  .min(1)
+  .max(100)
+  .meta({ examples: ['model.gpt-5'] });
+
+export const apiKeyIdSchema = z
+  .string()
+  .regex(/^[\x21-\x7e]{1,128}$/, { error: 'expected 1 to 128 visible ASCII characters' });
+
+export const metadataSchema = z
+  .record(z.string(), z.unknown())
+  .refine((metadata) => JSON.stringify(metadata).length <= longestMetadata, {
+    error: `expected at most ${longestMetadata} characters of JSON`,
+  })
+  .meta({ description: 'Kept with the event: a workflow run, a trace' });
 
 export const roleSchema = z.enum(roles);
 

@@ -10,8 +10,6 @@ export interface Cycle {
   end: Date;
 }
 
-export type Interval = 'month' | 'year';
-
 /**
  * The instant `months` calendar months after `start`, on `anchorDay` (1 to 31) or, where the month is too short for it,
  * on its last day, at `start`'s time of day.
@@ -29,9 +27,13 @@ export function addMonthsAnchored(start: Date, months: number, anchorDay: number
   return result;
 }
 
-/** Where the cycle that starts at `start` ends. */
-export function cycleEnd(start: Date, interval: Interval, anchorDay: number): Date {
-  return addMonthsAnchored(start, interval === 'year' ? 12 : 1, anchorDay);
+/**
+ * The anchor day of a subscription whose period starts at `start`, where it was `anchorDay` before: kept over short months,
+ * moved by a period that starts on another day (a change of interval, `reset`).
+ */
+export function anchorDayOf(anchorDay: number, start: Date): number {
+  const isAnchored = addMonthsAnchored(start, 0, anchorDay).getTime() === start.getTime();
+  return isAnchored ? anchorDay : start.getUTCDate();
 }
 
 /**

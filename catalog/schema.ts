@@ -17,7 +17,7 @@ const action = z.string().regex(/^[a-z][a-z0-9]*([._-][a-z0-9]+)*$/, {
   error: 'expected an action: small letters and digits in parts joined by . _ or -',
 });
 
-// Polar takes product names of 3 to 64 characters.
+// Polar takes product names of 3 to 64 characters (`ProductCreate` in its OpenAPI document).
 const name = z.string().trim().min(3).max(64);
 const description = z.string().trim().min(1).max(500);
 const archived = z.boolean().default(false);
@@ -30,7 +30,7 @@ const duration = z.codec(z.string(DURATION).regex(/^[1-9]\d{0,3}[smhd]$/, DURATI
   encode: fromMilliseconds,
 });
 
-/** Money for Polar: US cents, from the least that Polar charges. */
+/** Money for Polar: US cents, from the least that it charges in USD (`ProductPriceFixedCreate.price_amount`) to eight digits. */
 const price = z.strictObject({ currency: z.literal('usd'), cents: z.int().min(50).max(99_999_999) });
 
 const trial = z.strictObject({
@@ -103,8 +103,11 @@ const policies = z.strictObject({
   /** A hold's life where its caller names none, and the most that it can be extended to, from its start. */
   holdLife: duration,
   holdMaxLife: duration,
-  /** How long a caller's key protects a retry; usage that occurred earlier than that is refused. */
-  idempotencyKeysKept: duration,
+  /**
+   * How long a caller's key protects a retry; usage that occurred earlier than that is refused. At most 120 days: usage
+   * has no table for longer ago (`monthsBack` in `database/partitions.ts`).
+   */
+  idempotencyKeysKept: duration.refine((kept) => kept <= 120 * UNITS.d, { error: 'expected at most "120d"' }),
   /** A repair by reconciliation of more than this, for one team, waits for an operator. */
   reconciliationApproval: creditsSchema,
 });
@@ -138,8 +141,6 @@ export type Trial = Catalog['trial'];
 export type Plan = Catalog['plans'][number];
 export type Pack = Catalog['packs'][number];
 export type ActionPrice = Catalog['prices'][number];
-export type MeterPrice = ActionPrice['meters'][number];
-export type Policies = Catalog['policies'];
 
 function toMilliseconds(text: string): number {
   const unit = z.enum(['d', 'h', 'm', 's']).parse(text.at(-1));

@@ -2,7 +2,7 @@ import type { Pool } from 'pg';
 
 /** How many months ahead of the clock the partitions of usage and transfers exist. */
 const monthsAhead = 3;
-/** Usage may be reported late: as far back as callers' keys are kept. */
+/** Usage may be reported late, as far back as callers' keys are kept: four months are 120 days or more, the most there is. */
 const monthsBack = 4;
 
 /**

@@ -2,9 +2,10 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { v7 as uuidv7 } from 'uuid';
 import { DECIMAL_LIMIT, formatCredits } from '../catalog/credits.ts';
 import { readCatalog } from '../catalog/versions.ts';
-import { lockTeam, readClock } from '../database/connection.ts';
+import { readClock } from '../database/connection.ts';
 import { Adjustment } from '../database/entities/adjustment.ts';
 import { Grant, type GrantSource } from '../database/entities/grant.ts';
+import { lockLivingTeam } from '../database/lock-living-team.ts';
 import { DomainError } from '../domain-error.ts';
 import { allocate } from './allocate.ts';
 import { compareBurnOrder } from './burn-order.ts';
@@ -40,10 +41,7 @@ export interface Adjusted {
  */
 export async function adjustCredits(em: EntityManager, adjustment: NewAdjustment): Promise<Adjusted> {
   const { teamId, credits } = adjustment;
-  const team = await lockTeam(em, teamId);
-  if (!team || team.deletedAt) {
-    throw new DomainError(404, 'unknown_team', `There is no team ${teamId}`, { teamId });
-  }
+  await lockLivingTeam(em, teamId);
   const now = await readClock(em);
   await expireCredits(em, teamId, now);
 

@@ -1,5 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { addMonthsAnchored } from '../catalog/cycle.ts';
+import { anchorDayOf } from '../catalog/cycle.ts';
 import { Subscription } from '../database/entities/subscription.ts';
 import { alignCycleExpiries } from './align-cycle-expiries.ts';
 import { recountCycleLimits } from './set-limit.ts';
@@ -83,10 +83,4 @@ export async function applySubscription(
   await recountCycleLimits(em, facts.teamId, now);
   const end = facts.cancelAtPeriodEnd ? ', cancelled at its end' : '';
   return `Subscription ${facts.id}: ${facts.plan} is ${facts.status} until ${facts.currentPeriodEnd.toISOString().slice(0, 10)}${end}`;
-}
-
-/** Kept over short months; a period that starts on another day (a change of interval, `reset`) moves it. */
-function anchorDayOf(anchorDay: number, start: Date): number {
-  const isAnchored = addMonthsAnchored(start, 0, anchorDay).getTime() === start.getTime();
-  return isAnchored ? anchorDay : start.getUTCDate();
 }

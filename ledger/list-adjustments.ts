@@ -1,6 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { Adjustment } from '../database/entities/adjustment.ts';
-import { type HistoryPage, pageOfHistory, placeBefore, uuidForm } from './history-page.ts';
+import { type ListPage, type ListRange, pageOfRows, uuidCursor } from '../database/list-page.ts';
 
 /**
  * A team's adjustments with who and why, newest first: ids are in order of time.
@@ -9,13 +9,13 @@ import { type HistoryPage, pageOfHistory, placeBefore, uuidForm } from './histor
 export async function listAdjustments(
   em: EntityManager,
   teamId: string,
-  range: { limit: number; cursor?: string | undefined },
-): Promise<HistoryPage<Adjustment>> {
-  const before = range.cursor === undefined ? {} : { id: { $lt: placeBefore(range, uuidForm).id } };
+  { limit, cursor }: ListRange,
+): Promise<ListPage<Adjustment>> {
+  const before = cursor === undefined ? {} : { id: { $lt: uuidCursor(cursor) } };
   const rows = await em.find(
     Adjustment,
     { teamId, ...before },
-    { orderBy: { id: 'desc' }, limit: range.limit + 1, disableIdentityMap: true },
+    { orderBy: { id: 'desc' }, limit: limit + 1, disableIdentityMap: true },
   );
-  return pageOfHistory(rows, range.limit, ({ createdAt, id }) => ({ at: createdAt, id }));
+  return pageOfRows(rows, limit);
 }

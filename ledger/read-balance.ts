@@ -1,5 +1,6 @@
 import type { Database } from '../database/connection.ts';
-import { type GrantSource, grantSources } from '../database/entities/grant.ts';
+import type { GrantSource } from '../database/entities/grant.ts';
+import { unknownTeam } from '../database/lock-living-team.ts';
 import { DomainError } from '../domain-error.ts';
 import { compareBurnOrder } from './burn-order.ts';
 
@@ -42,7 +43,7 @@ const usedUpGrants = 100;
 export async function readBalance(database: Database, teamId: string, at?: Date): Promise<Balance> {
   const { rows } = at ? await readPast(database, teamId, at) : await readPresent(database, teamId);
   const first = rows[0];
-  if (!first) throw new DomainError(404, 'unknown_team', `There is no team ${teamId}`);
+  if (!first) throw unknownTeam(teamId);
   const asOf = new Date(Number(first.as_of));
   if (at && at.getTime() > Number(first.now)) {
     throw new DomainError(
@@ -63,10 +64,12 @@ export async function readBalance(database: Database, teamId: string, at?: Date)
     available: sum('available'),
     held: sum('held'),
     debt: BigInt(first.debt),
-    bySource: Object.fromEntries(grantSources.map((source) => [source, sum('available', source)])) as Record<
-      GrantSource,
-      bigint
-    >,
+    bySource: {
+      trial: sum('available', 'trial'),
+      subscription: sum('available', 'subscription'),
+      adjustment: sum('available', 'adjustment'),
+      purchase: sum('available', 'purchase'),
+    },
     grants: [...open, ...usedUp].map(({ businessKey: _, ...grant }) => grant),
     nextExpiry: nextExpiry(open),
     asOf,

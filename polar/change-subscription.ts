@@ -2,11 +2,11 @@ import type { models, Polar } from '@polar-sh/sdk/2026-10';
 import type { Plan } from '../catalog/schema.ts';
 import type { Database } from '../database/connection.ts';
 import { DomainError } from '../domain-error.ts';
-import { findBillableSubscription } from './billable-subscription.ts';
 import { callPolar } from './client.ts';
 import { fetchSubscription, type PolarSubscription, readSubscription } from './events.ts';
+import { findBillableSubscription } from './find-billable-subscription.ts';
+import { findSellableProduct } from './find-sellable-product.ts';
 import { resolveProduct } from './resolve-product.ts';
-import { findSellableProduct } from './sellable-product.ts';
 
 /**
  * Changes the team's plan: upwards at once, with an invoice for the difference; downwards with the next period

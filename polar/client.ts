@@ -21,10 +21,11 @@ export function createPolarClient({ accessToken, server, timeoutSeconds = 10 }: 
 }
 
 /**
- * The one edge to Polar: runs a call of the SDK, and turns whatever it throws into a DomainError.
+ * The one edge to Polar: runs a call of the SDK, which tries nothing twice by itself, and turns whatever it throws into a
+ * DomainError. A 429 says when to come back (https://polar.sh/docs/api-reference/rate-limits).
  *
  * - `read`: tried up to three times within five seconds, with growing pauses, honouring Polar's retry-after.
- * - `change`: Polar has no idempotency keys, so a change is sent again only where Polar said that it did nothing
+ * - `change`: Polar has no idempotency keys (its OpenAPI document names none), so a change is sent again only where Polar said that it did nothing
  *   (429). After a failure with an unknown outcome (timeout, cut connection, 5xx) `happened` looks whether it was
  *   done after all: its answer is then the result; undefined lets the failure through.
  *

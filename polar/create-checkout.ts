@@ -1,10 +1,10 @@
 import type { Polar } from '@polar-sh/sdk/2026-10';
 import type { Database } from '../database/connection.ts';
 import { DomainError } from '../domain-error.ts';
-import { findBillableSubscription } from './billable-subscription.ts';
 import { callPolar } from './client.ts';
 import { withCustomer } from './ensure-customer.ts';
-import { findSellableProduct } from './sellable-product.ts';
+import { findBillableSubscription } from './find-billable-subscription.ts';
+import { findSellableProduct } from './find-sellable-product.ts';
 
 export interface CheckoutRequest {
   teamId: string;

@@ -37,8 +37,9 @@ export async function fetchDisputedAmounts(
 }
 
 /**
- * The bank has taken the money back, for now or for good. An early warning and a prevented dispute are no such thing:
- * Polar's server counts neither as a chargeback, and where it gave the money back by itself there is a refund.
+ * The bank has taken the money back, for now or for good (`DisputeStatus` in Polar's OpenAPI document; `accepted` its server
+ * knows besides). An early warning and a prevented dispute are no such thing: Polar's server (polarsource/polar, where it
+ * counts an organisation's chargebacks) leaves both out, and where it gave the money back by itself there is a refund.
  */
 const unpaying: readonly string[] = ['needs_response', 'under_review', 'lost', 'accepted'];
 

@@ -1,6 +1,6 @@
 import type { Polar } from '@polar-sh/sdk/2026-10';
+import { livingStatuses } from '../database/entities/subscription.ts';
 import { DomainError } from '../domain-error.ts';
-import { billableStatuses } from './billable-subscription.ts';
 import { callPolar, readAll } from './client.ts';
 import { fetchSubscription, type PolarSubscription, readSubscription } from './events.ts';
 
@@ -22,7 +22,7 @@ export async function endSubscriptions(polar: Polar, teamId: string): Promise<st
 
 /** Whether Polar may still charge for it, now or once it goes on. */
 export function isStanding({ status, endedAt }: Pick<PolarSubscription, 'status' | 'endedAt'>): boolean {
-  return endedAt === null && (billableStatuses.includes(status) || status === 'paused');
+  return endedAt === null && livingStatuses.includes(status);
 }
 
 async function revoke(polar: Polar, id: string): Promise<void> {

@@ -4,6 +4,7 @@ import type { Database } from '../database/connection.ts';
 import { Member } from '../database/entities/member.ts';
 import { Team } from '../database/entities/team.ts';
 import { User } from '../database/entities/user.ts';
+import { unknownTeam } from '../database/lock-living-team.ts';
 import { DomainError } from '../domain-error.ts';
 import { callPolar } from './client.ts';
 
@@ -19,7 +20,7 @@ import { callPolar } from './client.ts';
 export async function ensureCustomer(polar: Polar, database: Database, teamId: string): Promise<string> {
   const em = database.fork();
   const team = await em.findOne(Team, { id: teamId });
-  if (!team) throw new DomainError(404, 'unknown_team', `There is no team ${teamId}`);
+  if (!team) throw unknownTeam(teamId);
   if (team.deletedAt) throw new DomainError(409, 'team_deleted', 'This team has been deleted');
   if (team.polarCustomerId !== null) return team.polarCustomerId;
 

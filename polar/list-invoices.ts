@@ -33,7 +33,7 @@ export interface Invoice {
  * A page of the team's orders at Polar, newest first. `cursor` is the `nextCursor` of the page before, with the same
  * `limit` (1 to 100).
  *
- * @throws DomainError 422 `invalid_cursor`; those of `callPolar`
+ * @throws DomainError 400 `invalid_cursor`; those of `callPolar`
  */
 export async function listInvoices(
   polar: Polar,
@@ -99,5 +99,5 @@ async function toInvoice(em: EntityManager, order: models.Order): Promise<Invoic
 
 function pageOf(cursor = '1'): number {
   if (/^[1-9]\d{0,5}$/.test(cursor)) return Number(cursor);
-  throw new DomainError(422, 'invalid_cursor', 'cursor is the nextCursor of the page before');
+  throw new DomainError(400, 'invalid_cursor', 'cursor is the nextCursor of the page before');
 }

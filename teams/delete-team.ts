@@ -1,8 +1,9 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { lockTeam, readClock } from '../database/connection.ts';
 import type { Team } from '../database/entities/team.ts';
+import { unknownTeam } from '../database/lock-living-team.ts';
 import { DomainError } from '../domain-error.ts';
-import { findMember, unknownTeam } from './find-team.ts';
+import { findMember } from './find-team.ts';
 import { storeInboxEvent } from './inbox.ts';
 import type { MemberEditor } from './members.ts';
 

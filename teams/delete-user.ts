@@ -4,8 +4,8 @@ import { Member } from '../database/entities/member.ts';
 import type { Team } from '../database/entities/team.ts';
 import { User } from '../database/entities/user.ts';
 import { DomainError } from '../domain-error.ts';
+import { cutPayloads } from './cut-payloads.ts';
 import { markDeleted } from './delete-team.ts';
-import { cutPayloads } from './inbox.ts';
 import { announceMembers } from './members.ts';
 
 export interface ErasedUser {
@@ -60,10 +60,10 @@ async function erase(
   const tell: ErasedUser['tell'] = [];
   for (const team of teams) {
     const own = team.id === user.personalTeamId;
-    const role = memberships.find(({ teamId }) => teamId === team.id)?.role ?? 'member';
+    const role = memberships.find(({ teamId }) => teamId === team.id)?.role ?? null;
     const inboxId = own
       ? (await markDeleted(em, team)).inboxId
-      : await announceMembers(em, team.id, role, 'member');
+      : await announceMembers(em, team.id, role, null);
     if (own) await cutPayloads(em, team.id);
     if (inboxId !== null) tell.push({ teamId: team.id, inboxId });
   }

@@ -1,7 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { Member, type Role } from '../database/entities/member.ts';
 import { Team } from '../database/entities/team.ts';
-import { DomainError } from '../domain-error.ts';
+import { unknownTeam } from '../database/lock-living-team.ts';
 
 /**
  * The team with this id.
@@ -27,11 +27,7 @@ export async function findRole(em: EntityManager, teamId: string, userId: string
   return row.role;
 }
 
-/** The role under the team's lock, for those who change roles. Null: not a member. */
+/** A person's membership, read anew, for those who change roles under the team's lock. Null: not a member. */
 export async function findMember(em: EntityManager, teamId: string, userId: string): Promise<Member | null> {
   return em.findOne(Member, { teamId, userId }, { refresh: true });
-}
-
-export function unknownTeam(teamId: string): DomainError {
-  return new DomainError(404, 'unknown_team', `There is no team ${teamId}`, { teamId });
 }

@@ -1,6 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { InboxEvent, type InboxStatus } from '../database/entities/inbox-event.ts';
-import { type ListPage, type ListRange, uuidCursor } from './list-page.ts';
+import { type ListPage, type ListRange, pageOfRows, uuidCursor } from '../database/list-page.ts';
 
 /** What was received, newest first: ids are in order of arrival. */
 export async function listInbox(
@@ -13,6 +13,5 @@ export async function listInbox(
     { ...filter, ...before },
     { orderBy: { id: 'desc' }, limit: limit + 1, disableIdentityMap: true },
   );
-  const data = rows.slice(0, limit);
-  return { data, nextCursor: rows.length > limit ? (data.at(-1)?.id ?? null) : null };
+  return pageOfRows(rows, limit);
 }

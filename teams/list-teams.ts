@@ -1,6 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Role } from '../database/entities/member.ts';
-import { type ListPage, type ListRange, uuidCursor } from './list-page.ts';
+import { type ListPage, type ListRange, pageOfRows, uuidCursor } from '../database/list-page.ts';
 
 export interface ListedTeam {
   id: string;
@@ -28,6 +28,5 @@ export async function listTeams(
         `select id, name, personal from teams where deleted_at is null and id > ? order by id limit ?`,
         [after, limit + 1],
       );
-  const data = rows.slice(0, limit);
-  return { data, nextCursor: rows.length > limit ? (data.at(-1)?.id ?? null) : null };
+  return pageOfRows(rows, limit);
 }

@@ -1,9 +1,10 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { lockTeam, readClock } from '../database/connection.ts';
+import { readClock } from '../database/connection.ts';
 import { Member, type Role } from '../database/entities/member.ts';
 import { User } from '../database/entities/user.ts';
+import { lockLivingTeam } from '../database/lock-living-team.ts';
 import { DomainError } from '../domain-error.ts';
-import { findMember, unknownTeam } from './find-team.ts';
+import { findMember } from './find-team.ts';
 import { findUser } from './find-user.ts';
 import { storeInboxEvent } from './inbox.ts';
 
@@ -39,7 +40,7 @@ export async function setMemberRole(
   em: EntityManager,
   { teamId, userId, role, by }: { teamId: string; userId: string; role: Role; by: MemberEditor },
 ): Promise<{ member: ListedMember; inboxId: string | null }> {
-  await lockForMembers(em, teamId);
+  await lockLivingTeam(em, teamId);
   const user = await findUser(em, userId, { status: 404 });
   const member = await findMember(em, teamId, userId);
   if (role === 'owner' || member?.role === 'owner') await demandOwner(em, teamId, by);
@@ -48,7 +49,7 @@ export async function setMemberRole(
   else await em.insert(Member, { teamId, userId, role, createdAt: await readClock(em) });
   return {
     member: { userId, name: user.name ?? '', email: user.email ?? '', role },
-    inboxId: await announceMembers(em, teamId, member?.role ?? 'member', role),
+    inboxId: await announceMembers(em, teamId, member?.role ?? null, role),
   };
 }
 
@@ -62,7 +63,7 @@ export async function removeMember(
   em: EntityManager,
   { teamId, userId, by }: { teamId: string; userId: string; by: MemberEditor },
 ): Promise<string | null> {
-  await lockForMembers(em, teamId);
+  await lockLivingTeam(em, teamId);
   const member = await findMember(em, teamId, userId);
   if (!member) {
     throw new DomainError(404, 'unknown_member', `${userId} is not in this team`, { teamId, userId });
@@ -72,20 +73,21 @@ export async function removeMember(
     await refuseLosingOwner(em, teamId, userId);
   }
   await em.nativeDelete(Member, { teamId, userId });
-  return announceMembers(em, teamId, member.role, 'member');
+  return announceMembers(em, teamId, member.role, null);
 }
 
 /**
- * Writes the inbox row `members.changed`, which makes the team's workflow bring the people at Polar in line, where a change
- * from one role to another means something there. Returns its id, or null.
+ * Writes the inbox row `members.changed`, which makes the team's workflow bring the people at Polar in line, where a person's
+ * role has changed. Null stands for not being in the team, which is to Polar what `member` is: it knows only those who pay.
+ * @returns the row's id; null where nothing changes at Polar
  */
 export async function announceMembers(
   em: EntityManager,
   teamId: string,
-  from: Role,
-  to: Role,
+  from: Role | null,
+  to: Role | null,
 ): Promise<string | null> {
-  if (from === to) return null;
+  if ((from ?? 'member') === (to ?? 'member')) return null;
   const { id } = await storeInboxEvent(em, {
     teamId,
     source: 'operator',
@@ -94,11 +96,6 @@ export async function announceMembers(
     payload: {},
   });
   return id;
-}
-
-async function lockForMembers(em: EntityManager, teamId: string): Promise<void> {
-  const team = await lockTeam(em, teamId);
-  if (!team || team.deletedAt) throw unknownTeam(teamId);
 }
 
 async function demandOwner(em: EntityManager, teamId: string, by: MemberEditor): Promise<void> {

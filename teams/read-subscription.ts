@@ -4,7 +4,7 @@ import { findProduct } from '../catalog/find-product.ts';
 import type { Catalog, Plan } from '../catalog/schema.ts';
 import { readCatalog } from '../catalog/versions.ts';
 import { readClock } from '../database/connection.ts';
-import { Subscription } from '../database/entities/subscription.ts';
+import { livingStatuses, renewingStatuses, Subscription } from '../database/entities/subscription.ts';
 
 /** A subscription's state, from our mirror or as Polar has just told it. */
 export interface SubscriptionState {
@@ -35,7 +35,7 @@ export interface TeamSubscription {
 export async function readSubscription(em: EntityManager, teamId: string): Promise<TeamSubscription | null> {
   const subscription = await em.findOne(
     Subscription,
-    { teamId, endedAt: null, status: { $nin: ['canceled', 'incomplete', 'incomplete_expired'] } },
+    { teamId, endedAt: null, status: { $in: livingStatuses } },
     { orderBy: { stateAt: 'desc', id: 'desc' } },
   );
   return subscription && describeSubscription(em, subscription);
@@ -56,16 +56,13 @@ export async function describeSubscription(
   };
 }
 
-/** Statuses in which the next cycle is expected to be paid. */
-const goingOn = new Set(['active', 'trialing', 'past_due']);
-
 function nextAllotment(
   state: SubscriptionState,
   catalog: Catalog,
   now: Date,
 ): TeamSubscription['nextAllotment'] {
   const { currentPeriodStart: start, currentPeriodEnd: end, anchorDay, status } = state;
-  if (!goingOn.has(status)) return null;
+  if (!renewingStatuses.includes(status)) return null;
   const plan = findPlan(catalog, state.plan);
   // A trial's cycle is not paid, so nothing drips in it.
   if (plan?.rhythm === 'monthly' && status !== 'trialing') {

@@ -1,6 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { Reconciliation } from '../database/entities/reconciliation.ts';
-import { type ListPage, type ListRange, uuidCursor } from './list-page.ts';
+import { type ListPage, type ListRange, pageOfRows, uuidCursor } from '../database/list-page.ts';
 
 /** Writes a run's report as it stands, over what it said before. */
 export async function recordReconciliation(em: EntityManager, report: Reconciliation): Promise<void> {
@@ -19,6 +19,5 @@ export async function listReconciliations(
     startedAt && id ? { $or: [{ startedAt: { $lt: startedAt } }, { startedAt, id: { $lt: id } }] } : {},
     { orderBy: { startedAt: 'desc', id: 'desc' }, limit: limit + 1, disableIdentityMap: true },
   );
-  const data = rows.slice(0, limit);
-  return { data, nextCursor: rows.length > limit ? (data.at(-1)?.id ?? null) : null };
+  return pageOfRows(rows, limit);
 }

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { decimalOut, formatCredits, signedCreditsSchema } from '../../catalog/credits.ts';
 import { adjustCredits } from '../../ledger/adjust-credits.ts';
 import { listAdjustments } from '../../ledger/list-adjustments.ts';
-import { idempotent } from '../../teams/idempotency.ts';
+import { idempotent } from '../../teams/idempotent.ts';
 import { storeInboxEvent } from '../../teams/inbox.ts';
 import { nameCaller } from '../authenticate.ts';
 import { defineRoute } from '../define-route.ts';

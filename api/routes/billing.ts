@@ -2,13 +2,19 @@ import { z } from 'zod';
 import { createCheckout } from '../../polar/create-checkout.ts';
 import { listInvoices, openInvoice } from '../../polar/list-invoices.ts';
 import { openPortal } from '../../polar/open-portal.ts';
-import { idempotentElsewhere } from '../../teams/idempotency.ts';
+import { idempotentElsewhere } from '../../teams/idempotent.ts';
 import { billingRoles } from '../authorize.ts';
 import { defineRoute } from '../define-route.ts';
 import { instantOut, linkOut, listQuery, pageOf, teamParams } from '../shapes.ts';
 
 const billingAccess = { services: ['billing'], persons: billingRoles } as const;
-const atPolar = { 502: 'polar_unavailable, polar_refused', 503: 'polar_unavailable, product_not_synced' };
+const atPolar = {
+  404: 'unknown_team, polar_not_found',
+  502: 'polar_unavailable, polar_refused',
+  503: 'polar_unavailable',
+};
+/** What keeps a team from having a customer at Polar. */
+const noCustomer = 'team_deleted, team_without_owner, payments_not_ready, polar_conflict';
 
 const invoice = z.strictObject({
   id: z.string(),
@@ -46,8 +52,9 @@ export const billingRoutes = [
     answers: { 201: linkOut },
     refusals: {
       ...atPolar,
-      409: 'already_subscribed, idempotency_conflict',
+      409: `already_subscribed, idempotency_conflict, ${noCustomer}`,
       422: 'invalid_request, unknown_product',
+      503: 'polar_unavailable, product_not_synced, catalog_not_published',
     },
     async handle({ params: { teamId }, body: { product } }, { dependencies, idempotency }) {
       const { database, polar, publicUrl } = dependencies;
@@ -73,7 +80,7 @@ export const billingRoutes = [
     needsIdempotencyKey: true,
     request: { params: teamParams },
     answers: { 201: linkOut },
-    refusals: { ...atPolar, 409: 'idempotency_conflict' },
+    refusals: { ...atPolar, 403: 'forbidden', 409: `idempotency_conflict, ${noCustomer}` },
     async handle(
       { params: { teamId } },
       { dependencies: { database, polar, publicUrl }, caller, idempotency },
@@ -98,7 +105,7 @@ export const billingRoutes = [
     access: billingAccess,
     request: { params: teamParams, query: listQuery },
     answers: { 200: pageOf(invoice) },
-    refusals: atPolar,
+    refusals: { ...atPolar, 400: 'invalid_request, invalid_cursor' },
     async handle({ params, query }, { dependencies: { database, polar } }) {
       const { data, nextCursor } = await listInvoices(polar, database, { ...params, ...query });
       const invoices = data.map((one) => ({ ...one, createdAt: one.createdAt.toISOString() }));
@@ -114,7 +121,7 @@ export const billingRoutes = [
     access: billingAccess,
     request: { params: teamParams.extend({ orderId: z.guid() }) },
     answers: { 200: z.strictObject({ url: z.url() }) },
-    refusals: { ...atPolar, 404: 'unknown_invoice', 409: 'invoice_not_ready' },
+    refusals: { ...atPolar, 404: 'unknown_team, unknown_invoice', 409: 'invoice_not_ready, polar_conflict' },
     async handle({ params }, { dependencies: { polar } }) {
       const { url } = await openInvoice(polar, params);
       return { status: 200, body: { url } };

@@ -8,9 +8,16 @@ import { findHold } from '../../ledger/find-hold.ts';
 import { findReplay } from '../../ledger/find-replay.ts';
 import type { HoldAnswer } from '../../ledger/operation.ts';
 import { hashBody } from '../../teams/hash-body.ts';
-import { type CallContext, defineRoute } from '../define-route.ts';
-import { instantOut, teamParams, userIdSchema } from '../shapes.ts';
-import { actionSchema, apiKeyIdSchema, metadataSchema, receiptJson, receiptOut } from './usage.ts';
+import { type CallContext, defineRoute, whileCommitting } from '../define-route.ts';
+import { receiptJson, receiptOut } from '../receipt.ts';
+import {
+  actionSchema,
+  apiKeyIdSchema,
+  instantOut,
+  metadataSchema,
+  teamParams,
+  userIdSchema,
+} from '../shapes.ts';
 
 const life = z
   .int()
@@ -47,7 +54,7 @@ const holdOut = z
 const onHolds = {
   404: 'unknown_hold',
   409: 'hold_expired, hold_captured, hold_released, idempotency_conflict, team_deleted',
-  503: 'outcome_unknown, database_unavailable: send the same key again',
+  503: whileCommitting,
 };
 
 export const holdRoutes = [
@@ -78,7 +85,7 @@ export const holdRoutes = [
       404: 'unknown_team',
       409: 'idempotency_conflict, team_deleted',
       422: 'invalid_request, unknown_action, unknown_meter, invalid_quantity, quantity_too_large, hold_too_long, member_required',
-      503: onHolds[503],
+      503: whileCommitting,
     },
     async handle({ params: { teamId }, body }, context) {
       const { database, groupCommit } = context.dependencies;

@@ -4,8 +4,7 @@ import { limitPeriods, limitSubjects } from '../../database/entities/limit.ts';
 import { listLimits, removeLimit, type SetLimit, setLimit } from '../../ledger/set-limit.ts';
 import { anyRole, memberManagers } from '../authorize.ts';
 import { defineRoute } from '../define-route.ts';
-import { instantOut, teamParams, userIdSchema } from '../shapes.ts';
-import { apiKeyIdSchema } from './usage.ts';
+import { apiKeyIdSchema, instantOut, teamParams, userIdSchema } from '../shapes.ts';
 
 const zero = z.codec(z.literal([0, '0']), z.bigint(), { decode: () => 0n, encode: () => '0' as const });
 const limitIn = z.strictObject({
@@ -41,6 +40,7 @@ export const limitRoutes = [
     access: { services: ['usage', 'billing', 'admin'], persons: anyRole },
     request: { params: teamParams },
     answers: { 200: z.strictObject({ data: z.array(limitOut), nextCursor: z.null() }) },
+    refusals: { 404: 'unknown_team' },
     async handle({ params: { teamId } }, { dependencies: { database } }) {
       const limits = await listLimits(database.fork(), teamId);
       return { status: 200, body: { data: limits.map(limitJson), nextCursor: null } };

@@ -1,7 +1,6 @@
 import { z } from 'zod';
-import { listMembers, type MemberEditor, removeMember, setMemberRole } from '../../teams/members.ts';
-import type { Caller } from '../authenticate.ts';
-import { anyRole, memberManagers } from '../authorize.ts';
+import { listMembers, removeMember, setMemberRole } from '../../teams/members.ts';
+import { anyRole, editorOf, memberManagers } from '../authorize.ts';
 import { defineRoute } from '../define-route.ts';
 import { roleSchema, teamParams, userIdSchema } from '../shapes.ts';
 
@@ -40,7 +39,7 @@ export const memberRoutes = [
     answers: { 200: member },
     refusals: { 403: 'forbidden', 404: 'unknown_team, unknown_user', 409: 'last_owner, personal_team_owner' },
     async handle({ params, body }, { dependencies: { database, temporal }, caller }) {
-      const by = editor(caller());
+      const by = editorOf(caller());
       const changed = await database.transaction((em) => setMemberRole(em, { ...params, ...body, by }));
       if (changed.inboxId !== null) temporal.signal(params.teamId, changed.inboxId);
       return { status: 200, body: changed.member };
@@ -61,14 +60,10 @@ export const memberRoutes = [
       409: 'last_owner, personal_team_owner',
     },
     async handle({ params }, { dependencies: { database, temporal }, caller }) {
-      const by = editor(caller());
+      const by = editorOf(caller());
       const inboxId = await database.transaction((em) => removeMember(em, { ...params, by }));
       if (inboxId !== null) temporal.signal(params.teamId, inboxId);
       return { status: 204 };
     },
   }),
 ];
-
-export function editor(caller: Caller): MemberEditor {
-  return caller.kind === 'person' ? { userId: caller.userId } : 'service';
-}

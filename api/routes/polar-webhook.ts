@@ -31,7 +31,7 @@ export const polarWebhookRoutes = [
  * Stores the event under its `webhook-id`. `teamId`: the team whose workflow is to hear of it now; null for what is
  * known already, not used, or parked until a team is found.
  */
-async function storeWebhook(
+export async function storeWebhook(
   database: Database,
   { webhookId, type, occurredAt, payload }: VerifiedWebhook,
 ): Promise<{ id: string; stored: boolean; teamId: string | null }> {

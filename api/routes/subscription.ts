@@ -1,9 +1,10 @@
 import { z } from 'zod';
 import { decimalOut, formatCredits } from '../../catalog/credits.ts';
+import { anchorDayOf } from '../../catalog/cycle.ts';
 import { cancelSubscription, changePlan, resumeSubscription } from '../../polar/change-subscription.ts';
 import type { PolarSubscription } from '../../polar/events.ts';
 import { resolveProduct } from '../../polar/resolve-product.ts';
-import { idempotentElsewhere } from '../../teams/idempotency.ts';
+import { idempotentElsewhere } from '../../teams/idempotent.ts';
 import {
   describeSubscription,
   readSubscription,
@@ -33,10 +34,11 @@ const change = {
   answers: { 200: subscription },
   refusals: {
     402: 'payment_failed',
-    409: 'no_subscription, subscription_ended, subscription_locked, idempotency_conflict',
+    404: 'unknown_team, polar_not_found',
+    409: 'no_subscription, subscription_ended, subscription_inactive, subscription_locked, polar_conflict, idempotency_conflict',
     422: 'invalid_request, unknown_product',
     502: 'polar_unavailable, polar_refused',
-    503: 'polar_unavailable, product_not_synced',
+    503: 'polar_unavailable, product_not_synced, catalog_not_published',
   },
 } as const;
 
@@ -110,7 +112,10 @@ async function describeChanged(
   return describeSubscription(em, {
     ...state,
     plan: (await resolveProduct(em, state)) ?? '',
-    anchorDay: (state.startedAt ?? state.currentPeriodStart).getUTCDate(),
+    anchorDay: anchorDayOf(
+      (state.startedAt ?? state.currentPeriodStart).getUTCDate(),
+      state.currentPeriodStart,
+    ),
     nextPlan: nextPlan ?? undefined,
   });
 }

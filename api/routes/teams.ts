@@ -2,10 +2,10 @@ import { z } from 'zod';
 import { createTeam } from '../../teams/create-team.ts';
 import { deleteTeam } from '../../teams/delete-team.ts';
 import { findTeam } from '../../teams/find-team.ts';
-import { idempotent } from '../../teams/idempotency.ts';
+import { idempotent } from '../../teams/idempotent.ts';
 import { listTeams } from '../../teams/list-teams.ts';
 import type { Caller } from '../authenticate.ts';
-import { anyRole, forbidden } from '../authorize.ts';
+import { anyRole, editorOf, forbidden } from '../authorize.ts';
 import { defineRoute } from '../define-route.ts';
 import { refuseFields } from '../problem.ts';
 import {
@@ -18,7 +18,6 @@ import {
   teamParams,
   userIdSchema,
 } from '../shapes.ts';
-import { editor } from './members.ts';
 
 const team = z.strictObject({ id: teamIdSchema, name: z.string(), personal: z.boolean() });
 
@@ -91,7 +90,7 @@ export const teamRoutes = [
     answers: { 202: z.strictObject({ id: teamIdSchema, deletedAt: instantOut }) },
     refusals: { 403: 'forbidden', 404: 'unknown_team', 409: 'personal_team' },
     async handle({ params: { teamId } }, { dependencies: { database, temporal }, caller }) {
-      const by = editor(caller());
+      const by = editorOf(caller());
       const { deletedAt, inboxId } = await database.transaction((em) => deleteTeam(em, { teamId, by }));
       if (inboxId !== null) temporal.signal(teamId, inboxId);
       return { status: 202, body: { id: teamId, deletedAt: deletedAt.toISOString() } };

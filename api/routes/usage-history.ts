@@ -6,8 +6,8 @@ import { listUsageEvents } from '../../ledger/list-usage-events.ts';
 import { reportUsage, type UsageReport, usageKeys } from '../../ledger/report-usage.ts';
 import { anyRole } from '../authorize.ts';
 import { defineRoute } from '../define-route.ts';
+import { receiptJson, receiptShape } from '../receipt.ts';
 import { grantSourceOut, instantIn, instantOut, listQuery, pageOf, teamParams } from '../shapes.ts';
-import { receiptJson, receiptShape } from './usage.ts';
 
 const readers = { services: ['usage', 'billing', 'admin'], persons: anyRole } as const;
 

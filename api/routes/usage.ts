@@ -1,34 +1,24 @@
 import { z } from 'zod';
-import { decimalOut, formatCredits, quantitiesSchema } from '../../catalog/credits.ts';
+import { quantitiesSchema } from '../../catalog/credits.ts';
 import { type PricedUsage, priceUsage } from '../../catalog/price-usage.ts';
 import { type PublishedCatalog, readCatalog } from '../../catalog/versions.ts';
 import { DomainError } from '../../domain-error.ts';
 import { findReplay } from '../../ledger/find-replay.ts';
 import type { Receipt } from '../../ledger/operation.ts';
 import { hashBody } from '../../teams/hash-body.ts';
-import { defineRoute, idempotencyKeySchema } from '../define-route.ts';
+import { defineRoute, idempotencyKeySchema, whileCommitting } from '../define-route.ts';
 import type { Dependencies } from '../dependencies.ts';
 import { invalidRequest, toProblem } from '../problem.ts';
-import { grantSourceOut, instantIn, teamIdSchema, teamParams, userIdSchema } from '../shapes.ts';
-
-const longestMetadata = 4_096;
-
-export const actionSchema = z
-  .string()
-  .min(1)
-  .max(100)
-  .meta({ examples: ['model.gpt-5'] });
-
-export const apiKeyIdSchema = z
-  .string()
-  .regex(/^[\x21-\x7e]{1,128}$/, { error: 'expected 1 to 128 visible ASCII characters' });
-
-export const metadataSchema = z
-  .record(z.string(), z.unknown())
-  .refine((metadata) => JSON.stringify(metadata).length <= longestMetadata, {
-    error: `expected at most ${longestMetadata} characters of JSON`,
-  })
-  .meta({ description: 'Kept with the event: a workflow run, a trace' });
+import { receiptJson, receiptOut, receiptShape } from '../receipt.ts';
+import {
+  actionSchema,
+  apiKeyIdSchema,
+  instantIn,
+  metadataSchema,
+  teamIdSchema,
+  teamParams,
+  userIdSchema,
+} from '../shapes.ts';
 
 const usageShape = {
   action: actionSchema,
@@ -40,27 +30,6 @@ const usageShape = {
 };
 const usage = z.strictObject(usageShape);
 type Usage = z.output<typeof usage>;
-
-export const receiptShape = {
-  id: z.guid(),
-  action: z.string(),
-  credits: decimalOut,
-  lines: z.array(
-    z.strictObject({
-      meter: z.string(),
-      quantity: decimalOut,
-      unitPrice: decimalOut.meta({ description: 'The exact price of one unit in credits' }),
-      credits: decimalOut,
-    }),
-  ),
-  grants: z
-    .array(z.strictObject({ grantId: z.guid(), source: grantSourceOut, credits: decimalOut }))
-    .meta({ description: 'Which grants paid, in burn order' }),
-  priceVersion: z.int(),
-  holdId: z.guid().nullable().meta({ description: 'The hold that this captured, if it did' }),
-  balance: z.strictObject({ available: decimalOut }),
-};
-export const receiptOut = z.strictObject(receiptShape).meta({ id: 'Receipt' });
 
 const mostEvents = 1_000;
 const batchEvent = z.strictObject({
@@ -88,7 +57,7 @@ export const usageRoutes = [
       404: 'unknown_team',
       409: 'idempotency_conflict, team_deleted',
       422: 'invalid_request, unknown_action, unknown_meter, invalid_quantity, quantity_too_large, occurred_at_out_of_range, member_required',
-      503: 'outcome_unknown, database_unavailable: send the same key again',
+      503: whileCommitting,
     },
     async handle({ params: { teamId }, body }, { dependencies, idempotency }) {
       const { key, bodyHash } = idempotency();
@@ -117,6 +86,7 @@ export const usageRoutes = [
         ),
       }),
     },
+    refusals: { 503: 'catalog_not_published' },
     async handle({ body: { events } }, { dependencies }) {
       const published = await readCatalog(dependencies.database.fork());
       const results = await Promise.all(events.map((event) => spendEvent(dependencies, published, event)));
@@ -175,13 +145,4 @@ async function spendUsage(
     metrics.spends.inc({ outcome: error instanceof DomainError ? error.code : 'error' });
     throw error;
   }
-}
-
-export function receiptJson({ credits, grants, balance, ...receipt }: Receipt): z.output<typeof receiptOut> {
-  return {
-    ...receipt,
-    credits: formatCredits(credits),
-    grants: grants.map((grant) => ({ ...grant, credits: formatCredits(grant.credits) })),
-    balance: { available: formatCredits(balance.available) },
-  };
 }

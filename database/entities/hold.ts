@@ -1,7 +1,7 @@
 import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
 
 /** `open` until it is captured or released, or its time is over and it is swept. */
-export const holdStatuses = ['open', 'captured', 'released', 'lapsed'] as const;
+const holdStatuses = ['open', 'captured', 'released', 'lapsed'] as const;
 export type HoldStatus = (typeof holdStatuses)[number];
 
 /** Credits set aside for work whose cost is known only later. Its draws say which grants hold it. */

@@ -64,11 +64,14 @@ export interface RunningApi {
  * The API over real HTTP on a real Postgres and the Polar emulator, in this process. Temporal is down, unless an
  * address is given: nothing in the API may need it.
  */
-export async function startApi({ temporal = '127.0.0.1:1' } = {}): Promise<RunningApi> {
+export async function startApi({
+  temporal = '127.0.0.1:1',
+  polarClock = () => new Date(),
+} = {}): Promise<RunningApi> {
   const test = await createTestDatabase();
   const database = await connectDatabase(test.url, { pool: 10 });
   await publishCatalog(database, loadCatalog(join(import.meta.dirname, '../../catalog/catalog.yaml')));
-  const emulator = await startPolarEmulator({ accessToken: polarToken });
+  const emulator = await startPolarEmulator({ accessToken: polarToken, clock: polarClock });
   const link = createTemporalLink({ address: temporal, namespace: 'default' });
   const groupCommit = createGroupCommit(database);
   const dependencies: Dependencies = {

@@ -158,6 +158,12 @@ describe('a wrong catalog file', () => {
       'holdLife: 2d',
       'policies.holdLife: expected at most holdMaxLife',
     ],
+    [
+      'keys that are kept for longer than there are tables for usage',
+      'idempotencyKeysKept: 90d',
+      'idempotencyKeysKept: 121d',
+      'policies.idempotencyKeysKept: expected at most "120d"',
+    ],
     ['free money', 'cents: 1200', 'cents: 0', 'packs[0].price.cents: '],
     [
       'another currency',

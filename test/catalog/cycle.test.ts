@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import {
   addMonthsAnchored,
-  cycleEnd,
+  anchorDayOf,
   dripInstants,
   proratedRise,
   splitAllotment,
@@ -16,6 +16,9 @@ const starts = fc.date({
   noInvalidDate: true,
 });
 const intervals = fc.constantFrom('month' as const, 'year' as const);
+/** Where Polar ends the cycle that begins at `start`. */
+const cycleEnd = (start: Date, interval: 'month' | 'year', anchorDay: number) =>
+  addMonthsAnchored(start, interval === 'year' ? 12 : 1, anchorDay);
 
 describe('a cycle', () => {
   test('that starts on the 31st ends on the last day of short months and returns to the 31st', () => {
@@ -34,6 +37,13 @@ describe('a cycle', () => {
     expect(addMonthsAnchored(at('2026-02-28T00:00:00Z'), 1, 31)).toEqual(at('2026-03-31T00:00:00Z'));
     expect(addMonthsAnchored(at('2028-02-29T00:00:00Z'), 1, 30)).toEqual(at('2028-03-30T00:00:00Z'));
     expect(addMonthsAnchored(at('2026-03-31T00:00:00Z'), -1, 31)).toEqual(at('2026-02-28T00:00:00Z'));
+  });
+
+  test('keeps its anchor over short months; a period that starts on another day moves it', () => {
+    expect(anchorDayOf(31, at('2026-02-28T10:00:00Z'))).toBe(31);
+    expect(anchorDayOf(31, at('2026-03-31T10:00:00Z'))).toBe(31);
+    expect(anchorDayOf(31, at('2026-03-30T10:00:00Z'))).toBe(30);
+    expect(anchorDayOf(10, at('2026-02-28T10:00:00Z'))).toBe(28);
   });
 
   test('of a year from 29 February returns to the 29th in leap years', () => {

@@ -297,6 +297,7 @@ test('invoices come newest first, page by page, in our words', async () => {
   const last = await listInvoices(scene.polar, scene.database, { teamId, limit: 2, cursor });
   expect(last).toMatchObject({ data: [{ product: 'pack_1000' }], nextCursor: null });
   await expect(listInvoices(scene.polar, scene.database, { teamId, cursor: '-1' })).rejects.toMatchObject({
+    status: 400,
     code: 'invalid_cursor',
   });
   expect((await openInvoice(scene.polar, { teamId, orderId: first.data[0]?.id ?? '' })).url).toMatch(/^http/);

@@ -17,7 +17,7 @@ export interface ListPage<Item> {
 const uuid = z.guid();
 
 /**
- * The id after which a page begins, of a list that is ordered by id.
+ * The id beyond which a page begins, of a list that is ordered by id: the least that there is where none is given.
  * @throws DomainError 400 `invalid_cursor`
  */
 export function uuidCursor(cursor: string | undefined): string {
@@ -25,4 +25,10 @@ export function uuidCursor(cursor: string | undefined): string {
   const parsed = uuid.safeParse(cursor);
   if (parsed.success) return parsed.data;
   throw new DomainError(400, 'invalid_cursor', 'cursor is not the nextCursor of a page of this list');
+}
+
+/** One page out of `limit + 1` rows: the row too many only tells that there is a next page. */
+export function pageOfRows<Item extends { id: string }>(rows: Item[], limit: number): ListPage<Item> {
+  const data = rows.slice(0, limit);
+  return { data, nextCursor: rows.length > limit ? (data.at(-1)?.id ?? null) : null };
 }

@@ -1,5 +1,5 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Pool } from 'pg';
-import { payloadIds } from '../teams/inbox.ts';
 
 interface CutOptions {
   onProgress?: (cut: number) => void;
@@ -10,6 +10,15 @@ interface CutOptions {
 const kept = 30 * 24;
 /** Rows of one short transaction. */
 const batch = 1_000;
+
+/** Cuts what a team's settled events carry to the ids in it. */
+export async function cutPayloads(em: EntityManager, teamId: string): Promise<void> {
+  await em.execute(
+    `update inbox i set payload = ${payloadIds('i.payload')}
+      where i.team_id = ? and i.status in ('handled', 'ignored') and jsonb_path_exists(i.payload, '$.cutAt') is not true`,
+    [teamId],
+  );
+}
 
 /**
  * Cuts the payloads of events that were handled 30 days ago to the ids in them: what is left can be looked up, and holds
@@ -43,4 +52,14 @@ export async function cutOldPayloads(pool: Pool, { onProgress, signal }: CutOpti
     onProgress?.(cut);
   }
   return cut;
+}
+
+/** SQL for a payload cut to the ids in it, with when it was cut (`cutAt`): what is left can be looked up. */
+function payloadIds(payload: string): string {
+  return `jsonb_build_object('cutAt', billing_now(), 'data', (
+            select coalesce(jsonb_object_agg(field.name, field.value), '{}')
+              from jsonb_each(case when jsonb_typeof(${payload}->'data') = 'object' then ${payload}->'data'
+                                   when jsonb_typeof(${payload}) = 'object' then ${payload}
+                                   else '{}' end) as field (name, value)
+             where field.name ~ '(^id|_id|Id)$' and field.name <> 'tax_id' and jsonb_typeof(field.value) = 'string'))`;
 }

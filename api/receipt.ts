@@ -1,0 +1,36 @@
+import { z } from 'zod';
+import { decimalOut, formatCredits } from '../catalog/credits.ts';
+import type { Receipt } from '../ledger/operation.ts';
+import { grantSourceOut } from './shapes.ts';
+
+/** What a debit answers: how it was priced, and which grants paid. */
+export const receiptShape = {
+  id: z.guid(),
+  action: z.string(),
+  credits: decimalOut,
+  lines: z.array(
+    z.strictObject({
+      meter: z.string(),
+      quantity: decimalOut,
+      unitPrice: decimalOut.meta({ description: 'The exact price of one unit in credits' }),
+      credits: decimalOut,
+    }),
+  ),
+  grants: z
+    .array(z.strictObject({ grantId: z.guid(), source: grantSourceOut, credits: decimalOut }))
+    .meta({ description: 'Which grants paid, in burn order' }),
+  priceVersion: z.int(),
+  holdId: z.guid().nullable().meta({ description: 'The hold that this captured, if it did' }),
+  balance: z.strictObject({ available: decimalOut }),
+};
+export const receiptOut = z.strictObject(receiptShape).meta({ id: 'Receipt' });
+
+/** A receipt of the ledger's as callers see it. */
+export function receiptJson({ credits, grants, balance, ...receipt }: Receipt): z.output<typeof receiptOut> {
+  return {
+    ...receipt,
+    credits: formatCredits(credits),
+    grants: grants.map((grant) => ({ ...grant, credits: formatCredits(grant.credits) })),
+    balance: { available: formatCredits(balance.available) },
+  };
+}

@@ -1,0 +1,19 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { DomainError } from '../domain-error.ts';
+import { lockTeam } from './connection.ts';
+import type { Team } from './entities/team.ts';
+
+/**
+ * Locks the team's row, as `lockTeam`.
+ * @throws DomainError 404 `unknown_team`, also for one that was deleted
+ */
+export async function lockLivingTeam(em: EntityManager, teamId: string): Promise<Team> {
+  const team = await lockTeam(em, teamId);
+  if (!team || team.deletedAt) throw unknownTeam(teamId);
+  return team;
+}
+
+/** 404 `unknown_team`: there is none, it was deleted, or the person is not in it; nobody is told which. */
+export function unknownTeam(teamId: string): DomainError {
+  return new DomainError(404, 'unknown_team', `There is no team ${teamId}`, { teamId });
+}
