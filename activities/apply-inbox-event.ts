@@ -15,7 +15,6 @@ import type { PolarOrder, PolarProductRef, PolarTeamRef } from '../polar/events.
 import { plansOf, resolveProduct } from '../polar/resolve-product.ts';
 import { resolveTeam } from '../polar/resolve-team.ts';
 import { markHandled, needsApproval, parkInboxEvent, retryParked } from '../teams/inbox.ts';
-import type { TeamStanding } from './describe-team.ts';
 import { type Heard, type HeardOrder, type HeardSubscription, hearEvent } from './hear-event.ts';
 
 interface Application {
@@ -23,17 +22,12 @@ interface Application {
   inboxId: string;
   /** Given where Polar may be asked. */
   polar?: Polar;
-  withTeam(work: (em: EntityManager, team: Team, now: Date) => Promise<string | null>): Promise<TeamStanding>;
+  /** One transaction behind the team's lock. */
+  withTeam(work: (em: EntityManager, team: Team, now: Date) => Promise<string>): Promise<string>;
 }
 
-/** What became of an event. */
-export interface AppliedEvent {
-  /** Applied, or found to change nothing; a parked event is not settled. */
-  settled: boolean;
-  /** Nothing was done: only Polar can settle this event. */
-  mustAskPolar: boolean;
-  standing: TeamStanding;
-}
+/** What was done, in plain words: `did`; or nothing, for only Polar can settle this event. */
+export type AppliedEvent = { did: string } | 'ask Polar';
 
 /**
  * Applies one inbox row to its team and marks it handled, in one transaction: a retry finds it done. What cannot be
@@ -45,42 +39,39 @@ export async function applyInboxEvent({
   polar,
   withTeam,
 }: Application): Promise<AppliedEvent> {
-  const event = await database.fork().findOneOrFail(InboxEvent, { id: inboxId });
-  if (isSettled(event))
-    return { settled: true, mustAskPolar: false, standing: await withTeam(async () => null) };
-  if (event.parkedCode === needsApproval)
-    return { settled: false, mustAskPolar: false, standing: await withTeam(async () => null) };
+  const event = await database.fork().findOne(InboxEvent, { id: inboxId });
+  if (!event) return { did: 'Heard of an event that the inbox does not hold' }; // the database was restored to before it
+  if (isSettled(event)) return { did: 'Heard again of an event that is settled' };
+  if (event.parkedCode === needsApproval) return { did: 'An event waits for an operator’s approval' };
 
   let heard: Heard;
   try {
     heard = await hearEvent(database, event, polar);
   } catch (error) {
-    if (!(error instanceof DomainError) || error.status >= 500) throw error;
-    return {
-      settled: false,
-      mustAskPolar: false,
-      standing: await withTeam((em) => park(em, inboxId, error)),
-    };
+    if (!isRefusal(error)) throw error;
+    return { did: await withTeam((em) => park(em, inboxId, error)) };
   }
-  if (heard.kind === 'ask Polar')
-    return { settled: false, mustAskPolar: true, standing: await withTeam(async () => null) };
+  if (heard.kind === 'ask Polar') return 'ask Polar';
 
-  let settled = true;
-  const standing = await withTeam(async (em, team, now) => {
+  const did = await withTeam(async (em, team, now) => {
     const stored = await em.findOneOrFail(InboxEvent, { id: inboxId });
-    if (isSettled(stored)) return null; // another attempt was faster
+    if (isSettled(stored)) return stored.outcome ?? ''; // another attempt was faster
     try {
       const outcome = await apply(em, team, heard, now);
       await em.flush();
       await markHandled(em, inboxId, outcome);
       return outcome;
     } catch (error) {
-      if (!(error instanceof DomainError) || error.status >= 500) throw error;
-      settled = false;
+      if (!isRefusal(error)) throw error;
       return park(em, inboxId, error);
     }
   });
-  return { settled, mustAskPolar: false, standing };
+  return { did };
+}
+
+/** What trying again at once cannot change. */
+function isRefusal(error: unknown): error is DomainError {
+  return error instanceof DomainError && error.status < 500;
 }
 
 /** Why an event cannot be applied now. As with every refusal of the ledger, nothing was granted or taken before. */

@@ -8,10 +8,20 @@ import { expireCredits } from '../ledger/expire-credits.ts';
 import { grantDueDrips } from '../ledger/grant-due-drips.ts';
 import * as ledger from '../ledger/grant-trial-credits.ts';
 import { parkInboxEvent } from '../teams/inbox.ts';
-import { type AppliedEvent, applyInboxEvent } from './apply-inbox-event.ts';
-import { describeTeam, type TeamStanding } from './describe-team.ts';
+import { applyInboxEvent } from './apply-inbox-event.ts';
+import { describeTeam, type TeamOverview } from './describe-team.ts';
+import { throwAsFailure } from './throw-as-failure.ts';
 
 export type Activities = ReturnType<typeof createActivities>;
+
+/** What became of inbox rows that were to be applied in order. */
+export interface AppliedEvents {
+  /** So many from the first are over: applied, found to change nothing, or parked. */
+  over: number;
+  /** The next one can only be settled by asking Polar. */
+  mustAskPolar: boolean;
+  overview: TeamOverview;
+}
 
 export interface ActivityDependencies {
   database: Database;
@@ -25,31 +35,65 @@ export interface ActivityDependencies {
 export function createActivities({ database, polar }: ActivityDependencies) {
   return {
     /** The workflow's first step, whatever signal started it: the trial is given once and to an owner's first few teams. */
-    grantTrialCredits: (teamId: string): Promise<TeamStanding> =>
-      withTeam(teamId, async (em, team, now) =>
+    grantTrialCredits: (teamId: string): Promise<TeamOverview> =>
+      thenDescribed(teamId, async (em, team, now) =>
         team.deletedAt ? null : ledger.grantTrialCredits(em, teamId, await readCatalog(em), now),
       ),
 
-    /** Applies one inbox row, from what is stored: a short write, no network. May find that Polar must be asked. */
-    applyInboxEvent: (teamId: string, inboxId: string): Promise<AppliedEvent> =>
-      applyInboxEvent({ database, inboxId, withTeam: (work) => withTeam(teamId, work) }),
-
-    /** As `applyInboxEvent`, for a row that only Polar can settle: asks first, then applies what Polar says now. */
-    applyInboxEventAskingPolar: (teamId: string, inboxId: string): Promise<AppliedEvent> =>
-      applyInboxEvent({ database, inboxId, polar, withTeam: (work) => withTeam(teamId, work) }),
-
-    /** A row that kept failing is parked as stuck: visible, and tried again later, so that it holds nothing else up. */
-    parkStuckEvent: async (teamId: string, inboxId: string, failure: string): Promise<AppliedEvent> => {
-      const standing = await withTeam(teamId, async (em) => {
-        await parkInboxEvent(em, inboxId, 'stuck', failure);
-        return `Parked an event that kept failing: ${failure}`;
-      });
-      return { settled: false, mustAskPolar: false, standing };
+    /**
+     * Applies inbox rows in order, from what is stored: short writes, no network. Stops at the first that fails, which is
+     * thrown where it is the very first, or that only Polar can settle.
+     */
+    applyInboxEvents: async (teamId: string, inboxIds: readonly string[]): Promise<AppliedEvents> => {
+      let lastDid: string | null = null;
+      let over = 0;
+      for (const inboxId of inboxIds) {
+        try {
+          const applied = await applyInboxEvent({
+            database,
+            inboxId,
+            withTeam: (work) => withTeam(teamId, work),
+          });
+          if (applied === 'ask Polar') {
+            return {
+              over,
+              mustAskPolar: true,
+              overview: await describeTeam(database.fork(), teamId, lastDid),
+            };
+          }
+          lastDid = applied.did;
+        } catch (error) {
+          if (over === 0) throw error;
+          break;
+        }
+        over += 1;
+      }
+      return { over, mustAskPolar: false, overview: await describeTeam(database.fork(), teamId, lastDid) };
     },
 
+    /** Applies one that only Polar can settle: asks first, then applies what Polar says now. */
+    applyInboxEventAskingPolar: (teamId: string, inboxId: string): Promise<TeamOverview> =>
+      throwAsFailure(async () => {
+        const applied = await applyInboxEvent({
+          database,
+          inboxId,
+          polar,
+          withTeam: (work) => withTeam(teamId, work),
+        });
+        if (applied === 'ask Polar') throw new Error(`Polar was asked about the event ${inboxId} in vain`);
+        return describeTeam(database.fork(), teamId, applied.did);
+      }),
+
+    /** A row that kept failing is parked as stuck: visible, and tried again later, so that it holds nothing else up. */
+    parkStuckEvent: (teamId: string, inboxId: string, failure: string): Promise<TeamOverview> =>
+      thenDescribed(teamId, async (em) => {
+        await parkInboxEvent(em, inboxId, 'stuck', failure);
+        return `Parked an event that kept failing: ${failure}`;
+      }),
+
     /** Books what has expired and grants the drips that are due. */
-    bookDueCredits: (teamId: string): Promise<TeamStanding> =>
-      withTeam(teamId, async (em, team, now) => {
+    bookDueCredits: (teamId: string): Promise<TeamOverview> =>
+      thenDescribed(teamId, async (em, team, now) => {
         const { catalog } = await readCatalog(em);
         const drips = team.deletedAt
           ? 0
@@ -63,16 +107,20 @@ export function createActivities({ database, polar }: ActivityDependencies) {
       }),
   };
 
-  /** One transaction behind the team's lock; `work` says what it did, null where that is nothing worth telling. */
-  async function withTeam(
-    teamId: string,
-    work: (em: EntityManager, team: Team, now: Date) => Promise<string | null>,
-  ): Promise<TeamStanding> {
-    const lastDid = await database.transaction(async (em) => {
+  type Work<Did> = (em: EntityManager, team: Team, now: Date) => Promise<Did>;
+
+  /** One transaction behind the team's lock. */
+  function withTeam<Did>(teamId: string, work: Work<Did>): Promise<Did> {
+    return database.transaction(async (em) => {
       const team = await lockTeam(em, teamId);
       if (!team) throw new Error(`there is no team ${teamId}: no workflow is started for one`);
       return work(em, team, await readClock(em));
     });
+  }
+
+  /** `work` says what it did, null where that is nothing worth telling. */
+  async function thenDescribed(teamId: string, work: Work<string | null>): Promise<TeamOverview> {
+    const lastDid = await withTeam(teamId, work);
     // After the commit: nobody waits for the lock, or for the credits, while we look.
     return describeTeam(database.fork(), teamId, lastDid);
   }

@@ -1,5 +1,4 @@
 import type { Polar } from '@polar-sh/sdk/2026-10';
-import { ApplicationFailure } from '@temporalio/activity';
 import { type Database, readClock } from '../database/connection.ts';
 import type { ReconciliationStatus } from '../database/entities/reconciliation.ts';
 import { DomainError } from '../domain-error.ts';
@@ -10,6 +9,7 @@ import * as teams from '../teams/operator-decisions.ts';
 import { recordReconciliation } from '../teams/reconciliations.ts';
 import { findDifferences } from './find-differences.ts';
 import { type Finding, type Run, storeRepair } from './store-repair.ts';
+import { throwAsFailure } from './throw-as-failure.ts';
 
 export type ReconciliationActivities = ReturnType<typeof createReconciliationActivities>;
 
@@ -59,7 +59,7 @@ export function createReconciliationActivities({
 
     /** Compares one page of Polar's with the ledger and puts what differs into the teams' inboxes. */
     reconcilePage: (run: Run, kind: Walked, page: number, everything: boolean): Promise<WalkedPage> =>
-      asFailure(async () => {
+      throwAsFailure(async () => {
         const days = everything ? null : recent[kind];
         const createdAfter = days === null ? null : new Date(Date.parse(run.startedAt) - days * day);
         const { items, next } = await listPage(polar, kind, { page, createdAfter });
@@ -81,7 +81,7 @@ export function createReconciliationActivities({
 
     /** @returns what was wrong with our webhook endpoint; null where nothing was */
     checkWebhookEndpoint: (): Promise<Finding | null> =>
-      asFailure(async () => {
+      throwAsFailure(async () => {
         if (webhookUrl === undefined) return null;
         const state = await reviveWebhookEndpoint(polar, webhookUrl);
         if (state === 'enabled') return null;
@@ -133,20 +133,4 @@ export function createReconciliationActivities({
         findings: findings.map((finding) => ({ ...finding })),
       }),
   };
-}
-
-/** Polar says when it may be asked again, and what it will never answer. */
-async function asFailure<T>(work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    if (!(error instanceof DomainError)) throw error;
-    const { retryAfterSeconds } = error.details;
-    throw ApplicationFailure.create({
-      type: error.code,
-      message: error.message,
-      nonRetryable: error.details.retriable === false,
-      ...(typeof retryAfterSeconds === 'number' ? { nextRetryDelay: retryAfterSeconds * 1_000 } : {}),
-    });
-  }
 }

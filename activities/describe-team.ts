@@ -7,7 +7,7 @@ import { nextDripAt } from '../ledger/grant-due-drips.ts';
  * How a team stands, as its workflow carries it: plain JSON, small, no personal data. Times in ISO 8601, credits as
  * decimal strings.
  */
-export interface TeamStanding {
+export interface TeamOverview {
   asOf: string;
   deleted: boolean;
   /** The plan's catalog key, or null without a subscription. */
@@ -32,7 +32,7 @@ export async function describeTeam(
   em: EntityManager,
   teamId: string,
   lastDid: string | null,
-): Promise<TeamStanding> {
+): Promise<TeamOverview> {
   const [row] = await em.execute<Row[]>(
     `select billing_now() as now, t.deleted_at is not null as deleted, s.plan, s.status,
             (select jsonb_object_agg(b.source, b.credits::text)

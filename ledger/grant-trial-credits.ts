@@ -18,12 +18,16 @@ export async function grantTrialCredits(
   now: Date,
 ): Promise<string | null> {
   // Locks after the team's, and nothing is locked after it: two teams of one owner count one after the other.
-  const [owner] = await em.execute<{ id: string }[]>(
-    `select u.id from members m join users u on u.id = m.user_id where m.team_id = ? and m.role = 'owner'
+  const [owner] = await em.execute<{ id: string; decided: boolean }[]>(
+    `select u.id, exists (select from inbox where external_id = ? and status = 'handled') as decided
+       from members m join users u on u.id = m.user_id
+      where m.team_id = ? and m.role = 'owner'
       order by m.created_at, m.user_id limit 1 for no key update of u`,
-    [teamId],
+    [`team.created:${teamId}`, teamId],
   );
   if (!owner) return 'No trial: the team has no owner';
+  // A team that got none as it was new gets none later, with another owner or another catalog.
+  if (owner.decided) return null;
   const claims = await em.find(TrialClaim, { $or: [{ teamId }, { ownerId: owner.id }] });
   if (claims.some((claim) => claim.teamId === teamId)) return null;
   if (claims.length >= trial.perOwner) return `No trial: the owner's ${trial.perOwner} trials are claimed`;

@@ -1,10 +1,10 @@
 import { setCurrentDetails, upsertSearchAttributes } from '@temporalio/workflow';
-import type { TeamStanding } from '../activities/describe-team.ts';
+import type { TeamOverview } from '../activities/describe-team.ts';
 import { nextCreditExpiryAttribute, planAttribute, subscriptionStatusAttribute } from './messages.ts';
 
 /** What operators see of a team's workflow in the Temporal UI: its current details, and what they filter by. */
 export interface Display {
-  show(standing: TeamStanding): void;
+  show(standing: TeamOverview): void;
 }
 
 export function createDisplay(): Display {
@@ -31,7 +31,7 @@ export function createDisplay(): Display {
 }
 
 function details(
-  { deleted, plan, subscriptionStatus, asOf, balance, nextCreditExpiry, nextDueAt, parked }: TeamStanding,
+  { deleted, plan, subscriptionStatus, asOf, balance, nextCreditExpiry, nextDueAt, parked }: TeamOverview,
   lastDid: string,
 ): string {
   const waits = deleted

@@ -66,7 +66,7 @@ const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 /** What a team's workflow is started with. `state` is carried over by continue-as-new and absent at the first start. */
 export interface TeamLifecycleInput {
   teamId: string;
-  state?: { queue: string[]; recent: string[] };
+  state?: { queue: string[] };
 }
 
 /**

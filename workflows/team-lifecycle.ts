@@ -12,9 +12,8 @@ import {
   TemporalFailure,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { AppliedEvent } from '../activities/apply-inbox-event.ts';
 import type { Activities } from '../activities/create-activities.ts';
-import type { TeamStanding } from '../activities/describe-team.ts';
+import type { TeamOverview } from '../activities/describe-team.ts';
 import { createDeadline } from './deadline.ts';
 import { createDisplay } from './display.ts';
 import {
@@ -36,14 +35,18 @@ const ledger = proxyLocalActivities<Activities>({
 });
 
 // Asks Polar, which may take its time and may be down.
+const asking = { startToCloseTimeout: '1 minute' } as const;
 const polar = proxyActivities<Activities>({
-  startToCloseTimeout: '1 minute',
+  ...asking,
   scheduleToCloseTimeout: giveUpAfter,
   retry: { initialInterval: '1 second', maximumInterval: '1 minute' },
 });
+const polarOnce = proxyActivities<Activities>({ ...asking, retry: { maximumAttempts: 1 } });
 
-/** Handled events that are remembered, so that a signal that comes twice costs no activity. */
-const remembered = 100;
+/** So many waiting events are applied by one activity. */
+const together = 20;
+/** So many wait here at most. The relay tells of all others again, later. */
+const mostQueued = 10_000;
 
 /** Between two attempts at something that failed, in milliseconds: doubled each time. */
 const firstPause = 1_000;
@@ -55,90 +58,112 @@ const longestPause = 60_000;
  * Postgres: started anew, it arrives at the same timers.
  */
 export async function teamLifecycle({ teamId, state }: TeamLifecycleInput): Promise<void> {
-  const queue: string[] = [...(state?.queue ?? [])];
-  const recent = new Set(state?.recent);
-  const stuck = new Set<string>();
+  const queue = new Set(state?.queue);
+  const applyEvents = createApplyEvents(teamId);
   setHandler(inboxEventSignal, (message) => {
     const inboxId = readInboxId(message);
     if (inboxId === null) return log.error('dropped a signal that is no inbox event');
-    if (!recent.has(inboxId) && !queue.includes(inboxId)) queue.push(inboxId);
+    if (queue.size < mostQueued) queue.add(inboxId);
   });
   setHandler(
     retryUpdate,
     ({ inboxId, by }) => {
       log.info('an operator wants an event tried again', { inboxId, by });
-      if (!queue.includes(inboxId)) queue.push(inboxId);
+      queue.add(inboxId);
     },
-    {
-      validator(message) {
-        const { inboxId } = readOperatorMessage(message);
-        if (recent.has(inboxId)) throw new Error(`The event ${inboxId} has been applied`);
-      },
-    },
+    { validator: (message) => void readOperatorMessage(message) },
   );
 
   const deadline = createDeadline('Credits expire or arrive');
   const display = createDisplay();
-  let standing = await untilDone(() => ledger.grantTrialCredits(teamId));
-  display.show(standing);
+  let overview = await untilDone(() => ledger.grantTrialCredits(teamId));
+  display.show(overview);
 
   // A deleted team's workflow hears what there is to hear, then ends; what comes later starts it again.
-  while (!standing.deleted || queue.length > 0) {
-    const inboxId = queue[0];
-    if (inboxId !== undefined) {
-      let over = false;
-      const applying = applyEvent(teamId, inboxId, stuck).finally(() => {
-        over = true;
+  while (!overview.deleted || queue.size > 0) {
+    if (queue.size > 0) {
+      let finished = false;
+      const applying = applyEvents([...queue].slice(0, together)).finally(() => {
+        finished = true;
       });
       applying.catch(() => {}); // thrown below
       // An event may fail for minutes until it is given up: what falls due does not wait for it.
-      while (!over) {
-        await condition(() => over || deadline.hasPassed());
-        if (over) break;
-        standing = await untilDone(() => ledger.bookDueCredits(teamId));
-        display.show(standing);
-        deadline.moveTo(standing.nextDueAt);
+      while (!finished) {
+        await condition(() => finished || deadline.hasPassed());
+        if (finished) break;
+        overview = await untilDone(() => ledger.bookDueCredits(teamId));
+        display.show(overview);
+        deadline.moveTo(overview.nextDueAt);
       }
       const applied = await applying;
-      queue.shift();
-      if (applied?.settled) remember(recent, inboxId);
-      standing = applied?.standing ?? standing;
+      for (const inboxId of applied.over) queue.delete(inboxId);
+      overview = applied.overview ?? overview;
     } else if (deadline.hasPassed()) {
-      standing = await untilDone(() => ledger.bookDueCredits(teamId));
+      overview = await untilDone(() => ledger.bookDueCredits(teamId));
     }
-    display.show(standing);
+    display.show(overview);
     if (workflowInfo().continueAsNewSuggested) {
-      await continueAsNew<typeof teamLifecycle>({ teamId, state: { queue, recent: [...recent] } });
+      await continueAsNew<typeof teamLifecycle>({ teamId, state: { queue: [...queue] } });
     }
-    deadline.moveTo(standing.nextDueAt);
-    await condition(() => standing.deleted || queue.length > 0 || deadline.hasPassed());
+    deadline.moveTo(overview.nextDueAt);
+    await condition(() => overview.deleted || queue.size > 0 || deadline.hasPassed());
   }
 }
 
+/** Which events are over, and how the team stands now; null where not even that could be found out. */
+interface Applied {
+  over: string[];
+  overview: TeamOverview | null;
+}
+
 /**
- * Applies one event; one that keeps failing is parked as stuck, and one that was stuck before at once. Null where not
- * even that could be written: the relay comes back to it.
+ * Applies the first of the waiting events, one at least. One that keeps failing is parked as stuck: the relay comes back
+ * to it, and then it gets one attempt, as do all that must ask Polar while Polar answers none.
  */
-async function applyEvent(teamId: string, inboxId: string, stuck: Set<string>): Promise<AppliedEvent | null> {
-  try {
-    const patience = stuck.has(inboxId) ? 0 : giveUpAfter;
-    const applied = await retried(() => ledger.applyInboxEvent(teamId, inboxId), patience);
-    const settled = applied.mustAskPolar ? await polar.applyInboxEventAskingPolar(teamId, inboxId) : applied;
+function createApplyEvents(teamId: string): (inboxIds: string[]) => Promise<Applied> {
+  const stuck = new Set<string>();
+  let polarAnswers = true;
+
+  return async (inboxIds) => {
+    const [first = ''] = inboxIds;
+    const patient = !stuck.has(first);
+    try {
+      const { over, mustAskPolar, overview } = await retried(
+        () => ledger.applyInboxEvents(teamId, inboxIds),
+        patient ? giveUpAfter : 0,
+      );
+      for (const inboxId of inboxIds.slice(0, over)) stuck.delete(inboxId);
+      if (over > 0 || !mustAskPolar) return { over: inboxIds.slice(0, over), overview };
+      return { over: [first], overview: await askPolar(first, patient) };
+    } catch (error) {
+      const failure = failureOf(error);
+      log.error('an inbox event keeps failing', { inboxId: first, failure });
+      stuck.add(first);
+      return { over: [first], overview: await park(first, failure) };
+    }
+  };
+
+  async function askPolar(inboxId: string, patient: boolean): Promise<TeamOverview> {
+    const { applyInboxEventAskingPolar } = patient && polarAnswers ? polar : polarOnce;
+    polarAnswers = false;
+    const overview = await applyInboxEventAskingPolar(teamId, inboxId);
+    polarAnswers = true;
     stuck.delete(inboxId);
-    return settled;
-  } catch (error) {
-    const failure = failureOf(error);
-    log.error('an inbox event keeps failing', { inboxId, failure });
-    remember(stuck, inboxId);
-    return ledger.parkStuckEvent(teamId, inboxId, failure).catch((again: unknown) => {
-      failureOf(again);
+    return overview;
+  }
+
+  async function park(inboxId: string, failure: string): Promise<TeamOverview | null> {
+    try {
+      return await ledger.parkStuckEvent(teamId, inboxId, failure);
+    } catch (error) {
+      failureOf(error);
       return null;
-    });
+    }
   }
 }
 
 /** Without this step the team's lifecycle cannot go on: tried until it succeeds. */
-function untilDone(step: () => Promise<TeamStanding>): Promise<TeamStanding> {
+function untilDone(step: () => Promise<TeamOverview>): Promise<TeamOverview> {
   return retried(step, Number.POSITIVE_INFINITY);
 }
 
@@ -162,13 +187,4 @@ async function retried<T>(step: () => Promise<T>, patience: number): Promise<T> 
 function failureOf(error: unknown): string {
   if (!(error instanceof TemporalFailure) || isCancellation(error)) throw error;
   return rootCause(error) ?? error.message;
-}
-
-/** Keeps the latest few. */
-function remember(ids: Set<string>, inboxId: string): void {
-  ids.add(inboxId);
-  for (const oldest of ids) {
-    if (ids.size <= remembered) break;
-    ids.delete(oldest);
-  }
 }
