@@ -1,9 +1,12 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import type { WorkflowHandle } from '@temporalio/client';
 import type { Report } from '../../activities/create-reconciliation-activities.ts';
 import { announceTeam } from '../../teams/sign-up.ts';
 import { approveUpdate, retryUpdate, taskQueue, teamWorkflowId } from '../../workflows/messages.ts';
-import { reconcileType } from '../../workflows/schedules.ts';
+import {
+  reconcileEverythingScheduleId,
+  reconcileScheduleId,
+  reconcileType,
+} from '../../workflows/schedules.ts';
 import { expectSoundLedger } from './sound-ledger.ts';
 import { type Story, startStory, until } from './story.ts';
 
@@ -19,22 +22,6 @@ afterEach(async () => {
 const minutesLater = (minutes: number) =>
   story.clock.set(new Date(story.clock.now().getTime() + minutes * 60_000));
 
-/** Starts a run some minutes from now, when webhooks have had their time. */
-async function startReconciliation(input: { everything?: boolean } = {}): Promise<WorkflowHandle> {
-  await minutesLater(3);
-  return story.temporal.workflow.start(reconcileType, {
-    taskQueue,
-    workflowId: crypto.randomUUID(),
-    args: [input],
-  });
-}
-
-async function reconcile(input: { everything?: boolean } = {}): Promise<Report> {
-  const report: Report = await (await startReconciliation(input)).result();
-  await story.settle();
-  return report;
-}
-
 /** Polar’s webhooks are lost while `during` happens. */
 async function deaf(during: () => Promise<unknown>): Promise<void> {
   await story.control('/faults', { target: 'webhooks', mode: 'lost', times: 10_000 });
@@ -45,6 +32,19 @@ async function deaf(during: () => Promise<unknown>): Promise<void> {
 const pay = async (team: string, product: string) => {
   const { url } = await story.call<{ url: string }>('POST', `/v1/teams/${team}/checkout`, { product });
   await story.control(`/checkouts/${url.split('/').at(-1)}/pay`);
+};
+/** Pays for packs of a team that is not ours, or not yet. */
+const payAsStranger = async (product: string, packs: number, team = crypto.randomUUID()) => {
+  const { id } = await story.polar.customers.create({
+    type: 'team',
+    external_id: team,
+    owner: { email: 'late@example.com', external_id: 'late' },
+  });
+  const products = [await story.productOf(product)];
+  for (let paid = 0; paid < packs; paid += 1) {
+    const checkout = await story.polar.checkouts.create({ products, customer_id: id });
+    await story.control(`/checkouts/${checkout.id}/pay`);
+  }
 };
 const refund = async (team: string, amount?: number) => {
   const order = (await story.ordersOf(team)).at(-1);
@@ -73,7 +73,7 @@ async function ledger(): Promise<unknown[]> {
 /** Reconciles once more and finds that nothing is left to do. */
 async function expectNothingLeft(): Promise<void> {
   const before = await ledger();
-  const { counts } = await reconcile();
+  const { counts } = await story.reconcile();
   expect(counts.repaired ?? 0).toBe(0);
   expect(counts['not repaired'] ?? 0).toBe(0);
   expect(await ledger()).toEqual(before);
@@ -86,7 +86,7 @@ test('a pack and a first subscription whose webhooks were all lost are granted, 
     await pay(team, 'pro_monthly');
   });
   expect(await story.balance(team)).toMatchObject({ available: '500' });
-  const report = await reconcile();
+  const report = await story.reconcile();
   expect(report).toMatchObject({ status: 'completed', counts: { repaired: 3, orders: 2, subscriptions: 1 } });
   expect(await story.balance(team)).toMatchObject({
     available: '7500',
@@ -102,7 +102,7 @@ test('a pack and a first subscription whose webhooks were all lost are granted, 
 test('what webhooks have told in time, or are still telling, is left to them', async () => {
   const team = await story.signUp('ada');
   await story.buy(team, 'pack_1000');
-  expect((await reconcile()).counts).not.toHaveProperty('repaired');
+  expect((await story.reconcile()).counts).not.toHaveProperty('repaired');
 
   await story.control('/faults', { target: 'webhooks', mode: 'hold', type: 'order.paid', times: 1 });
   await minutesLater(5);
@@ -113,7 +113,7 @@ test('what webhooks have told in time, or are still telling, is left to them', a
     args: [{}],
   });
   expect(young.counts).not.toHaveProperty('repaired');
-  expect((await reconcile()).counts).toMatchObject({ repaired: 1 });
+  expect((await story.reconcile()).counts).toMatchObject({ repaired: 1 });
   await story.control('/webhooks/release');
   await story.settle();
   expect(await story.balance(team)).toMatchObject({ bySource: { purchase: '2000' } });
@@ -126,7 +126,7 @@ test('three renewals that nobody told us of are caught up, each once, and the mi
   await deaf(() => story.advanceTo('2040-05-01T00:00:00Z'));
   expect(await story.balance(team)).toMatchObject({ available: '0' });
 
-  await reconcile({ everything: true });
+  await story.reconcile({ everything: true });
   const { available, grants } = await story.balance(team);
   // The cycles that are over live seven more days: nobody could spend them while they lasted.
   expect(available).toBe('18000');
@@ -146,7 +146,7 @@ test('a refund of months ago’s order that nobody told us of takes the credits 
   await story.advanceTo('2040-04-01T00:00:00Z');
   await deaf(() => refund(team, 600));
   expect(await story.balance(team)).toMatchObject({ available: '1000' });
-  await reconcile();
+  await story.reconcile();
   expect(await story.balance(team)).toMatchObject({ available: '500', debt: '0' });
   await expectNothingLeft();
 });
@@ -156,7 +156,7 @@ test('an end of a subscription that nobody told us of expires its credits', asyn
   await story.buy(team, 'pro_monthly');
   await minutesLater(1);
   await deaf(async () => story.control(`/subscriptions/${await story.subscriptionOf(team)}/revoke`));
-  await reconcile();
+  await story.reconcile();
   expect(await story.balance(team)).toMatchObject({ available: '500', bySource: { subscription: '0' } });
   await expectNothingLeft();
 });
@@ -166,13 +166,13 @@ test('a dispute takes the credits back, and a won one gives them back', async ()
   await story.buy(team, 'pack_1000');
   await spend(team, 700); // 500 of the trial
   const id = await dispute(team);
-  await reconcile();
+  await story.reconcile();
   expect(await story.balance(team)).toMatchObject({ available: '0', debt: '200' });
   await expectNothingLeft();
 
   await minutesLater(1);
   await story.control(`/disputes/${id}/win`);
-  await reconcile();
+  await story.reconcile();
   expect(await story.balance(team)).toMatchObject({ available: '800', debt: '0' });
   await expectNothingLeft();
 });
@@ -184,19 +184,19 @@ test('a lost dispute stays taken; a refund, a dispute of the rest, then won, lea
   await refund(team, 300);
   await story.settle();
   const id = await dispute(team);
-  await reconcile();
+  await story.reconcile();
   expect(await story.balance(team)).toMatchObject({ available: '500', bySource: { purchase: '0' } });
   await minutesLater(1);
   await story.control(`/disputes/${id}/win`);
-  await reconcile();
+  await story.reconcile();
   expect(await story.balance(team)).toMatchObject({ bySource: { purchase: '750' } });
 
   await minutesLater(1);
   const second = await dispute(team, 300);
-  await reconcile();
+  await story.reconcile();
   await minutesLater(1);
   await story.control(`/disputes/${second}/lose`);
-  await reconcile();
+  await story.reconcile();
   expect(await story.balance(team)).toMatchObject({ bySource: { purchase: '500' } });
   await expectNothingLeft();
 });
@@ -207,7 +207,7 @@ test('money that Polar gave back by itself before a dispute counts once', async 
   await minutesLater(1);
   await dispute(team, 600, 'prevented');
   await story.settle();
-  await reconcile();
+  await story.reconcile();
   expect(await story.balance(team)).toMatchObject({ bySource: { purchase: '500' } });
   await expectNothingLeft();
 });
@@ -217,7 +217,7 @@ test('our webhook endpoint is turned on again, and what was never told in the me
   const endpoint = async () => (await story.polar.webhooks.listWebhookEndpoints()).items[0];
   await story.polar.webhooks.updateWebhookEndpoint((await endpoint())?.id ?? '', { enabled: false });
   await pay(team, 'pack_1000');
-  const { counts, findings } = await reconcile();
+  const { counts, findings } = await story.reconcile();
   expect(counts).toMatchObject({ repaired: 2 });
   expect(findings.map(({ what }) => what)).toContainEqual(expect.stringContaining('it is on again'));
   expect((await endpoint())?.enabled).toBe(true);
@@ -231,7 +231,7 @@ test('a large repair waits for an operator, and for nothing else', async () => {
     for (let packs = 0; packs < 3; packs += 1) await pay(ada, 'pack_20000');
     await pay(bob, 'pack_20000');
   });
-  const run = await startReconciliation();
+  const run = await story.startReconciliation();
   await until(async () => (await reports())[0]?.status === 'waiting');
   await until(async () => (await story.balance(bob)).bySource.purchase === '20000');
   await until(async () => (await story.balance(ada)).bySource.purchase === '40000');
@@ -281,8 +281,8 @@ test('an approval that nobody gives ends the run, and can be given later, once',
   await deaf(async () => {
     for (let packs = 0; packs < 3; packs += 1) await pay(ada, 'pack_20000');
   });
-  expect((await reconcile()).counts).toMatchObject({ repaired: 2, 'needs approval': 1 });
-  expect((await reconcile()).counts).toEqual(expect.objectContaining({ 'needs approval': 1 }));
+  expect((await story.reconcile()).counts).toMatchObject({ repaired: 2, 'needs approval': 1 });
+  expect((await story.reconcile()).counts).toEqual(expect.objectContaining({ 'needs approval': 1 }));
   const [parked] = (await story.inbox(ada)).filter(({ parkedCode }) => parkedCode === 'needs_approval');
   for (let times = 0; times < 2; times += 1)
     expect(await story.request('POST', `/v1/inbox/${parked?.id}/approve`)).toMatchObject({ status: 202 });
@@ -300,10 +300,10 @@ test('Temporal’s data thrown away in mid-story: every team goes on, nothing is
   const before = await ledger();
 
   await story.loseTemporal();
-  const { counts } = await reconcile();
+  const { counts } = await story.reconcile();
   expect(counts).toMatchObject({ teams: 3, 'teams started': 3 });
   expect(await ledger()).toEqual(before);
-  expect((await reconcile()).counts).toMatchObject({ teams: 3, 'teams started': 0 });
+  expect((await story.reconcile()).counts).toMatchObject({ teams: 3, 'teams started': 0 });
 
   // No event comes: only the workflows' timers do what falls due.
   await story.advanceTo('2040-03-15T00:00:00Z');
@@ -335,7 +335,7 @@ test('Polar failing, limiting us and cutting its answers off: the run goes on an
   await fault({ path: '/v1/refunds', after_effect: 'drop', times: 2 });
   await fault({ path: '/v1/disputes', status: 429, retry_after: 30, times: 1 });
   await fault({ path: '/v1/webhooks/endpoints', method: 'PATCH', after_effect: 'drop', times: 1 });
-  const { status } = await reconcile();
+  const { status } = await story.reconcile();
   expect(status).toBe('completed');
   expect(await story.balance(team)).toMatchObject({ bySource: { purchase: '1000', subscription: '1000' } });
   expect((await story.polar.webhooks.getWebhookEndpoint(endpoint?.id ?? '')).enabled).toBe(true);
@@ -347,7 +347,7 @@ test('Polar away for longer than a run waits: the run fails visibly, and the nex
   await deaf(() => pay(team, 'pack_1000'));
   const away = { target: 'api', path: '/v1/orders', status: 429, retry_after: 120, times: 1_000 };
   await story.control('/faults', away);
-  await expect(reconcile()).rejects.toThrow();
+  await expect(story.reconcile()).rejects.toThrow();
   expect(await reports()).toEqual([
     expect.objectContaining({
       status: 'failed',
@@ -357,7 +357,7 @@ test('Polar away for longer than a run waits: the run fails visibly, and the nex
     }),
   ]);
   await story.control('/faults/clear');
-  await reconcile();
+  await story.reconcile();
   expect(await story.balance(team)).toMatchObject({ bySource: { purchase: '1000' } });
 });
 
@@ -367,27 +367,67 @@ test('more orders than a page holds are walked through, each granted once', asyn
   await deaf(async () => {
     for (const team of teams) for (let packs = 0; packs < 35; packs += 1) await pay(team, 'pack_1000');
   });
-  expect((await reconcile()).counts).toMatchObject({ orders: 105, repaired: 105 });
+  expect((await story.reconcile()).counts).toMatchObject({ orders: 105, repaired: 105 });
   for (const team of teams)
     expect(await story.balance(team)).toMatchObject({ bySource: { purchase: '35000' } });
   await expectNothingLeft();
 }, 120_000);
 
+test('a run that is too long for one history goes on in the next where it was, with the approvals that it was given', async () => {
+  await story.stop();
+  story = await startStory('2040-01-31T10:00:00Z', { shortHistories: 12 });
+  const { schedule, workflow } = story.temporal;
+  for (const id of [reconcileScheduleId, reconcileEverythingScheduleId])
+    await until(() =>
+      schedule
+        .getHandle(id)
+        .pause()
+        .then(
+          () => true,
+          () => false,
+        ),
+    );
+  const [ada, bob] = [await story.signUp('ada'), await story.signUp('bob')];
+  await deaf(async () => {
+    for (let packs = 0; packs < 3; packs += 1) await pay(ada, 'pack_20000');
+    await payAsStranger('pack_1000', 100);
+    await pay(bob, 'pack_1000'); // on the second page
+    await pay(bob, 'starter_monthly');
+  });
+
+  const run = await story.startReconciliation();
+  const parked = await until(async () =>
+    (await story.inbox(ada)).find(({ parkedCode }) => parkedCode === 'needs_approval'),
+  );
+  // While it still walks through the pages.
+  await until(() =>
+    run.executeUpdate(approveUpdate, { args: [{ inboxId: parked.id, by: 'olga' }] }).then(
+      () => true,
+      () => false,
+    ),
+  );
+  const report: Report = await run.result();
+  await story.settle();
+  expect(report).toMatchObject({
+    status: 'completed',
+    counts: { orders: 105, subscriptions: 1, waiting: 100, approved: 1, 'needs approval': 0, teams: 2 },
+  });
+  expect(await reports()).toHaveLength(1);
+  expect(await story.balance(ada)).toMatchObject({ bySource: { purchase: '60000' } });
+  expect(await story.balance(bob)).toMatchObject({ bySource: { purchase: '1000', subscription: '2000' } });
+  const runs: string[] = [];
+  for await (const { runId } of workflow.list({ query: `WorkflowId = '${run.workflowId}'` }))
+    runs.push(runId);
+  expect(runs.length).toBeGreaterThan(3);
+});
+
 test('an order for a team that is not known is parked once, and granted once the team is there', async () => {
   const team = crypto.randomUUID();
   await deaf(async () => {
-    const { id } = await story.polar.customers.create({
-      type: 'team',
-      external_id: team,
-      owner: { email: 'late@example.com', external_id: 'late' },
-    });
-    const { url } = await story.polar.checkouts.create({
-      products: [await story.productOf('pack_1000')],
-      customer_id: id,
-    });
-    await story.control(`/checkouts/${url.split('/').at(-1)}/pay`);
+    await payAsStranger('pack_1000', 1, team);
   });
-  for (let times = 0; times < 2; times += 1) expect((await reconcile()).counts).toMatchObject({ waiting: 1 });
+  for (let times = 0; times < 2; times += 1)
+    expect((await story.reconcile()).counts).toMatchObject({ waiting: 1 });
   const { data } = await story.call<{ data: object[] }>('GET', '/v1/inbox?status=parked');
   expect(data).toEqual([expect.objectContaining({ teamId: null, parkedCode: 'unknown_team' })]);
 
@@ -417,16 +457,16 @@ test('money for a deleted team is parked once, and once it is given back nothing
   await story.request('DELETE', `/v1/teams/${team}`);
   await story.settle();
   await deaf(() => story.control(`/checkouts/${url.split('/').at(-1)}/pay`));
-  await reconcile();
+  await story.reconcile();
   const parked = async () => {
     const { data } = await story.call<{ data: { parkedCode: string }[] }>('GET', '/v1/inbox?status=parked');
     return data.map(({ parkedCode }) => parkedCode);
   };
   await until(async () => (await parked())[0] === 'team_deleted');
   await deaf(() => refund(team));
-  await reconcile();
+  await story.reconcile();
   await until(async () => (await parked()).length === 0);
-  const { counts } = await reconcile();
+  const { counts } = await story.reconcile();
   expect(counts).not.toHaveProperty(['not repaired']);
   expect(counts).not.toHaveProperty('waiting');
 });

@@ -1,9 +1,10 @@
 import { createServer } from 'node:http';
 import { setTimeout } from 'node:timers/promises';
 import { createPolar, type models, type Polar } from '@polar-sh/sdk/2026-10';
-import type { Client } from '@temporalio/client';
+import type { Client, WorkflowHandle } from '@temporalio/client';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
 import type { WorkflowBundle } from '@temporalio/worker';
+import type { Report } from '../../activities/create-reconciliation-activities.ts';
 import { createApp } from '../../api/app.ts';
 import { createAuthenticate } from '../../api/authenticate.ts';
 import { createMetrics } from '../../api/metrics.ts';
@@ -15,15 +16,19 @@ import { connectDatabase, type Database } from '../../database/connection.ts';
 import { freePort } from '../../dev/free-port.ts';
 import { type PolarEmulator, startPolarEmulator } from '../../dev/polar-emulator/polar-emulator.ts';
 import { signWebhook } from '../../dev/polar-emulator/webhook-delivery.ts';
+import { searchAttributes } from '../../dev/temporal-server.ts';
 import { nextDripAt } from '../../ledger/grant-due-drips.ts';
 import { createGroupCommit } from '../../ledger/group-commit.ts';
 import { syncProducts } from '../../polar/sync-products.ts';
 import { ensureWebhookEndpoint } from '../../polar/webhook-endpoint.ts';
 import { installRuntime } from '../../worker/install-runtime.ts';
 import { bundleWorkflows, type RunningWorker, startWorker } from '../../worker/start-worker.ts';
+import { taskQueue } from '../../workflows/messages.ts';
+import type { ReconcileInput } from '../../workflows/reconcile.ts';
+import { reconcileType } from '../../workflows/schedules.ts';
 import { type SettableClock, settableClock } from '../setup/clock.ts';
 import { createTestDatabase } from '../setup/database.ts';
-import { temporalTestServer } from '../setup/temporal.ts';
+import { temporalCli, temporalTestServer } from '../setup/temporal.ts';
 
 /** The parts of billing as they run in production, but for one settable clock; driven over HTTP. */
 export interface Story {
@@ -65,6 +70,10 @@ export interface Story {
   skipTo(at: string): Promise<void>;
   /** Waits until every event that was sent has become something and nothing that is due is left undone. */
   settle(): Promise<void>;
+  /** Starts a run of the reconciliation three minutes from now, when webhooks have had their time. */
+  startReconciliation(input?: Pick<ReconcileInput, 'everything'>): Promise<WorkflowHandle>;
+  /** As `startReconciliation`; waits until what it repairs is repaired. */
+  reconcile(input?: Pick<ReconcileInput, 'everything'>): Promise<Report>;
   startWorker(): Promise<RunningWorker>;
   /** Throws Temporal's data away: an empty server takes the place of the one that ran. Postgres is kept. */
   loseTemporal(): Promise<void>;
@@ -112,8 +121,13 @@ const accessToken = 'polar_oat_story';
  *
  * @param restarts  whether workers will stop and others take over. The server that skips time never gives a workflow
  *   that one worker has cached to another, so then nothing is cached
+ * @param shortHistories  Temporal's development server takes the place of the one that skips time, and suggests
+ *   continue-as-new after so many events: for stories that are over at once
  */
-export async function startStory(begins: string, { restarts = false } = {}): Promise<Story> {
+export async function startStory(
+  begins: string,
+  { restarts = false, shortHistories }: { restarts?: boolean; shortHistories?: number } = {},
+): Promise<Story> {
   installRuntime();
   const testDatabase = await createTestDatabase();
   const clock = await settableClock(testDatabase.url, new Date(begins));
@@ -122,7 +136,10 @@ export async function startStory(begins: string, { restarts = false } = {}): Pro
   await publishCatalog(database, catalog);
 
   const temporalPort = await freePort();
-  let environment = await startTemporal(temporalPort, clock.now());
+  let environment =
+    shortHistories === undefined
+      ? await startTemporal(temporalPort, clock.now())
+      : await startDevelopmentServer(temporalPort, shortHistories);
 
   const emulator = await startPolarEmulator({ accessToken, clock: clock.now, retryScale: 0.001 });
   const polar = createPolar({ accessToken, baseUrl: emulator.url });
@@ -291,6 +308,19 @@ export async function startStory(begins: string, { restarts = false } = {}): Pro
         if (quiet < 2) await setTimeout(10);
       }
     },
+    async startReconciliation(input = {}) {
+      await clock.set(new Date(clock.now().getTime() + 3 * 60_000));
+      return story.temporal.workflow.start(reconcileType, {
+        taskQueue,
+        workflowId: crypto.randomUUID(),
+        args: [input],
+      });
+    },
+    async reconcile(input) {
+      const report: Report = await (await story.startReconciliation(input)).result();
+      await story.settle();
+      return report;
+    },
     async loseTemporal() {
       await story.worker.stop();
       await environment.teardown();
@@ -337,6 +367,25 @@ async function startTemporal(port: number, now: Date): Promise<TestWorkflowEnvir
   });
   await skipTo(environment, now);
   return environment;
+}
+
+async function startDevelopmentServer(
+  port: number,
+  shortHistories: number,
+): Promise<TestWorkflowEnvironment> {
+  return TestWorkflowEnvironment.createLocal({
+    server: {
+      executable: { type: 'existing-path', path: temporalCli() },
+      port,
+      extraArgs: [
+        ...['--dynamic-config-value', `limit.historyCount.suggestContinueAsNew=${shortHistories}`],
+        ...Object.entries(searchAttributes).flatMap(([name, type]) => [
+          '--search-attribute',
+          `${name}=${type}`,
+        ]),
+      ],
+    },
+  });
 }
 
 async function skipTo(environment: TestWorkflowEnvironment, at: Date): Promise<void> {

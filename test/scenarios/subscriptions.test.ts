@@ -117,6 +117,74 @@ test('past due grants nothing until it is paid, and the old credits live through
   });
 });
 
+test('past due for 20 days, then paid: the rest of the cycle is granted, the next comes on its day, a pack lives through it all', async () => {
+  const { team, subscription } = await subscribed('2040-01-31T10:00:00Z');
+  await story.buy(team, 'pack_1000');
+  await story.control(`/subscriptions/${subscription}/fail-next-payment`, { times: 4 });
+  // The renewal, and Polar's own attempts after 2, 7 and 14 days.
+  for (const day of ['02-29', '03-02', '03-07', '03-14', '03-20']) {
+    await story.advanceTo(`2040-${day}T11:00:00Z`);
+    expect(await story.call('GET', `/v1/teams/${team}/subscription`)).toMatchObject({ status: 'past_due' });
+    expect(await story.balance(team)).toMatchObject({
+      available: '1000',
+      bySource: { subscription: '0', purchase: '1000' },
+    });
+  }
+  await story.control(`/subscriptions/${subscription}/pay-past-due`);
+  await story.settle();
+  expect(await story.call('GET', `/v1/teams/${team}/subscription`)).toMatchObject({ status: 'active' });
+  expect(await story.balance(team)).toMatchObject({
+    bySource: { subscription: '6000', purchase: '1000' },
+    nextExpiry: { at: '2040-03-31T11:00:00.000Z', credits: '6000' },
+  });
+  await story.advanceTo('2040-04-01T00:00:00Z');
+  expect(await granted(team)).toEqual(['6000', '6000', '6000']);
+  expect(await story.balance(team)).toMatchObject({
+    bySource: { subscription: '6000', purchase: '1000' },
+    nextExpiry: { at: '2040-04-30T11:00:00.000Z', credits: '6000' },
+  });
+});
+
+test.each([
+  ['told as it happens', false],
+  ['told newest first', true],
+])(
+  'a pack bought in the same minute as a renewal, %s: the old cycle ends, the new one and the pack are there',
+  async (_, shuffled) => {
+    const { team } = await subscribed('2040-01-31T10:00:00Z');
+    await story.call('POST', `/v1/teams/${team}/usage`, {
+      action: 'workflow.run',
+      quantities: { runs: 2_000 },
+    });
+    await story.skipTo('2040-02-29T10:00:20Z');
+    const { url } = await story.call<{ url: string }>('POST', `/v1/teams/${team}/checkout`, {
+      product: 'pack_1000',
+    });
+    if (shuffled) await story.control('/faults', { target: 'webhooks', mode: 'hold', times: 1_000 });
+    await Promise.all([
+      story.emulator.renewDue(),
+      story.control(`/checkouts/${url.split('/').at(-1)}/pay`),
+      story.call('POST', `/v1/teams/${team}/usage`, { action: 'workflow.run', quantities: { runs: 2 } }),
+    ]);
+    if (shuffled) {
+      await story.control('/faults/clear');
+      await story.control('/webhooks/release');
+    }
+    await story.settle();
+    await story.advanceTo('2040-02-29T12:00:00Z');
+    const { grants, bySource } = await story.balance(team);
+    expect(grants.reduce((sum, { consumed }) => sum + Number(consumed), 0)).toBe(500 + 1_000 + 1);
+    expect(['6000', '5999']).toContain(bySource.subscription); // the last spend may have come before the renewal
+    expect(bySource.purchase).toBe('1000');
+    expect(grants.filter(({ source }) => source === 'subscription')).toEqual([
+      expect.objectContaining({ granted: '6000', expired: '0', expiresAt: '2040-03-31T11:00:00.000Z' }),
+      expect.objectContaining({ granted: '6000', available: '0', revoked: '0' }),
+    ]);
+    await story.advanceTo('2040-03-31T12:00:00Z');
+    expect(await story.balance(team)).toMatchObject({ bySource: { subscription: '6000', purchase: '1000' } });
+  },
+);
+
 test('a payment that takes a minute stops nobody: the old allotment ends when the new one lands', async () => {
   const { team, subscription } = await subscribed('2040-01-31T10:00:00Z');
   await story.control(`/subscriptions/${subscription}/fail-next-payment`);
@@ -262,6 +330,54 @@ test('a yearly plan that is revoked drips no more', async () => {
   expect(await available(team)).toBe('0');
 });
 
+test('a yearly plan that is cancelled drips on until its end, and then all of it expires', async () => {
+  const { team, subscription } = await subscribed('2040-01-31T10:00:00Z', 'pro_yearly');
+  await story.advanceTo('2040-03-15T00:00:00Z');
+  await story.control(`/subscriptions/${subscription}/cancel`);
+  await story.settle();
+  await story.advanceTo('2041-01-31T09:59:59Z');
+  expect(await story.balance(team)).toMatchObject({
+    available: '72000',
+    nextExpiry: { at: '2041-01-31T10:00:00.000Z', credits: '72000' },
+  });
+  await story.advanceTo('2041-03-01T00:00:00Z');
+  expect(await available(team)).toBe('0');
+  expect(await granted(team)).toHaveLength(12);
+});
+
+test('a change from yearly to monthly closes the year, and its drips with it', async () => {
+  const { team, subscription } = await subscribed('2040-01-31T10:00:00Z', 'pro_yearly');
+  await story.advanceTo('2040-03-15T00:00:00Z');
+  expect(await available(team)).toBe('12000');
+  await story.control(`/subscriptions/${subscription}/change-plan`, {
+    product_id: await story.productOf('starter_monthly'),
+    proration_behavior: 'invoice',
+  });
+  await story.settle();
+  expect(await story.balance(team)).toMatchObject({
+    available: '2000',
+    nextExpiry: { at: '2040-04-15T01:00:00.000Z', credits: '2000' },
+  });
+  await story.advanceTo('2040-05-20T00:00:00Z');
+  expect(await granted(team)).toEqual(['6000', '6000', '2000', '2000', '2000']);
+  expect(await available(team)).toBe('2000');
+});
+
+test('paused at the end of its cycle, a subscription grants nothing until it goes on', async () => {
+  const { team, subscription } = await subscribed('2040-01-31T10:00:00Z');
+  await story.control(`/subscriptions/${subscription}/pause`);
+  await story.advanceTo('2040-04-10T10:00:00Z');
+  expect(await story.call('GET', `/v1/teams/${team}/subscription`)).toMatchObject({ status: 'paused' });
+  expect(await available(team)).toBe('0');
+  expect(await granted(team)).toEqual(['6000']);
+  await story.control(`/subscriptions/${subscription}/resume`);
+  await story.settle();
+  expect(await story.balance(team)).toMatchObject({
+    available: '6000',
+    nextExpiry: { at: '2040-05-10T11:00:00.000Z', credits: '6000' },
+  });
+});
+
 test('an upgrade in mid-cycle grants the prorated rise only; down and up again mints nothing', async () => {
   const { team, subscription } = await subscribed('2040-01-01T00:00:00Z', 'starter_monthly');
   await story.advanceTo('2040-01-16T12:00:00Z'); // half of January is left
@@ -283,6 +399,81 @@ test('an upgrade in mid-cycle grants the prorated rise only; down and up again m
   expect((await story.inbox(team)).filter(({ status }) => status !== 'handled')).toEqual([]);
   await story.advanceTo('2040-02-01T00:30:00Z');
   expect(await available(team)).toBe('6000');
+});
+
+test('upgrade, downgrade, upgrade on three days of one cycle: the rise is earned once, and the next cycle is the larger plan’s', async () => {
+  const { team, subscription } = await subscribed('2040-01-01T00:00:00Z', 'starter_monthly');
+  const change = async (day: string, plan: string) => {
+    await story.advanceTo(`2040-01-${day}`);
+    await story.control(`/subscriptions/${subscription}/change-plan`, {
+      product_id: await story.productOf(plan),
+      proration_behavior: 'invoice',
+    });
+    await story.settle();
+  };
+  await change('16T12:00:00Z', 'pro_monthly'); // half of January is left
+  expect(await available(team)).toBe('4000');
+  await change('20T00:00:00Z', 'starter_monthly');
+  await change('25T00:00:00Z', 'pro_monthly');
+  expect(await granted(team)).toEqual(['2000', '2000']);
+  expect((await story.balance(team)).nextExpiry).toEqual({ at: '2040-02-01T01:00:00.000Z', credits: '4000' });
+  await story.advanceTo('2040-02-01T00:30:00Z');
+  expect(await available(team)).toBe('6000');
+  expect((await story.inbox(team)).filter(({ status }) => status !== 'handled')).toEqual([]);
+});
+
+test('upgrade, downgrade, upgrade through our API: the downgrade waits for the next cycle and is taken back', async () => {
+  const { team } = await subscribed('2040-01-01T00:00:00Z', 'starter_monthly');
+  for (const [day, plan] of [
+    ['16T12:00:00Z', 'pro_monthly'],
+    ['20T00:00:00Z', 'starter_monthly'],
+    ['25T00:00:00Z', 'pro_monthly'],
+  ]) {
+    await story.advanceTo(`2040-01-${day}`);
+    await story.call('POST', `/v1/teams/${team}/subscription/change`, { plan });
+    await story.settle();
+    expect(await available(team)).toBe('4000');
+  }
+  expect(await story.ordersOf(team)).toHaveLength(2); // the month, and one invoice for the difference
+  await story.advanceTo('2040-02-01T00:30:00Z');
+  expect(await available(team)).toBe('6000');
+});
+
+test('an upgrade that Polar’s portal puts on the next invoice is granted when that is paid', async () => {
+  const { team, subscription } = await subscribed('2040-01-01T00:00:00Z', 'starter_monthly');
+  await story.advanceTo('2040-01-16T12:00:00Z');
+  await story.control(`/subscriptions/${subscription}/change-plan`, {
+    product_id: await story.productOf('pro_monthly'),
+    proration_behavior: 'prorate',
+  });
+  await story.settle();
+  expect(await available(team)).toBe('2000');
+  expect(await story.call('GET', `/v1/teams/${team}/subscription`)).toMatchObject({ plan: 'pro_monthly' });
+  await story.advanceTo('2040-02-01T00:30:00Z');
+  // The rise of January came with February's money, and lives as long as that.
+  expect(await granted(team)).toEqual(expect.arrayContaining(['2000', '2000', '6000']));
+  expect(await story.balance(team)).toMatchObject({
+    available: '8000',
+    nextExpiry: { at: '2040-03-01T01:00:00.000Z', credits: '8000' },
+  });
+});
+
+test('an upgrade that begins a new period closes the old cycle and brings the whole allotment', async () => {
+  const { team, subscription } = await subscribed('2040-01-01T00:00:00Z', 'starter_monthly');
+  await story.buy(team, 'pack_1000');
+  await story.advanceTo('2040-01-16T12:00:00Z');
+  await story.control(`/subscriptions/${subscription}/change-plan`, {
+    product_id: await story.productOf('pro_monthly'),
+    proration_behavior: 'reset',
+  });
+  await story.settle();
+  expect(await story.balance(team)).toMatchObject({
+    bySource: { subscription: '6000', purchase: '1000' },
+    nextExpiry: { at: '2040-02-16T13:00:00.000Z', credits: '6000' },
+  });
+  await story.advanceTo('2040-02-16T12:30:00Z');
+  expect(await granted(team)).toEqual(['2000', '6000', '6000']);
+  expect(await story.balance(team)).toMatchObject({ bySource: { subscription: '6000', purchase: '1000' } });
 });
 
 test('our API upgrades at once and downgrades with the next cycle', async () => {
