@@ -6,6 +6,7 @@ import {
   isCancellation,
   log,
   proxyActivities,
+  rootCause,
   setCurrentDetails,
   setHandler,
   sleep,
@@ -33,6 +34,14 @@ const mostFindings = 200;
 const mostShown = 30;
 
 const kinds = ['orders', 'subscriptions', 'refunds', 'disputes'] as const;
+type Kind = (typeof kinds)[number];
+
+/** What is looked at, and where. What needs no Polar comes first. */
+type At =
+  | { step: 'teams'; after: string | null }
+  | { step: 'webhook endpoint' }
+  | { step: Kind; page: number }
+  | { step: 'done' };
 
 export interface ReconcileInput {
   /** Walks through all that Polar has, not only what is recent. */
@@ -43,23 +52,22 @@ export interface ReconcileInput {
 
 interface ReconcileState {
   report: Report;
-  /** What is walked through, and where. */
-  at:
-    | { step: (typeof kinds)[number]; page: number }
-    | { step: 'teams'; after: string | null }
-    | { step: 'done' };
+  at: At;
+  /** What could not be looked at, and why. */
+  failures: string[];
   /** Inbox ids of repairs that wait for an approval. */
   awaiting: string[];
   approved: OperatorMessage[];
 }
 
 /**
- * Walks through Polar's orders, subscriptions, refunds and disputes, and puts what the ledger does not know into the teams'
- * inboxes, so that each team's own workflow repairs it. Then starts the workflows of teams that should run and do not. A
- * repair that is large waits for an operator: this run offers the update `approve` for as long as it waits.
+ * Starts the workflows of teams that should run and do not. Then walks through Polar's orders, subscriptions, refunds and
+ * disputes, and puts what the ledger does not know into the teams' inboxes, so that each team's own workflow repairs it. A
+ * repair that is large waits for an operator: this run offers the update `approve` for as long as it waits. What Polar
+ * refuses keeps nothing else from being looked at; the run fails in the end, so that it is seen.
  */
 export async function reconcile({ everything = false, state }: ReconcileInput = {}): Promise<Report> {
-  const { report, awaiting, approved, ...carried } = state ?? (await begin());
+  const { report, awaiting, approved, failures, ...carried } = state ?? (await begin());
   let { at } = carried;
   setHandler(
     approveUpdate,
@@ -75,52 +83,65 @@ export async function reconcile({ everything = false, state }: ReconcileInput = 
     },
   );
 
-  try {
-    while (at.step !== 'done') {
-      setCurrentDetails(describe(report, `Walks through ${at.step}`));
-      at = at.step === 'teams' ? await startTeams(report, at.after) : await walkPage(at.step, at.page);
-      if (workflowInfo().continueAsNewSuggested) await goOn();
+  while (at.step !== 'done') {
+    setCurrentDetails(describe(report, `Looks at ${at.step}`));
+    at = await tryStep(at);
+    if (workflowInfo().continueAsNewSuggested) {
+      await continueAsNew<typeof reconcile>({
+        everything,
+        state: { report, at, failures, awaiting, approved },
+      });
     }
-    const endpoint = await activities.checkWebhookEndpoint();
-    if (endpoint) note(report, [endpoint]);
-    if (awaiting.length > 0) await waitForApprovals();
-    await finish(report, 'completed');
-    return report;
-  } catch (error) {
-    if (!(error instanceof ActivityFailure) || isCancellation(error)) throw error;
-    const failure = error.cause?.message ?? error.message;
-    log.error('reconciliation failed', { failure });
-    note(report, [
-      {
-        state: 'not repaired',
-        what: `This run failed: ${failure}`,
-        teamId: null,
-        inboxId: null,
-        credits: '0',
-      },
-    ]);
-    await finish(report, 'failed');
-    throw ApplicationFailure.create({ type: 'reconciliation_failed', message: failure, nonRetryable: true });
+  }
+  if (awaiting.length > 0) await waitForApprovals();
+  await finish(report, failures.length > 0 ? 'failed' : 'completed');
+  if (failures.length === 0) return report;
+  throw ApplicationFailure.create({
+    type: 'reconciliation_failed',
+    message: failures.join('; '),
+    nonRetryable: true,
+  });
+
+  async function tryStep(at: Exclude<At, { step: 'done' }>): Promise<At> {
+    try {
+      return await take(at);
+    } catch (error) {
+      if (!(error instanceof ActivityFailure) || isCancellation(error)) throw error;
+      const failure = `${at.step}: ${rootCause(error) ?? error.message}`;
+      log.error('reconciliation could not look at everything', { failure });
+      failures.push(failure);
+      const what = `This run could not look at ${failure}`;
+      note(report, [{ state: 'not repaired', what, teamId: null, inboxId: null, credits: '0' }]);
+      // A Polar that refuses one thing answers another; one that is away is not waited for again and again.
+      const refused = error.retryState === 'NON_RETRYABLE_FAILURE';
+      return at.step === 'teams' || refused ? following(at.step) : { step: 'done' };
+    }
   }
 
-  async function walkPage(kind: (typeof kinds)[number], page: number): Promise<ReconcileState['at']> {
-    const { id, startedAt } = report;
-    const { seen, findings, next } = await activities.reconcilePage(
-      { id, startedAt },
-      kind,
-      page,
-      everything,
-    );
+  async function take(at: Exclude<At, { step: 'done' }>): Promise<At> {
+    if (at.step === 'teams') {
+      const after = await startTeams(report, at.after);
+      return after === null ? following('teams') : { step: 'teams', after };
+    }
+    if (at.step === 'webhook endpoint') {
+      const finding = await activities.checkWebhookEndpoint();
+      if (finding) note(report, [finding]);
+      return following('webhook endpoint');
+    }
+    const page = await walkPage(at.step, at.page);
+    return page === null ? following(at.step) : { step: at.step, page };
+  }
+
+  /** @returns the next page, null where this was the last */
+  async function walkPage(kind: Kind, page: number): Promise<number | null> {
+    const run = { id: report.id, startedAt: report.startedAt };
+    const { seen, findings, next } = await activities.reconcilePage(run, kind, page, everything);
     count(report, kind, seen);
     note(report, findings);
     for (const { state, inboxId } of findings)
       if (state === 'needs approval' && inboxId && !awaiting.includes(inboxId)) awaiting.push(inboxId);
-    if (next !== null) {
-      await sleep(betweenPages, { summary: 'Leaves Polar to others for a moment' });
-      return { step: kind, page: next };
-    }
-    const following = kinds[kinds.indexOf(kind) + 1];
-    return following ? { step: following, page: 1 } : { step: 'teams', after: null };
+    if (next !== null) await sleep(betweenPages, { summary: 'Leaves Polar to others for a moment' });
+    return next;
   }
 
   async function waitForApprovals(): Promise<void> {
@@ -138,10 +159,13 @@ export async function reconcile({ everything = false, state }: ReconcileInput = 
       }
     }
   }
+}
 
-  async function goOn(): Promise<never> {
-    return continueAsNew<typeof reconcile>({ everything, state: { report, at, awaiting, approved } });
-  }
+/** The step after this one, from its beginning. */
+function following(step: Exclude<At['step'], 'done'>): At {
+  if (step === 'teams') return { step: 'webhook endpoint' };
+  const next = step === 'webhook endpoint' ? kinds[0] : kinds[kinds.indexOf(step) + 1];
+  return next ? { step: next, page: 1 } : { step: 'done' };
 }
 
 async function begin(): Promise<ReconcileState> {
@@ -155,14 +179,15 @@ async function begin(): Promise<ReconcileState> {
     findings: [],
   };
   await activities.recordReconciliation(report);
-  return { report, at: { step: 'orders', page: 1 }, awaiting: [], approved: [] };
+  return { report, at: { step: 'teams', after: null }, failures: [], awaiting: [], approved: [] };
 }
 
-async function startTeams(report: Report, after: string | null): Promise<ReconcileState['at']> {
+/** @returns the last team that was looked at, null where there are no more */
+async function startTeams(report: Report, after: string | null): Promise<string | null> {
   const { checked, started, next } = await activities.startTeams(after);
   count(report, 'teams', checked);
   count(report, 'teams started', started.length);
-  return next === null ? { step: 'done' } : { step: 'teams', after: next };
+  return next;
 }
 
 async function finish(report: Report, status: 'completed' | 'failed'): Promise<void> {
