@@ -3,8 +3,8 @@
 FROM node:24.21.0-bookworm-slim AS dependencies
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
-# No package needs a script of its own to run: of the two that package.json approves, one fetches the Node that the base
-# image has already, the other only looks.
+# No package needs a script of its own to run: of those that package.json approves only `node` is installed here, and what
+# it fetches the base image has already.
 RUN npm ci --omit=dev --ignore-scripts
 
 FROM node:24.21.0-bookworm-slim
