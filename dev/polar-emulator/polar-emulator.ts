@@ -19,7 +19,7 @@ import { productRoutes } from './products.ts';
 import { refundRoutes } from './refunds.ts';
 import { renewDue } from './renewals.ts';
 import { openStore } from './store.ts';
-import { subscriptionRoutes } from './subscriptions.ts';
+import { subscriptionRoutes } from './subscription-routes.ts';
 import { type WebhookDelivery, webhookDelivery } from './webhook-delivery.ts';
 import { webhookRoutes } from './webhook-endpoints.ts';
 

@@ -1,15 +1,14 @@
 import { randomUUID } from 'node:crypto';
-import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { z } from 'zod';
-import { loadCatalog } from '../../catalog/load-catalog.ts';
 import { publishCatalog } from '../../catalog/versions.ts';
 import { lockTeam } from '../../database/connection.ts';
 import { Debt } from '../../database/entities/debt.ts';
 import { sweepHolds } from '../../ledger/sweep-holds.ts';
 import { expectSoundLedger } from '../scenarios/sound-ledger.ts';
 import { type SettableClock, settableClock } from '../setup/clock.ts';
+import { defaultCatalog as catalog } from '../setup/default-catalog.ts';
 import { type Reply, type RunningApi, startApi } from './running-api.ts';
 
 const start = new Date('2026-03-10T12:00:00Z');
@@ -391,7 +390,6 @@ test('a hold and what was used keep their prices, though the action is archived 
   const first = await hold(usage, 'hold');
   expect(first).toMatchObject({ status: 201, json: { credits: '2' } });
 
-  const catalog = loadCatalog(join(import.meta.dirname, '../../catalog/catalog.yaml'));
   const prices = catalog.prices.map((price) =>
     price.action === 'web.page' ? { ...price, archived: true } : price,
   );

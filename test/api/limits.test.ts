@@ -239,15 +239,13 @@ test.each<[string, unknown, number, RegExp]>([
 });
 
 test('a cap on a key that is called null binds only the usage of that key', async () => {
-  const { id } = z
-    .object({ id: z.string() })
-    .parse(
-      (
-        await api.send('POST', `/v1/teams/${teamId}/holds`, {
-          body: { action: 'workflow.run', credits: '5' },
-        })
-      ).json,
-    );
+  const { id } = z.object({ id: z.string() }).parse(
+    (
+      await api.send('POST', `/v1/teams/${teamId}/holds`, {
+        body: { action: 'workflow.run', credits: '5' },
+      })
+    ).json,
+  );
   expect(await cap('keys/null', '5', 'day')).toMatchObject({ status: 200 });
   expect(await api.send('POST', `/v1/holds/${id}/release`)).toMatchObject({ json: { status: 'released' } });
 });

@@ -1,6 +1,5 @@
-import { createHmac, randomUUID } from 'node:crypto';
-import { createServer, type Server } from 'node:http';
-import { join } from 'node:path';
+import { randomUUID } from 'node:crypto';
+import { createServer } from 'node:http';
 import { SignJWT } from 'jose';
 import { v7 as uuidv7 } from 'uuid';
 import { z } from 'zod';
@@ -10,16 +9,18 @@ import type { Dependencies } from '../../api/dependencies.ts';
 import { createMetrics } from '../../api/metrics.ts';
 import { createTemporalLink } from '../../api/temporal-link.ts';
 import { parseDecimal } from '../../catalog/credits.ts';
-import { loadCatalog } from '../../catalog/load-catalog.ts';
 import { publishCatalog } from '../../catalog/versions.ts';
 import { connectDatabase, type Database, lockTeam, readClock } from '../../database/connection.ts';
 import type { Scope } from '../../database/entities/service-key.ts';
 import { startPolarEmulator } from '../../dev/polar-emulator/polar-emulator.ts';
+import { signWebhook as signAsPolar } from '../../dev/polar-emulator/webhook-delivery.ts';
 import { grantCredits } from '../../ledger/grant-credits.ts';
 import { createGroupCommit } from '../../ledger/group-commit.ts';
 import { createPolarClient } from '../../polar/client.ts';
 import { issueServiceKey } from '../../teams/service-keys.ts';
 import { createTestDatabase } from '../setup/database.ts';
+import { defaultCatalog } from '../setup/default-catalog.ts';
+import { listen } from '../setup/listen.ts';
 
 export const jwtSecret = 'a-secret-of-the-tests-only-0123456789';
 export const firstKey = 'first-service-key-of-the-tests-0123456789';
@@ -70,7 +71,7 @@ export async function startApi({
 } = {}): Promise<RunningApi> {
   const test = await createTestDatabase();
   const database = await connectDatabase(test.url, { pool: 10 });
-  await publishCatalog(database, loadCatalog(join(import.meta.dirname, '../../catalog/catalog.yaml')));
+  await publishCatalog(database, defaultCatalog);
   const emulator = await startPolarEmulator({ accessToken: polarToken, clock: polarClock });
   const link = createTemporalLink({ address: temporal, namespace: 'default' });
   const groupCommit = createGroupCommit(database);
@@ -176,16 +177,6 @@ export async function personToken(userId: string, expires: string | Date = '5m')
 export function signWebhook(
   body: string,
   { id = `msg_${randomUUID()}`, at = new Date(), secret = webhookSecret } = {},
-) {
-  const timestamp = Math.floor(at.getTime() / 1_000);
-  const key = Buffer.from(secret.slice('whsec_'.length), 'base64');
-  const signature = createHmac('sha256', key).update(`${id}.${timestamp}.${body}`).digest('base64');
-  return { 'webhook-id': id, 'webhook-timestamp': String(timestamp), 'webhook-signature': `v1,${signature}` };
-}
-
-async function listen(server: Server): Promise<string> {
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('the API has no port');
-  return `http://127.0.0.1:${address.port}`;
+): Record<string, string> {
+  return signAsPolar(secret, id, body, at);
 }

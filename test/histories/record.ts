@@ -7,6 +7,7 @@
  * and never deleted while workflows of their time may still run: they are what such workflows will replay. Each recording
  * goes to a folder of its own, named after the day (or the name given as an argument).
  */
+
 import { mkdir, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
@@ -14,7 +15,6 @@ import { setTimeout } from 'node:timers/promises';
 import type { Client } from '@temporalio/client';
 import proto from '@temporalio/proto';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
-import { loadCatalog } from '../../catalog/load-catalog.ts';
 import { publishCatalog } from '../../catalog/versions.ts';
 import { connectDatabase } from '../../database/connection.ts';
 import { searchAttributes } from '../../dev/temporal-server.ts';
@@ -25,6 +25,7 @@ import { retryUpdate, signalInboxEvent, taskQueue, teamWorkflowId } from '../../
 import { reconcileType } from '../../workflows/schedules.ts';
 import { startStory, until } from '../scenarios/story.ts';
 import { createTestDatabase } from '../setup/database.ts';
+import { defaultCatalog } from '../setup/default-catalog.ts';
 import globalSetup from '../setup/global-setup.ts';
 import globalTeardown from '../setup/global-teardown.ts';
 import { temporalCli } from '../setup/temporal.ts';
@@ -86,10 +87,7 @@ async function recordStory(): Promise<void> {
 async function recordContinueAsNew(): Promise<void> {
   const testDatabase = await createTestDatabase();
   const database = await connectDatabase(testDatabase.url);
-  await publishCatalog(
-    database,
-    loadCatalog(new URL('../../catalog/catalog.yaml', import.meta.url).pathname),
-  );
+  await publishCatalog(database, defaultCatalog);
   const environment = await TestWorkflowEnvironment.createLocal({
     server: {
       executable: { type: 'existing-path', path: temporalCli() },

@@ -8,7 +8,6 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { v7 as uuidv7 } from 'uuid';
 import { z } from 'zod';
 import { parseDecimal } from '../../catalog/credits.ts';
-import { loadCatalog } from '../../catalog/load-catalog.ts';
 import { publishCatalog } from '../../catalog/versions.ts';
 import { connectDatabase, type Database } from '../../database/connection.ts';
 import { migrateDatabase } from '../../database/migrate-database.ts';
@@ -18,6 +17,7 @@ import { type Part, startPart } from '../../dev/part.ts';
 import { type EmbeddedPostgres, startPostgres } from '../../dev/postgres.ts';
 import { verifyLedger } from '../../ledger/verify-ledger.ts';
 import { expectSoundLedger } from '../scenarios/sound-ledger.ts';
+import { defaultCatalog } from '../setup/default-catalog.ts';
 
 /**
  * Four API processes under load from 500 callers, killed at random, on a Postgres that crashes once: what callers were told
@@ -66,7 +66,7 @@ beforeAll(async () => {
   await postgres.createDatabase('load');
   await migrateDatabase(postgres.url('load'));
   database = await connectDatabase(postgres.url('load'), { pool: 8 });
-  await publishCatalog(database, loadCatalog(join(import.meta.dirname, '../../catalog/catalog.yaml')));
+  await publishCatalog(database, defaultCatalog);
   hotTeam = uuidv7();
   teams = Array.from({ length: smallTeams }, () => uuidv7());
   await makeTeams();

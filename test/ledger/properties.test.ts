@@ -1,9 +1,8 @@
-import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { loadCatalog } from '../../catalog/load-catalog.ts';
 import { publishCatalog } from '../../catalog/versions.ts';
 import { createTestDatabase, type TestDatabase } from '../setup/database.ts';
+import { defaultCatalog } from '../setup/default-catalog.ts';
 import { commands } from './model/commands.ts';
 import {
   type Lane,
@@ -34,7 +33,7 @@ beforeAll(async () => {
   );
   const [first] = lanes;
   if (!first) throw new Error('FC_RUNS is at least 1');
-  await publishCatalog(first.database, loadCatalog(join(import.meta.dirname, '../../catalog/catalog.yaml')));
+  await publishCatalog(first.database, defaultCatalog);
 });
 
 afterAll(async () => {

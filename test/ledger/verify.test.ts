@@ -1,11 +1,9 @@
 import { execFile } from 'node:child_process';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import pg from 'pg';
-import { loadCatalog } from '../../catalog/load-catalog.ts';
 import { priceUsage } from '../../catalog/price-usage.ts';
 import { type PublishedCatalog, publishCatalog } from '../../catalog/versions.ts';
 import { connectDatabase, type Database, lockTeam, readClock } from '../../database/connection.ts';
@@ -22,8 +20,8 @@ import { checks } from '../../ledger/verify/checks.ts';
 import { verifyLedger } from '../../ledger/verify-ledger.ts';
 import { signUp } from '../../teams/sign-up.ts';
 import { createTestDatabase, type TestDatabase } from '../setup/database.ts';
+import { defaultCatalog as catalog } from '../setup/default-catalog.ts';
 
-const catalog = loadCatalog(fileURLToPath(new URL('../../catalog/catalog.yaml', import.meta.url)));
 const credit = 1_000_000n;
 const day = 86_400_000;
 

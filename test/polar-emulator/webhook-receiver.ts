@@ -1,5 +1,6 @@
 import { createServer } from 'node:http';
 import { webhooks } from '@polar-sh/sdk/2026-10';
+import { listen } from '../setup/listen.ts';
 
 export interface ReceivedWebhook {
   id: string;
@@ -49,11 +50,8 @@ export async function startWebhookReceiver(): Promise<WebhookReceiver> {
       response.writeHead(401).end(String(error));
     }
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('the receiver has no port');
   const receiver: WebhookReceiver = {
-    url: `http://127.0.0.1:${address.port}/webhooks`,
+    url: `${await listen(server)}/webhooks`,
     received,
     seen,
     secret: '',

@@ -1,6 +1,7 @@
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { callPolar, createPolarClient } from '../../polar/client.ts';
+import { listen } from '../setup/listen.ts';
 
 /** What the server does with each request in turn; the last is repeated. */
 let answers: ((response: ServerResponse) => void)[] = [];
@@ -14,9 +15,7 @@ beforeAll(async () => {
     requests += 1;
     answer?.(response);
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  if (address !== null && typeof address === 'object') url = `http://127.0.0.1:${address.port}`;
+  url = await listen(server);
 });
 afterAll(() => {
   server.closeAllConnections();

@@ -1,7 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { fileURLToPath } from 'node:url';
 import type { Polar } from '@polar-sh/sdk/2026-10';
-import { loadCatalog } from '../../catalog/load-catalog.ts';
 import { publishCatalog } from '../../catalog/versions.ts';
 import { connectDatabase, type Database } from '../../database/connection.ts';
 import { Member, type Role } from '../../database/entities/member.ts';
@@ -10,6 +8,7 @@ import { User } from '../../database/entities/user.ts';
 import { type PolarEmulator, startPolarEmulator } from '../../dev/polar-emulator/polar-emulator.ts';
 import { createPolarClient } from '../../polar/client.ts';
 import { createTestDatabase } from '../setup/database.ts';
+import { defaultCatalog } from '../setup/default-catalog.ts';
 
 export interface PolarScene {
   database: Database;
@@ -24,10 +23,7 @@ export interface PolarScene {
 export async function startScene(): Promise<PolarScene> {
   const test = await createTestDatabase();
   const database = await connectDatabase(test.url, { pool: 5 });
-  await publishCatalog(
-    database,
-    loadCatalog(fileURLToPath(new URL('../../catalog/catalog.yaml', import.meta.url))),
-  );
+  await publishCatalog(database, defaultCatalog);
   const emulator = await startPolarEmulator({ accessToken: 'polar_oat_test' });
   const polar = createPolarClient({ accessToken: 'polar_oat_test', server: emulator.url, timeoutSeconds: 2 });
   return {

@@ -5,7 +5,6 @@ import { Client, Connection, WorkflowFailedError } from '@temporalio/client';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { bundleWorkflowCode, Worker } from '@temporalio/worker';
 import { createMaintenanceActivities } from '../../activities/create-maintenance-activities.ts';
-import { loadCatalog } from '../../catalog/load-catalog.ts';
 import { publishCatalog } from '../../catalog/versions.ts';
 import { connectDatabase, type Database } from '../../database/connection.ts';
 import { createMissingPartitions } from '../../database/partitions.ts';
@@ -18,9 +17,9 @@ import { taskQueue } from '../../workflows/messages.ts';
 import { maintenanceType, verifyLedgerType } from '../../workflows/schedules.ts';
 import { type SettableClock, settableClock } from '../setup/clock.ts';
 import { createTestDatabase, type TestDatabase } from '../setup/database.ts';
+import { defaultCatalog as catalog } from '../setup/default-catalog.ts';
 import { temporalCli, temporalTestServer } from '../setup/temporal.ts';
 
-const catalog = loadCatalog(fileURLToPath(new URL('../../catalog/catalog.yaml', import.meta.url)));
 const begins = new Date('2040-01-31T10:00:00.000Z');
 
 let testDatabase: TestDatabase;

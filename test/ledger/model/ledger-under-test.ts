@@ -1,9 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { join } from 'node:path';
 import { expect } from '@jest/globals';
 import { v7 as uuidv7 } from 'uuid';
 import { formatCredits } from '../../../catalog/credits.ts';
-import { loadCatalog } from '../../../catalog/load-catalog.ts';
 import type { PublishedCatalog } from '../../../catalog/versions.ts';
 import { connectDatabase, type Database, lockTeam, readClock } from '../../../database/connection.ts';
 import { withClient } from '../../../dev/postgres.ts';
@@ -17,6 +15,7 @@ import { createGroupCommit, type GroupCommit } from '../../../ledger/group-commi
 import type { HoldAnswer as RealHoldAnswer, Receipt } from '../../../ledger/operation.ts';
 import { type Balance, readBalance } from '../../../ledger/read-balance.ts';
 import { listLimits, removeLimit, setLimit } from '../../../ledger/set-limit.ts';
+import { defaultCatalog as catalog } from '../../setup/default-catalog.ts';
 import type { Command, Sent } from './commands.ts';
 import * as model from './ledger-model.ts';
 import {
@@ -102,7 +101,6 @@ interface RunTeam {
 
 /** Small amounts, so that they collide: packs of 40 micro-credits, plans of 70. */
 export async function smallCatalog(): Promise<PublishedCatalog> {
-  const catalog = loadCatalog(join(import.meta.dirname, '../../../catalog/catalog.yaml'));
   return {
     version: 1,
     catalog: {

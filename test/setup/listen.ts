@@ -1,0 +1,9 @@
+import type { Server } from 'node:http';
+
+/** Lets a server listen on a free port of this machine. Resolves to its URL, without a trailing slash. */
+export async function listen(server: Server): Promise<string> {
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('the server has no port');
+  return `http://127.0.0.1:${address.port}`;
+}
