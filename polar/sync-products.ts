@@ -245,6 +245,7 @@ async function storeLinks(
     for (const [index, link] of links.entries()) {
       await em.upsert(PolarProduct, { ...link, syncedAt: new Date(now + index) });
     }
+    // As `retryParked` in teams/, which polar/ does not know.
     await em.execute(
       `update inbox set next_signal_at = clock_timestamp() where status = 'parked' and parked_code = 'unknown_product'`,
     );
