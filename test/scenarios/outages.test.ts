@@ -49,6 +49,7 @@ test('a worker that is killed between a payment and its grant grants once when i
   const { url } = await story.call<{ url: string }>('POST', `/v1/teams/${team}/checkout`, {
     product: 'pack_1000',
   });
+  await story.settle(); // Polar tells of the new customer's member, too
   await story.worker.stop();
   const doomed = await workerProcess(story);
 
