@@ -81,7 +81,7 @@ export function decidePlanGrants(
 
   const started = startedCycle(order, subscription, granted);
   const change = latestChange(order, started);
-  const changed = change && granted.find(({ start, end }) => start <= change && change < end);
+  const changed = change && cycleAt(change, granted);
   if (change && !changed && !started) return { waitsFor: 'the order of the cycle that it changes' };
 
   const grants: OrderGrant[] = [];
@@ -137,23 +137,31 @@ function allotmentOf(subscriptionId: string, plan: Plan, cycle: Cycle, anchorDay
 /**
  * The cycle that the order begins: that of its non-proration line, whose period newer payloads name and which else is
  * the subscription's. Where a change of interval or `reset` began a new period, Polar marks its full-price line as a
- * proration: it pays for just the subscription's period, and nothing was granted for that before.
+ * proration: it pays for a period of its own, not for the rest of one. The subscription may have moved on since the
+ * order was paid: that its period of now is another says nothing.
  */
 function startedCycle(
   { lines }: PaidOrder,
   { currentPeriodStart, currentPeriodEnd }: OrderSubscription,
   granted: readonly GrantedCycle[],
 ): Cycle | null {
-  const whole = lines.find((line) => !line.proration);
-  if (whole?.start && whole.end && whole.start < whole.end) return { start: whole.start, end: whole.end };
   const current = { start: currentPeriodStart, end: currentPeriodEnd };
-  if (whole) return current;
-  const covers = ({ amount, start, end }: OrderLine) =>
-    amount > 0n &&
-    start?.getTime() === currentPeriodStart.getTime() &&
-    end?.getTime() === currentPeriodEnd.getTime();
-  const known = granted.some(({ start }) => start.getTime() === currentPeriodStart.getTime());
-  return !known && lines.some(covers) ? current : null;
+  const whole = lines.find(({ proration }) => !proration);
+  if (whole) return periodOf(whole) ?? current;
+  const isRest = ({ start, end }: Cycle) =>
+    lines.some((line) => line.amount <= 0n && isSamePeriod(periodOf(line), { start, end })) ||
+    granted.some((cycle) => cycle.start <= start && cycle.end.getTime() === end.getTime()) ||
+    (current.start < start && current.end.getTime() === end.getTime());
+  const paidFor = lines.filter(({ amount }) => amount > 0n).map(periodOf);
+  return paidFor.find((period) => period !== null && !isRest(period)) ?? null;
+}
+
+function periodOf({ start, end }: OrderLine): Cycle | null {
+  return start && end && start < end ? { start, end } : null;
+}
+
+function isSamePeriod(a: Cycle | null, b: Cycle): boolean {
+  return a?.start.getTime() === b.start.getTime() && a.end.getTime() === b.end.getTime();
 }
 
 /** When the order's plan was changed in the middle of a cycle: the latest such instant among its proration lines. */
@@ -164,6 +172,14 @@ function latestChange({ lines, createdAt }: PaidOrder, started: Cycle | null): D
     .filter((start) => start.getTime() !== started?.start.getTime())
     .sort((a, b) => b.getTime() - a.getTime());
   return changes[0] ?? null;
+}
+
+/** A period that was cut short by the next one overlaps it: the later one counts. */
+function cycleAt(at: Date, granted: readonly GrantedCycle[]): GrantedCycle | undefined {
+  return granted
+    .filter(({ start, end }) => start <= at && at < end)
+    .sort((a, b) => a.start.getTime() - b.start.getTime())
+    .at(-1);
 }
 
 function startsInTrial(cycle: Cycle, { trialStart, trialEnd }: OrderSubscription): boolean {

@@ -84,7 +84,8 @@ async function openDrips(em: EntityManager, teamId: string): Promise<{ order: Or
       subscription?.anchorDay ?? periodStart.getUTCDate(),
     );
     const parts = splitAllotment(allotment, instants.length);
-    const granted = new Set((await em.find(Grant, { orderId: order.id })).map((grant) => grant.businessKey));
+    // Of the whole subscription: a cycle that begins in the very instant of another finds its first key taken.
+    const granted = new Set((await em.find(Grant, { subscriptionId })).map((grant) => grant.businessKey));
     const drips = instants
       .map((at, index) => ({ at, credits: parts[index] ?? 0n }))
       .filter(

@@ -56,13 +56,14 @@ export async function startWorker(
   const database = await connectDatabase(databaseUrl, { pool: 10 });
   const groupCommit = createGroupCommit(database);
   const polar = createPolarClient(polarSettings);
-  // Short pauses between attempts, so that teams are told within a second of the server's return.
+  // Short pauses between attempts, so that teams are told within a second of the server's return. Whoever calls tries again
+  // by itself, sooner than the client's own retries would say that the server is down.
   const connection = Connection.lazy({
     ...server,
+    interceptors: [],
     channelArgs: { 'grpc.initial_reconnect_backoff_ms': 100, 'grpc.max_reconnect_backoff_ms': 500 },
   });
   const client = new Client({ connection, namespace });
-  let current: Worker | null = null;
   const activities = {
     ...createActivities({ database, polar }),
     ...createMaintenanceActivities({ database, groupCommit, createMissingPartitions }),
@@ -73,23 +74,23 @@ export async function startWorker(
       startTeam: (teamId) => startTeam(client, teamId),
     }),
   };
-  // The worker's own polls wait for up to ten seconds between attempts; one that connects anew polls at once.
-  const relay = startRelay(database, client, () => {
-    if (current?.getState() === 'RUNNING') current.shutdown();
-  });
+  let lost = Promise.withResolvers<void>();
+  const relay = startRelay(database, client, () => lost.resolve());
   const stopSchedules = new AbortController();
   const schedules = ensureSchedules(client, stopSchedules.signal);
 
-  let stopping = false;
+  const stopping = new AbortController();
+  const workers = new Set<Promise<void>>(); // one, but for those that still finish what they had begun
   const stopped = (async () => {
-    while (!stopping) {
+    while (!stopping.signal.aborted) {
       try {
-        await runOnce();
+        await work();
       } catch (error) {
-        log.warn({ err: error }, 'The worker lost Temporal; it connects again');
+        log.warn({ err: error }, 'The worker could not connect to Temporal; it tries again');
       }
-      if (!stopping) await setTimeout(reconnectEvery);
+      if (!stopping.signal.aborted) await setTimeout(reconnectEvery);
     }
+    await Promise.all(workers);
     await relay.stop();
     stopSchedules.abort();
     await schedules;
@@ -101,34 +102,45 @@ export async function startWorker(
   return {
     stopped,
     async stop() {
-      if (!stopping) {
-        stopping = true;
-        if (current?.getState() === 'RUNNING') current.shutdown();
-      }
+      stopping.abort();
+      lost.resolve();
       await stopped;
     },
   };
 
-  async function runOnce(): Promise<void> {
+  /**
+   * Works until Temporal is lost or the worker is to stop. The SDK's own polls wait for up to ten seconds between attempts
+   * to reach a server that is down, and end no sooner when they are told to: a new worker does not wait for the old one.
+   */
+  async function work(): Promise<void> {
     // A native connection that is refused pauses for seconds before it tries again: it is made when it will succeed.
-    while (!stopping && !(await isReachable(client))) await setTimeout(reconnectEvery);
-    if (stopping) return;
-    const native = await NativeConnection.connect(server);
-    try {
-      current = await Worker.create({
-        connection: native,
-        namespace,
-        taskQueue,
-        workflowBundle: bundle,
-        activities,
-        shutdownGraceTime: shutdownGrace,
-        ...(maxCachedWorkflows === undefined ? {} : { maxCachedWorkflows }),
-      });
-      if (!stopping) await current.run();
-    } finally {
-      current = null;
-      await native.close();
+    while (!(await isReachable(client))) {
+      if (stopping.signal.aborted) return;
+      await setTimeout(reconnectEvery);
     }
+    lost = Promise.withResolvers();
+    if (stopping.signal.aborted) return;
+    const native = await NativeConnection.connect(server);
+    const worker = await Worker.create({
+      connection: native,
+      namespace,
+      taskQueue,
+      workflowBundle: bundle,
+      activities,
+      shutdownGraceTime: shutdownGrace,
+      ...(maxCachedWorkflows === undefined ? {} : { maxCachedWorkflows }),
+    }).catch(async (error: unknown) => {
+      await native.close();
+      throw error;
+    });
+    const running = worker
+      .run()
+      .catch((error: unknown) => log.warn({ err: error }, 'The worker lost Temporal; it connects again'))
+      .finally(() => native.close());
+    workers.add(running);
+    void running.then(() => workers.delete(running));
+    await Promise.race([running, lost.promise]);
+    if (worker.getState() === 'RUNNING') worker.shutdown();
   }
 }
 
