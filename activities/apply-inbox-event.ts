@@ -1,8 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import type { Polar } from '@polar-sh/sdk/2026-10';
 import { formatCredits } from '../catalog/credits.ts';
 import { type PublishedCatalog, readCatalog } from '../catalog/versions.ts';
-import type { Database } from '../database/connection.ts';
 import { InboxEvent } from '../database/entities/inbox-event.ts';
 import { Order } from '../database/entities/order.ts';
 import type { Team } from '../database/entities/team.ts';
@@ -15,58 +13,58 @@ import type { PolarOrder, PolarProductRef, PolarTeamRef } from '../polar/events.
 import { plansOf, resolveProduct } from '../polar/resolve-product.ts';
 import { resolveTeam } from '../polar/resolve-team.ts';
 import { markHandled, needsApproval, parkInboxEvent, retryParked } from '../teams/inbox.ts';
-import { type Heard, type HeardOrder, type HeardSubscription, hearEvent } from './hear-event.ts';
+import { type Asking, type Heard, type HeardOrder, type HeardSubscription, hearEvent } from './hear-event.ts';
 
 interface Application {
-  database: Database;
   inboxId: string;
   /** Given where Polar may be asked. */
-  polar?: Polar;
+  asking?: Asking;
   /** One transaction behind the team's lock. */
-  withTeam(work: (em: EntityManager, team: Team, now: Date) => Promise<string>): Promise<string>;
+  withTeam<Did>(work: (em: EntityManager, team: Team, now: Date) => Promise<Did>): Promise<Did>;
 }
 
 /** What was done, in plain words: `did`; or nothing, for only Polar can settle this event. */
 export type AppliedEvent = { did: string } | 'ask Polar';
 
 /**
- * Applies one inbox row to its team and marks it handled, in one transaction: a retry finds it done. What cannot be
- * applied now is parked with a stable code, and stays visible until it can.
+ * Applies one inbox row to its team and marks it handled, in one transaction: a retry finds it done. Polar is asked before
+ * that, outside of any transaction. What cannot be applied now is parked with a stable code, and stays visible until it can.
  */
-export async function applyInboxEvent({
-  database,
-  inboxId,
-  polar,
-  withTeam,
-}: Application): Promise<AppliedEvent> {
-  const event = await database.fork().findOne(InboxEvent, { id: inboxId });
-  if (!event) return { did: 'Heard of an event that the inbox does not hold' }; // the database was restored to before it
-  if (isSettled(event)) return { did: 'Heard again of an event that is settled' };
-  if (event.parkedCode === needsApproval) return { did: 'An event waits for an operator’s approval' };
-
-  let heard: Heard;
-  try {
-    heard = await hearEvent(database, event, polar);
-  } catch (error) {
-    if (!isRefusal(error)) throw error;
-    return { did: await withTeam((em) => park(em, inboxId, error)) };
-  }
-  if (heard.kind === 'ask Polar') return 'ask Polar';
-
-  const did = await withTeam(async (em, team, now) => {
-    const stored = await em.findOneOrFail(InboxEvent, { id: inboxId });
-    if (isSettled(stored)) return stored.outcome ?? ''; // another attempt was faster
+export async function applyInboxEvent({ inboxId, asking, withTeam }: Application): Promise<AppliedEvent> {
+  const asked = asking && (await ask(asking, inboxId));
+  return withTeam(async (em, team, now) => {
+    const event = await em.findOne(InboxEvent, { id: inboxId });
+    // The database was restored to a time before it.
+    if (!event) return { did: 'Heard of an event that the inbox does not hold' };
+    if (isSettled(event)) return { did: 'Heard again of an event that is settled' };
+    if (event.parkedCode === needsApproval) return { did: 'An event waits for an operator’s approval' };
     try {
+      if (asked instanceof DomainError) throw asked;
+      const heard = asked ?? (await hearEvent(em, event));
+      if (heard.kind === 'ask Polar') return 'ask Polar';
       const outcome = await apply(em, team, heard, now);
       await em.flush();
       await markHandled(em, inboxId, outcome);
-      return outcome;
+      return { did: outcome };
     } catch (error) {
       if (!isRefusal(error)) throw error;
-      return park(em, inboxId, error);
+      await parkInboxEvent(em, inboxId, error.code, error.message);
+      return { did: `Parked an event (${error.code}): ${error.message}` };
     }
   });
-  return { did };
+}
+
+/** What the event says, with Polar's word of now; null where it need not be asked, a refusal where it cannot be read. */
+async function ask(asking: Asking, inboxId: string): Promise<Heard | DomainError | null> {
+  const em = asking.database.fork();
+  const event = await em.findOne(InboxEvent, { id: inboxId });
+  if (!event || isSettled(event) || event.parkedCode === needsApproval) return null;
+  try {
+    return await hearEvent(em, event, asking);
+  } catch (error) {
+    if (isRefusal(error)) return error;
+    throw error;
+  }
 }
 
 /** What trying again at once cannot change. */
@@ -83,11 +81,6 @@ class Doubt extends DomainError {
 
 function isSettled({ status }: InboxEvent): boolean {
   return status === 'handled' || status === 'ignored';
-}
-
-async function park(em: EntityManager, inboxId: string, { code, message }: DomainError): Promise<string> {
-  await parkInboxEvent(em, inboxId, code, message);
-  return `Parked an event (${code}): ${message}`;
 }
 
 async function apply(

@@ -45,39 +45,29 @@ export function createActivities({ database, polar }: ActivityDependencies) {
      * thrown where it is the very first, or that only Polar can settle.
      */
     applyInboxEvents: async (teamId: string, inboxIds: readonly string[]): Promise<AppliedEvents> => {
-      let lastDid: string | null = null;
       let over = 0;
+      let mustAskPolar = false;
+      let lastDid: string | null = null;
       for (const inboxId of inboxIds) {
-        try {
-          const applied = await applyInboxEvent({
-            database,
-            inboxId,
-            withTeam: (work) => withTeam(teamId, work),
-          });
-          if (applied === 'ask Polar') {
-            return {
-              over,
-              mustAskPolar: true,
-              overview: await describeTeam(database.fork(), teamId, lastDid),
-            };
-          }
-          lastDid = applied.did;
-        } catch (error) {
+        const application = { inboxId, withTeam: <Did>(work: Work<Did>) => withTeam(teamId, work) };
+        const applied = await applyInboxEvent(application).catch((error: unknown) => {
           if (over === 0) throw error;
-          break;
-        }
+          return null;
+        });
+        mustAskPolar = applied === 'ask Polar';
+        if (applied === null || applied === 'ask Polar') break;
+        lastDid = applied.did;
         over += 1;
       }
-      return { over, mustAskPolar: false, overview: await describeTeam(database.fork(), teamId, lastDid) };
+      return { over, mustAskPolar, overview: await describeTeam(database.fork(), teamId, lastDid) };
     },
 
     /** Applies one that only Polar can settle: asks first, then applies what Polar says now. */
     applyInboxEventAskingPolar: (teamId: string, inboxId: string): Promise<TeamOverview> =>
       throwAsFailure(async () => {
         const applied = await applyInboxEvent({
-          database,
           inboxId,
-          polar,
+          asking: { polar, database },
           withTeam: (work) => withTeam(teamId, work),
         });
         if (applied === 'ask Polar') throw new Error(`Polar was asked about the event ${inboxId} in vain`);

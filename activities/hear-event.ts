@@ -1,3 +1,4 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Polar } from '@polar-sh/sdk/2026-10';
 import { z } from 'zod';
 import type { Database } from '../database/connection.ts';
@@ -50,20 +51,23 @@ export type HeardOrder = PolarOrder & { disputedAmount?: bigint };
 /** A subscription as the event has it, or as Polar has it now (`asked`). */
 export type HeardSubscription = PolarSubscription & { asked: boolean };
 
+/** What it takes to ask Polar, and to bring it in line with us: never within a transaction. */
+export interface Asking {
+  polar: Polar;
+  database: Database;
+}
+
 /**
  * Reads a stored event. Polar is asked, where it may be, about what a payload alone cannot settle.
  * @throws DomainError 422 `unreadable_event`; as `callPolar`
  */
-export async function hearEvent(
-  database: Database,
-  event: InboxEvent,
-  polar: Polar | undefined,
-): Promise<Heard> {
-  if (event.source !== 'polar') return hearOurs(database, event, polar);
+export async function hearEvent(em: EntityManager, event: InboxEvent, asking?: Asking): Promise<Heard> {
+  const polar = asking?.polar;
+  if (event.source !== 'polar') return hearOurs(em, event, asking);
   const { data } = z.object({ data: z.unknown() }).parse(event.payload);
   switch (subjectOf(event.type)) {
     case 'order':
-      return hearOrder(database, readOrder(data), event, polar);
+      return hearOrder(em, readOrder(data), event, polar);
     case 'refund': {
       // A refund tells its own amount; the clawback goes by the order's cumulative one.
       const { orderId, dispute } = readRefund(data);
@@ -72,26 +76,26 @@ export async function hearEvent(
     case 'dispute':
       return hearMoneyBack(event, readDispute(data).orderId, { disputed: true }, polar);
     case 'subscription':
-      return hearSubscription(database, event, readSubscription(data), polar);
+      return hearSubscription(em, event, readSubscription(data), polar);
     case 'customer':
       return { kind: 'customer deleted', customerId: z.object({ id: z.string() }).parse(data).id };
     case 'member':
-      return hearMembers(database, event, polar);
+      return hearMembers(em, event, asking);
     case 'unused':
       return { kind: 'nothing', outcome: 'Nothing of billing changes by this' };
   }
 }
 
 /** What was asked for or done on our side. Polar is brought in line before anything of it is written down here. */
-async function hearOurs(database: Database, event: InboxEvent, polar: Polar | undefined): Promise<Heard> {
+async function hearOurs(em: EntityManager, event: InboxEvent, asking?: Asking): Promise<Heard> {
   switch (event.type) {
     case 'members.changed':
-      return hearMembers(database, event, polar);
+      return hearMembers(em, event, asking);
     case 'team.deleted': {
-      const { id } = await teamOf(database, event);
-      if (!polar) return { kind: 'ask Polar' };
-      await endSubscriptions(polar, id);
-      await syncMembers(polar, database, id);
+      const { id } = await teamOf(em, event);
+      if (!asking) return { kind: 'ask Polar' };
+      await endSubscriptions(asking.polar, id);
+      await syncMembers(asking.polar, asking.database, id);
       return { kind: 'team deleted' };
     }
     default:
@@ -100,18 +104,18 @@ async function hearOurs(database: Database, event: InboxEvent, polar: Polar | un
 }
 
 /** Roles changed, here or at Polar behind our back: ours decide who may act for the team there. */
-async function hearMembers(database: Database, event: InboxEvent, polar: Polar | undefined): Promise<Heard> {
-  const team = await teamOf(database, event);
+async function hearMembers(em: EntityManager, event: InboxEvent, asking?: Asking): Promise<Heard> {
+  const team = await teamOf(em, event);
   // What an erased customer's members do any more is of no interest.
   if (team.polarCustomerId === null || (team.deletedAt && event.source === 'polar'))
     return { kind: 'nothing', outcome: 'The team has no customer at Polar' };
-  if (!polar) return { kind: 'ask Polar' };
-  return { kind: 'nothing', outcome: await syncMembers(polar, database, team.id) };
+  if (!asking) return { kind: 'ask Polar' };
+  return { kind: 'nothing', outcome: await syncMembers(asking.polar, asking.database, team.id) };
 }
 
-async function teamOf(database: Database, { id, teamId }: InboxEvent): Promise<Team> {
+async function teamOf(em: EntityManager, { id, teamId }: InboxEvent): Promise<Team> {
   if (teamId === null) throw new Error(`the inbox row ${id} is of no team`);
-  return database.fork().findOneOrFail(Team, { id: teamId });
+  return em.findOneOrFail(Team, { id: teamId });
 }
 
 /** The order's state of now says how much of it is un-paid, whatever the refund or the dispute says of itself. */
@@ -131,7 +135,7 @@ async function hearMoneyBack(
 }
 
 async function hearOrder(
-  database: Database,
+  em: EntityManager,
   order: PolarOrder,
   { type, occurredAt }: InboxEvent,
   polar: Polar | undefined,
@@ -141,7 +145,7 @@ async function hearOrder(
   // An end takes credits away at once, and a reinstated subscription exists: Polar's word of now decides.
   const ended = subscription !== null && subscription.endedAt !== null;
   const changesPlan = subscription !== null && mayGrant && order.lines.some(({ proration }) => proration);
-  const tied = await isTiedOrder(database, order);
+  const tied = await isTiedOrder(em, order);
   if ((ended || changesPlan || tied) && !polar) return { kind: 'ask Polar' };
   return {
     kind: 'order',
@@ -157,15 +161,15 @@ async function hearOrder(
 }
 
 async function hearSubscription(
-  database: Database,
+  em: EntityManager,
   event: InboxEvent,
   subscription: PolarSubscription,
   polar: Polar | undefined,
 ): Promise<Heard> {
   const ended = subscription.endedAt !== null;
   // A checkout that was open when the team was deleted may still be paid.
-  const outlives = isStanding(subscription) && (await teamOf(database, event)).deletedAt !== null;
-  if (!ended && !outlives && !(await isTied(database, subscription))) {
+  const outlives = isStanding(subscription) && (await teamOf(em, event)).deletedAt !== null;
+  if (!ended && !outlives && !(await isTied(em, subscription))) {
     return { kind: 'subscription', subscription: { ...subscription, asked: false } };
   }
   if (!polar) return { kind: 'ask Polar' };
@@ -178,8 +182,7 @@ async function askSubscription(polar: Polar, id: string): Promise<HeardSubscript
 }
 
 /** Two states of one instant (Polar tells microseconds, a Date milliseconds): which is the newer, only Polar knows. */
-async function isTied(database: Database, subscription: PolarSubscription): Promise<boolean> {
-  const em = database.fork();
+async function isTied(em: EntityManager, subscription: PolarSubscription): Promise<boolean> {
   const known = await em.findOne(Subscription, { id: subscription.id });
   if (known?.stateAt.getTime() !== subscription.stateAt.getTime()) return false;
   const plans = await plansOf(em, subscription);
@@ -187,8 +190,8 @@ async function isTied(database: Database, subscription: PolarSubscription): Prom
 }
 
 /** As of subscriptions: two states of an order of one instant that do not say the same about its money. */
-async function isTiedOrder(database: Database, order: PolarOrder): Promise<boolean> {
-  const known = await database.fork().findOne(Order, { id: order.id });
+async function isTiedOrder(em: EntityManager, order: PolarOrder): Promise<boolean> {
+  const known = await em.findOne(Order, { id: order.id });
   return (
     known?.stateAt.getTime() === order.stateAt.getTime() && known.refundedAmount !== order.refundedAmount
   );

@@ -55,25 +55,31 @@ export async function applyOrder(
   { mayGrant }: { mayGrant: boolean },
   now: Date,
 ): Promise<string> {
-  const order = await rememberOrder(em, facts);
+  const { order, unpaidBefore } = await rememberOrder(em, facts);
   const done = mayGrant && facts.paid ? await grantFor(em, order, facts, published, now) : [];
-  const { revoked, outstanding } = await clawBackOrder(em, order, now);
-  if (revoked > 0n) done.push(`${formatCredits(revoked)} credits of it are revoked`);
-  if (outstanding > 0n) done.push(`${formatCredits(outstanding)} credits are owed`);
+  if (unpaidBefore || isUnpaid(order)) {
+    const { revoked, outstanding } = await clawBackOrder(em, order, now);
+    if (revoked > 0n) done.push(`${formatCredits(revoked)} credits of it are revoked`);
+    if (outstanding > 0n) done.push(`${formatCredits(outstanding)} credits are owed`);
+  }
   return `Order ${order.id}: ${done.join('; ') || 'nothing to grant or take back'}`;
 }
 
 /** Keeps what is known of the order; an older state never replaces a newer one. */
-async function rememberOrder(em: EntityManager, facts: OrderFacts): Promise<Order> {
+async function rememberOrder(
+  em: EntityManager,
+  facts: OrderFacts,
+): Promise<{ order: Order; unpaidBefore: boolean }> {
   const known = await em.findOne(Order, { id: facts.id });
   if (known) {
+    const unpaidBefore = isUnpaid(known);
     if (facts.stateAt >= known.stateAt) {
       known.refundedAmount = facts.refundedAmount;
       known.paidAmount = facts.paidAmount;
       known.stateAt = facts.stateAt;
     }
     if (facts.disputedAmount !== undefined) known.disputedAmount = facts.disputedAmount;
-    return known;
+    return { order: known, unpaidBefore };
   }
   const order = em.create(Order, {
     id: facts.id,
@@ -95,7 +101,12 @@ async function rememberOrder(em: EntityManager, facts: OrderFacts): Promise<Orde
   });
   em.persist(order);
   await em.flush();
-  return order;
+  return { order, unpaidBefore: false };
+}
+
+/** Whether some of what was paid was refunded or is disputed. */
+function isUnpaid({ refundedAmount, disputedAmount }: Order): boolean {
+  return refundedAmount + disputedAmount > 0n;
 }
 
 /** Grants what the order pays for, once; says what, in plain words. */

@@ -25,7 +25,14 @@ export interface NewInboxEvent {
   occurredAt?: Date;
   /** `received` (the default) is to be handled; `ignored` is kept for the record only. */
   status?: 'received' | 'ignored';
+  /** Why it cannot be applied now, where that is known already. */
+  parked?: { code: string; why: string };
 }
+
+const unknownTeam = {
+  code: 'unknown_team',
+  why: 'No team of ours is named by this event; it is applied once there is one.',
+};
 
 /**
  * Stores what a team's workflow must hear, in the transaction of its cause. An event without a team is parked
@@ -38,7 +45,7 @@ export async function storeInboxEvent(
 ): Promise<{ id: string; stored: boolean }> {
   const id = uuidv7();
   const ignored = event.status === 'ignored';
-  const unknownTeam = !ignored && event.teamId === null;
+  const parked = ignored ? undefined : (event.parked ?? (event.teamId === null ? unknownTeam : undefined));
   const [row] = await em.execute<{ id: string }[]>(
     `insert into inbox (id, team_id, source, type, external_id, payload, occurred_at, received_at, status,
                         parked_code, outcome, next_signal_at, handled_at)
@@ -55,9 +62,9 @@ export async function storeInboxEvent(
       event.externalId,
       JSON.stringify(withoutPersonalData(event.payload)),
       event.occurredAt ?? null,
-      ignored ? 'ignored' : unknownTeam ? 'parked' : 'received',
-      unknownTeam ? 'unknown_team' : null,
-      unknownTeam ? 'No team of ours is named by this event; it is applied once there is one.' : null,
+      ignored ? 'ignored' : parked ? 'parked' : 'received',
+      parked?.code ?? null,
+      parked?.why ?? null,
       ignored,
       firstRetrySeconds,
       ignored,

@@ -3,7 +3,7 @@ import type { Database } from '../../database/connection.ts';
 import { readTeamRef, subjectOf } from '../../polar/events.ts';
 import { resolveTeam } from '../../polar/resolve-team.ts';
 import { type VerifiedWebhook, verifyWebhook } from '../../polar/verify-webhook.ts';
-import { parkInboxEvent, storeInboxEvent } from '../../teams/inbox.ts';
+import { storeInboxEvent } from '../../teams/inbox.ts';
 import { defineRoute } from '../define-route.ts';
 
 export const polarWebhookRoutes = [
@@ -36,20 +36,18 @@ export async function storeWebhook(
   { webhookId, type, occurredAt, payload }: VerifiedWebhook,
 ): Promise<{ id: string; stored: boolean; teamId: string | null }> {
   const ignored = subjectOf(type) === 'unused';
-  return database.transaction(async (em) => {
-    const resolved = await resolveTeam(em, readTeamRef(type, payload.data));
-    const teamId = 'teamId' in resolved ? resolved.teamId : null;
-    const { id, stored } = await storeInboxEvent(em, {
-      teamId,
-      source: 'polar',
-      type,
-      externalId: webhookId,
-      payload,
-      occurredAt,
-      status: ignored ? 'ignored' : 'received',
-    });
-    if (stored && !ignored && 'doubtful' in resolved)
-      await parkInboxEvent(em, id, 'doubtful_team', resolved.doubtful);
-    return { id, stored, teamId: stored && !ignored ? teamId : null };
+  const em = database.fork();
+  const resolved = await resolveTeam(em, readTeamRef(type, payload.data));
+  const teamId = 'teamId' in resolved ? resolved.teamId : null;
+  const { id, stored } = await storeInboxEvent(em, {
+    teamId,
+    source: 'polar',
+    type,
+    externalId: webhookId,
+    payload,
+    occurredAt,
+    status: ignored ? 'ignored' : 'received',
+    ...('doubtful' in resolved ? { parked: { code: 'doubtful_team', why: resolved.doubtful } } : {}),
   });
+  return { id, stored, teamId: stored && !ignored ? teamId : null };
 }
