@@ -100,7 +100,6 @@ async function rememberOrder(
     createdAt: facts.createdAt,
   });
   em.persist(order);
-  await em.flush();
   return { order, unpaidBefore: false };
 }
 

@@ -1,5 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { dripInstants, splitAllotment } from '../catalog/cycle.ts';
+import { anchorDayOf, dripInstants, splitAllotment } from '../catalog/cycle.ts';
 import { Grant } from '../database/entities/grant.ts';
 import { Order } from '../database/entities/order.ts';
 import { Subscription } from '../database/entities/subscription.ts';
@@ -75,22 +75,24 @@ async function openDrips(em: EntityManager, teamId: string): Promise<{ order: Or
     if (!subscriptionId || !periodStart || !periodEnd || allotment === null) continue;
     if (order.paidAmount > 0n && order.refundedAmount + order.disputedAmount >= order.paidAmount) continue;
     const subscription = await em.findOne(Subscription, { id: subscriptionId });
-    // A change of interval or a `reset` closed the cycle: it drips no more.
-    const latest = subscription?.currentPeriodStart;
-    if (latest && latest > periodStart && latest < periodEnd) continue;
-    const end = subscription?.endedAt;
-    const instants = dripInstants(
-      { start: periodStart, end: periodEnd },
-      subscription?.anchorDay ?? periodStart.getUTCDate(),
+    const grants = await em.find(Grant, { subscriptionId });
+    // A change of interval or a `reset` closed the cycle, or the subscription ended: it drips no more from then on.
+    const closed = [subscription?.currentPeriodStart, ...grants.map((grant) => grant.periodStart)].filter(
+      (start) => start && start > periodStart && start < periodEnd,
     );
+    const ends = [subscription?.endedAt, ...closed].flatMap((end) => end?.getTime() ?? []);
+    const until = Math.min(periodEnd.getTime(), ...ends);
+    // The subscription's anchor day may have moved since this cycle began.
+    const anchorDay = anchorDayOf(subscription?.anchorDay ?? periodStart.getUTCDate(), periodStart);
+    const instants = dripInstants({ start: periodStart, end: periodEnd }, anchorDay);
     const parts = splitAllotment(allotment, instants.length);
     // Of the whole subscription: a cycle that begins in the very instant of another finds its first key taken.
-    const granted = new Set((await em.find(Grant, { subscriptionId })).map((grant) => grant.businessKey));
+    const granted = new Set(grants.map(({ businessKey }) => businessKey));
     const drips = instants
       .map((at, index) => ({ at, credits: parts[index] ?? 0n }))
       .filter(
         ({ at, credits }) =>
-          credits > 0n && !granted.has(allotmentKey(subscriptionId, at)) && !(end && at >= end),
+          credits > 0n && !granted.has(allotmentKey(subscriptionId, at)) && at.getTime() < until,
       );
     if (drips.length > 0) open.push({ order, drips });
   }
