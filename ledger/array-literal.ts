@@ -15,7 +15,13 @@ export type ArrayElement = string | number | bigint | Date | Buffer | null;
 
 /** Rows as one array literal a column. */
 export function columnLiterals(width: number, rows: readonly (readonly ArrayElement[])[]): string[] {
-  return Array.from({ length: width }, (_, column) => arrayLiteral(rows.map((row) => row[column] ?? null)));
+  const columns = new Array<string>(width).fill('{');
+  for (const [index, row] of rows.entries()) {
+    const separator = index > 0 ? ',' : '';
+    for (let column = 0; column < width; column += 1)
+      columns[column] += separator + element(row[column] ?? null);
+  }
+  return columns.map((text) => `${text}}`);
 }
 
 // Needs no quotes inside an array; the word null would be taken for one without them.

@@ -1,4 +1,3 @@
-import { v7 as uuidv7 } from 'uuid';
 import { formatCredits } from '../catalog/credits.ts';
 import { DomainError } from '../domain-error.ts';
 import { allocate } from './allocate.ts';
@@ -7,6 +6,7 @@ import { drawCredits } from './draw-credits.ts';
 import { drawsOf, findHold, requireOpen } from './holds.ts';
 import { countAgainst, limitsOn, refuseOverLimit } from './limits.ts';
 import { makeReceipt } from './make-receipt.ts';
+import { newId } from './new-id.ts';
 import type { CaptureOperation, Outcome, Receipt } from './operation.ts';
 import { recordDebit } from './record-answer.ts';
 import { releaseHeld } from './release-held.ts';
@@ -42,7 +42,7 @@ export function captureHold(
   const excess = fromHeld.short > 0n ? drawCredits(team, fromHeld.short, standing.now, credits) : [];
   if (fromHeld.short > 0n) refuseOverLimit(limits, fromHeld.short);
 
-  const id = uuidv7();
+  const id = newId();
   const paid: Receipt['grants'] = [];
   const pay = (grant: GrantStanding, from: 'held' | 'available', amount: bigint) => {
     move(changes, operation, grant, { kind: 'capture', from, to: 'consumed', amount, event: id });

@@ -1,8 +1,8 @@
-import { v7 as uuidv7 } from 'uuid';
 import { DomainError } from '../domain-error.ts';
 import { type Changes, move } from './changes.ts';
 import { drawCredits } from './draw-credits.ts';
 import { countAgainst, limitsOn, refuseOverLimit, requireMember } from './limits.ts';
+import { newId } from './new-id.ts';
 import type {
   ExtendOperation,
   HoldOperation,
@@ -31,7 +31,7 @@ export function holdCredits(
   refuseOverLimit(limits, credits);
 
   const made: HoldStanding = {
-    id: uuidv7(),
+    id: newId(),
     teamId: operation.teamId,
     action: operation.action,
     credits,

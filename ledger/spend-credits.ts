@@ -1,9 +1,9 @@
-import { v7 as uuidv7 } from 'uuid';
 import { DomainError } from '../domain-error.ts';
 import { available, type Changes, move } from './changes.ts';
 import { drawCredits } from './draw-credits.ts';
 import { countAgainst, limitsOn, refuseOverLimit, requireMember } from './limits.ts';
 import { makeReceipt } from './make-receipt.ts';
+import { newId } from './new-id.ts';
 import type { Outcome, SpendOperation } from './operation.ts';
 import { recordDebit } from './record-answer.ts';
 import type { Standing, TeamStanding } from './standing.ts';
@@ -28,7 +28,7 @@ export function spendCredits(
   const draws = drawCredits(team, credits, standing.now);
   refuseOverLimit(limits, credits);
 
-  const id = uuidv7();
+  const id = newId();
   for (const { lot, credits } of draws) {
     move(changes, operation, lot, {
       kind: 'spend',

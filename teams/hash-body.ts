@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 
 /** Deeper than any body of ours; a hostile one must not overflow the stack. */
 const deepest = 64;
@@ -9,7 +9,7 @@ const deepest = 64;
  * @throws RangeError where the value is nested more than 64 deep
  */
 export function hashBody(body: unknown): Buffer {
-  return createHash('sha256').update(canonical(body, 0)).digest();
+  return hash('sha256', canonical(body, 0), 'buffer');
 }
 
 function canonical(value: unknown, depth: number): string {
