@@ -1,0 +1,21 @@
+import { randomFillSync } from 'node:crypto';
+import { v7 as uuidv7 } from 'uuid';
+
+/** Random bytes for some hundred ids: asked for one at a time, they were a twentieth of a busy process's time. */
+const bytes = new Uint8Array(8_192);
+const bytesPerId = 16;
+let used = bytes.length;
+
+/** A new UUID v7, for what the hot path makes. Those of one millisecond are in no order. */
+export function newId(): string {
+  return uuidv7({ rng: nextBytes });
+}
+
+function nextBytes(): Uint8Array {
+  if (used === bytes.length) {
+    randomFillSync(bytes);
+    used = 0;
+  }
+  used += bytesPerId;
+  return bytes.subarray(used - bytesPerId, used);
+}
