@@ -1,0 +1,156 @@
+import { expect } from '@jest/globals';
+import { clawbackTarget } from '../../ledger/plan-clawback.ts';
+import type { Listener } from './play-story.ts';
+import type { LedgerGrant, TeamLedger } from './read-ledger.ts';
+
+export interface Heard {
+  listener: Listener;
+  ledger: TeamLedger;
+  names: ReadonlyMap<string, string>;
+}
+
+/**
+ * Expects that a team that was disturbed ends where the undisturbed one does.
+ *
+ * @param spent  whether credits were spent on the way: then what is left of each grant depends on what there was to spend
+ *   when, and only the grants themselves, the orders' money and the subscriptions are the same
+ * @param reinstated  whether a subscription came back: what its end had expired by then is gone, so that whoever
+ *   heard of the end in time has less
+ */
+export function expectSame(
+  undisturbed: Heard,
+  disturbed: Heard,
+  { spent, reinstated, until }: { spent: boolean; reinstated: boolean; until: Date },
+): void {
+  const [a, b] = [undisturbed.ledger, disturbed.ledger];
+  expect({ subscriptions: b.subscriptions }).toEqual({ subscriptions: a.subscriptions });
+  expect({ orders: moneyOf(b) }).toEqual({ orders: moneyOf(a) });
+
+  const heard = [undisturbed, disturbed];
+  const keys = [...new Set([...a.grants.keys(), ...b.grants.keys()])].sort();
+  for (const key of keys) {
+    const [one, other] = [a.grants.get(key), b.grants.get(key)];
+    const only = one ?? other;
+    if (one && other) {
+      expect({ key, ...identityOf(other) }).toEqual({ key, ...identityOf(one) });
+      expectSameExpiry(key, one, other, heard);
+      if (reinstated && one.subscription !== null) expectNoEarlyEnd(key, other, disturbed, until);
+      else if (!spent)
+        expect({ key, ...leftOf(other, one, heard) }).toEqual({ key, ...leftOf(one, other, heard) });
+    } else if (only) expectIdleDrip(key, only, heard, { spent });
+  }
+}
+
+/** Each order's clawback stands at its target: revoked, expired or owed; never revoked beyond it. */
+export function expectTargets({ grants, orders }: TeamLedger): void {
+  for (const [order, { paid, refunded, disputed, owed }] of orders) {
+    const own = [...grants.values()].filter((grant) => grant.order === order);
+    const sum = (column: 'granted' | 'revoked' | 'expired') =>
+      own.reduce((total, grant) => total + grant[column], 0n);
+    const target = clawbackTarget(sum('granted'), paid, refunded + disputed);
+    const revoked = sum('revoked');
+    expect({ order, revokedTooMuch: revoked > target }).toEqual({ order, revokedTooMuch: false });
+    const met = revoked + owed + sum('expired') >= target;
+    expect({ order, target, met }).toEqual({ order, target, met: true });
+  }
+}
+
+function moneyOf({ orders }: TeamLedger) {
+  return [...orders]
+    .map(([order, { owed, settled, ...money }]) => ({ order, ...money }))
+    .sort((one, other) => (one.order < other.order ? -1 : 1));
+}
+
+function identityOf({ source, order, subscription, product, granted, effectiveAt, ...grant }: LedgerGrant) {
+  const { periodStart, periodEnd, allotment } = grant;
+  return {
+    ...{ source, order, subscription, product, granted, effectiveAt },
+    ...{ periodStart, periodEnd, allotment },
+  };
+}
+
+/**
+ * What a cycle was granted after its end, because we came too late, lives seven days from then. Where the order was
+ * refunded meanwhile, Polar no longer says that it was paid in time.
+ */
+function expectSameExpiry(key: string, one: LedgerGrant, other: LedgerGrant, heard: readonly Heard[]): void {
+  const { livesUntil, createdAt, periodStart, periodEnd, effectiveAt, expiresAt, order } = other;
+  const came = periodEnd !== null && createdAt >= periodEnd;
+  const isDrip = periodStart !== null && effectiveAt > periodStart && key.startsWith('allotment');
+  const late = came && !isDrip && one.createdAt < periodEnd;
+  const untold = heard.every(({ listener, names }) =>
+    [...listener.moneyBack.keys()].every((id) => names.get(id) !== order),
+  );
+  if (late && (untold || livesUntil)) {
+    const until = new Date(createdAt.getTime() + 7 * 86_400_000);
+    expect({ key, livesUntil, expiresAt }).toEqual({ key, livesUntil: until, expiresAt: until });
+  } else
+    expect({ key, livesUntil, expiresAt }).toEqual({
+      key,
+      livesUntil: one.livesUntil,
+      expiresAt: one.expiresAt,
+    });
+}
+
+/**
+ * What became of a grant. What a refund takes of credits that expire depends on which came first: expired counts first.
+ * Where it was told, or was heard of, while they were still there for one of the two teams and gone for the other,
+ * only both together are the same.
+ */
+function leftOf(grant: LedgerGrant, twin: LedgerGrant, listeners: readonly Heard[]) {
+  const { available, held, consumed, expired, revoked, settled } = grant;
+  const ends = [grant, twin].flatMap(({ expiresAt, overAt }) =>
+    [expiresAt, overAt].map((at) => at?.getTime() ?? Number.POSITIVE_INFINITY),
+  );
+  const crossed = listeners.some(({ listener, names }) =>
+    [...listener.moneyBack].some(
+      ([id, { from, heard }]) =>
+        names.get(id) === grant.order && from <= Math.max(...ends) && Math.min(...ends) <= heard,
+    ),
+  );
+  const gone = crossed ? { gone: expired + revoked } : { expired, revoked };
+  return { available, held, consumed, settled, ...gone };
+}
+
+/** Who never knew of an end that was taken back has lost nothing by it. */
+function expectNoEarlyEnd(
+  key: string,
+  { expired, expiresAt }: LedgerGrant,
+  { listener }: Heard,
+  until: Date,
+): void {
+  if (listener.knewOfEnd || !expiresAt || expiresAt <= until) return;
+  expect({ key, expired }).toEqual({ key, expired: 0n });
+}
+
+/**
+ * A drip that only one of the two teams was granted: it fell due while one of them knew, and the other did not, that its
+ * order is un-paid, that its subscription has ended, or that another cycle has taken the place of its own. Nothing of it
+ * is left.
+ */
+function expectIdleDrip(
+  key: string,
+  drip: LedgerGrant,
+  teams: readonly Heard[],
+  { spent }: { spent: boolean },
+): void {
+  const { periodStart, effectiveAt, available, held, consumed, settled } = drip;
+  const isDrip = periodStart !== null && effectiveAt > periodStart;
+  const idle = teams.some((team) => mayIdle(drip, team));
+  const left = available + held + (spent ? 0n : consumed + settled);
+  expect({ key, isDrip, idle, left }).toEqual({ key, isDrip: true, idle: true, left: 0n });
+}
+
+function mayIdle(drip: LedgerGrant, { ledger, listener, names }: Heard): boolean {
+  const { periodStart, periodEnd, effectiveAt } = drip;
+  if (!ledger.orders.get(drip.order ?? '')?.dripsMonthly || !periodStart || !periodEnd) return false;
+  if ([...listener.moneyBack.keys()].some((id) => names.get(id) === drip.order)) return true;
+  const subscription = ledger.subscriptions.get(drip.subscription ?? '');
+  if (subscription?.endedAt && subscription.endedAt <= effectiveAt) return true;
+  const starts = [...ledger.grants.values()]
+    .filter((grant) => grant.subscription === drip.subscription)
+    .map((grant) => grant.periodStart);
+  return [subscription?.currentPeriodStart ?? null, ...starts].some(
+    (start) => start !== null && start > periodStart && start < periodEnd,
+  );
+}

@@ -1,0 +1,79 @@
+import { type Deed, day, type Fate, type Schedule, type Story } from './stories.ts';
+
+const soon: Fate = { delay: 0, lost: false, again: null, rank: 0 };
+const lost: Fate = { ...soon, lost: true };
+const late: Fate = { ...soon, delay: 5 * day };
+const minute = 60_000;
+
+/** Stories that chance seldom tells; each went wrong once, or would with one line of the handlers left out. */
+export const hardStories: [Story, Schedule[]][] = [
+  // Up, down and up again mints nothing, also where the first rise is heard of last.
+  [
+    story(
+      [minute, subscribe('starter_monthly')],
+      [day, change('pro_monthly', 'invoice')],
+      [day, change('starter_monthly', 'invoice')],
+      [day, change('pro_monthly', 'invoice')],
+    ),
+    [[lost], [soon, soon, soon, soon, lost, lost, lost, soon, soon, soon, soon, soon, soon]],
+  ],
+  // An end that was taken back before anybody heard of it.
+  [
+    story([minute, subscribe('starter_monthly')], [day, { kind: 'revoke' }], [day, { kind: 'reinstate' }]),
+    [
+      [soon, soon, soon, soon, late, late, lost],
+      [soon, soon, soon, soon, lost, late, lost],
+    ],
+  ],
+  // Reconciliation tells of one order twice.
+  [
+    story(
+      [minute, { kind: 'buy', pack: 'pack_1000', units: 2 }],
+      [day, { kind: 'refund', order: 0, share: 0.3 }],
+      [day, { kind: 'reconcile' }],
+      [day, { kind: 'refund', order: 0, share: 0.3 }],
+    ),
+    [[soon, soon, lost, lost, lost, lost, lost, lost, lost, lost]],
+  ],
+  // The order of a period that a change began, heard of when the next change has begun another.
+  [
+    story(
+      [minute, subscribe('pro_yearly')],
+      [20 * day, change('starter_monthly', 'invoice')],
+      [3 * day, change('pro_yearly', 'reset')],
+      [3 * day, change('pro_monthly', 'invoice')],
+    ),
+    [[lost], [soon, soon, soon, soon, lost, lost, lost, lost, lost, lost, soon, soon, soon]],
+  ],
+  // Drips of a cycle that is paid, heard of when another day of the month is the anchor.
+  [
+    story(
+      [minute, subscribe('pro_yearly')],
+      [minute, { kind: 'fail-next-payment', times: 9 }],
+      [87 * day, { kind: 'renew-now' }],
+    ),
+    [[lost], [soon, soon, soon, lost, soon, soon, soon, soon]],
+  ],
+  // A change in the very instant of a renewal: both cycles have one start.
+  [
+    story([minute, subscribe('starter_monthly')], [29 * day, change('pro_yearly', 'prorate')]),
+    [[lost], [soon]],
+  ],
+];
+
+function story(...steps: [after: number, deed: Deed][]): Story {
+  return {
+    begins: new Date('2040-01-31T10:00:00Z'),
+    steps: steps.map(([after, deed]) => ({ after, deed })),
+    rest: 5 * day,
+    twins: false,
+  };
+}
+
+function subscribe(plan: string): Deed {
+  return { kind: 'subscribe', plan, trialDays: 0, free: false };
+}
+
+function change(plan: string, proration: 'invoice' | 'prorate' | 'reset'): Deed {
+  return { kind: 'change-plan', plan, proration };
+}

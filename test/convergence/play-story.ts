@@ -1,0 +1,305 @@
+import { randomUUID } from 'node:crypto';
+import { expect } from '@jest/globals';
+import { z } from 'zod';
+import { createActivities } from '../../activities/create-activities.ts';
+import { createReconciliationActivities } from '../../activities/create-reconciliation-activities.ts';
+import type { TeamOverview } from '../../activities/describe-team.ts';
+import { storeWebhook } from '../../api/routes/polar-webhook.ts';
+import { priceUsage } from '../../catalog/price-usage.ts';
+import { readCatalog } from '../../catalog/versions.ts';
+import { InboxEvent } from '../../database/entities/inbox-event.ts';
+import { DomainError } from '../../domain-error.ts';
+import { type Walked, walked } from '../../polar/list-page.ts';
+import { needsApproval } from '../../teams/inbox.ts';
+import { signUp } from '../../teams/sign-up.ts';
+import type { Lane } from '../ledger/model/ledger-under-test.ts';
+import { openPolar, type PolarTeam } from './emulated-polar.ts';
+import { type Deed, day, type Fate, type Schedule, type Story } from './stories.ts';
+
+/** A team of ours that lives through the story, and hears of it as its schedule has it. */
+export interface Listener {
+  teamId: string;
+  /** Null: undisturbed. */
+  schedule: Schedule | null;
+  atPolar: PolarTeam;
+  /** What was said of each order's money and when we heard of it. */
+  moneyBack: Map<string, { from: number; heard: number }>;
+  /** Whether it heard of anything between the end of a subscription that came back and its coming back. */
+  knewOfEnd: boolean;
+}
+
+export interface Played {
+  undisturbed: Listener;
+  disturbed: Listener[];
+  /** Whether a subscription came back after its end. */
+  reinstated: boolean;
+  until: Date;
+}
+
+interface Hearer extends Listener {
+  /** What has still to arrive. */
+  onTheWay: Arrival[];
+  overview: TeamOverview;
+  lastHeard: number;
+  /** How many webhooks Polar has sent to it, and how many repairs reconciliation has. */
+  told: number;
+}
+
+interface Arrival {
+  at: number;
+  rank: number;
+  /** The order that it is about. */
+  order: string | null;
+  /** Stores what arrives; answers with the inbox row that the team is to hear of. */
+  arrive(): Promise<string | null>;
+}
+
+const undisturbed: Fate = { delay: 0, lost: false, again: null, rank: 0 };
+const minute = 60_000;
+/** As long as an allotment lives that came late, and a little more. */
+const lateLife = 8 * day;
+
+/**
+ * Plays a story for one team that hears of everything at once and for one team for each schedule; then Polar stands still,
+ * reconciliation finds what was lost, and what still comes late changes nothing. The teams stand side by side on one clock,
+ * at one Polar.
+ *
+ * @throws where something is left over: an event that cannot be applied, a difference, a deadline that stays due
+ */
+export async function playStory(lane: Lane, story: Story, schedules: readonly Schedule[]): Promise<Played> {
+  let now = story.begins.getTime();
+  const { database } = lane;
+  await lane.setClock(now);
+  const shop = await openPolar(database, () => new Date(now), story);
+  try {
+    return await play();
+  } finally {
+    await shop.stop();
+  }
+
+  async function play() {
+    const { polar } = shop;
+    const activities = createActivities({ database, polar });
+    const reconciliation = createReconciliationActivities({ database, polar, startTeam: async () => false });
+    const hearers: Hearer[] = [];
+    for (const schedule of [null, ...schedules]) hearers.push(await admit(schedule));
+    const [first, ...others] = hearers;
+    if (!first) throw new Error('a story is about somebody');
+    const teams = hearers.map(({ atPolar }) => atPolar);
+    let polarDue: Date | null = null;
+    let reinstated = false;
+    let revokedAt = 0;
+
+    for (const { after, deed } of story.steps) {
+      await goTo(now + after);
+      await perform(deed);
+    }
+    await goTo(now + story.rest);
+    polarDue = null; // from now on Polar stands still
+    await goTo(now + 3 * minute); // reconciliation leaves what is younger to webhooks
+
+    await reconcile(walked, { atOnce: true });
+    await goTo(now + minute);
+    for (const hearer of hearers) await deliver(hearer, Number.POSITIVE_INFINITY); // what comes after all
+    expect(await reconcile(walked, { atOnce: true })).toEqual([]);
+    await goTo(now + lateLife);
+    for (const { teamId } of hearers) expect(await leftOver(teamId)).toEqual([]);
+    return { undisturbed: first, disturbed: others, reinstated, until: new Date(now) };
+
+    async function admit(schedule: Schedule | null): Promise<Hearer> {
+      const person = randomUUID();
+      const { team, inboxId } = await signUp(database, {
+        ...{ id: person, email: `${person}@example.com`, name: person },
+      });
+      const overview = await activities.grantTrialCredits(team.id);
+      const atPolar = await shop.admit(team.id);
+      const told = { onTheWay: [], told: 0, lastHeard: now, moneyBack: new Map(), knewOfEnd: false };
+      const hearer = { teamId: team.id, schedule, atPolar, overview, ...told };
+      if (inboxId) await hear(hearer, [inboxId]);
+      return hearer;
+    }
+
+    /** Moves the clock to `end`, stopping wherever Polar acts, a webhook arrives or something falls due. */
+    async function goTo(end: number): Promise<void> {
+      for (;;) {
+        const next = Math.min(
+          end,
+          polarDue?.getTime() ?? end,
+          ...hearers.flatMap(({ onTheWay, overview: { nextDueAt } }) => [
+            ...onTheWay.map(({ at }) => at),
+            ...(nextDueAt === null ? [] : [Math.max(Date.parse(nextDueAt), now)]),
+          ]),
+        );
+        if (next > now) await lane.setClock(next);
+        now = next;
+        if (polarDue && polarDue.getTime() <= now) {
+          await shop.renewDue();
+          await takeWebhooks();
+        }
+        for (const hearer of hearers) {
+          await deliver(hearer, now);
+          await bookDue(hearer);
+        }
+        if (next >= end) return;
+      }
+    }
+
+    /** Whatever falls due is done with once it is booked: the workflow's timer does not fire for it again. */
+    async function bookDue(hearer: Hearer): Promise<void> {
+      if (!isDue(hearer)) return;
+      hearer.overview = await activities.bookDueCredits(hearer.teamId);
+      if (isDue(hearer)) throw new Error(`what was due at ${hearer.overview.nextDueAt} stays due`);
+    }
+
+    function isDue({ overview: { nextDueAt } }: Hearer): boolean {
+      return nextDueAt !== null && Date.parse(nextDueAt) <= now;
+    }
+
+    async function perform(deed: Deed): Promise<void> {
+      if (deed.kind === 'spend') {
+        for (const { teamId } of hearers) await spend(lane, teamId, deed.credits);
+        return;
+      }
+      if (deed.kind === 'reconcile') return void (await reconcile(walked, { atOnce: false }));
+      if (!(await shop.perform(deed, teams))) return;
+      if (deed.kind === 'revoke') revokedAt = now;
+      if (deed.kind === 'reinstate') {
+        reinstated = true;
+        for (const hearer of hearers) hearer.knewOfEnd ||= hearer.lastHeard >= revokedAt;
+      }
+      await takeWebhooks();
+      for (const hearer of hearers) await deliver(hearer, now);
+      // Nobody tells of a dispute: it is found.
+      if (deed.kind === 'dispute' || deed.kind === 'win' || deed.kind === 'lose')
+        await reconcile(['disputes'], { atOnce: false });
+    }
+
+    /** Sends what Polar has made since on its way to our door. */
+    async function takeWebhooks(): Promise<void> {
+      await shop.idle();
+      polarDue = await shop.nextDue();
+      for (const hearer of hearers)
+        for (const webhook of hearer.atPolar.sent.splice(0)) {
+          const order = orderOf(webhook.payload);
+          if (webhook.type.startsWith('refund.')) noteMoneyBack(hearer, order);
+          const { delay, lost, again, rank } = nextFate(hearer);
+          if (lost) continue;
+          const arrive = async () => {
+            const { id, teamId } = await storeWebhook(database, webhook);
+            return teamId === null ? null : id; // what is stored already is not told of again
+          };
+          hearer.onTheWay.push({ at: now + delay, rank, order, arrive });
+          if (again !== null) hearer.onTheWay.push({ at: now + delay + again, rank, order, arrive });
+        }
+    }
+
+    function nextFate(hearer: Hearer): Fate {
+      const { schedule } = hearer;
+      hearer.told += 1;
+      return schedule?.[(hearer.told - 1) % Math.max(schedule.length, 1)] ?? undisturbed;
+    }
+
+    /** Lets arrive what is to arrive until `until`, in order, and hears it. */
+    async function deliver(hearer: Hearer, until: number): Promise<void> {
+      const due = hearer.onTheWay.filter(({ at }) => at <= until);
+      if (due.length === 0) return;
+      hearer.onTheWay = hearer.onTheWay.filter(({ at }) => at > until);
+      const inboxIds: string[] = [];
+      for (const { order, arrive } of due.sort((a, b) => a.at - b.at || a.rank - b.rank)) {
+        const inboxId = await arrive();
+        if (inboxId !== null) inboxIds.push(inboxId);
+        const told = hearer.moneyBack.get(order ?? '');
+        if (told) told.heard = now;
+      }
+      await hear(hearer, inboxIds);
+      hearer.lastHeard = now;
+      if (hearer.overview.parked > 0) await hear(hearer, await listParked(hearer)); // as the relay has it
+    }
+
+    /** As the team's workflow does. */
+    async function hear(hearer: Hearer, inboxIds: readonly string[]): Promise<void> {
+      const { teamId } = hearer;
+      for (let queue = inboxIds; queue.length > 0; ) {
+        const { over, mustAskPolar, overview } = await activities.applyInboxEvents(teamId, queue);
+        hearer.overview = overview;
+        const [next, ...others] = queue.slice(over);
+        queue = next && !mustAskPolar ? [next, ...others] : others;
+        if (next && mustAskPolar) hearer.overview = await activities.applyInboxEventAskingPolar(teamId, next);
+      }
+    }
+
+    async function listParked({ teamId }: Hearer): Promise<string[]> {
+      const left = await leftOver(teamId);
+      return left.filter(({ parkedCode }) => parkedCode !== needsApproval).map(({ id }) => id);
+    }
+
+    function noteMoneyBack({ moneyBack }: Hearer, order: string | null): void {
+      if (order !== null && !moneyBack.has(order)) moneyBack.set(order, { from: now, heard: now });
+    }
+
+    async function leftOver(teamId: string): Promise<InboxEvent[]> {
+      return database.fork().find(InboxEvent, { teamId, status: { $in: ['received', 'parked'] } });
+    }
+
+    /**
+     * Compares Polar with the ledger, and lets each team hear of what differs: at once, or as its schedule has it.
+     * Whoever heard of everything lacks nothing, but for disputes.
+     */
+    async function reconcile(kinds: readonly Walked[], { atOnce }: { atOnce: boolean }): Promise<string[]> {
+      const run = { id: randomUUID(), startedAt: new Date(now).toISOString() };
+      const found: string[] = [];
+      for (const kind of kinds) {
+        for (let page: number | null = 1; page !== null; ) {
+          const walk = await reconciliation.reconcilePage(run, kind, page, atOnce);
+          page = walk.next;
+          for (const { teamId, inboxId, state, what } of walk.findings) {
+            found.push(`${state}: ${what}`);
+            const hearer = hearers.find((one) => one.teamId === teamId);
+            if (!hearer || inboxId === null)
+              throw new Error(`reconciliation finds what is nobody's: ${what}`);
+            if (!hearer.schedule && kind !== 'disputes')
+              throw new Error(`the team that heard of everything lacks something: ${what}`);
+            if (state === 'needs approval') await reconciliation.approveRepair(inboxId, 'a test');
+            const order = orderOf((await database.fork().findOneOrFail(InboxEvent, { id: inboxId })).payload);
+            if (kind === 'disputes') noteMoneyBack(hearer, order);
+            const { delay, rank } = atOnce ? undisturbed : nextFate(hearer);
+            hearer.onTheWay.push({ at: now + delay, rank, order, arrive: async () => inboxId });
+            await deliver(hearer, now);
+          }
+        }
+      }
+      return found;
+    }
+  }
+}
+
+const about = z.object({
+  data: z.object({ id: z.string(), order_id: z.string().nullish(), net_amount: z.unknown().optional() }),
+});
+
+/** The order that an event is about. */
+function orderOf(payload: unknown): string | null {
+  const read = about.safeParse(payload);
+  if (!read.success) return null;
+  const { id, order_id, net_amount } = read.data.data;
+  return order_id ?? (net_amount === undefined ? null : id);
+}
+
+/** Spends so many credits, or nothing. */
+async function spend({ database, groupCommit }: Lane, teamId: string, credits: number): Promise<void> {
+  const { version, catalog } = await readCatalog(database.fork());
+  const runs = { runs: BigInt(2 * credits) * 1_000_000n }; // half a credit each
+  const priced = priceUsage(catalog, 'workflow.run', runs);
+  try {
+    await groupCommit.spend({
+      teamId,
+      idempotencyKey: randomUUID(),
+      bodyHash: Buffer.alloc(32),
+      action: 'workflow.run',
+      priced,
+      priceVersion: version,
+    });
+  } catch (error) {
+    if (!(error instanceof DomainError && error.code === 'insufficient_credits')) throw error;
+  }
+}

@@ -1,0 +1,126 @@
+import type { Pool } from 'pg';
+
+/**
+ * What a team was granted, what became of it, and what we know of its orders and subscriptions; by business key, with
+ * Polar's ids replaced by their place among the team's own, so that two teams can be compared. Micro-credits and cents.
+ */
+export interface TeamLedger {
+  grants: Map<string, LedgerGrant>;
+  orders: Map<string, LedgerOrder>;
+  subscriptions: Map<string, LedgerSubscription>;
+}
+
+export interface LedgerGrant {
+  source: string;
+  order: string | null;
+  subscription: string | null;
+  product: string | null;
+  granted: bigint;
+  available: bigint;
+  held: bigint;
+  consumed: bigint;
+  expired: bigint;
+  revoked: bigint;
+  settled: bigint;
+  effectiveAt: Date;
+  expiresAt: Date | null;
+  /** When it was over: its expiry or, where that was set in retrospect, when it was set. */
+  overAt: Date | null;
+  livesUntil: Date | null;
+  periodStart: Date | null;
+  periodEnd: Date | null;
+  allotment: bigint | null;
+  createdAt: Date;
+}
+
+export interface LedgerOrder {
+  paid: bigint;
+  refunded: bigint;
+  disputed: bigint;
+  owed: bigint;
+  settled: bigint;
+  dripsMonthly: boolean;
+  facts: object;
+}
+
+export interface LedgerSubscription {
+  currentPeriodStart: Date;
+  endedAt: Date | null;
+  /** The whole mirror. */
+  state: object;
+}
+
+/** @param names  what stands for each of Polar's ids */
+export async function readLedger(
+  pool: Pool,
+  teamId: string,
+  names: ReadonlyMap<string, string>,
+): Promise<TeamLedger> {
+  const nameOf = (id: string | null) => (id === null ? null : (names.get(id) ?? `unknown ${id}`));
+  const read = async (sql: string) => (await pool.query(sql, [teamId])).rows;
+
+  const grants = new Map<string, LedgerGrant>();
+  for (const row of await read(
+    `select g.*, greatest(g.expires_at, (select max(c.at) from grant_expiry_changes c
+                                          where c.grant_id = g.id and c.to_expires_at = g.expires_at)) as over_at
+       from grants g where team_id = $1 order by business_key`,
+  )) {
+    const [kind, id, ...rest] = row.business_key.split(':');
+    grants.set([kind, kind === 'trial' ? 'the team' : nameOf(id), ...rest].join(':'), {
+      source: row.source,
+      order: nameOf(row.order_id),
+      subscription: nameOf(row.subscription_id),
+      product: row.product,
+      granted: BigInt(row.granted),
+      available: BigInt(row.available),
+      held: BigInt(row.held),
+      consumed: BigInt(row.consumed),
+      expired: BigInt(row.expired),
+      revoked: BigInt(row.revoked),
+      settled: BigInt(row.settled),
+      effectiveAt: new Date(row.effective_at),
+      expiresAt: toDate(row.expires_at),
+      overAt: toDate(row.over_at),
+      livesUntil: toDate(row.lives_until),
+      periodStart: toDate(row.period_start),
+      periodEnd: toDate(row.period_end),
+      allotment: row.allotment === null ? null : BigInt(row.allotment),
+      createdAt: new Date(row.created_at),
+    });
+  }
+  const orders = new Map<string, LedgerOrder>();
+  for (const row of await read(
+    `select o.*, coalesce(d.owed, 0) as owed, coalesce(d.settled, 0) as settled
+       from orders o left join debts d on d.order_id = o.id
+      where o.team_id = $1 and o.paid_at is not null`,
+  )) {
+    orders.set(nameOf(row.id) ?? '', {
+      paid: BigInt(row.paid_amount),
+      refunded: BigInt(row.refunded_amount),
+      disputed: BigInt(row.disputed_amount),
+      owed: BigInt(row.owed),
+      settled: BigInt(row.settled),
+      dripsMonthly: row.drips_monthly,
+      facts: {
+        ...{ product: row.product, subscription: nameOf(row.subscription_id), currency: row.currency },
+        ...{ periodStart: row.period_start, periodEnd: row.period_end, allotment: row.allotment },
+        createdAt: row.created_at,
+      },
+    });
+  }
+  const subscriptions = new Map<string, LedgerSubscription>();
+  for (const row of await read('select * from subscriptions where team_id = $1')) {
+    // When Polar said it last is no part of what it said: who missed a webhook that changed nothing heard it earlier.
+    const { id, team_id, state_at, ...state } = row;
+    subscriptions.set(nameOf(id) ?? '', {
+      currentPeriodStart: new Date(row.current_period_start),
+      endedAt: toDate(row.ended_at),
+      state,
+    });
+  }
+  return { grants, orders, subscriptions };
+}
+
+function toDate(text: string | null): Date | null {
+  return text === null ? null : new Date(text);
+}
