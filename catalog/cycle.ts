@@ -28,12 +28,16 @@ export function addMonthsAnchored(start: Date, months: number, anchorDay: number
 }
 
 /**
- * The anchor day of a subscription whose period starts at `start`, where it was `anchorDay` before: kept over short months,
- * moved by a period that starts on another day (a change of interval, `reset`).
+ * The day of the month to which a subscription's cycles return after short months, as one of them tells: the day on which
+ * it was started where the cycle keeps to that, else the later day of the cycle's own start and end (28 February to
+ * 30 March is of the 30th); a cycle that keeps to none goes by its start. Depends on nothing that was known before, so
+ * it is the same whatever was heard of.
  */
-export function anchorDayOf(anchorDay: number, start: Date): number {
-  const isAnchored = addMonthsAnchored(start, 0, anchorDay).getTime() === start.getTime();
-  return isAnchored ? anchorDay : start.getUTCDate();
+export function anchorDayOf({ start, end }: Cycle, startedOn: Date): number {
+  const keepsTo = (day: number) =>
+    [start, end].every((at) => addMonthsAnchored(at, 0, day).getTime() === at.getTime());
+  const days = [startedOn.getUTCDate(), Math.max(start.getUTCDate(), end.getUTCDate())];
+  return days.find(keepsTo) ?? start.getUTCDate();
 }
 
 /**

@@ -67,17 +67,14 @@ export async function applySubscription(
     cancelAtPeriodEnd: facts.cancelAtPeriodEnd,
     startedAt: facts.startedAt,
     endedAt: facts.endedAt,
+    anchorDay: anchorDayOf(
+      { start: facts.currentPeriodStart, end: facts.currentPeriodEnd },
+      facts.startedAt ?? facts.currentPeriodStart,
+    ),
     stateAt: facts.stateAt,
   };
-  if (known) {
-    em.assign(known, { ...state, anchorDay: anchorDayOf(known.anchorDay, facts.currentPeriodStart) });
-  } else {
-    const anchorDay = anchorDayOf(
-      (facts.startedAt ?? facts.currentPeriodStart).getUTCDate(),
-      facts.currentPeriodStart,
-    );
-    em.persist(em.create(Subscription, { id: facts.id, teamId: facts.teamId, anchorDay, ...state }));
-  }
+  if (known) em.assign(known, state);
+  else em.persist(em.create(Subscription, { id: facts.id, teamId: facts.teamId, ...state }));
   await em.flush();
   await alignCycleExpiries(em, facts, renewalGrace, now);
   await recountCycleLimits(em, facts.teamId, now);

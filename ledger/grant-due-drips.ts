@@ -82,9 +82,9 @@ async function openDrips(em: EntityManager, teamId: string): Promise<{ order: Or
     );
     const ends = [subscription?.endedAt, ...closed].flatMap((end) => end?.getTime() ?? []);
     const until = Math.min(periodEnd.getTime(), ...ends);
-    // The subscription's anchor day may have moved since this cycle began.
-    const anchorDay = anchorDayOf(subscription?.anchorDay ?? periodStart.getUTCDate(), periodStart);
-    const instants = dripInstants({ start: periodStart, end: periodEnd }, anchorDay);
+    const cycle = { start: periodStart, end: periodEnd };
+    // Not the subscription's anchor day of now: that may have moved since this cycle began.
+    const instants = dripInstants(cycle, anchorDayOf(cycle, subscription?.startedAt ?? periodStart));
     const parts = splitAllotment(allotment, instants.length);
     // Of the whole subscription: a cycle that begins in the very instant of another finds its first key taken.
     const granted = new Set(grants.map(({ businessKey }) => businessKey));

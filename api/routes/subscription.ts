@@ -113,8 +113,8 @@ async function describeChanged(
     ...state,
     plan: (await resolveProduct(em, state)) ?? '',
     anchorDay: anchorDayOf(
-      (state.startedAt ?? state.currentPeriodStart).getUTCDate(),
-      state.currentPeriodStart,
+      { start: state.currentPeriodStart, end: state.currentPeriodEnd },
+      state.startedAt ?? state.currentPeriodStart,
     ),
     nextPlan: nextPlan ?? undefined,
   });

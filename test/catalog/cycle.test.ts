@@ -39,11 +39,15 @@ describe('a cycle', () => {
     expect(addMonthsAnchored(at('2026-03-31T00:00:00Z'), -1, 31)).toEqual(at('2026-02-28T00:00:00Z'));
   });
 
-  test('keeps its anchor over short months; a period that starts on another day moves it', () => {
-    expect(anchorDayOf(31, at('2026-02-28T10:00:00Z'))).toBe(31);
-    expect(anchorDayOf(31, at('2026-03-31T10:00:00Z'))).toBe(31);
-    expect(anchorDayOf(31, at('2026-03-30T10:00:00Z'))).toBe(30);
-    expect(anchorDayOf(10, at('2026-02-28T10:00:00Z'))).toBe(28);
+  test.each([
+    ['2026-02-28', '2026-03-31', '2025-08-31', 31],
+    ['2026-02-28', '2027-02-28', '2024-02-29', 29],
+    ['2026-02-28', '2026-03-30', '2025-12-16', 30],
+    ['2026-04-30', '2026-05-30', '2025-08-31', 30],
+    ['2026-03-10', '2026-04-10', '2025-08-31', 10],
+    ['2026-03-10', '2026-03-24', '2026-03-10', 10],
+  ])('from %s to %s, of what began on %s, keeps to the %i', (start, end, startedOn, day) => {
+    expect(anchorDayOf({ start: at(start), end: at(end) }, at(startedOn))).toBe(day);
   });
 
   test('of a year from 29 February returns to the 29th in leap years', () => {
