@@ -338,11 +338,9 @@ test('every rule finds what it is there for', () => {
 });
 
 test.each(corruptions)('$rule finds $what', async ({ rule, sql }) => {
-  await onCopy(async (url) => {
+  await onDatabase(async (database, url) => {
     await plant(url, sql);
-    const pool = new pg.Pool({ connectionString: url, max: 1 });
-    const { findings, found } = await verifyLedger({ pool });
-    await pool.end();
+    const { findings, found } = await verifyLedger(database);
     expect(found).toBeGreaterThan(0);
     expect(findings.map((finding) => finding.rule)).toContain(rule);
     for (const { teamId, ...texts } of findings) {
