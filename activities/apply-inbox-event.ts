@@ -11,7 +11,7 @@ import { forfeitCredits } from '../ledger/forfeit-credits.ts';
 import { unlinkCustomer } from '../polar/ensure-customer.ts';
 import type { PolarOrder, PolarProductRef, PolarTeamRef } from '../polar/events.ts';
 import { plansOf, resolveProduct } from '../polar/resolve-product.ts';
-import { resolveTeam } from '../polar/resolve-team.ts';
+import { meansTeam, resolveTeam } from '../polar/resolve-team.ts';
 import { markHandled, needsApproval, parkInboxEvent, retryParked } from '../teams/inbox.ts';
 import { type Asking, type Heard, type HeardOrder, type HeardSubscription, hearEvent } from './hear-event.ts';
 
@@ -111,7 +111,7 @@ async function apply(
       }
       const facts = await factsOf(em, team, heard.order, heard.saidAt);
       const done = await applyOrder(em, facts, published, { mayGrant: heard.mayGrant }, now);
-      if (heard.mayGrant) await retryParked(em, 'cycle_not_granted', team.id);
+      if (heard.mayGrant && facts.subscription) await retryParked(em, 'cycle_not_granted', team.id);
       return done;
     }
   }
@@ -185,6 +185,7 @@ function unknownProduct({ productId }: PolarProductRef): Doubt {
 
 /** The event was routed to this team; where its own names contradict that, an operator decides whose money it is. */
 async function checkTeam(em: EntityManager, team: Team, ref: PolarTeamRef): Promise<void> {
+  if (meansTeam(ref, team)) return;
   const resolved = await resolveTeam(em, ref);
   if ('doubtful' in resolved) throw new Doubt('doubtful_team', resolved.doubtful);
   if ('teamId' in resolved && resolved.teamId !== team.id)

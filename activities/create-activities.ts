@@ -2,7 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Polar } from '@polar-sh/sdk/2026-10';
 import { formatCredits } from '../catalog/credits.ts';
 import { readCatalog } from '../catalog/versions.ts';
-import { type Database, lockTeam, readClock } from '../database/connection.ts';
+import { type Database, lockTeam } from '../database/connection.ts';
 import type { Team } from '../database/entities/team.ts';
 import { expireCredits } from '../ledger/expire-credits.ts';
 import { grantDueDrips } from '../ledger/grant-due-drips.ts';
@@ -102,9 +102,9 @@ export function createActivities({ database, polar }: ActivityDependencies) {
   /** One transaction behind the team's lock. */
   function withTeam<Did>(teamId: string, work: Work<Did>): Promise<Did> {
     return database.transaction(async (em) => {
-      const team = await lockTeam(em, teamId);
-      if (!team) throw new Error(`there is no team ${teamId}: no workflow is started for one`);
-      return work(em, team, await readClock(em));
+      const locked = await lockTeam(em, teamId);
+      if (!locked) throw new Error(`there is no team ${teamId}: no workflow is started for one`);
+      return work(em, locked.team, locked.now);
     });
   }
 

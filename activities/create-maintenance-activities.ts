@@ -48,7 +48,7 @@ export function createMaintenanceActivities({
     /** @returns how many keys were deleted: those older than the catalog's `idempotencyKeysKept` */
     deleteOldKeys: (): Promise<number> =>
       heartbeating(async (signal, tell) => {
-        const { catalog } = await readCatalog(database.fork());
+        const { catalog } = await readCatalog(database);
         return deleteOldKeys(database.pool, catalog.policies.idempotencyKeysKept, {
           signal,
           onProgress: tell,

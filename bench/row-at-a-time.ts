@@ -25,7 +25,7 @@ export async function openRowAtATime(
   connections: number,
 ): Promise<BenchLedger> {
   const database = await connectDatabase(databaseUrl, { pool: 1 });
-  const published = await readCatalog(database.fork());
+  const published = await readCatalog(database);
   await database.close();
   const pool = new pg.Pool({ connectionString: databaseUrl, max: connections, idleTimeoutMillis: 0 });
   pool.on('connect', (client) => client.on('error', () => {})); // reported by the query that it fails

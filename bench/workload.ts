@@ -47,7 +47,7 @@ export interface BenchLedger {
 /** Our ledger, as an API process opens it. */
 export async function openLedger(databaseUrl: string) {
   const database = await connectDatabase(databaseUrl, { pool: 20 });
-  const published = await readCatalog(database.fork());
+  const published = await readCatalog(database);
   const { policies } = published.catalog;
   const ledger = createGroupCommit(database);
   return {

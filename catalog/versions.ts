@@ -16,12 +16,14 @@ const staleness = 1_000;
 
 /**
  * The newest published catalog. Read anew after a second at most; the hot path pays for no query of its own.
+ * @param source  the transaction's EntityManager, within one; else the database
  * @throws DomainError 503 `catalog_not_published`
  */
-export async function readCatalog(em: EntityManager): Promise<PublishedCatalog> {
-  const known = newest.get(em.getDriver());
+export async function readCatalog(source: EntityManager | Database): Promise<PublishedCatalog> {
+  const driver = 'orm' in source ? source.orm.em.getDriver() : source.getDriver();
+  const known = newest.get(driver);
   if (known && performance.now() - known.readAt < staleness) return known.published;
-  const published = await readOnce(em, known?.published);
+  const published = await readOnce('orm' in source ? source.fork() : source, known?.published);
   if (!published) {
     throw new DomainError(
       503,
@@ -29,7 +31,7 @@ export async function readCatalog(em: EntityManager): Promise<PublishedCatalog> 
       'No catalog has been published yet: run npm run catalog:publish',
     );
   }
-  newest.set(em.getDriver(), { readAt: performance.now(), published });
+  newest.set(driver, { readAt: performance.now(), published });
   return published;
 }
 

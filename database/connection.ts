@@ -1,5 +1,5 @@
 import { Migrator } from '@mikro-orm/migrations';
-import { type EntityManager, LockMode, MikroORM, type Options } from '@mikro-orm/postgresql';
+import { type EntityManager, MikroORM, type Options } from '@mikro-orm/postgresql';
 import type { Pool } from 'pg';
 import { Adjustment } from './entities/adjustment.ts';
 import { CatalogVersion } from './entities/catalog-version.ts';
@@ -80,12 +80,29 @@ export async function connectDatabase(
   };
 }
 
-/** Locks the team's row, as every writer of a team's credits does before it reads. Null: there is no such team. */
-export async function lockTeam(em: EntityManager, teamId: string): Promise<Team | null> {
-  return em.findOne(Team, { id: teamId }, { lockMode: LockMode.PESSIMISTIC_WRITE, refresh: true });
+/** A team that this transaction has locked, and the time after that. */
+export interface LockedTeam {
+  team: Team;
+  now: Date;
 }
 
-/** The one clock, in milliseconds: call it after the lock. */
+/**
+ * Locks the team's row, as every writer of a team's credits does before it reads, and then reads the clock. Null: there is
+ * no such team.
+ */
+export async function lockTeam(em: EntityManager, teamId: string): Promise<LockedTeam | null> {
+  // The time is told for the row that has come out of the lock: after whatever wait there was.
+  const [row] = await em.execute<{ now: Date | string }[]>(
+    `with locked as materialized (select * from teams where id = ? for no key update)
+     select locked.*, billing_now() as now from locked`,
+    [teamId],
+  );
+  if (!row) return null;
+  const { now, ...columns } = row;
+  return { team: em.map(Team, columns), now: new Date(now) };
+}
+
+/** The one clock, in milliseconds. Who locks a team is told the time with it. */
 export async function readClock(em: EntityManager): Promise<Date> {
   const [row] = await em.execute<{ now: Date | string }[]>('select billing_now() as now');
   if (!row) throw new Error('Postgres did not tell the time');

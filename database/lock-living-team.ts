@@ -1,16 +1,15 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { DomainError } from '../domain-error.ts';
-import { lockTeam } from './connection.ts';
-import type { Team } from './entities/team.ts';
+import { type LockedTeam, lockTeam } from './connection.ts';
 
 /**
  * Locks the team's row, as `lockTeam`.
  * @throws DomainError 404 `unknown_team`, also for one that was deleted
  */
-export async function lockLivingTeam(em: EntityManager, teamId: string): Promise<Team> {
-  const team = await lockTeam(em, teamId);
-  if (!team || team.deletedAt) throw unknownTeam(teamId);
-  return team;
+export async function lockLivingTeam(em: EntityManager, teamId: string): Promise<LockedTeam> {
+  const locked = await lockTeam(em, teamId);
+  if (!locked || locked.team.deletedAt) throw unknownTeam(teamId);
+  return locked;
 }
 
 /** 404 `unknown_team`: there is none, it was deleted, or the person is not in it; nobody is told which. */

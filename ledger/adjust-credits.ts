@@ -2,7 +2,6 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { v7 as uuidv7 } from 'uuid';
 import { DECIMAL_LIMIT, formatCredits } from '../catalog/credits.ts';
 import { readCatalog } from '../catalog/versions.ts';
-import { readClock } from '../database/connection.ts';
 import { Adjustment } from '../database/entities/adjustment.ts';
 import { Grant, type GrantSource } from '../database/entities/grant.ts';
 import { lockLivingTeam } from '../database/lock-living-team.ts';
@@ -41,8 +40,7 @@ export interface Adjusted {
  */
 export async function adjustCredits(em: EntityManager, adjustment: NewAdjustment): Promise<Adjusted> {
   const { teamId, credits } = adjustment;
-  await lockLivingTeam(em, teamId);
-  const now = await readClock(em);
+  const { now } = await lockLivingTeam(em, teamId);
   await expireCredits(em, teamId, now);
 
   const id = uuidv7();

@@ -161,7 +161,7 @@ export function createGroupCommit(
   /** Commits and answers a group; returns those whose team is locked elsewhere. Never rejects. */
   async function commitGroup(group: Pending[], wait: boolean): Promise<Pending[]> {
     try {
-      const { catalog } = await readCatalog(database.fork());
+      const { catalog } = await readCatalog(database);
       const { idempotencyKeysKept: keysKept } = catalog.policies;
       const outcomes = await commitOperations(
         database.pool,

@@ -38,8 +38,7 @@ export async function setLimit(
   em: EntityManager,
   { teamId, subject, subjectId, credits, per }: LimitKey & { credits: bigint; per: LimitPeriod },
 ): Promise<SetLimit> {
-  const team = await lockLivingTeam(em, teamId);
-  const now = await readClock(em);
+  const { team, now } = await lockLivingTeam(em, teamId);
   const windowStart = limitWindow(per, now, await cycleStart(em, teamId));
   const used = await readUsed(em, { teamId, subject, subjectId }, windowStart);
   const limit = { subject, subjectId, credits, per, windowStart, ...used };
@@ -72,7 +71,7 @@ export async function removeLimit(
   em: EntityManager,
   { teamId, subject, subjectId }: LimitKey,
 ): Promise<void> {
-  const team = await lockLivingTeam(em, teamId);
+  const { team } = await lockLivingTeam(em, teamId);
   if ((await em.nativeDelete(Limit, { teamId, subject, subjectId })) === 0) {
     throw new DomainError(404, 'unknown_limit', `The ${subject} ${subjectId} has no cap`, {
       subject: { kind: subject, id: subjectId },

@@ -38,6 +38,16 @@ export async function resolveTeam(em: EntityManager, ref: PolarTeamRef): Promise
   return team ? { teamId: team.id } : { unknown: true };
 }
 
+/** Whether all that a Polar object says of whose it is means this team: then `resolveTeam` would find no other. */
+export function meansTeam(ref: PolarTeamRef, { id, polarCustomerId }: Team): boolean {
+  const names = [ref.metadataTeamId, ref.customerExternalId].filter((name) => name !== null);
+  return (
+    ref.customerId !== null &&
+    ref.customerId === polarCustomerId &&
+    names.every((name) => canonical(name) === id)
+  );
+}
+
 /** UUIDs are the same in any case. */
 function canonical(name: string): string {
   return name.toLowerCase();

@@ -32,7 +32,7 @@ export async function syncProducts(
   database: Database,
   { apply }: { apply: boolean },
 ): Promise<ProductSync> {
-  const { version, catalog } = await readCatalog(database.fork());
+  const { version, catalog } = await readCatalog(database);
   if (!apply) {
     const { steps, warnings } = planProductSync(catalog, await listProducts(polar));
     return {

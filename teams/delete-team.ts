@@ -1,5 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { lockTeam, readClock } from '../database/connection.ts';
+import { lockTeam } from '../database/connection.ts';
 import type { Team } from '../database/entities/team.ts';
 import { unknownTeam } from '../database/lock-living-team.ts';
 import { DomainError } from '../domain-error.ts';
@@ -23,25 +23,25 @@ export async function deleteTeam(
   em: EntityManager,
   { teamId, by }: { teamId: string; by: MemberEditor },
 ): Promise<DeletedTeam> {
-  const team = await lockTeam(em, teamId);
-  const role = team && by !== 'service' ? (await findMember(em, teamId, by.userId))?.role : 'owner';
-  if (!team || role === undefined) throw unknownTeam(teamId);
+  const locked = await lockTeam(em, teamId);
+  const role = locked && by !== 'service' ? (await findMember(em, teamId, by.userId))?.role : 'owner';
+  if (!locked || role === undefined) throw unknownTeam(teamId);
   if (role !== 'owner') {
     throw new DomainError(403, 'forbidden', 'Only an owner of the team may delete it', {
       allowedRoles: ['owner'],
     });
   }
+  const { team, now } = locked;
   if (team.personal) {
     throw new DomainError(409, 'personal_team', 'A Personal Team goes only with its user', { teamId });
   }
-  return markDeleted(em, team);
+  return markDeleted(em, team, now);
 }
 
-/** Marks a team deleted, with the inbox row `team.deleted` that makes its workflow do the rest. The caller holds the team's lock. */
-export async function markDeleted(em: EntityManager, team: Team): Promise<DeletedTeam> {
+/** Marks a team deleted, with the inbox row `team.deleted` that makes its workflow do the rest. The caller holds the team's lock and has read `now` after it. */
+export async function markDeleted(em: EntityManager, team: Team, now: Date): Promise<DeletedTeam> {
   if (team.deletedAt) return { deletedAt: team.deletedAt, inboxId: null };
-  const deletedAt = await readClock(em);
-  team.deletedAt = deletedAt;
+  team.deletedAt = now;
   await em.flush();
   const { id } = await storeInboxEvent(em, {
     teamId: team.id,
@@ -50,5 +50,5 @@ export async function markDeleted(em: EntityManager, team: Team): Promise<Delete
     externalId: `team.deleted:${team.id}`,
     payload: {},
   });
-  return { deletedAt, inboxId: id };
+  return { deletedAt: now, inboxId: id };
 }

@@ -35,8 +35,8 @@ async function erase(
 ): Promise<ErasedUser | null> {
   const teams: Team[] = [];
   for (const teamId of teamIds) {
-    const team = await lockTeam(em, teamId);
-    if (team) teams.push(team);
+    const locked = await lockTeam(em, teamId);
+    if (locked) teams.push(locked.team);
   }
   // After the teams, as everywhere; who makes them a member somewhere waits for this, and finds them erased.
   await em.execute('select 1 from users where id = ? for update', [userId]);
@@ -52,7 +52,8 @@ async function erase(
     teams.filter(({ personal, deletedAt }) => !personal && !deletedAt),
   );
   await em.nativeDelete(Member, { userId });
-  user.erasedAt = await readClock(em);
+  const now = await readClock(em);
+  user.erasedAt = now;
   user.email = null;
   user.name = null;
   await em.flush();
@@ -62,12 +63,12 @@ async function erase(
     const own = team.id === user.personalTeamId;
     const role = memberships.find(({ teamId }) => teamId === team.id)?.role ?? null;
     const inboxId = own
-      ? (await markDeleted(em, team)).inboxId
+      ? (await markDeleted(em, team, now)).inboxId
       : await announceMembers(em, team.id, role, null);
     if (own) await cutPayloads(em, team.id);
     if (inboxId !== null) tell.push({ teamId: team.id, inboxId });
   }
-  return { erasedAt: user.erasedAt, tell };
+  return { erasedAt: now, tell };
 }
 
 /** In the order in which teams are locked: of their ids. Deleted ones too, whose customers at Polar may know the person. */

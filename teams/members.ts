@@ -1,5 +1,4 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { readClock } from '../database/connection.ts';
 import { Member, type Role } from '../database/entities/member.ts';
 import { User } from '../database/entities/user.ts';
 import { lockLivingTeam } from '../database/lock-living-team.ts';
@@ -40,13 +39,13 @@ export async function setMemberRole(
   em: EntityManager,
   { teamId, userId, role, by }: { teamId: string; userId: string; role: Role; by: MemberEditor },
 ): Promise<{ member: ListedMember; inboxId: string | null }> {
-  await lockLivingTeam(em, teamId);
+  const { now } = await lockLivingTeam(em, teamId);
   const user = await findUser(em, userId, { status: 404 });
   const member = await findMember(em, teamId, userId);
   if (role === 'owner' || member?.role === 'owner') await demandOwner(em, teamId, by);
   if (member?.role === 'owner' && role !== 'owner') await refuseLosingOwner(em, teamId, userId);
   if (member) await em.nativeUpdate(Member, { teamId, userId }, { role });
-  else await em.insert(Member, { teamId, userId, role, createdAt: await readClock(em) });
+  else await em.insert(Member, { teamId, userId, role, createdAt: now });
   return {
     member: { userId, name: user.name ?? '', email: user.email ?? '', role },
     inboxId: await announceMembers(em, teamId, member?.role ?? null, role),

@@ -55,7 +55,7 @@ export const catalogRoutes = [
     answers: { 200: catalogOut },
     refusals: { 503: 'catalog_not_published' },
     async handle(_request, { dependencies: { database } }) {
-      const { version, catalog } = await readCatalog(database.fork());
+      const { version, catalog } = await readCatalog(database);
       const { trial, plans, packs, prices } = catalogDocument(catalog);
       const body = {
         trial,

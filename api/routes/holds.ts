@@ -91,7 +91,7 @@ export const holdRoutes = [
       const { database, groupCommit } = context.dependencies;
       const { action, ttlSeconds, memberId, apiKeyId } = body;
       const request = { teamId, ...keyed(context, 'hold') };
-      const { version, catalog } = await readCatalog(database.fork());
+      const { version, catalog } = await readCatalog(database);
       let terms: { credits: bigint; life: number };
       try {
         findPrice(catalog, action);

@@ -61,7 +61,7 @@ export const usageRoutes = [
     },
     async handle({ params: { teamId }, body }, { dependencies, idempotency }) {
       const { key, bodyHash } = idempotency();
-      const published = await readCatalog(dependencies.database.fork());
+      const published = await readCatalog(dependencies.database);
       const receipt = await spendUsage(dependencies, published, teamId, key, bodyHash, body);
       return { status: 201, body: receiptJson(receipt) };
     },
@@ -88,7 +88,7 @@ export const usageRoutes = [
     },
     refusals: { 503: 'catalog_not_published' },
     async handle({ body: { events } }, { dependencies }) {
-      const published = await readCatalog(dependencies.database.fork());
+      const published = await readCatalog(dependencies.database);
       const results = await Promise.all(events.map((event) => spendEvent(dependencies, published, event)));
       return { status: 200, body: { results } };
     },

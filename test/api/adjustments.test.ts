@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { z } from 'zod';
-import { lockTeam } from '../../database/connection.ts';
 import { Debt } from '../../database/entities/debt.ts';
 import { DebtChange } from '../../database/entities/debt-change.ts';
+import { lockLivingTeam } from '../../database/lock-living-team.ts';
 import { expectSoundLedger } from '../scenarios/sound-ledger.ts';
 import { type SettableClock, settableClock } from '../setup/clock.ts';
 import { type RunningApi, startApi } from './running-api.ts';
@@ -116,8 +116,8 @@ test('a key adjusts once, at once and later, and answers the same', async () => 
 
 test('credits that are given pay what the team owes', async () => {
   await api.database.transaction(async (em) => {
-    const team = await lockTeam(em, teamId);
-    if (team) team.hasDebts = true;
+    const { team } = await lockLivingTeam(em, teamId);
+    team.hasDebts = true;
     const debt = { orderId: `order-${teamId}`, teamId, owed: 3_000_000n, settled: 0n };
     em.persist(em.create(Debt, { ...debt, lifetime: true, createdAt: clock.now() }));
     await em.flush();

@@ -3,8 +3,8 @@ import { setTimeout } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { z } from 'zod';
 import { publishCatalog } from '../../catalog/versions.ts';
-import { lockTeam } from '../../database/connection.ts';
 import { Debt } from '../../database/entities/debt.ts';
+import { lockLivingTeam } from '../../database/lock-living-team.ts';
 import { sweepHolds } from '../../ledger/sweep-holds.ts';
 import { expectSoundLedger } from '../scenarios/sound-ledger.ts';
 import { type SettableClock, settableClock } from '../setup/clock.ts';
@@ -331,8 +331,8 @@ test('credits that a debt waits for pay it when they are released', async () => 
   await spend(8);
   // A refund of the whole order: 4 were spent and 6 are held, so 10 are owed.
   await api.database.transaction(async (em) => {
-    const team = await lockTeam(em, teamId);
-    if (team) team.hasDebts = true;
+    const { team } = await lockLivingTeam(em, teamId);
+    team.hasDebts = true;
     const facts = { orderId, teamId, lifetime: true, createdAt: clock.now() };
     em.persist(em.create(Debt, { ...facts, owed: 10_000_000n, settled: 0n }));
   });

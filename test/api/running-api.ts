@@ -10,8 +10,9 @@ import { createMetrics } from '../../api/metrics.ts';
 import { createTemporalLink } from '../../api/temporal-link.ts';
 import { parseDecimal } from '../../catalog/credits.ts';
 import { publishCatalog } from '../../catalog/versions.ts';
-import { connectDatabase, type Database, lockTeam, readClock } from '../../database/connection.ts';
+import { connectDatabase, type Database } from '../../database/connection.ts';
 import type { Scope } from '../../database/entities/service-key.ts';
+import { lockLivingTeam } from '../../database/lock-living-team.ts';
 import { startPolarEmulator } from '../../dev/polar-emulator/polar-emulator.ts';
 import { signWebhook as signAsPolar } from '../../dev/polar-emulator/webhook-delivery.ts';
 import { grantCredits } from '../../ledger/grant-credits.ts';
@@ -121,8 +122,7 @@ export async function startApi({
     },
     async give(teamId, credits) {
       await database.transaction(async (em) => {
-        await lockTeam(em, teamId);
-        const now = await readClock(em);
+        const { now } = await lockLivingTeam(em, teamId);
         const grant = { teamId, source: 'purchase', businessKey: `order:${randomUUID()}` } as const;
         const amount = {
           credits: parseDecimal(credits),

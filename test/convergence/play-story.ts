@@ -287,7 +287,7 @@ function orderOf(payload: unknown): string | null {
 
 /** Spends so many credits, or nothing. */
 async function spend({ database, groupCommit }: Lane, teamId: string, credits: number): Promise<void> {
-  const { version, catalog } = await readCatalog(database.fork());
+  const { version, catalog } = await readCatalog(database);
   const runs = { runs: BigInt(2 * credits) * 1_000_000n }; // half a credit each
   const priced = priceUsage(catalog, 'workflow.run', runs);
   try {

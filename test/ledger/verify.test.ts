@@ -6,8 +6,9 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import pg from 'pg';
 import { priceUsage } from '../../catalog/price-usage.ts';
 import { type PublishedCatalog, publishCatalog } from '../../catalog/versions.ts';
-import { connectDatabase, type Database, lockTeam, readClock } from '../../database/connection.ts';
+import { connectDatabase, type Database } from '../../database/connection.ts';
 import { Order } from '../../database/entities/order.ts';
+import { lockLivingTeam } from '../../database/lock-living-team.ts';
 import { withClient } from '../../dev/postgres.ts';
 import { adjustCredits } from '../../ledger/adjust-credits.ts';
 import { alignCycleExpiries } from '../../ledger/align-cycle-expiries.ts';
@@ -585,8 +586,8 @@ function locked<T>(
   work: (em: Parameters<Parameters<Database['transaction']>[0]>[0], now: Date) => Promise<T>,
 ): Promise<T> {
   return database.transaction(async (em) => {
-    await lockTeam(em, teamId);
-    return work(em, await readClock(em));
+    const { now } = await lockLivingTeam(em, teamId);
+    return work(em, now);
   });
 }
 

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { PolarProduct } from '../../database/entities/polar-product.ts';
 import { Team } from '../../database/entities/team.ts';
 import { resolveProduct } from '../../polar/resolve-product.ts';
-import { resolveTeam } from '../../polar/resolve-team.ts';
+import { meansTeam, resolveTeam } from '../../polar/resolve-team.ts';
 import { makeTeam, type PolarScene, startScene } from './setup.ts';
 
 let scene: PolarScene;
@@ -33,6 +33,23 @@ test('a team is found by metadata, else by the external id, else by the customer
   expect(await resolve(null, weavers)).toEqual({ teamId: weavers });
   expect(await resolve(null, null, 'customer-of-weavers')).toEqual({ teamId: weavers });
   expect(await resolve(weavers, weavers, 'customer-of-weavers')).toEqual({ teamId: weavers });
+});
+
+test('whoever plainly means a team means the one that would be found', async () => {
+  const em = scene.database.fork();
+  const team = await em.findOneOrFail(Team, { id: weavers });
+  for (const metadataTeamId of [null, weavers, weavers.toUpperCase(), knitters, stranger, 'not a uuid']) {
+    for (const customerExternalId of [null, weavers, knitters, stranger]) {
+      for (const customerId of [null, 'customer-of-weavers', 'a stranger']) {
+        const ref = { metadataTeamId, customerExternalId, customerId };
+        if (meansTeam(ref, team)) expect(await resolveTeam(em, ref)).toEqual({ teamId: weavers });
+      }
+    }
+  }
+  const plain = { metadataTeamId: weavers, customerExternalId: weavers, customerId: 'customer-of-weavers' };
+  expect(meansTeam(plain, team)).toBe(true);
+  expect(meansTeam({ ...plain, metadataTeamId: knitters }, team)).toBe(false);
+  expect(meansTeam({ ...plain, customerId: 'a stranger' }, team)).toBe(false);
 });
 
 test('a deleted team is still a team', async () => {

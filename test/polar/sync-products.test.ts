@@ -96,7 +96,7 @@ test('a product that was made, but whose answer was lost, is not made twice', as
 });
 
 test('an archived key is archived at Polar; another interval is another product', async () => {
-  const { catalog } = await readCatalog(scene.database.fork());
+  const { catalog } = await readCatalog(scene.database);
   const products = await productsAtPolar();
   const changed = structuredClone(catalog);
   const pack = findProduct(changed, 'pack_5000');

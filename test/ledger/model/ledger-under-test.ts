@@ -3,7 +3,8 @@ import { expect } from '@jest/globals';
 import { v7 as uuidv7 } from 'uuid';
 import { formatCredits } from '../../../catalog/credits.ts';
 import type { PublishedCatalog } from '../../../catalog/versions.ts';
-import { connectDatabase, type Database, lockTeam, readClock } from '../../../database/connection.ts';
+import { connectDatabase, type Database } from '../../../database/connection.ts';
+import { lockLivingTeam } from '../../../database/lock-living-team.ts';
 import { withClient } from '../../../dev/postgres.ts';
 import { DomainError } from '../../../domain-error.ts';
 import { adjustCredits } from '../../../ledger/adjust-credits.ts';
@@ -159,8 +160,7 @@ async function play(run: Run, command: Command): Promise<RunTeam[]> {
   const team = run.teams[command.team];
   if (!team) throw new Error('a run has two teams');
   await run.lane.database.transaction(async (em) => {
-    await lockTeam(em, team.id);
-    const now = await readClock(em);
+    const { now } = await lockLivingTeam(em, team.id);
     await change(run, team, command, em, now);
     if (team.grantKeys.size < team.model.grants.length) await learnGrantKeys(em, team);
   });
@@ -168,7 +168,7 @@ async function play(run: Run, command: Command): Promise<RunTeam[]> {
 }
 
 type Change = Exclude<Command, { kind: 'wait' | 'requests' }>;
-type Em = Parameters<typeof lockTeam>[0];
+type Em = Parameters<typeof lockLivingTeam>[0];
 
 async function change(run: Run, team: RunTeam, command: Change, em: Em, at: Date): Promise<void> {
   const { now } = run;
