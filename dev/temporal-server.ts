@@ -32,6 +32,12 @@ export const searchAttributes = {
   NextCreditExpiry: 'Datetime',
 } as const;
 
+/**
+ * A shard of the history service looks for new tasks 20 times a second at most, by default. That suits a server with
+ * hundreds of shards; the dev server has one, and would keep every workflow waiting once ten have moved in a second.
+ */
+const polls = ['transfer', 'timer', 'visibility'].map((queue) => `history.${queue}ProcessorMaxPollRPS=1000`);
+
 /** Starts Temporal's dev server, on the loopback interface, with the namespace `default`. */
 export async function startTemporalServer(options: TemporalServerOptions): Promise<TemporalServer> {
   const { databaseFile, uiPort } = options;
@@ -44,6 +50,7 @@ export async function startTemporalServer(options: TemporalServerOptions): Promi
       ...['server', 'start-dev', '--ip', '127.0.0.1', '--port', String(port), '--log-level', 'error'],
       ...(uiPort === undefined ? ['--headless'] : ['--ui-port', String(uiPort), '--ui-disable-news-fetch']),
       ...(databaseFile ? ['--db-filename', databaseFile] : []),
+      ...polls.flatMap((setting) => ['--dynamic-config-value', setting]),
       ...Object.entries(searchAttributes).flatMap(([name, type]) => [
         '--search-attribute',
         `${name}=${type}`,
