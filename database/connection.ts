@@ -38,6 +38,13 @@ const waits = {
   connectionTimeoutMillis: 10_000,
 };
 
+/**
+ * A connection sends a statement without waiting for the answer to the one before: the hot path asks for all that it reads
+ * at once. Who waits for each answer notices nothing.
+ * @see https://node-postgres.com/apis/client
+ */
+const pipeline = true;
+
 /** One process's connection to Postgres: MikroORM for all but the hot path, its pool for the hot path. */
 export interface Database {
   readonly orm: MikroORM;
@@ -139,7 +146,7 @@ function ormOptions(url: string, max: number): Options {
     extensions: [Migrator],
     migrations: { migrationsList: [FirstSchema, Reconciliations], snapshot: false, silent: true },
     pool: { min: 0, max },
-    driverOptions: waits,
+    driverOptions: { ...waits, pipeline },
     forceUtcTimezone: true,
     discovery: { warnWhenNoEntities: false },
   };

@@ -1,4 +1,5 @@
-import type { Pool, PoolClient } from 'pg';
+import type { Pool, PoolClient, QueryConfig } from 'pg';
+import { isConnectionError } from '../database/errors.ts';
 import { createMissingPartitions, isMissingPartition } from '../database/partitions.ts';
 import { decideOperations } from './decide-operations.ts';
 import type { Operation, Outcome } from './operation.ts';
@@ -24,7 +25,7 @@ export async function commitOperations(
   operations: readonly Operation[],
   { wait, keysKept }: { wait: boolean; keysKept: number },
 ): Promise<(Outcome | null)[]> {
-  const attempt = () => inTransaction(pool, (client) => apply(client, operations, wait, keysKept));
+  const attempt = () => inTransaction(pool, (client) => decide(client, operations, wait, keysKept));
   try {
     return await attempt();
   } catch (error) {
@@ -43,45 +44,59 @@ export async function readBackOperations(
   operations: readonly Operation[],
 ): Promise<(KnownKey | null)[]> {
   return inTransaction(pool, async (client) => {
-    await lockTeams(client, teamsOf(operations), true);
-    const keys = await readKeys(client, operations);
-    return operations.map(({ teamId, idempotencyKey, bodyHash }) => {
+    const [, keys] = await Promise.all([
+      lockTeams(client, teamsOf(operations), true),
+      readKeys(client, operations), // behind the locks, as in `readStanding`
+    ]);
+    const result = operations.map(({ teamId, idempotencyKey, bodyHash }) => {
       const known = idempotencyKey === null ? undefined : keys.get(keyOf(teamId, idempotencyKey));
       return known?.bodyHash.equals(bodyHash) ? known : null;
     });
+    return { result, writes: [] };
   });
 }
 
-async function apply(
+/** What a transaction comes to, and the statements that write it. */
+interface Decided<T> {
+  result: T;
+  writes: QueryConfig[];
+}
+
+async function decide(
   client: PoolClient,
   operations: readonly Operation[],
   wait: boolean,
   keysKept: number,
-): Promise<(Outcome | null)[]> {
+): Promise<Decided<(Outcome | null)[]>> {
   const teamIds = teamsOf(operations);
-  const locked = await lockTeams(client, teamIds, wait);
-  const ours = new Set(locked.map(({ id }) => id));
+  const locking = lockTeams(client, teamIds, wait);
+  const read = (short: ReadonlySet<string>) =>
+    readStanding(client, locking, teamIds, operations, short, keysKept);
+  let standing = await read(new Set());
+  const { teams } = standing;
   // What could not be locked is either locked elsewhere or unknown; unknown teams are decided at once.
   const busy = wait
     ? new Set<string>()
     : await findTeams(
         client,
-        teamIds.filter((id) => !ours.has(id)),
+        teamIds.filter((id) => !teams.has(id)),
       );
   const decidable = busy.size === 0 ? operations : operations.filter(({ teamId }) => !busy.has(teamId));
 
-  let standing = await readStanding(client, locked, decidable, new Set(), keysKept);
   let decision = decideOperations(decidable, standing);
   if (decision.short.size > 0) {
     // Somebody runs short: what their team's lapsed holds still set aside is freed, and all is decided again.
     const { short } = decision;
-    standing = await readStanding(client, locked, decidable, short, keysKept);
+    standing = await read(short);
     decision = decideOperations(decidable, standing, short);
   }
-  await writeChanges(client, decision.changes, standing);
 
   let next = 0;
-  return operations.map(({ teamId }) => (busy.has(teamId) ? null : (decision.outcomes[next++] ?? null)));
+  const { outcomes, changes } = decision;
+  return {
+    result: operations.map(({ teamId }) => (busy.has(teamId) ? null : (outcomes[next++] ?? null))),
+    writes: writeChanges(changes, standing),
+  };
 }
 
 function teamsOf(operations: readonly Operation[]): string[] {
@@ -99,27 +114,36 @@ const beginTransaction = `
   set local enable_hashjoin = off;
   set local enable_mergejoin = off`;
 
-async function inTransaction<T>(pool: Pool, work: (client: PoolClient) => Promise<T>): Promise<T> {
+/**
+ * Two round trips: what is read to decide, then what is written together with the commit. The connection's pipeline sends
+ * each statement without waiting for the answer to the one before.
+ */
+async function inTransaction<T>(pool: Pool, decide: (client: PoolClient) => Promise<Decided<T>>): Promise<T> {
   const client = await pool.connect();
   let usable = true;
   try {
-    await client.query(beginTransaction);
-    let result: T;
+    const begun = client.query(beginTransaction);
+    begun.catch(() => {}); // thrown below
+    let decided: Decided<T>;
     try {
-      result = await work(client);
+      decided = await decide(client);
+      await begun;
     } catch (error) {
       await client.query('rollback').catch(() => {
         usable = false;
       });
       throw error;
     }
-    try {
-      await client.query('commit');
-    } catch (error) {
+    const sent = [...decided.writes.map((write) => client.query(write)), client.query('commit')];
+    // Where a write is refused, the commit behind it is answered with a rollback.
+    const answers = await Promise.allSettled(sent);
+    const failed = answers.find(({ status }) => status === 'rejected');
+    if (failed?.status === 'rejected') {
+      if (failed !== answers.at(-1) && !isConnectionError(failed.reason)) throw failed.reason;
       usable = false;
-      throw new OutcomeUnknown('the connection was lost during the commit', { cause: error });
+      throw new OutcomeUnknown('the connection was lost during the commit', { cause: failed.reason });
     }
-    return result;
+    return decided.result;
   } finally {
     client.release(!usable);
   }

@@ -5,7 +5,14 @@ import type { LimitPeriod, LimitSubject } from '../database/entities/limit.ts';
 import { arrayLiteral } from './array-literal.ts';
 import { compareBurnOrder } from './burn-order.ts';
 import type { HoldAnswer, Operation } from './operation.ts';
-import { type HoldStanding, type KnownKey, keyOf, type Standing, type TeamStanding } from './standing.ts';
+import {
+  type GrantStanding,
+  type HoldStanding,
+  type KnownKey,
+  keyOf,
+  type Standing,
+  type TeamStanding,
+} from './standing.ts';
 
 /** A team whose row this transaction holds. Its flags are as of the lock: who changes them holds it too. */
 export interface LockedTeam {
@@ -46,35 +53,47 @@ export async function findTeams(client: PoolClient, teamIds: readonly string[]):
 }
 
 /**
- * Reads how the locked teams stand, for these operations. What it sees, nobody can change before the commit.
+ * Reads how the locked teams stand, for these operations. What it sees, nobody can change before the commit. All is asked
+ * for at once: Postgres answers a connection's statements in the order in which they come, each as of when the one before
+ * is done, so nothing is read before the locks are held.
  *
+ * @param locking  the locks, asked for on this connection and perhaps not answered yet
+ * @param teamIds  the teams that are being locked; of those that were not to be had nothing is told
  * @param short  teams whose lapsed holds are read as well
  * @param keysKept  how far back usage may have occurred, in milliseconds
  */
 export async function readStanding(
   client: PoolClient,
-  locked: readonly LockedTeam[],
+  locking: Promise<readonly LockedTeam[]>,
+  teamIds: readonly string[],
   operations: readonly Operation[],
   short: ReadonlySet<string>,
   keysKept: number,
 ): Promise<Standing> {
+  const [locked, { now, grants }, keys, holds] = await Promise.all([
+    locking,
+    readGrants(client, teamIds),
+    readKeys(client, operations),
+    readHolds(client, operations, short),
+  ]);
   const teams = new Map<string, TeamStanding>(
     locked.map(({ id, deleted }) => [id, { deleted, grants: [], limits: [], debts: [], cycleStart: null }]),
   );
-  const now = await readGrants(client, teams);
-  const keys = await readKeys(client, operations);
-  // Most batches need no more than that.
-  const holds = await readHolds(client, operations, short);
-  await readLimits(
-    client,
-    teams,
-    locked.filter(({ hasLimits }) => hasLimits),
-  );
-  await readDebts(
-    client,
-    teams,
-    locked.filter(({ hasDebts }) => hasDebts),
-  );
+  for (const { teamId, ...grant } of grants) teams.get(teamId)?.grants.push(grant);
+  for (const team of teams.values()) team.grants.sort(compareBurnOrder);
+  // Most teams have neither.
+  await Promise.all([
+    readLimits(
+      client,
+      teams,
+      locked.filter(({ hasLimits }) => hasLimits),
+    ),
+    readDebts(
+      client,
+      teams,
+      locked.filter(({ hasDebts }) => hasDebts),
+    ),
+  ]);
   return { now, teams, keys, holds, keysKept };
 }
 
@@ -115,7 +134,10 @@ export async function readKeys(
 }
 
 /** The teams' grants, and the clock. */
-async function readGrants(client: PoolClient, teams: Map<string, TeamStanding>): Promise<Date> {
+async function readGrants(
+  client: PoolClient,
+  teamIds: readonly string[],
+): Promise<{ now: Date; grants: (GrantStanding & { teamId: string })[] }> {
   const { rows } = await client.query<{
     now: string;
     id: string | null;
@@ -138,23 +160,24 @@ async function readGrants(client: PoolClient, teams: Map<string, TeamStanding>):
                   extract(epoch from g.expires_at) * 1000 as expires_at
              from clock
              left join grants g on g.team_id = any($1::uuid[]) and g.open`,
-    values: [[...teams.keys()]],
+    values: [teamIds],
   });
-  for (const row of rows) {
-    if (row.id === null) continue;
-    teams.get(row.team_id)?.grants.push({
-      id: row.id,
-      source: row.source,
-      businessKey: row.business_key,
-      effectiveAt: instant(row.effective_at),
-      expiresAt: row.expires_at === null ? null : instant(row.expires_at),
-      orderId: row.order_id,
-      available: BigInt(row.available),
-      held: BigInt(row.held),
-    });
-  }
-  for (const { grants } of teams.values()) grants.sort(compareBurnOrder);
-  return instant(rows[0]?.now ?? '');
+  const grants = rows.flatMap((row) =>
+    row.id === null
+      ? []
+      : {
+          teamId: row.team_id,
+          id: row.id,
+          source: row.source,
+          businessKey: row.business_key,
+          effectiveAt: instant(row.effective_at),
+          expiresAt: row.expires_at === null ? null : instant(row.expires_at),
+          orderId: row.order_id,
+          available: BigInt(row.available),
+          held: BigInt(row.held),
+        },
+  );
+  return { now: instant(rows[0]?.now ?? ''), grants };
 }
 
 /** Those that operations name, and those that lapsed of teams that ran short. */

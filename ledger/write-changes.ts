@@ -1,4 +1,4 @@
-import type { PoolClient } from 'pg';
+import type { QueryConfig } from 'pg';
 import type { Account } from '../database/entities/transfer.ts';
 import { arrayLiteral, columnLiterals } from './array-literal.ts';
 import type { Changes, MoveRow } from './changes.ts';
@@ -14,19 +14,21 @@ const columnsOfGrant = [
 ] as const satisfies readonly Account[];
 
 /**
- * Writes what a batch decided. Keys, events, transfers and grants go in one statement: one round trip, whatever the
- * number of operations; holds, caps and debts in one more each, where there are any.
+ * The statements that write what a batch decided. Keys, events, transfers and grants go in one, whatever the number of
+ * operations; holds, caps and debts in one more each, where there are any. None needs another's answer.
  */
-export async function writeChanges(client: PoolClient, changes: Changes, standing: Standing): Promise<void> {
-  await writeLedger(client, changes, standing.now);
-  await writeHolds(client, standing);
-  await writeLimits(client, standing);
-  await writeDebts(client, standing);
+export function writeChanges(changes: Changes, standing: Standing): QueryConfig[] {
+  return [
+    ...writeLedger(changes, standing.now),
+    ...writeHolds(standing),
+    ...writeLimits(standing),
+    ...writeDebts(standing),
+  ];
 }
 
-async function writeLedger(client: PoolClient, { keys, events, moves }: Changes, now: Date): Promise<void> {
-  if (keys.length === 0 && moves.length === 0) return;
-  await client.query({
+function writeLedger({ keys, events, moves }: Changes, now: Date): QueryConfig[] {
+  if (keys.length === 0 && moves.length === 0) return [];
+  const statement = {
     name: 'write-ledger',
     text: `with keys as (
              insert into idempotency_keys (scope, key, body_hash, usage_event_id, occurred_at, status, response, created_at)
@@ -99,7 +101,8 @@ async function writeLedger(client: PoolClient, { keys, events, moves }: Changes,
       ),
       ...grantDeltas(moves),
     ],
-  });
+  };
+  return [statement];
 }
 
 /** What each grant's columns change by, as one array a column. */
@@ -118,12 +121,13 @@ function grantDeltas(moves: readonly MoveRow[]): string[] {
   ];
 }
 
-async function writeHolds(client: PoolClient, { holds, now }: Standing): Promise<void> {
+function writeHolds({ holds, now }: Standing): QueryConfig[] {
+  const statements: QueryConfig[] = [];
   const made = [...holds.values()].filter(({ changed }) => changed === 'new');
   const changed = [...holds.values()].filter((hold) => hold.changed === 'changed');
   const draws = made.flatMap(({ id, draws }) => draws.map(({ grantId, credits }) => [id, grantId, credits]));
   if (made.length > 0) {
-    await client.query({
+    statements.push({
       name: 'make-holds',
       text: `with draws as (
                insert into hold_draws (hold_id, grant_id, credits)
@@ -157,7 +161,7 @@ async function writeHolds(client: PoolClient, { holds, now }: Standing): Promise
     });
   }
   if (changed.length > 0) {
-    await client.query({
+    statements.push({
       name: 'change-holds',
       text: `update holds h set status = c.status, expires_at = c.expires_at, usage_event_id = c.usage_event_id, occurred_at = c.occurred_at
                from unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::uuid[], $5::timestamptz[])
@@ -175,9 +179,10 @@ async function writeHolds(client: PoolClient, { holds, now }: Standing): Promise
       ),
     });
   }
+  return statements;
 }
 
-async function writeLimits(client: PoolClient, { teams }: Standing): Promise<void> {
+function writeLimits({ teams }: Standing): QueryConfig[] {
   const rows = [...teams].flatMap(([teamId, { limits }]) =>
     limits
       .filter(({ changed }) => changed)
@@ -190,25 +195,26 @@ async function writeLimits(client: PoolClient, { teams }: Standing): Promise<voi
         held,
       ]),
   );
-  if (rows.length === 0) return;
-  await client.query({
+  if (rows.length === 0) return [];
+  const statement = {
     name: 'write-limits',
     text: `update limits l set window_start = c.window_start, consumed = c.consumed, held = c.held
              from unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::bigint[], $6::bigint[])
                as c (team_id, subject, subject_id, window_start, consumed, held)
             where l.team_id = c.team_id and l.subject = c.subject and l.subject_id = c.subject_id`,
     values: columnLiterals(6, rows),
-  });
+  };
+  return [statement];
 }
 
-async function writeDebts(client: PoolClient, { teams, now }: Standing): Promise<void> {
+function writeDebts({ teams, now }: Standing): QueryConfig[] {
   const rows = [...teams].flatMap(([teamId, { debts }]) =>
     debts
       .filter(({ changed }) => changed)
       .map(({ orderId, owed, settled }) => [teamId, orderId, owed, settled]),
   );
-  if (rows.length === 0) return;
-  await client.query({
+  if (rows.length === 0) return [];
+  const statement = {
     name: 'write-debts',
     text: `with debt as (
              select * from unnest($1::uuid[], $2::text[], $3::bigint[], $4::bigint[]) as d (team_id, order_id, owed, settled)
@@ -217,5 +223,6 @@ async function writeDebts(client: PoolClient, { teams, now }: Standing): Promise
            )
            update debts d set owed = debt.owed, settled = debt.settled from debt where d.order_id = debt.order_id`,
     values: [...columnLiterals(4, rows), now],
-  });
+  };
+  return [statement];
 }
