@@ -66,7 +66,7 @@ interface Pending {
  */
 export function createGroupCommit(
   database: Database,
-  { batch = 256, lanes = 2 }: GroupCommitOptions = {},
+  { batch = 256, lanes = 3 }: GroupCommitOptions = {},
 ): GroupCommit {
   const waiting = new Map<string, Pending[]>(); // by team, in order of arrival
   const inFlight = new Set<string>();
