@@ -115,18 +115,18 @@ const beginTransaction = `
   set local enable_mergejoin = off`;
 
 /**
- * Two round trips: what is read to decide, then what is written together with the commit. The connection's pipeline sends
- * each statement without waiting for the answer to the one before.
+ * Two round trips: what is read to decide, then what is written together with the commit. The connection's pipeline waits
+ * for no answer between two statements, and what is sent together is one packet.
  */
 async function inTransaction<T>(pool: Pool, decide: (client: PoolClient) => Promise<Decided<T>>): Promise<T> {
   const client = await pool.connect();
   let usable = true;
   try {
-    const begun = client.query(beginTransaction);
+    const [begun, deciding] = inOnePacket(client, () => [client.query(beginTransaction), decide(client)]);
     begun.catch(() => {}); // thrown below
     let decided: Decided<T>;
     try {
-      decided = await decide(client);
+      decided = await deciding;
       await begun;
     } catch (error) {
       await client.query('rollback').catch(() => {
@@ -134,9 +134,11 @@ async function inTransaction<T>(pool: Pool, decide: (client: PoolClient) => Prom
       });
       throw error;
     }
-    const sent = [...decided.writes.map((write) => client.query(write)), client.query('commit')];
+    const statements = [...decided.writes, 'commit'];
     // Where a write is refused, the commit behind it is answered with a rollback.
-    const answers = await Promise.allSettled(sent);
+    const answers = await Promise.allSettled(
+      inOnePacket(client, () => statements.map((statement) => client.query(statement))),
+    );
     const failed = answers.find(({ status }) => status === 'rejected');
     if (failed?.status === 'rejected') {
       if (failed !== answers.at(-1) && !isConnectionError(failed.reason)) throw failed.reason;
@@ -146,5 +148,16 @@ async function inTransaction<T>(pool: Pool, decide: (client: PoolClient) => Prom
     return decided.result;
   } finally {
     client.release(!usable);
+  }
+}
+
+/** Each packet costs a system call here, and wakes Postgres up there. */
+function inOnePacket<T>(client: PoolClient, send: () => T): T {
+  const { stream } = client.connection;
+  stream.cork();
+  try {
+    return send();
+  } finally {
+    stream.uncork();
   }
 }

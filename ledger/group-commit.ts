@@ -50,6 +50,12 @@ export interface GroupCommitOptions {
 const mostWaiters = 3;
 /** The pause before a busy team is tried again, in milliseconds. */
 const retryBusyAfter = 10;
+/**
+ * A commit beside one that is under way costs Postgres as much as that one: it begins when so many operations wait for it,
+ * or when the other has taken so long, in milliseconds.
+ */
+const worthACommit = 64;
+const longCommit = 20;
 
 type Answer = { receipt: Receipt } | { hold: HoldAnswer };
 
@@ -71,6 +77,9 @@ export function createGroupCommit(
   const waiting = new Map<string, Pending[]>(); // by team, in order of arrival
   const inFlight = new Set<string>();
   let free = lanes;
+  let queued = 0;
+  let lastBegun = 0;
+  let looksAgain = false;
   let waiters = 0;
   let scheduled = false;
   let closed = false;
@@ -102,6 +111,7 @@ export function createGroupCommit(
       const queue = waiting.get(operation.teamId);
       if (queue) queue.push(pending);
       else waiting.set(operation.teamId, [pending]);
+      queued += 1;
       schedule();
     });
   }
@@ -112,13 +122,29 @@ export function createGroupCommit(
     scheduled = true;
     queueMicrotask(() => {
       scheduled = false;
-      while (free > 0) {
+      while (free > 0 && isWorthACommit()) {
         const group = take();
         if (group.length === 0) break;
         free -= 1;
+        lastBegun = performance.now();
         void commitTogether(group);
       }
+      if (free > 0 && queued > 0) lookAgain();
       if (waiting.size === 0 && inFlight.size === 0) drained?.();
+    });
+  }
+
+  function isWorthACommit(): boolean {
+    return free === lanes || queued >= worthACommit || performance.now() - lastBegun >= longCommit;
+  }
+
+  /** Should the commit under way take long, those who wait for it go on without it. */
+  function lookAgain(): void {
+    if (looksAgain) return;
+    looksAgain = true;
+    void setTimeout(longCommit).then(() => {
+      looksAgain = false;
+      if (queued > 0) schedule();
     });
   }
 
@@ -133,6 +159,7 @@ export function createGroupCommit(
       if (queue.length > 0) waiting.set(teamId, queue); // behind the others: a busy team starves nobody
       inFlight.add(teamId);
     }
+    queued -= group.length;
     return group;
   }
 
@@ -153,6 +180,7 @@ export function createGroupCommit(
     } else {
       await setTimeout(retryBusyAfter);
       waiting.set(teamId, [...pending, ...(waiting.get(teamId) ?? [])]);
+      queued += pending.length;
     }
     inFlight.delete(teamId);
     schedule();

@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { hash, randomBytes } from 'node:crypto';
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { v7 as uuidv7 } from 'uuid';
 import { readClock } from '../database/connection.ts';
@@ -52,5 +52,5 @@ export async function findServiceKey(em: EntityManager, hash: Buffer): Promise<S
 
 /** A key is 32 random bytes, so a plain hash hides it; a slow one would only slow every request down. */
 export function hashServiceKey(key: string): Buffer {
-  return createHash('sha256').update(key).digest();
+  return hash('sha256', key, 'buffer');
 }
