@@ -4,6 +4,10 @@ const soon: Fate = { delay: 0, lost: false, again: null, rank: 0 };
 const lost: Fate = { ...soon, lost: true };
 const late: Fate = { ...soon, delay: 5 * day };
 const minute = 60_000;
+/** What Polar tells of a pack that is paid, and then of its refund, the reversal and the refund that prevents a dispute. */
+const paid = [soon, soon];
+const moneyBackWords = 8;
+const words = Array.from({ length: moneyBackWords }, (_, index) => index);
 
 /** Stories that chance seldom tells; each went wrong once, or would with one line of the handlers left out. */
 export const hardStories: [Story, Schedule[]][] = [
@@ -53,6 +57,19 @@ export const hardStories: [Story, Schedule[]][] = [
       [87 * day, { kind: 'renew-now' }],
     ),
     [[lost], [soon, soon, soon, lost, soon, soon, soon, soon]],
+  ],
+  // Money that went back, came back and went back again, where but one word of it is heard, or all but one.
+  [
+    story(
+      [minute, { kind: 'buy', pack: 'pack_1000', units: 1 }],
+      [day, { kind: 'refund', order: 0, share: 0.3 }],
+      [day, { kind: 'reverse', refund: 0 }],
+      [day, { kind: 'dispute', order: 0, share: 0.3, status: 'prevented' }],
+    ),
+    Array.from({ length: moneyBackWords }, (_, heard) => [
+      [...paid, ...words.map((word) => (word === heard ? soon : lost))],
+      [...paid, ...words.map((word) => (word === heard ? lost : soon))],
+    ]).flat(),
   ],
   // A change in the very instant of a renewal: both cycles have one start.
   [
