@@ -88,7 +88,7 @@ export async function connectDatabase(
 }
 
 /** A team that this transaction has locked, and the time after that. */
-export interface LockedTeam {
+export interface TeamAndTime {
   team: Team;
   now: Date;
 }
@@ -97,7 +97,7 @@ export interface LockedTeam {
  * Locks the team's row, as every writer of a team's credits does before it reads, and then reads the clock. Null: there is
  * no such team.
  */
-export async function lockTeam(em: EntityManager, teamId: string): Promise<LockedTeam | null> {
+export async function lockTeam(em: EntityManager, teamId: string): Promise<TeamAndTime | null> {
   // The time is told for the row that has come out of the lock: after whatever wait there was.
   const [row] = await em.execute<{ now: Date | string }[]>(
     `with locked as materialized (select * from teams where id = ? for no key update)

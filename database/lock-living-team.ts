@@ -1,12 +1,12 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { DomainError } from '../domain-error.ts';
-import { type LockedTeam, lockTeam } from './connection.ts';
+import { lockTeam, type TeamAndTime } from './connection.ts';
 
 /**
  * Locks the team's row, as `lockTeam`.
  * @throws DomainError 404 `unknown_team`, also for one that was deleted
  */
-export async function lockLivingTeam(em: EntityManager, teamId: string): Promise<LockedTeam> {
+export async function lockLivingTeam(em: EntityManager, teamId: string): Promise<TeamAndTime> {
   const locked = await lockTeam(em, teamId);
   if (!locked || locked.team.deletedAt) throw unknownTeam(teamId);
   return locked;

@@ -145,6 +145,9 @@ async function inTransaction<T>(pool: Pool, decide: (client: PoolClient) => Prom
       usable = false;
       throw new OutcomeUnknown('the connection was lost during the commit', { cause: failed.reason });
     }
+    const committed = answers.at(-1);
+    if (committed?.status !== 'fulfilled' || committed.value.command !== 'COMMIT')
+      throw new Error('the commit was answered with a rollback, and nothing had been refused');
     return decided.result;
   } finally {
     client.release(!usable);

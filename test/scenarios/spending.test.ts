@@ -195,6 +195,50 @@ test('more locked teams than the server has connections stall nobody else', asyn
   });
 });
 
+test('a commit that takes long keeps nobody else waiting', async () => {
+  const [slow, other] = [await newTeam(), await newTeam()];
+  await withClient(story.workerVariables.DATABASE_URL ?? '', async (client) => {
+    await client.query('begin');
+    await client.query('lock table hold_draws in share mode'); // whoever makes a hold cannot commit
+    const waiting = story.request('POST', `/v1/teams/${slow}/holds`, {
+      action: 'workflow.run',
+      credits: '1',
+    });
+    const blocked = () =>
+      client.query(`select from pg_locks where relation = 'hold_draws'::regclass and not granted`);
+    await until(async () => ((await blocked()).rowCount ?? 0) > 0);
+    for (let i = 0; i < 5; i++) expect(await spend(other, 1)).toMatchObject({ status: 201 });
+    await client.query('rollback');
+    expect(await waiting).toMatchObject({ status: 201 });
+  });
+});
+
+test('a write that Postgres refuses fails for its caller alone, and the next commit knows nothing of it', async () => {
+  const [team, other] = [await newTeam(), await newTeam()];
+  const { catalog, version } = await readCatalog(story.database);
+  const groupCommit = createGroupCommit(story.database);
+  const spendInProcess = (teamId: string, metadata: Record<string, unknown>) =>
+    groupCommit.spend({
+      teamId,
+      idempotencyKey: crypto.randomUUID(),
+      bodyHash: Buffer.alloc(32),
+      action: 'workflow.run',
+      priced: priceUsage(catalog, 'workflow.run', { runs: parseDecimal('2') }),
+      priceVersion: version,
+      metadata,
+    });
+  // The door lets no NUL through; jsonb does not hold one.
+  const results = await Promise.allSettled([
+    spendInProcess(team, { note: 'fine' }),
+    spendInProcess(team, { note: '\u0000' }),
+    spendInProcess(other, { note: 'fine' }),
+  ]);
+  expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
+  await spendInProcess(team, { note: 'after' });
+  await groupCommit.close();
+  expect([await available(team), await available(other)]).toEqual(['498', '499']);
+});
+
 test('two teams with more to do than a commit holds let a third one in between', async () => {
   const [busy, alsoBusy, third] = [await newTeam(), await newTeam(), await newTeam()];
   const { catalog, version } = await readCatalog(story.database);
