@@ -40,8 +40,7 @@ const waits = {
 
 /**
  * A connection sends a statement without waiting for the answer to the one before: the hot path asks for all that it reads
- * at once. Who waits for each answer notices nothing.
- * @see https://node-postgres.com/apis/client
+ * at once. Who waits for each answer notices nothing. (`ClientConfig.pipeline` of `pg`.)
  */
 const pipeline = true;
 
