@@ -38,7 +38,10 @@ export async function deleteTeam(
   return markDeleted(em, team, now);
 }
 
-/** Marks a team deleted, with the inbox row `team.deleted` that makes its workflow do the rest. The caller holds the team's lock and has read `now` after it. */
+/**
+ * Marks a team deleted, with the inbox row `team.deleted` that makes its workflow do the rest. The caller holds the team's
+ * lock and has read `now` after it.
+ */
 export async function markDeleted(em: EntityManager, team: Team, now: Date): Promise<DeletedTeam> {
   if (team.deletedAt) return { deletedAt: team.deletedAt, inboxId: null };
   team.deletedAt = now;
