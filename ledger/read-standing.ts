@@ -2,7 +2,7 @@ import type { PoolClient } from 'pg';
 import type { GrantSource } from '../database/entities/grant.ts';
 import type { HoldStatus } from '../database/entities/hold.ts';
 import type { LimitPeriod, LimitSubject } from '../database/entities/limit.ts';
-import { arrayLiteral } from './array-literal.ts';
+import { binaryColumn } from './binary-array.ts';
 import { compareBurnOrder } from './burn-order.ts';
 import type { HoldAnswer, Operation } from './operation.ts';
 import {
@@ -116,8 +116,8 @@ export async function readKeys(
              from unnest($1::text[], $2::text[]) as sent (scope, key)
              join idempotency_keys k on k.scope = sent.scope and k.key = sent.key`,
     values: [
-      arrayLiteral(keyed.map(({ teamId }) => teamId)),
-      arrayLiteral(keyed.map(({ idempotencyKey }) => idempotencyKey)),
+      binaryColumn('text', keyed, ({ teamId }) => teamId),
+      binaryColumn('text', keyed, ({ idempotencyKey }) => idempotencyKey),
     ],
   });
   return new Map(

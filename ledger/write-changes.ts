@@ -1,6 +1,6 @@
 import type { QueryConfig } from 'pg';
 import type { Account } from '../database/entities/transfer.ts';
-import { arrayLiteral, columnLiterals } from './array-literal.ts';
+import { binaryColumn } from './binary-array.ts';
 import type { Changes, MoveRow } from './changes.ts';
 import type { Standing } from './standing.ts';
 
@@ -32,16 +32,16 @@ function writeLedger({ keys, events, moves }: Changes, now: Date): QueryConfig[]
     name: 'write-ledger',
     text: `with keys as (
              insert into idempotency_keys (scope, key, body_hash, usage_event_id, occurred_at, status, response, created_at)
-             select scope, key, body_hash, usage_event_id, occurred_at, case when response is not null then 201 end, response::jsonb, $1
-               from unnest($2::text[], $3::text[], $4::bytea[], $5::uuid[], $6::timestamptz[], $7::text[])
+             select scope, key, body_hash, usage_event_id, occurred_at, case when response is not null then 201 end, response, $1
+               from unnest($2::text[], $3::text[], $4::bytea[], $5::uuid[], $6::timestamptz[], $7::jsonb[])
                  as k (scope, key, body_hash, usage_event_id, occurred_at, response)
            ), events as (
              insert into usage_events (team_id, occurred_at, id, recorded_at, action, lines, credits, price_version,
                                        balance_after, member_id, api_key_id, hold_id, metadata)
-             select team_id, occurred_at, id, $1, action, lines::jsonb, credits, price_version,
-                    balance_after, member_id, api_key_id, hold_id, metadata::jsonb
-               from unnest($8::uuid[], $9::timestamptz[], $10::uuid[], $11::text[], $12::text[], $13::bigint[], $14::int[],
-                           $15::bigint[], $16::text[], $17::text[], $18::uuid[], $19::text[])
+             select team_id, occurred_at, id, $1, action, lines, credits, price_version,
+                    balance_after, member_id, api_key_id, hold_id, metadata
+               from unnest($8::uuid[], $9::timestamptz[], $10::uuid[], $11::text[], $12::jsonb[], $13::bigint[], $14::int[],
+                           $15::bigint[], $16::text[], $17::text[], $18::uuid[], $19::jsonb[])
                  as e (team_id, occurred_at, id, action, lines, credits, price_version, balance_after, member_id, api_key_id,
                        hold_id, metadata)
            ), moves as (
@@ -58,47 +58,35 @@ function writeLedger({ keys, events, moves }: Changes, now: Date): QueryConfig[]
             where g.id = d.id`,
     values: [
       now,
-      ...columnLiterals(
-        6,
-        keys.map((row) => [
-          row.teamId,
-          row.key,
-          row.bodyHash,
-          row.event?.id ?? null,
-          row.event?.occurredAt ?? null,
-          row.answer && JSON.stringify(row.answer),
-        ]),
-      ),
-      ...columnLiterals(
-        12,
-        events.map(({ teamId, occurredAt, receipt, memberId, apiKeyId, metadata }) => [
-          teamId,
-          occurredAt,
-          receipt.id,
-          receipt.action,
-          JSON.stringify(receipt.lines),
-          receipt.credits,
-          receipt.priceVersion,
-          receipt.balance.available,
-          memberId,
-          apiKeyId,
-          receipt.holdId,
-          metadata && JSON.stringify(metadata),
-        ]),
-      ),
-      ...columnLiterals(
-        8,
-        moves.map((row) => [
-          row.teamId,
-          row.grantId,
-          row.kind,
-          row.from,
-          row.to,
-          row.amount,
-          row.event,
-          row.reference,
-        ]),
-      ),
+      binaryColumn('text', keys, ({ teamId }) => teamId),
+      binaryColumn('text', keys, ({ key }) => key),
+      binaryColumn('bytea', keys, ({ bodyHash }) => bodyHash),
+      binaryColumn('uuid', keys, ({ event }) => event?.id),
+      binaryColumn('timestamptz', keys, ({ event }) => event?.occurredAt),
+      binaryColumn('jsonb', keys, ({ answer }) => answer && JSON.stringify(answer)),
+
+      binaryColumn('uuid', events, ({ teamId }) => teamId),
+      binaryColumn('timestamptz', events, ({ occurredAt }) => occurredAt),
+      binaryColumn('uuid', events, ({ receipt }) => receipt.id),
+      binaryColumn('text', events, ({ receipt }) => receipt.action),
+      binaryColumn('jsonb', events, ({ receipt }) => JSON.stringify(receipt.lines)),
+      binaryColumn('int8', events, ({ receipt }) => receipt.credits),
+      binaryColumn('int4', events, ({ receipt }) => receipt.priceVersion),
+      binaryColumn('int8', events, ({ receipt }) => receipt.balance.available),
+      binaryColumn('text', events, ({ memberId }) => memberId),
+      binaryColumn('text', events, ({ apiKeyId }) => apiKeyId),
+      binaryColumn('uuid', events, ({ receipt }) => receipt.holdId),
+      binaryColumn('jsonb', events, ({ metadata }) => metadata && JSON.stringify(metadata)),
+
+      binaryColumn('uuid', moves, ({ teamId }) => teamId),
+      binaryColumn('uuid', moves, ({ grantId }) => grantId),
+      binaryColumn('text', moves, ({ kind }) => kind),
+      binaryColumn('text', moves, ({ from }) => from),
+      binaryColumn('text', moves, ({ to }) => to),
+      binaryColumn('int8', moves, ({ amount }) => amount),
+      binaryColumn('uuid', moves, ({ event }) => event),
+      binaryColumn('text', moves, ({ reference }) => reference),
+
       ...grantDeltas(moves),
     ],
   };
@@ -106,7 +94,7 @@ function writeLedger({ keys, events, moves }: Changes, now: Date): QueryConfig[]
 }
 
 /** What each grant's columns change by, as one array a column. */
-function grantDeltas(moves: readonly MoveRow[]): string[] {
+function grantDeltas(moves: readonly MoveRow[]): Buffer[] {
   const deltas = new Map<string, Partial<Record<Account, bigint>>>();
   for (const { grantId, from, to, amount } of moves) {
     const delta = deltas.get(grantId) ?? {};
@@ -114,10 +102,10 @@ function grantDeltas(moves: readonly MoveRow[]): string[] {
     delta[from] = (delta[from] ?? 0n) - amount;
     delta[to] = (delta[to] ?? 0n) + amount;
   }
-  const rows = [...deltas.values()];
+  const rows = [...deltas];
   return [
-    arrayLiteral([...deltas.keys()]),
-    ...columnsOfGrant.map((column) => arrayLiteral(rows.map((delta) => delta[column] ?? 0n))),
+    binaryColumn('uuid', rows, ([grantId]) => grantId),
+    ...columnsOfGrant.map((column) => binaryColumn('int8', rows, ([, delta]) => delta[column] ?? 0n)),
   ];
 }
 
@@ -125,7 +113,7 @@ function writeHolds({ holds, now }: Standing): QueryConfig[] {
   const statements: QueryConfig[] = [];
   const made = [...holds.values()].filter(({ changed }) => changed === 'new');
   const changed = [...holds.values()].filter((hold) => hold.changed === 'changed');
-  const draws = made.flatMap(({ id, draws }) => draws.map(({ grantId, credits }) => [id, grantId, credits]));
+  const draws = made.flatMap(({ id, draws }) => draws.map((draw) => ({ holdId: id, ...draw })));
   if (made.length > 0) {
     statements.push({
       name: 'make-holds',
@@ -139,24 +127,21 @@ function writeHolds({ holds, now }: Standing): QueryConfig[] {
                                       $10::timestamptz[], $11::timestamptz[], $12::uuid[], $13::timestamptz[])`,
       values: [
         now,
-        ...columnLiterals(
-          12,
-          made.map((hold) => [
-            hold.id,
-            hold.teamId,
-            hold.action,
-            hold.credits,
-            hold.priceVersion,
-            hold.memberId,
-            hold.apiKeyId,
-            hold.status,
-            hold.expiresAt,
-            hold.latestExpiry,
-            hold.event?.id ?? null,
-            hold.event?.occurredAt ?? null,
-          ]),
-        ),
-        ...columnLiterals(3, draws),
+        binaryColumn('uuid', made, ({ id }) => id),
+        binaryColumn('uuid', made, ({ teamId }) => teamId),
+        binaryColumn('text', made, ({ action }) => action),
+        binaryColumn('int8', made, ({ credits }) => credits),
+        binaryColumn('int4', made, ({ priceVersion }) => priceVersion),
+        binaryColumn('text', made, ({ memberId }) => memberId),
+        binaryColumn('text', made, ({ apiKeyId }) => apiKeyId),
+        binaryColumn('text', made, ({ status }) => status),
+        binaryColumn('timestamptz', made, ({ expiresAt }) => expiresAt),
+        binaryColumn('timestamptz', made, ({ latestExpiry }) => latestExpiry),
+        binaryColumn('uuid', made, ({ event }) => event?.id),
+        binaryColumn('timestamptz', made, ({ event }) => event?.occurredAt),
+        binaryColumn('uuid', draws, ({ holdId }) => holdId),
+        binaryColumn('uuid', draws, ({ grantId }) => grantId),
+        binaryColumn('int8', draws, ({ credits }) => credits),
       ],
     });
   }
@@ -167,16 +152,13 @@ function writeHolds({ holds, now }: Standing): QueryConfig[] {
                from unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::uuid[], $5::timestamptz[])
                  as c (id, status, expires_at, usage_event_id, occurred_at)
               where h.id = c.id`,
-      values: columnLiterals(
-        5,
-        changed.map(({ id, status, expiresAt, event }) => [
-          id,
-          status,
-          expiresAt,
-          event?.id ?? null,
-          event?.occurredAt ?? null,
-        ]),
-      ),
+      values: [
+        binaryColumn('uuid', changed, ({ id }) => id),
+        binaryColumn('text', changed, ({ status }) => status),
+        binaryColumn('timestamptz', changed, ({ expiresAt }) => expiresAt),
+        binaryColumn('uuid', changed, ({ event }) => event?.id),
+        binaryColumn('timestamptz', changed, ({ event }) => event?.occurredAt),
+      ],
     });
   }
   return statements;
@@ -184,16 +166,7 @@ function writeHolds({ holds, now }: Standing): QueryConfig[] {
 
 function writeLimits({ teams }: Standing): QueryConfig[] {
   const rows = [...teams].flatMap(([teamId, { limits }]) =>
-    limits
-      .filter(({ changed }) => changed)
-      .map(({ subject, subjectId, windowStart, consumed, held }) => [
-        teamId,
-        subject,
-        subjectId,
-        windowStart,
-        consumed,
-        held,
-      ]),
+    limits.filter(({ changed }) => changed).map((limit) => ({ teamId, ...limit })),
   );
   if (rows.length === 0) return [];
   const statement = {
@@ -202,16 +175,21 @@ function writeLimits({ teams }: Standing): QueryConfig[] {
              from unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::bigint[], $6::bigint[])
                as c (team_id, subject, subject_id, window_start, consumed, held)
             where l.team_id = c.team_id and l.subject = c.subject and l.subject_id = c.subject_id`,
-    values: columnLiterals(6, rows),
+    values: [
+      binaryColumn('uuid', rows, ({ teamId }) => teamId),
+      binaryColumn('text', rows, ({ subject }) => subject),
+      binaryColumn('text', rows, ({ subjectId }) => subjectId),
+      binaryColumn('timestamptz', rows, ({ windowStart }) => windowStart),
+      binaryColumn('int8', rows, ({ consumed }) => consumed),
+      binaryColumn('int8', rows, ({ held }) => held),
+    ],
   };
   return [statement];
 }
 
 function writeDebts({ teams, now }: Standing): QueryConfig[] {
   const rows = [...teams].flatMap(([teamId, { debts }]) =>
-    debts
-      .filter(({ changed }) => changed)
-      .map(({ orderId, owed, settled }) => [teamId, orderId, owed, settled]),
+    debts.filter(({ changed }) => changed).map((debt) => ({ teamId, ...debt })),
   );
   if (rows.length === 0) return [];
   const statement = {
@@ -222,7 +200,13 @@ function writeDebts({ teams, now }: Standing): QueryConfig[] {
              insert into debt_changes (order_id, team_id, owed, settled, at) select order_id, team_id, owed, settled, $5 from debt
            )
            update debts d set owed = debt.owed, settled = debt.settled from debt where d.order_id = debt.order_id`,
-    values: [...columnLiterals(4, rows), now],
+    values: [
+      binaryColumn('uuid', rows, ({ teamId }) => teamId),
+      binaryColumn('text', rows, ({ orderId }) => orderId),
+      binaryColumn('int8', rows, ({ owed }) => owed),
+      binaryColumn('int8', rows, ({ settled }) => settled),
+      now,
+    ],
   };
   return [statement];
 }
