@@ -8,7 +8,6 @@ import { DebtChange } from './entities/debt-change.ts';
 import { Grant } from './entities/grant.ts';
 import { GrantExpiryChange } from './entities/grant-expiry-change.ts';
 import { Hold } from './entities/hold.ts';
-import { HoldDraw } from './entities/hold-draw.ts';
 import { IdempotencyKey } from './entities/idempotency-key.ts';
 import { InboxEvent } from './entities/inbox-event.ts';
 import { Limit } from './entities/limit.ts';
@@ -25,6 +24,7 @@ import { UsageEvent } from './entities/usage-event.ts';
 import { User } from './entities/user.ts';
 import { FirstSchema } from './migrations/0001-first-schema.ts';
 import { Reconciliations } from './migrations/0002-reconciliations.ts';
+import { DrawsInHolds } from './migrations/0003-draws-in-holds.ts';
 import { createMissingPartitions, isMissingPartition } from './partitions.ts';
 
 /**
@@ -126,7 +126,6 @@ function ormOptions(url: string, max: number): Options {
       Grant,
       GrantExpiryChange,
       Hold,
-      HoldDraw,
       IdempotencyKey,
       InboxEvent,
       Limit,
@@ -143,7 +142,11 @@ function ormOptions(url: string, max: number): Options {
       User,
     ],
     extensions: [Migrator],
-    migrations: { migrationsList: [FirstSchema, Reconciliations], snapshot: false, silent: true },
+    migrations: {
+      migrationsList: [FirstSchema, Reconciliations, DrawsInHolds],
+      snapshot: false,
+      silent: true,
+    },
     pool: { min: 0, max },
     driverOptions: { ...waits, pipeline },
     forceUtcTimezone: true,

@@ -113,18 +113,17 @@ function writeHolds({ holds, now }: Standing): QueryConfig[] {
   const statements: QueryConfig[] = [];
   const made = [...holds.values()].filter(({ changed }) => changed === 'new');
   const changed = [...holds.values()].filter((hold) => hold.changed === 'changed');
-  const draws = made.flatMap(({ id, draws }) => draws.map((draw) => ({ holdId: id, ...draw })));
   if (made.length > 0) {
     statements.push({
       name: 'make-holds',
-      text: `with draws as (
-               insert into hold_draws (hold_id, grant_id, credits)
-               select * from unnest($14::uuid[], $15::uuid[], $16::bigint[])
-             )
-             insert into holds (created_at, id, team_id, action, credits, price_version, member_id, api_key_id, status, expires_at,
-                                latest_expiry, usage_event_id, occurred_at)
-             select $1, * from unnest($2::uuid[], $3::uuid[], $4::text[], $5::bigint[], $6::int[], $7::text[], $8::text[], $9::text[],
-                                      $10::timestamptz[], $11::timestamptz[], $12::uuid[], $13::timestamptz[])`,
+      text: `insert into holds (created_at, id, team_id, action, credits, price_version, member_id, api_key_id, status, expires_at,
+                                latest_expiry, usage_event_id, occurred_at, draw_grants, draw_credits)
+             select $1, id, team_id, action, credits, price_version, member_id, api_key_id, status, expires_at,
+                    latest_expiry, usage_event_id, occurred_at, draw_grants::uuid[], draw_credits::bigint[]
+               from unnest($2::uuid[], $3::uuid[], $4::text[], $5::bigint[], $6::int[], $7::text[], $8::text[], $9::text[],
+                           $10::timestamptz[], $11::timestamptz[], $12::uuid[], $13::timestamptz[], $14::text[], $15::text[])
+                 as h (id, team_id, action, credits, price_version, member_id, api_key_id, status, expires_at,
+                       latest_expiry, usage_event_id, occurred_at, draw_grants, draw_credits)`,
       values: [
         now,
         binaryColumn('uuid', made, ({ id }) => id),
@@ -139,9 +138,9 @@ function writeHolds({ holds, now }: Standing): QueryConfig[] {
         binaryColumn('timestamptz', made, ({ latestExpiry }) => latestExpiry),
         binaryColumn('uuid', made, ({ event }) => event?.id),
         binaryColumn('timestamptz', made, ({ event }) => event?.occurredAt),
-        binaryColumn('uuid', draws, ({ holdId }) => holdId),
-        binaryColumn('uuid', draws, ({ grantId }) => grantId),
-        binaryColumn('int8', draws, ({ credits }) => credits),
+        // Arrays of an array have one length: these go as text.
+        binaryColumn('text', made, ({ draws }) => `{${draws.map(({ grantId }) => grantId)}}`),
+        binaryColumn('text', made, ({ draws }) => `{${draws.map(({ credits }) => credits)}}`),
       ],
     });
   }

@@ -269,7 +269,7 @@ const corruptions: { rule: string; what: string; sql: string }[] = [
     sql: `delete from transfers where kind = 'hold'`,
   },
   {
-    rule: 'draw-has-hold',
+    rule: 'held-equals-open-holds',
     what: 'a hold that is gone',
     sql: `delete from holds where status = 'open'`,
   },

@@ -199,13 +199,13 @@ test('a commit that takes long keeps nobody else waiting', async () => {
   const [slow, other] = [await newTeam(), await newTeam()];
   await withClient(story.workerVariables.DATABASE_URL ?? '', async (client) => {
     await client.query('begin');
-    await client.query('lock table hold_draws in share mode'); // whoever makes a hold cannot commit
+    await client.query('lock table holds in share mode'); // whoever makes a hold cannot commit
     const waiting = story.request('POST', `/v1/teams/${slow}/holds`, {
       action: 'workflow.run',
       credits: '1',
     });
     const blocked = () =>
-      client.query(`select from pg_locks where relation = 'hold_draws'::regclass and not granted`);
+      client.query(`select from pg_locks where relation = 'holds'::regclass and not granted`);
     await until(async () => ((await blocked()).rowCount ?? 0) > 0);
     for (let i = 0; i < 5; i++) expect(await spend(other, 1)).toMatchObject({ status: 201 });
     await client.query('rollback');
