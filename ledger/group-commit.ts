@@ -54,7 +54,7 @@ const retryBusyAfter = 10;
  * A commit beside one that is under way costs Postgres as much as that one: it begins when so many operations wait for it,
  * or when the other has taken so long, in milliseconds.
  */
-const worthACommit = 64;
+const worthACommit = 16;
 const longCommit = 20;
 
 type Answer = { receipt: Receipt } | { hold: HoldAnswer };
