@@ -61,7 +61,7 @@ export async function startWorker(
   const connection = Connection.lazy({
     ...server,
     interceptors: [],
-    channelArgs: { 'grpc.initial_reconnect_backoff_ms': 100, 'grpc.max_reconnect_backoff_ms': 500 },
+    channelArgs: { 'grpc.initial_reconnect_backoff_ms': 100, 'grpc.max_reconnect_backoff_ms': 200 },
   });
   const client = new Client({ connection, namespace });
   const activities = {
