@@ -50,13 +50,15 @@ async function signUp({ stack, api, client, grants }: Processes): Promise<Findin
 }
 
 async function webhook({ stack, api, client, bareWorker, grants }: Processes): Promise<Finding[]> {
-  const teams: string[] = [];
+  const buyers: Buyer[] = [];
   const handles: { signal(name: string, number: number): Promise<void>; terminate(): Promise<unknown> }[] =
     [];
   for (let each = 0; each < receivers; each += 1) {
     const { teamId } = await signUpPerson(api);
     await grants.seen(`trial:${teamId}`);
-    teams.push(teamId);
+    const customerId = randomUUID();
+    await grants.linkCustomer(teamId, customerId);
+    buyers.push({ teamId, customerId });
     const workflowId = `bare/${randomUUID()}`;
     handles.push(await client.workflow.start('bareSignals', { workflowId, taskQueue: 'bare' }));
   }
@@ -66,7 +68,9 @@ async function webhook({ stack, api, client, bareWorker, grants }: Processes): P
   let paid = 0;
   const ours = async (): Promise<number> => {
     await setTimeout(pause);
-    const order = makeOrder(teams[paid++ % receivers] ?? '');
+    const buyer = buyers[paid++ % receivers];
+    if (!buyer) throw new Error('there is nobody to buy');
+    const order = makeOrder(buyer);
     const body = JSON.stringify({ type: 'order.paid', timestamp: order.created_at, data: order });
     const headers = { 'content-type': 'application/json', ...sign(body) };
     const sent = performance.now();
@@ -139,6 +143,8 @@ async function signUpPerson({ url, serviceKey }: Processes['api']): Promise<{ te
 interface GrantWatch {
   /** When the grant with this business key was committed and visible, on the clock of `performance.now()`. */
   seen(businessKey: string): Promise<number>;
+  /** As a checkout does, without asking Polar. */
+  linkCustomer(teamId: string, customerId: string): Promise<unknown>;
   close(): Promise<void>;
 }
 
@@ -158,7 +164,12 @@ async function watchGrants(databaseUrl: string): Promise<GrantWatch> {
      create trigger notify_of_grant after insert on grants for each row execute function notify_of_grant();
      listen granted`,
   );
-  return { seen: (businessKey) => arrivals.of(businessKey), close: () => client.end() };
+  return {
+    seen: (businessKey) => arrivals.of(businessKey),
+    linkCustomer: (teamId, customerId) =>
+      client.query('update teams set polar_customer_id = $2 where id = $1', [teamId, customerId]),
+    close: () => client.end(),
+  };
 }
 
 /** Keeps when things arrived, for those who ask before or after. */
@@ -180,8 +191,14 @@ function keepArrivals<Key>() {
   };
 }
 
+/** A team and its customer at Polar, which is made before the first checkout: a team without one buys nothing. */
+interface Buyer {
+  teamId: string;
+  customerId: string;
+}
+
 /** A paid order of a pack, with what Polar sends of it that matters. */
-function makeOrder(teamId: string) {
+function makeOrder({ teamId, customerId }: Buyer) {
   const now = new Date().toISOString();
   return {
     id: randomUUID(),
@@ -194,7 +211,7 @@ function makeOrder(teamId: string) {
     applied_balance_amount: 0,
     refunded_amount: 0,
     currency: 'usd',
-    customer_id: randomUUID(),
+    customer_id: customerId,
     product_id: randomUUID(),
     product: { metadata: { catalog_key: 'pack_1000' } },
     subscription_id: null,
