@@ -70,14 +70,14 @@ export const checkOpenHolds: Check = {
   },
   sql: `
     with held as (
-      select d.grant_id, sum(d.credits) as credits
+      select d.grant_id, sum(d.credits) as credits, min(h.team_id::text)::uuid as team_id
         from holds h, unnest(h.draw_grants, h.draw_credits) as d (grant_id, credits)
        where h.status = 'open' and ${within('h.team_id')}
        group by 1
     )
-    select 'held-equals-open-holds' as rule, coalesce(g.team_id, of_draw.team_id) as team_id,
+    select 'held-equals-open-holds' as rule, coalesce(g.team_id, of_draw.team_id, held.team_id) as team_id,
            format('grant %s', coalesce(g.id, held.grant_id)) as subject,
-           coalesce(held.credits, 0)::text as expected, coalesce(g.held, of_draw.held)::text as found
+           coalesce(held.credits, 0)::text as expected, coalesce(coalesce(g.held, of_draw.held)::text, 'no such grant') as found
       from (select g.team_id, g.id, g.held from grants g where g.held <> 0 and ${within('g.team_id')}) g
       full join held on held.grant_id = g.id
       left join grants of_draw on of_draw.id = held.grant_id

@@ -264,6 +264,16 @@ const corruptions: { rule: string; what: string; sql: string }[] = [
     sql: `update holds set credits = credits + 1`,
   },
   {
+    rule: 'hold-equals-draws',
+    what: 'a hold of a team that there is not',
+    sql: `update holds set team_id = gen_random_uuid()`,
+  },
+  {
+    rule: 'hold-equals-draws',
+    what: 'a hold that draws on a grant that there is not',
+    sql: `update holds set draw_grants = array[gen_random_uuid()]`,
+  },
+  {
     rule: 'draws-equal-transfers',
     what: 'a draw of which no transfer tells',
     sql: `delete from transfers where kind = 'hold'`,
