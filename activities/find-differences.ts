@@ -92,7 +92,13 @@ export async function findDifferences(
     }
     case 'disputes': {
       const { read, unreadable } = readEach(kind, items, readDispute);
-      const amounts = await fetchDisputedAmounts(polar, [...new Set(read.map(({ value }) => value.orderId))]);
+      const amounts = new Map<string, DisputedOrder>();
+      for (const [id, disputed] of await fetchDisputedAmounts(polar, [
+        ...new Set(read.map(({ value }) => value.orderId)),
+      ])) {
+        if (disputed instanceof DomainError) unreadable.push({ kind, id, what: disputed.message });
+        else amounts.set(id, disputed);
+      }
       const ids = await ordersWithOtherDisputes(em, amounts);
       const orders = readEach(kind, await fetchOrders(polar, ids), readOrder);
       return {
@@ -247,7 +253,10 @@ async function compareDisputes(
   return differences;
 }
 
-/** Orders whose refunds do not add up to what we know. Sums them from a list, which costs one request for a hundred orders. */
+/**
+ * Orders whose refunds do not add up to what we know. Sums them from a list, which costs one request for a hundred orders.
+ * A refund that cannot be read is told of where its own page is compared; its order adds up to something else, and is asked for.
+ */
 async function ordersWithOtherRefunds(
   em: EntityManager,
   polar: Polar,
@@ -258,8 +267,10 @@ async function ordersWithOtherRefunds(
     readAll(polar.refunds.iterList({ order_id: [...ids], limit: 100 })),
   );
   const sums = new Map<string, bigint>();
-  for (const { orderId, status, amount } of refunds.map(readRefund))
+  for (const { value } of readEach('refunds', refunds, readRefund).read) {
+    const { orderId, status, amount } = value;
     sums.set(orderId, (sums.get(orderId) ?? 0n) + (status === 'succeeded' ? amount : 0n));
+  }
   const known = await findOrders(em, ids);
   return ids.filter((id) => known.get(id)?.refundedAmount !== (sums.get(id) ?? 0n));
 }

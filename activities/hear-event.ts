@@ -6,6 +6,7 @@ import type { InboxEvent } from '../database/entities/inbox-event.ts';
 import { Order } from '../database/entities/order.ts';
 import { Subscription } from '../database/entities/subscription.ts';
 import { Team } from '../database/entities/team.ts';
+import { DomainError } from '../domain-error.ts';
 import { isSameState } from '../ledger/apply-subscription.ts';
 import { fetchDisputedAmounts } from '../polar/disputed-amounts.ts';
 import { endSubscriptions, isStanding } from '../polar/end-subscriptions.ts';
@@ -128,8 +129,9 @@ async function hearMoneyBack(
   if (!polar) return { kind: 'ask Polar' };
   const order: HeardOrder = await fetchOrder(polar, orderId);
   if (disputed) {
-    const amounts = await fetchDisputedAmounts(polar, [orderId]);
-    order.disputedAmount = amounts.get(orderId)?.amount ?? 0n;
+    const disputed = (await fetchDisputedAmounts(polar, [orderId])).get(orderId);
+    if (disputed instanceof DomainError) throw disputed;
+    order.disputedAmount = disputed?.amount ?? 0n;
   }
   return { kind: 'order', order, saidAt, mayGrant: false, earlier: [], subscription: null };
 }

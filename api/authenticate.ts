@@ -107,13 +107,19 @@ function verifyWith(key: Uint8Array | ReturnType<typeof createRemoteJWKSet>, opt
       .payload;
 }
 
+/** The identity provider's keys could not be had (too late, another status than 200, no JSON) or are none. */
+function isOfTheKeys(error: errors.JOSEError): boolean {
+  const { JWKSTimeout, JWKSInvalid, JOSEError } = errors;
+  return [JWKSTimeout.code, JWKSInvalid.code, JOSEError.code].includes(error.code);
+}
+
 function refusedToken(error: unknown): DomainError {
   if (error instanceof errors.JWTExpired) return unauthenticated('The token has expired');
   if (error instanceof z.ZodError) return unauthenticated('The token’s sub is not a user id');
   if (error instanceof errors.JWTClaimValidationFailed) {
     return unauthenticated(`The token’s claim ${error.claim} is missing or wrong`);
   }
-  if (error instanceof errors.JOSEError && !(error instanceof errors.JWKSTimeout)) {
+  if (error instanceof errors.JOSEError && !isOfTheKeys(error)) {
     return unauthenticated('The token is not a JWT that we can verify');
   }
   return new DomainError(

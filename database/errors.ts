@@ -15,11 +15,6 @@ export function isConnectionError(error: unknown): boolean {
   );
 }
 
-/** Postgres refused a value (class 22) or a constraint did (class 23): the fault of one row. */
-export function isDataError(error: unknown): boolean {
-  return /^(22|23)/.test(sqlState(error) ?? '');
-}
-
 /** A lock was not to be had within `lock_timeout`. */
 export function isLockTimeout(error: unknown): boolean {
   return sqlState(error) === '55P03';

@@ -1,7 +1,7 @@
 import { setTimeout } from 'node:timers/promises';
 import { readCatalog } from '../catalog/versions.ts';
 import type { Database } from '../database/connection.ts';
-import { isConnectionError, isDataError, isLockTimeout } from '../database/errors.ts';
+import { isConnectionError, isLockTimeout } from '../database/errors.ts';
 import { DomainError } from '../domain-error.ts';
 import { commitOperations, OutcomeUnknown, readBackOperations } from './commit-operations.ts';
 import type {
@@ -203,13 +203,13 @@ export function createGroupCommit(
       });
     } catch (error) {
       if (error instanceof OutcomeUnknown) await readBack(group);
-      else if (isDataError(error) && group.length > 1) await commitOneByOne(group);
+      else if (group.length > 1 && !isEverybodys(error)) await commitOneByOne(group);
       else for (const { reject } of group) reject(explain(error));
       return [];
     }
   }
 
-  /** A value that Postgres refuses is one caller's fault: no neighbour pays for it. */
+  /** What Postgres refuses, or we did not foresee, is of one operation: no neighbour pays for it. */
   async function commitOneByOne(group: Pending[]): Promise<void> {
     for (const pending of group) await commitGroup([pending], true);
   }
@@ -275,6 +275,11 @@ function lost(decided: boolean): DomainError {
     'outcome_unknown',
     `${known}: the database was lost on the way. Send the same key again`,
   );
+}
+
+/** No operation alone would fare better: the database is away, or a team that is waited for is locked. */
+function isEverybodys(error: unknown): boolean {
+  return isConnectionError(error) || isLockTimeout(error);
 }
 
 function explain(error: unknown): unknown {

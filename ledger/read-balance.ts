@@ -105,7 +105,7 @@ function readPresent(database: Database, teamId: string) {
                   extract(epoch from g.effective_at) * 1000 as effective_at,
                   extract(epoch from g.expires_at) * 1000 as expires_at
              from clock
-             join teams t on t.id = $1
+             join teams t on t.id = $1 and t.deleted_at is null
              left join lateral (
                (select * from grants where team_id = t.id and open)
                union all
@@ -141,7 +141,7 @@ function readPast(database: Database, teamId: string, at: Date) {
                   extract(epoch from g.effective_at) * 1000 as effective_at,
                   extract(epoch from coalesce(c.from_expires_at, g.expires_at)) * 1000 as expires_at
              from clock
-             join teams t on t.id = $1
+             join teams t on t.id = $1 and t.deleted_at is null
              left join moved m on true
              left join grants g on g.id = m.grant_id
              left join lateral (

@@ -1,4 +1,5 @@
 import type { Polar } from '@polar-sh/sdk/2026-10';
+import { DomainError } from '../domain-error.ts';
 import { callPolar, readAll } from './client.ts';
 import { type PolarDispute, type PolarRefund, readDispute, readRefund } from './events.ts';
 
@@ -11,7 +12,8 @@ export interface DisputedOrder {
 }
 
 /**
- * What is disputed of each of these orders; of an order without a dispute there is nothing.
+ * What is disputed of each of these orders; of an order without a dispute there is nothing. Of an order with a dispute or a
+ * refund that cannot be read nobody can tell: there is the `unreadable_event`.
  *
  * @param orderIds  at most 100
  * @throws DomainError as `callPolar`
@@ -19,21 +21,36 @@ export interface DisputedOrder {
 export async function fetchDisputedAmounts(
   polar: Polar,
   orderIds: readonly string[],
-): Promise<Map<string, DisputedOrder>> {
+): Promise<Map<string, DisputedOrder | DomainError>> {
   if (orderIds.length === 0) return new Map();
   const of = { order_id: [...orderIds], limit: 100 };
-  const disputes = (await callPolar('read', () => readAll(polar.disputes.iterList(of)))).map(readDispute);
+  const disputes = await callPolar('read', () => readAll(polar.disputes.iterList(of)));
   if (disputes.length === 0) return new Map();
-  const refunds = (await callPolar('read', () => readAll(polar.refunds.iterList(of)))).map(readRefund);
-  const orders = new Map<string, DisputedOrder>();
-  for (const dispute of disputes) {
-    const { amount, stateAt } = orders.get(dispute.orderId) ?? { amount: 0n, stateAt: dispute.stateAt };
-    orders.set(dispute.orderId, {
-      amount: amount + unpaidBy(dispute, refunds),
-      stateAt: stateAt > dispute.stateAt ? stateAt : dispute.stateAt,
-    });
-  }
+  const refunds = await callPolar('read', () => readAll(polar.refunds.iterList(of)));
+  const refundsOf = Map.groupBy(refunds, ({ order_id }) => order_id);
+  const orders = new Map<string, DisputedOrder | DomainError>();
+  for (const [orderId, itsDisputes] of Map.groupBy(disputes, ({ order_id }) => order_id))
+    orders.set(orderId, readDisputed(itsDisputes, refundsOf.get(orderId) ?? []));
   return orders;
+}
+
+function readDisputed(
+  disputes: readonly unknown[],
+  refunds: readonly unknown[],
+): DisputedOrder | DomainError {
+  try {
+    const itsRefunds = refunds.map(readRefund);
+    const amounts = disputes
+      .map(readDispute)
+      .map((dispute) => ({ amount: unpaidBy(dispute, itsRefunds), stateAt: dispute.stateAt }));
+    return amounts.reduce((sum, one) => ({
+      amount: sum.amount + one.amount,
+      stateAt: sum.stateAt > one.stateAt ? sum.stateAt : one.stateAt,
+    }));
+  } catch (error) {
+    if (error instanceof DomainError) return error;
+    throw error;
+  }
 }
 
 /**

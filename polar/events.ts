@@ -67,8 +67,6 @@ export interface PolarOrder extends PolarProductRef {
   status: string;
   /** The money has arrived; stays true when it was refunded later. Also true where nothing was to be paid. */
   paid: boolean;
-  /** purchase, subscription_create, subscription_cycle, subscription_update, … Lines and period decide, not this. */
-  billingReason: string;
   /** After discounts. */
   netAmount: bigint;
   /**
@@ -84,7 +82,6 @@ export interface PolarOrder extends PolarProductRef {
   units: number;
   /** Our products have no seats: an order with them is doubtful. */
   seats: number | null;
-  subscriptionId: string | null;
   /** The subscription as it was embedded; null where it was not. */
   subscription: PolarSubscription | null;
   lines: PolarOrderLine[];
@@ -94,7 +91,6 @@ export interface PolarOrder extends PolarProductRef {
 }
 
 export interface PolarOrderLine {
-  label: string;
   amount: bigint;
   proration: boolean;
   /** The period `[start, end)` that the line pays for; null in older payloads and for packs. */
@@ -112,15 +108,10 @@ export interface PolarSubscription extends PolarProductRef {
   trialStart: Date | null;
   trialEnd: Date | null;
   cancelAtPeriodEnd: boolean;
-  canceledAt: Date | null;
   startedAt: Date | null;
-  endsAt: Date | null;
   endedAt: Date | null;
-  /** day, week, month, year */
-  interval: string;
-  intervalCount: number;
   /** A change of product that takes effect later. */
-  pendingUpdate: { productId: string | null; appliesAt: Date } | null;
+  pendingUpdate: { productId: string | null } | null;
   /** Polar's time of this state. */
   stateAt: Date;
 }
@@ -130,11 +121,9 @@ export interface PolarRefund {
   /** A refund carries no metadata of ours and no customer's external id: its order tells whose it is. */
   teamRef: PolarTeamRef;
   orderId: string;
-  subscriptionId: string | null;
   /** pending, succeeded, failed, canceled */
   status: string;
   amount: bigint;
-  currency: string;
   dispute: PolarDispute | null;
   stateAt: Date;
 }
@@ -158,14 +147,12 @@ export function readOrder(data: unknown): PolarOrder {
     ...product,
     status: order.status,
     paid: order.paid ?? ['paid', 'refunded', 'partially_refunded'].includes(order.status),
-    billingReason: order.billing_reason,
     netAmount: order.net_amount,
     appliedBalanceAmount: order.applied_balance_amount,
     refundedAmount: order.refunded_amount,
     currency: order.currency,
     units: order.units ?? 1,
     seats: order.seats ?? null,
-    subscriptionId: order.subscription_id ?? null,
     // Embedded, it comes without customer and product: the order's are its own as well.
     subscription: embedded
       ? toSubscription({
@@ -175,7 +162,6 @@ export function readOrder(data: unknown): PolarOrder {
         })
       : null,
     lines: order.items.map((item) => ({
-      label: item.label,
       amount: item.amount,
       proration: item.proration,
       start: item.start_timestamp ?? null,
@@ -198,10 +184,8 @@ export function readRefund(data: unknown): PolarRefund {
     id: refund.id,
     teamRef: teamRefOf(refund),
     orderId: refund.order_id,
-    subscriptionId: refund.subscription_id ?? null,
     status: refund.status,
     amount: refund.amount,
-    currency: refund.currency,
     dispute: refund.dispute ? toDispute(refund.dispute) : null,
     stateAt: refund.modified_at ?? refund.created_at,
   };
@@ -276,13 +260,9 @@ const subscriptionSchema = z.object({
   trial_start: polarTime.nullish(),
   trial_end: polarTime.nullish(),
   cancel_at_period_end: z.boolean(),
-  canceled_at: polarTime.nullish(),
   started_at: polarTime.nullish(),
-  ends_at: polarTime.nullish(),
   ended_at: polarTime.nullish(),
-  recurring_interval: z.string(),
-  recurring_interval_count: z.int().positive().nullish(),
-  pending_update: z.object({ product_id: id.nullish(), applies_at: polarTime }).nullish(),
+  pending_update: z.object({ product_id: id.nullish() }).nullish(),
 });
 
 const orderSchema = z.object({
@@ -293,19 +273,16 @@ const orderSchema = z.object({
   product,
   status: z.string(),
   paid: z.boolean().nullish(),
-  billing_reason: z.string(),
   net_amount: cents,
   applied_balance_amount: cents.default(0n),
   refunded_amount: cents.default(0n),
   currency: z.string(),
   units: z.int().positive().nullish(),
   seats: z.int().nullish(),
-  subscription_id: id.nullish(),
   subscription: subscriptionSchema.nullish(),
   items: z
     .array(
       z.object({
-        label: z.string().default(''),
         amount: cents,
         proration: z.boolean(),
         start_timestamp: polarTime.nullish(),
@@ -324,10 +301,8 @@ const refundSchema = z.object({
   ...stated,
   id,
   order_id: id,
-  subscription_id: id.nullish(),
   status: z.string(),
   amount: cents,
-  currency: z.string(),
   dispute: disputeSchema.nullish(),
 });
 
@@ -341,6 +316,7 @@ function read<T>(what: string, schema: z.ZodType<T>, data: unknown): T {
   const text = problems.map(({ path, message }) => `${path}: ${message}`).join('; ');
   throw new DomainError(422, 'unreadable_event', `Polar's ${what} lacks what is needed: ${text}`, {
     problems,
+    retriable: false,
   });
 }
 
@@ -362,13 +338,9 @@ function toSubscription(subscription: z.output<typeof subscriptionSchema>): Pola
     trialStart: subscription.trial_start ?? null,
     trialEnd: subscription.trial_end ?? null,
     cancelAtPeriodEnd: subscription.cancel_at_period_end,
-    canceledAt: subscription.canceled_at ?? null,
     startedAt: subscription.started_at ?? null,
-    endsAt: subscription.ends_at ?? null,
     endedAt: subscription.ended_at ?? null,
-    interval: subscription.recurring_interval,
-    intervalCount: subscription.recurring_interval_count ?? 1,
-    pendingUpdate: pending ? { productId: pending.product_id ?? null, appliesAt: pending.applies_at } : null,
+    pendingUpdate: pending ? { productId: pending.product_id ?? null } : null,
     stateAt: subscription.modified_at ?? subscription.created_at,
   };
 }

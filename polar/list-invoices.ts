@@ -86,7 +86,7 @@ async function toInvoice(em: EntityManager, order: models.Order): Promise<Invoic
     number: order.invoice_number ?? null,
     status: facts.status,
     paid: facts.paid,
-    reason: facts.billingReason,
+    reason: order.billing_reason,
     product: await resolveProduct(em, facts),
     description: order.description,
     totalAmount: order.total_amount,

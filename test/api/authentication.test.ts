@@ -1,6 +1,9 @@
+import { createServer, type ServerResponse } from 'node:http';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { SignJWT, UnsecuredJWT } from 'jose';
+import { exportJWK, generateKeyPair, SignJWT, UnsecuredJWT } from 'jose';
+import { createAuthenticate } from '../../api/authenticate.ts';
 import { revokeServiceKey } from '../../teams/service-keys.ts';
+import { listen } from '../setup/listen.ts';
 import { firstKey, jwtSecret, personToken, type RunningApi, startApi } from './running-api.ts';
 
 let api: RunningApi;
@@ -46,6 +49,40 @@ test.each<[string, () => Promise<string | null>]>([
 
 test('a person’s own valid token lets them in', async () => {
   expect((await api.send('GET', `/v1/teams/${teamId}`, { as: await personToken('ada') })).status).toBe(200);
+});
+
+test('where the identity provider gives no keys nobody is told that their token is wrong', async () => {
+  let answer: (response: ServerResponse) => void = () => {};
+  const provider = createServer((_request, response) => answer(response));
+  const jwksUrl = await listen(provider);
+  const { publicKey, privateKey } = await generateKeyPair('ES256');
+  const token = await new SignJWT({ sub: 'ada', exp: inFiveMinutes })
+    .setProtectedHeader({ alg: 'ES256' })
+    .sign(privateKey);
+  const ask = () =>
+    createAuthenticate({ database: api.database, auth: { jwksUrl }, serviceApiKey: undefined })(
+      `Bearer ${token}`,
+    );
+  const json = (body: unknown) => (response: ServerResponse) =>
+    response.setHeader('content-type', 'application/json').end(JSON.stringify(body));
+  const unavailable = { status: 503, code: 'identity_provider_unavailable' };
+  try {
+    for (const failing of [
+      (response: ServerResponse) => response.writeHead(500).end('down'),
+      (response: ServerResponse) => response.end('<html>'),
+      (response: ServerResponse) => response.destroy(),
+      json({ keys: 'none' }),
+    ]) {
+      answer = failing;
+      await expect(ask()).rejects.toMatchObject(unavailable);
+    }
+    answer = json({ keys: [await exportJWK(publicKey)] });
+    expect(await ask()).toEqual({ kind: 'person', userId: 'ada' });
+    answer = json({ keys: [await exportJWK((await generateKeyPair('ES256')).publicKey)] });
+    await expect(ask()).rejects.toMatchObject({ status: 401, code: 'unauthenticated' });
+  } finally {
+    provider.close();
+  }
 });
 
 test.each([

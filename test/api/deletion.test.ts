@@ -78,6 +78,19 @@ test('an owner deletes a team: at once nobody sees it and nothing of it is spent
       status: 404,
       json: { code: 'unknown_team' },
     });
+  for (const path of [
+    '',
+    '/balance',
+    '/balance?at=2026-01-01T00:00:00Z',
+    '/forecast',
+    '/usage',
+    '/ledger',
+    '/limits',
+  ])
+    expect(await api.send('GET', `/v1/teams/${teamId}${path}`)).toMatchObject({
+      status: 404,
+      json: { code: 'unknown_team' },
+    });
   const { rows } = await api.database.pool.query(
     `select status from inbox where team_id = $1 and type = 'team.deleted'`,
     [teamId],

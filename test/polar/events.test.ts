@@ -24,9 +24,8 @@ test('an order is read in our words, without the fields that older payloads lack
     stateAt: new Date('2026-01-31T10:00:00.123Z'),
   });
   expect(order.lines).toEqual([
-    { label: 'Pro', amount: 4900n, proration: false, start: null, end: null },
+    { amount: 4900n, proration: false, start: null, end: null },
     {
-      label: 'Remaining time',
       amount: -250n,
       proration: true,
       start: new Date('2026-01-20T00:00:00Z'),
@@ -41,8 +40,6 @@ test("an order's embedded subscription takes the team and the product from the o
     productCatalogKey: 'pro_monthly',
     currentPeriodStart: new Date('2026-01-31T10:00:00Z'),
     currentPeriodEnd: new Date('2026-02-28T10:00:00Z'),
-    interval: 'month',
-    intervalCount: 1,
     pendingUpdate: null,
   });
 });
@@ -57,6 +54,7 @@ test.each([
   ['a pack', { subscription_id: null, subscription: null, items: [], units: 3, billing_reason: 'purchase' }],
   ['a status of tomorrow', { status: 'half_paid' }],
   ['metadata of any kind', { metadata: 'none' }],
+  ['nothing of what nobody needs', { billing_reason: undefined }],
   ['no product', { product: null, product_id: null }],
   ['no customer object', { customer: undefined }],
 ])('an order with %s is read', (_what, changes) => {
@@ -94,11 +92,10 @@ test.each([null, 'order', 7, [], {}])('%p is no order and no subscription', (dat
   }
 });
 
-test('a subscription tells a change that waits, and when', () => {
+test('a subscription tells a change that waits', () => {
   const pending_update = { id: 'x', product_id: 'p2', applies_at: '2026-02-28T10:00:00Z', seats: null };
   expect(readSubscription(subscriptionPayload({ pending_update })).pendingUpdate).toEqual({
     productId: 'p2',
-    appliesAt: new Date('2026-02-28T10:00:00Z'),
   });
 });
 
@@ -123,10 +120,8 @@ test('a refund names its order and customer, and its dispute where there is one'
     id: 'r1',
     teamRef: { metadataTeamId: null, customerExternalId: null, customerId: 'c1' },
     orderId: 'o1',
-    subscriptionId: null,
     status: 'succeeded',
     amount: 1200n,
-    currency: 'usd',
     dispute: null,
     stateAt: new Date('2026-02-01T00:00:00Z'),
   });

@@ -239,6 +239,48 @@ test('a write that Postgres refuses fails for its caller alone, and the next com
   expect([await available(team), await available(other)]).toEqual(['498', '499']);
 });
 
+test('a hold that is damaged fails its own capture alone', async () => {
+  const [team, other] = [await newTeam(), await newTeam()];
+  const { catalog, version } = await readCatalog(story.database);
+  const priced = priceUsage(catalog, 'workflow.run', { runs: parseDecimal('2') });
+  const groupCommit = createGroupCommit(story.database);
+  const keyed = (teamId: string) => ({
+    teamId,
+    idempotencyKey: crypto.randomUUID(),
+    bodyHash: Buffer.alloc(32),
+  });
+  const usage = { action: 'workflow.run', priceVersion: version };
+  const { id: holdId } = await groupCommit.hold({
+    ...keyed(team),
+    ...usage,
+    credits: priced.credits,
+    life: 60_000,
+    longestLife: 60_000,
+  });
+  const capture = () => groupCommit.capture({ ...keyed(team), holdId, priced });
+  const exchangeDraws = (grant: string) =>
+    withClient(story.workerVariables.DATABASE_URL ?? '', async (client) => {
+      await client.query('set session_replication_role = replica'); // else the database refuses it
+      const { rows } = await client.query(
+        `with old as (select id, draw_grants[1] as grant from holds where id = $2)
+         update holds set draw_grants = array[$1::uuid] from old where holds.id = old.id returning old.grant`,
+        [grant, holdId],
+      );
+      return rows[0]?.grant;
+    });
+  const drawn = await exchangeDraws(crypto.randomUUID());
+  const results = await Promise.allSettled([
+    groupCommit.spend({ ...keyed(other), ...usage, priced }),
+    capture(),
+    groupCommit.spend({ ...keyed(other), ...usage, priced }),
+  ]);
+  expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
+  await exchangeDraws(drawn);
+  await capture();
+  await groupCommit.close();
+  expect([await available(team), await available(other)]).toEqual(['499', '498']);
+});
+
 test('two teams with more to do than a commit holds let a third one in between', async () => {
   const [busy, alsoBusy, third] = [await newTeam(), await newTeam(), await newTeam()];
   const { catalog, version } = await readCatalog(story.database);
