@@ -9,7 +9,7 @@ import { allotmentKey } from './decide-order-grants.ts';
 import { grantCredits } from './grant-credits.ts';
 
 /** A part of a yearly allotment and when it is due. Micro-credits. */
-interface Drip {
+export interface Drip {
   at: Date;
   credits: bigint;
 }
@@ -62,8 +62,26 @@ export async function grantDueDrips(
 
 /** When the team's next drip is due, null where none is to come. */
 export async function nextDripAt(em: EntityManager, teamId: string): Promise<Date | null> {
-  const times = (await openDrips(em, teamId)).flatMap(({ drips }) => drips.map(({ at }) => at.getTime()));
-  return times.length > 0 ? new Date(Math.min(...times)) : null;
+  const open = await openDrips(em, teamId);
+  return soonest(open.flatMap(({ drips }) => drips))?.at ?? null;
+}
+
+/**
+ * The next drip of the subscription's cycle that began at `start`: null where the cycle was paid and drips no more,
+ * 'not paid' where no payment of it is known.
+ */
+export async function nextDripOf(
+  em: EntityManager,
+  { teamId, subscriptionId, start }: { teamId: string; subscriptionId: string; start: Date },
+): Promise<Drip | null | 'not paid'> {
+  const paid = await em.findOne(Order, { teamId, dripsMonthly: true, subscriptionId, periodStart: start });
+  if (!paid) return 'not paid';
+  const open = await openDrips(em, teamId);
+  return soonest(open.find(({ order }) => order.id === paid.id)?.drips ?? []);
+}
+
+function soonest(drips: readonly Drip[]): Drip | null {
+  return drips.toSorted((a, b) => a.at.getTime() - b.at.getTime())[0] ?? null;
 }
 
 /** The drips that are not granted yet, of every order of the team that still drips. */

@@ -1,15 +1,15 @@
 import { z } from 'zod';
 import { decimalOut, formatCredits } from '../../catalog/credits.ts';
 import { anchorDayOf } from '../../catalog/cycle.ts';
-import { cancelSubscription, changePlan, resumeSubscription } from '../../polar/change-subscription.ts';
-import type { PolarSubscription } from '../../polar/events.ts';
-import { resolveProduct } from '../../polar/resolve-product.ts';
-import { idempotentElsewhere } from '../../teams/idempotent.ts';
 import {
   describeSubscription,
   readSubscription,
   type TeamSubscription,
-} from '../../teams/read-subscription.ts';
+} from '../../ledger/read-subscription.ts';
+import { cancelSubscription, changePlan, resumeSubscription } from '../../polar/change-subscription.ts';
+import type { PolarSubscription } from '../../polar/events.ts';
+import { resolveProduct } from '../../polar/resolve-product.ts';
+import { idempotentElsewhere } from '../../teams/idempotent.ts';
 import { anyRole, billingRoles } from '../authorize.ts';
 import { type CallContext, defineRoute } from '../define-route.ts';
 import type { Dependencies } from '../dependencies.ts';
@@ -64,7 +64,9 @@ export const subscriptionRoutes = [
     summary: 'Change the plan: upwards at once, downwards with the next cycle',
     request: { params: teamParams, body: z.strictObject({ plan: z.string().min(1).max(100) }) },
     async handle({ params: { teamId }, body: { plan } }, context) {
-      return answerChange(context, ({ polar, database }) => changePlan(polar, database, { teamId, plan }));
+      return answerChange(context, teamId, ({ polar, database }) =>
+        changePlan(polar, database, { teamId, plan }),
+      );
     },
   }),
 
@@ -74,7 +76,9 @@ export const subscriptionRoutes = [
     summary: 'Cancel at the end of the cycle',
     request: { params: teamParams },
     async handle({ params }, context) {
-      return answerChange(context, ({ polar, database }) => cancelSubscription(polar, database, params));
+      return answerChange(context, params.teamId, ({ polar, database }) =>
+        cancelSubscription(polar, database, params),
+      );
     },
   }),
 
@@ -84,24 +88,28 @@ export const subscriptionRoutes = [
     summary: 'Take a cancellation back',
     request: { params: teamParams },
     async handle({ params }, context) {
-      return answerChange(context, ({ polar, database }) => resumeSubscription(polar, database, params));
+      return answerChange(context, params.teamId, ({ polar, database }) =>
+        resumeSubscription(polar, database, params),
+      );
     },
   }),
 ];
 
 function answerChange(
   { dependencies, idempotency }: CallContext,
+  teamId: string,
   change: (dependencies: Dependencies) => Promise<PolarSubscription>,
 ) {
   return idempotentElsewhere(dependencies.database, idempotency(), async () => ({
     status: 200,
-    body: subscriptionJson(await describeChanged(dependencies, await change(dependencies))),
+    body: subscriptionJson(await describeChanged(dependencies, teamId, await change(dependencies))),
   }));
 }
 
 /** What Polar has just told: our mirror hears of it by a webhook, a moment later. */
 async function describeChanged(
   { database }: Dependencies,
+  teamId: string,
   state: PolarSubscription,
 ): Promise<TeamSubscription> {
   const em = database.fork();
@@ -111,6 +119,7 @@ async function describeChanged(
     : null;
   return describeSubscription(em, {
     ...state,
+    teamId,
     plan: (await resolveProduct(em, state)) ?? '',
     anchorDay: anchorDayOf(
       { start: state.currentPeriodStart, end: state.currentPeriodEnd },

@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
+import { addMonthsAnchored } from '../../catalog/cycle.ts';
 import { expectSoundLedger } from './sound-ledger.ts';
 import { type Story, startStory } from './story.ts';
 
@@ -201,17 +202,42 @@ test('a reversal of one of two refunds leaves the other', async () => {
   expect(await standing(team)).toMatchObject({ available: '750', revoked: ['250'] });
 });
 
+/** What the team is told of its subscription, and the instants at which its drips are due. */
+const subscriptionOf = async (team: string) => {
+  const told = await story.call<{ cycle: Cycle }>('GET', `/v1/teams/${team}/subscription`);
+  const start = new Date(told.cycle.start);
+  const drip = (month: number) => addMonthsAnchored(start, month, start.getUTCDate());
+  return { told, drip, end: told.cycle.end };
+};
+interface Cycle {
+  start: string;
+  end: string;
+}
+const shortlyAfter = (at: Date) => new Date(at.getTime() + 10 * 60_000).toISOString();
+
 test('a yearly order that is refunded in the middle of its drips drips no more', async () => {
   const team = await newTeam();
   await story.buy(team, 'pro_yearly');
   await spend(team, 1_000);
+  const { drip, end } = await subscriptionOf(team);
+  await story.advanceTo(shortlyAfter(drip(1)));
+  expect(await story.balance(team)).toMatchObject({ available: '11000', debt: '0' });
+  expect((await subscriptionOf(team)).told).toMatchObject({
+    nextAllotment: { at: drip(2).toISOString(), credits: '6000' },
+  });
+
   await refund(team);
-  expect(await story.balance(team)).toMatchObject({ available: '0', debt: '1000' });
-  const { rows } = await story.database.pool.query<{ open: string }>(
-    'select count(*) as open from grants where team_id = $1 and available > 0',
+  for (const month of [2, 4]) {
+    expect(await story.balance(team)).toMatchObject({ available: '0', debt: '1000' });
+    // The subscription goes on at Polar: what comes next is what its next cycle is paid for.
+    expect((await subscriptionOf(team)).told).toMatchObject({ nextAllotment: { at: end } });
+    await story.advanceTo(shortlyAfter(drip(month)));
+  }
+  const { rows } = await story.database.pool.query<{ drips: string }>(
+    `select count(*) as drips from grants where team_id = $1 and source = 'subscription'`,
     [team],
   );
-  expect(rows).toEqual([{ open: '0' }]);
+  expect(rows).toEqual([{ drips: '2' }]);
 });
 
 test('a yearly order of which half is refunded drips half', async () => {
@@ -219,6 +245,6 @@ test('a yearly order of which half is refunded drips half', async () => {
   await story.buy(team, 'pro_yearly');
   await refund(team, 24_500);
   expect(await story.balance(team)).toMatchObject({ available: '3000', debt: '0' });
-  await story.advanceTo('2040-02-01T00:10:00Z');
+  await story.advanceTo(shortlyAfter((await subscriptionOf(team)).drip(1)));
   expect(await story.balance(team)).toMatchObject({ available: '6000', debt: '0' });
 });

@@ -5,9 +5,12 @@ import type { Catalog, Plan } from '../catalog/schema.ts';
 import { readCatalog } from '../catalog/versions.ts';
 import { readClock } from '../database/connection.ts';
 import { livingStatuses, renewingStatuses, Subscription } from '../database/entities/subscription.ts';
+import { type Drip, nextDripOf } from './grant-due-drips.ts';
 
 /** A subscription's state, from our mirror or as Polar has just told it. */
 export interface SubscriptionState {
+  id: string;
+  teamId: string;
   /** The plan's catalog key. */
   plan: string;
   /** Polar's status. */
@@ -47,25 +50,29 @@ export async function describeSubscription(
   state: SubscriptionState,
 ): Promise<TeamSubscription> {
   const { catalog } = await readCatalog(em);
+  const cycle = { start: state.currentPeriodStart, end: state.currentPeriodEnd };
+  const drip = await nextDripOf(em, { teamId: state.teamId, subscriptionId: state.id, start: cycle.start });
   return {
     plan: state.plan,
     status: state.status,
-    cycle: { start: state.currentPeriodStart, end: state.currentPeriodEnd },
+    cycle,
     cancelAtPeriodEnd: state.cancelAtPeriodEnd,
-    nextAllotment: nextAllotment(state, catalog, await readClock(em)),
+    nextAllotment: nextAllotment(state, drip, catalog, await readClock(em)),
   };
 }
 
 function nextAllotment(
   state: SubscriptionState,
+  paid: Drip | null | 'not paid',
   catalog: Catalog,
   now: Date,
 ): TeamSubscription['nextAllotment'] {
   const { currentPeriodStart: start, currentPeriodEnd: end, anchorDay, status } = state;
   if (!renewingStatuses.includes(status)) return null;
   const plan = findPlan(catalog, state.plan);
-  // A trial's cycle is not paid, so nothing drips in it.
-  if (plan?.rhythm === 'monthly' && status !== 'trialing') {
+  if (paid !== null && paid !== 'not paid') return paid;
+  // A trial's cycle is not paid, so nothing drips in it. One of which we have not heard yet that it is paid drips by the catalog.
+  if (paid === 'not paid' && plan?.rhythm === 'monthly' && status !== 'trialing') {
     const drips = dripInstants({ start, end }, anchorDay);
     const next = drips.findIndex((at) => at > now);
     const at = drips[next];
