@@ -13,7 +13,7 @@ const movesOfKind = {
   clawback: ['available → revoked', 'revoked → available'],
   settle: ['available → settled', 'settled → available'],
   adjust: ['available → revoked'],
-  forfeit: ['available → revoked', 'available → expired'],
+  forfeit: ['available → revoked'],
 };
 
 const allowed = Object.entries(movesOfKind)

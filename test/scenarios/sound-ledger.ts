@@ -1,15 +1,18 @@
 import { expect } from '@jest/globals';
 import type { Pool } from 'pg';
+import { verifyLedger } from '../../ledger/verify-ledger.ts';
 
 /**
- * Proves on a test's database that every figure adds up: a grant's columns are the sums of its transfers, a usage
- * event's credits are what its transfers moved, a key belongs to the one event that it made, a debt is what was settled.
+ * Proves on a test's database that every figure adds up: by rules of the tests' own, for what the proof itself should ever
+ * overlook (a grant's columns are the sums of its transfers, a usage event's credits are what its transfers moved, a key
+ * belongs to the one event that it made, a debt is what was settled), and by every rule of `npm run ledger:verify`.
  */
 export async function expectSoundLedger(pool: Pool): Promise<void> {
   for (const [rule, faults] of Object.entries(rules)) {
     const { rows } = await pool.query(faults);
     expect({ rule, faults: rows }).toEqual({ rule, faults: [] });
   }
+  expect((await verifyLedger({ pool })).findings).toEqual([]);
 }
 
 const accounts = ['available', 'held', 'consumed', 'expired', 'revoked', 'settled'];

@@ -14,7 +14,12 @@ import { storeInboxEvent } from '../../teams/inbox.ts';
 import { ensureSchedules } from '../../worker/ensure-schedules.ts';
 import { installRuntime } from '../../worker/install-runtime.ts';
 import { taskQueue } from '../../workflows/messages.ts';
-import { maintenanceType, verifyLedgerType } from '../../workflows/schedules.ts';
+import {
+  maintenanceType,
+  reconcileType,
+  sweepHoldsType,
+  verifyLedgerType,
+} from '../../workflows/schedules.ts';
 import { type SettableClock, settableClock } from '../setup/clock.ts';
 import { createTestDatabase, type TestDatabase } from '../setup/database.ts';
 import { defaultCatalog as catalog } from '../setup/default-catalog.ts';
@@ -65,16 +70,26 @@ test('the schedules are made once, brought up to date, and stay paused where an 
   const { client } = temporal;
   await ensureSchedules(client, new AbortController().signal);
   await client.schedule.getHandle('verify-ledger').pause('while we look');
+  // What an earlier release made otherwise.
+  const sweep = client.schedule.getHandle('sweep-holds');
+  await sweep.update((made) => ({ ...made, spec: { intervals: [{ every: '1 day' }] } }));
   await Promise.all([1, 2].map(() => ensureSchedules(client, new AbortController().signal)));
 
-  for (const [id, type, paused] of [
+  const made = [
     ['maintenance', maintenanceType, false],
     ['verify-ledger', verifyLedgerType, true],
-  ] as const) {
+    ['sweep-holds', sweepHoldsType, false],
+    ['reconcile', reconcileType, false],
+    ['reconcile-everything', reconcileType, false],
+  ] as const;
+  for (const [id, type, paused] of made) {
     const { action, state } = await client.schedule.getHandle(id).describe();
     expect(action.workflowType).toBe(type);
     expect(state.paused).toBe(paused);
   }
+  expect((await sweep.describe()).spec.intervals).toMatchObject([{ every: 60_000 }]);
+  const listed = (await Array.fromAsync(client.schedule.list())).map(({ scheduleId }) => scheduleId);
+  expect(listed.sort()).toEqual(made.map(([id]) => id).sort());
   await client.schedule.getHandle('verify-ledger').unpause();
 });
 
