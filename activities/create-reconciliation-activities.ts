@@ -16,6 +16,8 @@ export type ReconciliationActivities = ReturnType<typeof createReconciliationAct
 export interface ReconciliationDependencies {
   database: Database;
   polar: Polar;
+  /** How many requests Polar allows us; half of them are left to those who wait for an answer. */
+  polarRequestsPerMinute: number;
   /** The full address of our webhook endpoint at Polar; without one it is not looked after. */
   webhookUrl?: string;
   /** Starts a team's workflow; false where it runs. */
@@ -50,9 +52,11 @@ const teamsAtOnce = 10;
 export function createReconciliationActivities({
   database,
   polar,
+  polarRequestsPerMinute,
   webhookUrl,
   startTeam,
 }: ReconciliationDependencies) {
+  const betweenFetches = 60_000 / (polarRequestsPerMinute / 2);
   return {
     /** @returns now, by the one clock */
     readTime: async (): Promise<string> => (await readClock(database.fork())).toISOString(),
@@ -64,7 +68,7 @@ export function createReconciliationActivities({
         const createdAfter = days === null ? null : new Date(Date.parse(run.startedAt) - days * day);
         const { items, next } = await listPage(polar, kind, { page, createdAfter });
         const until = new Date(Date.parse(run.startedAt) - toldWithin);
-        const found = await findDifferences(database.fork(), polar, kind, items, until);
+        const found = await findDifferences(database.fork(), polar, kind, items, { until, betweenFetches });
         const findings: Finding[] = found.unreadable.map(({ id, what }) => ({
           state: 'unreadable',
           what: `one of Polar’s ${kind}, ${id}: ${what}`,

@@ -60,6 +60,7 @@ interface Found {
  * Compares what a page of Polar's holds with what we know. Reads only; asks Polar for the orders that a page of refunds or
  * disputes is about.
  *
+ * @param betweenFetches  milliseconds between two orders that are asked for
  * @param until  what changed later than this is still being told by webhooks
  * @throws DomainError as `callPolar`
  */
@@ -68,7 +69,7 @@ export async function findDifferences(
   polar: Polar,
   kind: Walked,
   items: readonly { id: string }[],
-  until: Date,
+  { until, betweenFetches }: { until: Date; betweenFetches: number },
 ): Promise<Found> {
   switch (kind) {
     case 'orders': {
@@ -84,7 +85,7 @@ export async function findDifferences(
       const ids = await ordersWithOtherRefunds(em, polar, [
         ...new Set(read.map(({ value }) => value.orderId)),
       ]);
-      const orders = readEach(kind, await fetchOrders(polar, ids), readOrder);
+      const orders = readEach(kind, await fetchOrders(polar, ids, betweenFetches), readOrder);
       return {
         differences: await compareOrders(em, kind, orders.read, until),
         unreadable: [...unreadable, ...orders.unreadable],
@@ -100,7 +101,7 @@ export async function findDifferences(
         else amounts.set(id, disputed);
       }
       const ids = await ordersWithOtherDisputes(em, amounts);
-      const orders = readEach(kind, await fetchOrders(polar, ids), readOrder);
+      const orders = readEach(kind, await fetchOrders(polar, ids, betweenFetches), readOrder);
       return {
         differences: await compareDisputes(em, orders.read, amounts),
         unreadable: [...unreadable, ...orders.unreadable],
@@ -108,9 +109,6 @@ export async function findDifferences(
     }
   }
 }
-
-/** Milliseconds between two orders that are asked for: half of what Polar allows us is left to those who wait for an answer. */
-const betweenFetches = 250;
 
 interface Read<T> {
   raw: { id: string };
@@ -135,7 +133,11 @@ function readEach<T>(
   return { read, unreadable };
 }
 
-async function fetchOrders(polar: Polar, ids: readonly string[]): Promise<{ id: string }[]> {
+async function fetchOrders(
+  polar: Polar,
+  ids: readonly string[],
+  betweenFetches: number,
+): Promise<{ id: string }[]> {
   const orders: { id: string }[] = [];
   for (const id of ids) {
     if (orders.length > 0) await pause(betweenFetches);

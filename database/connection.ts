@@ -8,6 +8,7 @@ import { DebtChange } from './entities/debt-change.ts';
 import { Grant } from './entities/grant.ts';
 import { GrantExpiryChange } from './entities/grant-expiry-change.ts';
 import { Hold } from './entities/hold.ts';
+import { HoldDraw } from './entities/hold-draw.ts';
 import { IdempotencyKey } from './entities/idempotency-key.ts';
 import { InboxEvent } from './entities/inbox-event.ts';
 import { Limit } from './entities/limit.ts';
@@ -24,7 +25,7 @@ import { UsageEvent } from './entities/usage-event.ts';
 import { User } from './entities/user.ts';
 import { FirstSchema } from './migrations/0001-first-schema.ts';
 import { Reconciliations } from './migrations/0002-reconciliations.ts';
-import { DrawsInHolds } from './migrations/0003-draws-in-holds.ts';
+import { HoldsWithoutForeignKey } from './migrations/0003-holds-without-foreign-key.ts';
 import { createMissingPartitions, isMissingPartition } from './partitions.ts';
 
 /**
@@ -126,6 +127,7 @@ function ormOptions(url: string, max: number): Options {
       Grant,
       GrantExpiryChange,
       Hold,
+      HoldDraw,
       IdempotencyKey,
       InboxEvent,
       Limit,
@@ -143,7 +145,7 @@ function ormOptions(url: string, max: number): Options {
     ],
     extensions: [Migrator],
     migrations: {
-      migrationsList: [FirstSchema, Reconciliations, DrawsInHolds],
+      migrationsList: [FirstSchema, Reconciliations, HoldsWithoutForeignKey],
       snapshot: false,
       silent: true,
     },

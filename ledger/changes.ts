@@ -15,7 +15,7 @@ export interface KeyRow {
   bodyHash: Buffer;
   /** Where the answer is rebuilt from, or the answer itself. */
   event: { id: string; occurredAt: Date } | null;
-  answer: HoldAnswer | null;
+  answer: { status: 200 | 201; body: HoldAnswer } | null;
 }
 
 export interface EventRow {

@@ -1,6 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { Grant } from '../database/entities/grant.ts';
 import { Hold } from '../database/entities/hold.ts';
+import { HoldDraw } from '../database/entities/hold-draw.ts';
 import { Limit } from '../database/entities/limit.ts';
 import type { Team } from '../database/entities/team.ts';
 import { expireCredits } from './expire-credits.ts';
@@ -42,23 +43,22 @@ export async function forfeitCredits(em: EntityManager, team: Team, now: Date): 
 /** Gives back what the team's open holds set aside. */
 async function releaseHolds(em: EntityManager, teamId: string, now: Date): Promise<void> {
   const holds = await em.find(Hold, { teamId, status: 'open' });
-  const grants = await em.find(Grant, { id: { $in: holds.flatMap(({ drawGrants }) => drawGrants) } });
+  const draws = await em.find(HoldDraw, { holdId: { $in: holds.map(({ id }) => id) } });
+  const grants = await em.find(Grant, { id: { $in: draws.map(({ grantId }) => grantId) } });
   const byId = new Map(grants.map((grant) => [grant.id, grant]));
-  for (const hold of holds) {
-    for (const [index, amount] of hold.drawCredits.entries()) {
-      const grant = byId.get(hold.drawGrants[index] ?? '');
-      if (!grant) throw new Error(`hold ${hold.id} draws on a grant that is not there`);
-      moveCredits(em, {
-        grant,
-        from: 'held',
-        to: 'available',
-        amount,
-        kind: 'release',
-        reference: `hold:${hold.id}`,
-        at: now,
-      });
-    }
-    hold.status = 'released';
+  for (const { holdId, grantId, credits } of draws) {
+    const grant = byId.get(grantId);
+    if (!grant) throw new Error(`hold ${holdId} draws on a grant ${grantId} that is not there`);
+    moveCredits(em, {
+      grant,
+      from: 'held',
+      to: 'available',
+      amount: credits,
+      kind: 'release',
+      reference: `hold:${holdId}`,
+      at: now,
+    });
   }
+  for (const hold of holds) hold.status = 'released';
   await em.flush();
 }

@@ -202,17 +202,16 @@ async function readHolds(
     usage_event_id: string | null;
     occurred_at: string;
     captured: string | null;
-    draw_grants: string;
-    draw_credits: string;
+    draws: { grantId: string; credits: string }[];
   }>({
     name: 'read-holds',
     text: `select h.id, h.team_id, h.action, h.credits, h.price_version, h.member_id, h.api_key_id, h.status, h.usage_event_id,
-                  array_to_string(h.draw_grants, ' ') as draw_grants, array_to_string(h.draw_credits, ' ') as draw_credits,
                   extract(epoch from h.expires_at) * 1000 as expires_at,
                   extract(epoch from h.latest_expiry) * 1000 as latest_expiry,
                   extract(epoch from h.occurred_at) * 1000 as occurred_at,
                   (select e.credits from usage_events e
-                    where e.team_id = h.team_id and e.occurred_at = h.occurred_at and e.id = h.usage_event_id) as captured
+                    where e.team_id = h.team_id and e.occurred_at = h.occurred_at and e.id = h.usage_event_id) as captured,
+                  (select json_agg(json_build_object('grantId', d.grant_id, 'credits', d.credits::text)) from hold_draws d where d.hold_id = h.id) as draws
              from (select unnest($1::uuid[]) as id
                    union
                    select id from holds
@@ -234,7 +233,7 @@ async function readHolds(
         status: row.status,
         expiresAt: instant(row.expires_at),
         latestExpiry: instant(row.latest_expiry),
-        draws: toDraws(row.draw_grants, row.draw_credits),
+        draws: row.draws.map(({ grantId, credits }) => ({ grantId, credits: BigInt(credits) })),
         event:
           row.usage_event_id === null || row.captured === null
             ? null
@@ -248,14 +247,6 @@ async function readHolds(
       },
     ]),
   );
-}
-
-/** From the columns of the draws, the values of each with spaces between: that is read faster than an array. */
-function toDraws(grants: string, credits: string): HoldStanding['draws'] {
-  const amounts = credits.split(' ');
-  return grants
-    .split(' ')
-    .map((grantId, index) => ({ grantId, credits: BigInt(amounts[index] ?? Number.NaN) }));
 }
 
 async function readLimits(

@@ -39,7 +39,7 @@ export function recordDebit(
 
 /** Records under the caller's key how the hold stands now. */
 export function recordHold(
-  { teamId, idempotencyKey, bodyHash }: Operation,
+  { kind, teamId, idempotencyKey, bodyHash }: Operation,
   held: HoldStanding,
   { keys }: Standing,
   changes: Changes,
@@ -47,7 +47,13 @@ export function recordHold(
   const answer = holdAnswer(held);
   if (idempotencyKey !== null) {
     keys.set(keyOf(teamId, idempotencyKey), { bodyHash, answer });
-    changes.keys.push({ teamId, key: idempotencyKey, bodyHash, event: null, answer });
+    changes.keys.push({
+      teamId,
+      key: idempotencyKey,
+      bodyHash,
+      event: null,
+      answer: { status: kind === 'hold' ? 201 : 200, body: answer },
+    });
   }
   return { kind: 'held', answer };
 }

@@ -32,28 +32,28 @@ function writeLedger({ keys, events, moves }: Changes, now: Date): QueryConfig[]
     name: 'write-ledger',
     text: `with keys as (
              insert into idempotency_keys (scope, key, body_hash, usage_event_id, occurred_at, status, response, created_at)
-             select scope, key, body_hash, usage_event_id, occurred_at, case when response is not null then 201 end, response, $1
-               from unnest($2::text[], $3::text[], $4::bytea[], $5::uuid[], $6::timestamptz[], $7::jsonb[])
-                 as k (scope, key, body_hash, usage_event_id, occurred_at, response)
+             select scope, key, body_hash, usage_event_id, occurred_at, status, response, $1
+               from unnest($2::text[], $3::text[], $4::bytea[], $5::uuid[], $6::timestamptz[], $7::int[], $8::jsonb[])
+                 as k (scope, key, body_hash, usage_event_id, occurred_at, status, response)
            ), events as (
              insert into usage_events (team_id, occurred_at, id, recorded_at, action, lines, credits, price_version,
                                        balance_after, member_id, api_key_id, hold_id, metadata)
              select team_id, occurred_at, id, $1, action, lines, credits, price_version,
                     balance_after, member_id, api_key_id, hold_id, metadata
-               from unnest($8::uuid[], $9::timestamptz[], $10::uuid[], $11::text[], $12::jsonb[], $13::bigint[], $14::int[],
-                           $15::bigint[], $16::text[], $17::text[], $18::uuid[], $19::jsonb[])
+               from unnest($9::uuid[], $10::timestamptz[], $11::uuid[], $12::text[], $13::jsonb[], $14::bigint[], $15::int[],
+                           $16::bigint[], $17::text[], $18::text[], $19::uuid[], $20::jsonb[])
                  as e (team_id, occurred_at, id, action, lines, credits, price_version, balance_after, member_id, api_key_id,
                        hold_id, metadata)
            ), moves as (
              insert into transfers (team_id, at, grant_id, kind, from_account, to_account, amount, usage_event_id, reference)
              select team_id, $1, grant_id, kind, from_account, to_account, amount, usage_event_id, reference
-               from unnest($20::uuid[], $21::uuid[], $22::text[], $23::text[], $24::text[], $25::bigint[], $26::uuid[], $27::text[])
+               from unnest($21::uuid[], $22::uuid[], $23::text[], $24::text[], $25::text[], $26::bigint[], $27::uuid[], $28::text[])
                  as m (team_id, grant_id, kind, from_account, to_account, amount, usage_event_id, reference)
            )
            update grants g
               set available = g.available + d.available, held = g.held + d.held, consumed = g.consumed + d.consumed,
                   expired = g.expired + d.expired, revoked = g.revoked + d.revoked, settled = g.settled + d.settled
-             from unnest($28::uuid[], $29::bigint[], $30::bigint[], $31::bigint[], $32::bigint[], $33::bigint[], $34::bigint[])
+             from unnest($29::uuid[], $30::bigint[], $31::bigint[], $32::bigint[], $33::bigint[], $34::bigint[], $35::bigint[])
                as d (id, available, held, consumed, expired, revoked, settled)
             where g.id = d.id`,
     values: [
@@ -63,7 +63,8 @@ function writeLedger({ keys, events, moves }: Changes, now: Date): QueryConfig[]
       binaryColumn('bytea', keys, ({ bodyHash }) => bodyHash),
       binaryColumn('uuid', keys, ({ event }) => event?.id),
       binaryColumn('timestamptz', keys, ({ event }) => event?.occurredAt),
-      binaryColumn('jsonb', keys, ({ answer }) => answer && JSON.stringify(answer)),
+      binaryColumn('int4', keys, ({ answer }) => answer?.status),
+      binaryColumn('jsonb', keys, ({ answer }) => answer && JSON.stringify(answer.body)),
 
       binaryColumn('uuid', events, ({ teamId }) => teamId),
       binaryColumn('timestamptz', events, ({ occurredAt }) => occurredAt),
@@ -113,17 +114,18 @@ function writeHolds({ holds, now }: Standing): QueryConfig[] {
   const statements: QueryConfig[] = [];
   const made = [...holds.values()].filter(({ changed }) => changed === 'new');
   const changed = [...holds.values()].filter((hold) => hold.changed === 'changed');
+  const draws = made.flatMap(({ id, draws }) => draws.map((draw) => ({ holdId: id, ...draw })));
   if (made.length > 0) {
     statements.push({
       name: 'make-holds',
-      text: `insert into holds (created_at, id, team_id, action, credits, price_version, member_id, api_key_id, status, expires_at,
-                                latest_expiry, usage_event_id, occurred_at, draw_grants, draw_credits)
-             select $1, id, team_id, action, credits, price_version, member_id, api_key_id, status, expires_at,
-                    latest_expiry, usage_event_id, occurred_at, draw_grants::uuid[], draw_credits::bigint[]
-               from unnest($2::uuid[], $3::uuid[], $4::text[], $5::bigint[], $6::int[], $7::text[], $8::text[], $9::text[],
-                           $10::timestamptz[], $11::timestamptz[], $12::uuid[], $13::timestamptz[], $14::text[], $15::text[])
-                 as h (id, team_id, action, credits, price_version, member_id, api_key_id, status, expires_at,
-                       latest_expiry, usage_event_id, occurred_at, draw_grants, draw_credits)`,
+      text: `with draws as (
+               insert into hold_draws (hold_id, grant_id, credits)
+               select * from unnest($14::uuid[], $15::uuid[], $16::bigint[])
+             )
+             insert into holds (created_at, id, team_id, action, credits, price_version, member_id, api_key_id, status, expires_at,
+                                latest_expiry, usage_event_id, occurred_at)
+             select $1, * from unnest($2::uuid[], $3::uuid[], $4::text[], $5::bigint[], $6::int[], $7::text[], $8::text[], $9::text[],
+                                      $10::timestamptz[], $11::timestamptz[], $12::uuid[], $13::timestamptz[])`,
       values: [
         now,
         binaryColumn('uuid', made, ({ id }) => id),
@@ -138,9 +140,9 @@ function writeHolds({ holds, now }: Standing): QueryConfig[] {
         binaryColumn('timestamptz', made, ({ latestExpiry }) => latestExpiry),
         binaryColumn('uuid', made, ({ event }) => event?.id),
         binaryColumn('timestamptz', made, ({ event }) => event?.occurredAt),
-        // Arrays of an array have one length: these go as text.
-        binaryColumn('text', made, ({ draws }) => `{${draws.map(({ grantId }) => grantId)}}`),
-        binaryColumn('text', made, ({ draws }) => `{${draws.map(({ credits }) => credits)}}`),
+        binaryColumn('uuid', draws, ({ holdId }) => holdId),
+        binaryColumn('uuid', draws, ({ grantId }) => grantId),
+        binaryColumn('int8', draws, ({ credits }) => credits),
       ],
     });
   }

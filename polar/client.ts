@@ -12,6 +12,11 @@ export interface PolarSettings {
   timeoutSeconds?: number;
 }
 
+/** How often Polar may be asked. @see https://polar.sh/docs/api-reference/rate-limits */
+export function requestsPerMinute({ server }: Pick<PolarSettings, 'server'>): number {
+  return server === 'sandbox' ? 100 : 500;
+}
+
 /** The official SDK, pointed at the given server. Every call on it goes through {@link callPolar}. */
 export function createPolarClient({ accessToken, server, timeoutSeconds = 10 }: PolarSettings): Polar {
   const options = { accessToken, timeout: timeoutSeconds };

@@ -1,4 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
+import { z } from 'zod';
 import { type Database, readClock } from '../database/connection.ts';
 import { IdempotencyKey } from '../database/entities/idempotency-key.ts';
 import { DomainError } from '../domain-error.ts';
@@ -43,7 +44,8 @@ export async function idempotent(
 
 /**
  * As {@link idempotent} for an effect that is made elsewhere (at Polar): call, then record. Two requests at once
- * may both call, and both get the answer that was recorded first.
+ * may both call, and both get the answer that was recorded first. An answer that says when it expires (a link) is told again
+ * until then, and afterwards made anew.
  * @throws DomainError 409 `idempotency_conflict` where the key was used with another body
  */
 export async function idempotentElsewhere(
@@ -51,12 +53,18 @@ export async function idempotentElsewhere(
   request: KeyedRequest,
   call: () => Promise<Recorded>,
 ): Promise<Recorded> {
-  const known = await findRecorded(database.fork(), request);
-  if (known) return known;
-  const answer = await call();
   const em = database.fork();
-  await record(em, request, answer);
-  return (await findRecorded(em, request)) ?? answer;
+  const known = await findRecorded(em, request);
+  if (known && !hasExpired(known, await readClock(em))) return known;
+  const answer = await call();
+  if (known) await replaceExpired(em, request, answer);
+  else await record(em, request, answer);
+  return (await findRecorded(database.fork(), request)) ?? answer;
+}
+
+function hasExpired({ body }: Recorded, now: Date): boolean {
+  const { success, data } = z.object({ expiresAt: z.iso.datetime() }).safeParse(body);
+  return success && new Date(data.expiresAt) <= now;
 }
 
 async function findRecorded(em: EntityManager, request: KeyedRequest): Promise<Recorded | undefined> {
@@ -87,5 +95,18 @@ async function record(em: EntityManager, request: KeyedRequest, answer: Recorded
       JSON.stringify(answer.body),
       await readClock(em),
     ],
+  );
+}
+
+/** Of two at once the first replaces it, and the second finds an answer that has not expired. */
+async function replaceExpired(
+  em: EntityManager,
+  { scope, key }: KeyedRequest,
+  answer: Recorded,
+): Promise<void> {
+  await em.execute(
+    `update idempotency_keys set status = ?, response = ?::jsonb, created_at = billing_now()
+      where scope = ? and key = ? and (response->>'expiresAt')::timestamptz <= billing_now()`,
+    [answer.status, JSON.stringify(answer.body), scope, key],
   );
 }

@@ -15,7 +15,7 @@ import { createMissingPartitions } from '../database/partitions.ts';
 import type { Environment } from '../environment.ts';
 import { createGroupCommit } from '../ledger/group-commit.ts';
 import { log } from '../log.ts';
-import { createPolarClient } from '../polar/client.ts';
+import { createPolarClient, requestsPerMinute } from '../polar/client.ts';
 import { startTeamLifecycle, taskQueue } from '../workflows/messages.ts';
 import { ensureSchedules } from './ensure-schedules.ts';
 import { installRuntime } from './install-runtime.ts';
@@ -70,6 +70,7 @@ export async function startWorker(
     ...createReconciliationActivities({
       database,
       polar,
+      polarRequestsPerMinute: requestsPerMinute(polarSettings),
       ...(publicUrl === undefined ? {} : { webhookUrl: `${publicUrl}/v1/webhooks/polar` }),
       startTeam: (teamId) => startTeam(client, teamId),
     }),

@@ -32,6 +32,8 @@ const usage = z.strictObject(usageShape);
 type Usage = z.output<typeof usage>;
 
 const mostEvents = 1_000;
+/** In bytes: so many events, each with all the metadata that it may carry. */
+const largestBatch = 8 * 1_048_576;
 const batchEvent = z.strictObject({
   teamId: teamIdSchema,
   idempotencyKey: idempotencyKeySchema,
@@ -73,9 +75,9 @@ export const usageRoutes = [
     tag: 'Usage',
     summary: 'Up to 1,000 usages of any teams',
     description:
-      'Each event succeeds or fails on its own, in order within a team; its key and body mean the same as in a single usage.',
+      'Each event succeeds or fails on its own, in order within a team; its key and body mean the same as in a single usage. A body has 8 MiB at most.',
     access: { services: ['usage'] },
-    bodyLimitBytes: 1_048_576,
+    bodyLimitBytes: largestBatch,
     // Each event is checked on its own, so that one that is wrong takes no other with it.
     request: { body: z.strictObject({ events: z.array(z.unknown()).min(1).max(mostEvents) }) },
     documentedBody: z.strictObject({ events: z.array(batchEvent).min(1).max(mostEvents) }),
@@ -86,7 +88,7 @@ export const usageRoutes = [
         ),
       }),
     },
-    refusals: { 503: 'catalog_not_published' },
+    refusals: { 413: 'body_too_large', 503: 'catalog_not_published' },
     async handle({ body: { events } }, { dependencies }) {
       const published = await readCatalog(dependencies.database);
       const results = await Promise.all(events.map((event) => spendEvent(dependencies, published, event)));

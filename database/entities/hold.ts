@@ -4,7 +4,7 @@ import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
 const holdStatuses = ['open', 'captured', 'released', 'lapsed'] as const;
 export type HoldStatus = (typeof holdStatuses)[number];
 
-/** Credits set aside for work whose cost is known only later. */
+/** Credits set aside for work whose cost is known only later. Its draws say which grants hold it. */
 export const Hold = defineEntity({
   name: 'Hold',
   tableName: 'holds',
@@ -14,9 +14,6 @@ export const Hold = defineEntity({
     action: p.text(),
     /** Micro-credits that were set aside. */
     credits: p.bigint(),
-    /** Which grants hold it, and how many micro-credits each, > 0. The database refuses to change either. */
-    drawGrants: p.array().columnType('uuid[]'),
-    drawCredits: p.array((credits) => BigInt(credits)).columnType('bigint[]'),
     /** Prices are fixed when the hold is made. */
     priceVersion: p.integer(),
     memberId: p.text().strictNullable(),

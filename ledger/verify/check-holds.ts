@@ -1,7 +1,7 @@
 import { type Check, within } from './check.ts';
 
 const seeHold =
-  'the hold with its draws, and select * from transfers where team_id = … and reference = ‘hold:{id}’ order by id';
+  'the hold, its hold_draws, and select * from transfers where team_id = … and reference = ‘hold:{id}’ order by id';
 
 /** Each hold against what it sets aside, by primary keys only: holds are many and few are open. */
 export const checkHolds: Check = {
@@ -15,6 +15,10 @@ export const checkHolds: Check = {
       holds: 'Each draw of a hold is the transfer that set it aside, when the hold was made',
       lookNext: seeHold,
     },
+    'draw-has-hold': {
+      holds: 'The hold of every draw exists',
+      lookNext: seeHold,
+    },
     'captured-hold-has-event': {
       holds: 'A captured hold names the usage event that captured it, and that event names the hold',
       lookNext:
@@ -25,7 +29,7 @@ export const checkHolds: Check = {
     with ranged as materialized (
       select h.* from holds h where ${within('h.id')}
     ), draws as materialized (
-      select h.id as hold_id, d.* from ranged h, unnest(h.draw_grants, h.draw_credits) as d (grant_id, credits)
+      select d.* from hold_draws d where ${within('d.hold_id')}
     ), drawn as (
       select d.hold_id, sum(d.credits) as credits, count(distinct g.team_id) as teams, min(g.team_id::text) as team_id, count(*) - count(g.id) as unknown
         from draws d
@@ -51,6 +55,12 @@ export const checkHolds: Check = {
       join ranged h on h.id = coalesce(d.hold_id, s.hold_id)
      where d.credits is distinct from s.credits
     union all
+    select 'draw-has-hold', g.team_id, format('hold %s, grant %s', d.hold_id, d.grant_id), 'the hold', 'no such hold'
+      from draws d
+      left join ranged h on h.id = d.hold_id
+      left join grants g on g.id = d.grant_id
+     where h.id is null
+    union all
     select 'captured-hold-has-event', h.team_id, format('hold %s', h.id), format('usage event %s of this hold', h.usage_event_id),
            case when e.id is null then 'no such event' else format('an event of hold %s', coalesce(e.hold_id::text, 'none')) end
       from ranged h
@@ -65,13 +75,14 @@ export const checkOpenHolds: Check = {
     'held-equals-open-holds': {
       holds: 'A grant’s held credits are the draws of the holds that are open',
       lookNext:
-        'select * from holds where team_id = … and … = any(draw_grants): a hold that ended kept its credits, or an open one lost them',
+        'select * from hold_draws join holds on id = hold_id where grant_id = …: a hold that ended kept its credits, or an open one lost them',
     },
   },
   sql: `
     with held as (
       select d.grant_id, sum(d.credits) as credits, min(h.team_id::text)::uuid as team_id
-        from holds h, unnest(h.draw_grants, h.draw_credits) as d (grant_id, credits)
+        from holds h
+        join hold_draws d on d.hold_id = h.id
        where h.status = 'open' and ${within('h.team_id')}
        group by 1
     )

@@ -25,7 +25,7 @@ export const checkUsage: Check = {
     },
     'event-captures-its-hold': {
       holds: 'The hold that a usage event names was captured by it',
-      lookNext: 'the hold with its draws, and its transfers (reference hold:{id})',
+      lookNext: 'the hold, its hold_draws and its transfers (reference hold:{id})',
     },
     'event-has-team': {
       holds: 'The team of every usage event exists',

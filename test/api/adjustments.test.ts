@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { Debt } from '../../database/entities/debt.ts';
 import { DebtChange } from '../../database/entities/debt-change.ts';
 import { lockLivingTeam } from '../../database/lock-living-team.ts';
-import { expectSoundLedger } from '../scenarios/sound-ledger.ts';
+import { expectFiguresAddUp } from '../scenarios/sound-ledger.ts';
 import { type SettableClock, settableClock } from '../setup/clock.ts';
 import { type RunningApi, startApi } from './running-api.ts';
 
@@ -18,8 +18,7 @@ beforeEach(async () => {
   ({ teamId } = await api.person());
 });
 afterAll(async () => {
-  await expectSoundLedger(api.database.pool);
-  await api.stop();
+  await expectFiguresAddUp(api.database.pool).finally(() => api.stop());
 });
 
 const adjust = (body: unknown, sending: object = {}) =>

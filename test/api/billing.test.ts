@@ -55,6 +55,19 @@ test('the portal opens for a person and for a service, and invoices are listed',
   expect(invoices).toMatchObject({ status: 200, json: { data: [], nextCursor: null } });
 });
 
+test('a link is told again under its key until it expires, and then made anew', async () => {
+  const open = () => api.send('POST', `/v1/teams/${ada.teamId}/portal`, { as: ada.token, key: 'clicked' });
+  const first = await open();
+  expect((await open()).json).toEqual(first.json);
+  await api.database.pool.query(
+    `update idempotency_keys set response = response || '{"expiresAt": "2026-01-01T00:00:00.000Z"}' where key = 'clicked'`,
+  );
+  const [again, meanwhile] = await Promise.all([open(), open()]);
+  expect(again).toMatchObject({ status: 201, json: link });
+  expect(again.json).not.toMatchObject({ url: (first.json as { url: string }).url });
+  expect(meanwhile.json).toEqual(again.json);
+});
+
 test('a team without a subscription has none to show, change, cancel or resume', async () => {
   const path = `/v1/teams/${ada.teamId}/subscription`;
   expect(await api.send('GET', path, { as: ada.token })).toMatchObject({ status: 200, json: null });

@@ -6,7 +6,7 @@ import { publishCatalog } from '../../catalog/versions.ts';
 import { Debt } from '../../database/entities/debt.ts';
 import { lockLivingTeam } from '../../database/lock-living-team.ts';
 import { sweepHolds } from '../../ledger/sweep-holds.ts';
-import { expectSoundLedger } from '../scenarios/sound-ledger.ts';
+import { expectFiguresAddUp } from '../scenarios/sound-ledger.ts';
 import { type SettableClock, settableClock } from '../setup/clock.ts';
 import { defaultCatalog as catalog } from '../setup/default-catalog.ts';
 import { type Reply, type RunningApi, startApi } from './running-api.ts';
@@ -26,8 +26,7 @@ beforeEach(async () => {
   ({ teamId } = await api.person());
 });
 afterAll(async () => {
-  await expectSoundLedger(api.database.pool);
-  await api.stop();
+  await expectFiguresAddUp(api.database.pool).finally(() => api.stop());
 });
 
 const later = (milliseconds: number) => clock.set(new Date(clock.now().getTime() + milliseconds));

@@ -80,7 +80,12 @@ export async function playStory(lane: Lane, story: Story, schedules: readonly Sc
   async function play() {
     const { polar } = shop;
     const activities = createActivities({ database, polar });
-    const reconciliation = createReconciliationActivities({ database, polar, startTeam: async () => false });
+    const reconciliation = createReconciliationActivities({
+      database,
+      polar,
+      polarRequestsPerMinute: 500,
+      startTeam: async () => false,
+    });
     const hearers: Hearer[] = [];
     for (const schedule of [null, ...schedules]) hearers.push(await admit(schedule));
     const [first, ...others] = hearers;

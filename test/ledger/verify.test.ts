@@ -271,7 +271,7 @@ const corruptions: { rule: string; what: string; sql: string }[] = [
   {
     rule: 'hold-equals-draws',
     what: 'a hold that draws on a grant that there is not',
-    sql: `update holds set draw_grants = array[gen_random_uuid()]`,
+    sql: `update hold_draws set grant_id = gen_random_uuid()`,
   },
   {
     rule: 'draws-equal-transfers',
@@ -279,7 +279,7 @@ const corruptions: { rule: string; what: string; sql: string }[] = [
     sql: `delete from transfers where kind = 'hold'`,
   },
   {
-    rule: 'held-equals-open-holds',
+    rule: 'draw-has-hold',
     what: 'a hold that is gone',
     sql: `delete from holds where status = 'open'`,
   },

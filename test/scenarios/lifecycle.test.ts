@@ -8,8 +8,7 @@ beforeEach(async () => {
   story = await startStory('2040-01-31T10:00:00.000Z');
 });
 afterEach(async () => {
-  await expectSoundLedger(story.database.pool);
-  await story.stop();
+  await expectSoundLedger(story.database.pool).finally(() => story.stop());
 });
 
 test('a new team gets its trial, and what it does not spend expires after 30 days', async () => {

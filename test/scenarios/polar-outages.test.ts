@@ -10,8 +10,7 @@ beforeEach(async () => {
   story = await startStory('2040-01-31T10:00:00Z');
 });
 afterEach(async () => {
-  await expectSoundLedger(story.database.pool);
-  await story.stop();
+  await expectSoundLedger(story.database.pool).finally(() => story.stop());
 });
 
 test('Polar down for an hour, failing and then limiting us: credits expire on time, nothing is lost or doubled, and it is not asked in a hot loop', async () => {

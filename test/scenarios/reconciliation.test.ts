@@ -15,8 +15,7 @@ beforeEach(async () => {
   story = await startStory('2040-01-31T10:00:00Z');
 });
 afterEach(async () => {
-  await expectSoundLedger(story.database.pool);
-  await story.stop();
+  await expectSoundLedger(story.database.pool).finally(() => story.stop());
 });
 
 const minutesLater = (minutes: number) =>

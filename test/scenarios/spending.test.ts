@@ -262,8 +262,8 @@ test('a hold that is damaged fails its own capture alone', async () => {
     withClient(story.workerVariables.DATABASE_URL ?? '', async (client) => {
       await client.query('set session_replication_role = replica'); // else the database refuses it
       const { rows } = await client.query(
-        `with old as (select id, draw_grants[1] as grant from holds where id = $2)
-         update holds set draw_grants = array[$1::uuid] from old where holds.id = old.id returning old.grant`,
+        `update hold_draws new set grant_id = $1 from hold_draws old
+          where new.hold_id = $2 and old.hold_id = $2 returning old.grant_id as grant`,
         [grant, holdId],
       );
       return rows[0]?.grant;

@@ -4,8 +4,7 @@ import { type Story, startStory, until } from './story.ts';
 
 let story: Story;
 afterEach(async () => {
-  await expectSoundLedger(story.database.pool);
-  await story.stop();
+  await expectSoundLedger(story.database.pool).finally(() => story.stop());
 });
 
 /** A story that begins with a team whose trial is spent and that has just paid for a plan. */

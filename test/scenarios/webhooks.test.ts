@@ -11,8 +11,7 @@ beforeAll(async () => {
   story = await startStory('2040-01-31T10:00:00.000Z');
 });
 afterAll(async () => {
-  await expectSoundLedger(story.database.pool);
-  await story.stop();
+  await expectSoundLedger(story.database.pool).finally(() => story.stop());
 });
 
 /** An `order.paid` for one pack of 1,000 credits, as Polar sends it. */

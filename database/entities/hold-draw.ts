@@ -1,0 +1,14 @@
+import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
+
+/** How many micro-credits of a hold a grant sets aside. Never changed. */
+export const HoldDraw = defineEntity({
+  name: 'HoldDraw',
+  tableName: 'hold_draws',
+  properties: {
+    holdId: p.uuid().primary(),
+    grantId: p.uuid().primary(),
+    credits: p.bigint(),
+  },
+});
+
+export type HoldDraw = InferEntity<typeof HoldDraw>;
