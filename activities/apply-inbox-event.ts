@@ -179,7 +179,7 @@ async function productOf(em: EntityManager, order: PolarOrder): Promise<string> 
 function unknownProduct({ productId }: PolarProductRef): Doubt {
   return new Doubt(
     'unknown_product',
-    `No plan or pack of the catalog is Polar's product ${productId}: run npm run polar:sync, or add metadata.catalog_key to it`,
+    `No plan or pack of the catalog is Polar's product ${productId}: add metadata.catalog_key to it there, then run npm run polar:sync -- --apply`,
   );
 }
 

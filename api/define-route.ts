@@ -103,7 +103,7 @@ export function defineRoute<Shape extends RequestShape>(definition: RouteDefinit
         bytes,
         caller: () => demand(caller),
         idempotency: () => ({
-          scope: `${nameCaller(demand(caller))} ${request.method} ${request.path.toLowerCase()}`,
+          scope: `${nameCaller(demand(caller))} ${request.method} ${pathOf(definition.path, request)}`,
           key: readIdempotencyKey(request),
           bodyHash: hashBody(body ?? null),
         }),
@@ -124,6 +124,11 @@ async function admit(
   response.locals.caller = nameForLog(caller);
   await authorize(dependencies.database, caller, access, readTeamId(request));
   return caller;
+}
+
+/** The path however the caller spelt it: one key is one request, with a slash at the end or another case as well. */
+function pathOf(path: string, { params }: Request): string {
+  return path.replace(/\{(\w+)\}/g, (_, name: string) => String(params[name])).toLowerCase();
 }
 
 /** Services by their key's id; persons are persons. */

@@ -107,7 +107,12 @@ function explainBodyParser(error: unknown): DomainError | undefined {
 }
 
 const bodyParserError = z.object({
-  type: z.string().regex(/^(entity|charset|encoding|request|stream)\./),
+  // What cannot be decompressed carries none, but zlib's code.
+  type: z
+    .string()
+    .regex(/^(entity|charset|encoding|request|stream)\./)
+    .optional(),
+  expose: z.literal(true),
   status: z.int().min(400).max(499),
   limit: z.number().optional(),
 });

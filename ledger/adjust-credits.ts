@@ -65,7 +65,8 @@ async function give(
   if (expiresAt && expiresAt <= now) {
     throw new DomainError(422, 'expires_in_the_past', `expiresAt lies after ${now.toISOString()}`);
   }
-  const after = sum(await spendable(em, teamId)) + credits;
+  const unspent = await em.find(Grant, { teamId, $or: [{ available: { $gt: 0n } }, { held: { $gt: 0n } }] });
+  const after = unspent.reduce((total, { available, held }) => total + available + held, credits);
   if (after >= DECIMAL_LIMIT) {
     throw new DomainError(422, 'balance_too_large', 'A team has less than 10^12 credits', {
       balance: formatCredits(after),

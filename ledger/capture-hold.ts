@@ -52,10 +52,17 @@ export function captureHold(
   };
   for (const { lot, credits } of fromHeld.draws) pay(lot.grant, 'held', credits);
   for (const { lot, credits } of excess) pay(lot, 'available', credits);
-  for (const { id, grant, available } of lots) {
+  const unused = lots.map(({ id, grant, available }) => {
     const used = fromHeld.draws.find(({ lot }) => lot.id === id)?.credits ?? 0n;
-    if (available > used) releaseHeld(changes, team, held, grant, available - used, standing.now);
-  }
+    return { grant, credits: available - used };
+  });
+  releaseHeld(
+    changes,
+    team,
+    held,
+    unused.filter(({ credits }) => credits > 0n),
+    standing.now,
+  );
   countAgainst(limits, { consumed: credits, held: -held.credits });
 
   const receipt = makeReceipt(id, held, operation.priced, paid, available(team, standing.now), held.id);

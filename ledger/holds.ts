@@ -111,9 +111,7 @@ export function endHold(
   status: 'released' | 'lapsed',
   now: Date,
 ): void {
-  for (const { grant, credits } of drawsOf(held, team)) {
-    releaseHeld(changes, team, held, grant, credits, now);
-  }
+  releaseHeld(changes, team, held, drawsOf(held, team), now);
   countAgainst(limitsOn(team, held, now), { held: -held.credits });
   held.status = status;
   held.changed ??= 'changed';

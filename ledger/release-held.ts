@@ -2,14 +2,28 @@ import { allocate } from './allocate.ts';
 import { type Changes, isExpired, move, spendable } from './changes.ts';
 import type { DebtStanding, GrantStanding, HoldStanding, TeamStanding } from './standing.ts';
 
+type Hold = Pick<HoldStanding, 'id' | 'teamId'>;
+
 /**
- * Gives held credits of one grant back: expired credits expire; those of an order with a debt pay it first; the rest
- * can be spent again, after the team's other debts took theirs.
+ * Gives back what a hold has of some grants: expired credits expire; those of an order with a debt pay it first; the rest
+ * can be spent again, after the team's debts took theirs. All of it is back before any debt is settled: what an order's own
+ * credits pay, no other credits pay for it.
  */
 export function releaseHeld(
   changes: Changes,
   team: TeamStanding,
-  hold: Pick<HoldStanding, 'id' | 'teamId'>,
+  hold: Hold,
+  held: readonly { grant: GrantStanding; credits: bigint }[],
+  now: Date,
+): void {
+  for (const { grant, credits } of held) releaseOne(changes, team, hold, grant, credits, now);
+  for (const debt of team.debts) settle(changes, team, hold.teamId, debt, now);
+}
+
+function releaseOne(
+  changes: Changes,
+  team: TeamStanding,
+  hold: Hold,
   grant: GrantStanding,
   credits: bigint,
   now: Date,
@@ -37,7 +51,6 @@ export function releaseHeld(
     own.owed -= paid; // what is gone from the order's own grants was never lent
     own.changed = true;
   }
-  for (const debt of team.debts) settle(changes, team, hold.teamId, debt, now);
 }
 
 /** Pays a debt from what the team has, in burn order; a subscription's never takes lifetime credits. */

@@ -230,11 +230,17 @@ export async function fetchSubscription(polar: Polar, id: string): Promise<Polar
 
 // ---- What is demanded of Polar's payloads: only what is used. Unknown fields and values pass. ----
 
+// Whatever lies outside of these is a mistake of somebody's, and not all of it is a time to Postgres.
+const earliestTime = Date.UTC(2000, 0, 1);
+const latestTime = Date.UTC(2200, 0, 1);
+
 /** Polar's time: ISO 8601 with up to microseconds, which are cut to milliseconds; without a zone it is UTC. */
 export const polarTime = z
   .string()
   .transform((text) => new Date(/(Z|[+-]\d\d:?\d\d)$/i.test(text) ? text : `${text}Z`))
-  .refine((date) => !Number.isNaN(date.getTime()), { error: 'expected a time' });
+  .refine((date) => earliestTime <= date.getTime() && date.getTime() < latestTime, {
+    error: 'expected a time',
+  });
 
 const id = z.string().min(1).max(255);
 const cents = z.int().transform(BigInt);

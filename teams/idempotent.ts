@@ -43,9 +43,10 @@ export async function idempotent(
 }
 
 /**
- * As {@link idempotent} for an effect that is made elsewhere (at Polar): call, then record. Two requests at once
- * may both call, and both get the answer that was recorded first. An answer that says when it expires (a link) is told again
- * until then, and afterwards made anew.
+ * As {@link idempotent} for an effect that is made elsewhere (at Polar): the key is taken for this body, then the call is made,
+ * then its answer is recorded. Two requests with one body at once may both call, and both get the answer that was recorded
+ * first; one with another body never calls. An answer that says when it expires (a link) is told again until then, and
+ * afterwards made anew. After a refusal the key is free again, as it is where nothing was done.
  * @throws DomainError 409 `idempotency_conflict` where the key was used with another body
  */
 export async function idempotentElsewhere(
@@ -54,12 +55,28 @@ export async function idempotentElsewhere(
   call: () => Promise<Recorded>,
 ): Promise<Recorded> {
   const em = database.fork();
+  await record(em, request, underWay);
   const known = await findRecorded(em, request);
-  if (known && !hasExpired(known, await readClock(em))) return known;
-  const answer = await call();
-  if (known) await replaceExpired(em, request, answer);
-  else await record(em, request, answer);
-  return (await findRecorded(database.fork(), request)) ?? answer;
+  if (known && !isUnderWay(known) && !hasExpired(known, await readClock(em))) return known;
+  try {
+    const answer = await call();
+    await replace(em, request, answer);
+    await record(em, request, answer); // where a refusal of the same request at once has freed the key
+  } catch (error) {
+    // Whether a call that failed otherwise has done something is not known: its key stays with its body.
+    if (error instanceof DomainError && error.status < 500) await free(em, request);
+    throw error;
+  }
+  const answer = await findRecorded(database.fork(), request);
+  if (!answer) throw new Error(`the answer under a key of ${request.scope} was not recorded`);
+  return answer;
+}
+
+/** Stands for an answer that is still to come; 102 is HTTP's Processing. */
+const underWay: Recorded = { status: 102, body: null };
+
+function isUnderWay({ status }: Recorded): boolean {
+  return status === underWay.status;
 }
 
 function hasExpired({ body }: Recorded, now: Date): boolean {
@@ -98,15 +115,16 @@ async function record(em: EntityManager, request: KeyedRequest, answer: Recorded
   );
 }
 
-/** Of two at once the first replaces it, and the second finds an answer that has not expired. */
-async function replaceExpired(
-  em: EntityManager,
-  { scope, key }: KeyedRequest,
-  answer: Recorded,
-): Promise<void> {
+/** Of two at once the first one's answer is kept. */
+async function replace(em: EntityManager, { scope, key }: KeyedRequest, answer: Recorded): Promise<void> {
   await em.execute(
     `update idempotency_keys set status = ?, response = ?::jsonb, created_at = billing_now()
-      where scope = ? and key = ? and (response->>'expiresAt')::timestamptz <= billing_now()`,
-    [answer.status, JSON.stringify(answer.body), scope, key],
+      where scope = ? and key = ?
+        and (status = ? or (response->>'expiresAt')::timestamptz <= billing_now())`,
+    [answer.status, JSON.stringify(answer.body), scope, key, underWay.status],
   );
+}
+
+async function free(em: EntityManager, { scope, key }: KeyedRequest): Promise<void> {
+  await em.nativeDelete(IdempotencyKey, { scope, key, status: underWay.status });
 }

@@ -152,6 +152,17 @@ test('a body that is not sent as JSON is refused', async () => {
   await expectRefusal(['POST', usagePath, charset], 415, 'unsupported_media_type', /charset/);
 });
 
+test.each(['gzip', 'deflate', 'br'])(
+  'a body that is no %s, though it says so, is refused',
+  async (encoding) => {
+    const sending: Sending = {
+      body: '{}',
+      headers: { 'content-type': 'application/json', 'content-encoding': encoding },
+    };
+    await expectRefusal(['POST', usagePath, sending], 400, 'malformed_body', /could not be read/);
+  },
+);
+
 const keyed = routes.filter(({ needsIdempotencyKey }) => needsIdempotencyKey);
 
 test.each(keyed.map(({ method, path }) => [method.toUpperCase(), path]))(

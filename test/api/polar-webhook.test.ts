@@ -89,6 +89,19 @@ test('an event that names two teams is parked for an operator', async () => {
   expect(await stored()).toMatchObject([{ status: 'parked', parked_code: 'doubtful_team', team_id: null }]);
 });
 
+test.each(['0000-01-01T00:00:00Z', '+010000-01-01T00:00:00Z', 'yesterday'])(
+  'an event of %s is stored as of when it was sent',
+  async (timestamp) => {
+    const body = JSON.stringify({
+      type: 'order.paid',
+      timestamp,
+      data: { id: 'order-1', metadata: { team_id: teamId } },
+    });
+    expect((await deliver(body)).status).toBe(202);
+    expect(await stored()).toMatchObject([{ status: 'received', team_id: teamId }]);
+  },
+);
+
 test('a signed body that is no event is 400', async () => {
   for (const body of ['[]', '{"type":7}', 'hello']) {
     expect(await deliver(body)).toMatchObject({ status: 400, json: { code: 'unreadable_event' } });

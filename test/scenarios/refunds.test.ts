@@ -202,6 +202,22 @@ test('a reversal of one of two refunds leaves the other', async () => {
   expect(await standing(team)).toMatchObject({ available: '750', revoked: ['250'] });
 });
 
+test('what a hold gives back of a refunded pack pays for the pack before anything else does', async () => {
+  const team = await story.signUp('holder');
+  await story.buy(team, 'pack_1000');
+  const { id } = await story.call<{ id: string }>('POST', `/v1/teams/${team}/holds`, {
+    action: 'workflow.run',
+    credits: '1200', // 500 of the trial, 700 of the pack
+  });
+  await refund(team);
+  await story.call('POST', `/v1/holds/${id}/release`);
+  expect(await story.balance(team)).toMatchObject({
+    available: '500',
+    debt: '0',
+    bySource: { trial: '500', purchase: '0' },
+  });
+});
+
 /** What the team is told of its subscription, and the instants at which its drips are due. */
 const subscriptionOf = async (team: string) => {
   const told = await story.call<{ cycle: Cycle }>('GET', `/v1/teams/${team}/subscription`);

@@ -273,6 +273,7 @@ function capture(
   }
   held.status = 'captured';
   for (const part of rest) giveBack(team, part, now);
+  settle(team, now);
   team.debits.push({ member: held.member, apiKey: held.apiKey, credits, at: now });
   held.receipt = receipt(team, parts, held.name, now);
   return { answer: held.receipt };
@@ -285,9 +286,10 @@ function free(team: ModelTeam, held: ModelHold, status: 'released' | 'lapsed', n
     const part = held.draws.find((drawn) => drawn.grant === grant.key);
     if (part) giveBack(team, part, now);
   }
+  settle(team, now);
 }
 
-/** Credits of an expired grant expire; those of an order with a debt pay it first; the rest can be spent again. */
+/** Credits of an expired grant expire; those of an order with a debt pay it first; the rest pays debts or can be spent again. */
 function giveBack(team: ModelTeam, { grant: key, credits }: Part, now: number): void {
   const grant = grantOf(team, key);
   const debt = orderOf(team, grant.order)?.debt;
@@ -300,7 +302,6 @@ function giveBack(team: ModelTeam, { grant: key, credits }: Part, now: number): 
     grant.available += credits - paid;
   }
   if (debt) debt.owed -= paid;
-  settle(team, now);
 }
 
 /** A lot of credits, once for its key. */

@@ -1,0 +1,70 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { connectDatabase, type Database } from '../../database/connection.ts';
+import { DomainError } from '../../domain-error.ts';
+import { idempotentElsewhere } from '../../teams/idempotent.ts';
+import { createTestDatabase, type TestDatabase } from '../setup/database.ts';
+
+let testDatabase: TestDatabase;
+let database: Database;
+beforeAll(async () => {
+  testDatabase = await createTestDatabase();
+  database = await connectDatabase(testDatabase.url, { pool: 5 });
+});
+afterAll(async () => {
+  await database.close();
+  await testDatabase.drop();
+});
+
+let keys = 0;
+const newKey = () => `key-${++keys}`;
+const request = (key: string, body: string) => ({ scope: 'tests', key, bodyHash: Buffer.alloc(32, body) });
+const answer = (body: unknown) => async () => ({ status: 201, body });
+const conflict = { status: 409, code: 'idempotency_conflict' };
+
+test('of two requests with one key and two bodies at once, only one calls', async () => {
+  const key = newKey();
+  const gate = Promise.withResolvers<void>();
+  let calls = 0;
+  const call = (body: string) =>
+    idempotentElsewhere(database, request(key, body), async () => {
+      calls += 1;
+      await gate.promise;
+      return { status: 200, body };
+    });
+  const both = Promise.allSettled([call('monthly'), call('yearly')]);
+  while (calls === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  const third = call('another');
+  await expect(third).rejects.toMatchObject(conflict);
+  gate.resolve();
+  const done = await both;
+  expect(done.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
+  expect(done.find(({ status }) => status === 'rejected')).toMatchObject({ reason: conflict });
+  expect(calls).toBe(1);
+});
+
+test('two requests with one body at once get one answer', async () => {
+  const key = newKey();
+  let calls = 0;
+  const call = () =>
+    idempotentElsewhere(database, request(key, 'same'), async () => ({ status: 201, body: ++calls }));
+  const [one, two] = await Promise.all([call(), call()]);
+  expect(one).toEqual(two);
+  expect(await call()).toEqual(one);
+});
+
+test('after a refusal the key may be used for another body, after a failure of unknown outcome it may not', async () => {
+  const key = newKey();
+  const fails = (status: number) =>
+    idempotentElsewhere(database, request(key, 'first'), async () => {
+      throw new DomainError(status, 'tried', 'in vain');
+    });
+  await expect(fails(402)).rejects.toMatchObject({ code: 'tried' });
+  await expect(fails(502)).rejects.toMatchObject({ code: 'tried' });
+  await expect(idempotentElsewhere(database, request(key, 'second'), answer('second'))).rejects.toMatchObject(
+    conflict,
+  );
+  expect(await idempotentElsewhere(database, request(key, 'first'), answer('first'))).toEqual({
+    status: 201,
+    body: 'first',
+  });
+});
