@@ -96,7 +96,7 @@ function writeBytes(value: Buffer): void {
   end += value.copy(bytes, end);
 }
 
-/** Microseconds since 2000, in a double without loss until the year 2255. */
+/** Microseconds since 2000, in a double without loss until the year 2285. */
 function writeInstant(value: Date): void {
   const microseconds = (value.getTime() - millennium) * 1_000;
   bytes.writeInt32BE(Math.floor(microseconds / 2 ** 32), end);

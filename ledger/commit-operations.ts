@@ -115,7 +115,7 @@ const beginTransaction = `
   set local enable_mergejoin = off`;
 
 /**
- * Two round trips: what is read to decide, then what is written together with the commit. The connection's pipeline waits
+ * Two round trips, as a rule: what is read to decide, then what is written together with the commit. The connection's pipeline waits
  * for no answer between two statements, and what is sent together is one packet.
  */
 async function inTransaction<T>(pool: Pool, decide: (client: PoolClient) => Promise<Decided<T>>): Promise<T> {

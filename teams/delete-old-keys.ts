@@ -9,8 +9,8 @@ interface DeleteOptions {
 const batch = 5_000;
 
 /**
- * Deletes callers' keys that were written longer ago than keys are kept, in short transactions. Usage that is so old is
- * refused at the door, so no retry can come that they would still protect.
+ * Deletes callers' keys that were written longer ago than keys are kept, in short transactions. Usage that says it is
+ * so old is refused at the door; whatever else is sent again after so long is a new request.
  *
  * @param kept  milliseconds
  * @returns how many were deleted
