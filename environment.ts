@@ -6,7 +6,7 @@ import { z } from 'zod';
 /** What a process is told from outside, parsed. Secrets are in here: never log it whole. */
 export type Environment = {
   production: boolean;
-  /** Port of the API and the page. */
+  /** Port of the API. */
   port: number;
   databaseUrl: string;
   /** `const { namespace, ...connection } = temporal`: the rest is what a Temporal connection takes. */

@@ -28,7 +28,7 @@ import { userRoutes } from './routes/users.ts';
 /** A request's line says ids and routes only. Cutting secrets out of it would cost a quarter of the hot path. */
 const requestLog = log.child({}, { redact: [] });
 
-/** JSON is shown by nobody; the docs and the page set a policy of their own. What is off says nothing to who reads JSON. */
+/** JSON is shown by nobody; the docs set a policy of their own. What is off says nothing to who reads JSON. */
 const secureHeaders = helmet({
   contentSecurityPolicy: {
     useDefaults: false,
