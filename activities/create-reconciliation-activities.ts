@@ -69,9 +69,9 @@ export function createReconciliationActivities({
         const { items, next } = await listPage(polar, kind, { page, createdAfter });
         const until = new Date(Date.parse(run.startedAt) - toldWithin);
         const found = await findDifferences(database.fork(), polar, kind, items, { until, betweenFetches });
-        const findings: Finding[] = found.unreadable.map(({ id, what }) => ({
+        const findings: Finding[] = found.unreadable.map((one) => ({
           state: 'unreadable',
-          what: `one of Polar’s ${kind}, ${id}: ${what}`,
+          what: `one of Polar’s ${one.kind}, ${one.id}: ${one.what}`,
           teamId: null,
           inboxId: null,
           credits: '0',

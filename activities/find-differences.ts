@@ -94,11 +94,11 @@ export async function findDifferences(
     case 'disputes': {
       const { read, unreadable } = readEach(kind, items, readDispute);
       const amounts = new Map<string, DisputedOrder>();
-      for (const [id, disputed] of await fetchDisputedAmounts(polar, [
-        ...new Set(read.map(({ value }) => value.orderId)),
-      ])) {
-        if (disputed instanceof DomainError) unreadable.push({ kind, id, what: disputed.message });
-        else amounts.set(id, disputed);
+      const disputedOrders = [...new Set(read.map(({ value }) => value.orderId))];
+      for (const [orderId, disputed] of await fetchDisputedAmounts(polar, disputedOrders)) {
+        if (disputed instanceof DomainError)
+          unreadable.push({ kind: 'orders', id: orderId, what: disputed.message });
+        else amounts.set(orderId, disputed);
       }
       const ids = await ordersWithOtherDisputes(em, amounts);
       const orders = readEach(kind, await fetchOrders(polar, ids, betweenFetches), readOrder);

@@ -129,9 +129,9 @@ async function hearMoneyBack(
   if (!polar) return { kind: 'ask Polar' };
   const order: HeardOrder = await fetchOrder(polar, orderId);
   if (disputed) {
-    const disputed = (await fetchDisputedAmounts(polar, [orderId])).get(orderId);
-    if (disputed instanceof DomainError) throw disputed;
-    order.disputedAmount = disputed?.amount ?? 0n;
+    const found = (await fetchDisputedAmounts(polar, [orderId])).get(orderId);
+    if (found instanceof DomainError) throw found;
+    order.disputedAmount = found?.amount ?? 0n;
   }
   return { kind: 'order', order, saidAt, mayGrant: false, earlier: [], subscription: null };
 }

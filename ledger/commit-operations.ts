@@ -115,8 +115,8 @@ const beginTransaction = `
   set local enable_mergejoin = off`;
 
 /**
- * Two round trips, as a rule: what is read to decide, then what is written together with the commit. The connection's pipeline waits
- * for no answer between two statements, and what is sent together is one packet.
+ * Two round trips, as a rule: what is read to decide, then what is written together with the commit. The connection's
+ * pipeline waits for no answer between two statements, and what is sent together is one packet.
  */
 async function inTransaction<T>(pool: Pool, decide: (client: PoolClient) => Promise<Decided<T>>): Promise<T> {
   const client = await pool.connect();

@@ -63,16 +63,16 @@ export async function describeSubscription(
 
 function nextAllotment(
   state: SubscriptionState,
-  paid: Drip | null | 'not paid',
+  drip: Drip | null | 'not paid',
   catalog: Catalog,
   now: Date,
 ): TeamSubscription['nextAllotment'] {
   const { currentPeriodStart: start, currentPeriodEnd: end, anchorDay, status } = state;
   if (!renewingStatuses.includes(status)) return null;
   const plan = findPlan(catalog, state.plan);
-  if (paid !== null && paid !== 'not paid') return paid;
-  // A trial's cycle is not paid, so nothing drips in it. One of which we have not heard yet that it is paid drips by the catalog.
-  if (paid === 'not paid' && plan?.rhythm === 'monthly' && status !== 'trialing') {
+  if (drip !== null && drip !== 'not paid') return drip;
+  // A trial's cycle is not paid, so nothing drips in it. One that is paid, and we have not heard of it yet, drips by the catalog.
+  if (drip === 'not paid' && plan?.rhythm === 'monthly' && status !== 'trialing') {
     const drips = dripInstants({ start, end }, anchorDay);
     const next = drips.findIndex((at) => at > now);
     const at = drips[next];
