@@ -5,14 +5,14 @@ import { InboxEvent } from '../database/entities/inbox-event.ts';
 import { Order } from '../database/entities/order.ts';
 import type { Team } from '../database/entities/team.ts';
 import { DomainError } from '../domain-error.ts';
-import { applyOrder, type OrderFacts } from '../ledger/apply-order.ts';
-import { applySubscription } from '../ledger/apply-subscription.ts';
-import { forfeitCredits } from '../ledger/forfeit-credits.ts';
+import { markHandled, needsApproval, parkInboxEvent, retryParked } from '../inbox/inbox.ts';
+import { applyOrder, type OrderFacts } from '../ledger/lifecycle/apply-order.ts';
+import { applySubscription } from '../ledger/lifecycle/apply-subscription.ts';
+import { forfeitCredits } from '../ledger/lifecycle/forfeit-credits.ts';
 import { unlinkCustomer } from '../polar/ensure-customer.ts';
 import type { PolarOrder, PolarProductRef, PolarTeamRef } from '../polar/events.ts';
 import { plansOf, resolveProduct } from '../polar/resolve-product.ts';
 import { meansTeam, resolveTeam } from '../polar/resolve-team.ts';
-import { markHandled, needsApproval, parkInboxEvent, retryParked } from '../teams/inbox.ts';
 import { type Asking, type Heard, type HeardOrder, type HeardSubscription, hearEvent } from './hear-event.ts';
 
 interface Application {

@@ -1,11 +1,11 @@
 import { Context } from '@temporalio/activity';
 import { readCatalog } from '../catalog/versions.ts';
 import type { Database } from '../database/connection.ts';
-import type { GroupCommit } from '../ledger/group-commit.ts';
-import { sweepHolds } from '../ledger/sweep-holds.ts';
-import { type Finding, verifyLedger } from '../ledger/verify-ledger.ts';
+import { cutOldPayloads } from '../inbox/cut-payloads.ts';
+import type { GroupCommit } from '../ledger/spend/group-commit.ts';
+import { sweepHolds } from '../ledger/spend/sweep-holds.ts';
+import { type Finding, verifyLedger } from '../ledger/verify/verify-ledger.ts';
 import { log } from '../log.ts';
-import { cutOldPayloads } from '../teams/cut-payloads.ts';
 import { deleteOldKeys } from '../teams/delete-old-keys.ts';
 
 export type MaintenanceActivities = ReturnType<typeof createMaintenanceActivities>;

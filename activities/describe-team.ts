@@ -1,7 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { formatCredits } from '../catalog/credits.ts';
 import type { GrantSource } from '../database/entities/grant.ts';
-import { nextDripAt } from '../ledger/grant-due-drips.ts';
+import { nextDripAt } from '../ledger/lifecycle/grant-due-drips.ts';
 
 /**
  * How a team stands, as its workflow carries it: plain JSON, small, no personal data. Times in ISO 8601, credits as

@@ -7,7 +7,7 @@ import { Order } from '../database/entities/order.ts';
 import { Subscription } from '../database/entities/subscription.ts';
 import { Team } from '../database/entities/team.ts';
 import { DomainError } from '../domain-error.ts';
-import { isSameState } from '../ledger/apply-subscription.ts';
+import { isSameState } from '../ledger/lifecycle/apply-subscription.ts';
 import { fetchDisputedAmounts } from '../polar/disputed-amounts.ts';
 import { endSubscriptions, isStanding } from '../polar/end-subscriptions.ts';
 import {

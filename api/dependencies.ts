@@ -1,6 +1,6 @@
 import type { Polar } from '@polar-sh/sdk/2026-10';
 import type { Database } from '../database/connection.ts';
-import type { GroupCommit } from '../ledger/group-commit.ts';
+import type { GroupCommit } from '../ledger/spend/group-commit.ts';
 import type { Authenticate } from './authenticate.ts';
 import type { Metrics } from './metrics.ts';
 import type { TemporalLink } from './temporal-link.ts';

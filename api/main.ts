@@ -1,7 +1,7 @@
 import { createServer, type Server } from 'node:http';
 import { connectDatabase } from '../database/connection.ts';
 import { EnvironmentError, readEnvironment } from '../environment.ts';
-import { createGroupCommit } from '../ledger/group-commit.ts';
+import { createGroupCommit } from '../ledger/spend/group-commit.ts';
 import { log } from '../log.ts';
 import { createPolarClient } from '../polar/client.ts';
 import { runCommand } from '../run-command.ts';

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { decimalOut, formatCredits } from '../catalog/credits.ts';
-import type { Receipt } from '../ledger/operation.ts';
+import type { Receipt } from '../ledger/spend/operation.ts';
 import { grantSourceOut } from './shapes.ts';
 
 /** What a debit answers: how it was priced, and which grants paid. */

@@ -3,8 +3,8 @@ import { parseDecimal } from '../catalog/credits.ts';
 import { type PricedUsage, priceUsage } from '../catalog/price-usage.ts';
 import { type PublishedCatalog, readCatalog } from '../catalog/versions.ts';
 import { connectDatabase } from '../database/connection.ts';
-import { createGroupCommit } from '../ledger/group-commit.ts';
-import type { Receipt } from '../ledger/operation.ts';
+import { createGroupCommit } from '../ledger/spend/group-commit.ts';
+import type { Receipt } from '../ledger/spend/operation.ts';
 import { hashBody } from '../teams/hash-body.ts';
 
 /** What every caller of every measure sends: one call of a language model, two meters, 0.6 credits. */

@@ -134,7 +134,7 @@ async function startPolar(stack: Stack): Promise<void> {
   await step(stack, 'Polar emulator', async (detail) => {
     const accessToken = directory.secrets.polarAccessToken;
     const port = directory.ports.polarEmulator;
-    const emulator = script(stack, 'polar-emulator', 'dev/polar-emulator/main.ts', []);
+    const emulator = script(stack, 'polar-emulator', 'polar-emulator/main.ts', []);
     await keepRunning(stack, {
       ...emulator,
       env: {

@@ -3,8 +3,8 @@ import { lockTeam } from '../database/connection.ts';
 import type { Team } from '../database/entities/team.ts';
 import { unknownTeam } from '../database/lock-living-team.ts';
 import { DomainError } from '../domain-error.ts';
+import { storeInboxEvent } from '../inbox/inbox.ts';
 import { findMember } from './find-team.ts';
-import { storeInboxEvent } from './inbox.ts';
 import type { MemberEditor } from './members.ts';
 
 export interface DeletedTeam {

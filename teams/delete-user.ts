@@ -4,7 +4,7 @@ import { Member } from '../database/entities/member.ts';
 import type { Team } from '../database/entities/team.ts';
 import { User } from '../database/entities/user.ts';
 import { DomainError } from '../domain-error.ts';
-import { cutPayloads } from './cut-payloads.ts';
+import { cutPayloads } from '../inbox/cut-payloads.ts';
 import { markDeleted } from './delete-team.ts';
 import { announceMembers } from './members.ts';
 

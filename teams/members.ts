@@ -3,9 +3,9 @@ import { Member, type Role } from '../database/entities/member.ts';
 import { User } from '../database/entities/user.ts';
 import { lockLivingTeam } from '../database/lock-living-team.ts';
 import { DomainError } from '../domain-error.ts';
+import { storeInboxEvent } from '../inbox/inbox.ts';
 import { findMember } from './find-team.ts';
 import { findUser } from './find-user.ts';
-import { storeInboxEvent } from './inbox.ts';
 
 export interface ListedMember {
   userId: string;

@@ -4,7 +4,7 @@ import type { Database } from '../database/connection.ts';
 import { Team } from '../database/entities/team.ts';
 import { User } from '../database/entities/user.ts';
 import { DomainError } from '../domain-error.ts';
-import { storeInboxEvent } from './inbox.ts';
+import { storeInboxEvent } from '../inbox/inbox.ts';
 
 /** A person as the platform knows them. */
 export interface Person {

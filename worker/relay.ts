@@ -1,10 +1,10 @@
 import { setTimeout } from 'node:timers/promises';
 import type { Client } from '@temporalio/client';
 import type { Database } from '../database/connection.ts';
+import { claimDueEvents, giveInboxEventTeam, postponeInboxEvent } from '../inbox/inbox.ts';
 import { log } from '../log.ts';
 import { readTeamRef } from '../polar/events.ts';
 import { resolveTeam } from '../polar/resolve-team.ts';
-import { claimDueEvents, giveInboxEventTeam, postponeInboxEvent } from '../teams/inbox.ts';
 import { signalInboxEvent } from '../workflows/messages.ts';
 
 /** How often the relay looks for events that nobody was told of, in milliseconds. */

@@ -13,7 +13,7 @@ import { createReconciliationActivities } from '../activities/create-reconciliat
 import { connectDatabase } from '../database/connection.ts';
 import { createMissingPartitions } from '../database/partitions.ts';
 import type { Environment } from '../environment.ts';
-import { createGroupCommit } from '../ledger/group-commit.ts';
+import { createGroupCommit } from '../ledger/spend/group-commit.ts';
 import { log } from '../log.ts';
 import { createPolarClient, requestsPerMinute } from '../polar/client.ts';
 import { startTeamLifecycle, taskQueue } from '../workflows/messages.ts';

@@ -13,7 +13,7 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import type { ReconciliationActivities, Report } from '../activities/create-reconciliation-activities.ts';
-import type { Finding } from '../activities/store-repair.ts';
+import type { Finding } from '../reconciliation/store-repair.ts';
 import { approveUpdate, type OperatorMessage, readOperatorMessage } from './messages.ts';
 
 /** A page that cannot be had for so long fails the run; the next one begins anew. */

@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { decimalOut, formatCredits, signedCreditsSchema } from '../../catalog/credits.ts';
-import { adjustCredits } from '../../ledger/adjust-credits.ts';
-import { listAdjustments } from '../../ledger/list-adjustments.ts';
+import { storeInboxEvent } from '../../inbox/inbox.ts';
+import { adjustCredits } from '../../ledger/lifecycle/adjust-credits.ts';
+import { listAdjustments } from '../../ledger/read/list-adjustments.ts';
 import { idempotent } from '../../teams/idempotent.ts';
-import { storeInboxEvent } from '../../teams/inbox.ts';
 import { nameCaller } from '../authenticate.ts';
 import { defineRoute } from '../define-route.ts';
 import { grantSourceOut, instantIn, instantOut, listQuery, pageOf, teamParams } from '../shapes.ts';

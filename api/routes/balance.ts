@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { decimalOut, formatCredits } from '../../catalog/credits.ts';
-import { readForecast } from '../../ledger/forecast-credits.ts';
-import { type Balance, readBalance } from '../../ledger/read-balance.ts';
+import { readForecast } from '../../ledger/read/forecast-credits.ts';
+import { type Balance, readBalance } from '../../ledger/read/read-balance.ts';
 import { anyRole } from '../authorize.ts';
 import { defineRoute } from '../define-route.ts';
 import { grantSourceOut, instantIn, instantOut, teamParams } from '../shapes.ts';

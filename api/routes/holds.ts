@@ -4,9 +4,9 @@ import { findPrice, type PricedUsage, priceUsage } from '../../catalog/price-usa
 import type { Catalog } from '../../catalog/schema.ts';
 import { readCatalog, readCatalogVersion } from '../../catalog/versions.ts';
 import { DomainError } from '../../domain-error.ts';
-import { findHold } from '../../ledger/find-hold.ts';
-import { findReplay } from '../../ledger/find-replay.ts';
-import type { HoldAnswer } from '../../ledger/operation.ts';
+import { findHold } from '../../ledger/spend/find-hold.ts';
+import { findReplay } from '../../ledger/spend/find-replay.ts';
+import type { HoldAnswer } from '../../ledger/spend/operation.ts';
 import { hashBody } from '../../teams/hash-body.ts';
 import { type CallContext, defineRoute, whileCommitting } from '../define-route.ts';
 import { receiptJson, receiptOut } from '../receipt.ts';

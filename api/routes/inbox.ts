@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { inboxStatuses } from '../../database/entities/inbox-event.ts';
-import { listInbox } from '../../teams/list-inbox.ts';
-import { approveRepair, retryParkedEvent } from '../../teams/operator-decisions.ts';
+import { listInbox } from '../../inbox/list-inbox.ts';
+import { approveRepair, retryParkedEvent } from '../../inbox/operator-decisions.ts';
 import { nameCaller } from '../authenticate.ts';
 import { defineRoute } from '../define-route.ts';
 import { instantOut, listQuery, pageOf, teamIdSchema } from '../shapes.ts';

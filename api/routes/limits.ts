@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { creditsSchema, decimalOut, formatCredits } from '../../catalog/credits.ts';
 import { limitPeriods, limitSubjects } from '../../database/entities/limit.ts';
-import { listLimits, removeLimit, type SetLimit, setLimit } from '../../ledger/set-limit.ts';
+import { listLimits, removeLimit, type SetLimit, setLimit } from '../../ledger/spend/set-limit.ts';
 import { anyRole, memberManagers } from '../authorize.ts';
 import { defineRoute } from '../define-route.ts';
 import { apiKeyIdSchema, instantOut, teamParams, userIdSchema } from '../shapes.ts';

@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import type { Database } from '../../database/connection.ts';
+import { storeInboxEvent } from '../../inbox/inbox.ts';
 import { readTeamRef, subjectOf } from '../../polar/events.ts';
 import { resolveTeam } from '../../polar/resolve-team.ts';
 import { type VerifiedWebhook, verifyWebhook } from '../../polar/verify-webhook.ts';
-import { storeInboxEvent } from '../../teams/inbox.ts';
 import { defineRoute } from '../define-route.ts';
 
 export const polarWebhookRoutes = [

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { decimalOut } from '../../catalog/credits.ts';
 import { reconciliationStatuses } from '../../database/entities/reconciliation.ts';
-import { listReconciliations } from '../../teams/reconciliations.ts';
+import { listReconciliations } from '../../reconciliation/reports.ts';
 import { defineRoute } from '../define-route.ts';
 import { instantOut, listQuery, pageOf, teamIdSchema } from '../shapes.ts';
 

@@ -5,7 +5,7 @@ import {
   describeSubscription,
   readSubscription,
   type TeamSubscription,
-} from '../../ledger/read-subscription.ts';
+} from '../../ledger/read/read-subscription.ts';
 import { cancelSubscription, changePlan, resumeSubscription } from '../../polar/change-subscription.ts';
 import type { PolarSubscription } from '../../polar/events.ts';
 import { resolveProduct } from '../../polar/resolve-product.ts';

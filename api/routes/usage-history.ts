@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { decimalOut, formatCredits } from '../../catalog/credits.ts';
 import { accounts, transferKinds } from '../../database/entities/transfer.ts';
-import { listTransfers } from '../../ledger/list-transfers.ts';
-import { listUsageEvents } from '../../ledger/list-usage-events.ts';
-import { reportUsage, type UsageReport, usageKeys } from '../../ledger/report-usage.ts';
+import { listTransfers } from '../../ledger/read/list-transfers.ts';
+import { listUsageEvents } from '../../ledger/read/list-usage-events.ts';
+import { reportUsage, type UsageReport, usageKeys } from '../../ledger/read/report-usage.ts';
 import { anyRole } from '../authorize.ts';
 import { defineRoute } from '../define-route.ts';
 import { receiptJson, receiptShape } from '../receipt.ts';

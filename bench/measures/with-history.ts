@@ -1,4 +1,4 @@
-import { readBalance } from '../../ledger/read-balance.ts';
+import { readBalance } from '../../ledger/read/read-balance.ts';
 import { alternate, timed } from '../interleave.ts';
 import type { Finding, Measure } from '../measure.ts';
 import { checkBooks, seedTeams } from '../seed.ts';

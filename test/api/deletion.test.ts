@@ -208,7 +208,7 @@ test('of an erasure and a membership at the same time, no membership of an erase
 });
 
 test('what people are called and where they are reached is left out of a stored webhook; the rest stays', async () => {
-  const { withoutPersonalData } = await import('../../teams/without-personal-data.ts');
+  const { withoutPersonalData } = await import('../../inbox/without-personal-data.ts');
   expect(
     withoutPersonalData({
       id: 'o1',

@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { publishCatalog } from '../../catalog/versions.ts';
 import { Debt } from '../../database/entities/debt.ts';
 import { lockLivingTeam } from '../../database/lock-living-team.ts';
-import { sweepHolds } from '../../ledger/sweep-holds.ts';
+import { sweepHolds } from '../../ledger/spend/sweep-holds.ts';
 import { expectFiguresAddUp } from '../scenarios/sound-ledger.ts';
 import { type SettableClock, settableClock } from '../setup/clock.ts';
 import { defaultCatalog as catalog } from '../setup/default-catalog.ts';

@@ -2,11 +2,11 @@ import { createServer, type Server } from 'node:http';
 import { createPolar, type Polar } from '@polar-sh/sdk/2026-10';
 import { z } from 'zod';
 import type { Database } from '../../database/connection.ts';
-import { type PolarEmulator, startPolarEmulator } from '../../dev/polar-emulator/polar-emulator.ts';
 import { ensureCustomer } from '../../polar/ensure-customer.ts';
 import { readTeamRef, usedEvents } from '../../polar/events.ts';
 import { syncProducts } from '../../polar/sync-products.ts';
 import { type VerifiedWebhook, verifyWebhook } from '../../polar/verify-webhook.ts';
+import { type PolarEmulator, startPolarEmulator } from '../../polar-emulator/polar-emulator.ts';
 import type { Deed } from './stories.ts';
 
 const accessToken = 'polar_oat_convergence';

@@ -1,5 +1,5 @@
 import { expect } from '@jest/globals';
-import { clawbackTarget } from '../../ledger/plan-clawback.ts';
+import { clawbackTarget } from '../../ledger/rules/plan-clawback.ts';
 import type { Listener } from './play-story.ts';
 import type { LedgerGrant, TeamLedger } from './read-ledger.ts';
 

@@ -20,7 +20,7 @@ test.each([
   ['database/migrate-command.ts', 'DATABASE_URL'],
   ['catalog/publish-command.ts', 'DATABASE_URL'],
   ['polar/sync-command.ts', 'DATABASE_URL'],
-  ['ledger/verify-command.ts', 'DATABASE_URL'],
+  ['ledger/verify/verify-command.ts', 'DATABASE_URL'],
   ['teams/service-keys-command.ts list', 'DATABASE_URL'],
 ])('%s names what is wrong in its environment, a line each, and ends', async (program, variable) => {
   const { code, said } = await run(program, { [variable]: 'foo', LOG_LEVEL: 'loud' });

@@ -56,9 +56,9 @@ test('every route, command, schedule and parked code that operators are told of 
   const code = [
     'activities/apply-inbox-event.ts',
     'activities/create-activities.ts',
-    'teams/inbox.ts',
+    'inbox/inbox.ts',
     'polar/events.ts',
-    'ledger/apply-order.ts',
+    'ledger/lifecycle/apply-order.ts',
   ]
     .map(read)
     .join('\n');

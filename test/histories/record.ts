@@ -18,7 +18,7 @@ import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { publishCatalog } from '../../catalog/versions.ts';
 import { connectDatabase } from '../../database/connection.ts';
 import { searchAttributes } from '../../dev/temporal-server.ts';
-import { storeInboxEvent } from '../../teams/inbox.ts';
+import { storeInboxEvent } from '../../inbox/inbox.ts';
 import { signUp } from '../../teams/sign-up.ts';
 import { bundleWorkflows, startWorker } from '../../worker/start-worker.ts';
 import { retryUpdate, signalInboxEvent, taskQueue, teamWorkflowId } from '../../workflows/messages.ts';

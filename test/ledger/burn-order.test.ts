@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { grantSources } from '../../database/entities/grant.ts';
-import { type Burnable, compareBurnOrder } from '../../ledger/burn-order.ts';
+import { type Burnable, compareBurnOrder } from '../../ledger/rules/burn-order.ts';
 
 const day = (day: number) => new Date(Date.UTC(2040, 0, day));
 const grant = (businessKey: string, more: Partial<Burnable> = {}): Burnable => ({

@@ -5,7 +5,7 @@ import {
   decidePlanGrants,
   type GrantedCycle,
   type PaidOrder,
-} from '../../ledger/decide-order-grants.ts';
+} from '../../ledger/rules/decide-order-grants.ts';
 
 const at = (text: string) => new Date(`${text}T10:00:00Z`);
 const cycle = { start: at('2040-01-31'), end: at('2040-02-29') };

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { type ForecastLot, forecastCredits } from '../../ledger/forecast-credits.ts';
+import { type ForecastLot, forecastCredits } from '../../ledger/read/forecast-credits.ts';
 
 const now = new Date('2026-03-10T12:00:00Z');
 const day = 86_400_000;

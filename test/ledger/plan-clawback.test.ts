@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { type ClawbackGrant, clawbackTarget, planClawback } from '../../ledger/plan-clawback.ts';
+import { type ClawbackGrant, clawbackTarget, planClawback } from '../../ledger/rules/plan-clawback.ts';
 
 test.each<[string, bigint, bigint, bigint, bigint]>([
   ['half the money takes half the credits', 1_000n, 1_200n, 600n, 500n],

@@ -10,15 +10,15 @@ import { connectDatabase, type Database } from '../../database/connection.ts';
 import { Order } from '../../database/entities/order.ts';
 import { lockLivingTeam } from '../../database/lock-living-team.ts';
 import { withClient } from '../../dev/postgres.ts';
-import { adjustCredits } from '../../ledger/adjust-credits.ts';
-import { alignCycleExpiries } from '../../ledger/align-cycle-expiries.ts';
-import { clawBackOrder } from '../../ledger/claw-back-order.ts';
-import { grantCredits } from '../../ledger/grant-credits.ts';
-import { grantTrialCredits } from '../../ledger/grant-trial-credits.ts';
-import { createGroupCommit, type GroupCommit } from '../../ledger/group-commit.ts';
-import { setLimit } from '../../ledger/set-limit.ts';
+import { adjustCredits } from '../../ledger/lifecycle/adjust-credits.ts';
+import { alignCycleExpiries } from '../../ledger/lifecycle/align-cycle-expiries.ts';
+import { clawBackOrder } from '../../ledger/lifecycle/claw-back-order.ts';
+import { grantCredits } from '../../ledger/lifecycle/grant-credits.ts';
+import { grantTrialCredits } from '../../ledger/lifecycle/grant-trial-credits.ts';
+import { createGroupCommit, type GroupCommit } from '../../ledger/spend/group-commit.ts';
+import { setLimit } from '../../ledger/spend/set-limit.ts';
 import { checks } from '../../ledger/verify/checks.ts';
-import { verifyLedger } from '../../ledger/verify-ledger.ts';
+import { verifyLedger } from '../../ledger/verify/verify-ledger.ts';
 import { signUp } from '../../teams/sign-up.ts';
 import { createTestDatabase, type TestDatabase } from '../setup/database.ts';
 import { defaultCatalog as catalog } from '../setup/default-catalog.ts';
@@ -364,7 +364,7 @@ test.each(corruptions)('$rule finds $what', async ({ rule, sql }) => {
 test('the command ends with 0 where every rule holds, with 1 and the rows at fault where one does not', async () => {
   await onCopy(async (url) => {
     const verify = () =>
-      promisify(execFile)(process.execPath, ['ledger/verify-command.ts'], {
+      promisify(execFile)(process.execPath, ['ledger/verify/verify-command.ts'], {
         cwd: join(import.meta.dirname, '../..'),
         env: { DATABASE_URL: url },
       }).catch((error: { code: number; stdout: string; stderr: string }) => error);

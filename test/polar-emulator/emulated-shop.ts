@@ -1,5 +1,5 @@
 import { createPolar, type models, type Polar } from '@polar-sh/sdk/2026-10';
-import { type PolarEmulator, startPolarEmulator } from '../../dev/polar-emulator/polar-emulator.ts';
+import { type PolarEmulator, startPolarEmulator } from '../../polar-emulator/polar-emulator.ts';
 import { startWebhookReceiver, type WebhookReceiver } from './webhook-receiver.ts';
 
 const WEBHOOKS: models.WebhookEventType[] = [

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { periodEnd, prorate } from '../../dev/polar-emulator/periods.ts';
+import { periodEnd, prorate } from '../../polar-emulator/periods.ts';
 
 const day = (text: string) => new Date(`${text}T09:30:00.000Z`);
 

@@ -25,7 +25,7 @@ afterEach(async () => {
 });
 
 async function start(environment: NodeJS.ProcessEnv = {}) {
-  const child = spawn(process.execPath, ['dev/polar-emulator/main.ts'], {
+  const child = spawn(process.execPath, ['polar-emulator/main.ts'], {
     env: {
       ...process.env,
       NODE_OPTIONS: '',
@@ -82,7 +82,7 @@ test('it goes when its parent’s channel closes', async () => {
 });
 
 test('it does not start in production', async () => {
-  const child = spawn(process.execPath, ['dev/polar-emulator/main.ts'], {
+  const child = spawn(process.execPath, ['polar-emulator/main.ts'], {
     env: { ...process.env, NODE_OPTIONS: '', NODE_ENV: 'production', EMULATOR_ACCESS_TOKEN: 't' },
     stdio: ['ignore', 'ignore', 'pipe'],
   });

@@ -5,8 +5,8 @@ import { connectDatabase, type Database } from '../../database/connection.ts';
 import { Member, type Role } from '../../database/entities/member.ts';
 import { Team } from '../../database/entities/team.ts';
 import { User } from '../../database/entities/user.ts';
-import { type PolarEmulator, startPolarEmulator } from '../../dev/polar-emulator/polar-emulator.ts';
 import { createPolarClient } from '../../polar/client.ts';
+import { type PolarEmulator, startPolarEmulator } from '../../polar-emulator/polar-emulator.ts';
 import { createTestDatabase } from '../setup/database.ts';
 import { defaultCatalog } from '../setup/default-catalog.ts';
 

@@ -1,6 +1,6 @@
 import { expect } from '@jest/globals';
 import type { Pool } from 'pg';
-import { verifyLedger } from '../../ledger/verify-ledger.ts';
+import { verifyLedger } from '../../ledger/verify/verify-ledger.ts';
 
 /**
  * Proves on a test's database that its ledger is sound: by the tests' own figures, for what the proof itself should ever

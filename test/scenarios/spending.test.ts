@@ -3,7 +3,7 @@ import { parseDecimal } from '../../catalog/credits.ts';
 import { priceUsage } from '../../catalog/price-usage.ts';
 import { readCatalog } from '../../catalog/versions.ts';
 import { withClient } from '../../dev/postgres.ts';
-import { createGroupCommit } from '../../ledger/group-commit.ts';
+import { createGroupCommit } from '../../ledger/spend/group-commit.ts';
 import { expectSoundLedger } from './sound-ledger.ts';
 import { type Story, type StoryAnswer, startStory, until } from './story.ts';
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { v7 as uuidv7 } from 'uuid';
-import { signWebhook } from '../../dev/polar-emulator/webhook-delivery.ts';
 import { syncProducts } from '../../polar/sync-products.ts';
+import { signWebhook } from '../../polar-emulator/webhook-delivery.ts';
 import { announceTeam } from '../../teams/sign-up.ts';
 import { expectSoundLedger } from './sound-ledger.ts';
 import { type Story, startStory, until } from './story.ts';

@@ -1,0 +1,132 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { v7 as uuidv7 } from 'uuid';
+import { DECIMAL_LIMIT, formatCredits } from '../../catalog/credits.ts';
+import { readCatalog } from '../../catalog/versions.ts';
+import { Adjustment } from '../../database/entities/adjustment.ts';
+import { Grant, type GrantSource } from '../../database/entities/grant.ts';
+import { lockLivingTeam } from '../../database/lock-living-team.ts';
+import { DomainError } from '../../domain-error.ts';
+import { allocate } from '../rules/allocate.ts';
+import { compareBurnOrder } from '../rules/burn-order.ts';
+import { expireCredits } from './expire-credits.ts';
+import { grantCredits } from './grant-credits.ts';
+import { moveCredits } from './move-credits.ts';
+
+export interface NewAdjustment {
+  teamId: string;
+  /** Micro-credits, up or down; never 0. */
+  credits: bigint;
+  /** Why. */
+  reason: string;
+  /** Who. */
+  actor: string;
+  /** When credits that are given expire; null: never. */
+  expiresAt: Date | null;
+}
+
+export interface Adjusted {
+  id: string;
+  /** The grant that was made, or those that credits were taken from, in burn order. Micro-credits. */
+  grants: { grantId: string; source: GrantSource; credits: bigint }[];
+  /** What the team can spend now, after its debts took theirs. */
+  available: bigint;
+}
+
+/**
+ * Gives a team credits by hand, as a grant of their own, or takes some of what it can spend, in burn order. Once per call:
+ * run it with the caller's idempotency key in one transaction. Locks the team.
+ * @throws DomainError 404 `unknown_team`; 402 `insufficient_credits` {required, available}; 422 `expires_in_the_past`,
+ * `balance_too_large`
+ */
+export async function adjustCredits(em: EntityManager, adjustment: NewAdjustment): Promise<Adjusted> {
+  const { teamId, credits } = adjustment;
+  const { now } = await lockLivingTeam(em, teamId);
+  await expireCredits(em, teamId, now);
+
+  const id = uuidv7();
+  em.persist(em.create(Adjustment, { id, createdAt: now, ...adjustment }));
+  const grants =
+    credits > 0n ? await give(em, id, adjustment, now) : await take(em, id, teamId, -credits, now);
+  await em.flush();
+  return { id, grants, available: sum(await spendable(em, teamId)) };
+}
+
+/** The business key or reference of all that an adjustment did. */
+function keyOf(id: string): string {
+  return `adjustment:${id}`;
+}
+
+async function give(
+  em: EntityManager,
+  id: string,
+  { teamId, credits, reason, actor, expiresAt }: NewAdjustment,
+  now: Date,
+): Promise<Adjusted['grants']> {
+  if (expiresAt && expiresAt <= now) {
+    throw new DomainError(422, 'expires_in_the_past', `expiresAt lies after ${now.toISOString()}`);
+  }
+  const unspent = await em.find(Grant, { teamId, $or: [{ available: { $gt: 0n } }, { held: { $gt: 0n } }] });
+  const after = unspent.reduce((total, { available, held }) => total + available + held, credits);
+  if (after >= DECIMAL_LIMIT) {
+    throw new DomainError(422, 'balance_too_large', 'A team has less than 10^12 credits', {
+      balance: formatCredits(after),
+    });
+  }
+  const { version } = await readCatalog(em);
+  const { grant } = await grantCredits(
+    em,
+    {
+      teamId,
+      source: 'adjustment',
+      businessKey: keyOf(id),
+      credits,
+      effectiveAt: now,
+      expiresAt,
+      catalogVersion: version,
+      actor,
+      reason,
+    },
+    now,
+  );
+  return [{ grantId: grant.id, source: grant.source, credits }];
+}
+
+async function take(
+  em: EntityManager,
+  id: string,
+  teamId: string,
+  credits: bigint,
+  now: Date,
+): Promise<Adjusted['grants']> {
+  const { draws, short } = allocate(await spendable(em, teamId), credits);
+  if (short > 0n) {
+    const details = { required: formatCredits(credits), available: formatCredits(credits - short) };
+    throw new DomainError(
+      402,
+      'insufficient_credits',
+      `This takes ${details.required} credits and the team has ${details.available}`,
+      details,
+    );
+  }
+  return draws.map(({ lot, credits }) => {
+    moveCredits(em, {
+      grant: lot,
+      from: 'available',
+      to: 'revoked',
+      amount: credits,
+      kind: 'adjust',
+      reference: keyOf(id),
+      at: now,
+    });
+    return { grantId: lot.id, source: lot.source, credits };
+  });
+}
+
+/** What expired is booked before, so that all that is available can be spent. In burn order. */
+async function spendable(em: EntityManager, teamId: string): Promise<Grant[]> {
+  return (await em.find(Grant, { teamId, available: { $gt: 0n } })).sort(compareBurnOrder);
+}
+
+function sum(lots: readonly Grant[]): bigint {
+  return lots.reduce((total, { available }) => total + available, 0n);
+}

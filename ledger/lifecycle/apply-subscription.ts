@@ -1,0 +1,83 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { anchorDayOf } from '../../catalog/cycle.ts';
+import { Subscription } from '../../database/entities/subscription.ts';
+import { recountCycleLimits } from '../spend/set-limit.ts';
+import { alignCycleExpiries } from './align-cycle-expiries.ts';
+
+/** A subscription of Polar's whose team and plan are known to be ours. */
+export interface SubscriptionFacts {
+  id: string;
+  teamId: string;
+  /** The plan's catalog key. */
+  plan: string;
+  /** The plan that it changes to with the next period, where it does. */
+  nextPlan?: string | null;
+  status: string;
+  currentPeriodStart: Date;
+  currentPeriodEnd: Date;
+  cancelAtPeriodEnd: boolean;
+  startedAt: Date | null;
+  endedAt: Date | null;
+  /** Polar's time of this state. */
+  stateAt: Date;
+}
+
+/** Whether two states say the same. */
+export function isSameState(a: SubscriptionState, b: SubscriptionState): boolean {
+  return (
+    a.plan === b.plan &&
+    (a.nextPlan ?? null) === (b.nextPlan ?? null) &&
+    a.status === b.status &&
+    a.currentPeriodStart.getTime() === b.currentPeriodStart.getTime() &&
+    a.currentPeriodEnd.getTime() === b.currentPeriodEnd.getTime() &&
+    a.cancelAtPeriodEnd === b.cancelAtPeriodEnd &&
+    a.endedAt?.getTime() === b.endedAt?.getTime()
+  );
+}
+
+type SubscriptionState = Pick<
+  SubscriptionFacts,
+  'plan' | 'nextPlan' | 'status' | 'currentPeriodStart' | 'currentPeriodEnd' | 'cancelAtPeriodEnd' | 'endedAt'
+>;
+
+/**
+ * Mirrors a subscription's newest state, never an older one over a newer, and sets when its credits expire by it.
+ * It grants nothing: only money does. The caller holds the team's lock and has read `now` after it.
+ *
+ * @param renewalGrace  the catalog's policy, in milliseconds
+ * @param asked  whether Polar itself was asked just now: of two states of one instant, that is the newer
+ * @returns what was done, in plain words
+ */
+export async function applySubscription(
+  em: EntityManager,
+  facts: SubscriptionFacts,
+  { renewalGrace, asked }: { renewalGrace: number; asked: boolean },
+  now: Date,
+): Promise<string> {
+  const known = await em.findOne(Subscription, { id: facts.id });
+  const age = known ? known.stateAt.getTime() - facts.stateAt.getTime() : -1;
+  if (age > 0 || (age === 0 && !asked))
+    return `Subscription ${facts.id}: this state or a newer one is known already`;
+  const state = {
+    plan: facts.plan,
+    nextPlan: facts.nextPlan ?? null,
+    status: facts.status,
+    currentPeriodStart: facts.currentPeriodStart,
+    currentPeriodEnd: facts.currentPeriodEnd,
+    cancelAtPeriodEnd: facts.cancelAtPeriodEnd,
+    startedAt: facts.startedAt,
+    endedAt: facts.endedAt,
+    anchorDay: anchorDayOf(
+      { start: facts.currentPeriodStart, end: facts.currentPeriodEnd },
+      facts.startedAt ?? facts.currentPeriodStart,
+    ),
+    stateAt: facts.stateAt,
+  };
+  if (known) em.assign(known, state);
+  else em.persist(em.create(Subscription, { id: facts.id, teamId: facts.teamId, ...state }));
+  await em.flush();
+  await alignCycleExpiries(em, facts, renewalGrace, now);
+  await recountCycleLimits(em, facts.teamId, now);
+  const end = facts.cancelAtPeriodEnd ? ', cancelled at its end' : '';
+  return `Subscription ${facts.id}: ${facts.plan} is ${facts.status} until ${facts.currentPeriodEnd.toISOString().slice(0, 10)}${end}`;
+}

@@ -1,0 +1,86 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { v7 as uuidv7 } from 'uuid';
+import { Grant, type GrantSource } from '../../database/entities/grant.ts';
+import { expireCredits } from './expire-credits.ts';
+import { moveCredits } from './move-credits.ts';
+import { settleDebts } from './settle-debts.ts';
+
+export interface NewGrant {
+  teamId: string;
+  source: GrantSource;
+  /** Unique for all time: granting twice under one key grants once. */
+  businessKey: string;
+  /** Micro-credits; > 0. */
+  credits: bigint;
+  /** When it became the team's, by Polar's time rather than by arrival. */
+  effectiveAt: Date;
+  /** Null: lifetime. In the past: granted and expired at once. */
+  expiresAt: Date | null;
+  catalogVersion: number;
+  /** The plan or pack. */
+  product?: string;
+  orderId?: string;
+  subscriptionId?: string;
+  period?: { start: Date; end: Date };
+  allotment?: bigint;
+  /** Of an allotment that came late through a delay of ours: it lives until then, whatever its cycle says. */
+  livesUntil?: Date;
+  actor?: string;
+  reason?: string;
+}
+
+/**
+ * Gives a team a lot of credits, once per business key, and settles what the team owes from it. The caller holds
+ * the team's lock and has read `now` after it.
+ *
+ * @returns the grant, and whether this call made it
+ */
+export async function grantCredits(
+  em: EntityManager,
+  grant: NewGrant,
+  now: Date,
+): Promise<{ grant: Grant; created: boolean }> {
+  const known = await em.findOne(Grant, { businessKey: grant.businessKey });
+  if (known) return { grant: known, created: false };
+
+  const made = em.create(Grant, {
+    id: uuidv7(),
+    teamId: grant.teamId,
+    source: grant.source,
+    businessKey: grant.businessKey,
+    granted: grant.credits,
+    available: 0n,
+    held: 0n,
+    consumed: 0n,
+    expired: 0n,
+    revoked: 0n,
+    settled: 0n,
+    effectiveAt: grant.effectiveAt,
+    expiresAt: grant.livesUntil ?? grant.expiresAt,
+    livesUntil: grant.livesUntil ?? null,
+    product: grant.product ?? null,
+    catalogVersion: grant.catalogVersion,
+    orderId: grant.orderId ?? null,
+    subscriptionId: grant.subscriptionId ?? null,
+    periodStart: grant.period?.start ?? null,
+    periodEnd: grant.period?.end ?? null,
+    allotment: grant.allotment ?? null,
+    actor: grant.actor ?? null,
+    reason: grant.reason ?? null,
+    createdAt: now,
+  });
+  moveCredits(em, {
+    grant: made,
+    from: 'issued',
+    to: 'available',
+    amount: grant.credits,
+    kind: 'grant',
+    reference: grant.businessKey,
+    at: now,
+  });
+  em.persist(made);
+  await em.flush();
+  if (made.expiresAt && made.expiresAt <= now) await expireCredits(em, grant.teamId, now);
+  await settleDebts(em, grant.teamId, now);
+  return { grant: made, created: true };
+}

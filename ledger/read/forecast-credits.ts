@@ -1,0 +1,82 @@
+import type { Database } from '../../database/connection.ts';
+import { readBalance } from './read-balance.ts';
+
+/** Credits that can be spent, as a forecast sees them. */
+export interface ForecastLot {
+  /** Micro-credits. */
+  available: bigint;
+  /** Null: lifetime. */
+  expiresAt: Date | null;
+}
+
+export interface Forecast {
+  /** What expires when. Micro-credits. */
+  expiring: {
+    at: Date;
+    /** All that can be spent until then and not after. */
+    credits: bigint;
+    /** What is left of it then at the present pace, and lost. */
+    unused: bigint;
+  }[];
+  /** What was consumed a day, on average of the last days. Micro-credits, rounded down. */
+  pace: { days: number; creditsPerDay: bigint };
+  /** When nothing is left, used up or expired; null where that is more than a hundred years away. */
+  runsOutAt: Date | null;
+}
+
+const dayMs = 86_400_000n;
+const farAway = 36_525n * dayMs;
+const paceDays = 7;
+
+/** What a team's credits come to if it goes on as in the last 7 days and gets no more. */
+export async function readForecast(database: Database, teamId: string): Promise<Forecast & { asOf: Date }> {
+  const { grants, asOf } = await readBalance(database, teamId);
+  const { rows } = await database.pool.query<{ consumed: string }>({
+    name: 'read-pace',
+    text: `select coalesce(sum(credits), 0) as consumed from usage_events
+            where team_id = $1 and occurred_at > $2 and occurred_at <= $3`,
+    values: [teamId, new Date(asOf.getTime() - paceDays * Number(dayMs)), asOf],
+  });
+  const lots = grants.filter(({ available }) => available > 0n);
+  return { ...forecastCredits(lots, BigInt(rows[0]?.consumed ?? 0), paceDays, asOf), asOf };
+}
+
+/**
+ * Uses credits at a steady pace from now on, in burn order: what expires before its turn comes is lost. Pure.
+ *
+ * @param lots  in burn order (`compareBurnOrder`), none expired
+ * @param consumed  micro-credits that were consumed in the last `days` days
+ */
+export function forecastCredits(
+  lots: readonly ForecastLot[],
+  consumed: bigint,
+  days: number,
+  now: Date,
+): Forecast {
+  const window = BigInt(days) * dayMs;
+  const expiring = new Map<number, { at: Date; credits: bigint; unused: bigint }>();
+  // Milliseconds from now until which the credits so far last. Null: for ever.
+  let lasts: bigint | null = 0n;
+  for (const { available, expiresAt } of lots) {
+    const end: bigint | null = expiresAt && BigInt(expiresAt.getTime() - now.getTime());
+    // A lot's turn comes when those before it are gone; it never is where one of them lasts for ever.
+    const left: bigint | null = lasts === null || end === null ? null : end > lasts ? end - lasts : 0n;
+    const usable: bigint = left === null ? 0n : (consumed * left) / window;
+    if (expiresAt) {
+      const part = expiring.get(expiresAt.getTime()) ?? { at: expiresAt, credits: 0n, unused: 0n };
+      part.credits += available;
+      part.unused += usable < available ? available - usable : 0n;
+      expiring.set(expiresAt.getTime(), part);
+    }
+    if (lasts === null) continue;
+    const usedUp: bigint | null =
+      consumed === 0n ? null : lasts + (available * window + consumed - 1n) / consumed;
+    if (usedUp === null) lasts = end;
+    else lasts = end !== null && end < usedUp ? (end > lasts ? end : lasts) : usedUp;
+  }
+  return {
+    expiring: [...expiring.values()],
+    pace: { days, creditsPerDay: consumed / BigInt(days) },
+    runsOutAt: lasts === null || lasts > farAway ? null : new Date(now.getTime() + Number(lasts)),
+  };
+}

@@ -1,0 +1,65 @@
+import { DomainError } from '../../domain-error.ts';
+
+/** Which part of a team's history is asked for: `[from, to)`, newest first. */
+export interface HistoryRange {
+  from?: Date | undefined;
+  to?: Date | undefined;
+  limit: number;
+  /** The `nextCursor` of the page before. */
+  cursor?: string | undefined;
+}
+
+export interface HistoryPage<Row> {
+  data: Row[];
+  /** Null on the last page. */
+  nextCursor: string | null;
+}
+
+/** A place between two rows of a history that is ordered by time and then by id. */
+export interface HistoryPlace {
+  /** ISO 8601, or `infinity`: after everything. */
+  at: string;
+  id: string;
+}
+
+/** What the ids of a history look like, and the least that there is. */
+export interface IdForm {
+  pattern: RegExp;
+  least: string;
+}
+
+export const uuidForm: IdForm = {
+  pattern: /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/,
+  least: '00000000-0000-0000-0000-000000000000',
+};
+
+export const integerForm: IdForm = { pattern: /^\d{1,18}$/, least: '0' };
+
+/**
+ * The place before which a page's rows lie. Rows that come in meanwhile move no place, so that a walk through the pages
+ * sees each row that was there when it began exactly once.
+ * @throws DomainError 400 `invalid_cursor`
+ */
+export function placeBefore({ to, cursor }: HistoryRange, idForm: IdForm): HistoryPlace {
+  const end = { at: to?.toISOString() ?? 'infinity', id: idForm.least };
+  if (cursor === undefined) return end;
+  const [, milliseconds = '', id = ''] = /^(\d{1,14})\.(.+)$/.exec(cursor) ?? [];
+  if (!idForm.pattern.test(id)) {
+    throw new DomainError(400, 'invalid_cursor', 'cursor is not the nextCursor of a page of this list');
+  }
+  const at = new Date(Number(milliseconds));
+  return to && to <= at ? end : { at: at.toISOString(), id };
+}
+
+/** One page out of `limit + 1` rows: the row too many only tells that there is a next page. */
+export function pageOfHistory<Row>(
+  rows: Row[],
+  limit: number,
+  placeOf: (row: Row) => { at: Date; id: string },
+): HistoryPage<Row> {
+  const data = rows.slice(0, limit);
+  const last = data.at(-1);
+  if (rows.length <= limit || !last) return { data, nextCursor: null };
+  const { at, id } = placeOf(last);
+  return { data, nextCursor: `${at.getTime()}.${id}` };
+}

@@ -1,0 +1,166 @@
+import type { Pool, PoolClient, QueryConfig } from 'pg';
+import { isConnectionError } from '../../database/errors.ts';
+import { createMissingPartitions, isMissingPartition } from '../../database/partitions.ts';
+import { decideOperations } from './decide-operations.ts';
+import type { Operation, Outcome } from './operation.ts';
+import { findTeams, lockTeams, readKeys, readStanding } from './read-standing.ts';
+import { type KnownKey, keyOf } from './standing.ts';
+import { writeChanges } from './write-changes.ts';
+
+/** The commit was sent and its answer was lost: whether it happened must be read back (`readBackOperations`). */
+export class OutcomeUnknown extends Error {}
+
+/**
+ * Applies many operations in one short transaction: lock their teams, read, decide, write, commit. Returns after the
+ * commit is durable.
+ *
+ * @param wait  whether to wait for teams that are locked elsewhere, for as long as connections do; if not, their operations
+ *   are left undecided
+ * @param keysKept  how long callers' keys are kept, in milliseconds
+ * @returns one outcome for each operation, in order; null where its team is locked elsewhere and `wait` is false
+ * @throws OutcomeUnknown where the connection was lost during the commit
+ */
+export async function commitOperations(
+  pool: Pool,
+  operations: readonly Operation[],
+  { wait, keysKept }: { wait: boolean; keysKept: number },
+): Promise<(Outcome | null)[]> {
+  const attempt = () => inTransaction(pool, (client) => decide(client, operations, wait, keysKept));
+  try {
+    return await attempt();
+  } catch (error) {
+    if (!isMissingPartition(error)) throw error;
+    await createMissingPartitions(pool);
+    return attempt();
+  }
+}
+
+/**
+ * What became of operations whose commit lost its answer. Behind their teams' locks that transaction is over, one way
+ * or the other, so what the keys say is final: what was written under them, or null where nothing was.
+ */
+export async function readBackOperations(
+  pool: Pool,
+  operations: readonly Operation[],
+): Promise<(KnownKey | null)[]> {
+  return inTransaction(pool, async (client) => {
+    const [, keys] = await Promise.all([
+      lockTeams(client, teamsOf(operations), true),
+      readKeys(client, operations), // behind the locks, as in `readStanding`
+    ]);
+    const result = operations.map(({ teamId, idempotencyKey, bodyHash }) => {
+      const known = idempotencyKey === null ? undefined : keys.get(keyOf(teamId, idempotencyKey));
+      return known?.bodyHash.equals(bodyHash) ? known : null;
+    });
+    return { result, writes: [] };
+  });
+}
+
+/** What a transaction comes to, and the statements that write it. */
+interface Decided<T> {
+  result: T;
+  writes: QueryConfig[];
+}
+
+async function decide(
+  client: PoolClient,
+  operations: readonly Operation[],
+  wait: boolean,
+  keysKept: number,
+): Promise<Decided<(Outcome | null)[]>> {
+  const teamIds = teamsOf(operations);
+  const locking = lockTeams(client, teamIds, wait);
+  const read = (short: ReadonlySet<string>) =>
+    readStanding(client, locking, teamIds, operations, short, keysKept);
+  let standing = await read(new Set());
+  const { teams } = standing;
+  // What could not be locked is either locked elsewhere or unknown; unknown teams are decided at once.
+  const busy = wait
+    ? new Set<string>()
+    : await findTeams(
+        client,
+        teamIds.filter((id) => !teams.has(id)),
+      );
+  const decidable = busy.size === 0 ? operations : operations.filter(({ teamId }) => !busy.has(teamId));
+
+  let decision = decideOperations(decidable, standing);
+  if (decision.short.size > 0) {
+    // Somebody runs short: what their team's lapsed holds still set aside is freed, and all is decided again.
+    const { short } = decision;
+    standing = await read(short);
+    decision = decideOperations(decidable, standing, short);
+  }
+
+  let next = 0;
+  const { outcomes, changes } = decision;
+  return {
+    result: operations.map(({ teamId }) => (busy.has(teamId) ? null : (outcomes[next++] ?? null))),
+    writes: writeChanges(changes, standing),
+  };
+}
+
+function teamsOf(operations: readonly Operation[]): string[] {
+  return [...new Set(operations.map(({ teamId }) => teamId))];
+}
+
+/**
+ * Every statement of the hot path finds few rows by index, however large the tables have grown. Plans are made once a
+ * connection and kept, and none of them may be one that was right only while the tables were small.
+ */
+const beginTransaction = `
+  begin;
+  set local plan_cache_mode = force_generic_plan;
+  set local enable_seqscan = off;
+  set local enable_hashjoin = off;
+  set local enable_mergejoin = off`;
+
+/**
+ * Two round trips, as a rule: what is read to decide, then what is written together with the commit. The connection's
+ * pipeline waits for no answer between two statements, and what is sent together is one packet.
+ */
+async function inTransaction<T>(pool: Pool, decide: (client: PoolClient) => Promise<Decided<T>>): Promise<T> {
+  const client = await pool.connect();
+  let usable = true;
+  try {
+    const [begun, deciding] = inOnePacket(client, () => [client.query(beginTransaction), decide(client)]);
+    begun.catch(() => {}); // thrown below
+    let decided: Decided<T>;
+    try {
+      decided = await deciding;
+      await begun;
+    } catch (error) {
+      await client.query('rollback').catch(() => {
+        usable = false;
+      });
+      throw error;
+    }
+    const statements = [...decided.writes, 'commit'];
+    // Where a write is refused, the commit behind it is answered with a rollback.
+    const answers = await Promise.allSettled(
+      inOnePacket(client, () => statements.map((statement) => client.query(statement))),
+    );
+    const failed = answers.find(({ status }) => status === 'rejected');
+    if (failed?.status === 'rejected') {
+      if (failed !== answers.at(-1) && !isConnectionError(failed.reason)) throw failed.reason;
+      usable = false;
+      throw new OutcomeUnknown('the connection was lost during the commit', { cause: failed.reason });
+    }
+    const committed = answers.at(-1);
+    if (committed?.status !== 'fulfilled' || committed.value.command !== 'COMMIT')
+      throw new Error('the commit was answered with a rollback, and nothing had been refused');
+    return decided.result;
+  } finally {
+    client.release(!usable);
+  }
+}
+
+/** Each packet costs a system call here, and wakes Postgres up there. */
+function inOnePacket<T>(client: PoolClient, send: () => T): T {
+  const { stream } = client.connection;
+  stream.cork();
+  try {
+    return send();
+  } finally {
+    stream.uncork();
+  }
+}

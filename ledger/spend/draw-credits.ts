@@ -1,0 +1,27 @@
+import { formatCredits } from '../../catalog/credits.ts';
+import { DomainError } from '../../domain-error.ts';
+import { allocate, type Draw } from '../rules/allocate.ts';
+import { spendable } from './changes.ts';
+import type { GrantStanding, TeamStanding } from './standing.ts';
+
+/**
+ * Which of the team's grants pay `credits` micro-credits, in burn order. Moves nothing yet.
+ * @param required  what the whole operation needs, where this is only a part of it
+ * @throws DomainError 402 `insufficient_credits` {required, available}
+ */
+export function drawCredits(
+  team: TeamStanding,
+  credits: bigint,
+  now: Date,
+  required = credits,
+): Draw<GrantStanding>[] {
+  const { draws, short } = allocate(spendable(team, now), credits);
+  if (short === 0n) return draws;
+  const details = { required: formatCredits(required), available: formatCredits(required - short) };
+  throw new DomainError(
+    402,
+    'insufficient_credits',
+    `This needs ${details.required} credits and the team has ${details.available}`,
+    details,
+  );
+}

@@ -1,0 +1,160 @@
+import { DomainError } from '../../domain-error.ts';
+import { type Changes, move } from './changes.ts';
+import { drawCredits } from './draw-credits.ts';
+import { countAgainst, limitsOn, refuseOverLimit, requireMember } from './limits.ts';
+import { newId } from './new-id.ts';
+import type {
+  ExtendOperation,
+  HoldOperation,
+  LapseOperation,
+  Outcome,
+  ReleaseOperation,
+} from './operation.ts';
+import { holdAnswer, recordHold } from './record-answer.ts';
+import { releaseHeld } from './release-held.ts';
+import type { GrantStanding, HoldStanding, Standing, TeamStanding } from './standing.ts';
+
+/**
+ * Sets credits aside for usage whose cost is not known yet, under the consumer's caps.
+ * @throws DomainError 402 `insufficient_credits`, `limit_reached`; 422 `member_required`
+ */
+export function holdCredits(
+  operation: HoldOperation,
+  team: TeamStanding,
+  standing: Standing,
+  changes: Changes,
+): Outcome {
+  const { credits } = operation;
+  requireMember(team, operation);
+  const limits = limitsOn(team, operation, standing.now);
+  const draws = drawCredits(team, credits, standing.now);
+  refuseOverLimit(limits, credits);
+
+  const made: HoldStanding = {
+    id: newId(),
+    teamId: operation.teamId,
+    action: operation.action,
+    credits,
+    priceVersion: operation.priceVersion,
+    memberId: operation.memberId ?? null,
+    apiKeyId: operation.apiKeyId ?? null,
+    status: 'open',
+    expiresAt: new Date(standing.now.getTime() + operation.life),
+    latestExpiry: new Date(standing.now.getTime() + operation.longestLife),
+    draws: draws.map(({ lot, credits }) => ({ grantId: lot.id, credits })),
+    event: null,
+    changed: 'new',
+  };
+  for (const { lot, credits } of draws) {
+    move(changes, operation, lot, {
+      kind: 'hold',
+      from: 'available',
+      to: 'held',
+      amount: credits,
+      reference: `hold:${made.id}`,
+    });
+  }
+  countAgainst(limits, { held: credits });
+  standing.holds.set(made.id, made);
+  return recordHold(operation, made, standing, changes);
+}
+
+/**
+ * Gives a hold back, by its caller's wish or because it lapsed. Released twice is released once.
+ * @throws DomainError 404 `unknown_hold`; 409 `hold_expired`, `hold_captured`
+ */
+export function releaseHold(
+  operation: ReleaseOperation | LapseOperation,
+  team: TeamStanding,
+  standing: Standing,
+  changes: Changes,
+): Outcome {
+  const held = findHold(operation, standing);
+  if (operation.kind === 'lapse') {
+    if (held.status === 'open' && isLapsed(held, standing.now))
+      endHold(changes, team, held, 'lapsed', standing.now);
+    return { kind: 'held', answer: holdAnswer(held) };
+  }
+  if (held.status !== 'released') {
+    requireOpen(held, standing.now);
+    endHold(changes, team, held, 'released', standing.now);
+  }
+  return recordHold(operation, held, standing, changes);
+}
+
+/**
+ * Lets a hold live for `life` from now, never shorter than it would.
+ * @throws DomainError 404 `unknown_hold`; 409 as `releaseHold`; 422 `hold_too_long`
+ */
+export function extendHold(operation: ExtendOperation, standing: Standing, changes: Changes): Outcome {
+  const held = findHold(operation, standing);
+  requireOpen(held, standing.now);
+  const expiresAt = new Date(standing.now.getTime() + operation.life);
+  if (expiresAt > held.latestExpiry) {
+    const latest = held.latestExpiry.toISOString();
+    throw new DomainError(422, 'hold_too_long', `This hold ends at ${latest} at the latest`, {
+      latestExpiry: latest,
+    });
+  }
+  if (expiresAt > held.expiresAt) {
+    held.expiresAt = expiresAt;
+    held.changed ??= 'changed';
+  }
+  return recordHold(operation, held, standing, changes);
+}
+
+/** Frees what an open hold sets aside. */
+export function endHold(
+  changes: Changes,
+  team: TeamStanding,
+  held: HoldStanding,
+  status: 'released' | 'lapsed',
+  now: Date,
+): void {
+  releaseHeld(changes, team, held, drawsOf(held, team), now);
+  countAgainst(limitsOn(team, held, now), { held: -held.credits });
+  held.status = status;
+  held.changed ??= 'changed';
+}
+
+/** Which grants an open hold has drawn on, in burn order. */
+export function drawsOf(
+  { id, draws }: HoldStanding,
+  team: TeamStanding,
+): { grant: GrantStanding; credits: bigint }[] {
+  const drawn = new Map(draws.map(({ grantId, credits }) => [grantId, credits]));
+  const found = team.grants.flatMap((grant) => {
+    const credits = drawn.get(grant.id);
+    return credits === undefined ? [] : [{ grant, credits }];
+  });
+  if (found.length < draws.length) throw new Error(`a grant of hold ${id} has nothing held`);
+  return found;
+}
+
+/** @throws DomainError 404 `unknown_hold`: there is none, or it is another team's */
+export function findHold(
+  { holdId, teamId }: { holdId: string; teamId: string },
+  { holds }: Standing,
+): HoldStanding {
+  const held = holds.get(holdId);
+  if (held?.teamId === teamId) return held;
+  throw new DomainError(404, 'unknown_hold', `There is no hold ${holdId}`);
+}
+
+/** At the instant at which it expires a hold is over, whether it was swept or not. */
+export function isLapsed({ status, expiresAt }: HoldStanding, now: Date): boolean {
+  return status === 'open' && expiresAt <= now;
+}
+
+/** @throws DomainError 409 `hold_expired`, `hold_captured`, `hold_released` */
+export function requireOpen(held: HoldStanding, now: Date): void {
+  if (held.status === 'lapsed' || isLapsed(held, now)) {
+    throw new DomainError(
+      409,
+      'hold_expired',
+      `This hold expired at ${held.expiresAt.toISOString()}: make a new one`,
+    );
+  }
+  if (held.status === 'open') return;
+  throw new DomainError(409, `hold_${held.status}`, `This hold was ${held.status}`);
+}

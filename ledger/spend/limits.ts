@@ -1,0 +1,84 @@
+import { formatCredits } from '../../catalog/credits.ts';
+import type { LimitPeriod } from '../../database/entities/limit.ts';
+import { DomainError } from '../../domain-error.ts';
+import type { LimitStanding, TeamStanding } from './standing.ts';
+
+interface Consumer {
+  memberId?: string | null | undefined;
+  apiKeyId?: string | null | undefined;
+}
+
+/**
+ * Nobody uses credits namelessly where members are capped.
+ * @throws DomainError 422 `member_required`
+ */
+export function requireMember(team: TeamStanding, { memberId }: Consumer): void {
+  if (memberId || !team.limits.some(({ subject }) => subject === 'member')) return;
+  throw new DomainError(
+    422,
+    'member_required',
+    'This team caps its members: say whose usage it is with memberId',
+  );
+}
+
+/** The caps that bind a consumer, rolled over to the window of `now`. */
+export function limitsOn(team: TeamStanding, { memberId, apiKeyId }: Consumer, now: Date): LimitStanding[] {
+  if (team.limits.length === 0) return [];
+  const binding = team.limits.filter(
+    ({ subject, subjectId }) => subjectId === (subject === 'member' ? memberId : apiKeyId),
+  );
+  for (const limit of binding) rollOver(limit, limitWindow(limit.per, now, team.cycleStart));
+  return binding;
+}
+
+/**
+ * Refuses what would go over a cap. Held credits count.
+ * @throws DomainError 402 `limit_reached` {subject, limit, used, required}
+ */
+export function refuseOverLimit(limits: readonly LimitStanding[], credits: bigint): void {
+  for (const { subject, subjectId, credits: cap, per, consumed, held } of limits) {
+    if (consumed + held + credits <= cap) continue;
+    const details = {
+      subject: { kind: subject, id: subjectId },
+      limit: formatCredits(cap),
+      per,
+      used: formatCredits(consumed + held),
+      required: formatCredits(credits),
+    };
+    throw new DomainError(
+      402,
+      'limit_reached',
+      `This would go over the cap of ${details.limit} credits per ${per}: ${details.used} are used`,
+      details,
+    );
+  }
+}
+
+/** Counts what a consumer took, under each of their caps. */
+export function countAgainst(
+  limits: readonly LimitStanding[],
+  change: { consumed?: bigint; held?: bigint },
+): void {
+  for (const limit of limits) {
+    limit.consumed += change.consumed ?? 0n;
+    limit.held += change.held ?? 0n;
+    limit.changed = true;
+  }
+}
+
+/**
+ * When the window of `now` began: midnight or the first of the month in UTC, or the start of the subscription's cycle
+ * (without a subscription: of the month).
+ */
+export function limitWindow(per: LimitPeriod, now: Date, cycleStart: Date | null): Date {
+  if (per === 'cycle' && cycleStart) return cycleStart;
+  const day = per === 'day' ? now.getUTCDate() : 1;
+  return new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth(), day));
+}
+
+function rollOver(limit: LimitStanding, windowStart: Date): void {
+  if (limit.windowStart.getTime() === windowStart.getTime()) return;
+  limit.windowStart = windowStart;
+  limit.consumed = 0n;
+  limit.changed = true;
+}

@@ -1,0 +1,328 @@
+import type { PoolClient } from 'pg';
+import type { GrantSource } from '../../database/entities/grant.ts';
+import type { HoldStatus } from '../../database/entities/hold.ts';
+import type { LimitPeriod, LimitSubject } from '../../database/entities/limit.ts';
+import { compareBurnOrder } from '../rules/burn-order.ts';
+import { binaryColumn } from './binary-array.ts';
+import type { HoldAnswer, Operation } from './operation.ts';
+import {
+  type GrantStanding,
+  type HoldStanding,
+  type KnownKey,
+  keyOf,
+  type Standing,
+  type TeamStanding,
+} from './standing.ts';
+
+/** A team whose row this transaction holds. Its flags are as of the lock: who changes them holds it too. */
+export interface LockedTeam {
+  id: string;
+  deleted: boolean;
+  hasLimits: boolean;
+  hasDebts: boolean;
+}
+
+/**
+ * Locks teams in id order, as every writer does.
+ * @param wait  if not, teams that are locked elsewhere are left out rather than waited for
+ */
+export async function lockTeams(
+  client: PoolClient,
+  teamIds: readonly string[],
+  wait: boolean,
+): Promise<LockedTeam[]> {
+  const { rows } = await client.query<LockedTeam>({
+    name: wait ? 'lock-teams' : 'lock-free-teams',
+    text: `select id, deleted_at is not null as deleted, has_limits as "hasLimits", has_debts as "hasDebts"
+             from teams
+            where id = any($1::uuid[])
+            order by id
+              for no key update ${wait ? '' : 'skip locked'}`,
+    values: [teamIds],
+  });
+  return rows;
+}
+
+/** Which of these teams there are, locked or not. */
+export async function findTeams(client: PoolClient, teamIds: readonly string[]): Promise<Set<string>> {
+  if (teamIds.length === 0) return new Set();
+  const { rows } = await client.query<{ id: string }>('select id from teams where id = any($1::uuid[])', [
+    teamIds,
+  ]);
+  return new Set(rows.map(({ id }) => id));
+}
+
+/**
+ * Reads how the locked teams stand, for these operations. What it sees, nobody can change before the commit. All is asked
+ * for at once: Postgres answers a connection's statements in the order in which they come, each as of when the one before
+ * is done, so nothing is read before the locks are held.
+ *
+ * @param locking  the locks, asked for on this connection and perhaps not answered yet
+ * @param teamIds  the teams that are being locked; of those that were not to be had nothing is told
+ * @param short  teams whose lapsed holds are read as well
+ * @param keysKept  how far back usage may have occurred, in milliseconds
+ */
+export async function readStanding(
+  client: PoolClient,
+  locking: Promise<readonly LockedTeam[]>,
+  teamIds: readonly string[],
+  operations: readonly Operation[],
+  short: ReadonlySet<string>,
+  keysKept: number,
+): Promise<Standing> {
+  const [locked, { now, grants }, keys, holds] = await Promise.all([
+    locking,
+    readGrants(client, teamIds),
+    readKeys(client, operations),
+    readHolds(client, operations, short),
+  ]);
+  const teams = new Map<string, TeamStanding>(
+    locked.map(({ id, deleted }) => [id, { deleted, grants: [], limits: [], debts: [], cycleStart: null }]),
+  );
+  for (const { teamId, ...grant } of grants) teams.get(teamId)?.grants.push(grant);
+  for (const team of teams.values()) team.grants.sort(compareBurnOrder);
+  // Most teams have neither.
+  await Promise.all([
+    readLimits(
+      client,
+      teams,
+      locked.filter(({ hasLimits }) => hasLimits),
+    ),
+    readDebts(
+      client,
+      teams,
+      locked.filter(({ hasDebts }) => hasDebts),
+    ),
+  ]);
+  return { now, teams, keys, holds, keysKept };
+}
+
+/** What callers' keys say about operations that were sent before, by `keyOf`. */
+export async function readKeys(
+  client: PoolClient,
+  operations: readonly Operation[],
+): Promise<Map<string, KnownKey>> {
+  const keyed = operations.filter(({ idempotencyKey }) => idempotencyKey !== null);
+  const { rows } = await client.query<{
+    scope: string;
+    key: string;
+    body_hash: Buffer;
+    usage_event_id: string | null;
+    occurred_at: string;
+    response: HoldAnswer;
+  }>({
+    name: 'read-keys',
+    text: `select k.scope, k.key, k.body_hash, k.usage_event_id, extract(epoch from k.occurred_at) * 1000 as occurred_at, k.response
+             from unnest($1::text[], $2::text[]) as sent (scope, key)
+             join idempotency_keys k on k.scope = sent.scope and k.key = sent.key`,
+    values: [
+      binaryColumn('text', keyed, ({ teamId }) => teamId),
+      binaryColumn('text', keyed, ({ idempotencyKey }) => idempotencyKey),
+    ],
+  });
+  return new Map(
+    rows.map(({ scope, key, body_hash, usage_event_id, occurred_at, response }) => [
+      keyOf(scope, key),
+      usage_event_id === null
+        ? { bodyHash: body_hash, answer: response }
+        : {
+            bodyHash: body_hash,
+            event: { teamId: scope, id: usage_event_id, occurredAt: instant(occurred_at) },
+          },
+    ]),
+  );
+}
+
+/** The teams' grants, and the clock. */
+async function readGrants(
+  client: PoolClient,
+  teamIds: readonly string[],
+): Promise<{ now: Date; grants: (GrantStanding & { teamId: string })[] }> {
+  const { rows } = await client.query<{
+    now: string;
+    id: string | null;
+    team_id: string;
+    source: GrantSource;
+    business_key: string;
+    effective_at: string;
+    expires_at: string | null;
+    order_id: string | null;
+    available: string;
+    held: string;
+  }>({
+    name: 'read-grants',
+    // Times as milliseconds: what JavaScript compares. The partial index grants_open finds a team's few open grants,
+    // however many it had before.
+    text: `with clock as materialized (select billing_now() as now)
+           select extract(epoch from clock.now) * 1000 as now,
+                  g.id, g.team_id, g.source, g.business_key, g.order_id, g.available, g.held,
+                  extract(epoch from g.effective_at) * 1000 as effective_at,
+                  extract(epoch from g.expires_at) * 1000 as expires_at
+             from clock
+             left join grants g on g.team_id = any($1::uuid[]) and g.open`,
+    values: [teamIds],
+  });
+  const grants = rows.flatMap((row) =>
+    row.id === null
+      ? []
+      : {
+          teamId: row.team_id,
+          id: row.id,
+          source: row.source,
+          businessKey: row.business_key,
+          effectiveAt: instant(row.effective_at),
+          expiresAt: row.expires_at === null ? null : instant(row.expires_at),
+          orderId: row.order_id,
+          available: BigInt(row.available),
+          held: BigInt(row.held),
+        },
+  );
+  return { now: instant(rows[0]?.now ?? ''), grants };
+}
+
+/** Those that operations name, and those that lapsed of teams that ran short. */
+async function readHolds(
+  client: PoolClient,
+  operations: readonly Operation[],
+  short: ReadonlySet<string>,
+): Promise<Map<string, HoldStanding>> {
+  const named = operations.flatMap((operation) => ('holdId' in operation ? [operation.holdId] : []));
+  if (named.length === 0 && short.size === 0) return new Map();
+  const { rows } = await client.query<{
+    id: string;
+    team_id: string;
+    action: string;
+    credits: string;
+    price_version: number;
+    member_id: string | null;
+    api_key_id: string | null;
+    status: HoldStatus;
+    expires_at: string;
+    latest_expiry: string;
+    usage_event_id: string | null;
+    occurred_at: string;
+    captured: string | null;
+    draws: { grantId: string; credits: string }[];
+  }>({
+    name: 'read-holds',
+    text: `select h.id, h.team_id, h.action, h.credits, h.price_version, h.member_id, h.api_key_id, h.status, h.usage_event_id,
+                  extract(epoch from h.expires_at) * 1000 as expires_at,
+                  extract(epoch from h.latest_expiry) * 1000 as latest_expiry,
+                  extract(epoch from h.occurred_at) * 1000 as occurred_at,
+                  (select e.credits from usage_events e
+                    where e.team_id = h.team_id and e.occurred_at = h.occurred_at and e.id = h.usage_event_id) as captured,
+                  (select json_agg(json_build_object('grantId', d.grant_id, 'credits', d.credits::text)) from hold_draws d where d.hold_id = h.id) as draws
+             from (select unnest($1::uuid[]) as id
+                   union
+                   select id from holds
+                    where team_id = any($2::uuid[]) and status = 'open' and expires_at <= (select billing_now())) as wanted
+             join holds h on h.id = wanted.id`,
+    values: [named, [...short]],
+  });
+  return new Map(
+    rows.map((row) => [
+      row.id,
+      {
+        id: row.id,
+        teamId: row.team_id,
+        action: row.action,
+        credits: BigInt(row.credits),
+        priceVersion: row.price_version,
+        memberId: row.member_id,
+        apiKeyId: row.api_key_id,
+        status: row.status,
+        expiresAt: instant(row.expires_at),
+        latestExpiry: instant(row.latest_expiry),
+        draws: row.draws.map(({ grantId, credits }) => ({ grantId, credits: BigInt(credits) })),
+        event:
+          row.usage_event_id === null || row.captured === null
+            ? null
+            : {
+                teamId: row.team_id,
+                id: row.usage_event_id,
+                occurredAt: instant(row.occurred_at),
+                credits: BigInt(row.captured),
+              },
+        changed: null,
+      },
+    ]),
+  );
+}
+
+async function readLimits(
+  client: PoolClient,
+  teams: Map<string, TeamStanding>,
+  limited: readonly LockedTeam[],
+): Promise<void> {
+  if (limited.length === 0) return;
+  const { rows } = await client.query<{
+    team_id: string;
+    subject: LimitSubject;
+    subject_id: string;
+    credits: string;
+    per: LimitPeriod;
+    window_start: string;
+    consumed: string;
+    held: string;
+    cycle_start: string | null;
+  }>({
+    name: 'read-limits',
+    text: `select l.team_id, l.subject, l.subject_id, l.credits, l.per, l.consumed, l.held,
+                  extract(epoch from l.window_start) * 1000 as window_start,
+                  (select extract(epoch from s.current_period_start) * 1000 from subscriptions s
+                    where s.team_id = l.team_id and s.ended_at is null order by s.state_at desc limit 1) as cycle_start
+             from limits l
+            where l.team_id = any($1::uuid[])`,
+    values: [limited.map(({ id }) => id)],
+  });
+  for (const row of rows) {
+    const team = teams.get(row.team_id);
+    if (!team) continue;
+    team.cycleStart = row.cycle_start === null ? null : instant(row.cycle_start);
+    team.limits.push({
+      subject: row.subject,
+      subjectId: row.subject_id,
+      credits: BigInt(row.credits),
+      per: row.per,
+      windowStart: instant(row.window_start),
+      consumed: BigInt(row.consumed),
+      held: BigInt(row.held),
+      changed: false,
+    });
+  }
+}
+
+async function readDebts(
+  client: PoolClient,
+  teams: Map<string, TeamStanding>,
+  indebted: readonly LockedTeam[],
+): Promise<void> {
+  if (indebted.length === 0) return;
+  const { rows } = await client.query<{
+    team_id: string;
+    order_id: string;
+    lifetime: boolean;
+    owed: string;
+    settled: string;
+  }>({
+    name: 'read-debts',
+    text: `select team_id, order_id, lifetime, owed, settled from debts
+            where team_id = any($1::uuid[]) and owed > settled
+            order by created_at, order_id`,
+    values: [indebted.map(({ id }) => id)],
+  });
+  for (const { team_id, order_id, lifetime, owed, settled } of rows) {
+    teams.get(team_id)?.debts.push({
+      orderId: order_id,
+      lifetime,
+      owed: BigInt(owed),
+      settled: BigInt(settled),
+      changed: false,
+    });
+  }
+}
+
+/** Postgres' `extract(epoch …) * 1000`, which comes as text. */
+function instant(milliseconds: string): Date {
+  return new Date(Number(milliseconds));
+}

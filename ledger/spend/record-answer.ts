@@ -1,0 +1,69 @@
+import { formatCredits } from '../../catalog/credits.ts';
+import type { Changes } from './changes.ts';
+import type {
+  CaptureOperation,
+  HoldAnswer,
+  Operation,
+  Outcome,
+  Receipt,
+  SpendOperation,
+} from './operation.ts';
+import { type HoldStanding, keyOf, type Standing } from './standing.ts';
+
+/** Records the usage event of a debit, and under the caller's key where its receipt is rebuilt from. */
+export function recordDebit(
+  operation: SpendOperation | CaptureOperation,
+  receipt: Receipt,
+  { memberId, apiKeyId }: { memberId?: string | null | undefined; apiKeyId?: string | null | undefined },
+  occurredAt: Date,
+  { keys }: Standing,
+  changes: Changes,
+  metadata = operation.metadata,
+): Outcome {
+  const { teamId, idempotencyKey, bodyHash } = operation;
+  changes.events.push({
+    teamId,
+    occurredAt,
+    receipt,
+    memberId: memberId ?? null,
+    apiKeyId: apiKeyId ?? null,
+    metadata: metadata ?? null,
+  });
+  const event = { teamId, id: receipt.id, occurredAt };
+  if (idempotencyKey !== null) {
+    keys.set(keyOf(teamId, idempotencyKey), { bodyHash, event });
+    changes.keys.push({ teamId, key: idempotencyKey, bodyHash, event, answer: null });
+  }
+  return { kind: 'debited', receipt };
+}
+
+/** Records under the caller's key how the hold stands now. */
+export function recordHold(
+  { kind, teamId, idempotencyKey, bodyHash }: Operation,
+  held: HoldStanding,
+  { keys }: Standing,
+  changes: Changes,
+): Outcome {
+  const answer = holdAnswer(held);
+  if (idempotencyKey !== null) {
+    keys.set(keyOf(teamId, idempotencyKey), { bodyHash, answer });
+    changes.keys.push({
+      teamId,
+      key: idempotencyKey,
+      bodyHash,
+      event: null,
+      answer: { status: kind === 'hold' ? 201 : 200, body: answer },
+    });
+  }
+  return { kind: 'held', answer };
+}
+
+/** What a hold's caller is answered. */
+export function holdAnswer({ id, status, credits, expiresAt }: HoldStanding): HoldAnswer {
+  return {
+    id,
+    status: status === 'open' ? 'open' : 'released',
+    credits: formatCredits(credits),
+    expiresAt: expiresAt.toISOString(),
+  };
+}

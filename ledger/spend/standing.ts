@@ -1,0 +1,92 @@
+import type { GrantSource } from '../../database/entities/grant.ts';
+import type { HoldStatus } from '../../database/entities/hold.ts';
+import type { LimitPeriod, LimitSubject } from '../../database/entities/limit.ts';
+import type { EventLocation, HoldAnswer } from './operation.ts';
+
+/**
+ * The teams of a batch as they stand under their locks. Deciding an operation draws it down and records what is to be
+ * written, so that the next operation sees what the one before it left.
+ */
+export interface Standing {
+  /** The one clock, read after the locks. */
+  now: Date;
+  /** Missing: there is no such team. */
+  teams: Map<string, TeamStanding>;
+  /** By `keyOf`. */
+  keys: Map<string, KnownKey>;
+  /** Those that operations of the batch name, and the lapsed ones of teams that ran short. */
+  holds: Map<string, HoldStanding>;
+  /** How far back usage may have occurred, in milliseconds: no further than keys are kept. */
+  keysKept: number;
+}
+
+export interface TeamStanding {
+  deleted: boolean;
+  /** Every grant with credits available or held, in burn order. */
+  grants: GrantStanding[];
+  limits: LimitStanding[];
+  /** Debts that are not settled, oldest first. */
+  debts: DebtStanding[];
+  /** Start of the subscription's current cycle, for caps per cycle. */
+  cycleStart: Date | null;
+}
+
+export interface GrantStanding {
+  id: string;
+  source: GrantSource;
+  businessKey: string;
+  effectiveAt: Date;
+  expiresAt: Date | null;
+  orderId: string | null;
+  available: bigint;
+  held: bigint;
+}
+
+export interface LimitStanding {
+  subject: LimitSubject;
+  subjectId: string;
+  /** The cap, in micro-credits. */
+  credits: bigint;
+  per: LimitPeriod;
+  /** The window that `consumed` counts; one that is over counts for nothing. */
+  windowStart: Date;
+  consumed: bigint;
+  held: bigint;
+  changed: boolean;
+}
+
+export interface DebtStanding {
+  orderId: string;
+  /** Whether lifetime credits may settle it. */
+  lifetime: boolean;
+  owed: bigint;
+  settled: bigint;
+  changed: boolean;
+}
+
+export interface HoldStanding {
+  id: string;
+  teamId: string;
+  action: string;
+  credits: bigint;
+  priceVersion: number;
+  memberId: string | null;
+  apiKeyId: string | null;
+  status: HoldStatus;
+  expiresAt: Date;
+  /** No extension goes beyond this. */
+  latestExpiry: Date;
+  /** Which grants hold it. */
+  draws: { grantId: string; credits: bigint }[];
+  /** What captured it. */
+  event: (EventLocation & { credits: bigint }) | null;
+  changed: 'new' | 'changed' | null;
+}
+
+/** A key that was sent before, and what came of it. */
+export type KnownKey = { bodyHash: Buffer } & ({ event: EventLocation } | { answer: HoldAnswer });
+
+/** A caller's key is the caller's within its team. */
+export function keyOf(teamId: string, idempotencyKey: string): string {
+  return `${teamId} ${idempotencyKey}`;
+}

@@ -1,0 +1,32 @@
+import type { Database } from '../../database/connection.ts';
+import type { GroupCommit } from './group-commit.ts';
+
+/**
+ * Frees what lapsed holds set aside, the longest lapsed first. Each is looked at again behind its team's lock: of two
+ * sweeps one frees it, and a capture that was sent in time has won.
+ *
+ * @param limit  most holds of this sweep
+ * @returns how many lapsed holds it found and saw ended; as many as `limit`: there may be more
+ */
+export async function sweepHolds(
+  database: Database,
+  groupCommit: GroupCommit,
+  { limit }: { limit: number },
+): Promise<number> {
+  const { rows } = await database.pool.query<{ id: string; team_id: string }>({
+    name: 'lapsed-holds',
+    text: `select id, team_id from holds
+            where status = 'open' and expires_at <= billing_now()
+            order by expires_at, id
+            limit $1`,
+    values: [limit],
+  });
+  const ended = await Promise.allSettled(
+    rows.map(({ id, team_id }) =>
+      groupCommit.lapse({ teamId: team_id, holdId: id, idempotencyKey: null, bodyHash: Buffer.alloc(0) }),
+    ),
+  );
+  const failed = ended.find((one) => one.status === 'rejected');
+  if (failed) throw failed.reason;
+  return rows.length;
+}

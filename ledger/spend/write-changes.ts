@@ -1,0 +1,213 @@
+import type { QueryConfig } from 'pg';
+import type { Account } from '../../database/entities/transfer.ts';
+import { binaryColumn } from './binary-array.ts';
+import type { Changes, MoveRow } from './changes.ts';
+import type { Standing } from './standing.ts';
+
+const columnsOfGrant = [
+  'available',
+  'held',
+  'consumed',
+  'expired',
+  'revoked',
+  'settled',
+] as const satisfies readonly Account[];
+
+/**
+ * The statements that write what a batch decided. Keys, events, transfers and grants go in one, whatever the number of
+ * operations; holds, caps and debts in one more each, where there are any. None needs another's answer.
+ */
+export function writeChanges(changes: Changes, standing: Standing): QueryConfig[] {
+  return [
+    ...writeLedger(changes, standing.now),
+    ...writeHolds(standing),
+    ...writeLimits(standing),
+    ...writeDebts(standing),
+  ];
+}
+
+function writeLedger({ keys, events, moves }: Changes, now: Date): QueryConfig[] {
+  if (keys.length === 0 && moves.length === 0) return [];
+  const statement = {
+    name: 'write-ledger',
+    text: `with keys as (
+             insert into idempotency_keys (scope, key, body_hash, usage_event_id, occurred_at, status, response, created_at)
+             select scope, key, body_hash, usage_event_id, occurred_at, status, response, $1
+               from unnest($2::text[], $3::text[], $4::bytea[], $5::uuid[], $6::timestamptz[], $7::int[], $8::jsonb[])
+                 as k (scope, key, body_hash, usage_event_id, occurred_at, status, response)
+           ), events as (
+             insert into usage_events (team_id, occurred_at, id, recorded_at, action, lines, credits, price_version,
+                                       balance_after, member_id, api_key_id, hold_id, metadata)
+             select team_id, occurred_at, id, $1, action, lines, credits, price_version,
+                    balance_after, member_id, api_key_id, hold_id, metadata
+               from unnest($9::uuid[], $10::timestamptz[], $11::uuid[], $12::text[], $13::jsonb[], $14::bigint[], $15::int[],
+                           $16::bigint[], $17::text[], $18::text[], $19::uuid[], $20::jsonb[])
+                 as e (team_id, occurred_at, id, action, lines, credits, price_version, balance_after, member_id, api_key_id,
+                       hold_id, metadata)
+           ), moves as (
+             insert into transfers (team_id, at, grant_id, kind, from_account, to_account, amount, usage_event_id, reference)
+             select team_id, $1, grant_id, kind, from_account, to_account, amount, usage_event_id, reference
+               from unnest($21::uuid[], $22::uuid[], $23::text[], $24::text[], $25::text[], $26::bigint[], $27::uuid[], $28::text[])
+                 as m (team_id, grant_id, kind, from_account, to_account, amount, usage_event_id, reference)
+           )
+           update grants g
+              set available = g.available + d.available, held = g.held + d.held, consumed = g.consumed + d.consumed,
+                  expired = g.expired + d.expired, revoked = g.revoked + d.revoked, settled = g.settled + d.settled
+             from unnest($29::uuid[], $30::bigint[], $31::bigint[], $32::bigint[], $33::bigint[], $34::bigint[], $35::bigint[])
+               as d (id, available, held, consumed, expired, revoked, settled)
+            where g.id = d.id`,
+    values: [
+      now,
+      binaryColumn('text', keys, ({ teamId }) => teamId),
+      binaryColumn('text', keys, ({ key }) => key),
+      binaryColumn('bytea', keys, ({ bodyHash }) => bodyHash),
+      binaryColumn('uuid', keys, ({ event }) => event?.id),
+      binaryColumn('timestamptz', keys, ({ event }) => event?.occurredAt),
+      binaryColumn('int4', keys, ({ answer }) => answer?.status),
+      binaryColumn('jsonb', keys, ({ answer }) => answer && JSON.stringify(answer.body)),
+
+      binaryColumn('uuid', events, ({ teamId }) => teamId),
+      binaryColumn('timestamptz', events, ({ occurredAt }) => occurredAt),
+      binaryColumn('uuid', events, ({ receipt }) => receipt.id),
+      binaryColumn('text', events, ({ receipt }) => receipt.action),
+      binaryColumn('jsonb', events, ({ receipt }) => JSON.stringify(receipt.lines)),
+      binaryColumn('int8', events, ({ receipt }) => receipt.credits),
+      binaryColumn('int4', events, ({ receipt }) => receipt.priceVersion),
+      binaryColumn('int8', events, ({ receipt }) => receipt.balance.available),
+      binaryColumn('text', events, ({ memberId }) => memberId),
+      binaryColumn('text', events, ({ apiKeyId }) => apiKeyId),
+      binaryColumn('uuid', events, ({ receipt }) => receipt.holdId),
+      binaryColumn('jsonb', events, ({ metadata }) => metadata && JSON.stringify(metadata)),
+
+      binaryColumn('uuid', moves, ({ teamId }) => teamId),
+      binaryColumn('uuid', moves, ({ grantId }) => grantId),
+      binaryColumn('text', moves, ({ kind }) => kind),
+      binaryColumn('text', moves, ({ from }) => from),
+      binaryColumn('text', moves, ({ to }) => to),
+      binaryColumn('int8', moves, ({ amount }) => amount),
+      binaryColumn('uuid', moves, ({ event }) => event),
+      binaryColumn('text', moves, ({ reference }) => reference),
+
+      ...grantDeltas(moves),
+    ],
+  };
+  return [statement];
+}
+
+/** What each grant's columns change by, as one array a column. */
+function grantDeltas(moves: readonly MoveRow[]): Buffer[] {
+  const deltas = new Map<string, Partial<Record<Account, bigint>>>();
+  for (const { grantId, from, to, amount } of moves) {
+    const delta = deltas.get(grantId) ?? {};
+    deltas.set(grantId, delta);
+    delta[from] = (delta[from] ?? 0n) - amount;
+    delta[to] = (delta[to] ?? 0n) + amount;
+  }
+  const rows = [...deltas];
+  return [
+    binaryColumn('uuid', rows, ([grantId]) => grantId),
+    ...columnsOfGrant.map((column) => binaryColumn('int8', rows, ([, delta]) => delta[column] ?? 0n)),
+  ];
+}
+
+function writeHolds({ holds, now }: Standing): QueryConfig[] {
+  const statements: QueryConfig[] = [];
+  const made = [...holds.values()].filter(({ changed }) => changed === 'new');
+  const changed = [...holds.values()].filter((hold) => hold.changed === 'changed');
+  const draws = made.flatMap(({ id, draws }) => draws.map((draw) => ({ holdId: id, ...draw })));
+  if (made.length > 0) {
+    statements.push({
+      name: 'make-holds',
+      text: `with draws as (
+               insert into hold_draws (hold_id, grant_id, credits)
+               select * from unnest($14::uuid[], $15::uuid[], $16::bigint[])
+             )
+             insert into holds (created_at, id, team_id, action, credits, price_version, member_id, api_key_id, status, expires_at,
+                                latest_expiry, usage_event_id, occurred_at)
+             select $1, * from unnest($2::uuid[], $3::uuid[], $4::text[], $5::bigint[], $6::int[], $7::text[], $8::text[], $9::text[],
+                                      $10::timestamptz[], $11::timestamptz[], $12::uuid[], $13::timestamptz[])`,
+      values: [
+        now,
+        binaryColumn('uuid', made, ({ id }) => id),
+        binaryColumn('uuid', made, ({ teamId }) => teamId),
+        binaryColumn('text', made, ({ action }) => action),
+        binaryColumn('int8', made, ({ credits }) => credits),
+        binaryColumn('int4', made, ({ priceVersion }) => priceVersion),
+        binaryColumn('text', made, ({ memberId }) => memberId),
+        binaryColumn('text', made, ({ apiKeyId }) => apiKeyId),
+        binaryColumn('text', made, ({ status }) => status),
+        binaryColumn('timestamptz', made, ({ expiresAt }) => expiresAt),
+        binaryColumn('timestamptz', made, ({ latestExpiry }) => latestExpiry),
+        binaryColumn('uuid', made, ({ event }) => event?.id),
+        binaryColumn('timestamptz', made, ({ event }) => event?.occurredAt),
+        binaryColumn('uuid', draws, ({ holdId }) => holdId),
+        binaryColumn('uuid', draws, ({ grantId }) => grantId),
+        binaryColumn('int8', draws, ({ credits }) => credits),
+      ],
+    });
+  }
+  if (changed.length > 0) {
+    statements.push({
+      name: 'change-holds',
+      text: `update holds h set status = c.status, expires_at = c.expires_at, usage_event_id = c.usage_event_id, occurred_at = c.occurred_at
+               from unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::uuid[], $5::timestamptz[])
+                 as c (id, status, expires_at, usage_event_id, occurred_at)
+              where h.id = c.id`,
+      values: [
+        binaryColumn('uuid', changed, ({ id }) => id),
+        binaryColumn('text', changed, ({ status }) => status),
+        binaryColumn('timestamptz', changed, ({ expiresAt }) => expiresAt),
+        binaryColumn('uuid', changed, ({ event }) => event?.id),
+        binaryColumn('timestamptz', changed, ({ event }) => event?.occurredAt),
+      ],
+    });
+  }
+  return statements;
+}
+
+function writeLimits({ teams }: Standing): QueryConfig[] {
+  const rows = [...teams].flatMap(([teamId, { limits }]) =>
+    limits.filter(({ changed }) => changed).map((limit) => ({ teamId, ...limit })),
+  );
+  if (rows.length === 0) return [];
+  const statement = {
+    name: 'write-limits',
+    text: `update limits l set window_start = c.window_start, consumed = c.consumed, held = c.held
+             from unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::bigint[], $6::bigint[])
+               as c (team_id, subject, subject_id, window_start, consumed, held)
+            where l.team_id = c.team_id and l.subject = c.subject and l.subject_id = c.subject_id`,
+    values: [
+      binaryColumn('uuid', rows, ({ teamId }) => teamId),
+      binaryColumn('text', rows, ({ subject }) => subject),
+      binaryColumn('text', rows, ({ subjectId }) => subjectId),
+      binaryColumn('timestamptz', rows, ({ windowStart }) => windowStart),
+      binaryColumn('int8', rows, ({ consumed }) => consumed),
+      binaryColumn('int8', rows, ({ held }) => held),
+    ],
+  };
+  return [statement];
+}
+
+function writeDebts({ teams, now }: Standing): QueryConfig[] {
+  const rows = [...teams].flatMap(([teamId, { debts }]) =>
+    debts.filter(({ changed }) => changed).map((debt) => ({ teamId, ...debt })),
+  );
+  if (rows.length === 0) return [];
+  const statement = {
+    name: 'write-debts',
+    text: `with debt as (
+             select * from unnest($1::uuid[], $2::text[], $3::bigint[], $4::bigint[]) as d (team_id, order_id, owed, settled)
+           ), changes as (
+             insert into debt_changes (order_id, team_id, owed, settled, at) select order_id, team_id, owed, settled, $5 from debt
+           )
+           update debts d set owed = debt.owed, settled = debt.settled from debt where d.order_id = debt.order_id`,
+    values: [
+      binaryColumn('uuid', rows, ({ teamId }) => teamId),
+      binaryColumn('text', rows, ({ orderId }) => orderId),
+      binaryColumn('int8', rows, ({ owed }) => owed),
+      binaryColumn('int8', rows, ({ settled }) => settled),
+      now,
+    ],
+  };
+  return [statement];
+}

@@ -1,0 +1,195 @@
+import type { PoolClient } from 'pg';
+import type { Database } from '../../database/connection.ts';
+import { type Check, type Walk, within } from './check.ts';
+import { checks } from './checks.ts';
+
+/** A rule of the ledger that does not hold. */
+export interface Finding {
+  rule: string;
+  /** What the rule says, as a sentence that is true of a sound ledger. */
+  holds: string;
+  teamId: string | null;
+  /** The grant, event, key, debt or hold at fault. */
+  subject: string;
+  expected: string;
+  found: string;
+  lookNext: string;
+}
+
+export interface Verification {
+  teams: number;
+  holds: number;
+  transfers: number;
+  /** How many findings there are, at least: of one rule in one range only the first are counted. */
+  found: number;
+  /** The first of them. */
+  findings: Finding[];
+  milliseconds: number;
+}
+
+export interface VerificationProgress {
+  walk: Walk;
+  done: number;
+  total: number;
+  transfers: number;
+  found: number;
+  milliseconds: number;
+}
+
+export interface VerifyOptions {
+  /** Called after each range. */
+  onProgress?: (progress: VerificationProgress) => void;
+  /** Called with each finding as it is made; those beyond the first thousand are told here only. */
+  onFinding?: (finding: Finding) => void;
+  signal?: AbortSignal;
+}
+
+/** A range is read in one snapshot: long enough to be quick, short enough never to hold vacuum back. */
+const goal = { shortest: 250, longest: 1_000 };
+const firstRange = 50;
+const largestRange = 10_000;
+/** Of one check in one range: a ledger that is broken throughout must not fill the memory. */
+const mostFindings = 1_000;
+
+/**
+ * Proves the rules of the ledger on a live database: teams, then holds, in ranges of ids, each range in one short
+ * read-only snapshot of its own. It sees whole transactions only, so writers that go on meanwhile are no false alarm, and
+ * takes no locks. Postgres adds up; in memory is never more than the findings of one range.
+ *
+ * @throws the signal's reason once it is aborted, between two statements
+ */
+export async function verifyLedger(
+  { pool }: Pick<Database, 'pool'>,
+  { onProgress, onFinding, signal }: VerifyOptions = {},
+): Promise<Verification> {
+  const started = performance.now();
+  const result: Verification = { teams: 0, holds: 0, transfers: 0, found: 0, findings: [], milliseconds: 0 };
+  const report = (finding: Finding) => {
+    result.found += 1;
+    if (result.findings.length < mostFindings) result.findings.push(finding);
+    onFinding?.(finding);
+  };
+
+  const client = await pool.connect();
+  let usable = false;
+  try {
+    for (const walk of ['teams', 'holds'] as const) {
+      const total = await countOf(client, walk);
+      let after: string | null = null;
+      let size = firstRange;
+      do {
+        const began = performance.now();
+        const range: Range = await inSnapshot(client, () =>
+          verifyRange(client, walk, after, size, report, signal),
+        );
+        result[walk] += range.ids;
+        result.transfers += range.transfers;
+        result.milliseconds = performance.now() - started;
+        const { transfers, found, milliseconds } = result;
+        onProgress?.({
+          walk,
+          done: result[walk],
+          total: Math.max(total, result[walk]),
+          transfers,
+          found,
+          milliseconds,
+        });
+        after = range.upTo;
+        size = nextSize(size, performance.now() - began);
+      } while (after !== null);
+    }
+    usable = true;
+    return result;
+  } finally {
+    client.release(!usable); // in the middle of a range the connection is in a transaction
+  }
+}
+
+interface Range {
+  ids: number;
+  transfers: number;
+  /** Where the next range begins; null after the last. */
+  upTo: string | null;
+}
+
+/** Bounds the range by its next `size` ids; the last one has no end, so that rows of ids that do not exist are seen too. */
+async function verifyRange(
+  client: PoolClient,
+  walk: Walk,
+  after: string | null,
+  size: number,
+  report: (finding: Finding) => void,
+  signal: AbortSignal | undefined,
+): Promise<Range> {
+  const { rows } = await client.query<{ id: string }>(
+    `select id from ${walk} where $1::uuid is null or id > $1 order by id limit $2`,
+    [after, size],
+  );
+  const upTo = rows.length < size ? null : (rows.at(-1)?.id ?? null);
+  for (const check of checks.filter(({ over }) => over === walk)) {
+    signal?.throwIfAborted();
+    for (const row of await findings(client, check, after, upTo)) report(toFinding(check, row));
+  }
+  return {
+    ids: rows.length,
+    transfers: walk === 'teams' ? await countTransfers(client, after, upTo) : 0,
+    upTo,
+  };
+}
+
+async function countTransfers(
+  client: PoolClient,
+  after: string | null,
+  upTo: string | null,
+): Promise<number> {
+  const { rows } = await client.query<{ count: string }>(
+    `select count(*) from transfers t where ${within('t.team_id')}`,
+    [after, upTo],
+  );
+  return Number(rows[0]?.count);
+}
+
+interface FindingRow {
+  rule: string;
+  team_id: string | null;
+  subject: string;
+  expected: string;
+  found: string;
+}
+
+async function findings(
+  client: PoolClient,
+  { sql }: Check,
+  after: string | null,
+  upTo: string | null,
+): Promise<FindingRow[]> {
+  const { rows } = await client.query<FindingRow>(`${sql}\n limit ${mostFindings}`, [after, upTo]);
+  return rows;
+}
+
+function toFinding({ rules }: Check, { rule, team_id, subject, expected, found }: FindingRow): Finding {
+  const known = rules[rule];
+  if (!known) throw new Error(`a check told of ${rule}, which is none of its rules`);
+  return { rule, holds: known.holds, teamId: team_id, subject, expected, found, lookNext: known.lookNext };
+}
+
+async function inSnapshot<T>(client: PoolClient, work: () => Promise<T>): Promise<T> {
+  await client.query('begin isolation level repeatable read read only');
+  // One pass over much data, once: compiling costs more than it saves, and callers keep the other cores.
+  await client.query(
+    `set local jit = off; set local max_parallel_workers_per_gather = 0; set local work_mem = '64MB'`,
+  );
+  const result = await work();
+  await client.query('commit');
+  return result;
+}
+
+async function countOf(client: PoolClient, walk: Walk): Promise<number> {
+  const { rows } = await client.query<{ count: string }>(`select count(*) from ${walk}`);
+  return Number(rows[0]?.count);
+}
+
+function nextSize(size: number, took: number): number {
+  if (took > goal.longest) return Math.max(1, Math.floor(size / 2));
+  return took < goal.shortest ? Math.min(size * 2, largestRange) : size;
+}

@@ -1,0 +1,320 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import type { EntityManager } from '@mikro-orm/postgresql';
+import type { Polar } from '@polar-sh/sdk/2026-10';
+import { findProduct } from '../catalog/find-product.ts';
+import { readCatalog } from '../catalog/versions.ts';
+import { Grant } from '../database/entities/grant.ts';
+import { Order } from '../database/entities/order.ts';
+import { Subscription } from '../database/entities/subscription.ts';
+import { DomainError } from '../domain-error.ts';
+import { isSameState } from '../ledger/lifecycle/apply-subscription.ts';
+import { clawbackTarget } from '../ledger/rules/plan-clawback.ts';
+import { callPolar, readAll } from '../polar/client.ts';
+import { type DisputedOrder, fetchDisputedAmounts } from '../polar/disputed-amounts.ts';
+import {
+  disputeEvent,
+  type PolarOrder,
+  type PolarSubscription,
+  type PolarTeamRef,
+  readDispute,
+  readOrder,
+  readRefund,
+  readSubscription,
+} from '../polar/events.ts';
+import { plansOf, resolveProduct } from '../polar/resolve-product.ts';
+import type { Walked } from './polar-page.ts';
+
+/** Something that Polar says and we do not, as the event that would have told us. */
+export interface Difference {
+  kind: Walked;
+  /** Polar's id of the order or the subscription that differs. */
+  id: string;
+  /** The event's type, and the types of those that would tell the same: where one of them waits, nothing is missing. */
+  type: 'order.paid' | 'order.updated' | 'subscription.updated' | typeof disputeEvent;
+  sameAs: readonly string[];
+  teamRef: PolarTeamRef;
+  /** What makes it the same difference when it is found again. */
+  version: string;
+  /** When it came to be, by Polar's clock. */
+  occurredAt: Date;
+  /** The event's `data`, as Polar would have sent it. */
+  data: unknown;
+  /** Micro-credits that repairing it grants or takes, at most. */
+  credits: bigint;
+  what: string;
+}
+
+/** What Polar sent and nobody can read. */
+export interface Unreadable {
+  kind: Walked;
+  id: string;
+  what: string;
+}
+
+interface Found {
+  differences: Difference[];
+  unreadable: Unreadable[];
+}
+
+/**
+ * Compares what a page of Polar's holds with what we know. Reads only; asks Polar for the orders that a page of refunds or
+ * disputes is about.
+ *
+ * @param betweenFetches  milliseconds between two orders that are asked for
+ * @param until  what changed later than this is still being told by webhooks
+ * @throws DomainError as `callPolar`
+ */
+export async function findDifferences(
+  em: EntityManager,
+  polar: Polar,
+  kind: Walked,
+  items: readonly { id: string }[],
+  { until, betweenFetches }: { until: Date; betweenFetches: number },
+): Promise<Found> {
+  switch (kind) {
+    case 'orders': {
+      const { read, unreadable } = readEach(kind, items, readOrder);
+      return { differences: await compareOrders(em, kind, read, until), unreadable };
+    }
+    case 'subscriptions': {
+      const { read, unreadable } = readEach(kind, items, readSubscription);
+      return { differences: await compareSubscriptions(em, read, until), unreadable };
+    }
+    case 'refunds': {
+      const { read, unreadable } = readEach(kind, items, readRefund);
+      const ids = await ordersWithOtherRefunds(em, polar, [
+        ...new Set(read.map(({ value }) => value.orderId)),
+      ]);
+      const orders = readEach(kind, await fetchOrders(polar, ids, betweenFetches), readOrder);
+      return {
+        differences: await compareOrders(em, kind, orders.read, until),
+        unreadable: [...unreadable, ...orders.unreadable],
+      };
+    }
+    case 'disputes': {
+      const { read, unreadable } = readEach(kind, items, readDispute);
+      const amounts = new Map<string, DisputedOrder>();
+      const disputedOrders = [...new Set(read.map(({ value }) => value.orderId))];
+      for (const [orderId, disputed] of await fetchDisputedAmounts(polar, disputedOrders)) {
+        if (disputed instanceof DomainError)
+          unreadable.push({ kind: 'orders', id: orderId, what: disputed.message });
+        else amounts.set(orderId, disputed);
+      }
+      const ids = await ordersWithOtherDisputes(em, amounts);
+      const orders = readEach(kind, await fetchOrders(polar, ids, betweenFetches), readOrder);
+      return {
+        differences: await compareDisputes(em, orders.read, amounts),
+        unreadable: [...unreadable, ...orders.unreadable],
+      };
+    }
+  }
+}
+
+interface Read<T> {
+  raw: { id: string };
+  value: T;
+}
+
+function readEach<T>(
+  kind: Walked,
+  items: readonly { id: string }[],
+  reader: (data: unknown) => T,
+): { read: Read<T>[]; unreadable: Unreadable[] } {
+  const read: Read<T>[] = [];
+  const unreadable: Unreadable[] = [];
+  for (const raw of items) {
+    try {
+      read.push({ raw, value: reader(raw) });
+    } catch (error) {
+      if (!(error instanceof DomainError)) throw error;
+      unreadable.push({ kind, id: raw.id, what: error.message });
+    }
+  }
+  return { read, unreadable };
+}
+
+async function fetchOrders(
+  polar: Polar,
+  ids: readonly string[],
+  betweenFetches: number,
+): Promise<{ id: string }[]> {
+  const orders: { id: string }[] = [];
+  for (const id of ids) {
+    if (orders.length > 0) await pause(betweenFetches);
+    orders.push(await callPolar('read', () => polar.orders.get(id)));
+  }
+  return orders;
+}
+
+async function compareOrders(
+  em: EntityManager,
+  kind: Walked,
+  orders: readonly Read<PolarOrder>[],
+  until: Date,
+): Promise<Difference[]> {
+  const known = await findOrders(
+    em,
+    orders.map(({ value }) => value.id),
+  );
+  const differences: Difference[] = [];
+  for (const { raw, value: order } of orders) {
+    if (order.stateAt > until) continue;
+    const row = known.get(order.id);
+    const same = { kind, id: order.id, teamRef: order.teamRef, occurredAt: order.stateAt, data: raw };
+    const version = order.stateAt.toISOString();
+    if (order.paid && !row?.paidAt) {
+      const credits = await creditsOf(em, order);
+      const what = `order ${order.id} is paid and nothing was granted for it`;
+      differences.push({ ...same, type: 'order.paid', sameAs: ['order.paid'], version, credits, what });
+    }
+    if (row && row.refundedAmount !== order.refundedAmount && order.stateAt >= row.stateAt) {
+      differences.push({
+        ...same,
+        type: 'order.updated',
+        sameAs: ['order.updated', 'order.refunded'],
+        version,
+        credits: await creditsMoved(em, row, order.refundedAmount + row.disputedAmount),
+        what: `of order ${order.id} ${order.refundedAmount} is refunded, not ${row.refundedAmount}`,
+      });
+    }
+  }
+  return differences;
+}
+
+async function compareSubscriptions(
+  em: EntityManager,
+  subscriptions: readonly Read<PolarSubscription>[],
+  until: Date,
+): Promise<Difference[]> {
+  const ids = subscriptions.map(({ value }) => value.id);
+  const rows = await em.find(Subscription, { id: { $in: ids } }, { disableIdentityMap: true });
+  const known = new Map(rows.map((row) => [row.id, row]));
+  const differences: Difference[] = [];
+  for (const { raw, value: subscription } of subscriptions) {
+    const row = known.get(subscription.id);
+    if (subscription.stateAt > until || (row && subscription.stateAt < row.stateAt)) continue;
+    const plans = await plansOf(em, subscription);
+    if (row && isSameState(row, { ...subscription, ...plans, plan: plans.plan ?? row.plan })) continue;
+    const ends = subscription.endedAt !== null && row?.endedAt === null;
+    differences.push({
+      kind: 'subscriptions',
+      id: subscription.id,
+      type: 'subscription.updated',
+      sameAs: ['subscription.updated'],
+      teamRef: subscription.teamRef,
+      version: subscription.stateAt.toISOString(),
+      occurredAt: subscription.stateAt,
+      data: raw,
+      credits: ends ? await availableOf(em, subscription.id) : 0n,
+      what: row
+        ? `subscription ${subscription.id} is ${subscription.status} since ${subscription.stateAt.toISOString()}, our mirror of it is older`
+        : `subscription ${subscription.id} is not known to us`,
+    });
+  }
+  return differences;
+}
+
+async function compareDisputes(
+  em: EntityManager,
+  orders: readonly Read<PolarOrder>[],
+  amounts: Map<string, DisputedOrder>,
+): Promise<Difference[]> {
+  const known = await findOrders(
+    em,
+    orders.map(({ value }) => value.id),
+  );
+  const differences: Difference[] = [];
+  for (const { value: order } of orders) {
+    const disputed = amounts.get(order.id);
+    if (!disputed) continue;
+    const { amount, stateAt } = disputed;
+    const row = known.get(order.id);
+    differences.push({
+      kind: 'disputes',
+      id: order.id,
+      type: disputeEvent,
+      sameAs: [disputeEvent],
+      teamRef: order.teamRef,
+      // The same dispute may count for less once a refund names it.
+      version: `${stateAt.toISOString()}:${amount}`,
+      occurredAt: stateAt,
+      // No customer's details: the order is asked for again when this is applied.
+      data: {
+        id: order.id,
+        order_id: order.id,
+        amount: Number(amount),
+        status: amount > 0n ? 'disputed' : 'settled',
+        created_at: stateAt.toISOString(),
+        customer_id: order.teamRef.customerId,
+        metadata: order.teamRef.metadataTeamId === null ? {} : { team_id: order.teamRef.metadataTeamId },
+      },
+      credits: row ? await creditsMoved(em, row, row.refundedAmount + amount) : 0n,
+      what: `of order ${order.id} ${amount} is disputed, not ${row?.disputedAmount ?? 0n}`,
+    });
+  }
+  return differences;
+}
+
+/**
+ * Orders whose refunds do not add up to what we know. Sums them from a list, which costs one request for a hundred orders.
+ * A refund that cannot be read is told of where its own page is compared; its order adds up to something else, and is asked for.
+ */
+async function ordersWithOtherRefunds(
+  em: EntityManager,
+  polar: Polar,
+  ids: readonly string[],
+): Promise<string[]> {
+  if (ids.length === 0) return [];
+  const refunds = await callPolar('read', () =>
+    readAll(polar.refunds.iterList({ order_id: [...ids], limit: 100 })),
+  );
+  const sums = new Map<string, bigint>();
+  for (const { value } of readEach('refunds', refunds, readRefund).read) {
+    const { orderId, status, amount } = value;
+    sums.set(orderId, (sums.get(orderId) ?? 0n) + (status === 'succeeded' ? amount : 0n));
+  }
+  const known = await findOrders(em, ids);
+  return ids.filter((id) => known.get(id)?.refundedAmount !== (sums.get(id) ?? 0n));
+}
+
+async function ordersWithOtherDisputes(
+  em: EntityManager,
+  amounts: Map<string, DisputedOrder>,
+): Promise<string[]> {
+  const known = await findOrders(em, [...amounts.keys()]);
+  return [...amounts].flatMap(([id, { amount }]) =>
+    (known.get(id)?.disputedAmount ?? 0n) === amount ? [] : [id],
+  );
+}
+
+async function findOrders(em: EntityManager, ids: readonly string[]): Promise<Map<string, Order>> {
+  const rows = await em.find(Order, { id: { $in: [...ids] } }, { disableIdentityMap: true });
+  return new Map(rows.map((row) => [row.id, row]));
+}
+
+/** What a paid order may grant, at most: a pack's credits, a plan's whole allotment. */
+async function creditsOf(em: EntityManager, order: PolarOrder): Promise<bigint> {
+  const key = await resolveProduct(em, order);
+  const { catalog } = await readCatalog(em);
+  const product = key === null ? undefined : findProduct(catalog, key);
+  if (!product) return 0n;
+  return product.kind === 'pack' ? product.pack.credits * BigInt(order.units) : product.plan.allotment;
+}
+
+/** How many credits an order's clawback moves when so much of it is un-paid. */
+async function creditsMoved(em: EntityManager, order: Order, unpaid: bigint): Promise<bigint> {
+  const grants = await em.find(Grant, { orderId: order.id }, { disableIdentityMap: true });
+  const granted = grants.reduce((sum, grant) => sum + grant.granted, 0n);
+  const target = (amount: bigint) => clawbackTarget(granted, order.paidAmount, amount);
+  const moved = target(unpaid) - target(order.refundedAmount + order.disputedAmount);
+  return moved < 0n ? -moved : moved;
+}
+
+async function availableOf(em: EntityManager, subscriptionId: string): Promise<bigint> {
+  const grants = await em.find(
+    Grant,
+    { subscriptionId, available: { $gt: 0n } },
+    { disableIdentityMap: true },
+  );
+  return grants.reduce((sum, { available }) => sum + available, 0n);
+}
