@@ -47,13 +47,13 @@ const FORM = 'a safe integer or a decimal string of at most 12 digits before and
 const LARGEST_INTEGER = Number(DECIMAL_LIMIT / MICRO) - 1;
 
 /**
- * A quantity of some meter, above zero; in: string or integer, out: micro-units. An integer may be as large as a
+ * A quantity of some meter, 0 or more; in: string or integer, out: micro-units. An integer may be as large as a
  * safe one; pricing refuses a quantity that is too large with a code of its own.
  */
 export const quantitySchema = decimalCodec(
-  POSITIVE_DECIMAL,
-  (error) => z.int({ error }).positive({ error }),
-  `expected a quantity above zero: ${FORM}`,
+  DECIMAL,
+  (error) => z.int({ error }).nonnegative({ error }),
+  `expected a quantity, 0 or more: ${FORM}`,
   ['1200', '0.5'],
 );
 
@@ -69,6 +69,14 @@ export const creditsSchema = decimalCodec(
   (error) => z.int({ error }).positive({ error }).max(LARGEST_INTEGER, { error }),
   `expected credits above zero: ${FORM}`,
   ['12.5', '100'],
+);
+
+/** As {@link creditsSchema}, or zero: what a hold, a capture or a limit may be. */
+export const creditsOrZeroSchema = decimalCodec(
+  DECIMAL,
+  (error) => z.int({ error }).nonnegative({ error }).max(LARGEST_INTEGER, { error }),
+  `expected credits, 0 or more: ${FORM}`,
+  ['12.5', '0'],
 );
 
 /** An amount of credits up (`"5"`, `"+5"`) or down (`"-5"`), never zero; out: micro-credits. */

@@ -24,7 +24,7 @@ export interface PricedUsage {
 /**
  * What `quantities` (micro-units by meter) of an action cost. Each line is rounded up to the micro-credit and the total
  * is the lines' sum; lines are in the catalog's order, whatever the order of the quantities.
- * @throws DomainError 422 `unknown_action`, `unknown_meter`, `invalid_quantity` (none at all, or one not above zero),
+ * @throws DomainError 422 `unknown_action`, `unknown_meter`, `invalid_quantity` (none at all, or one below zero),
  * `quantity_too_large` (a quantity or the total reaches 10^12 units or credits)
  */
 export function priceUsage(
@@ -45,7 +45,7 @@ export function priceUsage(
   for (const { meter, credits: price, per } of meters) {
     const quantity = Object.hasOwn(quantities, meter) ? quantities[meter] : undefined;
     if (quantity === undefined) continue;
-    if (quantity <= 0n) throw invalidQuantity(action, `The quantity of ${meter} must be above zero`);
+    if (quantity < 0n) throw invalidQuantity(action, `The quantity of ${meter} must be 0 or more`);
     if (quantity >= DECIMAL_LIMIT) throw tooLarge(action, `The quantity of ${meter} must be below 10^12`);
     const line = {
       meter,

@@ -26,6 +26,7 @@ import { User } from './entities/user.ts';
 import { FirstSchema } from './migrations/0001-first-schema.ts';
 import { Reconciliations } from './migrations/0002-reconciliations.ts';
 import { HoldsWithoutForeignKey } from './migrations/0003-holds-without-foreign-key.ts';
+import { ZeroAndKeyDeletions } from './migrations/0007-zero-and-key-deletions.ts';
 import { createMissingPartitions, isMissingPartition } from './partitions.ts';
 
 /**
@@ -145,7 +146,7 @@ function ormOptions(url: string, max: number): Options {
     ],
     extensions: [Migrator],
     migrations: {
-      migrationsList: [FirstSchema, Reconciliations, HoldsWithoutForeignKey],
+      migrationsList: [FirstSchema, Reconciliations, HoldsWithoutForeignKey, ZeroAndKeyDeletions],
       snapshot: false,
       silent: true,
     },

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { creditsSchema, decimalOut, MICRO, quantitiesSchema } from '../../catalog/credits.ts';
+import { creditsOrZeroSchema, decimalOut, MICRO, quantitiesSchema } from '../../catalog/credits.ts';
 import { findPrice, type PricedUsage, priceUsage } from '../../catalog/price-usage.ts';
 import type { Catalog } from '../../catalog/schema.ts';
 import { readCatalog, readCatalogVersion } from '../../catalog/versions.ts';
@@ -28,7 +28,7 @@ const life = z
 /** What work costs: priced by its quantities, or said in credits. */
 const cost = {
   quantities: quantitiesSchema.exactOptional(),
-  credits: creditsSchema.exactOptional(),
+  credits: creditsOrZeroSchema.exactOptional(),
 };
 type Cost = z.output<z.ZodObject<typeof cost>>;
 
@@ -64,7 +64,7 @@ export const holdRoutes = [
     tag: 'Holds',
     summary: 'Set credits aside for work whose cost is known only later',
     description:
-      'By quantities at today’s prices, which the hold keeps, or by credits. Captured, released, or over by itself at expiresAt.',
+      'By quantities at today’s prices, which the hold keeps, or by credits. A hold of 0 sets nothing aside and fixes the prices. Captured, released, or over by itself at expiresAt.',
     access: { services: ['usage'], teamIsCheckedByHandler: true },
     needsIdempotencyKey: true,
     request: {
@@ -121,7 +121,7 @@ export const holdRoutes = [
     tag: 'Holds',
     summary: 'Debit what the held work has cost: less, the same or more',
     description:
-      'At the prices of the hold. What was held goes first, anything over it comes from the team’s other credits; where those do not suffice, the hold stands. Once: the same amount again answers the same receipt.',
+      'At the prices of the hold. What was held goes first, anything over it comes from the team’s other credits; where those do not suffice, the hold stands. A capture of 0 gives all of it back. Once: the same amount again answers the same receipt.',
     access: { services: ['usage'] },
     needsIdempotencyKey: true,
     request: {

@@ -1,16 +1,13 @@
 import { z } from 'zod';
-import { creditsSchema, decimalOut, formatCredits } from '../../catalog/credits.ts';
+import { creditsOrZeroSchema, decimalOut, formatCredits } from '../../catalog/credits.ts';
 import { limitPeriods, limitSubjects } from '../../database/entities/limit.ts';
 import { listLimits, removeLimit, type SetLimit, setLimit } from '../../ledger/spend/set-limit.ts';
 import { anyRole, memberManagers } from '../authorize.ts';
 import { defineRoute } from '../define-route.ts';
 import { apiKeyIdSchema, instantOut, teamParams, userIdSchema } from '../shapes.ts';
 
-const zero = z.codec(z.literal([0, '0']), z.bigint(), { decode: () => 0n, encode: () => '0' as const });
 const limitIn = z.strictObject({
-  credits: z
-    .union([zero, creditsSchema], { error: 'expected credits, 0 or more' })
-    .meta({ description: 'The most that they may consume; 0 stops them' }),
+  credits: creditsOrZeroSchema.meta({ description: 'The most that they may consume; 0 stops them' }),
   per: z.enum(limitPeriods).meta({
     description: 'A UTC day, a UTC month, or the subscription’s cycle (without a subscription: the month)',
   }),

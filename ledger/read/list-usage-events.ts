@@ -33,7 +33,7 @@ export async function listUsageEvents(
                   e.metadata,
                   extract(epoch from e.occurred_at) * 1000 as occurred_at,
                   extract(epoch from e.recorded_at) * 1000 as recorded_at,
-                  (select json_agg(json_build_object('grantId', paid.grant_id, 'source', g.source, 'credits', paid.amount::text) order by paid.first)
+                  (select coalesce(json_agg(json_build_object('grantId', paid.grant_id, 'source', g.source, 'credits', paid.amount::text) order by paid.first), '[]')
                      from (select t.grant_id, sum(t.amount) as amount, min(t.id) as first
                              from transfers t
                             where t.team_id = e.team_id and t.at = e.recorded_at and t.usage_event_id = e.id

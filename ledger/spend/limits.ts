@@ -32,10 +32,11 @@ export function limitsOn(team: TeamStanding, { memberId, apiKeyId }: Consumer, n
 }
 
 /**
- * Refuses what would go over a cap. Held credits count.
+ * Refuses what would go over a cap. Held credits count. What costs nothing goes over no cap.
  * @throws DomainError 402 `limit_reached` {subject, limit, used, required}
  */
 export function refuseOverLimit(limits: readonly LimitStanding[], credits: bigint): void {
+  if (credits === 0n) return;
   for (const { subject, subjectId, credits: cap, per, consumed, held } of limits) {
     if (consumed + held + credits <= cap) continue;
     const details = {

@@ -36,7 +36,7 @@ export interface SpendOperation extends Keyed, Consumer {
 export interface HoldOperation extends Keyed, Consumer {
   kind: 'hold';
   action: string;
-  /** Micro-credits; > 0. */
+  /** Micro-credits; >= 0. */
   credits: bigint;
   priceVersion: number;
   /** Milliseconds. */

@@ -17,7 +17,7 @@ export async function readReceipt(pool: Pool, { teamId, id, occurredAt }: EventL
     name: 'read-receipt',
     // A transfer carries its event's recorded_at, so both sides are found by primary key.
     text: `select e.action, e.credits, e.lines, e.price_version, e.balance_after, e.hold_id,
-                  (select json_agg(json_build_object('grantId', paid.grant_id, 'source', g.source, 'credits', paid.amount::text) order by paid.first)
+                  (select coalesce(json_agg(json_build_object('grantId', paid.grant_id, 'source', g.source, 'credits', paid.amount::text) order by paid.first), '[]')
                      from (select t.grant_id, sum(t.amount) as amount, min(t.id) as first
                              from transfers t
                             where t.team_id = e.team_id and t.at = e.recorded_at and t.usage_event_id = e.id

@@ -211,7 +211,7 @@ async function readHolds(
                   extract(epoch from h.occurred_at) * 1000 as occurred_at,
                   (select e.credits from usage_events e
                     where e.team_id = h.team_id and e.occurred_at = h.occurred_at and e.id = h.usage_event_id) as captured,
-                  (select json_agg(json_build_object('grantId', d.grant_id, 'credits', d.credits::text)) from hold_draws d where d.hold_id = h.id) as draws
+                  (select coalesce(json_agg(json_build_object('grantId', d.grant_id, 'credits', d.credits::text)), '[]') from hold_draws d where d.hold_id = h.id) as draws
              from (select unnest($1::uuid[]) as id
                    union
                    select id from holds

@@ -46,7 +46,7 @@ export const checkHolds: Check = {
            format('%s on grants of team %s, %s grants unknown', coalesce(d.credits, 0), d.team_id, coalesce(d.unknown, 0)) as found
       from ranged h
       left join drawn d on d.hold_id = h.id
-     where h.credits is distinct from d.credits or d.teams <> 1 or d.team_id <> h.team_id::text or d.unknown > 0
+     where h.credits <> coalesce(d.credits, 0) or d.teams <> 1 or d.team_id <> h.team_id::text or d.unknown > 0
     union all
     select 'draws-equal-transfers', h.team_id, format('hold %s, grant %s', h.id, coalesce(d.grant_id, s.grant_id)),
            coalesce(s.credits, 0)::text, coalesce(d.credits, 0)::text

@@ -53,7 +53,7 @@ export const checkUsage: Check = {
              case when e.hold_id is null then 'spend' else 'capture' end as kind, p.first_kind, p.last_kind
         from events e
         full join paid p on p.team_id = e.team_id and p.id = e.id
-       where e.id is null or p.id is null or e.credits <> p.credits
+       where e.id is null or e.credits <> coalesce(p.credits, 0)
           or p.first_at <> e.recorded_at or p.last_at <> e.recorded_at
           or p.first_kind <> p.last_kind or (p.first_kind = 'spend') <> (e.hold_id is null)
     )

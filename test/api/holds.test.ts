@@ -407,6 +407,57 @@ test('a hold and what was used keep their prices, though the action is archived 
   });
 });
 
+test('a capture of nothing ends the hold, gives all of it back and is answered with a receipt of 0, once', async () => {
+  await api.give(teamId, '10');
+  for (const nothing of [{ quantities: { input_tokens: 0, output_tokens: '0' } }, { credits: 0 }]) {
+    const id = await held('6');
+    const first = await onHold(id, 'capture', nothing, `nothing of ${id}`);
+    expect(first).toMatchObject({
+      status: 201,
+      json: { credits: '0', grants: [], holdId: id, balance: { available: '10' } },
+    });
+    await expectBalance({ available: '10', held: '0' });
+    for (const key of [`nothing of ${id}`, randomUUID()])
+      expect((await onHold(id, 'capture', nothing, key)).json).toEqual(first.json);
+    expect(await onHold(id, 'capture', { credits: 1 })).toMatchObject({
+      status: 409,
+      json: { code: 'hold_captured' },
+    });
+    expect(await onHold(id, 'release')).toMatchObject({ status: 409, json: { code: 'hold_captured' } });
+  }
+});
+
+test('a hold of nothing sets nothing aside, even where a team has nothing, and can be captured for more', async () => {
+  const id = idOf(await hold({ quantities: { input_tokens: 0 } }, 'nothing'));
+  expect((await hold({ quantities: { input_tokens: 0 } }, 'nothing')).json).toMatchObject({
+    id,
+    credits: '0',
+  });
+  await expectBalance({ available: '0', held: '0' });
+  expect(await onHold(id, 'extend', { ttlSeconds: 3_600 })).toMatchObject({ status: 200 });
+  expect(await onHold(id, 'capture', { credits: 2 })).toMatchObject({
+    status: 402,
+    json: { code: 'insufficient_credits', required: '2', available: '0' },
+  });
+  await api.give(teamId, '10');
+  expect(await onHold(id, 'capture', { credits: 2 })).toMatchObject({
+    status: 201,
+    json: { credits: '2', balance: { available: '8' } },
+  });
+  expect(await onHold(await held('0'), 'release')).toMatchObject({
+    status: 200,
+    json: { status: 'released', credits: '0' },
+  });
+  const lapsing = await held('0', { ttlSeconds: 60 });
+  await later(minutes);
+  await sweepHolds(api.database, api.dependencies.groupCommit, { limit: 1_000 });
+  expect(await onHold(lapsing, 'capture', { credits: 0 })).toMatchObject({
+    status: 409,
+    json: { code: 'hold_expired' },
+  });
+  await expectBalance({ available: '8', held: '0' });
+});
+
 const aHold = { action: 'workflow.run', credits: 1 };
 test.each<[string, string, unknown, number, string, RegExp]>([
   [
@@ -418,7 +469,6 @@ test.each<[string, string, unknown, number, string, RegExp]>([
     /either quantities or credits/,
   ],
   ['neither', 'hold', { action: 'workflow.run' }, 422, 'invalid_request', /either quantities or credits/],
-  ['no credits', 'hold', { ...aHold, credits: 0 }, 422, 'invalid_request', /credits/],
   ['negative credits', 'hold', { ...aHold, credits: '-1' }, 422, 'invalid_request', /credits/],
   ['7 decimals', 'hold', { ...aHold, credits: '1.0000001' }, 422, 'invalid_request', /credits/],
   ['20 digits', 'hold', { ...aHold, credits: '12345678901234567890' }, 422, 'invalid_request', /credits/],
@@ -435,7 +485,7 @@ test.each<[string, string, unknown, number, string, RegExp]>([
   ['both', 'capture', { credits: 1, quantities: { runs: 1 } }, 422, 'invalid_request', /either/],
   ['nothing', 'capture', {}, 422, 'invalid_request', /either/],
   ['no body', 'capture', undefined, 422, 'invalid_request', /body/],
-  ['no credits', 'capture', { credits: '0' }, 422, 'invalid_request', /credits/],
+  ['negative credits', 'capture', { credits: '-1' }, 422, 'invalid_request', /credits/],
   [
     'negative quantities',
     'capture',

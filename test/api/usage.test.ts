@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { z } from 'zod';
-import { type RunningApi, startApi } from './running-api.ts';
+import { expectFiguresAddUp } from '../scenarios/sound-ledger.ts';
+import { firstKey, type RunningApi, startApi } from './running-api.ts';
 
 let api: RunningApi;
 beforeAll(async () => {
@@ -121,6 +122,60 @@ test('a batch is applied in order within each team, each event on its own', asyn
     '0',
     '0',
   ]);
+});
+
+test('zero is a quantity: a line that costs nothing stands beside the others, alone and in a batch', async () => {
+  const { teamId } = await api.person();
+  await api.give(teamId, '10');
+  const body = {
+    action: 'model.gpt-5',
+    quantities: { input_tokens: 1200, cached_tokens: 0, output_tokens: '0.0' },
+  };
+  const expected = {
+    status: 201,
+    credits: '0.18',
+    lines: [
+      { meter: 'input_tokens', quantity: '1200', credits: '0.18' },
+      { meter: 'output_tokens', quantity: '0', credits: '0' },
+      { meter: 'cached_tokens', quantity: '0', credits: '0' },
+    ],
+  };
+  const { status, json } = await api.send('POST', `/v1/teams/${teamId}/usage`, { body });
+  expect({ status, ...z.record(z.string(), z.unknown()).parse(json) }).toMatchObject(expected);
+  const batch = { events: [{ teamId, idempotencyKey: 'zero', ...body }] };
+  expect(await api.send('POST', '/v1/usage/batch', { body: batch })).toMatchObject({
+    json: { results: [expected] },
+  });
+});
+
+test('a usage of nothing but zeros is recorded with a receipt of 0, also where a team has nothing, and is replayed', async () => {
+  const { teamId } = await api.person();
+  const body = { action: 'model.gpt-5', quantities: { input_tokens: 0 }, memberId: 'ada' };
+  const first = await api.send('POST', `/v1/teams/${teamId}/usage`, { body, key: 'nothing' });
+  expect(first).toMatchObject({
+    status: 201,
+    json: { credits: '0', lines: [{ credits: '0' }], grants: [], balance: { available: '0' } },
+  });
+  const again = await api.send('POST', `/v1/teams/${teamId}/usage`, { body, key: 'nothing' });
+  expect(again).toMatchObject({ status: 201, json: first.json });
+  const more = { body: { ...body, quantities: { input_tokens: 1 } }, key: 'nothing' };
+  expect(await api.send('POST', `/v1/teams/${teamId}/usage`, more)).toMatchObject({
+    status: 409,
+    json: { code: 'idempotency_conflict' },
+  });
+  const report = `/v1/teams/${teamId}/usage?groupBy=action,member`;
+  const row = { action: 'model.gpt-5', member: 'ada', credits: '0', events: 1 };
+  expect(await api.send('GET', report)).toMatchObject({
+    json: { data: [row], total: { credits: '0', events: 1 } },
+  });
+  const csv = await fetch(api.url + report, {
+    headers: { authorization: `Bearer ${firstKey}`, accept: 'text/csv' },
+  });
+  expect(await csv.text()).toBe('action,member,credits,events\r\nmodel.gpt-5,ada,0,1\r\n');
+  expect(await api.send('GET', `/v1/teams/${teamId}/usage/events`)).toMatchObject({
+    json: { data: [{ credits: '0', grants: [] }] },
+  });
+  await expectFiguresAddUp(api.database.pool);
 });
 
 test('a past balance tells what there was', async () => {

@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { z } from 'zod';
 import {
+  creditsOrZeroSchema,
   creditsSchema,
   DECIMAL_LIMIT,
   decimalOut,
@@ -114,12 +115,10 @@ describe('a decimal', () => {
 
 describe('at the door', () => {
   const hostile: unknown[] = [
-    ...[0, -0, -1, 0.5, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, Number.NaN, 2 ** 53, 1e21],
+    ...[-1, 0.5, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, Number.NaN, 2 ** 53, 1e21],
     ...[
-      '0',
-      '0.000000',
-      '000',
       '-1',
+      '-0',
       '1e3',
       ' 1',
       '1 ',
@@ -133,16 +132,27 @@ describe('at the door', () => {
     ...[null, undefined, true, [], [1], {}, { toString: () => '1' }, 1n, new Date(0)],
   ];
 
-  test('quantities and credits take nothing that is not an exact number above zero', () => {
-    for (const value of hostile) {
-      for (const schema of [quantitySchema, creditsSchema]) {
+  const zeros = [0, -0, '0', '0.000000', '000'];
+
+  test('credits that are sold or given take nothing that is not an exact number above zero', () => {
+    for (const value of [...hostile, ...zeros]) {
+      const result = creditsSchema.safeParse(value);
+      expect([value, result.success]).toEqual([value, false]);
+      expect(result.error?.issues[0]?.message).toContain('above zero: a safe integer or a decimal string');
+    }
+    expect(creditsSchema.parse(3)).toBe(3_000_000n);
+  });
+
+  test('zero is a quantity; nothing else is that is not an exact number above it', () => {
+    for (const schema of [quantitySchema, creditsOrZeroSchema]) {
+      for (const value of zeros) expect([value, schema.parse(value)]).toEqual([value, 0n]);
+      for (const value of hostile) {
         const result = schema.safeParse(value);
         expect([value, result.success]).toEqual([value, false]);
-        expect(result.error?.issues[0]?.message).toContain('above zero: a safe integer or a decimal string');
+        expect(result.error?.issues[0]?.message).toContain('0 or more: a safe integer or a decimal string');
       }
     }
     expect(quantitySchema.parse('0.5')).toBe(500_000n);
-    expect(creditsSchema.parse(3)).toBe(3_000_000n);
   });
 
   test('an adjustment goes up or down by an exact number, never by zero', () => {
@@ -180,19 +190,21 @@ describe('at the door', () => {
       images: 2_000_000n,
       seconds: 1_500_000n,
     });
-    for (const value of [{}, [], null, 'images', { images: '0' }, { '': 1 }, { ['x'.repeat(65)]: 1 }]) {
+    for (const value of [{}, [], null, 'images', { '': 1 }, { ['x'.repeat(65)]: 1 }]) {
       expect([value, quantitiesSchema.safeParse(value).success]).toEqual([value, false]);
     }
   });
 
-  test('JSON Schema says the same as the door: zero and exponents are outside the pattern', () => {
-    for (const schema of [quantitySchema, creditsSchema, signedCreditsSchema]) {
+  test('JSON Schema says the same as the door: exponents, and zero where it is refused, are outside the pattern', () => {
+    for (const schema of [quantitySchema, creditsOrZeroSchema, creditsSchema, signedCreditsSchema]) {
+      const takesZero = schema === quantitySchema || schema === creditsOrZeroSchema;
       const [text, integer] = z.toJSONSchema(schema, { io: 'input' }).anyOf ?? [];
       expect(text).toMatchObject({ type: 'string', pattern: expect.any(String) });
       expect(integer).toMatchObject({ type: 'integer', maximum: expect.any(Number) });
       const pattern = new RegExp(z.object({ pattern: z.string() }).parse(text).pattern);
       for (const good of ['1', '0.000001', '999999999999.999999']) expect(good).toMatch(pattern);
-      for (const bad of ['0', '0.0', '1e3', '1.0000001', '1234567890123']) expect(bad).not.toMatch(pattern);
+      for (const bad of ['1e3', '1.0000001', '1234567890123']) expect(bad).not.toMatch(pattern);
+      for (const zero of ['0', '0.0']) expect([zero, pattern.test(zero)]).toEqual([zero, takesZero]);
     }
   });
 });

@@ -67,7 +67,6 @@ test.each<[string, string, Record<string, bigint>, string]>([
   ['an unknown meter', 'workflow.run', { runs: 1n, images: 1n }, 'unknown_meter'],
   ["a meter of JavaScript's own", 'workflow.run', { constructor: 1n }, 'unknown_meter'],
   ['no quantities', 'workflow.run', {}, 'invalid_quantity'],
-  ['zero', 'workflow.run', { runs: 0n }, 'invalid_quantity'],
   ['a negative quantity', 'workflow.run', { runs: -1n }, 'invalid_quantity'],
   ['a quantity of 10^12', 'workflow.run', { runs: DECIMAL_LIMIT }, 'quantity_too_large'],
   [
@@ -100,6 +99,18 @@ test('a total that the ledger cannot hold is refused, also where each quantity c
   expect(refusal(() => priceUsage(withMeters(meters), 'test.action', { a: half, b: half }))?.code).toBe(
     'quantity_too_large',
   );
+});
+
+test('a quantity of zero is a line that costs nothing', () => {
+  const { credits, lines } = priceUsage(catalog, 'model.gpt-5', {
+    input_tokens: 1200n * MICRO,
+    cached_tokens: 0n,
+  });
+  expect(lines.map(({ meter, credits }) => [meter, credits])).toEqual([
+    ['input_tokens', 180_000n],
+    ['cached_tokens', 0n],
+  ]);
+  expect(credits).toBe(180_000n);
 });
 
 test('an archived action is unknown', () => {

@@ -43,7 +43,7 @@ const rules = {
   'a usage event’s credits are what its transfers moved': `
     select e.id
       from usage_events e
-     where e.credits is distinct from (select sum(t.amount) from transfers t
+     where e.credits is distinct from (select coalesce(sum(t.amount), 0) from transfers t
                                         where t.usage_event_id = e.id and t.team_id = e.team_id and t.to_account = 'consumed')`,
   'no transfer is of an event that is not there': `
     select t.id from transfers t

@@ -59,7 +59,8 @@ const day = 24 * hour;
 const team = fc.constantFrom(0, 0, 0, 1);
 const anyOfThem = fc.nat({ max: 4 });
 const someCredits = often(4, fc.bigInt({ min: 1n, max: 15n }), fc.bigInt({ min: 1n, max: 60n }));
-const creditsOrAll = often(5, someCredits, is('all'));
+const someOrNone = often(9, someCredits, fc.constant(0n));
+const creditsOrAll = often(5, someOrNone, is('all'));
 const cents = fc.bigInt({ min: 0n, max: 10n });
 const holdLife = fc.constantFrom(1, minute, hour, day);
 const consumer = {
@@ -79,7 +80,7 @@ const request: Record<Exclude<Sent['kind'], 'lapse' | 'releaseOfAnotherTeam'>, f
   capture: fc.record({
     kind: is('capture'),
     hold: anyOfThem,
-    credits: often(2, someCredits, is('the same')),
+    credits: often(2, someOrNone, is('the same')),
   }),
   release: fc.record({
     kind: fc.constantFrom('release', 'release', 'lapse', 'lapse', 'releaseOfAnotherTeam'),

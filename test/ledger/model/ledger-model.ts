@@ -523,7 +523,7 @@ function refuseConsumer(
   if (short) return short;
   const isOver = team.caps.some((cap) => {
     const binds = cap.id === (cap.subject === 'member' ? consumer.member : consumer.apiKey);
-    return binds && usedUnder(team, cap, now) + credits > cap.credits;
+    return binds && credits > 0n && usedUnder(team, cap, now) + credits > cap.credits;
   });
   return isOver ? { refused: 'limit_reached' } : null;
 }

@@ -432,7 +432,7 @@ function aimed(
 function creditsOf(run: Run, sent: { team: number; credits: bigint | 'all' }): bigint {
   if (sent.credits !== 'all') return sent.credits;
   const team = run.teams[sent.team]?.model ?? model.newTeam();
-  return model.balanceOf(team, run.now).available || 1n;
+  return model.balanceOf(team, run.now).available;
 }
 
 /** The same key with another body. */
@@ -652,7 +652,7 @@ async function readStored(run: Run, team: RunTeam): Promise<Stored> {
     transfers: 'select * from transfers where team_id = $1',
     events: 'select id, credits from usage_events where team_id = $1',
     keys: 'select usage_event_id from idempotency_keys where scope = $1::text',
-    holds: `select id, credits, (select sum(d.credits) from hold_draws d where d.hold_id = holds.id) as drawn
+    holds: `select id, credits, (select coalesce(sum(d.credits), 0) from hold_draws d where d.hold_id = holds.id) as drawn
               from holds where team_id = $1`,
     debts: 'select * from debts where team_id = $1',
   };
