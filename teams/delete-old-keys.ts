@@ -6,35 +6,58 @@ interface DeleteOptions {
 }
 
 /** Rows of one short transaction. */
-const batch = 5_000;
+const batchSize = 5_000;
 
 /**
- * Deletes callers' keys that were written longer ago than keys are kept, in short transactions. Usage that says it is
- * so old is refused at the door; whatever else is sent again after so long is a new request.
+ * Deletes callers' keys that were last needed longer ago than keys are kept, in short transactions. A key of usage is needed
+ * from when it was written or when its usage occurred, whichever is later. The same transaction stores in `key_deletions` up to
+ * when usage has lost its keys: usage that occurred until then is refused from now on, whatever the policy says later. A retry
+ * without `occurredAt` after so long is a new request.
  *
- * @param kept  milliseconds
+ * @param keptMs  how long keys are kept, in milliseconds
  * @returns how many were deleted
  */
 export async function deleteOldKeys(
   pool: Pool,
-  kept: number,
+  keptMs: number,
   { onProgress, signal }: DeleteOptions = {},
 ): Promise<number> {
   let deleted = 0;
-  for (let last = batch; last === batch; ) {
+  for (let last = batchSize; last === batchSize; ) {
     signal?.throwIfAborted();
-    // The clock is read once, as a subquery: compared with a volatile function no index could be used.
-    const { rowCount } = await pool.query(
-      `delete from idempotency_keys
-        where ctid = any (array(
-          select ctid from idempotency_keys
-           where created_at < (select billing_now() - make_interval(secs => $1))
-           limit $2))`,
-      [kept / 1_000, batch],
-    );
-    last = rowCount ?? 0;
+    last = await deleteBatch(pool, keptMs);
     deleted += last;
     onProgress?.(deleted);
   }
   return deleted;
+}
+
+async function deleteBatch(pool: Pool, keptMs: number): Promise<number> {
+  const client = await pool.connect();
+  let usable = false;
+  try {
+    await client.query('begin');
+    await client.query('select from key_deletions for update'); // one deletion at a time; spends only read it
+    // The clock is read once, as a subquery: compared with a volatile function no index could be used.
+    const { rows } = await client.query<{ deleted: string; up_to: string | null }>(
+      `with deleted as (
+         delete from idempotency_keys
+          where ctid = any (array(
+            select ctid from idempotency_keys
+             where created_at < (select billing_now() - make_interval(secs => $1))
+               and (occurred_at is null or occurred_at < (select billing_now() - make_interval(secs => $1)))
+             limit $2))
+         returning usage_event_id, greatest(created_at, occurred_at) as needed_at
+       )
+       select count(*) as deleted, (max(needed_at) filter (where usage_event_id is not null))::text as up_to from deleted`,
+      [keptMs / 1_000, batchSize],
+    );
+    const [row] = rows;
+    if (row?.up_to) await client.query('update key_deletions set up_to = greatest(up_to, $1)', [row.up_to]);
+    await client.query('commit');
+    usable = true;
+    return Number(row?.deleted ?? 0);
+  } finally {
+    client.release(!usable); // otherwise it may still be in the transaction
+  }
 }

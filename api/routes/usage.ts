@@ -127,7 +127,7 @@ async function spendUsage(
   teamId: string,
   idempotencyKey: string,
   bodyHash: Buffer,
-  { action, quantities, ...rest }: Usage,
+  { action, quantities, occurredAt, ...rest }: Usage,
 ): Promise<Receipt> {
   const request = { teamId, idempotencyKey, bodyHash };
   try {
@@ -140,7 +140,15 @@ async function spendUsage(
       if (replay && 'receipt' in replay) return replay.receipt;
       throw refusal;
     }
-    const receipt = await groupCommit.spend({ ...request, action, priced, priceVersion: version, ...rest });
+    const maxAgeMs = catalog.policies.idempotencyKeysKept;
+    const receipt = await groupCommit.spend({
+      ...request,
+      action,
+      priced,
+      priceVersion: version,
+      occurred: occurredAt && { at: occurredAt, maxAgeMs },
+      ...rest,
+    });
     metrics.spends.inc({ outcome: 'debited' });
     return receipt;
   } catch (error) {

@@ -16,16 +16,15 @@ export class OutcomeUnknown extends Error {}
  *
  * @param wait  whether to wait for teams that are locked elsewhere, for as long as connections do; if not, their operations
  *   are left undecided
- * @param keysKept  how long callers' keys are kept, in milliseconds
  * @returns one outcome for each operation, in order; null where its team is locked elsewhere and `wait` is false
  * @throws OutcomeUnknown where the connection was lost during the commit
  */
 export async function commitOperations(
   pool: Pool,
   operations: readonly Operation[],
-  { wait, keysKept }: { wait: boolean; keysKept: number },
+  { wait }: { wait: boolean },
 ): Promise<(Outcome | null)[]> {
-  const attempt = () => inTransaction(pool, (client) => decide(client, operations, wait, keysKept));
+  const attempt = () => inTransaction(pool, (client) => decide(client, operations, wait));
   try {
     return await attempt();
   } catch (error) {
@@ -44,7 +43,7 @@ export async function readBackOperations(
   operations: readonly Operation[],
 ): Promise<(KnownKey | null)[]> {
   return inTransaction(pool, async (client) => {
-    const [, keys] = await Promise.all([
+    const [, { keys }] = await Promise.all([
       lockTeams(client, teamsOf(operations), true),
       readKeys(client, operations), // behind the locks, as in `readStanding`
     ]);
@@ -66,12 +65,10 @@ async function decide(
   client: PoolClient,
   operations: readonly Operation[],
   wait: boolean,
-  keysKept: number,
 ): Promise<Decided<(Outcome | null)[]>> {
   const teamIds = teamsOf(operations);
   const locking = lockTeams(client, teamIds, wait);
-  const read = (short: ReadonlySet<string>) =>
-    readStanding(client, locking, teamIds, operations, short, keysKept);
+  const read = (short: ReadonlySet<string>) => readStanding(client, locking, teamIds, operations, short);
   let standing = await read(new Set());
   const { teams } = standing;
   // What could not be locked is either locked elsewhere or unknown; unknown teams are decided at once.

@@ -1,5 +1,4 @@
 import { setTimeout } from 'node:timers/promises';
-import { readCatalog } from '../../catalog/versions.ts';
 import type { Database } from '../../database/connection.ts';
 import { isConnectionError, isLockTimeout } from '../../database/errors.ts';
 import { DomainError } from '../../domain-error.ts';
@@ -189,12 +188,10 @@ export function createGroupCommit(
   /** Commits and answers a group; returns those whose team is locked elsewhere. Never rejects. */
   async function commitGroup(group: Pending[], wait: boolean): Promise<Pending[]> {
     try {
-      const { catalog } = await readCatalog(database);
-      const { idempotencyKeysKept: keysKept } = catalog.policies;
       const outcomes = await commitOperations(
         database.pool,
         group.map(({ operation }) => operation),
-        { wait, keysKept },
+        { wait },
       );
       return group.filter((pending, index) => {
         const outcome = outcomes[index];

@@ -27,8 +27,8 @@ export interface SpendOperation extends Keyed, Consumer {
   action: string;
   priced: PricedUsage;
   priceVersion: number;
-  /** When it was consumed; the moment of the debit where the caller does not say. */
-  occurredAt?: Date | undefined;
+  /** When it was consumed; if not given, at the debit. `maxAgeMs`: how long ago it may be, by the catalog's policy. */
+  occurred?: { at: Date; maxAgeMs: number } | undefined;
   metadata?: Record<string, unknown> | undefined;
 }
 

@@ -60,7 +60,6 @@ export async function findTeams(client: PoolClient, teamIds: readonly string[]):
  * @param locking  the locks, asked for on this connection and perhaps not answered yet
  * @param teamIds  the teams that are being locked; of those that were not to be had nothing is told
  * @param short  teams whose lapsed holds are read as well
- * @param keysKept  how far back usage may have occurred, in milliseconds
  */
 export async function readStanding(
   client: PoolClient,
@@ -68,9 +67,8 @@ export async function readStanding(
   teamIds: readonly string[],
   operations: readonly Operation[],
   short: ReadonlySet<string>,
-  keysKept: number,
 ): Promise<Standing> {
-  const [locked, { now, grants }, keys, holds] = await Promise.all([
+  const [locked, { now, grants }, { keys, deletedUpTo }, holds] = await Promise.all([
     locking,
     readGrants(client, teamIds),
     readKeys(client, operations),
@@ -94,17 +92,21 @@ export async function readStanding(
       locked.filter(({ hasDebts }) => hasDebts),
     ),
   ]);
-  return { now, teams, keys, holds, keysKept };
+  return { now, teams, keys, holds, keysDeletedUpTo: deletedUpTo };
 }
 
-/** What callers' keys say about operations that were sent before, by `keyOf`. */
+/**
+ * The keys of operations that were sent before, by `keyOf`, and up to when keys of usage have been deleted. One statement
+ * reads both: in its snapshot a key that is missing because it was deleted is covered by `deletedUpTo`.
+ */
 export async function readKeys(
   client: PoolClient,
   operations: readonly Operation[],
-): Promise<Map<string, KnownKey>> {
+): Promise<{ keys: Map<string, KnownKey>; deletedUpTo: Date }> {
   const keyed = operations.filter(({ idempotencyKey }) => idempotencyKey !== null);
   const { rows } = await client.query<{
-    scope: string;
+    deleted_up_to: string;
+    scope: string | null;
     key: string;
     body_hash: Buffer;
     usage_event_id: string | null;
@@ -112,25 +114,30 @@ export async function readKeys(
     response: HoldAnswer;
   }>({
     name: 'read-keys',
-    text: `select k.scope, k.key, k.body_hash, k.usage_event_id, extract(epoch from k.occurred_at) * 1000 as occurred_at, k.response
-             from unnest($1::text[], $2::text[]) as sent (scope, key)
-             join idempotency_keys k on k.scope = sent.scope and k.key = sent.key`,
+    text: `select extract(epoch from d.up_to) * 1000 as deleted_up_to,
+                  k.scope, k.key, k.body_hash, k.usage_event_id, extract(epoch from k.occurred_at) * 1000 as occurred_at, k.response
+             from key_deletions d
+             left join (unnest($1::text[], $2::text[]) as sent (scope, key)
+                        join idempotency_keys k on k.scope = sent.scope and k.key = sent.key) on true
+            where d.only_row`,
     values: [
       binaryColumn('text', keyed, ({ teamId }) => teamId),
       binaryColumn('text', keyed, ({ idempotencyKey }) => idempotencyKey),
     ],
   });
-  return new Map(
-    rows.map(({ scope, key, body_hash, usage_event_id, occurred_at, response }) => [
-      keyOf(scope, key),
+  const [first] = rows;
+  if (!first)
+    throw new Error('key_deletions has no row: insert one with the time of the last deletion of keys');
+  const keys = new Map<string, KnownKey>();
+  for (const { scope, key, body_hash, usage_event_id, occurred_at, response } of rows) {
+    if (scope === null) continue;
+    const known =
       usage_event_id === null
-        ? { bodyHash: body_hash, answer: response }
-        : {
-            bodyHash: body_hash,
-            event: { teamId: scope, id: usage_event_id, occurredAt: instant(occurred_at) },
-          },
-    ]),
-  );
+        ? { answer: response }
+        : { event: { teamId: scope, id: usage_event_id, occurredAt: instant(occurred_at) } };
+    keys.set(keyOf(scope, key), { bodyHash: body_hash, ...known });
+  }
+  return { keys, deletedUpTo: instant(first.deleted_up_to) };
 }
 
 /** The teams' grants, and the clock. */

@@ -8,8 +8,8 @@ import type { Outcome, SpendOperation } from './operation.ts';
 import { recordDebit } from './record-answer.ts';
 import type { Standing, TeamStanding } from './standing.ts';
 
-/** Callers' clocks may be ahead of ours by this much, in milliseconds. */
-const toleratedSkew = 5 * 60_000;
+/** Callers' clocks may be ahead of ours by this much. */
+const toleratedSkewMs = 5 * 60_000;
 
 /**
  * Debits priced usage from the shared pool, in burn order, under the consumer's caps.
@@ -44,12 +44,19 @@ export function spendCredits(
   return recordDebit(operation, receipt, operation, occurredAt, standing, changes);
 }
 
-function occurrence({ occurredAt }: SpendOperation, { now, keysKept }: Standing): Date {
-  if (!occurredAt) return now;
-  const age = now.getTime() - occurredAt.getTime();
-  if (age <= keysKept && age >= -toleratedSkew) return occurredAt;
-  const earliest = new Date(now.getTime() - keysKept).toISOString();
-  throw new DomainError(422, 'occurred_at_out_of_range', `occurredAt lies between ${earliest} and now`, {
-    earliest,
-  });
+/**
+ * Usage is accepted only while its key would still be found: within the policy, and after every usage whose key has been
+ * deleted so far. A shorter policy deletes keys; a longer one does not bring them back.
+ */
+function occurrence({ occurred }: SpendOperation, { now, keysDeletedUpTo }: Standing): Date {
+  if (!occurred) return now;
+  const earliest = new Date(Math.max(now.getTime() - occurred.maxAgeMs, keysDeletedUpTo.getTime() + 1));
+  const latest = new Date(now.getTime() + toleratedSkewMs);
+  if (occurred.at >= earliest && occurred.at <= latest) return occurred.at;
+  throw new DomainError(
+    422,
+    'occurred_at_out_of_range',
+    `occurredAt must lie between ${earliest.toISOString()} and now: no retry of older usage could be recognised`,
+    { earliest: earliest.toISOString() },
+  );
 }

@@ -16,8 +16,8 @@ export interface Standing {
   keys: Map<string, KnownKey>;
   /** Those that operations of the batch name, and the lapsed ones of teams that ran short. */
   holds: Map<string, HoldStanding>;
-  /** How far back usage may have occurred, in milliseconds: no further than keys are kept. */
-  keysKept: number;
+  /** Keys of usage that occurred up to then may have been deleted: nothing would recognise a retry of it. */
+  keysDeletedUpTo: Date;
 }
 
 export interface TeamStanding {

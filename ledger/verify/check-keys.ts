@@ -1,9 +1,6 @@
 import { type Check, within, withinText } from './check.ts';
 
-/**
- * Usage and the keys that it was sent under. Old keys are deleted; how old, each catalog version says for the time in
- * which it was in force. Events from then on must still have theirs.
- */
+/** Usage and the keys that it was sent under. Old keys are deleted, up to `key_deletions`: later events must still have theirs. */
 export const checkKeys: Check = {
   over: 'teams',
   rules: {
@@ -18,12 +15,7 @@ export const checkKeys: Check = {
     },
   },
   sql: `
-    with kept_since as materialized (
-      select max(until - kept) + interval '1 minute' as at -- a worker may go on with the old version for a moment
-        from (select coalesce(lead(published_at) over (order by version), billing_now()) as until,
-                     make_interval(secs => extract(epoch from (document->'policies'->>'idempotencyKeysKept')::interval)::float8) as kept
-                from catalog_versions) as versions
-    ), keys as materialized (
+    with keys as materialized (
       select k.scope, k.usage_event_id, k.occurred_at, count(*) as keys, min(k.key) as key
         from idempotency_keys k
        where ${withinText('k.scope')} and k.usage_event_id is not null
@@ -42,5 +34,5 @@ export const checkKeys: Check = {
       full join keys k on k.usage_event_id = e.id and k.scope = e.scope and k.occurred_at = e.occurred_at
      where e.id is null
         or k.keys > 1
-        or (k.keys is null and e.recorded_at >= (select at from kept_since))`,
+        or (k.keys is null and greatest(e.recorded_at, e.occurred_at) > (select up_to from key_deletions))`,
 };

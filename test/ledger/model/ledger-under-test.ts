@@ -466,8 +466,9 @@ function send(run: Run, team: RunTeam, request: KeyedRequest): Promise<Receipt |
         longestLife: longestHold,
       });
     }
-    const occurredAt = request.occurredAt === null ? undefined : new Date(request.occurredAt);
-    return groupCommit.spend({ ...keyed, ...usage, ...consumer, priced: priced(credits), occurredAt });
+    const { occurredAt } = request;
+    const occurred = occurredAt === null ? undefined : { at: new Date(occurredAt), maxAgeMs: model.keysKept };
+    return groupCommit.spend({ ...keyed, ...usage, ...consumer, priced: priced(credits), occurred });
   }
   const holdId = run.holds.find(({ name }) => name === request.hold)?.id ?? uuidv7();
   switch (request.kind) {
