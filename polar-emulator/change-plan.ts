@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { models } from '@polar-sh/sdk/2026-10';
+import { discountAmount } from './discounts.ts';
 import { type Emulator, organizationOf } from './emulator.ts';
 import { emitStateChange } from './find-customer.ts';
 import { createOrder, type NewOrder, orderAmounts, orderItem, periodLabel, settleOrder } from './orders.ts';
@@ -8,7 +9,7 @@ import { invalid, PolarRefusal, refusal } from './polar-refusal.ts';
 import type { SubscriptionRecord } from './records.ts';
 import { charge, cycleSubscription } from './renewals.ts';
 import { saveSubscription, subscriptionById } from './subscriptions.ts';
-import { fixedPriceOf, isActive } from './wire.ts';
+import { fixedPriceOf, isActive, productOf } from './wire.ts';
 
 /**
  * Moves a subscription to another product as Polar does (`subscription/update.py`):
@@ -19,6 +20,9 @@ import { fixedPriceOf, isActive } from './wire.ts';
  * | `prorate` | now | the same lines, on the next order |
  * | `next_period` | at the period's end | the next renewal is the new plan's |
  * | `reset` | now, and a new period starts now | the full price, now |
+ *
+ * A discount is applied to each line of a proration itself, never to the order: a line is worth what its price less
+ * the discount is, so with 100 % every line is 0. Prices of 0 make no line. Source: `subscription/update.py`.
  *
  * Another interval starts a new period now and is invoiced at once, whatever the behaviour (but `next_period`).
  * A charge that fails answers 402 and leaves everything as it was.
@@ -39,9 +43,12 @@ export function changePlan(
   const price = fixedPriceOf(product);
   const interval = product.recurring_interval ?? wire.recurring_interval;
   const count = product.recurring_interval_count ?? wire.recurring_interval_count;
+  const discount = emulator.store.discounts.get(wire.discount_id ?? '');
+  const discounted = (discountedProductId: string, amount: number) =>
+    amount - discountAmount(discount, discountedProductId, amount);
   const plan = {
     product_id: product.id,
-    amount: price.price_amount,
+    amount: discounted(product.id, price.price_amount),
     recurring_interval: interval,
     recurring_interval_count: count,
   };
@@ -58,7 +65,7 @@ export function changePlan(
       emulator,
       record,
       { ...plan, trial_end: trialEnd, current_period_end: trialEnd },
-      { pending_update: null },
+      { pending_update: null, base_amount: price.price_amount },
     );
     if (product.trial_interval === null) cycleSubscription(emulator, id);
     return;
@@ -71,23 +78,31 @@ export function changePlan(
     behavior === 'reset' || interval !== wire.recurring_interval || count !== wire.recurring_interval_count;
   const newStart = newPeriod ? now : start;
   const newEnd = newPeriod ? periodEnd(now, now.getUTCDate(), interval, count) : end;
-  const old = emulator.store.products.get(wire.product_id);
-  const credit = orderItem(emulator, {
-    label: `Remaining time on ${periodLabel(old?.name ?? '', now, end)}`,
-    amount: -prorate(wire.amount, start, end, now),
-    priceId: old ? fixedPriceOf(old).id : price.id,
-    proration: true,
-    period: [now, end],
-  });
-  const debit = orderItem(emulator, {
-    label: periodLabel(product.name, now, newEnd),
-    amount: prorate(price.price_amount, newStart, newEnd, now),
-    priceId: price.id,
-    proration: true,
-    period: [now, newEnd],
-  });
-  const items = [...record.pending_items, ...(behavior === 'reset' ? [] : [credit]), debit];
-  const immediate = newPeriod || behavior === 'invoice';
+  const old = productOf(emulator, wire.product_id);
+  const items = [...record.pending_items];
+  if (behavior !== 'reset' && record.base_amount > 0) {
+    items.push(
+      orderItem(emulator, {
+        label: `Remaining time on ${periodLabel(old.name, now, end)}`,
+        amount: -prorate(discounted(old.id, record.base_amount), start, end, now),
+        priceId: fixedPriceOf(old).id,
+        proration: true,
+        period: [now, end],
+      }),
+    );
+  }
+  if (price.price_amount > 0) {
+    items.push(
+      orderItem(emulator, {
+        label: periodLabel(product.name, now, newEnd),
+        amount: prorate(discounted(product.id, price.price_amount), newStart, newEnd, now),
+        priceId: price.id,
+        proration: true,
+        period: [now, newEnd],
+      }),
+    );
+  }
+  const immediate = (newPeriod || behavior === 'invoice') && items.length > 0;
   const order: NewOrder = {
     customerId: wire.customer_id,
     productId: product.id,
@@ -96,7 +111,7 @@ export function changePlan(
     billingReason: 'subscription_update',
     items,
     metadata: wire.metadata,
-    discountId: null,
+    discountId: wire.discount_id,
     discountAmount: 0,
   };
   if (immediate && !charge(emulator, wire.customer_id, id, orderAmounts(emulator, order).due)) {
@@ -112,6 +127,7 @@ export function changePlan(
       current_period_end: newEnd.toISOString(),
     },
     {
+      base_amount: price.price_amount,
       pending_update: null,
       pending_items: immediate ? [] : items,
       anchor_day: newPeriod ? now.getUTCDate() : record.anchor_day,

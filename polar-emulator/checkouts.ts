@@ -4,7 +4,7 @@ import type { Router } from 'express';
 import { z } from 'zod';
 import { answer, bodyOf, idOf, listOf, metadataSchema, oneOf } from './answer.ts';
 import { createCustomer } from './customers.ts';
-import { discountAmount } from './discounts.ts';
+import { discountAmount, isApplicable } from './discounts.ts';
 import { type Emulator, organizationOf } from './emulator.ts';
 import { emitStateChange, livingCustomers, ofCustomer } from './find-customer.ts';
 import { createOrder, orderItem } from './orders.ts';
@@ -162,11 +162,17 @@ function createCheckout(emulator: Emulator, body: z.infer<typeof create>): model
   if (!product) throw invalid(['body', 'products'], 'Field required');
   const customer = customerOf(emulator, body);
   const discount = emulator.store.discounts.get(body.discount_id ?? '');
-  if (body.discount_id && !discount) throw invalid(['body', 'discount_id'], 'Discount does not exist.');
+  if (body.discount_id && (!discount || !isApplicable(discount, product.id))) {
+    throw invalid(
+      ['body', 'discount_id'],
+      'Discount does not exist, is not applicable to this product or is not redeemable.',
+      body.discount_id,
+    );
+  }
 
   const price = fixedPriceOf(product);
   const amount = price.price_amount * (body.units ?? 1);
-  const discount_amount = discountAmount(discount, amount);
+  const discount_amount = discountAmount(discount, product.id, amount);
   const net_amount = amount - discount_amount;
   const tax_amount = Math.round((net_amount * organizationOf(emulator).tax_basis_points) / 10_000);
   const allow_trial = body.allow_trial ?? true;
@@ -295,6 +301,7 @@ function subscribe(
   const now = emulator.now();
   const interval = product.recurring_interval ?? 'month';
   const count = product.recurring_interval_count ?? 1;
+  const price = fixedPriceOf(product).price_amount;
   const trialing = wire.active_trial_interval !== null;
   const end = wire.active_trial_interval
     ? periodEnd(now, now.getUTCDate(), wire.active_trial_interval, wire.active_trial_interval_count ?? 1)
@@ -303,6 +310,7 @@ function subscribe(
   const record: SubscriptionRecord = {
     id,
     anchor_day: now.getUTCDate(),
+    base_amount: price,
     pending_update: null,
     pending_items: [],
     discount_applied_at: wire.discount_id === null || trialing ? null : now.toISOString(),
@@ -312,7 +320,7 @@ function subscribe(
       created_at: emulator.stamp(),
       modified_at: null,
       id,
-      amount: fixedPriceOf(product).price_amount,
+      amount: price - discountAmount(emulator.store.discounts.get(wire.discount_id ?? ''), product.id, price),
       currency: 'usd',
       recurring_interval: interval,
       recurring_interval_count: count,

@@ -5,24 +5,35 @@ import { answer, bodyOf, idOf, listOf, metadataSchema } from './answer.ts';
 import { type Emulator, organizationOf } from './emulator.ts';
 import { periodEnd } from './periods.ts';
 import { notFound } from './polar-refusal.ts';
-import type { Records, SubscriptionRecord } from './records.ts';
+import type { DiscountRecord, SubscriptionRecord } from './records.ts';
 import { toDiscount } from './wire.ts';
 
-const create = z.strictObject({
+const shared = {
   metadata: metadataSchema.optional(),
   name: z.string().min(1),
-  type: z.literal('percentage').optional(),
-  basis_points: z.int().min(1).max(10_000),
   duration: z.enum(['once', 'forever', 'repeating']),
   duration_in_months: z.int().min(1).nullish(),
   code: z.string().nullish(),
   products: z.array(z.guid()).nullish(),
   organization_id: z.guid().nullish(),
-});
+};
+const create = z.union([
+  z.strictObject({
+    ...shared,
+    type: z.literal('percentage').optional(),
+    basis_points: z.int().min(1).max(10_000),
+  }),
+  z.strictObject({
+    ...shared,
+    type: z.literal('fixed').optional(),
+    amount: z.int().min(1),
+    currency: z.literal('usd').optional(),
+  }),
+]);
 
-/** Discounts by percentage, 100 % included. Fixed amounts are not emulated. */
+/** Discounts by percentage (100 % included) and by a fixed amount in cents. */
 export function discountRoutes(router: Router, emulator: Emulator): void {
-  const find = (id: string): Records['discounts'] => {
+  const find = (id: string): DiscountRecord => {
     const discount = emulator.store.discounts.get(id);
     if (!discount) throw notFound('Discount not found.');
     return discount;
@@ -48,8 +59,6 @@ export function discountRoutes(router: Router, emulator: Emulator): void {
           modified_at: null,
           duration: body.duration,
           duration_in_months: body.duration_in_months ?? null,
-          type: 'percentage',
-          basis_points: body.basis_points,
           metadata: body.metadata ?? {},
           name: body.name,
           code: body.code ?? null,
@@ -60,6 +69,9 @@ export function discountRoutes(router: Router, emulator: Emulator): void {
           redemptions_count: 0,
           organization_id: organizationOf(emulator).id,
           product_ids: body.products ?? null,
+          ...('amount' in body
+            ? { type: 'fixed', amount: body.amount, currency: 'usd', amounts: { usd: body.amount } }
+            : { type: 'percentage', basis_points: body.basis_points }),
         }),
       );
       emulator.emit('discount.created', discount);
@@ -80,27 +92,43 @@ export function discountRoutes(router: Router, emulator: Emulator): void {
   );
 }
 
-/** Cents that a discount takes off `amount`. */
-export function discountAmount(discount: Records['discounts'] | undefined, amount: number): number {
-  return discount ? Math.round((amount * discount.basis_points) / 10_000) : 0;
+/** Cents that a discount takes off a price of `amount` cents of a product. */
+export function discountAmount(
+  discount: DiscountRecord | undefined,
+  productId: string,
+  amount: number,
+): number {
+  if (!discount || !isApplicable(discount, productId)) return 0;
+  if (discount.type === 'fixed') return Math.min(discount.amount, amount);
+  return Math.round((amount * discount.basis_points) / 10_000);
 }
 
-/** The discount that still holds for the period that starts at `start`, and what it takes off `amount` cents. */
+export function isApplicable({ product_ids }: DiscountRecord, productId: string): boolean {
+  return product_ids === null || product_ids.length === 0 || product_ids.includes(productId);
+}
+
+/**
+ * The discount that still holds for the period that starts at `start`, and what it takes off the product's `amount`
+ * cents.
+ */
 export function cycleDiscount(
   emulator: Emulator,
   record: SubscriptionRecord,
   start: Date,
+  productId: string,
   amount: number,
 ): { id: string | null; amount: number; appliedAt: string | null } {
   const discount = emulator.store.discounts.get(record.wire.discount_id ?? '');
   const appliedAt = record.discount_applied_at ?? start.toISOString();
   if (!discount || expired(discount, new Date(appliedAt), start))
     return { id: null, amount: 0, appliedAt: null };
-  return { id: discount.id, amount: discountAmount(discount, amount), appliedAt };
+  return { id: discount.id, amount: discountAmount(discount, productId, amount), appliedAt };
 }
 
-function expired(discount: Records['discounts'], applied: Date, start: Date): boolean {
+/** A repeating discount holds from its first period for `duration_in_months` months (`is_repetition_expired`). */
+function expired(discount: DiscountRecord, applied: Date, start: Date): boolean {
   if (discount.duration === 'forever') return false;
   if (discount.duration === 'once') return start > applied;
-  return start >= periodEnd(applied, applied.getUTCDate(), 'month', discount.duration_in_months ?? 1);
+  const months = (discount.duration_in_months ?? 1) - 1;
+  return start > periodEnd(applied, applied.getUTCDate(), 'month', months);
 }

@@ -8,10 +8,7 @@ import type { models } from '@polar-sh/sdk/2026-10';
 export interface Records {
   organizations: models.Organization & { tax_basis_points: number };
   products: models.Product;
-  discounts: models.DiscountPercentageOnceForeverDurationBase & {
-    duration_in_months: number | null;
-    product_ids: string[] | null;
-  };
+  discounts: DiscountRecord;
   customers: CustomerRecord;
   members: models.Member;
   sessions: {
@@ -33,6 +30,19 @@ export interface Records {
   deliveries: Omit<models.WebhookDelivery, 'webhook_event'> & { event_id: string; endpoint_id: string };
 }
 
+/** What a discount takes off: a share of a price in hundredths of a percent, or an amount in cents. */
+export type DiscountRecord = Omit<
+  models.DiscountPercentageOnceForeverDurationBase,
+  'type' | 'basis_points'
+> & {
+  duration_in_months: number | null;
+  /** The products that it holds for; null for all. */
+  product_ids: string[] | null;
+} & (
+    | { type: 'percentage'; basis_points: number }
+    | { type: 'fixed'; amount: number; currency: 'usd'; amounts: { usd: number } }
+  );
+
 export interface CustomerRecord {
   id: string;
   wire: models.OrderCustomer;
@@ -53,6 +63,8 @@ export interface SubscriptionRecord {
   wire: models.OrderSubscription;
   /** Day of the month that periods return to after a shorter month. */
   anchor_day: number;
+  /** The plan's price per period in cents, without the discount that `wire.amount` includes. */
+  base_amount: number;
   pending_update: models.PendingSubscriptionUpdate | null;
   /** Prorations that wait for the next order. */
   pending_items: models.OrderItemSchema[];

@@ -160,14 +160,14 @@ function startPeriod(emulator: Emulator, record: SubscriptionRecord, start: Date
   const anchor_day =
     intervalChanged || record.wire.status === 'trialing' ? start.getUTCDate() : record.anchor_day;
   const end = periodEnd(start, anchor_day, interval, count);
-  const amount = pending?.product_id ? fixedPriceOf(product).price_amount : record.wire.amount;
-  const discount = cycleDiscount(emulator, record, start, amount);
+  const amount = pending?.product_id ? fixedPriceOf(product).price_amount : record.base_amount;
+  const discount = cycleDiscount(emulator, record, start, product.id, amount);
 
   const wire: models.OrderSubscription = {
     ...record.wire,
     status: 'active',
     product_id: product.id,
-    amount,
+    amount: amount - discount.amount,
     recurring_interval: interval,
     recurring_interval_count: count,
     current_period_start: start.toISOString(),
@@ -179,6 +179,7 @@ function startPeriod(emulator: Emulator, record: SubscriptionRecord, start: Date
     ...record,
     wire,
     anchor_day,
+    base_amount: amount,
     pending_update: null,
     pending_items: [],
     discount_applied_at: discount.appliedAt,

@@ -123,8 +123,12 @@ function discountOf(emulator: Emulator, id: string | null): models.Order['discou
 }
 
 function toCheckoutDiscount(record: Records['discounts']): NonNullable<models.Checkout['discount']> {
-  const { id, name, code, basis_points, type, duration } = record;
-  const wire = { id, name, code, basis_points, type, duration };
+  const { id, name, code, duration } = record;
+  const taken =
+    record.type === 'fixed'
+      ? { type: record.type, amount: record.amount, currency: record.currency, amounts: record.amounts }
+      : { type: record.type, basis_points: record.basis_points };
+  const wire = { id, name, code, duration, ...taken };
   return duration === 'repeating' ? { ...wire, duration_in_months: record.duration_in_months ?? 1 } : wire;
 }
 
