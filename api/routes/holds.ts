@@ -84,7 +84,7 @@ export const holdRoutes = [
       402: 'insufficient_credits, limit_reached',
       404: 'unknown_team',
       409: 'idempotency_conflict, team_deleted',
-      422: 'invalid_request, unknown_action, unknown_meter, invalid_quantity, quantity_too_large, hold_too_long, member_required',
+      422: 'invalid_request, unknown_action, unknown_meter, invalid_quantity, quantity_too_large, hold_too_long, member_required, unknown_member',
       503: whileCommitting,
     },
     async handle({ params: { teamId }, body }, context) {

@@ -49,11 +49,12 @@ export const limitRoutes = [
     path: '/v1/teams/{teamId}/limits/members/{memberId}',
     tag: 'Limits',
     summary: 'Cap what a member may consume of the team’s credits',
-    description: 'From the first such cap on, every usage and hold of the team must name its member.',
+    description:
+      'From the first such cap on, every usage and hold of the team must name one of its members: without memberId it is 422 member_required, with that of somebody else 422 unknown_member.',
     access: managers,
     request: { params: memberParams, body: limitIn },
     answers: { 200: limitOut },
-    refusals: { 404: 'unknown_team' },
+    refusals: { 404: 'unknown_team, unknown_member' },
     async handle({ params: { teamId, memberId }, body }, { dependencies: { database } }) {
       const whose = { teamId, subject: 'member', subjectId: memberId } as const;
       const limit = await database.transaction((em) => setLimit(em, { ...whose, ...body }));
@@ -82,6 +83,7 @@ export const limitRoutes = [
     path: '/v1/teams/{teamId}/limits/keys/{apiKeyId}',
     tag: 'Limits',
     summary: 'Cap what an API key may consume of the team’s credits',
+    description: 'Any id: API keys are the platform’s. A usage need not name one.',
     access: managers,
     request: { params: keyParams, body: limitIn },
     answers: { 200: limitOut },

@@ -24,7 +24,8 @@ import type { KnownKey } from './standing.ts';
  *
  * All throw DomainError 402 `insufficient_credits` {required, available}, `limit_reached`; 404 `unknown_team`,
  * `unknown_hold`; 409 `idempotency_conflict`, `team_deleted`, `hold_expired`, `hold_captured`, `hold_released`;
- * 422 `occurred_at_out_of_range`, `member_required`, `hold_too_long`; 503 `outcome_unknown`, `database_unavailable`:
+ * 422 `occurred_at_out_of_range`, `member_required`,
+ * `unknown_member`, `hold_too_long`; 503 `outcome_unknown`, `database_unavailable`:
  * send the same key again.
  */
 export interface GroupCommit {

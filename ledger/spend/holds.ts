@@ -16,7 +16,7 @@ import type { GrantStanding, HoldStanding, Standing, TeamStanding } from './stan
 
 /**
  * Sets credits aside for usage whose cost is not known yet, under the consumer's caps.
- * @throws DomainError 402 `insufficient_credits`, `limit_reached`; 422 `member_required`
+ * @throws DomainError 402 `insufficient_credits`, `limit_reached`; 422 `member_required`, `unknown_member`
  */
 export function holdCredits(
   operation: HoldOperation,

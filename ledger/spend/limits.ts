@@ -9,16 +9,27 @@ interface Consumer {
 }
 
 /**
- * Nobody uses credits namelessly where members are capped.
- * @throws DomainError 422 `member_required`
+ * If a team limits its members, usage must name one: neither without a name nor under a made-up one does anybody spend past a
+ * limit. API keys are unknown to us, so a usage need not name one.
+ * @throws DomainError 422 `member_required`, `unknown_member`
  */
 export function requireMember(team: TeamStanding, { memberId }: Consumer): void {
-  if (memberId || !team.limits.some(({ subject }) => subject === 'member')) return;
-  throw new DomainError(
-    422,
-    'member_required',
-    'This team caps its members: say whose usage it is with memberId',
-  );
+  if (!team.limitsMembers) return;
+  if (!memberId) {
+    throw new DomainError(
+      422,
+      'member_required',
+      'This team limits its members: send memberId with each usage and hold',
+    );
+  }
+  if (!team.members.has(memberId)) {
+    throw new DomainError(
+      422,
+      'unknown_member',
+      `This team limits its members: memberId must be a member of it, and ${memberId} is not`,
+      { memberId },
+    );
+  }
 }
 
 /** The caps that bind a consumer, rolled over to the window of `now`. */

@@ -75,17 +75,26 @@ export async function readStanding(
     readHolds(client, operations, short),
   ]);
   const teams = new Map<string, TeamStanding>(
-    locked.map(({ id, deleted }) => [id, { deleted, grants: [], limits: [], debts: [], cycleStart: null }]),
+    locked.map(({ id, deleted }) => [
+      id,
+      {
+        deleted,
+        grants: [],
+        limitsMembers: false,
+        members: new Set(),
+        limits: [],
+        debts: [],
+        cycleStart: null,
+      },
+    ]),
   );
   for (const { teamId, ...grant } of grants) teams.get(teamId)?.grants.push(grant);
   for (const team of teams.values()) team.grants.sort(compareBurnOrder);
   // Most teams have neither.
+  const limited = new Set(locked.flatMap(({ id, hasLimits }) => (hasLimits ? id : [])));
   await Promise.all([
-    readLimits(
-      client,
-      teams,
-      locked.filter(({ hasLimits }) => hasLimits),
-    ),
+    readLimitedTeams(client, teams, limited),
+    readLimits(client, teams, consumersOf(operations, holds, limited)),
     readDebts(
       client,
       teams,
@@ -256,36 +265,89 @@ async function readHolds(
   );
 }
 
+/** Somebody whose limits may bind an operation, and for a member whether they are one. */
+interface NamedConsumer {
+  teamId: string;
+  subject: LimitSubject;
+  id: string;
+}
+
+/** Whom the operations, and the holds that they end, name in teams with limits; each once. */
+function consumersOf(
+  operations: readonly Operation[],
+  holds: ReadonlyMap<string, HoldStanding>,
+  limited: ReadonlySet<string>,
+): NamedConsumer[] {
+  const named = new Map<string, NamedConsumer>();
+  const add = (teamId: string, subject: LimitSubject, id: string | null | undefined) => {
+    if (id && limited.has(teamId)) named.set(`${teamId} ${subject} ${id}`, { teamId, subject, id });
+  };
+  const consumers = operations.filter((operation) => 'action' in operation);
+  for (const { teamId, memberId, apiKeyId } of [...consumers, ...holds.values()]) {
+    add(teamId, 'member', memberId);
+    add(teamId, 'key', apiKeyId);
+  }
+  return [...named.values()];
+}
+
+async function readLimitedTeams(
+  client: PoolClient,
+  teams: Map<string, TeamStanding>,
+  limited: ReadonlySet<string>,
+): Promise<void> {
+  if (limited.size === 0) return;
+  const { rows } = await client.query<{ id: string; limits_members: boolean; cycle_start: string | null }>({
+    name: 'read-limited-teams',
+    text: `select t.id,
+                  exists (select from limits l where l.team_id = t.id and l.subject = 'member') as limits_members,
+                  (select extract(epoch from s.current_period_start) * 1000 from subscriptions s
+                    where s.team_id = t.id and s.ended_at is null order by s.state_at desc limit 1) as cycle_start
+             from unnest($1::uuid[]) as t (id)`,
+    values: [[...limited]],
+  });
+  for (const { id, limits_members, cycle_start } of rows) {
+    const team = teams.get(id);
+    if (!team) continue;
+    team.limitsMembers = limits_members;
+    team.cycleStart = cycle_start === null ? null : instant(cycle_start);
+  }
+}
+
+/** By primary keys: a team may limit thousands of members, and a batch names few. */
 async function readLimits(
   client: PoolClient,
   teams: Map<string, TeamStanding>,
-  limited: readonly LockedTeam[],
+  named: readonly NamedConsumer[],
 ): Promise<void> {
-  if (limited.length === 0) return;
+  if (named.length === 0) return;
   const { rows } = await client.query<{
     team_id: string;
     subject: LimitSubject;
     subject_id: string;
-    credits: string;
+    is_member: boolean;
+    credits: string | null;
     per: LimitPeriod;
     window_start: string;
     consumed: string;
     held: string;
-    cycle_start: string | null;
   }>({
     name: 'read-limits',
-    text: `select l.team_id, l.subject, l.subject_id, l.credits, l.per, l.consumed, l.held,
-                  extract(epoch from l.window_start) * 1000 as window_start,
-                  (select extract(epoch from s.current_period_start) * 1000 from subscriptions s
-                    where s.team_id = l.team_id and s.ended_at is null order by s.state_at desc limit 1) as cycle_start
-             from limits l
-            where l.team_id = any($1::uuid[])`,
-    values: [limited.map(({ id }) => id)],
+    text: `select named.team_id, named.subject, named.subject_id, m.user_id is not null as is_member,
+                  l.credits, l.per, l.consumed, l.held, extract(epoch from l.window_start) * 1000 as window_start
+             from unnest($1::uuid[], $2::text[], $3::text[]) as named (team_id, subject, subject_id)
+             left join limits l on l.team_id = named.team_id and l.subject = named.subject and l.subject_id = named.subject_id
+             left join members m on named.subject = 'member' and m.team_id = named.team_id and m.user_id = named.subject_id`,
+    values: [
+      binaryColumn('uuid', named, ({ teamId }) => teamId),
+      binaryColumn('text', named, ({ subject }) => subject),
+      binaryColumn('text', named, ({ id }) => id),
+    ],
   });
   for (const row of rows) {
     const team = teams.get(row.team_id);
     if (!team) continue;
-    team.cycleStart = row.cycle_start === null ? null : instant(row.cycle_start);
+    if (row.is_member) team.members.add(row.subject_id);
+    if (row.credits === null) continue;
     team.limits.push({
       subject: row.subject,
       subjectId: row.subject_id,

@@ -2,6 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { readCatalog } from '../../catalog/versions.ts';
 import { readClock } from '../../database/connection.ts';
 import { Limit, type LimitPeriod, type LimitSubject } from '../../database/entities/limit.ts';
+import { Member } from '../../database/entities/member.ts';
 import { Subscription } from '../../database/entities/subscription.ts';
 import { lockLivingTeam } from '../../database/lock-living-team.ts';
 import { DomainError } from '../../domain-error.ts';
@@ -32,13 +33,19 @@ export interface SetLimit {
  * Caps what a member or an API key may consume of the team's credits, or changes that cap. What they have consumed in the
  * window so far and what their open holds set aside count from the start. Belongs in a transaction; locks the team.
  * @param credits  micro-credits a window; 0 stops them altogether
- * @throws DomainError 404 `unknown_team`
+ * @throws DomainError 404 `unknown_team`, `unknown_member`
  */
 export async function setLimit(
   em: EntityManager,
   { teamId, subject, subjectId, credits, per }: LimitKey & { credits: bigint; per: LimitPeriod },
 ): Promise<SetLimit> {
   const { team, now } = await lockLivingTeam(em, teamId);
+  if (subject === 'member' && (await em.count(Member, { teamId, userId: subjectId })) === 0) {
+    throw new DomainError(404, 'unknown_member', `${subjectId} is not in this team`, {
+      teamId,
+      userId: subjectId,
+    });
+  }
   const windowStart = limitWindow(per, now, await cycleStart(em, teamId));
   const used = await readUsed(em, { teamId, subject, subjectId }, windowStart);
   const limit = { subject, subjectId, credits, per, windowStart, ...used };

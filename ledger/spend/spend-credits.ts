@@ -13,7 +13,7 @@ const toleratedSkewMs = 5 * 60_000;
 
 /**
  * Debits priced usage from the shared pool, in burn order, under the consumer's caps.
- * @throws DomainError 402 `insufficient_credits`, `limit_reached`; 422 `occurred_at_out_of_range`, `member_required`
+ * @throws DomainError 402 `insufficient_credits`, `limit_reached`; 422 `occurred_at_out_of_range`, `member_required`, `unknown_member`
  */
 export function spendCredits(
   operation: SpendOperation,

@@ -24,6 +24,11 @@ export interface TeamStanding {
   deleted: boolean;
   /** Every grant with credits available or held, in burn order. */
   grants: GrantStanding[];
+  /** Whether any member has a limit: then usage must name a member. */
+  limitsMembers: boolean;
+  /** Of those whom the operations name: who is a member. Read only if the team has limits. */
+  members: Set<string>;
+  /** The limits of those whom the operations name. */
   limits: LimitStanding[];
   /** Debts that are not settled, oldest first. */
   debts: DebtStanding[];

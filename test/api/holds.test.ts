@@ -411,13 +411,13 @@ test('a capture of nothing ends the hold, gives all of it back and is answered w
   await api.give(teamId, '10');
   for (const nothing of [{ quantities: { input_tokens: 0, output_tokens: '0' } }, { credits: 0 }]) {
     const id = await held('6');
-    const first = await onHold(id, 'capture', nothing, `nothing of ${id}`);
+    const first = await onHold(id, 'capture', nothing, `nothing-of-${id}`);
     expect(first).toMatchObject({
       status: 201,
       json: { credits: '0', grants: [], holdId: id, balance: { available: '10' } },
     });
     await expectBalance({ available: '10', held: '0' });
-    for (const key of [`nothing of ${id}`, randomUUID()])
+    for (const key of [`nothing-of-${id}`, randomUUID()])
       expect((await onHold(id, 'capture', nothing, key)).json).toEqual(first.json);
     expect(await onHold(id, 'capture', { credits: 1 })).toMatchObject({
       status: 409,

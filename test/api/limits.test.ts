@@ -16,9 +16,15 @@ beforeEach(async () => {
   await clock.set(new Date('2026-03-10T12:00:00Z'));
   ({ teamId } = await api.person());
   await api.give(teamId, '1000');
+  for (const id of ['ada', 'bob']) await join(id);
 });
 afterAll(() => api.stop());
 
+const join = async (id: string) => {
+  await api.send('POST', '/v1/users', { body: { id, email: `${id}@example.com`, name: id } });
+  const reply = await api.send('PUT', `/v1/teams/${teamId}/members/${id}`, { body: { role: 'member' } });
+  expect(reply).toMatchObject({ status: 200 });
+};
 const at = (time: string) => clock.set(new Date(time));
 const cap = (who: string, credits: unknown, per: string) =>
   api.send('PUT', `/v1/teams/${teamId}/limits/${who}`, { body: { credits, per } });
@@ -64,6 +70,46 @@ test('a capped member gets no further than the cap, others and the pool are not 
   expect(await spend(1)).toMatchObject(reached('5'));
   expect(await spend(100, { memberId: 'bob' })).toMatchObject(done);
   expect(await api.send('GET', `/v1/teams/${teamId}/balance`)).toMatchObject({ json: { available: '945' } });
+});
+
+test('where members are limited nobody spends under a name that is in no team, alone, in a batch or with a hold', async () => {
+  await cap('members/ada', '5', 'day');
+  const unknown = { status: 422, json: { code: 'unknown_member', memberId: 'nobody' } };
+  for (const quantities of [{ runs: 100 }, { runs: 0 }]) {
+    const body = { action: 'workflow.run', quantities, memberId: 'nobody' };
+    expect(await api.send('POST', `/v1/teams/${teamId}/usage`, { body })).toMatchObject(unknown);
+    const events = [{ teamId, idempotencyKey: 'made-up', ...body }];
+    expect(await api.send('POST', '/v1/usage/batch', { body: { events } })).toMatchObject({
+      json: { results: [{ status: 422, code: 'unknown_member' }] },
+    });
+  }
+  expect(await hold(1, { memberId: 'nobody' })).toMatchObject(unknown);
+  expect(await spend(1, {})).toMatchObject({ status: 422, json: { code: 'member_required' } });
+  expect(await spend(1, { memberId: 'bob' })).toMatchObject(done);
+  await api.send('DELETE', `/v1/teams/${teamId}/limits/members/ada`);
+  expect(await spend(1, { memberId: 'nobody' })).toMatchObject(done);
+});
+
+test('who has left a team spends no more in it, but what they hold is captured', async () => {
+  await cap('members/ada', '5', 'day');
+  const id = idOf((await hold(2, { memberId: 'bob' })).json);
+  expect(await api.send('DELETE', `/v1/teams/${teamId}/members/bob`)).toMatchObject({ status: 204 });
+  expect(await spend(1, { memberId: 'bob' })).toMatchObject({
+    status: 422,
+    json: { code: 'unknown_member' },
+  });
+  expect(await api.send('POST', `/v1/holds/${id}/capture`, { body: { credits: 3 } })).toMatchObject(done);
+});
+
+test('a limit is set only for a member of the team', async () => {
+  expect(await cap('members/never_joined', '5', 'day')).toMatchObject({
+    status: 404,
+    json: { code: 'unknown_member' },
+  });
+  const other = await api.person();
+  expect(await cap(`members/${other.id}`, '5', 'day')).toMatchObject({ status: 404 });
+  expect(await limits()).toMatchObject({ json: { data: [] } });
+  expect(await spend(1, {})).toMatchObject(done);
 });
 
 test('of many usages at once just as many pass as the cap has room for', async () => {
@@ -196,6 +242,7 @@ test('a cap of nothing stops its subject; a cap that is taken away stops nobody'
 test('caps are listed for everybody in the team, and set by owners, admins and the right services', async () => {
   const owner = await api.person();
   teamId = owner.teamId;
+  await join('ada');
   const path = `/v1/teams/${teamId}/limits/members/ada`;
   const put = (as: string) => api.send('PUT', path, { as, body: { credits: 5, per: 'day' } });
   for (const role of ['admin', 'billing', 'member']) {

@@ -20,6 +20,7 @@ import { setLimit } from '../../ledger/spend/set-limit.ts';
 import { checks } from '../../ledger/verify/checks.ts';
 import { verifyLedger } from '../../ledger/verify/verify-ledger.ts';
 import { deleteOldKeys } from '../../teams/delete-old-keys.ts';
+import { setMemberRole } from '../../teams/members.ts';
 import { signUp } from '../../teams/sign-up.ts';
 import { createTestDatabase, type TestDatabase } from '../setup/database.ts';
 import { defaultCatalog as catalog } from '../setup/default-catalog.ts';
@@ -486,16 +487,19 @@ async function fill(database: Database): Promise<void> {
   await commit.release({ ...keyed(holding), holdId: released.id });
   await hold(commit, holding, 4n * credit);
 
-  await spend(commit, capped, 2n, 'ada'); // counts although there was no cap yet
+  await locked(database, capped, (em) =>
+    setMemberRole(em, { teamId: capped, userId: 'buying', role: 'member', by: 'service' }),
+  );
+  await spend(commit, capped, 2n, 'capped'); // counts although there was no cap yet
   for (const [subjectId, per] of [
-    ['ada', 'month'],
-    ['bob', 'cycle'],
+    ['capped', 'month'],
+    ['buying', 'cycle'],
   ] as const) {
     const cap = { teamId: capped, subject: 'member', subjectId, credits: 100n * credit, per } as const;
     await database.transaction((em) => setLimit(em, cap));
     await spend(commit, capped, 3n, subjectId);
   }
-  await hold(commit, capped, 5n * credit, 'ada');
+  await hold(commit, capped, 5n * credit, 'capped');
 
   const adjustment = { teamId: spending, reason: 'an apology', actor: 'service', expiresAt: null };
   await database.transaction((em) => adjustCredits(em, { ...adjustment, credits: 50n * credit }));

@@ -64,7 +64,7 @@ const creditsOrAll = often(5, someOrNone, is('all'));
 const cents = fc.bigInt({ min: 0n, max: 10n });
 const holdLife = fc.constantFrom(1, minute, hour, day);
 const consumer = {
-  member: fc.constantFrom(null, 'ada', 'ada', 'bob'),
+  member: fc.constantFrom(null, 'ada', 'ada', 'ada', 'bob', 'nobody'),
   apiKey: fc.constantFrom(null, 'key1'),
 };
 

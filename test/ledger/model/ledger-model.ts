@@ -11,6 +11,8 @@ export interface ModelTeam {
   holds: ModelHold[];
   orders: ModelOrder[];
   subscriptions: ModelSubscription[];
+  /** User ids. */
+  members: string[];
   caps: ModelCap[];
   debits: { member: string | null; apiKey: string | null; credits: bigint; at: number }[];
   keys: Map<string, { body: string; answer: Answer }>;
@@ -138,6 +140,7 @@ export function newTeam(): ModelTeam {
     holds: [],
     orders: [],
     subscriptions: [],
+    members: ['ada', 'bob'],
     caps: [],
     debits: [],
     keys: new Map(),
@@ -516,9 +519,10 @@ function refuseConsumer(
   required: bigint,
   now: number,
 ): RefusalAnswer | null {
-  const membersAreCapped = team.caps.some(({ subject }) => subject === 'member');
-  if (membersAreCapped && consumer.member === null && !consumer.captures)
-    return { refused: 'member_required' };
+  if (team.caps.some(({ subject }) => subject === 'member') && !consumer.captures) {
+    if (consumer.member === null) return { refused: 'member_required' };
+    if (!team.members.includes(consumer.member)) return { refused: 'unknown_member' };
+  }
   const short = refuseIfShort(team, credits, required, now);
   if (short) return short;
   const isOver = team.caps.some((cap) => {

@@ -49,6 +49,13 @@ export async function replaceClockByLanes(databaseUrl: string): Promise<void> {
       `create or replace function billing_now() returns timestamptz(3) language sql volatile
          return (select at from lane_clocks where lane = current_setting('application_name'))`,
     );
+    for (const id of model.newTeam().members) {
+      await client.query(
+        `with team as (insert into teams (id, name, personal, created_at) values (uuidv7(), 'theirs', true, $2) returning id)
+         insert into users (id, email, name, personal_team_id, created_at) select $1, $1, $1, id, $2 from team`,
+        [id, new Date(start)],
+      );
+    }
   });
 }
 
@@ -123,6 +130,10 @@ export async function playRun(
   const ids = [uuidv7(), uuidv7()];
   await lane.database.pool.query(
     `insert into teams (id, name, personal, created_at) select id, 'a team', false, $2 from unnest($1::uuid[]) as id`,
+    [ids, new Date(start)],
+  );
+  await lane.database.pool.query(
+    `insert into members (team_id, user_id, role, created_at) select t.id, u.id, 'member', $2 from unnest($1::uuid[]) as t (id) cross join users u`,
     [ids, new Date(start)],
   );
   const teams = ids.map((id) => ({
