@@ -51,6 +51,31 @@ export const instantIn = z.codec(
 /** An instant in an answer: ISO 8601 in UTC. */
 export const instantOut = z.iso.datetime().meta({ examples: ['2026-01-31T12:00:00.000Z'] });
 
+/**
+ * A time zone whose days Postgres counts: `UTC`, or a region of the IANA database, which Node and Postgres read from the same data.
+ * No abbreviations: Postgres has its own list of them, in which `IST` is Israel and not India, and no offsets, which it reads with
+ * the opposite sign (https://www.postgresql.org/docs/18/datatype-datetime.html#DATATYPE-TIMEZONES).
+ */
+export const timezoneIn = z
+  .string()
+  .max(64)
+  .refine(isTimezone, {
+    error:
+      'expected UTC or a region of the IANA time zone database, such as Europe/Berlin, and no abbreviation',
+  })
+  .meta({ description: 'Whose days: UTC or a region of the IANA database', examples: ['Europe/Berlin'] });
+
+function isTimezone(name: string): boolean {
+  if (name === 'UTC') return true;
+  if (!/^[A-Za-z][\w-]*(\/[\w+-]+)+$/.test(name)) return false;
+  try {
+    new Intl.DateTimeFormat('en', { timeZone: name });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 export const teamParams = z.object({ teamId: teamIdSchema });
 
 /** `limit` and `cursor` of every list. */

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { z } from 'zod';
+import { timezoneIn } from '../../api/shapes.ts';
 import { type SettableClock, settableClock } from '../setup/clock.ts';
 import { type RunningApi, startApi } from './running-api.ts';
 
@@ -181,6 +182,49 @@ test.each([
 ])('a day is a day in %s', async (timezone, day, from) => {
   await run(1, { occurredAt: '2026-03-09T20:00:00Z' });
   expect((await get(`usage?timezone=${timezone}`)).json).toMatchObject({ timezone, from, data: [{ day }] });
+});
+
+test.each([
+  'IST',
+  'ACT',
+  'AST',
+  'EST',
+  'CST',
+  'GMT',
+  'EST5EDT',
+  'Japan',
+  'posix/UTC',
+  'UTC+3',
+  '+03:00',
+  'utc',
+  'Mars/Olympus',
+])('a time zone is UTC or a region: %s is refused, in words', async (timezone) => {
+  const reply = await get(`usage?timezone=${encodeURIComponent(timezone)}`);
+  expect(reply).toMatchObject({ status: 400, json: { code: 'invalid_request' } });
+  expect(JSON.stringify(reply.json)).toMatch(
+    /query\.timezone.*UTC or a region of the IANA time zone database/,
+  );
+});
+
+test('every region that is accepted has the same offset in Node and in Postgres', async () => {
+  const zones = Intl.supportedValuesOf('timeZone').filter((name) => timezoneIn.safeParse(name).success);
+  const times = ['2024-01-15T12:00:00Z', '2024-07-15T12:00:00Z'].map((time) => new Date(time));
+  const { rows } = await api.database.pool.query<{ name: string; at: string; minutes: number }>(
+    `select name, extract(epoch from at)::text as at, (extract(epoch from at at time zone name) - extract(epoch from at))::int / 60 as minutes
+       from unnest($1::text[]) as name cross join unnest($2::timestamptz[]) as at
+      where name in (select name from pg_timezone_names)`,
+    [zones, times],
+  );
+  expect(rows.length).toBeGreaterThan(600);
+  for (const { name, at, minutes } of rows) {
+    const parts = new Intl.DateTimeFormat('en', { timeZone: name, timeZoneName: 'longOffset' }).formatToParts(
+      new Date(Number(at) * 1_000),
+    );
+    const offset = parts.find(({ type }) => type === 'timeZoneName')?.value ?? '';
+    const [, sign, hours, rest] = /^GMT(?:([+-])(\d\d):(\d\d))?$/.exec(offset) ?? [];
+    const inNode = (sign === '-' ? -1 : 1) * (Number(hours ?? 0) * 60 + Number(rest ?? 0));
+    expect([name, at, minutes + 0]).toEqual([name, at, inNode + 0]);
+  }
 });
 
 test('a report covers what it was asked for', async () => {
