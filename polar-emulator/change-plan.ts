@@ -36,8 +36,16 @@ export function changePlan(
   const record = subscriptionById(emulator, id);
   const product = requireProduct(emulator, record, productId);
   const { wire } = record;
+  if (behavior === 'reset' && !organizationOf(emulator).feature_settings?.reset_proration_behavior_enabled) {
+    throw invalid(
+      ['body', 'proration_behavior'],
+      "The 'reset' proration behavior is not enabled for this organization.",
+      behavior,
+    );
+  }
   if (product.id === wire.product_id) {
-    if (record.pending_update) saveSubscription(emulator, record, {}, { pending_update: null });
+    if (record.pending_update)
+      saveSubscription(emulator, record, {}, { pending_update: null, pending_period_start: null });
     return;
   }
   const price = fixedPriceOf(product);
@@ -55,7 +63,13 @@ export function changePlan(
 
   if (behavior === 'next_period') {
     const pending_update = { ...pendingUpdate(emulator, record), product_id: product.id };
-    saveSubscription(emulator, record, {}, { pending_update });
+    saveSubscription(
+      emulator,
+      record,
+      {},
+      { pending_update, pending_period_start: pending_update.applies_at },
+    );
+    emitStateChange(emulator, wire.customer_id);
     return;
   }
   if (wire.status === 'trialing') {
@@ -65,7 +79,7 @@ export function changePlan(
       emulator,
       record,
       { ...plan, trial_end: trialEnd, current_period_end: trialEnd },
-      { pending_update: null, base_amount: price.price_amount },
+      { pending_update: null, pending_period_start: null, base_amount: price.price_amount },
     );
     if (product.trial_interval === null) cycleSubscription(emulator, id);
     return;
@@ -129,6 +143,7 @@ export function changePlan(
     {
       base_amount: price.price_amount,
       pending_update: null,
+      pending_period_start: null,
       pending_items: immediate ? [] : items,
       anchor_day: newPeriod ? now.getUTCDate() : record.anchor_day,
     },

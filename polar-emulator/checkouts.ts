@@ -312,6 +312,7 @@ function subscribe(
     anchor_day: now.getUTCDate(),
     base_amount: price,
     pending_update: null,
+    pending_period_start: null,
     pending_items: [],
     discount_applied_at: wire.discount_id === null || trialing ? null : now.toISOString(),
     failing_payments: 0,

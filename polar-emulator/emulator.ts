@@ -1,5 +1,5 @@
 import type { models, webhooks } from '@polar-sh/sdk/2026-10';
-import type { Records } from './records.ts';
+import type { EmulatorSettings } from './records.ts';
 import type { Store } from './store.ts';
 
 export type WebhookType = webhooks.WebhookPayload['type'];
@@ -32,10 +32,18 @@ export interface Emulator {
   emit<T extends WebhookType>(type: T, data: WebhookData<T>): void;
 }
 
-export function organizationOf(emulator: Emulator): Records['organizations'] {
+const defaultSettings: EmulatorSettings = {
+  tax_basis_points: 0,
+  tax_inclusive: false,
+  item_timestamps: true,
+  unknown_email_domains: [],
+  unknown_event_types: [],
+};
+
+export function organizationOf(emulator: Emulator): models.Organization & EmulatorSettings {
   const [organization] = emulator.store.organizations.all();
   if (!organization) throw new Error('the emulator has no organization');
-  return organization;
+  return { ...defaultSettings, ...organization };
 }
 
 /** A time that moves with `clock` and can be told apart within one millisecond. */

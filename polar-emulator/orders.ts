@@ -145,6 +145,7 @@ export function createOrder(emulator: Emulator, order: NewOrder, status: 'pendin
       refundable_amount: status === 'paid' ? Math.max(0, amounts.net + amounts.applied) : 0,
       refundable_tax_amount: status === 'paid' ? amounts.tax : 0,
     },
+    item_timestamps: organizationOf(emulator).item_timestamps,
     failed_attempts: 0,
     first_failed_at: null,
   };

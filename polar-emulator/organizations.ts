@@ -11,8 +11,12 @@ import { toOrganization } from './wire.ts';
 export const settingsRequest = z.strictObject({
   proration_behavior: z.enum(['invoice', 'prorate', 'next_period', 'reset']).optional(),
   allow_multiple_subscriptions: z.boolean().optional(),
-  /** Tax on every order, exclusive, in hundredths of a percent. */
+  reset_proration_behavior_enabled: z.boolean().optional(),
   tax_basis_points: z.int().min(0).max(10_000).optional(),
+  tax_inclusive: z.boolean().optional(),
+  item_timestamps: z.boolean().optional(),
+  unknown_email_domains: z.array(z.string().toLowerCase()).optional(),
+  unknown_event_types: z.array(z.string()).optional(),
 });
 
 /** The one organization that the access token belongs to. */
@@ -35,10 +39,11 @@ export function organizationRoutes(router: Router, emulator: Emulator): void {
       return organization;
     }),
   );
-  router.patch(
-    '/emulator/settings',
-    answer(emulator, 200, (request) => changeSettings(emulator, bodyOf(settingsRequest, request))),
+  const settings = answer(emulator, 200, (request) =>
+    changeSettings(emulator, bodyOf(settingsRequest, request)),
   );
+  router.patch('/emulator/settings', settings);
+  router.post('/emulator/settings', settings);
 }
 
 /** Makes the organization at the first start. */
@@ -52,17 +57,22 @@ function changeSettings(
   settings: z.infer<typeof settingsRequest>,
 ): Records['organizations'] {
   const before = organizationOf(emulator);
-  const proration_behavior = settings.proration_behavior ?? before.proration_behavior;
+  const {
+    proration_behavior = before.proration_behavior,
+    allow_multiple_subscriptions = before.subscription_settings.allow_multiple_subscriptions,
+    reset_proration_behavior_enabled = before.feature_settings?.reset_proration_behavior_enabled ?? false,
+    ...own
+  } = settings;
   const changed = emulator.store.organizations.put({
     ...before,
     modified_at: emulator.stamp(),
     proration_behavior,
-    tax_basis_points: settings.tax_basis_points ?? before.tax_basis_points,
+    ...Object.fromEntries(Object.entries(own).filter(([, value]) => value !== undefined)),
+    feature_settings: { ...before.feature_settings, reset_proration_behavior_enabled },
     subscription_settings: {
       ...before.subscription_settings,
       proration_behavior: proration_behavior === 'reset' ? 'invoice' : proration_behavior,
-      allow_multiple_subscriptions:
-        settings.allow_multiple_subscriptions ?? before.subscription_settings.allow_multiple_subscriptions,
+      allow_multiple_subscriptions,
     },
   });
   emulator.emit('organization.updated', toOrganization(emulator));
@@ -71,7 +81,6 @@ function changeSettings(
 
 function firstOrganization(emulator: Emulator): Records['organizations'] {
   return {
-    tax_basis_points: 0,
     created_at: emulator.stamp(),
     modified_at: null,
     id: randomUUID(),
@@ -88,8 +97,8 @@ function firstOrganization(emulator: Emulator): Records['organizations'] {
     onboarding_resubmission_requested_at: null,
     sso_enforced: false,
     default_presentment_currency: 'usd',
-    default_tax_behavior: 'exclusive',
-    feature_settings: { member_model_enabled: true, reset_proration_behavior_enabled: true },
+    default_tax_behavior: 'location',
+    feature_settings: { member_model_enabled: true, reset_proration_behavior_enabled: false },
     subscription_settings: {
       allow_multiple_subscriptions: false,
       proration_behavior: 'prorate',

@@ -2,6 +2,7 @@ import type { models } from '@polar-sh/sdk/2026-10';
 
 /** The named errors of Polar that the emulator can answer, with the statuses that the SDK expects for them. */
 const STATUS = {
+  BadRequest: 400,
   Unauthorized: 401,
   PaymentFailed: 402,
   NotPermitted: 403,
@@ -12,17 +13,18 @@ const STATUS = {
   NotOpenCheckout: 403,
   ResourceNotFound: 404,
   SubscriptionLocked: 409,
-  SubscriptionNotScheduledToCancel: 409,
   OrderNotEligibleForInvoice: 409,
   DisputeNotOpenError: 409,
   ProductNotDeletable: 409,
   ExpiredCheckoutError: 410,
+  ResourceUnavailable: 410,
 } as const;
 
 type NamedError = {
   [N in keyof typeof STATUS]: N extends keyof ModelOf ? ModelOf[N] : never;
 }[keyof typeof STATUS];
 interface ModelOf {
+  BadRequest: models.BadRequest;
   Unauthorized: models.Unauthorized;
   PaymentFailed: models.PaymentFailed;
   NotPermitted: models.NotPermitted;
@@ -33,11 +35,12 @@ interface ModelOf {
   NotOpenCheckout: models.NotOpenCheckout;
   ResourceNotFound: models.ResourceNotFound;
   SubscriptionLocked: models.SubscriptionLocked;
-  SubscriptionNotScheduledToCancel: models.SubscriptionNotScheduledToCancel;
   OrderNotEligibleForInvoice: models.OrderNotEligibleForInvoice;
   DisputeNotOpenError: models.DisputeNotOpenError;
   ProductNotDeletable: models.ProductNotDeletable;
   ExpiredCheckoutError: models.ExpiredCheckoutError;
+  /** Not in the SDK: its update of a subscription knows no 410. */
+  ResourceUnavailable: { error: 'ResourceUnavailable'; detail: string };
 }
 
 /** A refusal in Polar's own shape: `body` is the JSON that the SDK's error class of that status carries. */

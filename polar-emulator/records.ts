@@ -6,7 +6,7 @@ import type { models } from '@polar-sh/sdk/2026-10';
  * server knows.
  */
 export interface Records {
-  organizations: models.Organization & { tax_basis_points: number };
+  organizations: models.Organization & Partial<EmulatorSettings>;
   products: models.Product;
   discounts: DiscountRecord;
   customers: CustomerRecord;
@@ -28,6 +28,20 @@ export interface Records {
   endpoints: models.WebhookEndpoint & { failed_in_row: number };
   events: WebhookEventRecord;
   deliveries: Omit<models.WebhookDelivery, 'webhook_event'> & { event_id: string; endpoint_id: string };
+}
+
+/** What the organization of the emulator can be set to beyond Polar's own fields. */
+export interface EmulatorSettings {
+  /** Tax on every order, in hundredths of a percent. */
+  tax_basis_points: number;
+  /** Whether prices include the tax. */
+  tax_inclusive: boolean;
+  /** Whether new orders' lines carry `start_timestamp` and `end_timestamp`, as Polar's do since September 2026. */
+  item_timestamps: boolean;
+  /** Domains of which e-mail addresses are refused, as Polar refuses those without a mail server. */
+  unknown_email_domains: string[];
+  /** Event types that a webhook endpoint cannot ask for, as of a server older than the SDK. */
+  unknown_event_types: string[];
 }
 
 /** What a discount takes off: a share of a price in hundredths of a percent, or an amount in cents. */
@@ -66,6 +80,8 @@ export interface SubscriptionRecord {
   /** The plan's price per period in cents, without the discount that `wire.amount` includes. */
   base_amount: number;
   pending_update: models.PendingSubscriptionUpdate | null;
+  /** When the period that applies the pending update starts: its own time, whatever moves the end meanwhile. */
+  pending_period_start: string | null;
   /** Prorations that wait for the next order. */
   pending_items: models.OrderItemSchema[];
   discount_applied_at: string | null;
@@ -76,6 +92,8 @@ export interface SubscriptionRecord {
 export interface OrderRecord {
   id: string;
   wire: Omit<models.Order, 'customer' | 'product' | 'discount' | 'subscription'>;
+  /** Whether its lines say for which time they are: see `EmulatorSettings`. */
+  item_timestamps: boolean;
   failed_attempts: number;
   first_failed_at: string | null;
 }

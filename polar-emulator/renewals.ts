@@ -6,7 +6,12 @@ import { createOrder, orderById, orderItem, periodLabel, saveOrder, settleOrder 
 import { periodEnd } from './periods.ts';
 import { invalid, refusal } from './polar-refusal.ts';
 import type { OrderRecord, SubscriptionRecord } from './records.ts';
-import { endSubscription, saveSubscription, subscriptionById } from './subscriptions.ts';
+import {
+  emitSubscriptionChange,
+  endSubscription,
+  saveSubscription,
+  subscriptionById,
+} from './subscriptions.ts';
 import { fixedPriceOf, isActive, productOf, toCheckout, toSubscription } from './wire.ts';
 
 const DAY = 24 * 60 * 60 * 1000;
@@ -25,15 +30,14 @@ export function cycleSubscription(emulator: Emulator, id: string): void {
   if (record.wire.cancel_at_period_end) {
     endSubscription(emulator, record, {});
   } else if (record.wire.pause_at_period_end) {
-    const paused = saveSubscription(emulator, record, {
+    saveSubscription(emulator, record, {
       status: 'paused',
       paused_at: emulator.stamp(),
       pause_at_period_end: false,
     });
-    emulator.emit('subscription.paused', toSubscription(emulator, paused));
     emitStateChange(emulator, record.wire.customer_id);
   } else {
-    startPeriod(emulator, record, new Date(record.wire.current_period_end));
+    startPeriod(emulator, record, new Date(record.pending_period_start ?? record.wire.current_period_end));
   }
 }
 
@@ -49,13 +53,7 @@ export function renewNow(emulator: Emulator, id: string): void {
 export function resumeSubscription(emulator: Emulator, id: string): void {
   const record = subscriptionById(emulator, id);
   if (record.wire.status !== 'paused') throw invalid(['body', 'resume'], 'This subscription is not paused.');
-  const active: SubscriptionRecord = {
-    ...record,
-    wire: { ...record.wire, status: 'active', paused_at: null, resumes_at: null },
-    anchor_day: emulator.now().getUTCDate(),
-  };
-  emulator.emit('subscription.resumed', toSubscription(emulator, active));
-  startPeriod(emulator, active, emulator.now());
+  startPeriod(emulator, { ...record, anchor_day: emulator.now().getUTCDate() }, emulator.now());
 }
 
 /** Takes the due amount of an order, unless the card or the next payment is set to fail. */
@@ -166,6 +164,8 @@ function startPeriod(emulator: Emulator, record: SubscriptionRecord, start: Date
   const wire: models.OrderSubscription = {
     ...record.wire,
     status: 'active',
+    paused_at: null,
+    resumes_at: null,
     product_id: product.id,
     amount: amount - discount.amount,
     recurring_interval: interval,
@@ -181,12 +181,18 @@ function startPeriod(emulator: Emulator, record: SubscriptionRecord, start: Date
     anchor_day,
     base_amount: amount,
     pending_update: null,
+    pending_period_start: null,
     pending_items: [],
     discount_applied_at: discount.appliedAt,
   };
-  emulator.emit('subscription.cycled', toSubscription(emulator, next));
-  // A period that starts is not an activation, also where a trial ends: only `updated` follows.
-  const saved = saveSubscription(emulator, next, {});
+  const saved = emulator.store.subscriptions.put(next);
+  if (record.wire.status === 'paused') {
+    emitSubscriptionChange(emulator, record.wire, saved);
+  } else {
+    emulator.emit('subscription.cycled', toSubscription(emulator, saved));
+    // A period that starts is not an activation, also where a trial ends: only `updated` follows.
+    emitSubscriptionChange(emulator, saved.wire, saved);
+  }
 
   const items = [
     orderItem(emulator, {

@@ -15,13 +15,14 @@ import {
 } from './answer.ts';
 import { changePlan } from './change-plan.ts';
 import type { Emulator } from './emulator.ts';
-import { ofCustomer } from './find-customer.ts';
+import { emitStateChange, ofCustomer } from './find-customer.ts';
 import { invalid, refusal } from './polar-refusal.ts';
 import type { SubscriptionRecord } from './records.ts';
 import { cycleSubscription, resumeSubscription } from './renewals.ts';
 import {
   alreadyCanceled,
   cancelSubscription,
+  putSubscription,
   revokeSubscription,
   saveSubscription,
   subscriptionById,
@@ -121,13 +122,15 @@ function updateSubscription(emulator: Emulator, id: string, body: z.infer<typeof
     if (record.pending_update === null) {
       throw invalid(['body', 'pending_update'], 'This subscription has no pending update to clear.');
     }
-    saveSubscription(emulator, record, {}, { pending_update: null });
+    saveSubscription(emulator, record, {}, { pending_update: null, pending_period_start: null });
+    emitStateChange(emulator, record.wire.customer_id);
   } else if ('current_billing_period_end' in body) {
     moveEnd(emulator, record, new Date(body.current_billing_period_end));
   } else if ('pause_at_period_end' in body) {
     requireRunning(record);
     const resumes_at = body.pause_at_period_end ? (body.resumes_at ?? null) : null;
     saveSubscription(emulator, record, { pause_at_period_end: body.pause_at_period_end, resumes_at });
+    emitStateChange(emulator, record.wire.customer_id);
   } else if ('resume' in body) {
     resumeSubscription(emulator, id);
   } else {
@@ -137,6 +140,7 @@ function updateSubscription(emulator: Emulator, id: string, body: z.infer<typeof
   }
 }
 
+/** A trial given to an active subscription sets `trial_end` and leaves `trial_start` as it was, as Polar does. */
 function changeTrial(emulator: Emulator, id: string, end: string): void {
   const record = subscriptionById(emulator, id);
   requireRunning(record);
@@ -147,15 +151,18 @@ function changeTrial(emulator: Emulator, id: string, end: string): void {
     throw invalid(['body', 'trial_end'], 'Trial end must be after the current period end.', end);
   }
   const trial_end = end === 'now' ? emulator.now().toISOString() : new Date(end).toISOString();
-  saveSubscription(emulator, record, {
-    status: 'trialing',
-    trial_start: record.wire.trial_start ?? emulator.now().toISOString(),
-    trial_end,
-    current_period_end: trial_end,
-  });
-  if (end === 'now') cycleSubscription(emulator, id);
+  const changes = { status: 'trialing' as const, trial_end, current_period_end: trial_end };
+  const own = record.pending_update ? { pending_period_start: trial_end } : {};
+  if (end === 'now') {
+    putSubscription(emulator, record, changes, own);
+    cycleSubscription(emulator, id);
+    return;
+  }
+  saveSubscription(emulator, record, changes, own);
+  emitStateChange(emulator, record.wire.customer_id);
 }
 
+/** The period ends earlier or later. A pending update keeps its own `applies_at`, as at Polar. */
 function moveEnd(emulator: Emulator, record: SubscriptionRecord, end: Date): void {
   requireRunning(record);
   if (end <= emulator.now()) {
@@ -167,6 +174,7 @@ function moveEnd(emulator: Emulator, record: SubscriptionRecord, end: Date): voi
     { current_period_end: end.toISOString() },
     { anchor_day: end.getUTCDate() },
   );
+  emitStateChange(emulator, record.wire.customer_id);
 }
 
 function requireRunning({ wire }: SubscriptionRecord): void {

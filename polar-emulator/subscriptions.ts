@@ -16,21 +16,45 @@ export function subscriptionById(emulator: Emulator, id: string): SubscriptionRe
   return record;
 }
 
-/**
- * Stores a change of a subscription and emits `subscription.updated`, followed by what the change amounts to, in
- * the order of Polar's `_after_subscription_updated`.
- */
+/** Stores a change of a subscription and emits what it amounts to. */
 export function saveSubscription(
   emulator: Emulator,
   record: SubscriptionRecord,
   changes: Partial<SubscriptionRecord['wire']>,
   own: Partial<Omit<SubscriptionRecord, 'id' | 'wire'>> = {},
 ): SubscriptionRecord {
-  const before = record.wire;
-  const wire = { ...before, ...changes, modified_at: emulator.stamp() };
-  const saved = emulator.store.subscriptions.put({ ...record, ...own, wire });
+  const saved = putSubscription(emulator, record, changes, own);
+  emitSubscriptionChange(emulator, record.wire, saved);
+  return saved;
+}
+
+/**
+ * Stores a change of a subscription without an event. A change of its pending update or of what only the server knows
+ * leaves `modified_at` as it was, as at Polar.
+ */
+export function putSubscription(
+  emulator: Emulator,
+  record: SubscriptionRecord,
+  changes: Partial<SubscriptionRecord['wire']>,
+  own: Partial<Omit<SubscriptionRecord, 'id' | 'wire'>> = {},
+): SubscriptionRecord {
+  const touched = Object.keys(changes).length > 0;
+  const wire = { ...record.wire, ...changes, ...(touched ? { modified_at: emulator.stamp() } : {}) };
+  return emulator.store.subscriptions.put({ ...record, ...own, wire });
+}
+
+/**
+ * Emits `subscription.updated`, followed by what the change from `before` amounts to, in the order of Polar's
+ * `_after_subscription_updated`.
+ */
+export function emitSubscriptionChange(
+  emulator: Emulator,
+  before: SubscriptionRecord['wire'],
+  saved: SubscriptionRecord,
+): void {
+  const { wire } = saved;
   const emit = (
-    type: `subscription.${'updated' | 'active' | 'uncanceled' | 'past_due' | 'canceled' | 'revoked'}`,
+    type: `subscription.${'updated' | 'active' | 'uncanceled' | 'past_due' | 'canceled' | 'revoked' | 'paused' | 'resumed'}`,
   ) => emulator.emit(type, toSubscription(emulator, saved));
 
   emit('subscription.updated');
@@ -41,7 +65,8 @@ export function saveSubscription(
   const revoked = wire.status === 'canceled' && before.status !== 'canceled';
   if (wire.canceled_at !== null && (before.canceled_at === null || revoked)) emit('subscription.canceled');
   if (revoked) emit('subscription.revoked');
-  return saved;
+  if (wire.status === 'paused' && before.status !== 'paused') emit('subscription.paused');
+  if (isActive(wire.status) && before.status === 'paused') emit('subscription.resumed');
 }
 
 export function cancelSubscription(
@@ -63,8 +88,9 @@ export function cancelSubscription(
 
 export function uncancelSubscription(emulator: Emulator, id: string): SubscriptionRecord {
   const record = subscriptionById(emulator, id);
+  if (record.wire.ended_at !== null) throw refusal('ResourceUnavailable', 'Unavailable');
   if (!isBillable(record.wire.status) || !record.wire.cancel_at_period_end) {
-    throw refusal('SubscriptionNotScheduledToCancel', 'This subscription is not scheduled to be canceled.');
+    throw refusal('BadRequest', 'Bad request');
   }
   const uncanceled = saveSubscription(emulator, record, {
     cancel_at_period_end: false,
@@ -118,7 +144,7 @@ export function endSubscription(
     emulator,
     record,
     { ...changes, status: 'canceled', ended_at: emulator.stamp() },
-    { pending_items: [], pending_update: null },
+    { pending_items: [], pending_update: null, pending_period_start: null },
   );
   for (const order of emulator.store.orders.all()) {
     if (order.wire.subscription_id !== record.id || order.wire.status !== 'pending') continue;

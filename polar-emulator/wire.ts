@@ -55,7 +55,7 @@ export function toSubscription(emulator: Emulator, record: SubscriptionRecord): 
   };
 }
 
-export function toOrder(emulator: Emulator, { wire }: OrderRecord): models.Order {
+export function toOrder(emulator: Emulator, { wire, item_timestamps }: OrderRecord): models.Order {
   const subscription =
     wire.subscription_id === null ? undefined : emulator.store.subscriptions.get(wire.subscription_id);
   return {
@@ -64,6 +64,7 @@ export function toOrder(emulator: Emulator, { wire }: OrderRecord): models.Order
     product: wire.product_id === null ? null : toOrderProduct(productOf(emulator, wire.product_id)),
     discount: discountOf(emulator, wire.discount_id),
     subscription: subscription?.wire ?? null,
+    items: item_timestamps ? wire.items : wire.items.map(withoutTimestamps),
   };
 }
 
@@ -94,7 +95,14 @@ export function toDelivery(emulator: Emulator, record: Records['deliveries']): m
 }
 
 export function toOrganization(emulator: Emulator): models.Organization {
-  const { tax_basis_points, ...wire } = organizationOf(emulator);
+  const {
+    tax_basis_points,
+    tax_inclusive,
+    item_timestamps,
+    unknown_email_domains,
+    unknown_event_types,
+    ...wire
+  } = organizationOf(emulator);
   return wire;
 }
 
@@ -114,6 +122,15 @@ export function fixedPriceOf(product: models.Product): models.ProductPriceFixed 
 
 export const isActive = (status: models.SubscriptionStatus) => status === 'active' || status === 'trialing';
 export const isBillable = (status: models.SubscriptionStatus) => isActive(status) || status === 'past_due';
+
+/** A line as Polar sent it before September 2026. The SDK's type has no such generation, the wire has. */
+function withoutTimestamps(item: models.OrderItemSchema): models.OrderItemSchema {
+  return {
+    ...item,
+    start_timestamp: undefined,
+    end_timestamp: undefined,
+  } as unknown as models.OrderItemSchema;
+}
 
 function discountOf(emulator: Emulator, id: string | null): models.Order['discount'] {
   const record = id === null ? undefined : emulator.store.discounts.get(id);

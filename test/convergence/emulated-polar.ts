@@ -55,6 +55,7 @@ export async function openPolar(
   { twins }: { twins: boolean },
 ): Promise<EmulatedPolar> {
   const emulator = await startPolarEmulator({ accessToken, clock, retryScale: 0.001 });
+  await allowResets(emulator.url);
   const polar = createPolar({ accessToken, baseUrl: emulator.url });
   await syncProducts(polar, database, { apply: true });
   const products = await productsByKey(polar);
@@ -254,4 +255,14 @@ async function openDoorway(take: (webhook: VerifiedWebhook) => void): Promise<Do
 async function settled(emulator: PolarEmulator, doorway: Doorway): Promise<void> {
   await emulator.idle();
   if (doorway.failure) throw doorway.failure;
+}
+
+/** An organization has plan changes by `reset` only where Polar has turned them on. */
+async function allowResets(emulatorUrl: string): Promise<void> {
+  const response = await fetch(`${emulatorUrl}/emulator/settings`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ reset_proration_behavior_enabled: true }),
+  });
+  if (!response.ok) throw new Error(`the emulator's settings answered ${response.status}`);
 }

@@ -16,6 +16,8 @@ const WEBHOOKS: models.WebhookEventType[] = [
   'subscription.cycled',
   'subscription.revoked',
   'subscription.past_due',
+  'subscription.paused',
+  'subscription.resumed',
   'refund.created',
   'refund.updated',
 ];
@@ -34,6 +36,8 @@ export interface EmulatedShop {
   moveTo(time: string): Promise<number>;
   /** Posts to the control API and gives its answer. */
   control(path: string, body?: object): Promise<unknown>;
+  /** Changes the emulator's settings. */
+  settings(changes: object): Promise<void>;
   buy(product: models.Product, more?: Partial<models.CheckoutCreate>): Promise<models.Checkout>;
   /** Types of the webhooks that `work` causes, in the order in which they arrive. */
   typesDuring(work: () => Promise<unknown>): Promise<string[]>;
@@ -114,6 +118,14 @@ export async function openShop(
       const done = await emulator.renewDue();
       await emulator.idle();
       return done;
+    },
+    async settings(changes) {
+      const response = await fetch(`${emulator.url}/emulator/settings`, {
+        method: 'PATCH',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(changes),
+      });
+      if (!response.ok) throw new Error(`${response.status} ${await response.text()}`);
     },
     async buy(product, more = {}) {
       const checkout = await polar.checkouts.create({

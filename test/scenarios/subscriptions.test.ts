@@ -461,6 +461,7 @@ test('an upgrade that begins a new period closes the old cycle and brings the wh
   const { team, subscription } = await subscribed('2040-01-01T00:00:00Z', 'starter_monthly');
   await story.buy(team, 'pack_1000');
   await story.advanceTo('2040-01-16T12:00:00Z');
+  await story.control('/settings', { reset_proration_behavior_enabled: true });
   await story.control(`/subscriptions/${subscription}/change-plan`, {
     product_id: await story.productOf('pro_monthly'),
     proration_behavior: 'reset',
