@@ -34,7 +34,7 @@ export interface ActivityDependencies {
  */
 export function createActivities({ database, polar }: ActivityDependencies) {
   return {
-    /** The workflow's first step, whatever signal started it: the trial is given once and to an owner's first few teams. */
+    /** The workflow's first step, whatever signal started it: the trial that the team's maker claimed, once. */
     grantTrialCredits: (teamId: string): Promise<TeamOverview> =>
       thenDescribed(teamId, async (em, team, now) =>
         team.deletedAt ? null : ledger.grantTrialCredits(em, teamId, await readCatalog(em), now),

@@ -2,6 +2,7 @@ import { Migrator } from '@mikro-orm/migrations';
 import { type EntityManager, MikroORM, type Options } from '@mikro-orm/postgresql';
 import type { Pool } from 'pg';
 import { Adjustment } from './entities/adjustment.ts';
+import { AuditEvent } from './entities/audit-event.ts';
 import { CatalogVersion } from './entities/catalog-version.ts';
 import { Debt } from './entities/debt.ts';
 import { DebtChange } from './entities/debt-change.ts';
@@ -11,6 +12,7 @@ import { Hold } from './entities/hold.ts';
 import { HoldDraw } from './entities/hold-draw.ts';
 import { IdempotencyKey } from './entities/idempotency-key.ts';
 import { InboxEvent } from './entities/inbox-event.ts';
+import { Invitation } from './entities/invitation.ts';
 import { Limit } from './entities/limit.ts';
 import { Member } from './entities/member.ts';
 import { Order } from './entities/order.ts';
@@ -27,6 +29,7 @@ import { FirstSchema } from './migrations/0001-first-schema.ts';
 import { Reconciliations } from './migrations/0002-reconciliations.ts';
 import { HoldsWithoutForeignKey } from './migrations/0003-holds-without-foreign-key.ts';
 import { ZeroAndKeyDeletions } from './migrations/0007-zero-and-key-deletions.ts';
+import { People } from './migrations/0008-people.ts';
 import { createMissingPartitions, isMissingPartition } from './partitions.ts';
 
 /**
@@ -122,6 +125,7 @@ function ormOptions(url: string, max: number): Options {
     clientUrl: url,
     entities: [
       Adjustment,
+      AuditEvent,
       CatalogVersion,
       Debt,
       DebtChange,
@@ -131,6 +135,7 @@ function ormOptions(url: string, max: number): Options {
       HoldDraw,
       IdempotencyKey,
       InboxEvent,
+      Invitation,
       Limit,
       Member,
       Order,
@@ -146,7 +151,7 @@ function ormOptions(url: string, max: number): Options {
     ],
     extensions: [Migrator],
     migrations: {
-      migrationsList: [FirstSchema, Reconciliations, HoldsWithoutForeignKey, ZeroAndKeyDeletions],
+      migrationsList: [FirstSchema, Reconciliations, HoldsWithoutForeignKey, ZeroAndKeyDeletions, People],
       snapshot: false,
       silent: true,
     },

@@ -1,5 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { v7 as uuidv7 } from 'uuid';
+import { readCatalog } from '../catalog/versions.ts';
 import { readClock } from '../database/connection.ts';
 import { Member } from '../database/entities/member.ts';
 import { Team } from '../database/entities/team.ts';
@@ -7,17 +8,20 @@ import { findUser } from './find-user.ts';
 import { announceTeam } from './sign-up.ts';
 
 /**
- * Makes a team that people share, with its owner and the inbox row `team.created`. Belongs in a transaction.
- * @throws DomainError 422 `unknown_user` where the owner has not signed up
+ * Makes a team that people share, with its owner, the owner's claim of a trial if they have one left, and the inbox row
+ * `team.created`. Belongs in a transaction; locks the owner's row, so that their teams claim trials one after the other.
+ * @throws DomainError 422 `unknown_user` if the owner has not signed up; 503 `catalog_not_published`
  */
 export async function createTeam(
   em: EntityManager,
   { name, ownerId }: { name: string; ownerId: string },
 ): Promise<{ id: string; name: string; inboxId: string }> {
+  const { catalog } = await readCatalog(em);
+  await em.execute('select 1 from users where id = ? for no key update', [ownerId]);
   await findUser(em, ownerId, { status: 422 });
   const createdAt = await readClock(em);
   const id = uuidv7();
   await em.insert(Team, { id, name, personal: false, createdAt });
   await em.insert(Member, { teamId: id, userId: ownerId, role: 'owner', createdAt });
-  return { id, name, inboxId: await announceTeam(em, id, ownerId) };
+  return { id, name, inboxId: await announceTeam(em, id, ownerId, catalog.trial.perOwner) };
 }

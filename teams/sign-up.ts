@@ -25,8 +25,8 @@ export interface SignedUp {
 const personalTeamName = 'Personal Team';
 
 /**
- * Signs a person up: user, Personal Team, its owner and the inbox row `team.created` commit together. The same
- * person again, also at the same time, is the same user and team.
+ * Signs a person up: user, Personal Team, its owner, the claim of their first trial and the inbox row `team.created`
+ * commit together. The same person again, also at the same time, is the same user and team.
  * @throws DomainError 409 `user_conflict` where the id is taken with other data, 410 `user_erased`
  */
 export async function signUp(database: Database, person: Person): Promise<SignedUp> {
@@ -48,18 +48,35 @@ async function insertPerson(em: EntityManager, { id, email, name }: Person): Pro
     [id, email, name, teamId, personalTeamName],
   );
   if (made.length === 0) return null;
-  const inboxId = await announceTeam(em, teamId, id);
+  // A new user's first claim. A catalog allows at least one trial per owner.
+  const inboxId = await announceTeam(em, teamId, id, 1);
   return { user: { id, email, name }, team: { id: teamId, name: personalTeamName }, inboxId };
 }
 
-/** Writes the inbox row `team.created`, which makes the team's workflow grant the trial. Returns its id. */
-export async function announceTeam(em: EntityManager, teamId: string, ownerId: string): Promise<string> {
+/**
+ * Claims the new team's trial for the person who makes it, if they have one left, and writes the inbox row `team.created`,
+ * which makes the team's workflow grant it. Later changes of the team's owners do not move the claim. The caller holds the
+ * lock of the maker's row, or has just made it.
+ * @param trialsPerOwner  how many trials a person may claim: the catalog's
+ * @returns the inbox row's id
+ */
+export async function announceTeam(
+  em: EntityManager,
+  teamId: string,
+  makerId: string,
+  trialsPerOwner: number,
+): Promise<string> {
+  await em.execute(
+    `insert into trial_claims (owner_id, ordinal, team_id, claimed_at)
+     select ?, count(*) + 1, ?, billing_now() from trial_claims where owner_id = ? having count(*) < ?`,
+    [makerId, teamId, makerId, trialsPerOwner],
+  );
   const { id } = await storeInboxEvent(em, {
     teamId,
     source: 'sign-up',
     type: 'team.created',
     externalId: `team.created:${teamId}`,
-    payload: { ownerId },
+    payload: { ownerId: makerId },
   });
   return id;
 }

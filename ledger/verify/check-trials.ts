@@ -9,8 +9,9 @@ export const checkTrials: Check = {
       lookNext: 'the grants’ transfers: the later one was not due',
     },
     'trial-is-claimed': {
-      holds: 'Every trial grant claims an ordinal of its owner, and every claim has its grant',
-      lookNext: 'select * from trial_claims where team_id = …, and the team’s first owner',
+      holds:
+        'Every trial grant has the claim of the person who made the team, and every claim of a living team whose `team.created` is handled has its grant',
+      lookNext: 'select * from trial_claims where team_id = …, and the team’s `team.created` in the inbox',
     },
   },
   sql: `
@@ -30,5 +31,9 @@ export const checkTrials: Check = {
            case when t.team_id is null then 'a trial grant' else 'a trial claim' end, 'none'
       from trials t
       full join claims c on c.team_id = t.team_id
-     where t.team_id is null or c.team_id is null`,
+     where c.team_id is null
+        or (t.team_id is null
+            and exists (select from inbox i join teams on teams.id = i.team_id
+                         where i.external_id = 'team.created:' || c.team_id and i.status = 'handled'
+                           and teams.deleted_at is null))`,
 };

@@ -451,7 +451,7 @@ test('an order for a team that is not known is parked once, and granted once the
       [team],
     );
     await em.execute(`insert into members (team_id, user_id, role) values (?, 'late', 'owner')`, [team]);
-    await announceTeam(em, team, 'late');
+    await announceTeam(em, team, 'late', 1);
   });
   await until(async () => (await story.balance(team)).available === '1500');
   await expectNothingLeft();

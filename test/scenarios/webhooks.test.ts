@@ -174,7 +174,7 @@ test('an event for a team that is not known yet waits, visibly, and is applied o
       [team],
     );
     await em.execute(`insert into members (team_id, user_id, role) values (?, 'late', 'owner')`, [team]);
-    await announceTeam(em, team, 'late');
+    await announceTeam(em, team, 'late', 1);
   });
   await until(async () => (await story.balance(team)).available === '1500');
   expect(await story.inbox(team)).toContainEqual(

@@ -1,0 +1,78 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { publishCatalog, readCatalog } from '../../catalog/versions.ts';
+import { connectDatabase, type Database } from '../../database/connection.ts';
+import { lockLivingTeam } from '../../database/lock-living-team.ts';
+import { grantTrialCredits } from '../../ledger/lifecycle/grant-trial-credits.ts';
+import { createTeam } from '../../teams/create-team.ts';
+import { setMemberRole } from '../../teams/members.ts';
+import { signUp } from '../../teams/sign-up.ts';
+import { createTestDatabase, type TestDatabase } from '../setup/database.ts';
+import { defaultCatalog } from '../setup/default-catalog.ts';
+
+let testDatabase: TestDatabase;
+let database: Database;
+beforeAll(async () => {
+  testDatabase = await createTestDatabase();
+  database = await connectDatabase(testDatabase.url, { pool: 10 });
+  await publishCatalog(database, defaultCatalog);
+});
+afterAll(async () => {
+  await database.close();
+  await testDatabase.drop();
+});
+
+const person = (id: string) => signUp(database, { id, email: `${id}@example.com`, name: id });
+const make = (ownerId: string) => database.transaction((em) => createTeam(em, { name: 'Team', ownerId }));
+const grant = (teamId: string) =>
+  database.transaction(async (em) => {
+    const { now } = await lockLivingTeam(em, teamId);
+    return grantTrialCredits(em, teamId, await readCatalog(em), now);
+  });
+const claims = async (ownerId: string) =>
+  (
+    await database.pool.query<{ ordinal: number }>(
+      'select ordinal from trial_claims where owner_id = $1 order by ordinal',
+      [ownerId],
+    )
+  ).rows.map(({ ordinal }) => ordinal);
+
+/** Gives the team to another owner before its workflow has granted anything. */
+async function handOver(teamId: string, from: string, to: string): Promise<void> {
+  const by = { kind: 'service', keyId: 'environment' } as const;
+  await database.transaction((em) => setMemberRole(em, { teamId, userId: to, role: 'owner', by }));
+  await database.transaction((em) => setMemberRole(em, { teamId, userId: from, role: 'admin', by }));
+}
+
+test('a team that is handed over at once gets its trial at the expense of the user who made it', async () => {
+  await person('mallory');
+  await person('victim');
+  const outcomes: (string | null)[] = [];
+  for (let made = 0; made < 5; made += 1) {
+    const { id } = await make('mallory');
+    await handOver(id, 'mallory', 'victim');
+    outcomes.push(await grant(id));
+  }
+  expect(outcomes.map((outcome) => outcome?.startsWith('Granted'))).toEqual([
+    true,
+    true,
+    false,
+    false,
+    false,
+  ]);
+  expect(await claims('mallory')).toEqual([1, 2, 3]);
+  expect(await claims('victim')).toEqual([1]);
+});
+
+test('ten teams that one user makes at the same time claim no more trials than they have', async () => {
+  await person('ada');
+  const teams = await Promise.all(Array.from({ length: 10 }, () => make('ada')));
+  const outcomes = await Promise.all(teams.map(({ id }) => grant(id)));
+  expect(outcomes.filter((outcome) => outcome?.startsWith('Granted'))).toHaveLength(2);
+  expect(await claims('ada')).toEqual([1, 2, 3]);
+});
+
+test('a claimed trial is granted once, however often the workflow starts', async () => {
+  const { team } = await person('grace');
+  const outcomes = [await grant(team.id), await grant(team.id)];
+  expect(outcomes).toEqual(['Granted 500 trial credits', null]);
+});
