@@ -15,6 +15,7 @@ import { catalogRoutes } from './routes/catalog.ts';
 import { healthRoutes } from './routes/health.ts';
 import { holdRoutes } from './routes/holds.ts';
 import { inboxRoutes } from './routes/inbox.ts';
+import { invitationRoutes } from './routes/invitations.ts';
 import { limitRoutes } from './routes/limits.ts';
 import { memberRoutes } from './routes/members.ts';
 import { polarWebhookRoutes } from './routes/polar-webhook.ts';
@@ -54,6 +55,7 @@ export const routes: readonly Route[] = [
   ...userRoutes,
   ...teamRoutes,
   ...memberRoutes,
+  ...invitationRoutes,
   ...catalogRoutes,
   ...billingRoutes,
   ...subscriptionRoutes,

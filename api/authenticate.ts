@@ -5,6 +5,7 @@ import type { Database } from '../database/connection.ts';
 import { type Scope, scopes } from '../database/entities/service-key.ts';
 import { DomainError } from '../domain-error.ts';
 import type { Environment } from '../environment.ts';
+import { environmentKeyId, nameActor } from '../teams/actor.ts';
 import { findServiceKey, hashServiceKey } from '../teams/service-keys.ts';
 import { userIdSchema } from './shapes.ts';
 
@@ -40,7 +41,8 @@ export function createAuthenticate({
       throw unauthenticated('Send Authorization: Bearer with a service key or a person’s JWT');
     }
     const hash = hashServiceKey(token);
-    if (firstKey && timingSafeEqual(hash, firstKey)) return { kind: 'service', keyId: 'environment', scopes };
+    if (firstKey && timingSafeEqual(hash, firstKey))
+      return { kind: 'service', keyId: environmentKeyId, scopes };
     if (looksLikeJwt(token)) return { kind: 'person', userId: await verifyJwt(token) };
 
     const cacheKey = hash.toString('base64');
@@ -56,9 +58,9 @@ export function createAuthenticate({
   };
 }
 
-/** A name for the caller that keys and logs can carry. */
+/** A name for the caller that keys, records and logs can carry. */
 export function nameCaller(caller: Caller): string {
-  return caller.kind === 'service' ? `service:${caller.keyId}` : `person:${caller.userId}`;
+  return nameActor(caller);
 }
 
 export function unauthenticated(message: string): DomainError {

@@ -1,9 +1,11 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Database } from '../database/connection.ts';
 import type { Role } from '../database/entities/member.ts';
 import type { Scope } from '../database/entities/service-key.ts';
 import { DomainError } from '../domain-error.ts';
+import { lockTeamAs } from '../teams/actor.ts';
 import { findRole, findTeam } from '../teams/find-team.ts';
-import type { MemberEditor } from '../teams/members.ts';
+import { managerRoles } from '../teams/members.ts';
 import type { Caller } from './authenticate.ts';
 
 /** Who may call a route. What is not said is not allowed. */
@@ -21,7 +23,7 @@ export const anyRole = ['owner', 'admin', 'billing', 'member'] as const satisfie
 /** Those who may pay, change the plan, see invoices and open the portal. */
 export const billingRoles = ['owner', 'admin', 'billing'] as const satisfies readonly Role[];
 /** Those who manage members. */
-export const memberManagers = ['owner', 'admin'] as const satisfies readonly Role[];
+export const memberManagers = managerRoles;
 
 /**
  * Lets the caller through or says why not.
@@ -58,9 +60,18 @@ export async function authorize(
   }
 }
 
-/** The caller as one who changes a team or its members: there a person's role counts, and a service may do all. */
-export function editorOf(caller: Caller): MemberEditor {
-  return caller.kind === 'person' ? { userId: caller.userId } : 'service';
+/**
+ * Locks the team and checks the caller's rights once more: their role, or service key, as of this moment. Whatever changes
+ * a team calls it first in its transaction, so that who lost a right while their request waited no longer has it.
+ * @throws DomainError as {@link authorize}; 401 `unauthenticated` for a service key that was revoked meanwhile
+ */
+export async function confirmRights(
+  em: EntityManager,
+  caller: Caller,
+  { persons }: Access,
+  teamId: string,
+): Promise<void> {
+  await lockTeamAs(em, teamId, caller, persons === 'signedIn' || persons === undefined ? [] : persons);
 }
 
 export function forbidden(message: string, details: Record<string, unknown>): DomainError {

@@ -1,11 +1,12 @@
 import type { IncomingHttpHeaders } from 'node:http';
+import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Request, Response } from 'express';
 import { z } from 'zod';
 import { DomainError } from '../domain-error.ts';
 import { hashBody } from '../teams/hash-body.ts';
 import type { KeyedRequest } from '../teams/idempotent.ts';
 import { type Caller, nameCaller, unauthenticated } from './authenticate.ts';
-import { type Access, authorize } from './authorize.ts';
+import { type Access, authorize, confirmRights } from './authorize.ts';
 import type { Dependencies } from './dependencies.ts';
 import { invalidRequest } from './problem.ts';
 import { readBytes, readJson } from './read-body.ts';
@@ -50,6 +51,11 @@ export interface CallContext {
   headers: IncomingHttpHeaders;
   /** @throws where the route is public */
   caller(): Caller;
+  /**
+   * Locks the team of the path and checks the caller's rights as of this moment: first in each transaction that changes a
+   * team. @throws DomainError 401 `unauthenticated`, 403 `forbidden`, 404 `unknown_team`
+   */
+  confirmRights(em: EntityManager): Promise<void>;
   /** Whose key this is and for what. @throws DomainError 400 `idempotency_key_required` */
   idempotency(): KeyedRequest;
   /** The body as it came in, parsed. */
@@ -73,8 +79,8 @@ export interface Route extends Omit<RouteDefinition<RequestShape>, 'handle' | 'r
 }
 
 /**
- * Makes a route of what is said about it. At each request, in this order: who calls, whether they may, the key, the body,
- * the schemas, then the handler. Outside production an answer that its own schema does not allow is an error.
+ * Makes a route of what is said about it. At each request, in this order: the body (of a known caller), who calls, whether
+ * they may, the key, the schemas, then the handler. Outside production an answer that its own schema does not allow is an error.
  *
  * The route's `serve` throws DomainError, for `answerProblem` to tell: 401 `unauthenticated`; 403 `forbidden`; 404
  * `unknown_team`; 400 `idempotency_key_required`, `malformed_json`; 413 `body_too_large`; 415 `unsupported_media_type`;
@@ -89,10 +95,12 @@ export function defineRoute<Shape extends RequestShape>(definition: RouteDefinit
   return {
     ...definition,
     async serve(request, response, dependencies) {
-      const caller = access === 'public' ? undefined : await admit(request, response, access, dependencies);
-      if (definition.needsIdempotencyKey) readIdempotencyKey(request);
+      // Nobody's body is read before they are known, and nobody's rights are judged by what was so before it came.
+      if (access !== 'public' && shape.body) await dependencies.authenticate(request.headers.authorization);
       const body = shape.body ? await readBody(request, response) : undefined;
       const bytes = definition.rawBody ? await readRaw(request, response) : Buffer.alloc(0);
+      const caller = access === 'public' ? undefined : await admit(request, response, access, dependencies);
+      if (definition.needsIdempotencyKey) readIdempotencyKey(request);
 
       const parsed = schema.safeParse({ params: request.params, query: request.query, body });
       if (!parsed.success) throw invalidRequest(parsed.error);
@@ -102,6 +110,11 @@ export function defineRoute<Shape extends RequestShape>(definition: RouteDefinit
         body,
         bytes,
         caller: () => demand(caller),
+        confirmRights: (em) => {
+          const teamId = readTeamId(request);
+          if (access === 'public' || teamId === undefined) throw new Error(`${definition.path} has no team`);
+          return confirmRights(em, demand(caller), access, teamId);
+        },
         idempotency: () => ({
           scope: `${nameCaller(demand(caller))} ${request.method} ${pathOf(definition.path, request)}`,
           key: readIdempotencyKey(request),

@@ -17,6 +17,8 @@ export const userIdSchema = z
   .regex(/^[A-Za-z0-9_-]{1,64}$/, { error: 'expected a user id: 1 to 64 letters, digits, _ or -' })
   .meta({ description: 'The platform’s id of the user', examples: ['user_42'] });
 
+export const emailSchema = z.email().max(254);
+
 export const actionSchema = z
   .string()
   .min(1)

@@ -2,10 +2,10 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { lockTeam } from '../database/connection.ts';
 import type { Team } from '../database/entities/team.ts';
 import { unknownTeam } from '../database/lock-living-team.ts';
+import { recordAuditEvent } from '../database/record-audit-event.ts';
 import { DomainError } from '../domain-error.ts';
 import { storeInboxEvent } from '../inbox/inbox.ts';
-import { findMember } from './find-team.ts';
-import type { MemberEditor } from './members.ts';
+import { type Actor, demandRights, nameActor } from './actor.ts';
 
 export interface DeletedTeam {
   deletedAt: Date;
@@ -15,37 +15,40 @@ export interface DeletedTeam {
 
 /**
  * Deletes a team: from the commit on nobody sees it and nothing of it is spent. Its workflow then ends what it pays at
- * Polar and forfeits its credits. Asking again changes nothing. Belongs in a transaction; locks the team.
+ * Polar and forfeits its credits. Asking again changes nothing. Belongs in a transaction; locks the team, but not for who
+ * is not in it.
  * @throws DomainError 404 `unknown_team`, also for a person who is not in it; 403 `forbidden` for who is no owner;
  *   409 `personal_team`: that goes with its user
  */
 export async function deleteTeam(
   em: EntityManager,
-  { teamId, by }: { teamId: string; by: MemberEditor },
+  { teamId, by }: { teamId: string; by: Actor },
 ): Promise<DeletedTeam> {
+  await demandRights(em, teamId, by, ['owner']);
   const locked = await lockTeam(em, teamId);
-  const role = locked && by !== 'service' ? (await findMember(em, teamId, by.userId))?.role : 'owner';
-  if (!locked || role === undefined) throw unknownTeam(teamId);
-  if (role !== 'owner') {
-    throw new DomainError(403, 'forbidden', 'Only an owner of the team may delete it', {
-      allowedRoles: ['owner'],
-    });
-  }
+  if (!locked) throw unknownTeam(teamId);
+  await demandRights(em, teamId, by, ['owner']);
   const { team, now } = locked;
   if (team.personal) {
     throw new DomainError(409, 'personal_team', 'A Personal Team goes only with its user', { teamId });
   }
-  return markDeleted(em, team, now);
+  return markDeleted(em, team, now, by);
 }
 
 /**
  * Marks a team deleted, with the inbox row `team.deleted` that makes its workflow do the rest. The caller holds the team's
  * lock and has read `now` after it.
  */
-export async function markDeleted(em: EntityManager, team: Team, now: Date): Promise<DeletedTeam> {
+export async function markDeleted(em: EntityManager, team: Team, now: Date, by: Actor): Promise<DeletedTeam> {
   if (team.deletedAt) return { deletedAt: team.deletedAt, inboxId: null };
   team.deletedAt = now;
   await em.flush();
+  await recordAuditEvent(em, {
+    actor: nameActor(by),
+    action: 'team.deleted',
+    teamId: team.id,
+    before: { name: team.name, personal: team.personal },
+  });
   const { id } = await storeInboxEvent(em, {
     teamId: team.id,
     source: 'operator',

@@ -3,9 +3,12 @@ import { type Database, lockTeam, readClock } from '../database/connection.ts';
 import { Member } from '../database/entities/member.ts';
 import type { Team } from '../database/entities/team.ts';
 import { User } from '../database/entities/user.ts';
+import { recordAuditEvent } from '../database/record-audit-event.ts';
 import { DomainError } from '../domain-error.ts';
 import { cutPayloads } from '../inbox/cut-payloads.ts';
+import { type Actor, demandValidKey, nameActor } from './actor.ts';
 import { markDeleted } from './delete-team.ts';
+import { forgetInvitationsOf } from './invitations.ts';
 import { announceMembers } from './members.ts';
 
 export interface ErasedUser {
@@ -15,14 +18,16 @@ export interface ErasedUser {
 }
 
 /**
- * Erases a person: name and e-mail, their memberships, and with them their Personal Team. The id stays, opaque, in the
- * ledger, and is never used again. Asking again changes nothing.
- * @throws DomainError 404 `unknown_user`; 409 `last_owner` {teams} where a team would be left without an owner
+ * Erases a person: name and e-mail, their memberships and open invitations, and with them their Personal Team and every
+ * team whose only member they are. The id stays, opaque, in the ledger, and is never used again. Asking again changes
+ * nothing.
+ * @throws DomainError 404 `unknown_user`; 409 `last_owner` {teams} if a team with other members would be left without an
+ *   owner; 401 `unauthenticated` for a service key that was revoked meanwhile
  */
-export async function deleteUser(database: Database, userId: string): Promise<ErasedUser> {
+export async function deleteUser(database: Database, userId: string, by: Actor): Promise<ErasedUser> {
   for (;;) {
     const teamIds = await teamsOf(database.fork(), userId);
-    const erased = await database.transaction((em) => erase(em, userId, teamIds));
+    const erased = await database.transaction((em) => erase(em, userId, teamIds, by));
     if (erased) return erased;
   }
 }
@@ -32,12 +37,14 @@ async function erase(
   em: EntityManager,
   userId: string,
   teamIds: readonly string[],
+  by: Actor,
 ): Promise<ErasedUser | null> {
   const teams: Team[] = [];
   for (const teamId of teamIds) {
     const locked = await lockTeam(em, teamId);
     if (locked) teams.push(locked.team);
   }
+  if (by.kind === 'service') await demandValidKey(em, by.keyId);
   // After the teams, as everywhere; who makes them a member somewhere waits for this, and finds them erased.
   await em.execute('select 1 from users where id = ? for update', [userId]);
   const user = await em.findOne(User, { id: userId }, { refresh: true });
@@ -46,24 +53,33 @@ async function erase(
   const memberships = await em.find(Member, { userId });
   if (memberships.some(({ teamId }) => !teamIds.includes(teamId))) return null;
 
-  await refuseLeavingTeamsWithoutOwner(
-    em,
+  const shared = teams.filter(({ personal, deletedAt }) => !personal && !deletedAt);
+  const others = await em.find(Member, {
+    teamId: { $in: shared.map(({ id }) => id) },
+    userId: { $ne: userId },
+  });
+  const alone = shared.filter(({ id }) => others.every(({ teamId }) => teamId !== id));
+  refuseLeavingTeamsWithoutOwner(
     userId,
-    teams.filter(({ personal, deletedAt }) => !personal && !deletedAt),
+    shared.filter((team) => !alone.includes(team)),
+    [...memberships, ...others],
   );
   await em.nativeDelete(Member, { userId });
+  await forgetInvitationsOf(em, user);
   const now = await readClock(em);
   user.erasedAt = now;
   user.email = null;
   user.name = null;
   await em.flush();
 
+  await recordAuditEvent(em, { actor: nameActor(by), action: 'user.erased', subject: userId });
+
   const tell: ErasedUser['tell'] = [];
   for (const team of teams) {
-    const own = team.id === user.personalTeamId;
+    const own = team.id === user.personalTeamId || alone.includes(team);
     const role = memberships.find(({ teamId }) => teamId === team.id)?.role ?? null;
     const inboxId = own
-      ? (await markDeleted(em, team, now)).inboxId
+      ? (await markDeleted(em, team, now, by)).inboxId
       : await announceMembers(em, team.id, role, null);
     if (own) await cutPayloads(em, team.id);
     if (inboxId !== null) tell.push({ teamId: team.id, inboxId });
@@ -79,21 +95,20 @@ async function teamsOf(em: EntityManager, userId: string): Promise<string[]> {
   return [...new Set(ids)].sort();
 }
 
-async function refuseLeavingTeamsWithoutOwner(
-  em: EntityManager,
+function refuseLeavingTeamsWithoutOwner(
   userId: string,
   teams: readonly Team[],
-): Promise<void> {
-  const owners = await em.find(Member, { teamId: { $in: teams.map(({ id }) => id) }, role: 'owner' });
+  members: readonly Member[],
+): void {
   const left = teams.filter(({ id }) => {
-    const ofTeam = owners.filter(({ teamId }) => teamId === id);
-    return ofTeam.length === 1 && ofTeam[0]?.userId === userId;
+    const owners = members.filter(({ teamId, role }) => teamId === id && role === 'owner');
+    return owners.length === 1 && owners[0]?.userId === userId;
   });
   if (left.length === 0) return;
   throw new DomainError(
     409,
     'last_owner',
-    'The last owner of a team cannot go: make another member its owner, or delete the team',
+    'The last owner of a team with other members cannot go: invite another owner, or delete the team',
     { userId, teams: left.map(({ id, name }) => ({ id, name })) },
   );
 }

@@ -1,9 +1,10 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { Member, type Role } from '../database/entities/member.ts';
+import { Member, type Role, roles } from '../database/entities/member.ts';
 import { User } from '../database/entities/user.ts';
-import { lockLivingTeam } from '../database/lock-living-team.ts';
+import { recordAuditEvent } from '../database/record-audit-event.ts';
 import { DomainError } from '../domain-error.ts';
 import { storeInboxEvent } from '../inbox/inbox.ts';
+import { type Actor, demandRights, lockTeamAs, nameActor } from './actor.ts';
 import { findMember } from './find-team.ts';
 import { findUser } from './find-user.ts';
 
@@ -14,10 +15,10 @@ export interface ListedMember {
   role: Role;
 }
 
-/** Who changes the members: a person with their role, or a service, which may do what an owner may. */
-export type MemberEditor = { userId: string } | 'service';
+/** The roles that manage members: invite, change roles, remove. */
+export const managerRoles = ['owner', 'admin'] as const satisfies readonly Role[];
 
-/** Everybody in the team, in the order in which they joined. */
+/** All members of the team, in the order in which they joined. */
 export async function listMembers(em: EntityManager, teamId: string): Promise<ListedMember[]> {
   return em.execute<ListedMember[]>(
     `select users.id as "userId", users.name, users.email, members.role
@@ -29,56 +30,97 @@ export async function listMembers(em: EntityManager, teamId: string): Promise<Li
 }
 
 /**
- * Gives a person a role in the team, and makes them a member where they are none. Belongs in a transaction: it
- * locks the team, so that of two owners who demote each other one stays.
- * @throws DomainError 404 `unknown_team`, 404 `unknown_user`, 403 `forbidden` (only an owner makes or unmakes
- * owners), 409 `last_owner`, 409 `personal_team_owner`
- * @returns the member, and the inbox row that the team's workflow is to be told of; null where nobody's right to pay changed
+ * Changes a member's role. A service may also place a user in the team, in any role; a user may not: users join, and become
+ * owners, by accepting an invitation. Belongs in a transaction: it locks the team, so that of two owners who demote each
+ * other one stays.
+ * @throws DomainError 404 `unknown_team`; 404 `unknown_user` (for services); 404 `unknown_member` (for users, the same
+ *   whether or not there is such a user); 403 `forbidden` (only an owner makes or unmakes owners); 409 `consent_required`,
+ *   `last_owner`, `personal_team_owner`
+ * @returns the member, and the inbox row to signal to the team's workflow; null if no right to pay changed
  */
 export async function setMemberRole(
   em: EntityManager,
-  { teamId, userId, role, by }: { teamId: string; userId: string; role: Role; by: MemberEditor },
+  { teamId, userId, role, by }: { teamId: string; userId: string; role: Role; by: Actor },
 ): Promise<{ member: ListedMember; inboxId: string | null }> {
-  const { now } = await lockLivingTeam(em, teamId);
-  const user = await findUser(em, userId, { status: 404 });
+  await lockTeamAs(em, teamId, by, managerRoles);
   const member = await findMember(em, teamId, userId);
-  if (role === 'owner' || member?.role === 'owner') await demandOwner(em, teamId, by);
+  if (by.kind === 'person' && !member) throw unknownMember(teamId, userId);
+  if (role === 'owner' || member?.role === 'owner') await demandRights(em, teamId, by, ['owner']);
+  if (by.kind === 'person' && role === 'owner' && member?.role !== 'owner') {
+    throw new DomainError(
+      409,
+      'consent_required',
+      'Nobody becomes an owner without having accepted: invite the member with the role owner',
+      { userId },
+    );
+  }
   if (member?.role === 'owner' && role !== 'owner') await refuseLosingOwner(em, teamId, userId);
-  if (member) await em.nativeUpdate(Member, { teamId, userId }, { role });
-  else await em.insert(Member, { teamId, userId, role, createdAt: now });
-  return {
-    member: { userId, name: user.name ?? '', email: user.email ?? '', role },
-    inboxId: await announceMembers(em, teamId, member?.role ?? null, role),
-  };
+  const user = await findUser(em, userId, { status: 404 });
+  const inboxId = await putMember(em, { teamId, userId, role, by, before: member?.role ?? null });
+  return { member: { userId, name: user.name ?? '', email: user.email ?? '', role }, inboxId };
 }
 
 /**
- * Takes a person out of the team. Belongs in a transaction; locks the team.
- * @throws DomainError 404 `unknown_team`, 404 `unknown_member`, 403 `forbidden`, 409 `last_owner`,
- * 409 `personal_team_owner`
- * @returns the inbox row that the team's workflow is to be told of; null where the person could not pay
+ * Removes a member; every member may remove themselves. Belongs in a transaction; locks the team.
+ * @throws DomainError 404 `unknown_team`, 404 `unknown_member`, 403 `forbidden`, 409 `last_owner`, 409 `personal_team_owner`
+ * @returns the inbox row to signal to the team's workflow; null if the user had no right to pay
  */
 export async function removeMember(
   em: EntityManager,
-  { teamId, userId, by }: { teamId: string; userId: string; by: MemberEditor },
+  { teamId, userId, by }: { teamId: string; userId: string; by: Actor },
 ): Promise<string | null> {
-  await lockLivingTeam(em, teamId);
+  const leaves = by.kind === 'person' && by.userId === userId;
+  await lockTeamAs(em, teamId, by, leaves ? roles : managerRoles);
   const member = await findMember(em, teamId, userId);
-  if (!member) {
-    throw new DomainError(404, 'unknown_member', `${userId} is not in this team`, { teamId, userId });
-  }
+  if (!member) throw unknownMember(teamId, userId);
   if (member.role === 'owner') {
-    await demandOwner(em, teamId, by);
+    await demandRights(em, teamId, by, ['owner']);
     await refuseLosingOwner(em, teamId, userId);
   }
   await em.nativeDelete(Member, { teamId, userId });
+  await recordAuditEvent(em, {
+    actor: nameActor(by),
+    action: 'member.removed',
+    teamId,
+    subject: userId,
+    before: { role: member.role },
+  });
   return announceMembers(em, teamId, member.role, null);
 }
 
 /**
- * Writes the inbox row `members.changed`, which makes the team's workflow bring the people at Polar in line, where a person's
- * role has changed. Null stands for not being in the team, which is to Polar what `member` is: it knows only those who pay.
- * @returns the row's id; null where nothing changes at Polar
+ * Writes a membership, new or with another role, and records who did it. The caller holds the team's lock and has checked
+ * that it may be done, and that the user is not erased.
+ * @param before  the user's role so far; null if they are not in the team
+ * @returns the inbox row to signal to the team's workflow; null if no right to pay changed
+ */
+export async function putMember(
+  em: EntityManager,
+  change: { teamId: string; userId: string; role: Role; by: Actor; before: Role | null },
+): Promise<string | null> {
+  const { teamId, userId, role, by, before } = change;
+  if (before === role) return null;
+  if (before === null) {
+    await em.execute(
+      'insert into members (team_id, user_id, role, created_at) values (?, ?, ?, billing_now())',
+      [teamId, userId, role],
+    );
+  } else await em.nativeUpdate(Member, { teamId, userId }, { role });
+  await recordAuditEvent(em, {
+    actor: nameActor(by),
+    action: before === null ? 'member.added' : 'member.changed',
+    teamId,
+    subject: userId,
+    before: before === null ? null : { role: before },
+    after: { role },
+  });
+  return announceMembers(em, teamId, before, role);
+}
+
+/**
+ * Writes the inbox row `members.changed` if a change of role changes who may pay; the team's workflow then brings the
+ * members at Polar in line. Null stands for not being in the team, which is to Polar what `member` is.
+ * @returns the row's id; null if nothing changes at Polar
  */
 export async function announceMembers(
   em: EntityManager,
@@ -87,6 +129,11 @@ export async function announceMembers(
   to: Role | null,
 ): Promise<string | null> {
   if ((from ?? 'member') === (to ?? 'member')) return null;
+  return storeMembersChanged(em, teamId);
+}
+
+/** Writes the inbox row `members.changed`, on which the team's workflow brings the members at Polar in line. */
+export async function storeMembersChanged(em: EntityManager, teamId: string): Promise<string> {
   const { id } = await storeInboxEvent(em, {
     teamId,
     source: 'operator',
@@ -97,10 +144,11 @@ export async function announceMembers(
   return id;
 }
 
-async function demandOwner(em: EntityManager, teamId: string, by: MemberEditor): Promise<void> {
-  if (by === 'service' || (await findMember(em, teamId, by.userId))?.role === 'owner') return;
-  throw new DomainError(403, 'forbidden', 'Only an owner of the team may make or unmake its owners', {
-    allowedRoles: ['owner'],
+/** One answer for a user who is not in the team and for one who does not exist. */
+function unknownMember(teamId: string, userId: string): DomainError {
+  return new DomainError(404, 'unknown_member', `${userId} is not in this team: send an invitation`, {
+    teamId,
+    userId,
   });
 }
 
@@ -109,10 +157,8 @@ async function refuseLosingOwner(em: EntityManager, teamId: string, userId: stri
     throw new DomainError(
       409,
       'last_owner',
-      'A team keeps at least one owner: make another member owner first',
-      {
-        userId,
-      },
+      'A team keeps at least one owner: invite another owner first, or delete the team',
+      { userId },
     );
   }
   if ((await em.count(User, { id: userId, personalTeamId: teamId })) > 0) {
@@ -120,9 +166,7 @@ async function refuseLosingOwner(em: EntityManager, teamId: string, userId: stri
       409,
       'personal_team_owner',
       'A person owns their Personal Team for as long as they are a user',
-      {
-        userId,
-      },
+      { userId },
     );
   }
 }

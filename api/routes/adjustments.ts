@@ -56,11 +56,12 @@ export const adjustmentRoutes = [
     },
     async handle(
       { params: { teamId }, body },
-      { dependencies: { database, temporal }, caller, idempotency },
+      { dependencies: { database, temporal }, caller, confirmRights, idempotency },
     ) {
       const by = nameCaller(caller());
       let inboxId: string | null = null;
       const answer = await idempotent(database, idempotency(), async (em) => {
+        await confirmRights(em);
         const { credits, reason, expiresAt = null } = body;
         const adjusted = await adjustCredits(em, { teamId, credits, reason, actor: by, expiresAt });
         const grants = adjusted.grants.map((grant) => ({ ...grant, credits: formatCredits(grant.credits) }));

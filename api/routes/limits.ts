@@ -55,9 +55,12 @@ export const limitRoutes = [
     request: { params: memberParams, body: limitIn },
     answers: { 200: limitOut },
     refusals: { 404: 'unknown_team, unknown_member' },
-    async handle({ params: { teamId, memberId }, body }, { dependencies: { database } }) {
+    async handle({ params: { teamId, memberId }, body }, { dependencies: { database }, confirmRights }) {
       const whose = { teamId, subject: 'member', subjectId: memberId } as const;
-      const limit = await database.transaction((em) => setLimit(em, { ...whose, ...body }));
+      const limit = await database.transaction(async (em) => {
+        await confirmRights(em);
+        return setLimit(em, { ...whose, ...body });
+      });
       return { status: 200, body: limitJson(limit) };
     },
   }),
@@ -71,9 +74,12 @@ export const limitRoutes = [
     request: { params: memberParams },
     answers: { 204: null },
     refusals: { 404: 'unknown_team, unknown_limit' },
-    async handle({ params: { teamId, memberId } }, { dependencies: { database } }) {
+    async handle({ params: { teamId, memberId } }, { dependencies: { database }, confirmRights }) {
       const whose = { teamId, subject: 'member', subjectId: memberId } as const;
-      await database.transaction((em) => removeLimit(em, whose));
+      await database.transaction(async (em) => {
+        await confirmRights(em);
+        await removeLimit(em, whose);
+      });
       return { status: 204 };
     },
   }),
@@ -88,9 +94,12 @@ export const limitRoutes = [
     request: { params: keyParams, body: limitIn },
     answers: { 200: limitOut },
     refusals: { 404: 'unknown_team' },
-    async handle({ params: { teamId, apiKeyId }, body }, { dependencies: { database } }) {
+    async handle({ params: { teamId, apiKeyId }, body }, { dependencies: { database }, confirmRights }) {
       const whose = { teamId, subject: 'key', subjectId: apiKeyId } as const;
-      const limit = await database.transaction((em) => setLimit(em, { ...whose, ...body }));
+      const limit = await database.transaction(async (em) => {
+        await confirmRights(em);
+        return setLimit(em, { ...whose, ...body });
+      });
       return { status: 200, body: limitJson(limit) };
     },
   }),
@@ -104,9 +113,12 @@ export const limitRoutes = [
     request: { params: keyParams },
     answers: { 204: null },
     refusals: { 404: 'unknown_team, unknown_limit' },
-    async handle({ params: { teamId, apiKeyId } }, { dependencies: { database } }) {
+    async handle({ params: { teamId, apiKeyId } }, { dependencies: { database }, confirmRights }) {
       const whose = { teamId, subject: 'key', subjectId: apiKeyId } as const;
-      await database.transaction((em) => removeLimit(em, whose));
+      await database.transaction(async (em) => {
+        await confirmRights(em);
+        await removeLimit(em, whose);
+      });
       return { status: 204 };
     },
   }),

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { listMembers, removeMember, setMemberRole } from '../../teams/members.ts';
-import { anyRole, editorOf, memberManagers } from '../authorize.ts';
+import { anyRole, memberManagers } from '../authorize.ts';
 import { defineRoute } from '../define-route.ts';
 import { roleSchema, teamParams, userIdSchema } from '../shapes.ts';
 
@@ -32,14 +32,19 @@ export const memberRoutes = [
     method: 'put',
     path: '/v1/teams/{teamId}/members/{userId}',
     tag: 'Users and teams',
-    summary: 'Give a person a role, and make them a member',
-    description: 'Only an owner (or a service) makes and unmakes owners.',
+    summary: 'Change a member’s role',
+    description:
+      'A service may also place a user in the team, in any role. A person may not: users join, and become owners, by accepting an invitation. Only an owner unmakes owners.',
     access: managers,
     request: { params: memberParams, body: z.strictObject({ role: roleSchema }) },
     answers: { 200: member },
-    refusals: { 403: 'forbidden', 404: 'unknown_team, unknown_user', 409: 'last_owner, personal_team_owner' },
+    refusals: {
+      403: 'forbidden',
+      404: 'unknown_team, unknown_member, unknown_user',
+      409: 'consent_required, last_owner, personal_team_owner',
+    },
     async handle({ params, body }, { dependencies: { database, temporal }, caller }) {
-      const by = editorOf(caller());
+      const by = caller();
       const changed = await database.transaction((em) => setMemberRole(em, { ...params, ...body, by }));
       if (changed.inboxId !== null) temporal.signal(params.teamId, changed.inboxId);
       return { status: 200, body: changed.member };
@@ -50,8 +55,10 @@ export const memberRoutes = [
     method: 'delete',
     path: '/v1/teams/{teamId}/members/{userId}',
     tag: 'Users and teams',
-    summary: 'Take a person out of the team',
-    access: managers,
+    summary: 'Take a person out of the team, or leave it',
+    description:
+      'By owner and admin, and by every member for themselves. The last owner invites another owner first, or deletes the team.',
+    access: { ...managers, persons: anyRole },
     request: { params: memberParams },
     answers: { 204: null },
     refusals: {
@@ -60,7 +67,7 @@ export const memberRoutes = [
       409: 'last_owner, personal_team_owner',
     },
     async handle({ params }, { dependencies: { database, temporal }, caller }) {
-      const by = editorOf(caller());
+      const by = caller();
       const inboxId = await database.transaction((em) => removeMember(em, { ...params, by }));
       if (inboxId !== null) temporal.signal(params.teamId, inboxId);
       return { status: 204 };

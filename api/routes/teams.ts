@@ -5,7 +5,7 @@ import { findTeam } from '../../teams/find-team.ts';
 import { idempotent } from '../../teams/idempotent.ts';
 import { listTeams } from '../../teams/list-teams.ts';
 import type { Caller } from '../authenticate.ts';
-import { anyRole, editorOf, forbidden } from '../authorize.ts';
+import { anyRole, forbidden } from '../authorize.ts';
 import { defineRoute } from '../define-route.ts';
 import { refuseFields } from '../problem.ts';
 import {
@@ -90,7 +90,7 @@ export const teamRoutes = [
     answers: { 202: z.strictObject({ id: teamIdSchema, deletedAt: instantOut }) },
     refusals: { 403: 'forbidden', 404: 'unknown_team', 409: 'personal_team' },
     async handle({ params: { teamId } }, { dependencies: { database, temporal }, caller }) {
-      const by = editorOf(caller());
+      const by = caller();
       const { deletedAt, inboxId } = await database.transaction((em) => deleteTeam(em, { teamId, by }));
       if (inboxId !== null) temporal.signal(teamId, inboxId);
       return { status: 202, body: { id: teamId, deletedAt: deletedAt.toISOString() } };

@@ -3,9 +3,9 @@ import { deleteUser } from '../../teams/delete-user.ts';
 import { signUp } from '../../teams/sign-up.ts';
 import { forbidden } from '../authorize.ts';
 import { defineRoute } from '../define-route.ts';
-import { instantOut, nameSchema, teamIdSchema, userIdSchema } from '../shapes.ts';
+import { emailSchema, instantOut, nameSchema, teamIdSchema, userIdSchema } from '../shapes.ts';
 
-const userShape = { id: userIdSchema, email: z.email().max(254), name: nameSchema };
+const userShape = { id: userIdSchema, email: emailSchema, name: nameSchema };
 
 const signedUp = z.strictObject({
   user: z.strictObject(userShape),
@@ -37,7 +37,7 @@ export const userRoutes = [
     tag: 'Users and teams',
     summary: 'Erase a person',
     description:
-      'By the person, or a service. Name, e-mail and memberships are gone with the answer, and the Personal Team with all its credits; what Polar knows of them follows. The ledger keeps the id. Asked again, it answers the same.',
+      'By the person, or a service. Name, e-mail and memberships are gone with the answer, and the Personal Team, with all its credits, and teams whose only member they are; what Polar knows of them follows. The ledger keeps the id. Asked again, it answers the same.',
     access: { services: ['onboarding', 'admin'], persons: 'signedIn' },
     request: { params: z.strictObject({ userId: userIdSchema }) },
     answers: { 202: z.strictObject({ id: userIdSchema, erasedAt: instantOut }) },
@@ -47,7 +47,7 @@ export const userRoutes = [
       if (asking.kind === 'person' && asking.userId !== userId) {
         throw forbidden('A person may erase nobody but themselves', {});
       }
-      const { erasedAt, tell } = await deleteUser(database, userId);
+      const { erasedAt, tell } = await deleteUser(database, userId, asking);
       for (const { teamId, inboxId } of tell) temporal.signal(teamId, inboxId);
       return { status: 202, body: { id: userId, erasedAt: erasedAt.toISOString() } };
     },

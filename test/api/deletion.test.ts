@@ -137,13 +137,16 @@ test('a person erases themselves and nobody else; a service needs onboarding or 
     expect(reply).toMatchObject({ status: 202, json: first?.json });
 });
 
-test('the last owner of a team cannot go before it has another or is deleted', async () => {
+test('the last owner of a team with other members cannot go before it has another or is deleted', async () => {
   const { token } = await api.person('frank');
   const make = async (name: string) => {
     const reply = await api.send('POST', '/v1/teams', { as: token, body: { name } });
     return z.object({ id: z.string() }).parse(reply.json).id;
   };
   const [handed, deleted, shared] = [await make('Handed'), await make('Deleted'), await make('Shared')];
+  for (const id of [handed, deleted]) {
+    await api.send('PUT', `/v1/teams/${id}/members/admin`, { body: { role: 'member' } });
+  }
   await api.send('PUT', `/v1/teams/${shared}/members/admin`, { body: { role: 'owner' } });
   const erase = () => api.send('DELETE', '/v1/users/frank', { as: token });
   const before = await api.snapshot();
@@ -160,10 +163,38 @@ test('the last owner of a team cannot go before it has another or is deleted', a
   expect(await api.snapshot()).toBe(before);
 
   await api.send('DELETE', `/v1/teams/${deleted}`, { as: token });
-  await api.send('PUT', `/v1/teams/${handed}/members/admin`, { as: token, body: { role: 'owner' } });
+  const invited = await api.send('POST', `/v1/teams/${handed}/invitations`, {
+    as: token,
+    body: { userId: 'admin', role: 'owner' },
+  });
+  const { id: invitation } = z.object({ id: z.string() }).parse(invited.json);
+  await api.send('POST', `/v1/invitations/${invitation}/accept`, { as: people.admin.token });
   expect(await erase()).toMatchObject({ status: 202 });
   const { rows } = await api.database.pool.query(`select team_id from members where user_id = 'frank'`);
   expect(rows).toEqual([]);
+});
+
+test('teams whose only member is erased go with them; their open invitations are withdrawn', async () => {
+  const { token } = await api.person('henry');
+  const made = await api.send('POST', '/v1/teams', { as: token, body: { name: 'Alone' } });
+  const { id: alone } = z.object({ id: z.string() }).parse(made.json);
+  const inviting = await makeTeam();
+  await api.send('POST', `/v1/teams/${inviting}/invitations`, {
+    as: people.owner.token,
+    body: { email: 'HENRY@example.com', role: 'member' },
+  });
+  expect(await api.send('DELETE', '/v1/users/henry', { as: token })).toMatchObject({ status: 202 });
+  expect(await api.send('GET', `/v1/teams/${alone}`)).toMatchObject({ status: 404 });
+  const { rows } = await api.database.pool.query(
+    `select type from inbox where team_id = $1 and type = 'team.deleted'`,
+    [alone],
+  );
+  expect(rows).toHaveLength(1);
+  const invitations = await api.database.pool.query(
+    'select status, email from invitations where team_id = $1',
+    [inviting],
+  );
+  expect(invitations.rows).toEqual([{ status: 'revoked', email: null }]);
 });
 
 test('an erased person has no name, no e-mail and no team, cannot sign up again and joins no team', async () => {

@@ -21,7 +21,7 @@ beforeAll(async () => {
   const reply = await api.send('POST', '/v1/teams', { as: owner.token, body: { name: 'Weavers' } });
   teamId = z.object({ id: z.string() }).parse(reply.json).id;
   for (const role of ['admin', 'billing', 'member'] as const) {
-    await api.send('PUT', `/v1/teams/${teamId}/members/${role}`, { as: owner.token, body: { role } });
+    await api.send('PUT', `/v1/teams/${teamId}/members/${role}`, { body: { role } });
   }
 });
 afterAll(() => api.stop());
@@ -82,7 +82,7 @@ test('the last owner can be neither removed nor demoted, also not by two request
       json: { code: 'last_owner' },
     });
   }
-  await api.send('PUT', `${path}/admin`, { as: people.owner.token, body: { role: 'owner' } });
+  await api.send('PUT', `${path}/admin`, { body: { role: 'owner' } });
   const both = await Promise.all(
     ['owner', 'admin'].map((id) => api.send('PUT', `${path}/${id}`, { body: { role: 'admin' } })),
   );
@@ -103,9 +103,46 @@ test('an admin makes nobody an owner, not even themselves, and removes no owner'
 
 test('the owner of a Personal Team stays its owner, whoever else becomes one', async () => {
   const { teamId: personal, token } = people.owner;
-  await api.send('PUT', `/v1/teams/${personal}/members/admin`, { as: token, body: { role: 'owner' } });
-  const reply = await api.send('DELETE', `/v1/teams/${personal}/members/owner`, { as: people.admin.token });
-  expect(reply).toMatchObject({ status: 409, json: { code: 'personal_team_owner' } });
+  await api.send('PUT', `/v1/teams/${personal}/members/admin`, { body: { role: 'owner' } });
+  for (const as of [token, people.admin.token]) {
+    const reply = await api.send('DELETE', `/v1/teams/${personal}/members/owner`, { as });
+    expect(reply).toMatchObject({ status: 409, json: { code: 'personal_team_owner' } });
+  }
+});
+
+test('every member may leave a team, and nobody but owner and admin removes another', async () => {
+  const reply = await api.send('POST', '/v1/teams', { as: people.owner.token, body: { name: 'Leavers' } });
+  const { id } = z.object({ id: z.string() }).parse(reply.json);
+  const path = `/v1/teams/${id}/members`;
+  for (const role of ['admin', 'billing', 'member'] as const) {
+    await api.send('PUT', `${path}/${role}`, { body: { role } });
+  }
+  for (const name of ['billing', 'member'] as const) {
+    expect(await api.send('DELETE', `${path}/admin`, { as: people[name].token })).toMatchObject({
+      status: 403,
+    });
+  }
+  for (const name of ['member', 'billing', 'admin'] as const) {
+    expect((await api.send('DELETE', `${path}/${name}`, { as: people[name].token })).status).toBe(204);
+    expect((await api.send('GET', `/v1/teams/${id}`, { as: people[name].token })).status).toBe(404);
+  }
+  expect(await api.send('DELETE', `${path}/owner`, { as: people.owner.token })).toMatchObject({
+    status: 409,
+    json: { code: 'last_owner' },
+  });
+});
+
+test('a person adds nobody to a team, and the answer is the same for known and unknown users', async () => {
+  const put = (id: string) =>
+    api.send('PUT', `/v1/teams/${people.owner.teamId}/members/${id}`, {
+      as: people.owner.token,
+      body: { role: 'member' },
+    });
+  const [known, unknown] = [await put('stranger'), await put('no_such_user')];
+  expect(known).toMatchObject({ status: 404, json: { code: 'unknown_member' } });
+  expect(JSON.stringify(known.json).replaceAll('stranger', 'no_such_user')).toBe(
+    JSON.stringify(unknown.json),
+  );
 });
 
 test('one who was removed sees the team no more', async () => {

@@ -1,0 +1,67 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import type { TeamAndTime } from '../database/connection.ts';
+import type { Role } from '../database/entities/member.ts';
+import { lockLivingTeam, unknownTeam } from '../database/lock-living-team.ts';
+import { DomainError } from '../domain-error.ts';
+import { findMember } from './find-team.ts';
+
+/** Who makes a change: a user with their role in the team, or a service by its key. */
+export type Actor = { kind: 'person'; userId: string } | { kind: 'service'; keyId: string };
+
+/** The id of the service key that comes from the environment: it is valid for as long as the process runs. */
+export const environmentKeyId = 'environment';
+
+/** A name for the actor that keys, records and logs can carry: `person:{userId}` or `service:{keyId}`. */
+export function nameActor(actor: Actor): string {
+  return actor.kind === 'service' ? `service:${actor.keyId}` : `person:${actor.userId}`;
+}
+
+/**
+ * Checks that the actor may still make the change: a user by their role of this moment, a service by its key. The caller
+ * holds the team's lock, so a role cannot change before the transaction ends; neither can the key.
+ * @param allowed  the roles that may make the change; a service may make any
+ * @throws DomainError 404 `unknown_team` for a user who is not in the team; 403 `forbidden` {allowedRoles};
+ *   401 `unauthenticated` for a service key that was revoked meanwhile
+ */
+export async function demandRights(
+  em: EntityManager,
+  teamId: string,
+  actor: Actor,
+  allowed: readonly Role[],
+): Promise<void> {
+  if (actor.kind === 'service') return demandValidKey(em, actor.keyId);
+  const member = await findMember(em, teamId, actor.userId);
+  if (!member) throw unknownTeam(teamId);
+  if (allowed.includes(member.role)) return;
+  const message = `A team’s ${member.role} may not do this, only ${allowed.join(', ')}`;
+  throw new DomainError(403, 'forbidden', message, { allowedRoles: allowed });
+}
+
+/**
+ * Locks the team's row and then checks the actor's rights: first in each transaction that changes a team.
+ * @throws DomainError as {@link demandRights}; 404 `unknown_team`, also for one that was deleted
+ */
+export async function lockTeamAs(
+  em: EntityManager,
+  teamId: string,
+  actor: Actor,
+  allowed: readonly Role[],
+): Promise<TeamAndTime> {
+  const locked = await lockLivingTeam(em, teamId);
+  await demandRights(em, teamId, actor, allowed);
+  return locked;
+}
+
+/**
+ * Checks that a service key is valid, and keeps it so until the transaction ends.
+ * @throws DomainError 401 `unauthenticated`
+ */
+export async function demandValidKey(em: EntityManager, keyId: string): Promise<void> {
+  if (keyId === environmentKeyId) return;
+  const valid = await em.execute(
+    'select id from service_keys where id = ? and revoked_at is null for share',
+    [keyId],
+  );
+  if (valid.length > 0) return;
+  throw new DomainError(401, 'unauthenticated', 'The service key is unknown or was revoked');
+}

@@ -1,0 +1,280 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { v7 as uuidv7 } from 'uuid';
+import { readClock } from '../database/connection.ts';
+import { Invitation } from '../database/entities/invitation.ts';
+import type { Role } from '../database/entities/member.ts';
+import { type ListPage, type ListRange, pageOfRows, uuidCursor } from '../database/list-page.ts';
+import { lockLivingTeam } from '../database/lock-living-team.ts';
+import { recordAuditEvent } from '../database/record-audit-event.ts';
+import { DomainError } from '../domain-error.ts';
+import { type Actor, lockTeamAs, nameActor } from './actor.ts';
+import { findMember } from './find-team.ts';
+import { findUser } from './find-user.ts';
+import { managerRoles, putMember } from './members.ts';
+
+/** Whom an invitation is for. An e-mail matches in any case. */
+export type Invitee = { userId: string } | { email: string };
+
+/** An invitation as its team sees it: what was asked for, nothing of the person. */
+export interface SentInvitation {
+  id: string;
+  userId: string | null;
+  email: string | null;
+  role: Role;
+  invitedBy: string;
+  createdAt: Date;
+  expiresAt: Date;
+}
+
+/** An invitation as the invited user sees it. */
+export interface ReceivedInvitation {
+  id: string;
+  teamId: string;
+  teamName: string;
+  role: Role;
+  createdAt: Date;
+  expiresAt: Date;
+}
+
+const lifetimeMs = 7 * 86_400_000;
+/** How many invitations a team may send within 24 hours, whatever became of them. */
+const mostPerTeamAndDay = 50;
+/** How long settled and expired invitations are kept: for the ceiling, and for an answer that is asked for again. */
+const keptDays = 30;
+
+/**
+ * Invites somebody into the team, or a member to become an owner. Whether the user id or e-mail is known is not looked at,
+ * so the answer cannot reveal it. An earlier open invitation of the same invitee is replaced. Belongs in a transaction;
+ * locks the team.
+ * @throws DomainError 404 `unknown_team`; 403 `forbidden` (owners and admins invite; only an owner invites owners);
+ *   409 `already_member` for a member of the team, whom its members list shows; 429 `too_many_invitations`
+ */
+export async function invite(
+  em: EntityManager,
+  { teamId, invitee, role, by }: { teamId: string; invitee: Invitee; role: Role; by: Actor },
+): Promise<SentInvitation> {
+  const { now } = await lockTeamAs(em, teamId, by, role === 'owner' ? ['owner'] : managerRoles);
+  await refuseMember(em, teamId, invitee, role);
+  await refuseTooMany(em, teamId, now);
+  await forgetOld(em);
+
+  const { userId, email } = { userId: null, email: null, ...invitee };
+  await em.execute(
+    `update invitations set status = 'revoked', email = null
+      where team_id = ? and status = 'open' and (user_id = ? or lower(email) = lower(?))`,
+    [teamId, userId, email],
+  );
+  const invitation: SentInvitation = {
+    id: uuidv7(),
+    userId,
+    email,
+    role,
+    invitedBy: nameActor(by),
+    createdAt: now,
+    expiresAt: new Date(now.getTime() + lifetimeMs),
+  };
+  await em.insert(Invitation, { ...invitation, teamId, status: 'open' });
+  await recordAuditEvent(em, {
+    actor: nameActor(by),
+    action: 'invitation.sent',
+    teamId,
+    subject: invitation.id,
+    after: { role, userId },
+  });
+  return invitation;
+}
+
+/** The team's open invitations, oldest first. */
+export async function listTeamInvitations(
+  em: EntityManager,
+  { teamId, limit, cursor }: ListRange & { teamId: string },
+): Promise<ListPage<SentInvitation>> {
+  const rows = await em.find(
+    Invitation,
+    { teamId, status: 'open', expiresAt: { $gt: await readClock(em) }, id: { $gt: uuidCursor(cursor) } },
+    { orderBy: { id: 'asc' }, limit: limit + 1 },
+  );
+  return pageOfRows(rows, limit);
+}
+
+/** A user's open invitations, by their id or e-mail, oldest first. Those of members who may not invite any more are missing. */
+export async function listUserInvitations(
+  em: EntityManager,
+  { userId, limit, cursor }: ListRange & { userId: string },
+): Promise<ListPage<ReceivedInvitation>> {
+  const rows = await em.execute<(Omit<ReceivedInvitation, 'createdAt' | 'expiresAt'> & Times)[]>(
+    `select i.id, i.team_id as "teamId", t.name as "teamName", i.role, i.created_at as "createdAt",
+            i.expires_at as "expiresAt"
+       from users u
+       join invitations i on i.status = 'open' and (i.user_id = u.id or lower(i.email) = lower(u.email))
+       join teams t on t.id = i.team_id and t.deleted_at is null
+      where u.id = ? and i.expires_at > billing_now() and i.id > ?
+        and (i.invited_by like 'service:%'
+             or exists (select from members m
+                         where m.team_id = i.team_id and 'person:' || m.user_id = i.invited_by
+                           and (m.role = 'owner' or (m.role = 'admin' and i.role <> 'owner'))))
+      order by i.id limit ?`,
+    [userId, uuidCursor(cursor), limit + 1],
+  );
+  const invitations = rows.map((row) => ({
+    ...row,
+    createdAt: new Date(row.createdAt),
+    expiresAt: new Date(row.expiresAt),
+  }));
+  return pageOfRows(invitations, limit);
+}
+
+interface Times {
+  createdAt: Date | string;
+  expiresAt: Date | string;
+}
+
+/**
+ * The team takes an open invitation back. Belongs in a transaction; locks the team.
+ * @throws DomainError 404 `unknown_team`, `unknown_invitation`; 403 `forbidden`
+ */
+export async function revokeInvitation(
+  em: EntityManager,
+  { teamId, id, by }: { teamId: string; id: string; by: Actor },
+): Promise<void> {
+  await lockTeamAs(em, teamId, by, managerRoles);
+  const invitation = await em.findOne(Invitation, { id, teamId, status: 'open' });
+  if (!invitation) throw unknownInvitation(id);
+  await settle(em, invitation, 'revoked', by);
+}
+
+/**
+ * The invited user joins the team with the role that was offered; a member becomes an owner, or keeps the role that they
+ * have. Accepting again answers the same and changes nothing. Belongs in a transaction; locks the team.
+ * @throws DomainError 404 `unknown_invitation`: there is none, it is for another user, expired, was revoked or declined, its
+ *   team was deleted, or who sent it may not send it any more
+ * @returns the team and the user's role in it, and the inbox row to signal to the team's workflow
+ */
+export async function acceptInvitation(
+  em: EntityManager,
+  { id, userId }: { id: string; userId: string },
+): Promise<{ teamId: string; teamName: string; role: Role; inboxId: string | null }> {
+  const { invitation, team } = await lockReceived(em, id, userId);
+  const by = { kind: 'person', userId } as const;
+  const before = (await findMember(em, team.id, userId))?.role ?? null;
+  if (invitation.status === 'accepted' && before !== null) {
+    return { teamId: team.id, teamName: team.name, role: before, inboxId: null };
+  }
+  if (invitation.status !== 'open' || !(await maySend(em, invitation))) throw unknownInvitation(id);
+  const role = before === null || invitation.role === 'owner' ? invitation.role : before;
+  await settle(em, invitation, 'accepted', by);
+  const inboxId = await putMember(em, { teamId: team.id, userId, role, by, before });
+  return { teamId: team.id, teamName: team.name, role, inboxId };
+}
+
+/**
+ * The invited user declines. Declining again changes nothing. Belongs in a transaction; locks the team.
+ * @throws DomainError 404 `unknown_invitation`, as {@link acceptInvitation}
+ */
+export async function declineInvitation(
+  em: EntityManager,
+  { id, userId }: { id: string; userId: string },
+): Promise<void> {
+  const { invitation } = await lockReceived(em, id, userId);
+  if (invitation.status === 'declined') return;
+  if (invitation.status !== 'open') throw unknownInvitation(id);
+  await settle(em, invitation, 'declined', { kind: 'person', userId });
+}
+
+/** Open invitations of a user who is being erased are withdrawn, and their e-mail is forgotten. */
+export async function forgetInvitationsOf(
+  em: EntityManager,
+  { id, email }: { id: string; email: string | null },
+): Promise<void> {
+  await em.execute(
+    `update invitations set status = 'revoked', email = null
+      where status = 'open' and (user_id = ? or lower(email) = lower(?))`,
+    [id, email],
+  );
+}
+
+/** Locks the team of an invitation that is for this user, then reads it. */
+async function lockReceived(em: EntityManager, id: string, userId: string) {
+  const found = await em.findOne(Invitation, { id });
+  if (!found) throw unknownInvitation(id);
+  const { team, now } = await lockLivingTeam(em, found.teamId).catch((error: unknown) => {
+    throw error instanceof DomainError && error.code === 'unknown_team' ? unknownInvitation(id) : error;
+  });
+  // The user's row after the team's, as everywhere: they are not erased, and keep their e-mail, until this commits.
+  const user = await findUser(em, userId, { status: 404 }).catch((error: unknown) => {
+    throw error instanceof DomainError && error.code === 'unknown_user' ? unknownInvitation(id) : error;
+  });
+  const invitation = await em.findOneOrFail(Invitation, { id }, { refresh: true });
+  const isTheirs =
+    invitation.userId === userId ||
+    (invitation.email !== null && invitation.email.toLowerCase() === user.email?.toLowerCase());
+  const isExpired = invitation.status === 'open' && invitation.expiresAt <= now;
+  if (!isTheirs || isExpired) throw unknownInvitation(id);
+  return { invitation, team };
+}
+
+/** Whether who sent the invitation may send it now: a removed admin's invitations bring nobody in. */
+async function maySend(em: EntityManager, { teamId, invitedBy, role }: Invitation): Promise<boolean> {
+  const userId = /^person:(.+)$/.exec(invitedBy)?.[1];
+  if (userId === undefined) return true; // a service
+  const sender = await findMember(em, teamId, userId);
+  return sender?.role === 'owner' || (sender?.role === 'admin' && role !== 'owner');
+}
+
+async function settle(
+  em: EntityManager,
+  { id, teamId, userId, role }: Invitation,
+  status: 'accepted' | 'declined' | 'revoked',
+  by: Actor,
+): Promise<void> {
+  const answeredBy = status !== 'revoked' && by.kind === 'person' ? by.userId : userId;
+  await em.nativeUpdate(Invitation, { id }, { status, email: null, userId: answeredBy });
+  await recordAuditEvent(em, {
+    actor: nameActor(by),
+    action: `invitation.${status}`,
+    teamId,
+    subject: id,
+    before: { role, status: 'open' },
+    after: { role, status },
+  });
+}
+
+async function refuseMember(em: EntityManager, teamId: string, invitee: Invitee, role: Role): Promise<void> {
+  const { userId, email } = { userId: null, email: null, ...invitee };
+  const [member] = await em.execute<{ role: Role }[]>(
+    `select m.role from members m join users u on u.id = m.user_id
+      where m.team_id = ? and (u.id = ? or lower(u.email) = lower(?))`,
+    [teamId, userId, email],
+  );
+  if (!member || (role === 'owner' && member.role !== 'owner')) return;
+  throw new DomainError(409, 'already_member', 'They are in the team: change their role instead', {
+    role: member.role,
+  });
+}
+
+async function refuseTooMany(em: EntityManager, teamId: string, now: Date): Promise<void> {
+  const since = new Date(now.getTime() - 86_400_000);
+  const sent = await em.count(Invitation, { teamId, createdAt: { $gt: since } });
+  if (sent < mostPerTeamAndDay) return;
+  const message = `A team sends at most ${mostPerTeamAndDay} invitations within 24 hours: try again later`;
+  throw new DomainError(429, 'too_many_invitations', message, {
+    limit: mostPerTeamAndDay,
+    retryAfterSeconds: 3_600,
+  });
+}
+
+/** A few at a time, of any team: each invitation that is sent clears up after others. */
+async function forgetOld(em: EntityManager): Promise<void> {
+  await em.execute(
+    `delete from invitations
+      where id in (select id from invitations order by id limit 100 for update skip locked)
+        and created_at < billing_now() - make_interval(days => ?)`,
+    [keptDays],
+  );
+}
+
+function unknownInvitation(id: string): DomainError {
+  return new DomainError(404, 'unknown_invitation', `There is no invitation ${id} that you could answer`, {
+    invitationId: id,
+  });
+}

@@ -1,0 +1,186 @@
+import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { z } from 'zod';
+import { type RunningApi, startApi } from './running-api.ts';
+
+type Person = Awaited<ReturnType<RunningApi['person']>>;
+
+let api: RunningApi;
+let people: Record<'owner' | 'admin' | 'member' | 'guest' | 'stranger', Person>;
+let teamId: string;
+beforeAll(async () => {
+  api = await startApi();
+  const [owner, admin, member, guest, stranger] = await Promise.all([
+    api.person('owner'),
+    api.person('admin'),
+    api.person('member'),
+    api.person('guest'),
+    api.person('stranger'),
+  ]);
+  people = { owner, admin, member, guest, stranger };
+});
+beforeEach(async () => {
+  const reply = await api.send('POST', '/v1/teams', { as: people.owner.token, body: { name: 'Weavers' } });
+  teamId = z.object({ id: z.string() }).parse(reply.json).id;
+  for (const role of ['admin', 'member'] as const) {
+    await api.send('PUT', `/v1/teams/${teamId}/members/${role}`, { body: { role } });
+  }
+});
+afterAll(() => api.stop());
+
+const send = (body: object, as = people.owner.token) =>
+  api.send('POST', `/v1/teams/${teamId}/invitations`, { as, body });
+const idOf = ({ json }: { json: unknown }) => z.object({ id: z.string() }).parse(json).id;
+const accept = (id: string, { token }: Person) =>
+  api.send('POST', `/v1/invitations/${id}/accept`, { as: token, key: null });
+const decline = (id: string, { token }: Person) =>
+  api.send('POST', `/v1/invitations/${id}/decline`, { as: token, key: null });
+const mine = async ({ token }: Person) => {
+  const { json } = await api.send('GET', '/v1/invitations', { as: token });
+  const { data } = z
+    .object({ data: z.array(z.object({ id: z.string(), team: z.object({ id: z.string() }) })) })
+    .parse(json);
+  return data.filter(({ team }) => team.id === teamId).map(({ id }) => id);
+};
+const roleOf = async (userId: string) => {
+  const { rows } = await api.database.pool.query<{ role: string }>(
+    'select role from members where team_id = $1 and user_id = $2',
+    [teamId, userId],
+  );
+  return rows[0]?.role ?? null;
+};
+
+test.each([
+  ['user id', { userId: 'guest' }],
+  ['e-mail, in any case', { email: 'Guest@Example.com' }],
+])('a user who is invited by %s joins with the role that they accepted, once', async (_, invitee) => {
+  const sent = await send({ ...invitee, role: 'billing' });
+  expect(sent).toMatchObject({
+    status: 201,
+    json: { ...invitee, role: 'billing', invitedBy: 'person:owner' },
+  });
+  expect(JSON.stringify(sent.json)).not.toContain('"name"');
+  expect(await roleOf('guest')).toBeNull();
+  expect(await mine(people.guest)).toEqual([idOf(sent)]);
+  for (let times = 0; times < 2; times += 1) {
+    expect(await accept(idOf(sent), people.guest)).toMatchObject({
+      status: 200,
+      json: { team: { id: teamId, name: 'Weavers' }, role: 'billing' },
+    });
+  }
+  expect(await roleOf('guest')).toBe('billing');
+  expect(await mine(people.guest)).toEqual([]);
+  const { rows } = await api.database.pool.query(
+    `select type from inbox where team_id = $1 and type = 'members.changed'`,
+    [teamId],
+  );
+  expect(rows).toHaveLength(2); // the admin's and the guest's
+});
+
+test('an invitation answers the same for users who exist and users who do not', async () => {
+  const bodies = [
+    await send({ userId: 'guest', role: 'member' }),
+    await send({ userId: 'nobody', role: 'member' }),
+    await send({ email: 'guest@example.com', role: 'member' }),
+    await send({ email: 'nobody@example.com', role: 'member' }),
+  ];
+  expect(bodies.map(({ status }) => status)).toEqual([201, 201, 201, 201]);
+  const shapes = bodies.map(({ json }) => Object.keys(z.looseObject({}).parse(json)).sort().join());
+  expect(shapes[0]).toBe(shapes[1]);
+  expect(shapes[2]).toBe(shapes[3]);
+});
+
+test('an invitation is answered by the invited user alone, and looks unknown to all others', async () => {
+  const id = idOf(await send({ userId: 'guest', role: 'member' }));
+  const missing = '0198c5a0-7d3e-7c3a-9f5e-2f4c8a1b6d70';
+  for (const answer of [accept, decline]) {
+    const [foreign, unknown] = [await answer(id, people.stranger), await answer(missing, people.stranger)];
+    expect(foreign).toMatchObject({ status: 404, json: { code: 'unknown_invitation' } });
+    expect(JSON.stringify(foreign.json).replaceAll(id, missing)).toBe(JSON.stringify(unknown.json));
+  }
+  expect(await mine(people.stranger)).toEqual([]);
+});
+
+test('a declined, revoked, expired or replaced invitation brings nobody in', async () => {
+  const declined = idOf(await send({ userId: 'guest', role: 'member' }));
+  for (let times = 0; times < 2; times += 1) expect((await decline(declined, people.guest)).status).toBe(204);
+  expect((await accept(declined, people.guest)).status).toBe(404);
+
+  const revoked = idOf(await send({ userId: 'guest', role: 'member' }));
+  const path = `/v1/teams/${teamId}/invitations/${revoked}`;
+  expect((await api.send('DELETE', path, { as: people.member.token })).status).toBe(403);
+  expect((await api.send('DELETE', path, { as: people.admin.token })).status).toBe(204);
+  expect((await api.send('DELETE', path, { as: people.admin.token })).status).toBe(404);
+  expect((await accept(revoked, people.guest)).status).toBe(404);
+
+  const expired = idOf(await send({ userId: 'guest', role: 'member' }));
+  await api.database.pool.query('update invitations set expires_at = billing_now() where id = $1', [expired]);
+  expect((await accept(expired, people.guest)).status).toBe(404);
+  expect(await mine(people.guest)).toEqual([]);
+
+  const replaced = idOf(await send({ userId: 'guest', role: 'admin' }));
+  const replacing = idOf(await send({ userId: 'guest', role: 'member' }));
+  expect((await accept(replaced, people.guest)).status).toBe(404);
+  expect(await accept(replacing, people.guest)).toMatchObject({ status: 200, json: { role: 'member' } });
+});
+
+test('invitations of an admin who was removed bring nobody in', async () => {
+  const id = idOf(await send({ userId: 'guest', role: 'admin' }, people.admin.token));
+  await api.send('DELETE', `/v1/teams/${teamId}/members/admin`, { as: people.owner.token });
+  expect(await mine(people.guest)).toEqual([]);
+  expect((await accept(id, people.guest)).status).toBe(404);
+  expect(await roleOf('guest')).toBeNull();
+});
+
+test('one who accepted and was removed does not come back by accepting again', async () => {
+  const id = idOf(await send({ userId: 'guest', role: 'member' }));
+  await accept(id, people.guest);
+  await api.send('DELETE', `/v1/teams/${teamId}/members/guest`, { as: people.owner.token });
+  expect((await accept(id, people.guest)).status).toBe(404);
+  expect(await roleOf('guest')).toBeNull();
+});
+
+test('nobody becomes an owner without having accepted, and only an owner invites owners', async () => {
+  const promote = await api.send('PUT', `/v1/teams/${teamId}/members/member`, {
+    as: people.owner.token,
+    body: { role: 'owner' },
+  });
+  expect(promote).toMatchObject({ status: 409, json: { code: 'consent_required' } });
+  expect(await send({ userId: 'member', role: 'owner' }, people.admin.token)).toMatchObject({ status: 403 });
+  const id = idOf(await send({ userId: 'member', role: 'owner' }));
+  expect(await roleOf('member')).toBe('member');
+  expect(await accept(id, people.member)).toMatchObject({ status: 200, json: { role: 'owner' } });
+  expect(await roleOf('member')).toBe('owner');
+  expect(
+    (await api.send('DELETE', `/v1/teams/${teamId}/members/owner`, { as: people.owner.token })).status,
+  ).toBe(204);
+});
+
+test('members and strangers invite nobody, and a member of the team is not invited again', async () => {
+  const before = await api.snapshot();
+  expect(await send({ userId: 'guest', role: 'member' }, people.member.token)).toMatchObject({ status: 403 });
+  expect(await send({ userId: 'guest', role: 'member' }, people.stranger.token)).toMatchObject({
+    status: 404,
+  });
+  expect(await send({ email: 'MEMBER@example.com', role: 'admin' })).toMatchObject({
+    status: 409,
+    json: { code: 'already_member' },
+  });
+  for (const body of [{ role: 'member' }, { userId: 'a', email: 'a@example.com', role: 'member' }]) {
+    expect(await send(body)).toMatchObject({ status: 422 });
+  }
+  expect(await api.snapshot()).toBe(before);
+});
+
+test('a team sends at most 50 invitations within a day, also not more by revoking them', async () => {
+  for (let sent = 0; sent < 50; sent += 1) {
+    const reply = await send({ userId: `guest_${sent}`, role: 'member' });
+    expect(reply.status).toBe(201);
+    if (sent % 2 === 0) await api.send('DELETE', `/v1/teams/${teamId}/invitations/${idOf(reply)}`);
+  }
+  expect(await send({ userId: 'one_more', role: 'member' })).toMatchObject({
+    status: 429,
+    json: { code: 'too_many_invitations' },
+  });
+  const list = await api.send('GET', `/v1/teams/${teamId}/invitations?limit=100`, { as: people.admin.token });
+  expect(z.object({ data: z.array(z.unknown()) }).parse(list.json).data).toHaveLength(25);
+});
