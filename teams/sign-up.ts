@@ -27,7 +27,8 @@ const personalTeamName = 'Personal Team';
 /**
  * Signs a person up: user, Personal Team, its owner, the claim of their first trial and the inbox row `team.created`
  * commit together. The same person again, also at the same time, is the same user and team.
- * @throws DomainError 409 `user_conflict` where the id is taken with other data, 410 `user_erased`
+ * @throws DomainError 409 `user_conflict` if the id is taken with other data, `email_taken` if another user has the e-mail,
+ *   in any case; 410 `user_erased`
  */
 export async function signUp(database: Database, person: Person): Promise<SignedUp> {
   return database.transaction(
@@ -35,12 +36,12 @@ export async function signUp(database: Database, person: Person): Promise<Signed
   );
 }
 
-/** One statement, for somebody waits; null where the id is taken. */
+/** One statement, for somebody waits; null if the id or the e-mail is taken. */
 async function insertPerson(em: EntityManager, { id, email, name }: Person): Promise<SignedUp | null> {
   const teamId = uuidv7();
   const made = await em.execute(
     `with person as (insert into users (id, email, name, personal_team_id) values (?, ?, ?, ?)
-                     on conflict (id) do nothing returning *),
+                     on conflict do nothing returning *),
           team as (insert into teams (id, name, personal)
                    select personal_team_id, ?, true from person returning *)
      insert into members (team_id, user_id, role) select team.id, person.id, 'owner' from person, team
@@ -82,7 +83,8 @@ export async function announceTeam(
 }
 
 async function findSignedUp(em: EntityManager, person: Person): Promise<SignedUp> {
-  const user = await em.findOneOrFail(User, { id: person.id });
+  const user = await em.findOne(User, { id: person.id });
+  if (!user) throw emailTaken();
   if (user.erasedAt) {
     throw new DomainError(410, 'user_erased', `The user ${person.id} was erased; the id is not used again`);
   }
@@ -98,4 +100,9 @@ async function findSignedUp(em: EntityManager, person: Person): Promise<SignedUp
   }
   const team = await em.findOneOrFail(Team, { id: user.personalTeamId });
   return { user: { id, email, name }, team: { id: team.id, name: team.name }, inboxId: null };
+}
+
+/** One e-mail, in any case, is one user. It is not said whose it is. */
+export function emailTaken(): DomainError {
+  return new DomainError(409, 'email_taken', 'Another user has this e-mail: sign up with one of your own');
 }

@@ -23,7 +23,7 @@ export const userRoutes = [
     access: { services: ['onboarding'] },
     request: { body: z.strictObject(userShape) },
     answers: { 200: signedUp, 201: signedUp },
-    refusals: { 409: 'user_conflict', 410: 'user_erased' },
+    refusals: { 409: 'user_conflict, email_taken', 410: 'user_erased' },
     async handle({ body }, { dependencies: { database, temporal } }) {
       const { user, team, inboxId } = await signUp(database, body);
       if (inboxId !== null) temporal.signal(team.id, inboxId);

@@ -30,6 +30,21 @@ test('the same id with other data is refused', async () => {
   expect(reply).toMatchObject({ status: 409, json: { code: 'user_conflict', differing: ['email'] } });
 });
 
+test('one e-mail, in any case, is one user, also for fifty who sign up with it at once', async () => {
+  expect(
+    await api.send('POST', '/v1/users', { body: { ...ada, id: 'ada_2', email: 'ADA@Example.com' } }),
+  ).toMatchObject({ status: 409, json: { code: 'email_taken' } });
+  const replies = await Promise.all(
+    Array.from({ length: 50 }, (_, index) =>
+      api.send('POST', '/v1/users', { body: { id: `eve_${index}`, email: 'eve@example.com', name: 'Eve' } }),
+    ),
+  );
+  expect(replies.filter(({ status }) => status === 201)).toHaveLength(1);
+  expect(replies.filter(({ status }) => status === 409)).toHaveLength(49);
+  const { rows } = await api.database.pool.query(`select id from users where email = 'eve@example.com'`);
+  expect(rows).toHaveLength(1);
+});
+
 test('fifty sign-ups of one person at once make one user and one team', async () => {
   const before = await count('teams');
   const replies = await Promise.all(
