@@ -22,11 +22,19 @@ export type Environment = {
   catalogFile: string;
   /** A first service key with every scope. */
   serviceApiKey: string | undefined;
-  auth: { jwtSecret: string } | { jwksUrl: string };
+  auth: AuthSettings;
   /** How the API is reached from outside, without a trailing slash. */
   publicUrl: string;
   /** Absolute path of the embedded data. */
   dataDir: string;
+};
+
+/** How persons' tokens are checked: by whose signature, and whom they must be for and from. */
+export type AuthSettings = ({ jwtSecret: string } | { jwksUrl: string }) & {
+  /** The token's `aud` must be, or hold, this. */
+  audience?: string;
+  /** The token's `iss` must be this. */
+  issuer?: string;
 };
 
 export type TemporalTarget = {
@@ -67,6 +75,8 @@ export const environmentVariables = [
   'SERVICE_API_KEY',
   'AUTH_JWT_SECRET',
   'AUTH_JWKS_URL',
+  'AUTH_AUDIENCE',
+  'AUTH_ISSUER',
   'PUBLIC_URL',
   'DATA_DIR',
 ] as const;
@@ -255,19 +265,31 @@ function readAuth(reader: VariableReader): Environment['auth'] | undefined {
     reader.wrong('AUTH_JWT_SECRET', 'only one of AUTH_JWT_SECRET and AUTH_JWKS_URL');
     return undefined;
   }
+  // A provider's key set signs tokens for all of its applications, so in production a token must say that it is for us.
+  const demanded = reader.production && AUTH_JWKS_URL !== undefined;
+  const readClaim = (name: string) =>
+    demanded ? reader.required(name, tokenClaim) : reader.optional(name, tokenClaim);
+  const audience = readClaim('AUTH_AUDIENCE');
+  const issuer = readClaim('AUTH_ISSUER');
+  const claims = { ...(audience ? { audience } : {}), ...(issuer ? { issuer } : {}) };
   if (AUTH_JWKS_URL !== undefined) {
     const jwksUrl = reader.optional('AUTH_JWKS_URL', webUrl(reader.production));
-    return jwksUrl === undefined ? undefined : { jwksUrl };
+    return jwksUrl === undefined ? undefined : { jwksUrl, ...claims };
   }
   if (AUTH_JWT_SECRET === undefined) reader.missing('AUTH_JWT_SECRET', ' and neither is AUTH_JWKS_URL');
   const jwtSecret = reader.optional('AUTH_JWT_SECRET', secret(reader.production));
-  return jwtSecret === undefined ? undefined : { jwtSecret };
+  return jwtSecret === undefined ? undefined : { jwtSecret, ...claims };
 }
 
 function readPublicUrl(reader: VariableReader): string | undefined {
   if (reader.production) return reader.required('PUBLIC_URL', webUrl(true));
   return reader.optional('PUBLIC_URL', webUrl(false)) ?? `http://localhost:${readPort(reader)}`;
 }
+
+/** Compared letter by letter, so a space or a quote around it would refuse every token. */
+const tokenClaim = z.string().regex(/^[^\s"'](.*[^\s"'])?$/, {
+  error: "the claim exactly as the identity provider's tokens have it, without spaces or quotes around",
+});
 
 const logLevel = z.enum(logLevels, { error: `one of ${logLevels.join(', ')}` });
 

@@ -14,7 +14,7 @@ export type Caller =
   | { kind: 'service'; keyId: string; scopes: readonly Scope[] }
   | { kind: 'person'; userId: string };
 
-/** Finds out who sends a request, by its `Authorization` header. Throws DomainError 401 `unauthenticated`. */
+/** Finds out who sends a request, by its `Authorization` header. Throws DomainError 401 `unauthenticated`; of a token, with `reason`. */
 export type Authenticate = (authorization: string | undefined) => Promise<Caller>;
 
 /** How long a service key that was just used is taken for valid without asking again, in milliseconds. */
@@ -63,19 +63,29 @@ export function nameCaller(caller: Caller): string {
   return nameActor(caller);
 }
 
-export function unauthenticated(message: string): DomainError {
-  return new DomainError(401, 'unauthenticated', message);
+export function unauthenticated(message: string, details: { reason?: string } = {}): DomainError {
+  return new DomainError(401, 'unauthenticated', message, details);
 }
 
 function looksLikeJwt(token: string): boolean {
   return /^[\w-]+\.[\w-]*\.[\w-]*$/.test(token);
 }
 
-const claims = z.object({ sub: userIdSchema });
+const claims = z.object({ sub: userIdSchema, exp: z.number(), iat: z.number().optional() });
+
+/** The longest life of a token, from its issue or from now: one that is lost opens nothing for longer. */
+const longestLifeSeconds = 86_400;
+/** How far the clock of the identity provider may be ahead of ours. */
+const clockLeewaySeconds = 60;
 
 /** Algorithms are pinned by us, never by the token: `none` and a public key used as an HMAC secret are refused. */
 function createVerifyJwt(auth: Environment['auth']): (token: string) => Promise<string> {
-  const rules: JWTVerifyOptions = { requiredClaims: ['exp', 'sub'] };
+  const { audience, issuer } = auth;
+  const rules: JWTVerifyOptions = {
+    requiredClaims: ['exp', 'sub'],
+    ...(audience === undefined ? {} : { audience }),
+    ...(issuer === undefined ? {} : { issuer }),
+  };
   const verify =
     'jwtSecret' in auth
       ? verifyWith(new TextEncoder().encode(auth.jwtSecret), { ...rules, algorithms: ['HS256'] })
@@ -96,11 +106,30 @@ function createVerifyJwt(auth: Environment['auth']): (token: string) => Promise<
         });
   return async (token) => {
     try {
-      return claims.parse(await verify(token)).sub;
+      const { sub, exp, iat } = claims.parse(await verify(token));
+      refuseOddTimes(exp, iat, Date.now() / 1_000);
+      return sub;
     } catch (error) {
-      throw refusedToken(error);
+      throw error instanceof DomainError ? error : refusedToken(error);
     }
   };
+}
+
+/** All in seconds since 1970. */
+function refuseOddTimes(exp: number, iat: number | undefined, now: number): void {
+  if (iat !== undefined && iat > now + clockLeewaySeconds) {
+    throw unauthenticated('The token’s iat lies in the future: check the clock of its issuer', {
+      reason: 'issued_in_the_future',
+    });
+  }
+  if (exp > (iat ?? now) + longestLifeSeconds) {
+    throw unauthenticated(
+      'The token’s exp must lie within 24 hours of its issue: get one with a shorter life',
+      {
+        reason: 'expires_too_late',
+      },
+    );
+  }
 }
 
 function verifyWith(key: Uint8Array | ReturnType<typeof createRemoteJWKSet>, options: JWTVerifyOptions) {
@@ -116,10 +145,18 @@ function isOfTheKeys(error: errors.JOSEError): boolean {
 }
 
 function refusedToken(error: unknown): DomainError {
-  if (error instanceof errors.JWTExpired) return unauthenticated('The token has expired');
-  if (error instanceof z.ZodError) return unauthenticated('The token’s sub is not a user id');
+  if (error instanceof errors.JWTExpired)
+    return unauthenticated('The token has expired', { reason: 'expired' });
+  if (error instanceof z.ZodError) {
+    const claim = String(error.issues[0]?.path[0]);
+    const message =
+      claim === 'sub' ? 'The token’s sub is not a user id' : `The token’s ${claim} is not a time`;
+    return unauthenticated(message, { reason: `wrong_${claim}` });
+  }
   if (error instanceof errors.JWTClaimValidationFailed) {
-    return unauthenticated(`The token’s claim ${error.claim} is missing or wrong`);
+    return unauthenticated(`The token’s claim ${error.claim} is missing or wrong`, {
+      reason: `wrong_${error.claim}`,
+    });
   }
   if (error instanceof errors.JOSEError && !isOfTheKeys(error)) {
     return unauthenticated('The token is not a JWT that we can verify');

@@ -47,6 +47,41 @@ test.each<[string, () => Promise<string | null>]>([
   expect(reply.headers.get('content-type')).toMatch(/^application\/problem\+json/);
 });
 
+const now = () => Math.floor(Date.now() / 1_000);
+test.each([
+  ['expires more than a day after its issue', { iat: now() - 60, exp: now() + 86_400 }, 'expires_too_late'],
+  [
+    'expires in a year and does not say when it was issued',
+    { exp: now() + 365 * 86_400 },
+    'expires_too_late',
+  ],
+  ['was issued in the future', { iat: now() + 3_600, exp: now() + 7_200 }, 'issued_in_the_future'],
+  ['was issued at no time', { iat: 'today', exp: now() + 60 }, 'wrong_iat'],
+])('a token that %s is refused with its reason', async (_, times, reason) => {
+  const reply = await api.send('GET', '/v1/teams', { as: await jwt({ sub: 'ada', ...times }) });
+  expect(reply).toMatchObject({ status: 401, json: { code: 'unauthenticated', reason } });
+});
+
+test('a token for another audience or of another issuer is refused where these are set', async () => {
+  const authenticate = createAuthenticate({
+    database: api.database,
+    auth: { jwtSecret, audience: 'billing', issuer: 'https://login.example.com' },
+    serviceApiKey: undefined,
+  });
+  const ask = async (given: object) =>
+    authenticate(`Bearer ${await jwt({ sub: 'ada', exp: inFiveMinutes, ...given })}`);
+  const right = { aud: ['other', 'billing'], iss: 'https://login.example.com' };
+  expect(await ask(right)).toEqual({ kind: 'person', userId: 'ada' });
+  for (const [wrong, reason] of [
+    [{ ...right, aud: 'other' }, 'wrong_aud'],
+    [{ iss: right.iss }, 'wrong_aud'],
+    [{ ...right, iss: 'https://login.example.com.evil' }, 'wrong_iss'],
+    [{ aud: 'billing' }, 'wrong_iss'],
+  ] as const) {
+    await expect(ask(wrong)).rejects.toMatchObject({ code: 'unauthenticated', details: { reason } });
+  }
+});
+
 test('a person’s own valid token lets them in', async () => {
   expect((await api.send('GET', `/v1/teams/${teamId}`, { as: await personToken('ada') })).status).toBe(200);
 });

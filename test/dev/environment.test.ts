@@ -106,10 +106,16 @@ describe('in production', () => {
     expect(problems).toEqual(['DATABASE_URL is not set']);
   });
 
-  test('a key set stands in for the JWT secret', () => {
+  test('a key set stands in for the JWT secret, and demands the audience and issuer of its tokens', () => {
     const jwksUrl = 'https://login.example.com/jwks';
-    const { auth } = readEnvironment({ ...production, AUTH_JWT_SECRET: undefined, AUTH_JWKS_URL: jwksUrl });
-    expect(auth).toEqual({ jwksUrl });
+    const given = { ...production, AUTH_JWT_SECRET: undefined, AUTH_JWKS_URL: jwksUrl };
+    const claims = { AUTH_AUDIENCE: 'billing', AUTH_ISSUER: 'https://login.example.com/' };
+    const { auth } = readEnvironment({ ...given, ...claims });
+    expect(auth).toEqual({ jwksUrl, audience: 'billing', issuer: 'https://login.example.com/' });
+    expect(problemsOf(given)).toEqual(['AUTH_AUDIENCE is not set', 'AUTH_ISSUER is not set']);
+    expect(problemsOf({ ...given, ...claims, AUTH_AUDIENCE: '"billing"' })).toEqual([
+      expect.stringMatching(/^AUTH_AUDIENCE is wrong: expected /),
+    ]);
   });
 
   test('a temporal.toml stands in for TEMPORAL_ADDRESS, with its namespace and key', () => {
