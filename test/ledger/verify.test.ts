@@ -493,7 +493,12 @@ async function fill(database: Database): Promise<void> {
   await hold(commit, holding, 4n * credit);
 
   await locked(database, capped, (em) =>
-    setMemberRole(em, { teamId: capped, userId: 'buying', role: 'member', by: 'service' }),
+    setMemberRole(em, {
+      teamId: capped,
+      userId: 'buying',
+      role: 'member',
+      by: { kind: 'service', keyId: 'environment' },
+    }),
   );
   await spend(commit, capped, 2n, 'capped'); // counts although there was no cap yet
   for (const [subjectId, per] of [
