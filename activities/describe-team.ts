@@ -1,6 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { formatCredits } from '../catalog/credits.ts';
 import type { GrantSource } from '../database/entities/grant.ts';
+import { standingOrderSql, standingSql } from '../database/entities/subscription.ts';
 import { nextDripAt } from '../ledger/lifecycle/grant-due-drips.ts';
 
 /**
@@ -43,7 +44,7 @@ export async function describeTeam(
             (select count(*) from inbox i where i.team_id = t.id and i.status = 'parked')::int as parked
        from teams t
        left join lateral (select * from subscriptions where team_id = t.id
-                           order by ended_at desc nulls first, state_at desc limit 1) s on true
+                           order by (${standingSql('subscriptions')}) desc, ended_at desc, ${standingOrderSql('subscriptions')} limit 1) s on true
       where t.id = ?`,
     [teamId],
   );

@@ -4,12 +4,12 @@ import { z } from 'zod';
 import type { Database } from '../database/connection.ts';
 import type { InboxEvent } from '../database/entities/inbox-event.ts';
 import { Order } from '../database/entities/order.ts';
-import { Subscription } from '../database/entities/subscription.ts';
+import { isStanding, Subscription } from '../database/entities/subscription.ts';
 import { Team } from '../database/entities/team.ts';
 import { DomainError } from '../domain-error.ts';
 import { isSameState } from '../ledger/lifecycle/apply-subscription.ts';
 import { fetchDisputedAmounts } from '../polar/disputed-amounts.ts';
-import { endSubscriptions, isStanding } from '../polar/end-subscriptions.ts';
+import { endSubscriptions } from '../polar/end-subscriptions.ts';
 import {
   fetchOrder,
   fetchSubscription,
@@ -68,7 +68,7 @@ export async function hearEvent(em: EntityManager, event: InboxEvent, asking?: A
   const { data } = z.object({ data: z.unknown() }).parse(event.payload);
   switch (subjectOf(event.type)) {
     case 'order':
-      return hearOrder(em, readOrder(data), event, polar);
+      return hearOrder(em, readOrder(data), event, asking);
     case 'refund': {
       // A refund tells its own amount; the clawback goes by the order's cumulative one.
       const { orderId, dispute } = readRefund(data);
@@ -77,7 +77,7 @@ export async function hearEvent(em: EntityManager, event: InboxEvent, asking?: A
     case 'dispute':
       return hearMoneyBack(event, readDispute(data).orderId, { disputed: true }, polar);
     case 'subscription':
-      return hearSubscription(em, event, readSubscription(data), polar);
+      return hearSubscription(em, event, readSubscription(data), asking);
     case 'customer':
       return { kind: 'customer deleted', customerId: z.object({ id: z.string() }).parse(data).id };
     case 'member':
@@ -95,7 +95,7 @@ async function hearOurs(em: EntityManager, event: InboxEvent, asking?: Asking): 
     case 'team.deleted': {
       const { id } = await teamOf(em, event);
       if (!asking) return { kind: 'ask Polar' };
-      await endSubscriptions(asking.polar, id);
+      await endSubscriptions(asking.polar, asking.database, id);
       await syncMembers(asking.polar, asking.database, id);
       return { kind: 'team deleted' };
     }
@@ -139,16 +139,21 @@ async function hearMoneyBack(
 async function hearOrder(
   em: EntityManager,
   order: PolarOrder,
-  { type, occurredAt }: InboxEvent,
-  polar: Polar | undefined,
+  event: InboxEvent,
+  asking: Asking | undefined,
 ): Promise<Heard> {
+  const { type, occurredAt } = event;
+  const polar = asking?.polar;
   const mayGrant = type === 'order.paid';
   const { subscription } = order;
   // An end takes credits away at once, and a reinstated subscription exists: Polar's word of now decides.
   const ended = subscription !== null && subscription.endedAt !== null;
   const changesPlan = subscription !== null && mayGrant && order.lines.some(({ proration }) => proration);
   const tied = await isTiedOrder(em, order);
-  if ((ended || changesPlan || tied) && !polar) return { kind: 'ask Polar' };
+  // Its own events may be lost, and the mirror that this order brings would look as if nothing were left to do.
+  const outlives = subscription !== null && (await outlivesTeam(em, event, subscription));
+  if ((ended || changesPlan || tied || outlives) && !polar) return { kind: 'ask Polar' };
+  if (outlives && asking) await endForDeletedTeam(asking, event, subscription);
   return {
     kind: 'order',
     order: tied && polar ? await fetchOrder(polar, order.id) : order,
@@ -156,7 +161,7 @@ async function hearOrder(
     mayGrant,
     earlier: changesPlan && polar ? await paidBefore(polar, order, subscription.id) : [],
     subscription:
-      ended && polar
+      (ended || outlives) && polar
         ? await askSubscription(polar, subscription.id)
         : subscription && { ...subscription, asked: false },
   };
@@ -166,17 +171,34 @@ async function hearSubscription(
   em: EntityManager,
   event: InboxEvent,
   subscription: PolarSubscription,
-  polar: Polar | undefined,
+  asking: Asking | undefined,
 ): Promise<Heard> {
+  const polar = asking?.polar;
   const ended = subscription.endedAt !== null;
-  // A checkout that was open when the team was deleted may still be paid.
-  const outlives = isStanding(subscription) && (await teamOf(em, event)).deletedAt !== null;
+  const outlives = await outlivesTeam(em, event, subscription);
   if (!ended && !outlives && !(await isTied(em, subscription))) {
     return { kind: 'subscription', subscription: { ...subscription, asked: false } };
   }
-  if (!polar) return { kind: 'ask Polar' };
-  if (outlives && event.teamId !== null) await endSubscriptions(polar, event.teamId);
+  if (!asking || !polar) return { kind: 'ask Polar' };
+  if (outlives) await endForDeletedTeam(asking, event, subscription);
   return { kind: 'subscription', subscription: await askSubscription(polar, subscription.id) };
+}
+
+/** A checkout that was open when the team was deleted may still be paid. */
+async function outlivesTeam(
+  em: EntityManager,
+  event: InboxEvent,
+  subscription: PolarSubscription,
+): Promise<boolean> {
+  return isStanding(subscription) && (await teamOf(em, event)).deletedAt !== null;
+}
+
+async function endForDeletedTeam(
+  { polar, database }: Asking,
+  { teamId }: InboxEvent,
+  { id }: PolarSubscription,
+): Promise<void> {
+  if (teamId !== null) await endSubscriptions(polar, database, teamId, [id]);
 }
 
 async function askSubscription(polar: Polar, id: string): Promise<HeardSubscription> {

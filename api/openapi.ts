@@ -85,7 +85,14 @@ function describeRoute(route: Route): ZodOpenApiOperationObject {
       ...(query ? { query } : {}),
       ...(route.needsIdempotencyKey ? { header: z.object({ 'Idempotency-Key': idempotencyKeySchema }) } : {}),
     },
-    ...(body ? { requestBody: { required: true, content: { 'application/json': { schema: body } } } } : {}),
+    ...(body
+      ? {
+          requestBody: {
+            required: !body.safeParse(undefined).success,
+            content: { 'application/json': { schema: body } },
+          },
+        }
+      : {}),
     responses: describeAnswers(route),
   };
 }

@@ -1,12 +1,20 @@
 import type { models, Polar } from '@polar-sh/sdk/2026-10';
 import type { Plan } from '../catalog/schema.ts';
-import type { Database } from '../database/connection.ts';
+import { type Database, readClock } from '../database/connection.ts';
+import { findStandingSubscriptions, Subscription } from '../database/entities/subscription.ts';
 import { DomainError } from '../domain-error.ts';
 import { callPolar } from './client.ts';
+import { endSubscription } from './end-subscriptions.ts';
 import { fetchSubscription, type PolarSubscription, readSubscription } from './events.ts';
-import { findBillableSubscription } from './find-billable-subscription.ts';
 import { findSellableProduct } from './find-sellable-product.ts';
 import { resolveProduct } from './resolve-product.ts';
+
+/** Which of the team's subscriptions a change is about. */
+export interface ChosenSubscription {
+  teamId: string;
+  /** Polar's id; without it the team's current subscription. */
+  subscriptionId?: string | undefined;
+}
 
 /**
  * Changes the team's plan: upwards at once, with an invoice for the difference; downwards with the next period
@@ -14,20 +22,22 @@ import { resolveProduct } from './resolve-product.ts';
  * already, changes nothing; asking for the one it has takes back a change that waits.
  *
  * @returns the subscription as Polar has it afterwards
- * @throws DomainError 422 `unknown_product`; 503 `product_not_synced`; 409 `no_subscription`,
- *   `subscription_ended` (canceled: resume it first); 402 `payment_failed`, with the plan unchanged; as `callPolar`
+ * @throws DomainError 422 `unknown_product`; 503 `product_not_synced`; 404 `unknown_subscription`; 409 `no_subscription`,
+ *   `subscription_paused` (Polar changes no paused one), `subscription_ended` (canceled: resume it first);
+ *   402 `payment_failed`, with the plan unchanged; as `callPolar`
  */
 export async function changePlan(
   polar: Polar,
   database: Database,
-  { teamId, plan: key }: { teamId: string; plan: string },
+  { plan: key, ...chosen }: ChosenSubscription & { plan: string },
 ): Promise<PolarSubscription> {
   const em = database.fork();
   const { product, polarProductId, catalog } = await findSellableProduct(em, key);
   if (product.kind !== 'plan') {
     throw new DomainError(422, 'unknown_product', `${key} is a pack: it is bought, not subscribed to`);
   }
-  const current = await currentSubscription(polar, database, teamId);
+  const current = await fetchChosen(polar, database, chosen);
+  if (current.status === 'paused') throw subscriptionPaused(await resolveProduct(em, current));
   const currentKey = await resolveProduct(em, current);
   const pending = current.pendingUpdate?.productId ?? null;
   const pendingKey = pending && (await resolveProduct(em, { productId: pending, productCatalogKey: null }));
@@ -49,31 +59,43 @@ export async function changePlan(
 }
 
 /**
- * Cancels at the end of the period; what was paid stays until then. Canceled already: nothing changes.
- * @throws DomainError 409 `no_subscription`; those of `callPolar`
+ * Cancels at the end of the period; what was paid stays until then. Canceled already: nothing changes. A paused subscription
+ * whose period is over ends at once: Polar refuses to cancel it at the end of a period, and it has nothing paid left.
+ *
+ * @throws DomainError 404 `unknown_subscription`; 409 `no_subscription`; those of `callPolar`
  */
 export async function cancelSubscription(
   polar: Polar,
   database: Database,
-  { teamId }: { teamId: string },
+  chosen: ChosenSubscription,
 ): Promise<PolarSubscription> {
-  const current = await currentSubscription(polar, database, teamId);
+  const current = await fetchChosen(polar, database, chosen);
   if (isCanceled(current)) return current;
+  if (current.status === 'paused' && current.currentPeriodEnd <= (await readClock(database.fork()))) {
+    await endSubscription(polar, current.id);
+    return fetchSubscription(polar, current.id);
+  }
   return update(polar, current.id, { cancel_at_period_end: true }, isCanceled);
 }
 
 /**
- * Takes a cancellation at the period's end back. Not canceled: nothing changes.
- * @throws DomainError 409 `no_subscription`; 409 `subscription_ended` where the end has come; as `callPolar`
+ * Takes a cancellation at the period's end back, or resumes a paused subscription: its next period starts now and is charged.
+ * Neither canceled nor paused: nothing changes.
+ *
+ * @throws DomainError 404 `unknown_subscription`; 409 `no_subscription`; 409 `subscription_ended` if it has ended; as
+ *   `callPolar`
  */
 export async function resumeSubscription(
   polar: Polar,
   database: Database,
-  { teamId }: { teamId: string },
+  chosen: ChosenSubscription,
 ): Promise<PolarSubscription> {
-  const current = await currentSubscription(polar, database, teamId);
+  const current = await fetchChosen(polar, database, chosen);
   if (hasEnded(current)) {
     throw new DomainError(409, 'subscription_ended', 'The subscription has ended: subscribe again');
+  }
+  if (current.status === 'paused') {
+    return update(polar, current.id, { resume: true }, ({ status }) => status !== 'paused');
   }
   if (!isCanceled(current)) return current;
   return update(polar, current.id, { cancel_at_period_end: false }, (now) => !isCanceled(now));
@@ -91,15 +113,34 @@ export function isUpgrade(from: Plan, to: Plan): boolean {
 
 const months = { month: 1, year: 12 } as const satisfies Record<Plan['interval'], number>;
 
-/** Which subscription it is, our mirror says; what it is like now, Polar does. */
-async function currentSubscription(
+/** Our mirror says which subscriptions the team has, Polar what they are like now. */
+async function fetchChosen(
   polar: Polar,
   database: Database,
-  teamId: string,
+  { teamId, subscriptionId }: ChosenSubscription,
 ): Promise<PolarSubscription> {
-  const standing = await findBillableSubscription(database.fork(), teamId);
-  if (!standing) throw new DomainError(409, 'no_subscription', 'The team has no subscription');
-  return fetchSubscription(polar, standing.id);
+  const em = database.fork();
+  const chosen =
+    subscriptionId === undefined
+      ? (await findStandingSubscriptions(em, teamId))[0]
+      : await em.findOne(Subscription, { id: subscriptionId, teamId });
+  if (!chosen && subscriptionId !== undefined) {
+    const message = `The team has no subscription ${subscriptionId}: GET …/subscription lists those that it has`;
+    throw new DomainError(404, 'unknown_subscription', message);
+  }
+  if (!chosen) throw new DomainError(409, 'no_subscription', 'The team has no subscription');
+  try {
+    return await fetchSubscription(polar, chosen.id);
+  } catch (error) {
+    const isGone = error instanceof DomainError && error.code === 'polar_not_found';
+    throw isGone && chosen.status === 'paused' ? subscriptionPaused(chosen.plan) : error;
+  }
+}
+
+/** @param plan  its catalog key */
+export function subscriptionPaused(plan: string | null): DomainError {
+  const message = `The subscription to ${plan} is paused: resume it or cancel it first`;
+  return new DomainError(409, 'subscription_paused', message, { plan, status: 'paused' });
 }
 
 async function update(

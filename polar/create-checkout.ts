@@ -1,10 +1,13 @@
 import type { Polar } from '@polar-sh/sdk/2026-10';
 import type { Database } from '../database/connection.ts';
+import { findStandingSubscriptions, isStanding } from '../database/entities/subscription.ts';
 import { DomainError } from '../domain-error.ts';
+import { subscriptionPaused } from './change-subscription.ts';
 import { callPolar } from './client.ts';
 import { withCustomer } from './ensure-customer.ts';
-import { findBillableSubscription } from './find-billable-subscription.ts';
 import { findSellableProduct } from './find-sellable-product.ts';
+import { findTeamSubscriptions } from './find-subscriptions.ts';
+import { resolveProduct } from './resolve-product.ts';
 
 export interface CheckoutRequest {
   teamId: string;
@@ -18,37 +21,51 @@ export interface CheckoutRequest {
 
 /**
  * A page of Polar's on which the team pays for a plan or a pack, good until `expiresAt` (a day). Its metadata is
- * what finds the team later: Polar copies it to the order, the subscription and the renewals.
+ * what finds the team later: Polar copies it to the order, the subscription and the renewals. `catalog_version` is the version
+ * whose price and credits the payer sees.
  *
- * @throws DomainError 422 `unknown_product`; 503 `product_not_synced`; 409 `already_subscribed`; those of
+ * No plan is sold beside a subscription that stands. Polar refuses a second one only beside one that it charges for: beside
+ * a paused one it sells it, and charges for both after a resume.
+ *
+ * @throws DomainError 422 `unknown_product`; 503 `product_not_synced`; 409 `already_subscribed`, `subscription_paused`; those of
  *   `ensureCustomer` and `callPolar`
  */
 export async function createCheckout(
   polar: Polar,
   database: Database,
   { teamId, product: key, successUrl, returnUrl }: CheckoutRequest,
-): Promise<{ url: string; expiresAt: Date }> {
+): Promise<{ id: string; url: string; expiresAt: Date }> {
   const em = database.fork();
-  const { product, polarProductId } = await findSellableProduct(em, key);
-  const standing = product.kind === 'plan' ? await findBillableSubscription(em, teamId) : null;
-  if (standing) {
-    const message = `The team is already subscribed to ${standing.plan}: change the plan instead`;
-    throw new DomainError(409, 'already_subscribed', message, {
-      plan: standing.plan,
-      status: standing.status,
-    });
-  }
+  const { product, polarProductId, catalogVersion } = await findSellableProduct(em, key);
+  if (product.kind === 'plan') await requireNoSubscription(polar, database, teamId);
   return withCustomer(polar, database, teamId, async (customerId) => {
     // A checkout that was made and not received is never paid, so a lost answer needs no looking after.
     const checkout = await callPolar('change', () =>
       polar.checkouts.create({
         products: [polarProductId],
         customer_id: customerId,
-        metadata: { team_id: teamId, catalog_key: key },
+        metadata: { team_id: teamId, catalog_key: key, catalog_version: catalogVersion },
         success_url: successUrl,
         return_url: returnUrl,
       }),
     );
-    return { url: checkout.url, expiresAt: new Date(checkout.expires_at) };
+    return { id: checkout.id, url: checkout.url, expiresAt: new Date(checkout.expires_at) };
   });
+}
+
+/** Our mirror is read first, and Polar then: its webhooks may be late or lost. */
+async function requireNoSubscription(polar: Polar, database: Database, teamId: string): Promise<void> {
+  const em = database.fork();
+  const [mirrored] = await findStandingSubscriptions(em, teamId);
+  if (mirrored) throw subscriptionStands(mirrored);
+  const standing = (await findTeamSubscriptions(polar, database, teamId)).find(isStanding);
+  if (standing) {
+    throw subscriptionStands({ plan: await resolveProduct(em, standing), status: standing.status });
+  }
+}
+
+function subscriptionStands({ plan, status }: { plan: string | null; status: string }): DomainError {
+  if (status === 'paused') return subscriptionPaused(plan);
+  const message = `The team is already subscribed to ${plan}: change the plan instead`;
+  return new DomainError(409, 'already_subscribed', message, { plan, status });
 }

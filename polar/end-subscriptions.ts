@@ -1,31 +1,36 @@
 import type { Polar } from '@polar-sh/sdk/2026-10';
-import { livingStatuses } from '../database/entities/subscription.ts';
+import type { Database } from '../database/connection.ts';
+import { isStanding } from '../database/entities/subscription.ts';
 import { DomainError } from '../domain-error.ts';
-import { callPolar, readAll } from './client.ts';
-import { fetchSubscription, type PolarSubscription, readSubscription } from './events.ts';
+import { callPolar } from './client.ts';
+import { fetchSubscription } from './events.ts';
+import { findTeamSubscriptions } from './find-subscriptions.ts';
 
 /**
- * Ends, at once, every subscription that the team has at Polar, whatever our mirror knows of: nobody is charged for a team
- * that is gone. Looks first, so it may be tried again: what has ended stays as it is.
+ * Ends, at once, every subscription of the team that we or Polar know, whatever customer it belongs to: nobody is charged for
+ * a deleted team. Looks first, so it may be tried again: what has ended stays as it is.
  *
+ * @param knownIds  further subscriptions that are known to be the team's
  * @returns ids of the subscriptions that this call ended
  * @throws DomainError as `callPolar`
  */
-export async function endSubscriptions(polar: Polar, teamId: string): Promise<string[]> {
-  const subscriptions = await callPolar('read', () =>
-    readAll(polar.subscriptions.iterList({ external_customer_id: teamId, limit: 100 })),
-  );
-  const standing = subscriptions.map(readSubscription).filter(isStanding);
-  for (const { id } of standing) await revoke(polar, id);
+export async function endSubscriptions(
+  polar: Polar,
+  database: Database,
+  teamId: string,
+  knownIds: readonly string[] = [],
+): Promise<string[]> {
+  const subscriptions = await findTeamSubscriptions(polar, database, teamId, knownIds);
+  const standing = subscriptions.filter(isStanding);
+  for (const { id } of standing) await endSubscription(polar, id);
   return standing.map(({ id }) => id);
 }
 
-/** Whether Polar may still charge for it, now or once it goes on. */
-export function isStanding({ status, endedAt }: Pick<PolarSubscription, 'status' | 'endedAt'>): boolean {
-  return endedAt === null && livingStatuses.includes(status);
-}
-
-async function revoke(polar: Polar, id: string): Promise<void> {
+/**
+ * Ends a subscription at once, unless it has ended.
+ * @throws DomainError as `callPolar`
+ */
+export async function endSubscription(polar: Polar, id: string): Promise<void> {
   const hasEnded = async () => (isStanding(await fetchSubscription(polar, id)) ? undefined : true);
   try {
     await callPolar(

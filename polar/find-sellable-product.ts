@@ -12,8 +12,8 @@ import { DomainError } from '../domain-error.ts';
 export async function findSellableProduct(
   em: EntityManager,
   key: string,
-): Promise<{ product: Product; polarProductId: string; catalog: Catalog }> {
-  const { catalog } = await readCatalog(em);
+): Promise<{ product: Product; polarProductId: string; catalog: Catalog; catalogVersion: number }> {
+  const { catalog, version: catalogVersion } = await readCatalog(em);
   const product = findProduct(catalog, key);
   const archived = product?.kind === 'plan' ? product.plan.archived : product?.pack.archived;
   if (!product || archived) {
@@ -27,5 +27,5 @@ export async function findSellableProduct(
     const message = `${key} is not at Polar yet: run npm run polar:sync -- --apply`;
     throw new DomainError(503, 'product_not_synced', message, { product: key });
   }
-  return { product, polarProductId: synced.polarProductId, catalog };
+  return { product, polarProductId: synced.polarProductId, catalog, catalogVersion };
 }

@@ -49,10 +49,10 @@ export const billingRoutes = [
           .meta({ examples: ['pack_1000'] }),
       }),
     },
-    answers: { 201: linkOut },
+    answers: { 201: linkOut.extend({ id: z.string().meta({ description: 'Polar’s id of the checkout' }) }) },
     refusals: {
       ...atPolar,
-      409: `already_subscribed, idempotency_conflict, ${noCustomer}`,
+      409: `already_subscribed, subscription_paused, idempotency_conflict, ${noCustomer}`,
       422: 'invalid_request, unknown_product',
       503: 'polar_unavailable, product_not_synced, catalog_not_published',
     },
@@ -60,13 +60,13 @@ export const billingRoutes = [
       const { database, polar, publicUrl } = dependencies;
       const page = `${publicUrl}/?team=${teamId}`;
       return idempotentElsewhere(database, idempotency(), async () => {
-        const { url, expiresAt } = await createCheckout(polar, database, {
+        const { id, url, expiresAt } = await createCheckout(polar, database, {
           teamId,
           product,
           successUrl: `${page}&checkout={CHECKOUT_ID}`,
           returnUrl: page,
         });
-        return { status: 201, body: { url, expiresAt: expiresAt.toISOString() } };
+        return { status: 201, body: { id, url, expiresAt: expiresAt.toISOString() } };
       });
     },
   }),

@@ -1,9 +1,10 @@
 import { z } from 'zod';
 import { decimalOut, formatCredits } from '../../catalog/credits.ts';
 import { anchorDayOf } from '../../catalog/cycle.ts';
+import { Subscription } from '../../database/entities/subscription.ts';
 import {
   describeSubscription,
-  readSubscription,
+  readSubscriptions,
   type TeamSubscription,
 } from '../../ledger/read/read-subscription.ts';
 import { cancelSubscription, changePlan, resumeSubscription } from '../../polar/change-subscription.ts';
@@ -16,15 +17,33 @@ import type { Dependencies } from '../dependencies.ts';
 import { instantOut, teamParams } from '../shapes.ts';
 
 const subscription = z.strictObject({
+  id: z.string().meta({ description: 'Polar’s id of the subscription' }),
   plan: z.string(),
   status: z.string(),
   cycle: z.strictObject({ start: instantOut, end: instantOut }),
   cancelAtPeriodEnd: z.boolean(),
-  nextAllotment: z
-    .strictObject({ at: instantOut, credits: decimalOut })
+  nextAllotment: z.strictObject({ at: instantOut, credits: decimalOut }).nullable().meta({
+    description: 'The next credits, once they are paid; null if none come or if a payment is due first',
+  }),
+  paymentDue: z
+    .strictObject({ since: instantOut, credits: decimalOut })
     .nullable()
-    .meta({ description: 'The next credits, once they are paid; null where none come' }),
+    .meta({ description: 'The payment that is due, and the credits that come once it is made' }),
 });
+
+const current = subscription.extend({
+  others: z.array(subscription).meta({
+    description: 'Further subscriptions of the team that may be charged for; as a rule there are none',
+  }),
+});
+
+const subscriptionId = z
+  .string()
+  .min(1)
+  .max(255)
+  .optional()
+  .meta({ description: 'Which of the team’s subscriptions; without it the one that GET shows first' });
+const chosenBody = z.strictObject({ subscriptionId }).optional();
 
 const change = {
   method: 'post',
@@ -34,8 +53,8 @@ const change = {
   answers: { 200: subscription },
   refusals: {
     402: 'payment_failed',
-    404: 'unknown_team, polar_not_found',
-    409: 'no_subscription, subscription_ended, subscription_inactive, subscription_locked, polar_conflict, idempotency_conflict',
+    404: 'unknown_team, unknown_subscription, polar_not_found',
+    409: 'no_subscription, subscription_paused, subscription_ended, subscription_inactive, subscription_locked, polar_conflict, idempotency_conflict',
     422: 'invalid_request, unknown_product',
     502: 'polar_unavailable, polar_refused',
     503: 'polar_unavailable, product_not_synced, catalog_not_published',
@@ -47,14 +66,14 @@ export const subscriptionRoutes = [
     method: 'get',
     path: '/v1/teams/{teamId}/subscription',
     tag: 'Billing',
-    summary: 'The team’s subscription, or null',
+    summary: 'The team’s current subscription, with any others that stand; or null',
     access: { services: ['usage', 'billing', 'admin'], persons: anyRole },
     request: { params: teamParams },
-    answers: { 200: subscription.nullable() },
+    answers: { 200: current.nullable() },
     refusals: { 404: 'unknown_team' },
     async handle({ params: { teamId } }, { dependencies: { database } }) {
-      const found = await readSubscription(database.fork(), teamId);
-      return { status: 200, body: found && subscriptionJson(found) };
+      const [first, ...others] = (await readSubscriptions(database.fork(), teamId)).map(subscriptionJson);
+      return { status: 200, body: first ? { ...first, others } : null };
     },
   }),
 
@@ -62,10 +81,13 @@ export const subscriptionRoutes = [
     ...change,
     path: '/v1/teams/{teamId}/subscription/change',
     summary: 'Change the plan: upwards at once, downwards with the next cycle',
-    request: { params: teamParams, body: z.strictObject({ plan: z.string().min(1).max(100) }) },
-    async handle({ params: { teamId }, body: { plan } }, context) {
+    request: {
+      params: teamParams,
+      body: z.strictObject({ plan: z.string().min(1).max(100), subscriptionId }),
+    },
+    async handle({ params: { teamId }, body: { plan, subscriptionId } }, context) {
       return answerChange(context, teamId, ({ polar, database }) =>
-        changePlan(polar, database, { teamId, plan }),
+        changePlan(polar, database, { teamId, plan, subscriptionId }),
       );
     },
   }),
@@ -73,11 +95,11 @@ export const subscriptionRoutes = [
   defineRoute({
     ...change,
     path: '/v1/teams/{teamId}/subscription/cancel',
-    summary: 'Cancel at the end of the cycle',
-    request: { params: teamParams },
-    async handle({ params }, context) {
+    summary: 'Cancel at the end of the cycle; a paused subscription ends at once',
+    request: { params: teamParams, body: chosenBody },
+    async handle({ params, body }, context) {
       return answerChange(context, params.teamId, ({ polar, database }) =>
-        cancelSubscription(polar, database, params),
+        cancelSubscription(polar, database, { ...params, ...body }),
       );
     },
   }),
@@ -85,11 +107,11 @@ export const subscriptionRoutes = [
   defineRoute({
     ...change,
     path: '/v1/teams/{teamId}/subscription/resume',
-    summary: 'Take a cancellation back',
-    request: { params: teamParams },
-    async handle({ params }, context) {
+    summary: 'Take a cancellation back, or resume a paused subscription, which charges for its next cycle',
+    request: { params: teamParams, body: chosenBody },
+    async handle({ params, body }, context) {
       return answerChange(context, params.teamId, ({ polar, database }) =>
-        resumeSubscription(polar, database, params),
+        resumeSubscription(polar, database, { ...params, ...body }),
       );
     },
   }),
@@ -120,7 +142,7 @@ async function describeChanged(
   return describeSubscription(em, {
     ...state,
     teamId,
-    plan: (await resolveProduct(em, state)) ?? '',
+    plan: (await resolveProduct(em, state)) ?? (await em.findOneOrFail(Subscription, { id: state.id })).plan,
     anchorDay: anchorDayOf(
       { start: state.currentPeriodStart, end: state.currentPeriodEnd },
       state.startedAt ?? state.currentPeriodStart,
@@ -132,6 +154,7 @@ async function describeChanged(
 function subscriptionJson({
   cycle,
   nextAllotment,
+  paymentDue,
   ...rest
 }: TeamSubscription): z.output<typeof subscription> {
   return {
@@ -140,6 +163,10 @@ function subscriptionJson({
     nextAllotment: nextAllotment && {
       at: nextAllotment.at.toISOString(),
       credits: formatCredits(nextAllotment.credits),
+    },
+    paymentDue: paymentDue && {
+      since: paymentDue.since.toISOString(),
+      credits: formatCredits(paymentDue.credits),
     },
   };
 }

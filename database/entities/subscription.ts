@@ -1,16 +1,5 @@
-import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
-
-// What Polar's statuses (`SubscriptionStatus` in its SDK) mean to us: a set for each question. Where only the cycle matters
-// (caps that are counted by it, a workflow that must run) any subscription that has not ended will do: `endedAt: null`.
-
-/** Polar may charge for it, now or once it is resumed: it is the team's subscription, and ends with the team. */
-export const livingStatuses: string[] = ['trialing', 'active', 'past_due', 'unpaid', 'paused'];
-
-/** Polar charges for it and allows no other beside it: there is nothing to check out, only to change. */
-export const billableStatuses: string[] = ['trialing', 'active', 'past_due', 'unpaid'];
-
-/** Its next cycle is expected to be paid. */
-export const renewingStatuses: string[] = ['trialing', 'active', 'past_due'];
+import { defineEntity, type InferEntity, p, raw } from '@mikro-orm/core';
+import type { EntityManager } from '@mikro-orm/postgresql';
 
 /** Our mirror of Polar's subscription: the newest state by Polar's own time. It never grants anything. */
 export const Subscription = defineEntity({
@@ -38,3 +27,42 @@ export const Subscription = defineEntity({
 });
 
 export type Subscription = InferEntity<typeof Subscription>;
+
+/**
+ * A subscription *stands* while Polar may charge for it, now or once it is resumed: no other plan is sold beside it, it can
+ * be canceled, and it ends with its team. These are Polar's statuses (`SubscriptionStatus` in its SDK) in which it does not;
+ * any other one, also one that Polar adds later, counts as standing.
+ */
+const endedStatuses = ['incomplete', 'incomplete_expired', 'canceled'];
+
+/** Whether a subscription stands; see above. */
+export function isStanding({ status, endedAt }: { status: string; endedAt: Date | null }): boolean {
+  return endedAt === null && !endedStatuses.includes(status);
+}
+
+/** SQL for `isStanding`, of the table under this alias. */
+export function standingSql(alias: string): string {
+  const statuses = endedStatuses.map((status) => `'${status}'`).join(', ');
+  return `${alias}.ended_at is null and ${alias}.status not in (${statuses})`;
+}
+
+/**
+ * SQL for the order of a team's standing subscriptions. The first is the team's *current* one: what runs before what is
+ * unpaid before what is paused, then the one that started last.
+ */
+export function standingOrderSql(alias: string): string {
+  return `${rankSql(alias)}, ${alias}.started_at desc nulls last, ${alias}.id desc`;
+}
+
+function rankSql(alias: string): string {
+  return `case ${alias}.status when 'active' then 1 when 'trialing' then 1 when 'past_due' then 2 when 'paused' then 4 else 3 end`;
+}
+
+/** The team's standing subscriptions by our mirror, the current one first. Polar sells one at a time, but two can come to be. */
+export async function findStandingSubscriptions(em: EntityManager, teamId: string): Promise<Subscription[]> {
+  return em.find(
+    Subscription,
+    { teamId, [raw((alias) => `(${standingSql(alias)})`)]: [] },
+    { orderBy: [{ [raw(rankSql)]: 'asc' }, { startedAt: 'desc nulls last', id: 'desc' }] },
+  );
+}

@@ -67,17 +67,23 @@ export async function nextDripAt(em: EntityManager, teamId: string): Promise<Dat
 }
 
 /**
- * The next drip of the subscription's cycle that began at `start`: null where the cycle was paid and drips no more,
- * 'not paid' where no payment of it is known.
+ * The next drip later than `after` of the subscription's cycle that began at `start`: null where the cycle was paid and drips
+ * no more, 'not paid' where no payment of it is known.
  */
 export async function nextDripOf(
   em: EntityManager,
-  { teamId, subscriptionId, start }: { teamId: string; subscriptionId: string; start: Date },
+  {
+    teamId,
+    subscriptionId,
+    start,
+    after,
+  }: { teamId: string; subscriptionId: string; start: Date; after: Date },
 ): Promise<Drip | null | 'not paid'> {
   const paid = await em.findOne(Order, { teamId, dripsMonthly: true, subscriptionId, periodStart: start });
   if (!paid) return 'not paid';
   const open = await openDrips(em, teamId);
-  return soonest(open.find(({ order }) => order.id === paid.id)?.drips ?? []);
+  const drips = open.find(({ order }) => order.id === paid.id)?.drips ?? [];
+  return soonest(drips.filter(({ at }) => at > after));
 }
 
 function soonest(drips: readonly Drip[]): Drip | null {

@@ -4,7 +4,7 @@ import { findProduct } from '../../catalog/find-product.ts';
 import type { Catalog, Plan } from '../../catalog/schema.ts';
 import { readCatalog } from '../../catalog/versions.ts';
 import { readClock } from '../../database/connection.ts';
-import { livingStatuses, renewingStatuses, Subscription } from '../../database/entities/subscription.ts';
+import { findStandingSubscriptions } from '../../database/entities/subscription.ts';
 import { type Drip, nextDripOf } from '../lifecycle/grant-due-drips.ts';
 
 /** A subscription's state, from our mirror or as Polar has just told it. */
@@ -24,24 +24,28 @@ export interface SubscriptionState {
   nextPlan?: string | null | undefined;
 }
 
-/** A subscription as people see it. */
+/** A subscription as people see it. Credits in micro-credits. */
 export interface TeamSubscription {
+  /** Polar's id. */
+  id: string;
   plan: string;
   status: string;
   cycle: Cycle;
   cancelAtPeriodEnd: boolean;
-  /** When the next credits come (once they are paid) and how many micro-credits; null where none will. */
+  /** When the next credits come (once they are paid); never in the past. Null if none will, or if a payment is due first. */
   nextAllotment: { at: Date; credits: bigint } | null;
+  /** The payment that is due since this time, and the credits that come once it is made. */
+  paymentDue: { since: Date; credits: bigint } | null;
 }
 
-/** The team's subscription as our mirror of Polar's has it, or null where the team has none that goes on. */
-export async function readSubscription(em: EntityManager, teamId: string): Promise<TeamSubscription | null> {
-  const subscription = await em.findOne(
-    Subscription,
-    { teamId, endedAt: null, status: { $in: livingStatuses } },
-    { orderBy: { stateAt: 'desc', id: 'desc' } },
-  );
-  return subscription && describeSubscription(em, subscription);
+type Forecast = Pick<TeamSubscription, 'nextAllotment' | 'paymentDue'>;
+
+/** The team's standing subscriptions by our mirror of Polar's, the current one first; see `findStandingSubscriptions`. */
+export async function readSubscriptions(em: EntityManager, teamId: string): Promise<TeamSubscription[]> {
+  const described: TeamSubscription[] = [];
+  for (const subscription of await findStandingSubscriptions(em, teamId))
+    described.push(await describeSubscription(em, subscription));
+  return described;
 }
 
 /** What a subscription's state means for the team's credits, by the catalog and the clock. */
@@ -50,38 +54,65 @@ export async function describeSubscription(
   state: SubscriptionState,
 ): Promise<TeamSubscription> {
   const { catalog } = await readCatalog(em);
+  const now = await readClock(em);
   const cycle = { start: state.currentPeriodStart, end: state.currentPeriodEnd };
-  const drip = await nextDripOf(em, { teamId: state.teamId, subscriptionId: state.id, start: cycle.start });
+  const drip = await nextDripOf(em, {
+    teamId: state.teamId,
+    subscriptionId: state.id,
+    start: cycle.start,
+    after: now,
+  });
   return {
+    id: state.id,
     plan: state.plan,
     status: state.status,
     cycle,
     cancelAtPeriodEnd: state.cancelAtPeriodEnd,
-    nextAllotment: nextAllotment(state, drip, catalog, await readClock(em)),
+    ...forecast(state, drip, catalog, now),
   };
 }
 
-function nextAllotment(
+/** Polar's statuses of a subscription whose next cycle is expected to be paid. */
+const renewingStatuses = ['trialing', 'active'];
+/** Polar's statuses of a subscription whose current cycle is not paid. */
+const unpaidStatuses = ['past_due', 'unpaid'];
+
+function forecast(
   state: SubscriptionState,
   drip: Drip | null | 'not paid',
   catalog: Catalog,
   now: Date,
-): TeamSubscription['nextAllotment'] {
+): Forecast {
   const { currentPeriodStart: start, currentPeriodEnd: end, anchorDay, status } = state;
-  if (!renewingStatuses.includes(status)) return null;
   const plan = findPlan(catalog, state.plan);
-  if (drip !== null && drip !== 'not paid') return drip;
-  // A trial's cycle is not paid, so nothing drips in it. One that is paid, and we have not heard of it yet, drips by the catalog.
+  const paidDrip = drip === 'not paid' ? null : drip;
+  // Polar starts a period before it is paid.
+  if (unpaidStatuses.includes(status)) {
+    return { nextAllotment: paidDrip, paymentDue: plan ? { since: start, credits: firstPart(plan) } : null };
+  }
+  if (!renewingStatuses.includes(status)) return { nextAllotment: null, paymentDue: null };
+  if (paidDrip) return { nextAllotment: paidDrip, paymentDue: null };
+  // A trial's cycle is not paid, so nothing drips in it. A cycle whose payment is not yet known drips by the catalog.
   if (drip === 'not paid' && plan?.rhythm === 'monthly' && status !== 'trialing') {
     const drips = dripInstants({ start, end }, anchorDay);
     const next = drips.findIndex((at) => at > now);
     const at = drips[next];
-    if (at) return { at, credits: splitAllotment(plan.allotment, drips.length)[next] ?? 0n };
+    const credits = splitAllotment(plan.allotment, drips.length)[next];
+    if (at && credits !== undefined) return { nextAllotment: { at, credits }, paymentDue: null };
   }
   const following = findPlan(catalog, state.nextPlan ?? state.plan);
-  if (state.cancelAtPeriodEnd || !following) return null;
-  const [first = 0n] = splitAllotment(following.allotment, following.rhythm === 'monthly' ? 12 : 1);
-  return { at: end, credits: first };
+  if (state.cancelAtPeriodEnd || !following) return { nextAllotment: null, paymentDue: null };
+  const credits = firstPart(following);
+  return end > now
+    ? { nextAllotment: { at: end, credits }, paymentDue: null }
+    : { nextAllotment: null, paymentDue: { since: end, credits } };
+}
+
+/** What the first instant of a paid cycle brings, in micro-credits. */
+function firstPart({ allotment, rhythm }: Plan): bigint {
+  const [first] = splitAllotment(allotment, rhythm === 'monthly' ? 12 : 1);
+  if (first === undefined) throw new Error('an allotment has at least one part');
+  return first;
 }
 
 function findPlan(catalog: Catalog, key: string): Plan | undefined {

@@ -2,6 +2,7 @@ import type { PoolClient } from 'pg';
 import type { GrantSource } from '../../database/entities/grant.ts';
 import type { HoldStatus } from '../../database/entities/hold.ts';
 import type { LimitPeriod, LimitSubject } from '../../database/entities/limit.ts';
+import { standingOrderSql, standingSql } from '../../database/entities/subscription.ts';
 import { compareBurnOrder } from '../rules/burn-order.ts';
 import { binaryColumn } from './binary-array.ts';
 import type { HoldAnswer, Operation } from './operation.ts';
@@ -301,7 +302,7 @@ async function readLimitedTeams(
     text: `select t.id,
                   exists (select from limits l where l.team_id = t.id and l.subject = 'member') as limits_members,
                   (select extract(epoch from s.current_period_start) * 1000 from subscriptions s
-                    where s.team_id = t.id and s.ended_at is null order by s.state_at desc limit 1) as cycle_start
+                    where s.team_id = t.id and ${standingSql('s')} order by ${standingOrderSql('s')} limit 1) as cycle_start
              from unnest($1::uuid[]) as t (id)`,
     values: [[...limited]],
   });

@@ -3,7 +3,7 @@ import { readCatalog } from '../../catalog/versions.ts';
 import { readClock } from '../../database/connection.ts';
 import { Limit, type LimitPeriod, type LimitSubject } from '../../database/entities/limit.ts';
 import { Member } from '../../database/entities/member.ts';
-import { Subscription } from '../../database/entities/subscription.ts';
+import { findStandingSubscriptions } from '../../database/entities/subscription.ts';
 import { lockLivingTeam } from '../../database/lock-living-team.ts';
 import { DomainError } from '../../domain-error.ts';
 import { limitWindow } from './limits.ts';
@@ -101,8 +101,8 @@ export async function listLimits(em: EntityManager, teamId: string): Promise<Set
 }
 
 async function cycleStart(em: EntityManager, teamId: string): Promise<Date | null> {
-  const going = await em.findOne(Subscription, { teamId, endedAt: null }, { orderBy: { stateAt: 'desc' } });
-  return going?.currentPeriodStart ?? null;
+  const [current] = await findStandingSubscriptions(em, teamId);
+  return current?.currentPeriodStart ?? null;
 }
 
 /**

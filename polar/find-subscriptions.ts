@@ -1,0 +1,75 @@
+import type { Polar } from '@polar-sh/sdk/2026-10';
+import { z } from 'zod';
+import type { Database } from '../database/connection.ts';
+import { Subscription } from '../database/entities/subscription.ts';
+import { Team } from '../database/entities/team.ts';
+import { DomainError } from '../domain-error.ts';
+import { callPolar, readAll } from './client.ts';
+import { fetchSubscription, type PolarSubscription, readSubscription } from './events.ts';
+
+/**
+ * Every subscription of the team as Polar has it now, whatever customer it belongs to: those that Polar lists by the
+ * customer's external id, by `metadata.team_id` and by the customer that we stored, and those of our own mirror. Each list
+ * alone misses some: Polar lists nothing by the external id of a deleted customer, and a subscription that was made at Polar
+ * by hand has no metadata.
+ *
+ * A subscription whose metadata names another living team belongs to that team.
+ *
+ * @param knownIds  further subscriptions that are known to be the team's
+ * @throws DomainError as `callPolar`
+ */
+export async function findTeamSubscriptions(
+  polar: Polar,
+  database: Database,
+  teamId: string,
+  knownIds: readonly string[] = [],
+): Promise<PolarSubscription[]> {
+  const em = database.fork();
+  const team = await em.findOne(Team, { id: teamId });
+  const customerId = team?.polarCustomerId ?? null;
+  const found = new Map<string, PolarSubscription>();
+  for (const filter of [
+    { external_customer_id: teamId },
+    { metadata: { team_id: teamId } },
+    ...(customerId === null ? [] : [{ customer_id: customerId }]),
+  ]) {
+    const listed = await callPolar('read', () =>
+      readAll(polar.subscriptions.iterList({ ...filter, limit: 100 })),
+    );
+    for (const subscription of listed.map(readSubscription)) found.set(subscription.id, subscription);
+  }
+  const mirrored = await em.find(Subscription, { teamId });
+  for (const id of [...knownIds, ...mirrored.map((row) => row.id)]) {
+    const subscription = found.has(id) ? null : await fetchIfKnown(polar, id);
+    if (subscription) found.set(id, subscription);
+  }
+  const others = await livingTeamsNamed(database, teamId, [...found.values()]);
+  return [...found.values()].filter(({ teamRef }) => !others.has(nameOf(teamRef.metadataTeamId)));
+}
+
+async function fetchIfKnown(polar: Polar, id: string): Promise<PolarSubscription | null> {
+  try {
+    return await fetchSubscription(polar, id);
+  } catch (error) {
+    if (error instanceof DomainError && error.code === 'polar_not_found') return null;
+    throw error;
+  }
+}
+
+async function livingTeamsNamed(
+  database: Database,
+  teamId: string,
+  subscriptions: readonly PolarSubscription[],
+): Promise<Set<string>> {
+  const names = subscriptions
+    .map(({ teamRef }) => nameOf(teamRef.metadataTeamId))
+    .filter((name) => name !== teamId && z.guid().safeParse(name).success);
+  if (names.length === 0) return new Set();
+  const teams = await database.fork().find(Team, { id: { $in: names }, deletedAt: null });
+  return new Set(teams.map(({ id }) => id));
+}
+
+/** UUIDs are the same in any case. */
+function nameOf(name: string | null): string {
+  return name?.toLowerCase() ?? '';
+}
