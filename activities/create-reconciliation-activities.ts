@@ -3,6 +3,7 @@ import { type Database, readClock } from '../database/connection.ts';
 import type { ReconciliationStatus } from '../database/entities/reconciliation.ts';
 import { DomainError } from '../domain-error.ts';
 import * as teams from '../inbox/operator-decisions.ts';
+import { log } from '../log.ts';
 import { reviveWebhookEndpoint } from '../polar/webhook-endpoint.ts';
 import { findDifferences } from '../reconciliation/find-differences.ts';
 import { listTeamsToRun } from '../reconciliation/list-teams-to-run.ts';
@@ -87,7 +88,8 @@ export function createReconciliationActivities({
     checkWebhookEndpoint: (): Promise<Finding | null> =>
       throwAsFailure(async () => {
         if (webhookUrl === undefined) return null;
-        const state = await reviveWebhookEndpoint(polar, webhookUrl);
+        const { state, refusedEvents } = await reviveWebhookEndpoint(polar, webhookUrl);
+        if (refusedEvents.length > 0) log.warn({ refusedEvents }, 'Polar does not know some event types');
         if (state === 'enabled') return null;
         const nobodys = { teamId: null, inboxId: null, credits: '0' };
         return state === 'turned on'

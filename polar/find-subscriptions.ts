@@ -6,12 +6,11 @@ import { Team } from '../database/entities/team.ts';
 import { DomainError } from '../domain-error.ts';
 import { callPolar, readAll } from './client.ts';
 import { fetchSubscription, type PolarSubscription, readSubscription } from './events.ts';
+import { listsOfTeam } from './lists-of-team.ts';
 
 /**
- * Every subscription of the team as Polar has it now, whatever customer it belongs to: those that Polar lists by the
- * customer's external id, by `metadata.team_id` and by the customer that we stored, and those of our own mirror. Each list
- * alone misses some: Polar lists nothing by the external id of a deleted customer, and a subscription that was made at Polar
- * by hand has no metadata.
+ * Every subscription of the team as Polar has it now, whatever customer it belongs to: those in Polar's lists of the
+ * team (`listsOfTeam`), and those of our own mirror.
  *
  * A subscription whose metadata names another living team belongs to that team.
  *
@@ -25,14 +24,8 @@ export async function findTeamSubscriptions(
   knownIds: readonly string[] = [],
 ): Promise<PolarSubscription[]> {
   const em = database.fork();
-  const team = await em.findOne(Team, { id: teamId });
-  const customerId = team?.polarCustomerId ?? null;
   const found = new Map<string, PolarSubscription>();
-  for (const filter of [
-    { external_customer_id: teamId },
-    { metadata: { team_id: teamId } },
-    ...(customerId === null ? [] : [{ customer_id: customerId }]),
-  ]) {
+  for (const filter of await listsOfTeam(database, teamId)) {
     const listed = await callPolar('read', () =>
       readAll(polar.subscriptions.iterList({ ...filter, limit: 100 })),
     );

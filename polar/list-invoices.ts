@@ -3,8 +3,10 @@ import type { models, Polar } from '@polar-sh/sdk/2026-10';
 import type { Database } from '../database/connection.ts';
 import { DomainError } from '../domain-error.ts';
 import { callPolar } from './client.ts';
-import { readOrder } from './events.ts';
+import { polarTime, readOrder } from './events.ts';
+import { listsOfTeam, type TeamFilter } from './lists-of-team.ts';
 import { resolveProduct } from './resolve-product.ts';
+import { resolveTeam } from './resolve-team.ts';
 
 /** Money is in the currency's minor units. */
 export interface Invoice {
@@ -30,9 +32,11 @@ export interface Invoice {
 }
 
 /**
- * A page of the team's orders at Polar, newest first. `cursor` is the `nextCursor` of the page before, with the same
- * `limit` (1 to 100).
+ * A page of the team's orders at Polar, newest first. They are listed by the customer's external id, by `metadata.team_id` and
+ * by the stored customer: Polar lists a deleted customer's orders by the metadata only. `cursor` is the `nextCursor` of the
+ * page before.
  *
+ * @param limit  1 to 100
  * @throws DomainError 400 `invalid_cursor`; those of `callPolar`
  */
 export async function listInvoices(
@@ -40,15 +44,67 @@ export async function listInvoices(
   database: Database,
   { teamId, limit = 20, cursor }: { teamId: string; limit?: number; cursor?: string },
 ): Promise<{ data: Invoice[]; nextCursor: string | null }> {
-  const page = pageOf(cursor);
-  // By the external id, so that it needs no customer made beforehand and outlives one that was made anew.
-  const found = await callPolar('read', () =>
-    polar.orders.list({ external_customer_id: teamId, limit, page, sorting: ['-created_at'] }),
-  );
+  const after = cursor === undefined ? null : readCursor(cursor);
   const em = database.fork();
+  const orders = new Map<string, models.Order>();
+  for (const filter of await listsOfTeam(database, teamId)) {
+    const listed = await callPolar('read', () => newestOrders(polar, em, { teamId, filter, after, limit }));
+    for (const order of listed) orders.set(order.id, order);
+  }
+  const found = [...orders.values()].sort((a, b) => compareNewestFirst(positionOf(a), positionOf(b)));
+  const page = found.slice(0, limit);
   const data: Invoice[] = [];
-  for (const order of found.items) data.push(await toInvoice(em, order));
-  return { data, nextCursor: page < found.pagination.max_page ? String(page + 1) : null };
+  for (const order of page) data.push(await toInvoice(em, order));
+  const last = page.at(-1);
+  return { data, nextCursor: last && found.length > limit ? writeCursor(positionOf(last)) : null };
+}
+
+/** Where an order is in the list. Polar's lists are sorted by the time alone; the id decides between equal milliseconds. */
+interface Position {
+  createdAtMs: number;
+  id: string;
+}
+
+/**
+ * The first `limit + 1` of the team's orders after a position, and all that were made in the same millisecond as the last of
+ * these.
+ */
+async function newestOrders(
+  polar: Polar,
+  em: EntityManager,
+  list: { teamId: string; filter: TeamFilter; after: Position | null; limit: number },
+): Promise<models.Order[]> {
+  const { teamId, filter, after, limit } = list;
+  const found: models.Order[] = [];
+  const query = {
+    ...filter,
+    ...(after ? { created_before: new Date(after.createdAtMs + 1).toISOString() } : {}),
+    sorting: ['-created_at'] as models.OrderSortProperty[],
+    limit: Math.min(limit + 1, 100),
+  };
+  for await (const order of polar.orders.iterList(query)) {
+    const position = positionOf(order);
+    const last = found[limit];
+    if (last && position.createdAtMs < positionOf(last).createdAtMs) break;
+    if (after && compareNewestFirst(position, after) <= 0) continue;
+    if (await isOrderOfTeam(em, order, teamId)) found.push(order);
+  }
+  return found;
+}
+
+/** An order that names two teams is nobody's until an operator has decided. */
+async function isOrderOfTeam(em: EntityManager, order: models.Order, teamId: string): Promise<boolean> {
+  const resolved = await resolveTeam(em, readOrder(order).teamRef);
+  return 'teamId' in resolved && resolved.teamId === teamId;
+}
+
+function positionOf({ id, created_at }: models.Order): Position {
+  return { createdAtMs: polarTime.parse(created_at).getTime(), id };
+}
+
+/** Below zero: `a` comes first. */
+function compareNewestFirst(a: Position, b: Position): number {
+  return b.createdAtMs - a.createdAtMs || (a.id < b.id ? -1 : Number(a.id > b.id));
 }
 
 /**
@@ -60,10 +116,11 @@ export async function listInvoices(
  */
 export async function openInvoice(
   polar: Polar,
+  database: Database,
   { teamId, orderId }: { teamId: string; orderId: string },
 ): Promise<{ url: string }> {
   const order = await callPolar('read', () => polar.orders.get(orderId));
-  if (readOrder(order).teamRef.customerExternalId !== teamId) {
+  if (!(await isOrderOfTeam(database.fork(), order, teamId))) {
     throw new DomainError(404, 'unknown_invoice', `The team has no invoice ${orderId}`);
   }
   // Making it again would only make the same file: no harm in a repeated request.
@@ -97,7 +154,12 @@ async function toInvoice(em: EntityManager, order: models.Order): Promise<Invoic
   };
 }
 
-function pageOf(cursor = '1'): number {
-  if (/^[1-9]\d{0,5}$/.test(cursor)) return Number(cursor);
-  throw new DomainError(400, 'invalid_cursor', 'cursor is the nextCursor of the page before');
+function readCursor(cursor: string): Position {
+  const [, createdAtMs, id] = /^(\d{1,14})_([\w-]{1,255})$/.exec(cursor) ?? [];
+  if (createdAtMs !== undefined && id !== undefined) return { createdAtMs: Number(createdAtMs), id };
+  throw new DomainError(400, 'invalid_cursor', 'cursor must be the nextCursor of the page before');
+}
+
+function writeCursor({ createdAtMs, id }: Position): string {
+  return `${createdAtMs}_${id}`;
 }

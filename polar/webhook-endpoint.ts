@@ -1,4 +1,5 @@
 import type { models, Polar } from '@polar-sh/sdk/2026-10';
+import { DomainError } from '../domain-error.ts';
 import { callPolar, readAll } from './client.ts';
 import { usedEvents } from './events.ts';
 
@@ -16,7 +17,7 @@ export async function ensureWebhookEndpoint(
   url: string,
 ): Promise<{ id: string; secret: string | null; enabled: boolean }> {
   const known = await findEndpoint(polar, url);
-  const endpoint = known ? await bringUpToDate(polar, known) : await makeEndpoint(polar, url);
+  const endpoint = known ? (await bringUpToDate(polar, known)).endpoint : await makeEndpoint(polar, url);
   return { id: endpoint.id, secret: endpoint.secret || null, enabled: endpoint.enabled };
 }
 
@@ -24,16 +25,16 @@ export async function ensureWebhookEndpoint(
  * Turns our endpoint on again where it is off, and adds event types that are missing. One that is not there is not made: it
  * would sign with a secret that nobody has been told.
  *
- * @returns what was found
+ * @returns what was found, and the event types that Polar refuses to send: it does not know them (yet)
  */
 export async function reviveWebhookEndpoint(
   polar: Polar,
   url: string,
-): Promise<'enabled' | 'turned on' | 'missing'> {
+): Promise<{ state: 'enabled' | 'turned on' | 'missing'; refusedEvents: string[] }> {
   const known = await findEndpoint(polar, url);
-  if (!known) return 'missing';
-  await bringUpToDate(polar, known);
-  return known.enabled ? 'enabled' : 'turned on';
+  if (!known) return { state: 'missing', refusedEvents: [] };
+  const { refusedEvents } = await bringUpToDate(polar, known);
+  return { state: known.enabled ? 'enabled' : 'turned on', refusedEvents };
 }
 
 const wanted = Object.values(usedEvents).flat();
@@ -45,30 +46,66 @@ async function findEndpoint(polar: Polar, url: string): Promise<models.WebhookEn
 }
 
 async function makeEndpoint(polar: Polar, url: string): Promise<models.WebhookEndpoint> {
-  return callPolar(
-    'change',
-    () =>
-      polar.webhooks.createWebhookEndpoint({
-        url,
-        name: 'Waveloom Billing',
-        format: 'raw',
-        api_version: apiVersion,
-        events: wanted,
-      }),
-    () => findEndpoint(polar, url),
+  const { done } = await withoutRefusedEvents(wanted, (events) =>
+    callPolar(
+      'change',
+      () =>
+        polar.webhooks.createWebhookEndpoint({
+          url,
+          name: 'Waveloom Billing',
+          format: 'raw',
+          api_version: apiVersion,
+          events,
+        }),
+      () => findEndpoint(polar, url),
+    ),
   );
+  return done;
 }
 
+/** Turns the endpoint on before anything else: Polar refuses a change whole if it names one event type that Polar does not know. */
 async function bringUpToDate(
   polar: Polar,
-  endpoint: models.WebhookEndpoint,
-): Promise<models.WebhookEndpoint> {
+  known: models.WebhookEndpoint,
+): Promise<{ endpoint: models.WebhookEndpoint; refusedEvents: string[] }> {
+  const change = (changes: models.WebhookEndpointUpdate) =>
+    callPolar('change', () => polar.webhooks.updateWebhookEndpoint(known.id, changes));
+  const endpoint = known.enabled ? known : await change({ enabled: true });
   const missing = wanted.filter((type) => !endpoint.events.includes(type));
-  if (endpoint.enabled && missing.length === 0) return endpoint;
-  return callPolar('change', () =>
-    polar.webhooks.updateWebhookEndpoint(endpoint.id, {
-      enabled: true,
-      events: [...endpoint.events, ...missing],
-    }),
+  if (missing.length === 0) return { endpoint, refusedEvents: [] };
+  const { done, refusedEvents } = await withoutRefusedEvents([...endpoint.events, ...missing], (events) =>
+    events.every((type) => endpoint.events.includes(type)) ? Promise.resolve(endpoint) : change({ events }),
   );
+  return { endpoint: done, refusedEvents };
+}
+
+/**
+ * Sends a list of event types; each one that Polar's refusal names (`body.events.3`) is left out and the others are sent again.
+ * @throws DomainError as `callPolar`, also if the refusal names none
+ */
+async function withoutRefusedEvents<T>(
+  all: readonly models.WebhookEventType[],
+  send: (events: models.WebhookEventType[]) => Promise<T>,
+): Promise<{ done: T; refusedEvents: string[] }> {
+  const refused = new Set<string>();
+  for (;;) {
+    const events = all.filter((type) => !refused.has(type));
+    try {
+      return { done: await send(events), refusedEvents: [...refused] };
+    } catch (error) {
+      const named = refusedIndexes(error).flatMap((index) => events[index] ?? []);
+      if (named.length === 0) throw error;
+      for (const type of named) refused.add(type);
+    }
+  }
+}
+
+function refusedIndexes(error: unknown): number[] {
+  if (!(error instanceof DomainError) || error.code !== 'polar_refused') return [];
+  const { fields } = error.details;
+  if (!Array.isArray(fields)) return [];
+  return fields.flatMap((field) => {
+    const [, index] = /^body\.events\.(\d+)$/.exec(String(field)) ?? [];
+    return index === undefined ? [] : [Number(index)];
+  });
 }

@@ -122,8 +122,8 @@ export const billingRoutes = [
     request: { params: teamParams.extend({ orderId: z.guid() }) },
     answers: { 200: z.strictObject({ url: z.url() }) },
     refusals: { ...atPolar, 404: 'unknown_team, unknown_invoice', 409: 'invoice_not_ready, polar_conflict' },
-    async handle({ params }, { dependencies: { polar } }) {
-      const { url } = await openInvoice(polar, params);
+    async handle({ params }, { dependencies: { database, polar } }) {
+      const { url } = await openInvoice(polar, database, params);
       return { status: 200, body: { url } };
     },
   }),

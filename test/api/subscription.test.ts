@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { z } from 'zod';
 import { addMonthsAnchored } from '../../catalog/cycle.ts';
+import { PolarProduct } from '../../database/entities/polar-product.ts';
 import { Subscription } from '../../database/entities/subscription.ts';
-import { fetchSubscription } from '../../polar/events.ts';
+import { fetchSubscription, type PolarSubscription } from '../../polar/events.ts';
 import { syncProducts } from '../../polar/sync-products.ts';
 import { type RunningApi, startApi } from './running-api.ts';
 
@@ -29,26 +31,124 @@ test('a monthly plan that becomes a yearly one drips from the day of the change 
   });
 });
 
-/** Pays at Polar for a plan, and mirrors the subscription as the team's workflow would. */
-async function subscribe(teamId: string, plan: string): Promise<void> {
-  const { polar } = api.dependencies;
+test('a paused subscription is shown, keeps other plans from being sold, and says what to do; it can be resumed and canceled', async () => {
+  const { teamId, token } = await api.person('ben');
+  atPolar = new Date();
+  const { id } = await subscribe(teamId, 'starter_monthly');
+  await pause(id, teamId);
+  const send = (method: string, path: string, body?: object) =>
+    api.send(method, `/v1/teams/${teamId}${path}`, { as: token, ...(body ? { body } : {}) });
+
+  expect((await send('GET', '/subscription')).json).toMatchObject({
+    id,
+    status: 'paused',
+    nextAllotment: null,
+    paymentDue: null,
+    others: [],
+  });
+  const paused = { status: 409, json: { code: 'subscription_paused', plan: 'starter_monthly' } };
+  expect(await send('POST', '/checkout', { product: 'pro_monthly' })).toMatchObject(paused);
+  expect(await send('POST', '/subscription/change', { plan: 'pro_monthly' })).toMatchObject(paused);
+  expect(await send('POST', '/subscription/resume')).toMatchObject({ json: { id, status: 'active' } });
+  await pause(id, teamId);
+  expect(await send('POST', '/subscription/cancel')).toMatchObject({ json: { id, status: 'canceled' } });
+});
+
+test('several subscriptions of one team are all shown, the running one first, and each can be canceled by its id', async () => {
+  const { teamId, token } = await api.person('cid');
+  atPolar = new Date();
+  const first = await subscribe(teamId, 'starter_monthly');
+  await pause(first.id, teamId);
+  const { polar, database } = api.dependencies;
+  // Sold at Polar itself beside the paused one.
+  const synced = await database.fork().findOneOrFail(PolarProduct, { catalogKey: 'pro_monthly' });
+  const { items } = await polar.customers.list({ query: teamId });
+  const sale = { products: [synced.polarProductId], customer_id: items[0]?.id ?? '' };
+  const second = await pay(await polar.checkouts.create({ ...sale, metadata: { team_id: teamId } }), teamId);
+
+  const shown = (await api.send('GET', `/v1/teams/${teamId}/subscription`, { as: token })).json;
+  expect(shown).toMatchObject({
+    id: second.id,
+    plan: 'pro_monthly',
+    others: [{ id: first.id, plan: 'starter_monthly', status: 'paused' }],
+  });
+  const cancel = (subscriptionId?: string) =>
+    api.send('POST', `/v1/teams/${teamId}/subscription/cancel`, {
+      as: token,
+      ...(subscriptionId ? { body: { subscriptionId } } : {}),
+    });
+  expect(await cancel(first.id)).toMatchObject({ json: { id: first.id, status: 'canceled' } });
+  expect(await cancel()).toMatchObject({ json: { id: second.id, cancelAtPeriodEnd: true } });
+  expect(await cancel('someone-elses')).toMatchObject({
+    status: 404,
+    json: { code: 'unknown_subscription' },
+  });
+});
+
+test('the next allotment never lies in the past, and a payment that is due is named with its credits', async () => {
+  const { teamId, token } = await api.person('dora');
+  atPolar = new Date();
+  const { id, currentPeriodStart } = await subscribe(teamId, 'starter_monthly');
+  const show = async () => (await api.send('GET', `/v1/teams/${teamId}/subscription`, { as: token })).json;
+  const set = (more: Partial<Subscription>) => api.database.fork().nativeUpdate(Subscription, { id }, more);
+
+  await set({ status: 'past_due' });
+  const due = { since: currentPeriodStart.toISOString(), credits: '2000' };
+  expect(await show()).toMatchObject({ status: 'past_due', nextAllotment: null, paymentDue: due });
+
+  // The period is over, and its renewal is not known yet.
+  const end = new Date(Date.now() - 3_600_000);
+  await set({
+    status: 'active',
+    currentPeriodStart: new Date(end.getTime() - 30 * 86_400_000),
+    currentPeriodEnd: end,
+  });
+  expect(await show()).toMatchObject({
+    nextAllotment: null,
+    paymentDue: { since: end.toISOString(), credits: '2000' },
+  });
+  await set({ cancelAtPeriodEnd: true });
+  expect(await show()).toMatchObject({ nextAllotment: null, paymentDue: null });
+});
+
+/** Checks out a plan and pays for it at Polar, and mirrors the subscription. */
+async function subscribe(teamId: string, plan: string): Promise<PolarSubscription> {
   const checkout = await api.send('POST', `/v1/teams/${teamId}/checkout`, { body: { product: plan } });
   expect(checkout.status).toBe(201);
-  const [open] = (await polar.checkouts.list({ external_customer_id: teamId })).items;
-  const pay = new URL(`/emulator/checkouts/${open?.id}/pay`, open?.url);
-  expect((await fetch(pay, { method: 'POST' })).ok).toBe(true);
-  const [sold] = (await polar.subscriptions.list({ external_customer_id: teamId })).items;
-  const facts = await fetchSubscription(polar, sold?.id ?? '');
-  await api.database.fork().insert(Subscription, {
-    id: facts.id,
+  const { id, url } = z.object({ id: z.string(), url: z.string() }).parse(checkout.json);
+  return pay({ id, url }, teamId);
+}
+
+async function pay({ id, url }: { id: string; url: string }, teamId: string): Promise<PolarSubscription> {
+  expect((await fetch(new URL(`/emulator/checkouts/${id}/pay`, url), { method: 'POST' })).ok).toBe(true);
+  const { items } = await api.dependencies.polar.subscriptions.list({ metadata: { team_id: teamId } });
+  return mirror(items.find(({ checkout_id }) => checkout_id === id)?.id ?? '', teamId);
+}
+
+/** Pauses a subscription at the end of its period, which is now. */
+async function pause(id: string, teamId: string): Promise<void> {
+  const { url } = await api.dependencies.polar.checkouts.list().then(({ items }) => items[0] ?? { url: '' });
+  atPolar = new Date(atPolar.getTime() + 1);
+  for (const button of ['pause', 'renew-now'])
+    await fetch(new URL(`/emulator/subscriptions/${id}/${button}`, url), { method: 'POST' });
+  expect(await mirror(id, teamId)).toMatchObject({ status: 'paused' });
+}
+
+/** Mirrors the subscription as it is now, as the team's workflow does. */
+async function mirror(id: string, teamId: string): Promise<PolarSubscription> {
+  const facts = await fetchSubscription(api.dependencies.polar, id);
+  await api.database.fork().upsert(Subscription, {
+    id,
     teamId,
-    plan,
+    plan: facts.productCatalogKey ?? '',
     status: facts.status,
     currentPeriodStart: facts.currentPeriodStart,
     currentPeriodEnd: facts.currentPeriodEnd,
     cancelAtPeriodEnd: facts.cancelAtPeriodEnd,
     startedAt: facts.startedAt,
+    endedAt: facts.endedAt,
     anchorDay: facts.currentPeriodStart.getUTCDate(),
     stateAt: facts.stateAt,
   });
+  return facts;
 }

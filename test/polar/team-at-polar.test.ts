@@ -1,15 +1,17 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { PolarProduct } from '../../database/entities/polar-product.ts';
 import { Subscription } from '../../database/entities/subscription.ts';
 import { Team } from '../../database/entities/team.ts';
 import { cancelSubscription, changePlan, resumeSubscription } from '../../polar/change-subscription.ts';
 import { createCheckout } from '../../polar/create-checkout.ts';
+import { endSubscriptions } from '../../polar/end-subscriptions.ts';
 import { ensureCustomer } from '../../polar/ensure-customer.ts';
 import { fetchOrder, fetchSubscription } from '../../polar/events.ts';
 import { listInvoices, openInvoice } from '../../polar/list-invoices.ts';
 import { openPortal } from '../../polar/open-portal.ts';
 import { resolveTeam } from '../../polar/resolve-team.ts';
 import { syncProducts } from '../../polar/sync-products.ts';
-import { ensureWebhookEndpoint } from '../../polar/webhook-endpoint.ts';
+import { ensureWebhookEndpoint, reviveWebhookEndpoint } from '../../polar/webhook-endpoint.ts';
 import { makeTeam, type PolarScene, startScene } from './setup.ts';
 
 let scene: PolarScene;
@@ -35,20 +37,7 @@ async function buy(teamId: string, product: string) {
   await scene.act(`/checkouts/${open?.id}/pay`);
   const [order] = (await scene.polar.orders.list({ external_customer_id: teamId })).items;
   const facts = await fetchOrder(scene.polar, order?.id ?? '');
-  const subscription = facts.subscription && (await fetchSubscription(scene.polar, facts.subscription.id));
-  if (subscription) {
-    await scene.database.fork().upsert(Subscription, {
-      id: subscription.id,
-      teamId,
-      plan: subscription.productCatalogKey ?? '',
-      status: subscription.status,
-      currentPeriodStart: subscription.currentPeriodStart,
-      currentPeriodEnd: subscription.currentPeriodEnd,
-      cancelAtPeriodEnd: subscription.cancelAtPeriodEnd,
-      anchorDay: 1,
-      stateAt: subscription.stateAt,
-    });
-  }
+  if (facts.subscription) await mirror(facts.subscription.id, teamId);
   return facts;
 }
 
@@ -299,10 +288,12 @@ test('invoices come newest first, page by page, in our words', async () => {
     status: 400,
     code: 'invalid_cursor',
   });
-  expect((await openInvoice(scene.polar, { teamId, orderId: first.data[0]?.id ?? '' })).url).toMatch(/^http/);
+  expect(
+    (await openInvoice(scene.polar, scene.database, { teamId, orderId: first.data[0]?.id ?? '' })).url,
+  ).toMatch(/^http/);
   const foreign = await makeTeam(scene.database);
   await expect(
-    openInvoice(scene.polar, { teamId: foreign, orderId: first.data[0]?.id ?? '' }),
+    openInvoice(scene.polar, scene.database, { teamId: foreign, orderId: first.data[0]?.id ?? '' }),
   ).rejects.toMatchObject({ status: 404, code: 'unknown_invoice' });
   expect(await listInvoices(scene.polar, scene.database, { teamId: foreign })).toEqual({
     data: [],
@@ -320,3 +311,152 @@ test('our webhook endpoint is made once, completed, and turned on again', async 
   expect(events).toEqual(expect.arrayContaining(['checkout.created', 'order.paid', 'subscription.migrated']));
   expect((await scene.polar.webhooks.listWebhookEndpoints()).items).toHaveLength(1);
 });
+
+test('our webhook endpoint is turned on alone first, and an event type that Polar refuses is left out', async () => {
+  const url = 'http://127.0.0.1:9/v1/webhooks/unknown-type';
+  const made = await ensureWebhookEndpoint(scene.polar, url);
+  await scene.polar.webhooks.updateWebhookEndpoint(made.id, { enabled: false, events: ['checkout.created'] });
+  const patches = { target: 'api', path: '/v1/webhooks/endpoints/', method: 'PATCH' };
+  // The first change is made, and its answer lost: nothing but the first change can have had an effect.
+  await scene.act('/faults', { ...patches, after_effect: 'drop' });
+  await expect(reviveWebhookEndpoint(scene.polar, url)).rejects.toMatchObject({ code: 'polar_unavailable' });
+  expect(await scene.polar.webhooks.getWebhookEndpoint(made.id)).toMatchObject({
+    enabled: true,
+    events: ['checkout.created'],
+  });
+
+  // Polar names the third of the types: the one that the endpoint has, then ours.
+  const detail = [{ type: 'enum', loc: ['body', 'events', 2], msg: 'Input should be another' }];
+  const body = { error: 'RequestValidationError', detail };
+  await scene.act('/faults', { ...patches, status: 422, body });
+  expect(await reviveWebhookEndpoint(scene.polar, url)).toEqual({
+    state: 'enabled',
+    refusedEvents: ['order.refunded'],
+  });
+  const { events } = await scene.polar.webhooks.getWebhookEndpoint(made.id);
+  expect(events).toEqual(expect.arrayContaining(['checkout.created', 'order.paid', 'subscription.migrated']));
+  expect(events).not.toContain('order.refunded');
+});
+
+test('every subscription of a deleted team is ended, whatever customer it belongs to, and no other', async () => {
+  const teamId = await makeTeam(scene.database, { alice: 'owner' });
+  const neighbour = await makeTeam(scene.database, { alice: 'owner' });
+  const customerId = await ensureCustomer(scene.polar, scene.database, teamId);
+  const bought = await buy(teamId, 'starter_monthly');
+  const paused = bought.subscription?.id ?? '';
+  await pause(paused);
+  const stranger = async (name: string) =>
+    (await scene.polar.customers.create({ type: 'individual', email: `${name}@example.com`, name })).id;
+  const byMetadata = await sell(await stranger('payer'), { team_id: teamId });
+  const byMirror = await sell(await stranger('other-payer'), {});
+  await mirror(byMirror, teamId);
+  const ofNeighbour = await sell(customerId, { team_id: neighbour });
+  const standing = { byMetadata, byMirror, paused };
+
+  const ended = await endSubscriptions(scene.polar, scene.database, teamId);
+  expect(new Set(ended)).toEqual(new Set(Object.values(standing)));
+  for (const id of ended)
+    expect(await fetchSubscription(scene.polar, id)).toMatchObject({ status: 'canceled' });
+  expect(await fetchSubscription(scene.polar, ofNeighbour)).toMatchObject({ status: 'active' });
+  expect(await endSubscriptions(scene.polar, scene.database, teamId)).toEqual([]);
+});
+
+test('a subscription without metadata is ended by the customer that we stored', async () => {
+  const teamId = await makeTeam(scene.database, { alice: 'owner' });
+  const { id } = await scene.polar.customers.create({
+    type: 'individual',
+    email: 'adopted@example.com',
+    name: 'Adopted',
+  });
+  await scene.database.fork().nativeUpdate(Team, { id: teamId }, { polarCustomerId: id });
+  const sold = await sell(id, {});
+  expect(await endSubscriptions(scene.polar, scene.database, teamId)).toEqual([sold]);
+});
+
+test('no plan is sold beside a paused subscription, which can be resumed and canceled, not changed', async () => {
+  const teamId = await makeTeam(scene.database);
+  const order = await buy(teamId, 'starter_monthly');
+  const id = order.subscription?.id ?? '';
+  await pause(id);
+  const refusal = { status: 409, code: 'subscription_paused', details: { plan: 'starter_monthly' } };
+  // Our mirror has not heard of it yet, then it has.
+  for (const heard of [false, true]) {
+    if (heard) await mirror(id, teamId);
+    else await scene.database.fork().nativeDelete(Subscription, { id });
+    await expect(checkout(teamId, 'pro_monthly')).rejects.toMatchObject(refusal);
+  }
+  const ask = { teamId };
+  const change = () => changePlan(scene.polar, scene.database, { teamId, plan: 'pro_monthly' });
+  await expect(change()).rejects.toMatchObject(refusal);
+  expect((await resumeSubscription(scene.polar, scene.database, ask)).status).toBe('active');
+  expect((await change()).productCatalogKey).toBe('pro_monthly');
+
+  await pause(id);
+  await mirror(id, teamId);
+  expect((await cancelSubscription(scene.polar, scene.database, ask)).status).toBe('canceled');
+  expect((await cancelSubscription(scene.polar, scene.database, { ...ask, subscriptionId: id })).status).toBe(
+    'canceled',
+  );
+  await mirror(id, teamId);
+  expect((await checkout(teamId, 'pro_monthly')).url).toMatch(/^http/);
+});
+
+test('the invoices of a customer that was deleted and made anew stay in the list, page by page', async () => {
+  const teamId = await makeTeam(scene.database, { alice: 'owner' });
+  const first = await buy(teamId, 'pack_1000');
+  await scene.polar.customers.delete(first.teamRef.customerId ?? '');
+  const second = await buy(teamId, 'pack_5000');
+  expect(second.teamRef.customerId).not.toBe(first.teamRef.customerId);
+  const third = await buy(teamId, 'pack_20000');
+  const ids: string[] = [];
+  for (let cursor: string | null | undefined; cursor !== null; ) {
+    const page = await listInvoices(scene.polar, scene.database, {
+      teamId,
+      limit: 1,
+      ...(cursor === undefined ? {} : { cursor }),
+    });
+    ids.push(...page.data.map(({ id }) => id));
+    cursor = page.nextCursor;
+  }
+  expect(ids).toEqual([third.id, second.id, first.id]);
+  const open = { teamId, orderId: first.id };
+  expect((await openInvoice(scene.polar, scene.database, open)).url).toMatch(/^http/);
+});
+
+/** Sells the Starter plan to a customer, as another shop of the organisation would. Returns the subscription's id. */
+async function sell(customerId: string, metadata: Record<string, string>): Promise<string> {
+  const synced = await scene.database.fork().findOneOrFail(PolarProduct, { catalogKey: 'starter_monthly' });
+  const { id } = await scene.polar.checkouts.create({
+    products: [synced.polarProductId],
+    customer_id: customerId,
+    metadata,
+  });
+  await scene.act(`/checkouts/${id}/pay`);
+  const sold = await scene.polar.subscriptions.list({ customer_id: customerId, sorting: ['-started_at'] });
+  return sold.items[0]?.id ?? '';
+}
+
+/** Pauses a subscription at the end of its period, which is now. */
+async function pause(id: string): Promise<void> {
+  await scene.act(`/subscriptions/${id}/pause`);
+  await scene.act(`/subscriptions/${id}/renew-now`);
+  expect(await fetchSubscription(scene.polar, id)).toMatchObject({ status: 'paused' });
+}
+
+/** Mirrors the subscription as it is now, as the team's workflow does. */
+async function mirror(id: string, teamId: string): Promise<void> {
+  const now = await fetchSubscription(scene.polar, id);
+  await scene.database.fork().upsert(Subscription, {
+    id,
+    teamId,
+    plan: now.productCatalogKey ?? '',
+    status: now.status,
+    currentPeriodStart: now.currentPeriodStart,
+    currentPeriodEnd: now.currentPeriodEnd,
+    cancelAtPeriodEnd: now.cancelAtPeriodEnd,
+    startedAt: now.startedAt,
+    endedAt: now.endedAt,
+    anchorDay: 1,
+    stateAt: now.stateAt,
+  });
+}

@@ -1,0 +1,22 @@
+import type { Database } from '../database/connection.ts';
+import { Team } from '../database/entities/team.ts';
+
+/** A filter of Polar's lists of orders and subscriptions. */
+export type TeamFilter =
+  | { external_customer_id: string }
+  | { metadata: { team_id: string } }
+  | { customer_id: string };
+
+/**
+ * The filters of Polar's lists that together find what belongs to a team. Each alone misses some: Polar lists nothing by the
+ * external id of a deleted customer, and what was made at Polar by hand has no metadata. The same object can be in several.
+ */
+export async function listsOfTeam(database: Database, teamId: string): Promise<TeamFilter[]> {
+  const team = await database.fork().findOne(Team, { id: teamId });
+  const customerId = team?.polarCustomerId ?? null;
+  return [
+    { external_customer_id: teamId },
+    { metadata: { team_id: teamId } },
+    ...(customerId === null ? [] : [{ customer_id: customerId }]),
+  ];
+}
