@@ -1,17 +1,28 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { formatCredits } from '../catalog/credits.ts';
-import { type PublishedCatalog, readCatalog } from '../catalog/versions.ts';
+import { readCatalog } from '../catalog/versions.ts';
 import { InboxEvent } from '../database/entities/inbox-event.ts';
 import { Order } from '../database/entities/order.ts';
 import type { Team } from '../database/entities/team.ts';
 import { DomainError } from '../domain-error.ts';
 import { markHandled, needsApproval, parkInboxEvent, retryParked } from '../inbox/inbox.ts';
-import { applyOrder, type OrderFacts } from '../ledger/lifecycle/apply-order.ts';
+import {
+  applyPaidOrder,
+  applyReversal,
+  type OrderFacts,
+  type PaidOrderFacts,
+} from '../ledger/lifecycle/apply-order.ts';
 import { applySubscription } from '../ledger/lifecycle/apply-subscription.ts';
 import { forfeitCredits } from '../ledger/lifecycle/forfeit-credits.ts';
 import { unlinkCustomer } from '../polar/ensure-customer.ts';
-import type { PolarOrder, PolarProductRef, PolarTeamRef } from '../polar/events.ts';
-import { plansOf, resolveProduct } from '../polar/resolve-product.ts';
+import type {
+  PolarOrder,
+  PolarOrderLine,
+  PolarProductRef,
+  PolarSubscription,
+  PolarTeamRef,
+} from '../polar/events.ts';
+import { plansOf, rememberPrices, resolveProduct } from '../polar/resolve-product.ts';
 import { meansTeam, resolveTeam } from '../polar/resolve-team.ts';
 import { type Asking, type Heard, type HeardOrder, type HeardSubscription, hearEvent } from './hear-event.ts';
 
@@ -32,13 +43,14 @@ export type AppliedEvent = { did: string } | 'ask Polar';
  */
 export async function applyInboxEvent({ inboxId, asking, withTeam }: Application): Promise<AppliedEvent> {
   const asked = asking && (await ask(asking, inboxId));
-  return withTeam(async (em, team, now) => {
-    const event = await em.findOne(InboxEvent, { id: inboxId });
-    // The database was restored to a time before it.
-    if (!event) return { did: 'Heard of an event that the inbox does not hold' };
-    if (isSettled(event)) return { did: 'Heard again of an event that is settled' };
-    if (event.parkedCode === needsApproval) return { did: 'An event waits for an operator’s approval' };
-    try {
+  if (asked && !(asked instanceof DomainError) && asked.kind === 'order') await applyEarlier(asked, withTeam);
+  try {
+    return await withTeam(async (em, team, now) => {
+      const event = await em.findOne(InboxEvent, { id: inboxId });
+      // The database was restored to a time before it.
+      if (!event) return { did: 'Heard of an event that the inbox does not hold' };
+      if (isSettled(event)) return { did: 'Heard again of an event that is settled' };
+      if (event.parkedCode === needsApproval) return { did: 'An event waits for an operator’s approval' };
       if (asked instanceof DomainError) throw asked;
       const heard = asked ?? (await hearEvent(em, event));
       if (heard.kind === 'ask Polar') return 'ask Polar';
@@ -46,12 +58,41 @@ export async function applyInboxEvent({ inboxId, asking, withTeam }: Application
       await em.flush();
       await markHandled(em, inboxId, outcome);
       return { did: outcome };
-    } catch (error) {
-      if (!isRefusal(error)) throw error;
+    });
+  } catch (error) {
+    // Nothing of the event was committed.
+    if (!isRefusal(error)) throw error;
+    if (!asking && error.code === 'cycle_not_granted') return 'ask Polar';
+    return withTeam(async (em) => {
       await parkInboxEvent(em, inboxId, error.code, error.message);
       return { did: `Parked an event (${error.code}): ${error.message}` };
+    });
+  }
+}
+
+/**
+ * Applies the paid orders of the same subscription that came before, each in its own transaction: they say which cycles it
+ * has. What cannot be applied of them waits for an event of its own.
+ */
+async function applyEarlier(
+  { earlier, subscription }: Extract<Heard, { kind: 'order' }>,
+  withTeam: Application['withTeam'],
+): Promise<void> {
+  for (const { order, saidAt } of earlier) {
+    try {
+      await withTeam(async (em, team, now) => {
+        if (team.deletedAt) return;
+        const known = await em.findOne(Order, { id: order.id });
+        if (known?.grantedAt) return;
+        const { catalog } = await readCatalog(em);
+        for (const state of [order.subscription, subscription])
+          if (state) await mirror(em, team, { ...state, asked: false }, now);
+        await applyPaidOrder(em, await paidFactsOf(em, team, order, saidAt), catalog.policies, now);
+      });
+    } catch (error) {
+      if (!isRefusal(error)) throw error;
     }
-  });
+  }
 }
 
 /** What the event says, with Polar's word of now; null where it need not be asked, a refusal where it cannot be read. */
@@ -99,56 +140,114 @@ async function apply(
       return `Deleted the team: ${formatCredits(await forfeitCredits(em, team, now))} credits are forfeited`;
     case 'subscription': {
       await checkTeam(em, team, heard.subscription.teamRef);
-      return mirror(em, team, heard.subscription, await readCatalog(em), now);
+      return mirror(em, team, heard.subscription, now);
     }
-    case 'order': {
-      const published = await readCatalog(em);
-      if (heard.subscription) await mirror(em, team, heard.subscription, published, now);
-      if (team.deletedAt) return applyToDeletedTeam(em, team, heard, published, now);
-      // Earlier orders of the subscription first: what a change of plan earns depends on what was granted before.
-      for (const { order, saidAt } of heard.earlier) {
-        await applyOrder(em, await factsOf(em, team, order, saidAt), published, { mayGrant: true }, now);
-      }
-      const facts = await factsOf(em, team, heard.order, heard.saidAt);
-      const done = await applyOrder(em, facts, published, { mayGrant: heard.mayGrant }, now);
-      if (heard.mayGrant && facts.subscription) await retryParked(em, 'cycle_not_granted', team.id);
-      return done;
-    }
+    case 'order':
+      return heard.mayGrant && heard.order.paid
+        ? applyPayment(em, team, heard, now)
+        : applyMoney(em, team, heard, now);
   }
 }
 
+/** Grants what was paid for. */
+async function applyPayment(
+  em: EntityManager,
+  team: Team,
+  { order, saidAt, subscription }: Extract<Heard, { kind: 'order' }>,
+  now: Date,
+): Promise<string> {
+  const { catalog } = await readCatalog(em);
+  const facts = await paidFactsOf(em, team, order, saidAt);
+  // The order's own state says in which period it was made; the fetched one how the subscription stands.
+  if (subscription?.asked && order.subscription) {
+    await mirror(em, team, { ...order.subscription, asked: false }, now);
+  }
+  if (subscription) await mirror(em, team, subscription, now);
+  if (team.deletedAt) return applyToDeletedTeam(em, team, facts, now);
+  const done = await applyPaidOrder(em, facts, catalog.policies, now);
+  if (facts.subscriptionId) await retryParked(em, 'cycle_not_granted', team.id);
+  return done;
+}
+
+/** Brings what is taken back in line with the order's money. A known order needs neither its product nor its subscription. */
+async function applyMoney(
+  em: EntityManager,
+  team: Team,
+  { order, subscription }: Extract<Heard, { kind: 'order' }>,
+  now: Date,
+): Promise<string> {
+  const { catalog } = await readCatalog(em);
+  const known = await em.findOne(Order, { id: order.id });
+  if (known === null || known.teamId !== team.id) await checkTeam(em, team, order.teamRef);
+  else if (subscription && (await plansOf(em, subscription)).plan !== null)
+    await mirror(em, team, subscription, now);
+  const facts = await factsOf(em, team, order);
+  const done = await applyReversal(em, facts, catalog.policies, now);
+  if (!team.deletedAt) return done;
+  await forfeitCredits(em, team, now);
+  if (facts.refundedAmount > 0n) await retryParked(em, 'team_deleted', team.id);
+  return `${done}; the team is deleted`;
+}
+
 /**
- * A deleted team is granted nothing, and keeps nothing that a reversed refund gives back. Money that came in for it is
- * parked for an operator, until it was refunded.
+ * A deleted team is granted nothing. Money that came in for it is parked for an operator, until it was refunded.
  */
 async function applyToDeletedTeam(
   em: EntityManager,
   team: Team,
-  { order: heard, saidAt, mayGrant }: Extract<Heard, { kind: 'order' }>,
-  published: PublishedCatalog,
+  facts: PaidOrderFacts,
   now: Date,
 ): Promise<string> {
-  const facts = await factsOf(em, team, heard, saidAt);
-  const done = await applyOrder(em, facts, published, { mayGrant: false }, now);
+  const { catalog } = await readCatalog(em);
+  const done = await applyReversal(em, facts, catalog.policies, now);
   await forfeitCredits(em, team, now);
-  const { paidAt, paidAmount, refundedAmount } = await em.findOneOrFail(Order, { id: facts.id });
-  if (mayGrant && facts.paid && !paidAt && paidAmount > refundedAmount) {
+  const { grantedAt, paidAmount, refundedAmount } = await em.findOneOrFail(Order, { id: facts.id });
+  if (!grantedAt && paidAmount > refundedAmount) {
     throw new Doubt(
       'team_deleted',
       `Order ${facts.id} was paid for a team that is deleted: ${paidAmount - refundedAmount} of ${facts.currency}'s minor units came in and nothing is granted. Refund it at Polar`,
     );
   }
-  if (refundedAmount > 0n) await retryParked(em, 'team_deleted', team.id);
   return `${done}; the team is deleted`;
 }
 
-async function factsOf(em: EntityManager, team: Team, order: HeardOrder, paidAt: Date): Promise<OrderFacts> {
+async function paidFactsOf(
+  em: EntityManager,
+  team: Team,
+  order: HeardOrder,
+  paidAt: Date,
+): Promise<PaidOrderFacts> {
   await checkTeam(em, team, order.teamRef);
   if (order.seats !== null && order.seats > 0) {
     throw new Doubt('order_with_seats', `Order ${order.id} has seats; our products have none`);
   }
-  const product = await productOf(em, order);
-  return { ...order, teamId: team.id, product, paidAmount: paidAmount(order), paidAt };
+  const product = await resolveProduct(em, order);
+  if (product === null) throw unknownProduct(order);
+  const trial = order.subscription;
+  return {
+    ...(await factsOf(em, team, order)),
+    product,
+    paidAt,
+    billsUsage: order.billsUsage,
+    promisedVersion: order.promisedVersion,
+    lines: order.lines.map((line) => ({ ...line, inTrial: isInTrial(line, trial) })),
+  };
+}
+
+async function factsOf(em: EntityManager, team: Team, order: HeardOrder): Promise<OrderFacts> {
+  return {
+    ...order,
+    teamId: team.id,
+    product: await resolveProduct(em, order),
+    paidAmount: paidAmount(order),
+  };
+}
+
+/** A period that begins inside a trial at Polar grants nothing. A line with money is never a trial's. */
+function isInTrial({ amount, start }: PolarOrderLine, subscription: PolarSubscription | null): boolean {
+  if (amount !== 0n || !subscription?.trialEnd) return false;
+  const from = start ?? subscription.currentPeriodStart;
+  return from < subscription.trialEnd && (!subscription.trialStart || from >= subscription.trialStart);
 }
 
 /** An order below zero (a change to a smaller plan, billed at once) is a credit for later orders: nothing was paid. */
@@ -161,19 +260,14 @@ async function mirror(
   em: EntityManager,
   team: Team,
   subscription: HeardSubscription,
-  { catalog: { policies } }: PublishedCatalog,
   now: Date,
 ): Promise<string> {
   const { plan, nextPlan } = await plansOf(em, subscription);
   if (plan === null) throw unknownProduct(subscription);
-  const how = { renewalGrace: policies.renewalGrace, asked: subscription.asked };
+  await rememberPrices(em, plan, subscription.priceIds);
+  const { catalog } = await readCatalog(em);
+  const how = { policies: catalog.policies, fetched: subscription.asked };
   return applySubscription(em, { ...subscription, teamId: team.id, plan, nextPlan }, how, now);
-}
-
-async function productOf(em: EntityManager, order: PolarOrder): Promise<string> {
-  const product = await resolveProduct(em, order);
-  if (product === null) throw unknownProduct(order);
-  return product;
 }
 
 function unknownProduct({ productId }: PolarProductRef): Doubt {

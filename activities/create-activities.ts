@@ -85,9 +85,7 @@ export function createActivities({ database, polar }: ActivityDependencies) {
     bookDueCredits: (teamId: string): Promise<TeamOverview> =>
       thenDescribed(teamId, async (em, team, now) => {
         const { catalog } = await readCatalog(em);
-        const drips = team.deletedAt
-          ? 0
-          : await grantDueDrips(em, teamId, catalog.policies.renewalGrace, now);
+        const drips = team.deletedAt ? 0 : await grantDueDrips(em, teamId, catalog.policies, now);
         const expired = await expireCredits(em, teamId, now);
         const done = [];
         if (drips > 0)

@@ -34,7 +34,7 @@ export type Heard =
       saidAt: Date;
       /** Whether this is the event that grants. */
       mayGrant: boolean;
-      /** Paid orders of the same subscription that came before, oldest first. */
+      /** Paid orders of the same subscription that came before, oldest first: they say which cycles it has. */
       earlier: { order: HeardOrder; saidAt: Date }[];
       subscription: HeardSubscription | null;
     }
@@ -145,26 +145,32 @@ async function hearOrder(
   const { type, occurredAt } = event;
   const polar = asking?.polar;
   const mayGrant = type === 'order.paid';
-  const { subscription } = order;
-  // An end takes credits away at once, and a reinstated subscription exists: Polar's word of now decides.
+  const { subscription, subscriptionId } = order;
+  // An end takes credits away at once, and a reinstated subscription exists: Polar's current state decides.
   const ended = subscription !== null && subscription.endedAt !== null;
-  const changesPlan = subscription !== null && mayGrant && order.lines.some(({ proration }) => proration);
   const tied = await isTiedOrder(em, order);
+  const unknown =
+    mayGrant && subscription === null && subscriptionId !== null && !(await isKnown(em, subscriptionId));
   // Its own events may be lost, and the mirror that this order brings would look as if nothing were left to do.
   const outlives = subscription !== null && (await outlivesTeam(em, event, subscription));
-  if ((ended || changesPlan || tied || outlives) && !polar) return { kind: 'ask Polar' };
+  if (!polar) {
+    if (ended || tied || unknown || outlives) return { kind: 'ask Polar' };
+    const current = subscription && { ...subscription, asked: false };
+    return { kind: 'order', order, saidAt: occurredAt, mayGrant, earlier: [], subscription: current };
+  }
   if (outlives && asking) await endForDeletedTeam(asking, event, subscription);
   return {
     kind: 'order',
-    order: tied && polar ? await fetchOrder(polar, order.id) : order,
+    order: tied ? await fetchOrder(polar, order.id) : order,
     saidAt: occurredAt,
     mayGrant,
-    earlier: changesPlan && polar ? await paidBefore(polar, order, subscription.id) : [],
-    subscription:
-      (ended || outlives) && polar
-        ? await askSubscription(polar, subscription.id)
-        : subscription && { ...subscription, asked: false },
+    earlier: mayGrant && subscriptionId !== null ? await paidBefore(polar, order, subscriptionId) : [],
+    subscription: subscriptionId === null ? null : await askSubscription(polar, subscriptionId),
   };
+}
+
+async function isKnown(em: EntityManager, subscriptionId: string): Promise<boolean> {
+  return (await em.findOne(Subscription, { id: subscriptionId })) !== null;
 }
 
 async function hearSubscription(

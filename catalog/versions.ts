@@ -24,13 +24,7 @@ export async function readCatalog(source: EntityManager | Database): Promise<Pub
   const known = newest.get(driver);
   if (known && performance.now() - known.readAt < staleness) return known.published;
   const published = await readOnce('orm' in source ? source.fork() : source, known?.published);
-  if (!published) {
-    throw new DomainError(
-      503,
-      'catalog_not_published',
-      'No catalog has been published yet: run npm run catalog:publish',
-    );
-  }
+  if (!published) throw notPublished();
   newest.set(driver, { readAt: performance.now(), published });
   return published;
 }
@@ -45,6 +39,19 @@ export async function readCatalogVersion(em: EntityManager, version: number): Pr
   const catalog = known.get(version) ?? (await parseVersion(em, version));
   known.set(version, catalog);
   return catalog;
+}
+
+/**
+ * The catalog that was published at an instant; the first one for an instant before any was.
+ * @throws DomainError 503 `catalog_not_published`
+ */
+export async function readCatalogAt(em: EntityManager, at: Date): Promise<PublishedCatalog> {
+  const [row] = await em.execute<{ version: number | null }[]>(
+    `select coalesce(max(version) filter (where published_at <= ?), min(version)) as version from catalog_versions`,
+    [at],
+  );
+  if (!row?.version) throw notPublished();
+  return { version: row.version, catalog: await readCatalogVersion(em, row.version) };
 }
 
 /**
@@ -72,6 +79,14 @@ export async function publishCatalog(
     ]);
     return { version, published: true };
   });
+}
+
+function notPublished(): DomainError {
+  return new DomainError(
+    503,
+    'catalog_not_published',
+    'No catalog has been published yet: run npm run catalog:publish',
+  );
 }
 
 /** Both by connection, because a process may hold several databases (tests do). */

@@ -6,6 +6,7 @@ import { AuditEvent } from './entities/audit-event.ts';
 import { CatalogVersion } from './entities/catalog-version.ts';
 import { Debt } from './entities/debt.ts';
 import { DebtChange } from './entities/debt-change.ts';
+import { DebtPayment } from './entities/debt-payment.ts';
 import { Grant } from './entities/grant.ts';
 import { GrantExpiryChange } from './entities/grant-expiry-change.ts';
 import { Hold } from './entities/hold.ts';
@@ -16,10 +17,13 @@ import { Invitation } from './entities/invitation.ts';
 import { Limit } from './entities/limit.ts';
 import { Member } from './entities/member.ts';
 import { Order } from './entities/order.ts';
+import { OrderLine } from './entities/order-line.ts';
+import { PolarPrice } from './entities/polar-price.ts';
 import { PolarProduct } from './entities/polar-product.ts';
 import { Reconciliation } from './entities/reconciliation.ts';
 import { ServiceKey } from './entities/service-key.ts';
 import { Subscription } from './entities/subscription.ts';
+import { SubscriptionPeriod } from './entities/subscription-period.ts';
 import { Team } from './entities/team.ts';
 import { Transfer } from './entities/transfer.ts';
 import { TrialClaim } from './entities/trial-claim.ts';
@@ -28,6 +32,7 @@ import { User } from './entities/user.ts';
 import { FirstSchema } from './migrations/0001-first-schema.ts';
 import { Reconciliations } from './migrations/0002-reconciliations.ts';
 import { HoldsWithoutForeignKey } from './migrations/0003-holds-without-foreign-key.ts';
+import { Entitlement } from './migrations/0004-entitlement.ts';
 import { ZeroAndKeyDeletions } from './migrations/0007-zero-and-key-deletions.ts';
 import { People } from './migrations/0008-people.ts';
 import { createMissingPartitions, isMissingPartition } from './partitions.ts';
@@ -129,6 +134,7 @@ function ormOptions(url: string, max: number): Options {
       CatalogVersion,
       Debt,
       DebtChange,
+      DebtPayment,
       Grant,
       GrantExpiryChange,
       Hold,
@@ -139,10 +145,13 @@ function ormOptions(url: string, max: number): Options {
       Limit,
       Member,
       Order,
+      OrderLine,
+      PolarPrice,
       PolarProduct,
       Reconciliation,
       ServiceKey,
       Subscription,
+      SubscriptionPeriod,
       Team,
       Transfer,
       TrialClaim,
@@ -151,7 +160,14 @@ function ormOptions(url: string, max: number): Options {
     ],
     extensions: [Migrator],
     migrations: {
-      migrationsList: [FirstSchema, Reconciliations, HoldsWithoutForeignKey, ZeroAndKeyDeletions, People],
+      migrationsList: [
+        FirstSchema,
+        Reconciliations,
+        HoldsWithoutForeignKey,
+        Entitlement,
+        ZeroAndKeyDeletions,
+        People,
+      ],
       snapshot: false,
       silent: true,
     },

@@ -82,6 +82,11 @@ export interface PolarOrder extends PolarProductRef {
   units: number;
   /** Our products have no seats: an order with them is doubtful. */
   seats: number | null;
+  /** Whether it bills usage: its `billing_reason` is `subscription_meter_cycle`. */
+  billsUsage: boolean;
+  /** `metadata.catalog_version` of its checkout: what was promised there. */
+  promisedVersion: number | null;
+  subscriptionId: string | null;
   /** The subscription as it was embedded; null where it was not. */
   subscription: PolarSubscription | null;
   lines: PolarOrderLine[];
@@ -93,6 +98,8 @@ export interface PolarOrder extends PolarProductRef {
 export interface PolarOrderLine {
   amount: bigint;
   proration: boolean;
+  /** The price that it bills; null for the free line of a trial. */
+  priceId: string | null;
   /** The period `[start, end)` that the line pays for; null in older payloads and for packs. */
   start: Date | null;
   end: Date | null;
@@ -112,6 +119,8 @@ export interface PolarSubscription extends PolarProductRef {
   endedAt: Date | null;
   /** A change of product that takes effect later. */
   pendingUpdate: { productId: string | null } | null;
+  /** Ids of the prices that it bills. */
+  priceIds: string[];
   /** Polar's time of this state. */
   stateAt: Date;
 }
@@ -153,6 +162,9 @@ export function readOrder(data: unknown): PolarOrder {
     currency: order.currency,
     units: order.units ?? 1,
     seats: order.seats ?? null,
+    billsUsage: order.billing_reason === 'subscription_meter_cycle',
+    promisedVersion: versionOf(order.metadata?.catalog_version),
+    subscriptionId: order.subscription_id ?? embedded?.id ?? null,
     // Embedded, it comes without customer and product: the order's are its own as well.
     subscription: embedded
       ? toSubscription({
@@ -164,6 +176,7 @@ export function readOrder(data: unknown): PolarOrder {
     lines: order.items.map((item) => ({
       amount: item.amount,
       proration: item.proration,
+      priceId: item.product_price_id ?? null,
       start: item.start_timestamp ?? null,
       end: item.end_timestamp ?? null,
     })),
@@ -269,6 +282,7 @@ const subscriptionSchema = z.object({
   started_at: polarTime.nullish(),
   ended_at: polarTime.nullish(),
   pending_update: z.object({ product_id: id.nullish() }).nullish(),
+  prices: z.array(z.object({ id })).nullish().catch(null),
 });
 
 const orderSchema = z.object({
@@ -285,12 +299,15 @@ const orderSchema = z.object({
   currency: z.string(),
   units: z.int().positive().nullish(),
   seats: z.int().nullish(),
+  billing_reason: z.string().nullish(),
+  subscription_id: id.nullish(),
   subscription: subscriptionSchema.nullish(),
   items: z
     .array(
       z.object({
         amount: cents,
         proration: z.boolean(),
+        product_price_id: id.nullish(),
         start_timestamp: polarTime.nullish(),
         end_timestamp: polarTime.nullish(),
       }),
@@ -347,6 +364,7 @@ function toSubscription(subscription: z.output<typeof subscriptionSchema>): Pola
     startedAt: subscription.started_at ?? null,
     endedAt: subscription.ended_at ?? null,
     pendingUpdate: pending ? { productId: pending.product_id ?? null } : null,
+    priceIds: (subscription.prices ?? []).map((price) => price.id),
     stateAt: subscription.modified_at ?? subscription.created_at,
   };
 }
@@ -367,6 +385,14 @@ function teamRefOf({ metadata, customer, customer_id }: Owned): PolarTeamRef {
 
 function catalogKeyOf(product: { metadata?: Record<string, unknown> | null | undefined } | null | undefined) {
   return textOf(product?.metadata?.catalog_key);
+}
+
+/** A version of the catalog, as metadata carries it: a number, or its digits. */
+function versionOf(value: unknown): number | null {
+  const version = typeof value === 'string' ? Number(value) : value;
+  return typeof version === 'number' && Number.isInteger(version) && 0 < version && version < 2 ** 31
+    ? version
+    : null;
 }
 
 function textOf(value: unknown): string | null {

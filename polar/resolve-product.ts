@@ -1,6 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { findProduct } from '../catalog/find-product.ts';
 import { readCatalog } from '../catalog/versions.ts';
+import { PolarPrice } from '../database/entities/polar-price.ts';
 import { PolarProduct } from '../database/entities/polar-product.ts';
 import type { PolarProductRef, PolarSubscription } from './events.ts';
 
@@ -27,4 +28,15 @@ export async function plansOf(
     plan: await resolveProduct(em, subscription),
     nextPlan: next && (await resolveProduct(em, { productId: next, productCatalogKey: null })),
   };
+}
+
+/** Remembers which plan a subscription's prices are of: the lines of its orders name their price only. */
+export async function rememberPrices(
+  em: EntityManager,
+  plan: string,
+  priceIds: readonly string[],
+): Promise<void> {
+  if (priceIds.length === 0) return;
+  const prices = priceIds.map((priceId) => ({ priceId, catalogKey: plan }));
+  await em.upsertMany(PolarPrice, prices, { onConflictAction: 'ignore' });
 }

@@ -8,7 +8,7 @@ import { Order } from '../database/entities/order.ts';
 import { Subscription } from '../database/entities/subscription.ts';
 import { DomainError } from '../domain-error.ts';
 import { isSameState } from '../ledger/lifecycle/apply-subscription.ts';
-import { clawbackTarget } from '../ledger/rules/plan-clawback.ts';
+import { clawbackTarget } from '../ledger/rules/entitlement.ts';
 import { callPolar, readAll } from '../polar/client.ts';
 import { type DisputedOrder, fetchDisputedAmounts } from '../polar/disputed-amounts.ts';
 import {
@@ -162,7 +162,7 @@ async function compareOrders(
     const row = known.get(order.id);
     const same = { kind, id: order.id, teamRef: order.teamRef, occurredAt: order.stateAt, data: raw };
     const version = order.stateAt.toISOString();
-    if (order.paid && !row?.paidAt) {
+    if (order.paid && !row?.grantedAt) {
       const credits = await creditsOf(em, order);
       const what = `order ${order.id} is paid and nothing was granted for it`;
       differences.push({ ...same, type: 'order.paid', sameAs: ['order.paid'], version, credits, what });

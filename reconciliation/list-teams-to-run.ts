@@ -17,7 +17,9 @@ export async function listTeamsToRun(em: EntityManager, after: string | null): P
         and (?::uuid is null or t.id > ?)
         and (   exists (select from grants g where g.team_id = t.id and g.open and g.expires_at is not null)
              or exists (select from subscriptions s where s.team_id = t.id and s.ended_at is null)
-             or exists (select from orders o where o.team_id = t.id and o.drips_monthly and o.period_end > (select billing_now())))
+             or exists (select from orders o
+                          join subscription_periods p on p.subscription_id = o.subscription_id
+                         where o.team_id = t.id and o.drips_monthly and p.ends_at > (select billing_now())))
       order by t.id
       limit ${batch}`,
     [after, after],

@@ -15,6 +15,14 @@ const adjustmentIn = z
     expiresAt: instantIn
       .exactOptional()
       .meta({ description: 'Of credits that are given; without it they never expire' }),
+    orderId: z.guid().exactOptional().meta({
+      description:
+        'Of credits that are taken: only those that this order paid for are taken, and a refund of it takes so many less. Without it what is taken counts as use',
+    }),
+  })
+  .refine(({ credits, orderId }) => credits < 0n || orderId === undefined, {
+    path: ['orderId'],
+    error: 'credits that are given belong to no order',
   })
   .refine(({ credits, expiresAt }) => credits > 0n || expiresAt === undefined, {
     path: ['expiresAt'],
@@ -62,8 +70,8 @@ export const adjustmentRoutes = [
       let inboxId: string | null = null;
       const answer = await idempotent(database, idempotency(), async (em) => {
         await confirmRights(em);
-        const { credits, reason, expiresAt = null } = body;
-        const adjusted = await adjustCredits(em, { teamId, credits, reason, actor: by, expiresAt });
+        const { credits, reason, expiresAt = null, orderId = null } = body;
+        const adjusted = await adjustCredits(em, { teamId, credits, reason, actor: by, expiresAt, orderId });
         const grants = adjusted.grants.map((grant) => ({ ...grant, credits: formatCredits(grant.credits) }));
         const balance = { available: formatCredits(adjusted.available) };
         // The team's workflow sets its timer to the new expiry.

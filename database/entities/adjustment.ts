@@ -11,6 +11,8 @@ export const Adjustment = defineEntity({
     credits: p.bigint(),
     reason: p.text(),
     actor: p.text(),
+    /** The order whose credits were taken; null where they count as use. */
+    orderId: p.text().strictNullable(),
     expiresAt: p.datetime().strictNullable(),
     createdAt: p.datetime(),
   },

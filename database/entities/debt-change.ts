@@ -1,12 +1,12 @@
 import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
 
-/** How a debt stood from `at` on. Never changed: a balance can be told for any past instant. */
+/** How a debt stood from `at` on. Never changed, so that a balance of any past instant can be read. */
 export const DebtChange = defineEntity({
   name: 'DebtChange',
   tableName: 'debt_changes',
   properties: {
     id: p.bigint().primary().autoincrement(),
-    orderId: p.text(),
+    key: p.text(),
     teamId: p.uuid(),
     owed: p.bigint(),
     settled: p.bigint(),

@@ -1,11 +1,12 @@
 import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
 
-/** What a clawback could not take because it was spent: one row per order, in micro-credits. */
+/** What a clawback could not take because it was spent, in micro-credits. One row per key. */
 export const Debt = defineEntity({
   name: 'Debt',
   tableName: 'debts',
   properties: {
-    orderId: p.text().primary(),
+    /** `order:{id}` of a pack's order; `cycle:{subscription}:{start}` of a subscription's cycle. */
+    key: p.text().primary(),
     teamId: p.uuid(),
     owed: p.bigint(),
     /** Paid so far from other grants of the team; never more than is owed. */

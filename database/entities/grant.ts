@@ -16,7 +16,7 @@ export const Grant = defineEntity({
     id: p.uuid().primary(),
     teamId: p.uuid(),
     source: p.text().$type<GrantSource>(),
-    /** `trial:{team}`, `order:{id}`, `allotment:{subscription}:{periodStart}`, `adjustment:{id}`; unique. */
+    /** `trial:{team}`, `order:{id}`, `allotment:{subscription}:{start}`, `drip:{order}:{at}`, `adjustment:{id}`; unique. */
     businessKey: p.text(),
     granted: p.bigint(),
     available: p.bigint(),
@@ -25,6 +25,10 @@ export const Grant = defineEntity({
     expired: p.bigint(),
     revoked: p.bigint(),
     settled: p.bigint(),
+    /** The part of `revoked` that adjustments took: it counts as use. */
+    adjusted: p.bigint(),
+    /** The part of `revoked` that was given up: by an adjustment that names the order, or with a deleted team. */
+    writtenOff: p.bigint(),
     effectiveAt: p.datetime(),
     /** Null: the credits never expire (lifetime). */
     expiresAt: p.datetime().strictNullable(),
@@ -33,6 +37,8 @@ export const Grant = defineEntity({
     /** The plan or pack, by its catalog key, and the catalog version that it was read from. */
     product: p.text().strictNullable(),
     catalogVersion: p.integer(),
+    /** What its clawback and its debt go by: `order:{id}` or `cycle:{subscription}:{start}`; null where no money paid for it. */
+    debtKey: p.text().strictNullable(),
     /** What paid for it. */
     orderId: p.text().strictNullable(),
     subscriptionId: p.text().strictNullable(),

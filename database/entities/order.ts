@@ -1,13 +1,15 @@
 import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
 
-/** What we know of a Polar order: what it paid and what of that was un-paid since. Money in the currency's minor units. */
+/** What we know of a Polar order: what was paid and how much of that was reversed since. Money in the currency's minor units. */
 export const Order = defineEntity({
   name: 'Order',
   tableName: 'orders',
   properties: {
     id: p.text().primary(),
     teamId: p.uuid(),
-    /** Null while only a refund of it was heard of. */
+    /** When we granted what it pays for; null while it is not paid, or only a refund of it is known. */
+    grantedAt: p.datetime().strictNullable(),
+    /** When Polar stated that it was paid. */
     paidAt: p.datetime().strictNullable(),
     product: p.text().strictNullable(),
     subscriptionId: p.text().strictNullable(),
@@ -18,13 +20,10 @@ export const Order = defineEntity({
     refundedAmount: p.bigint(),
     /** In open or lost disputes and not already refunded. */
     disputedAmount: p.bigint(),
-    /** For a paid cycle: its period, the allotment that it pays for, and whether that drips monthly. */
-    periodStart: p.datetime().strictNullable(),
-    periodEnd: p.datetime().strictNullable(),
-    allotment: p.bigint().strictNullable(),
+    /** Whether it bills usage (`subscription_meter_cycle`): such an order begins no cycle. */
+    billsUsage: p.boolean(),
+    /** Whether its plan's allotment drips monthly. */
     dripsMonthly: p.boolean(),
-    /** The catalog version that the allotment was read from. */
-    catalogVersion: p.integer().strictNullable(),
     /** Polar's time of this state; an older state never replaces a newer one. */
     stateAt: p.datetime(),
     createdAt: p.datetime(),

@@ -9,6 +9,7 @@ export const transferKinds = [
   'grant',
   'spend',
   'expire',
+  'reinstate',
   'clawback',
   'settle',
   'hold',

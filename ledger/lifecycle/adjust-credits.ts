@@ -22,6 +22,11 @@ export interface NewAdjustment {
   actor: string;
   /** When credits that are given expire; null: never. */
   expiresAt: Date | null;
+  /**
+   * The order whose credits are taken: only those that it paid for are, and a refund of it takes so many less. Without it
+   * what is taken counts as use.
+   */
+  orderId?: string | null;
 }
 
 export interface Adjusted {
@@ -44,9 +49,10 @@ export async function adjustCredits(em: EntityManager, adjustment: NewAdjustment
   await expireCredits(em, teamId, now);
 
   const id = uuidv7();
-  em.persist(em.create(Adjustment, { id, createdAt: now, ...adjustment }));
-  const grants =
-    credits > 0n ? await give(em, id, adjustment, now) : await take(em, id, teamId, -credits, now);
+  em.persist(
+    em.create(Adjustment, { id, createdAt: now, ...adjustment, orderId: adjustment.orderId ?? null }),
+  );
+  const grants = credits > 0n ? await give(em, id, adjustment, now) : await take(em, id, adjustment, now);
   await em.flush();
   return { id, grants, available: sum(await spendable(em, teamId)) };
 }
@@ -63,7 +69,7 @@ async function give(
   now: Date,
 ): Promise<Adjusted['grants']> {
   if (expiresAt && expiresAt <= now) {
-    throw new DomainError(422, 'expires_in_the_past', `expiresAt lies after ${now.toISOString()}`);
+    throw new DomainError(422, 'expires_in_the_past', `expiresAt must be after ${now.toISOString()}`);
   }
   const unspent = await em.find(Grant, { teamId, $or: [{ available: { $gt: 0n } }, { held: { $gt: 0n } }] });
   const after = unspent.reduce((total, { available, held }) => total + available + held, credits);
@@ -94,31 +100,26 @@ async function give(
 async function take(
   em: EntityManager,
   id: string,
-  teamId: string,
-  credits: bigint,
+  { teamId, credits: change, orderId }: NewAdjustment,
   now: Date,
 ): Promise<Adjusted['grants']> {
-  const { draws, short } = allocate(await spendable(em, teamId), credits);
+  const credits = -change;
+  const lots = await spendable(em, teamId);
+  const { draws, short } = allocate(orderId ? lots.filter((lot) => lot.orderId === orderId) : lots, credits);
   if (short > 0n) {
     const details = { required: formatCredits(credits), available: formatCredits(credits - short) };
+    const what = orderId ? `credits of order ${orderId}` : 'credits';
     throw new DomainError(
       402,
       'insufficient_credits',
-      `This takes ${details.required} credits and the team has ${details.available}`,
+      `This takes ${details.required} ${what} and the team has ${details.available}`,
       details,
     );
   }
-  return draws.map(({ lot, credits }) => {
-    moveCredits(em, {
-      grant: lot,
-      from: 'available',
-      to: 'revoked',
-      amount: credits,
-      kind: 'adjust',
-      reference: keyOf(id),
-      at: now,
-    });
-    return { grantId: lot.id, source: lot.source, credits };
+  return draws.map(({ lot, credits: amount }) => {
+    const move = { from: 'available', to: 'revoked', amount, kind: 'adjust' } as const;
+    moveCredits(em, { grant: lot, ...move, reference: keyOf(id), givesUp: Boolean(orderId), at: now });
+    return { grantId: lot.id, source: lot.source, credits: amount };
   });
 }
 

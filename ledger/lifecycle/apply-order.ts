@@ -1,207 +1,292 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { formatCredits } from '../../catalog/credits.ts';
 import { findProduct } from '../../catalog/find-product.ts';
-import type { Plan } from '../../catalog/schema.ts';
-import type { PublishedCatalog } from '../../catalog/versions.ts';
+import { type PublishedCatalog, readCatalogAt, readCatalogVersion } from '../../catalog/versions.ts';
+import { CatalogVersion } from '../../database/entities/catalog-version.ts';
 import { Grant } from '../../database/entities/grant.ts';
 import { Order } from '../../database/entities/order.ts';
+import { OrderLine } from '../../database/entities/order-line.ts';
 import { Subscription } from '../../database/entities/subscription.ts';
 import { DomainError } from '../../domain-error.ts';
-import {
-  decidePackGrant,
-  decidePlanGrants,
-  type GrantedCycle,
-  type OrderGrant,
-  type PaidOrder,
-} from '../rules/decide-order-grants.ts';
-import { alignCycleExpiries } from './align-cycle-expiries.ts';
-import { clawBackOrder } from './claw-back-order.ts';
+import { clawbackTarget, type EntitledGrant } from '../rules/entitlement.ts';
+import { clawBack } from './claw-back.ts';
+import { type CyclePolicies, type Followed, followEntitlement } from './follow-entitlement.ts';
 import { grantCredits } from './grant-credits.ts';
 
-/** An order of Polar's whose team and product are known to be ours. Money in the currency's minor units. */
-export interface OrderFacts extends PaidOrder {
+/** An order of Polar's as it stands, whose team is known to be ours. Money in the currency's minor units. */
+export interface OrderFacts {
+  id: string;
   teamId: string;
-  /** The plan's or pack's catalog key. */
-  product: string;
-  /** Whether Polar says that it is paid (a 100 % discount is). */
-  paid: boolean;
+  /** The plan's or pack's catalog key; null where only the order's money matters. */
+  product: string | null;
+  subscriptionId: string | null;
+  /** How many of a pack; 1 for a plan. */
+  units: number;
   currency: string;
-  /** `net_amount + applied_balance_amount`. */
+  /** `net_amount + applied_balance_amount`; 0 where that is below zero. */
   paidAmount: bigint;
   /** Refunded so far, cumulative, without tax. */
   refundedAmount: bigint;
-  /** In open or lost disputes and not already refunded, where that was asked for. */
+  /** In open or lost disputes and not already refunded; absent where Polar was not asked. */
   disputedAmount?: bigint;
-  /** When Polar said that it was paid. */
-  paidAt: Date;
+  createdAt: Date;
   /** Polar's time of this state. */
   stateAt: Date;
 }
 
+/** A paid order: what it was paid for. */
+export interface PaidOrderFacts extends OrderFacts {
+  product: string;
+  /** When Polar stated the payment. */
+  paidAt: Date;
+  lines: OrderLineFacts[];
+  /** Whether it bills usage (`subscription_meter_cycle`). */
+  billsUsage: boolean;
+  /** The catalog version of the checkout, where the order carries it: what a pack promised. */
+  promisedVersion: number | null;
+}
+
+export interface OrderLineFacts {
+  amount: bigint;
+  proration: boolean;
+  priceId: string | null;
+  /** The period `[start, end)` that it pays for; null in older payloads and for packs. */
+  start: Date | null;
+  end: Date | null;
+  /** Whether it is the free line of a trial at Polar. */
+  inTrial: boolean;
+}
+
 /**
- * Applies an order as it stands: grants what it pays for, once, and brings its clawback to the cumulative target.
- * A refund that is heard of before its order is paid is remembered, and applied with the grant. The same in whatever
- * order its events arrive. The caller holds the team's lock and has read `now` after it.
+ * Applies a paid order: stores what it was paid for and grants it, once, and brings its clawback to the cumulative target. A
+ * refund that came before the payment is applied with it. The same in whatever order events arrive. The caller holds the
+ * team's lock and has read `now` after it.
  *
- * @param mayGrant  whether this is the event that grants (`order.paid`); other events only tell how the order stands
  * @returns what was done, in plain words
- * @throws DomainError 409 `cycle_not_granted`, before anything is granted: the payment of the cycle that the order
- *   prorates is still to be heard of
+ * @throws DomainError 409 `cycle_not_granted`: the billing period that it is for is not known (yet); 409
+ *   `money_without_credits`: it was paid and buys nothing that the catalog knows. Nothing may be committed then.
  */
-export async function applyOrder(
+export async function applyPaidOrder(
   em: EntityManager,
-  facts: OrderFacts,
-  published: PublishedCatalog,
-  { mayGrant }: { mayGrant: boolean },
+  facts: PaidOrderFacts,
+  policies: CyclePolicies,
   now: Date,
 ): Promise<string> {
-  const { order, unpaidBefore } = await rememberOrder(em, facts);
-  const done = mayGrant && facts.paid ? await grantFor(em, order, facts, published, now) : [];
-  if (unpaidBefore || isUnpaid(order)) {
-    const { revoked, outstanding } = await clawBackOrder(em, order, now);
-    if (revoked > 0n) done.push(`${formatCredits(revoked)} credits of it are revoked`);
-    if (outstanding > 0n) done.push(`${formatCredits(outstanding)} credits are owed`);
+  const order = await rememberOrder(em, facts);
+  order.product = facts.product;
+  order.paidAt ??= facts.paidAt;
+  const first = order.grantedAt === null;
+  order.grantedAt ??= now;
+  const { product, published } = await productOf(em, facts);
+  if (product.kind === 'pack') {
+    const done = first ? [await grantPack(em, facts, product.pack.credits, published, now)] : [];
+    return outcomeOf(order, [...done, ...(await clawBackPack(em, order, policies, now))]);
   }
-  return `Order ${order.id}: ${done.join('; ') || 'nothing to grant or take back'}`;
+  if (facts.subscriptionId === null) {
+    throw worthless(facts, 'it is for a plan and belongs to no subscription');
+  }
+  if (facts.units !== 1)
+    throw worthless(facts, `it is for ${facts.units} units of a plan, and a team has one`);
+  if (first) {
+    order.dripsMonthly = product.plan.rhythm === 'monthly';
+    order.billsUsage = facts.billsUsage;
+    storeLines(em, facts.id, facts.subscriptionId, facts.lines);
+    await em.flush();
+  }
+  const subscription = { id: facts.subscriptionId, teamId: facts.teamId };
+  const followed = await followEntitlement(em, subscription, policies, now);
+  if (first) await expectCredits(em, facts, followed, now);
+  return outcomeOf(order, describe(followed, facts.id));
+}
+
+/**
+ * Applies what became of an order's money: brings its clawback to the cumulative target. Needs nothing but the order's id:
+ * neither its product nor its subscription. An order that is not granted (yet) is remembered with what was reversed of it.
+ * The caller holds the team's lock and has read `now` after it.
+ *
+ * @returns what was done, in plain words
+ */
+export async function applyReversal(
+  em: EntityManager,
+  facts: OrderFacts,
+  policies: CyclePolicies,
+  now: Date,
+): Promise<string> {
+  const order = await rememberOrder(em, facts);
+  if (order.grantedAt === null) return outcomeOf(order, []);
+  if (order.subscriptionId === null) return outcomeOf(order, await clawBackPack(em, order, policies, now));
+  const subscription = { id: order.subscriptionId, teamId: order.teamId };
+  return outcomeOf(order, describe(await followEntitlement(em, subscription, policies, now), order.id));
 }
 
 /** Keeps what is known of the order; an older state never replaces a newer one. */
-async function rememberOrder(
-  em: EntityManager,
-  facts: OrderFacts,
-): Promise<{ order: Order; unpaidBefore: boolean }> {
+async function rememberOrder(em: EntityManager, facts: OrderFacts): Promise<Order> {
   const known = await em.findOne(Order, { id: facts.id });
   if (known) {
-    const unpaidBefore = isUnpaid(known);
     if (facts.stateAt >= known.stateAt) {
       known.refundedAmount = facts.refundedAmount;
       known.paidAmount = facts.paidAmount;
       known.stateAt = facts.stateAt;
     }
     if (facts.disputedAmount !== undefined) known.disputedAmount = facts.disputedAmount;
-    return { order: known, unpaidBefore };
+    known.subscriptionId ??= facts.subscriptionId;
+    await em.flush();
+    return known;
   }
   const order = em.create(Order, {
     id: facts.id,
     teamId: facts.teamId,
+    grantedAt: null,
     paidAt: null,
     product: facts.product,
-    subscriptionId: facts.subscription?.id ?? null,
+    subscriptionId: facts.subscriptionId,
     currency: facts.currency,
     paidAmount: facts.paidAmount,
     refundedAmount: facts.refundedAmount,
     disputedAmount: facts.disputedAmount ?? 0n,
-    periodStart: null,
-    periodEnd: null,
-    allotment: null,
+    billsUsage: false,
     dripsMonthly: false,
-    catalogVersion: null,
     stateAt: facts.stateAt,
     createdAt: facts.createdAt,
   });
   em.persist(order);
-  return { order, unpaidBefore: false };
+  await em.flush();
+  return order;
 }
 
-/** Whether some of what was paid was refunded or is disputed. */
-function isUnpaid({ refundedAmount, disputedAmount }: Order): boolean {
-  return refundedAmount + disputedAmount > 0n;
-}
-
-/** Grants what the order pays for, once; says what, in plain words. */
-async function grantFor(
+function storeLines(
   em: EntityManager,
-  order: Order,
-  facts: OrderFacts,
-  published: PublishedCatalog,
-  now: Date,
-): Promise<string[]> {
-  if (order.paidAt) return [];
-  const product = findProduct(published.catalog, facts.product);
-  if (!product) throw new Error(`the catalog has no ${facts.product}`);
-  const decided =
-    product.kind === 'pack'
-      ? { grants: [decidePackGrant(facts, product.pack)], because: null }
-      : decidePlanGrants(facts, product.plan, await cyclesSoFar(em, facts));
-  if ('waitsFor' in decided) {
-    throw new DomainError(409, 'cycle_not_granted', `Order ${order.id} waits for ${decided.waitsFor}`);
+  orderId: string,
+  subscriptionId: string,
+  lines: readonly OrderLineFacts[],
+): void {
+  for (const [line, { amount, proration, priceId, start, end, inTrial }] of lines.entries()) {
+    const period =
+      start && end && start < end ? { startsAt: start, endsAt: end } : { startsAt: null, endsAt: null };
+    em.persist(
+      em.create(OrderLine, { orderId, line, subscriptionId, amount, proration, priceId, inTrial, ...period }),
+    );
   }
-  order.paidAt = now;
-  const plan = product.kind === 'plan' ? product.plan : null;
-  for (const grant of decided.grants) await grantOne(em, order, facts, grant, plan, published, now);
-  if (facts.subscription) {
-    const subscription = { id: facts.subscription.id, teamId: facts.teamId };
-    await alignCycleExpiries(em, subscription, published.catalog.policies.renewalGrace, now);
-  }
-  if (decided.because) return [`nothing granted, because ${decided.because}`];
-  return decided.grants.map((grant) => describe(grant, facts.product));
 }
 
-async function grantOne(
+/** A pack grants what its checkout promised; a plan's terms are read for each line. */
+async function productOf(em: EntityManager, { product: key, promisedVersion, createdAt }: PaidOrderFacts) {
+  const known = promisedVersion !== null && (await em.findOne(CatalogVersion, { version: promisedVersion }));
+  const published: PublishedCatalog = known
+    ? { version: known.version, catalog: await readCatalogVersion(em, known.version) }
+    : await readCatalogAt(em, createdAt);
+  const product = findProduct(published.catalog, key);
+  if (product) return { product, published };
+  // It was added to the catalog after the order was made.
+  const newest = await readCatalogAt(em, new Date(8_640_000_000_000_000 / 1_000));
+  const later = findProduct(newest.catalog, key);
+  if (!later) throw new DomainError(409, 'unknown_product', `The catalog has no ${key}`);
+  return { product: later, published: newest };
+}
+
+async function grantPack(
   em: EntityManager,
-  order: Order,
-  facts: OrderFacts,
-  { kind, businessKey, credits, effectiveAt, cycle }: OrderGrant,
-  plan: Plan | null,
-  { catalog: { policies }, version }: PublishedCatalog,
+  { id, teamId, product, units, createdAt }: PaidOrderFacts,
+  creditsOfOne: bigint,
+  { version }: PublishedCatalog,
   now: Date,
-): Promise<void> {
-  if (kind === 'allotment' && cycle && plan) {
-    order.periodStart = cycle.start;
-    order.periodEnd = cycle.end;
-    order.allotment = plan.allotment;
-    order.dripsMonthly = plan.rhythm === 'monthly';
-    order.catalogVersion = version;
-  }
-  const end = cycle && new Date(cycle.end.getTime() + policies.renewalGrace);
-  // Polar told us in time and we came too late: that delay is ours, not the team's.
-  const late = cycle !== null && cycle.end <= now && facts.paidAt < cycle.end;
-  await grantCredits(
+): Promise<string> {
+  const credits = creditsOfOne * BigInt(units);
+  const { created } = await grantCredits(
     em,
     {
-      teamId: facts.teamId,
-      source: kind === 'purchase' ? 'purchase' : 'subscription',
-      businessKey,
+      teamId,
+      source: 'purchase',
+      businessKey: `order:${id}`,
       credits,
-      effectiveAt,
-      expiresAt: end,
+      effectiveAt: createdAt,
+      expiresAt: null,
       catalogVersion: version,
-      product: facts.product,
-      orderId: facts.id,
-      ...(facts.subscription && cycle && plan
-        ? { subscriptionId: facts.subscription.id, period: cycle, allotment: plan.allotment }
-        : {}),
-      ...(late ? { livesUntil: new Date(now.getTime() + policies.lateAllotmentLife) } : {}),
+      product,
+      orderId: id,
+      debtKey: `order:${id}`,
     },
     now,
   );
+  return created
+    ? `granted ${formatCredits(credits)} credits for ${product}`
+    : 'its credits were granted before';
 }
 
-/** Which cycles of the order's subscription have been granted before, and the anchor day on which they start. */
-async function cyclesSoFar(
+async function clawBackPack(
   em: EntityManager,
-  { subscription }: OrderFacts,
-): Promise<{ granted: GrantedCycle[]; anchorDay: number }> {
-  if (!subscription) return { granted: [], anchorDay: 1 };
-  const cycles = new Map<number, GrantedCycle>();
-  for (const { periodStart, periodEnd, allotment } of await em.find(Grant, {
-    subscriptionId: subscription.id,
-  })) {
-    if (!periodStart || !periodEnd || allotment === null) continue;
-    const known = cycles.get(periodStart.getTime());
-    const highest = known && known.highest > allotment ? known.highest : allotment;
-    cycles.set(periodStart.getTime(), { start: periodStart, end: periodEnd, highest });
-  }
-  const state = await em.findOne(Subscription, { id: subscription.id });
-  return {
-    granted: [...cycles.values()],
-    anchorDay: state?.anchorDay ?? subscription.currentPeriodStart.getUTCDate(),
-  };
+  { id, teamId, paidAmount, refundedAmount, disputedAmount }: Order,
+  policies: CyclePolicies,
+  now: Date,
+): Promise<string[]> {
+  const grants = await em.find(Grant, { orderId: id });
+  const granted = grants.reduce((sum, grant) => sum + grant.granted, 0n);
+  const target = clawbackTarget(granted, paidAmount, refundedAmount + disputedAmount);
+  const clawback = { teamId, debtKey: `order:${id}`, grants, target, lifetime: true };
+  const { revoked, outstanding } = await clawBack(em, clawback, {
+    lateLife: policies.lateAllotmentLife,
+    now,
+  });
+  return [
+    ...(revoked > 0n ? [`${formatCredits(revoked)} credits of it are revoked`] : []),
+    ...(outstanding > 0n ? [`${formatCredits(outstanding)} credits are owed`] : []),
+  ];
 }
 
-function describe({ kind, credits, cycle }: OrderGrant, product: string): string {
+/** Money that buys nothing is for a person to look at; before that, more knowledge may say what it is for. */
+async function expectCredits(
+  em: EntityManager,
+  facts: PaidOrderFacts,
+  { entitlement: { unplaced, cycles } }: Followed,
+  now: Date,
+): Promise<void> {
+  const problem = unplaced.get(facts.id);
+  const brings = cycles.flatMap(({ grants }) => grants).filter(({ orderId }) => orderId === facts.id);
+  if (problem && brings.length === 0) {
+    if (problem.code === 'no_credits') throw worthless(facts, problem.reason);
+    throw new DomainError(409, 'cycle_not_granted', `Order ${facts.id} waits: ${problem.reason}`);
+  }
+  if (facts.lines.length === 0 && facts.paidAmount > 0n) throw worthless(facts, 'it has no lines');
+  const state = await em.findOne(Subscription, { id: facts.subscriptionId ?? '' });
+  const starts = brings.some(({ kind }) => kind === 'allotment');
+  if (
+    starts &&
+    facts.paidAmount > 0n &&
+    state?.endedAt &&
+    state.endedAt <= facts.paidAt &&
+    state.endedAt <= now
+  ) {
+    throw worthless(facts, `it was paid after its subscription had ended (${state.endedAt.toISOString()})`);
+  }
+}
+
+function worthless({ id, paidAmount, currency }: OrderFacts, because: string): DomainError {
+  return new DomainError(
+    409,
+    'money_without_credits',
+    `Order ${id} (${paidAmount} minor units of ${currency}) grants nothing, because ${because}. Refund it at Polar, or assign or dismiss this event`,
+  );
+}
+
+function describe(
+  { granted, revoked, revokedBefore, outstanding, entitlement }: Followed,
+  orderId: string,
+): string[] {
+  const done = granted.map(describeGrant);
+  if (revoked > revokedBefore) done.push(`${formatCredits(revoked - revokedBefore)} credits are revoked`);
+  if (revoked < revokedBefore) done.push(`${formatCredits(revokedBefore - revoked)} credits are given back`);
+  if (outstanding > 0n) done.push(`${formatCredits(outstanding)} credits are owed`);
+  const problem = entitlement.unplaced.get(orderId);
+  if (problem) done.push(`a line of it waits: ${problem.reason}`);
+  return done;
+}
+
+function describeGrant({ kind, credits, plan, dueAt }: EntitledGrant): string {
   const granted = `granted ${formatCredits(credits)} credits`;
-  if (kind === 'purchase' || !cycle) return `${granted} for ${product}`;
-  if (kind === 'rise') return `${granted} for the change to ${product}`;
-  return `${granted} for the cycle of ${product} from ${cycle.start.toISOString().slice(0, 10)}`;
+  if (kind === 'change') return `${granted} for the change to ${plan}`;
+  return `${granted} for the cycle of ${plan} from ${dueAt.toISOString().slice(0, 10)}`;
+}
+
+function outcomeOf({ id }: Order, done: readonly string[]): string {
+  return `Order ${id}: ${done.join('; ') || 'nothing to grant or take back'}`;
 }

@@ -1,8 +1,9 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { anchorDayOf } from '../../catalog/cycle.ts';
 import { Subscription } from '../../database/entities/subscription.ts';
+import { SubscriptionPeriod } from '../../database/entities/subscription-period.ts';
 import { recountCycleLimits } from '../spend/set-limit.ts';
-import { alignCycleExpiries } from './align-cycle-expiries.ts';
+import { type CyclePolicies, followEntitlement } from './follow-entitlement.ts';
 
 /** A subscription of Polar's whose team and plan are known to be ours. */
 export interface SubscriptionFacts {
@@ -41,23 +42,26 @@ type SubscriptionState = Pick<
 >;
 
 /**
- * Mirrors a subscription's newest state, never an older one over a newer, and sets when its credits expire by it.
- * It grants nothing: only money does. The caller holds the team's lock and has read `now` after it.
+ * Mirrors a subscription's newest state, never an older one over a newer, and brings its credits in line with it: when they
+ * expire, and which period its lines are for. No state grants anything: only paid lines do. The caller holds the team's
+ * lock and has read `now` after it.
  *
- * @param renewalGrace  the catalog's policy, in milliseconds
- * @param asked  whether Polar itself was asked just now: of two states of one instant, that is the newer
+ * @param fetched  whether Polar itself was asked just now: of two states of one instant, that is the newer
  * @returns what was done, in plain words
  */
 export async function applySubscription(
   em: EntityManager,
   facts: SubscriptionFacts,
-  { renewalGrace, asked }: { renewalGrace: number; asked: boolean },
+  { policies, fetched }: { policies: CyclePolicies; fetched: boolean },
   now: Date,
 ): Promise<string> {
+  const learned = await rememberPeriod(em, facts);
   const known = await em.findOne(Subscription, { id: facts.id });
   const age = known ? known.stateAt.getTime() - facts.stateAt.getTime() : -1;
-  if (age > 0 || (age === 0 && !asked))
+  if (age > 0 || (age === 0 && !fetched)) {
+    if (learned) await followEntitlement(em, facts, policies, now);
     return `Subscription ${facts.id}: this state or a newer one is known already`;
+  }
   const state = {
     plan: facts.plan,
     nextPlan: facts.nextPlan ?? null,
@@ -76,8 +80,24 @@ export async function applySubscription(
   if (known) em.assign(known, state);
   else em.persist(em.create(Subscription, { id: facts.id, teamId: facts.teamId, ...state }));
   await em.flush();
-  await alignCycleExpiries(em, facts, renewalGrace, now);
+  await followEntitlement(em, facts, policies, now);
   await recountCycleLimits(em, facts.teamId, now);
   const end = facts.cancelAtPeriodEnd ? ', cancelled at its end' : '';
   return `Subscription ${facts.id}: ${facts.plan} is ${facts.status} until ${facts.currentPeriodEnd.toISOString().slice(0, 10)}${end}`;
+}
+
+/** Keeps every billing period that Polar states, with its newest end; answers whether this one was news. */
+async function rememberPeriod(
+  em: EntityManager,
+  { id, currentPeriodStart: startsAt, currentPeriodEnd: endsAt, stateAt }: SubscriptionFacts,
+): Promise<boolean> {
+  const known = await em.findOne(SubscriptionPeriod, { subscriptionId: id, startsAt });
+  if (known && (known.stateAt > stateAt || known.endsAt.getTime() === endsAt.getTime())) {
+    if (stateAt > known.stateAt) known.stateAt = stateAt;
+    return false;
+  }
+  if (known) em.assign(known, { endsAt, stateAt });
+  else em.persist(em.create(SubscriptionPeriod, { subscriptionId: id, startsAt, endsAt, stateAt }));
+  await em.flush();
+  return true;
 }

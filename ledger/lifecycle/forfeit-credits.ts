@@ -4,9 +4,9 @@ import { Hold } from '../../database/entities/hold.ts';
 import { HoldDraw } from '../../database/entities/hold-draw.ts';
 import { Limit } from '../../database/entities/limit.ts';
 import type { Team } from '../../database/entities/team.ts';
+import { settleDebts } from './debts.ts';
 import { expireCredits } from './expire-credits.ts';
 import { moveCredits } from './move-credits.ts';
-import { settleDebts } from './settle-debts.ts';
 
 /**
  * Takes a deleted team's credits out of the world: its open holds are released, what has expired is booked, what it owes

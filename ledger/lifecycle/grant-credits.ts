@@ -1,9 +1,9 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { v7 as uuidv7 } from 'uuid';
 import { Grant, type GrantSource } from '../../database/entities/grant.ts';
+import { settleDebts } from './debts.ts';
 import { expireCredits } from './expire-credits.ts';
 import { moveCredits } from './move-credits.ts';
-import { settleDebts } from './settle-debts.ts';
 
 export interface NewGrant {
   teamId: string;
@@ -20,6 +20,8 @@ export interface NewGrant {
   /** The plan or pack. */
   product?: string;
   orderId?: string;
+  /** What its clawback and its debt go by; see `Grant`. */
+  debtKey?: string;
   subscriptionId?: string;
   period?: { start: Date; end: Date };
   allotment?: bigint;
@@ -30,7 +32,7 @@ export interface NewGrant {
 }
 
 /**
- * Gives a team a lot of credits, once per business key, and settles what the team owes from it. The caller holds
+ * Gives a team a lot of credits, once per business key, books what has expired, and settles what the team owes from it. The caller holds
  * the team's lock and has read `now` after it.
  *
  * @returns the grant, and whether this call made it
@@ -55,11 +57,14 @@ export async function grantCredits(
     expired: 0n,
     revoked: 0n,
     settled: 0n,
+    adjusted: 0n,
+    writtenOff: 0n,
     effectiveAt: grant.effectiveAt,
     expiresAt: grant.livesUntil ?? grant.expiresAt,
     livesUntil: grant.livesUntil ?? null,
     product: grant.product ?? null,
     catalogVersion: grant.catalogVersion,
+    debtKey: grant.debtKey ?? null,
     orderId: grant.orderId ?? null,
     subscriptionId: grant.subscriptionId ?? null,
     periodStart: grant.period?.start ?? null,

@@ -1,12 +1,10 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { anchorDayOf, dripInstants, splitAllotment } from '../../catalog/cycle.ts';
 import { Grant } from '../../database/entities/grant.ts';
 import { Order } from '../../database/entities/order.ts';
 import { Subscription } from '../../database/entities/subscription.ts';
-import { allotmentKey } from '../rules/decide-order-grants.ts';
-import { alignCycleExpiries } from './align-cycle-expiries.ts';
-import { clawBackOrder } from './claw-back-order.ts';
-import { grantCredits } from './grant-credits.ts';
+import { type EntitledGrant, entitlementOf, isFullyReversed } from '../rules/entitlement.ts';
+import { type CyclePolicies, followEntitlement } from './follow-entitlement.ts';
+import { readBilling } from './read-billing.ts';
 
 /** A part of a yearly allotment and when it is due. Micro-credits. */
 export interface Drip {
@@ -15,55 +13,33 @@ export interface Drip {
 }
 
 /**
- * Grants every drip of the team's paid yearly cycles that is due and was not granted yet. A refunded order drips no
+ * Grants every drip of the team's paid yearly cycles that is due and was not granted yet. A fully refunded order drips no
  * more; of a partly refunded one each drip shrinks alike, by its clawback. The caller holds the team's lock and has
  * read `now` after it.
  *
- * @param renewalGrace  the catalog's policy, in milliseconds
  * @returns how many drips were granted
  */
 export async function grantDueDrips(
   em: EntityManager,
   teamId: string,
-  renewalGrace: number,
+  policies: CyclePolicies,
   now: Date,
 ): Promise<number> {
   let granted = 0;
-  for (const { order, drips } of await openDrips(em, teamId)) {
-    const { subscriptionId, periodStart, periodEnd, allotment, catalogVersion } = order;
-    if (!subscriptionId || !periodStart || !periodEnd || allotment === null || catalogVersion === null)
-      continue;
-    for (const { at, credits } of drips.filter((drip) => drip.at <= now)) {
-      await grantCredits(
-        em,
-        {
-          teamId,
-          source: 'subscription',
-          businessKey: allotmentKey(subscriptionId, at),
-          credits,
-          effectiveAt: at,
-          expiresAt: new Date(periodEnd.getTime() + renewalGrace),
-          catalogVersion,
-          ...(order.product === null ? {} : { product: order.product }),
-          orderId: order.id,
-          subscriptionId,
-          period: { start: periodStart, end: periodEnd },
-          allotment,
-        },
-        now,
-      );
-      await alignCycleExpiries(em, { id: subscriptionId, teamId }, renewalGrace, now);
-      await clawBackOrder(em, order, now);
-      granted += 1;
-    }
+  for (const id of await drippingSubscriptions(em, teamId)) {
+    const next = soonest(await openDrips(em, id));
+    if (!next || next.dueAt > now) continue;
+    const followed = await followEntitlement(em, { id, teamId }, policies, now);
+    granted += followed.granted.length;
   }
   return granted;
 }
 
 /** When the team's next drip is due, null where none is to come. */
 export async function nextDripAt(em: EntityManager, teamId: string): Promise<Date | null> {
-  const open = await openDrips(em, teamId);
-  return soonest(open.flatMap(({ drips }) => drips))?.at ?? null;
+  const open: EntitledGrant[] = [];
+  for (const id of await drippingSubscriptions(em, teamId)) open.push(...(await openDrips(em, id)));
+  return soonest(open)?.dueAt ?? null;
 }
 
 /**
@@ -72,53 +48,43 @@ export async function nextDripAt(em: EntityManager, teamId: string): Promise<Dat
  */
 export async function nextDripOf(
   em: EntityManager,
-  {
-    teamId,
-    subscriptionId,
-    start,
-    after,
-  }: { teamId: string; subscriptionId: string; start: Date; after: Date },
+  { subscriptionId, start, after }: { teamId: string; subscriptionId: string; start: Date; after: Date },
 ): Promise<Drip | null | 'not paid'> {
-  const paid = await em.findOne(Order, { teamId, dripsMonthly: true, subscriptionId, periodStart: start });
-  if (!paid) return 'not paid';
-  const open = await openDrips(em, teamId);
-  const drips = open.find(({ order }) => order.id === paid.id)?.drips ?? [];
-  return soonest(drips.filter(({ at }) => at > after));
+  const state = await em.findOne(Subscription, { id: subscriptionId });
+  const { billing } = await readBilling(em, subscriptionId, state);
+  const { cycles } = entitlementOf(billing);
+  const cycle = cycles.find((one) => one.start.getTime() === start.getTime());
+  if (!cycle?.paid) return 'not paid';
+  const keys = new Set(cycle.grants.map(({ businessKey }) => businessKey));
+  const open = await openDrips(em, subscriptionId);
+  const next = soonest(open.filter(({ businessKey, dueAt }) => keys.has(businessKey) && dueAt > after));
+  return next && { at: next.dueAt, credits: next.credits };
 }
 
-function soonest(drips: readonly Drip[]): Drip | null {
-  return drips.toSorted((a, b) => a.at.getTime() - b.at.getTime())[0] ?? null;
+function soonest(drips: readonly EntitledGrant[]): EntitledGrant | null {
+  return drips.toSorted((a, b) => a.dueAt.getTime() - b.dueAt.getTime())[0] ?? null;
 }
 
-/** The drips that are not granted yet, of every order of the team that still drips. */
-async function openDrips(em: EntityManager, teamId: string): Promise<{ order: Order; drips: Drip[] }[]> {
+async function drippingSubscriptions(em: EntityManager, teamId: string): Promise<string[]> {
   const orders = await em.find(Order, { teamId, dripsMonthly: true });
-  const open = [];
-  for (const order of orders) {
-    const { subscriptionId, periodStart, periodEnd, allotment } = order;
-    if (!subscriptionId || !periodStart || !periodEnd || allotment === null) continue;
-    if (order.paidAmount > 0n && order.refundedAmount + order.disputedAmount >= order.paidAmount) continue;
-    const subscription = await em.findOne(Subscription, { id: subscriptionId });
-    const grants = await em.find(Grant, { subscriptionId });
-    // A change of interval or a `reset` closed the cycle, or the subscription ended: it drips no more from then on.
-    const closed = [subscription?.currentPeriodStart, ...grants.map((grant) => grant.periodStart)].filter(
-      (start) => start && start > periodStart && start < periodEnd,
-    );
-    const ends = [subscription?.endedAt, ...closed].flatMap((end) => end?.getTime() ?? []);
-    const until = Math.min(periodEnd.getTime(), ...ends);
-    const cycle = { start: periodStart, end: periodEnd };
-    // Not the subscription's anchor day of now: that may have moved since this cycle began.
-    const instants = dripInstants(cycle, anchorDayOf(cycle, subscription?.startedAt ?? periodStart));
-    const parts = splitAllotment(allotment, instants.length);
-    // Of the whole subscription: a cycle that begins in the very instant of another finds its first key taken.
-    const granted = new Set(grants.map(({ businessKey }) => businessKey));
-    const drips = instants
-      .map((at, index) => ({ at, credits: parts[index] ?? 0n }))
-      .filter(
-        ({ at, credits }) =>
-          credits > 0n && !granted.has(allotmentKey(subscriptionId, at)) && at.getTime() < until,
-      );
-    if (drips.length > 0) open.push({ order, drips });
-  }
-  return open;
+  return [...new Set(orders.flatMap(({ subscriptionId }) => subscriptionId ?? []))];
+}
+
+/** The drips of a subscription that are not granted yet, of every order that was not fully reversed. */
+async function openDrips(em: EntityManager, subscriptionId: string): Promise<EntitledGrant[]> {
+  const state = await em.findOne(Subscription, { id: subscriptionId });
+  const { billing, orders } = await readBilling(em, subscriptionId, state);
+  const drips = entitlementOf(billing)
+    .cycles.flatMap(({ grants }) => grants)
+    .filter(({ kind, orderId }) => {
+      const money = orders.get(orderId);
+      return kind === 'drip' && money !== undefined && !isFullyReversed(money);
+    });
+  const known = await em.find(
+    Grant,
+    { subscriptionId },
+    { fields: ['businessKey'], disableIdentityMap: true },
+  );
+  const granted = new Set(known.map(({ businessKey }) => businessKey));
+  return drips.filter(({ businessKey }) => !granted.has(businessKey));
 }

@@ -135,8 +135,8 @@ function readPast(database: Database, teamId: string, at: Date) {
            )
            select extract(epoch from clock.now) * 1000 as now, extract(epoch from $2::timestamptz) * 1000 as as_of,
                   (select coalesce(sum(owed - settled), 0)
-                     from (select distinct on (order_id) owed, settled from debt_changes
-                            where team_id = t.id and at <= $2 order by order_id, id desc) as stood) as debt,
+                     from (select distinct on (key) owed, settled from debt_changes
+                            where team_id = t.id and at <= $2 order by key, id desc) as stood) as debt,
                   g.id, g.source, g.business_key, m.granted, m.available, m.held, m.consumed, m.expired, m.revoked, m.settled,
                   extract(epoch from g.effective_at) * 1000 as effective_at,
                   extract(epoch from coalesce(c.from_expires_at, g.expires_at)) * 1000 as expires_at

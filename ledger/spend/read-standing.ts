@@ -163,7 +163,7 @@ async function readGrants(
     business_key: string;
     effective_at: string;
     expires_at: string | null;
-    order_id: string | null;
+    debt_key: string | null;
     available: string;
     held: string;
   }>({
@@ -172,7 +172,7 @@ async function readGrants(
     // however many it had before.
     text: `with clock as materialized (select billing_now() as now)
            select extract(epoch from clock.now) * 1000 as now,
-                  g.id, g.team_id, g.source, g.business_key, g.order_id, g.available, g.held,
+                  g.id, g.team_id, g.source, g.business_key, g.debt_key, g.available, g.held,
                   extract(epoch from g.effective_at) * 1000 as effective_at,
                   extract(epoch from g.expires_at) * 1000 as expires_at
              from clock
@@ -189,7 +189,7 @@ async function readGrants(
           businessKey: row.business_key,
           effectiveAt: instant(row.effective_at),
           expiresAt: row.expires_at === null ? null : instant(row.expires_at),
-          orderId: row.order_id,
+          debtKey: row.debt_key,
           available: BigInt(row.available),
           held: BigInt(row.held),
         },
@@ -370,23 +370,24 @@ async function readDebts(
   if (indebted.length === 0) return;
   const { rows } = await client.query<{
     team_id: string;
-    order_id: string;
+    key: string;
     lifetime: boolean;
     owed: string;
     settled: string;
   }>({
     name: 'read-debts',
-    text: `select team_id, order_id, lifetime, owed, settled from debts
+    text: `select team_id, key, lifetime, owed, settled from debts
             where team_id = any($1::uuid[]) and owed > settled
-            order by created_at, order_id`,
+            order by created_at, key`,
     values: [indebted.map(({ id }) => id)],
   });
-  for (const { team_id, order_id, lifetime, owed, settled } of rows) {
+  for (const { team_id, key, lifetime, owed, settled } of rows) {
     teams.get(team_id)?.debts.push({
-      orderId: order_id,
+      key,
       lifetime,
       owed: BigInt(owed),
       settled: BigInt(settled),
+      payments: [],
       changed: false,
     });
   }

@@ -29,7 +29,7 @@ function releaseOne(
   now: Date,
 ): void {
   const reference = `hold:${hold.id}`;
-  const own = team.debts.find((debt) => debt.orderId === grant.orderId);
+  const own = team.debts.find((debt) => debt.key === grant.debtKey);
   const owed = own ? own.owed - own.settled : 0n;
   const paid = owed < credits ? owed : credits;
   const expired = isExpired(grant, now);
@@ -65,8 +65,9 @@ function settle(changes: Changes, team: TeamStanding, teamId: string, debt: Debt
       from: 'available',
       to: 'settled',
       amount: credits,
-      reference: `debt:${debt.orderId}`,
+      reference: `debt:${debt.key}`,
     });
+    debt.payments.push({ grantId: lot.id, credits });
   }
   if (draws.length === 0) return;
   debt.settled = debt.owed - short;

@@ -42,7 +42,8 @@ export interface GrantStanding {
   businessKey: string;
   effectiveAt: Date;
   expiresAt: Date | null;
-  orderId: string | null;
+  /** What its debt goes by; null where no money paid for it. */
+  debtKey: string | null;
   available: bigint;
   held: bigint;
 }
@@ -61,11 +62,13 @@ export interface LimitStanding {
 }
 
 export interface DebtStanding {
-  orderId: string;
+  key: string;
   /** Whether lifetime credits may settle it. */
   lifetime: boolean;
   owed: bigint;
   settled: bigint;
+  /** What grants paid of it in this batch, in micro-credits. */
+  payments: { grantId: string; credits: bigint }[];
   changed: boolean;
 }
 

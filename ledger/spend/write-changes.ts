@@ -2,7 +2,7 @@ import type { QueryConfig } from 'pg';
 import type { Account } from '../../database/entities/transfer.ts';
 import { binaryColumn } from './binary-array.ts';
 import type { Changes, MoveRow } from './changes.ts';
-import type { Standing } from './standing.ts';
+import type { DebtStanding, Standing } from './standing.ts';
 
 const columnsOfGrant = [
   'available',
@@ -193,21 +193,37 @@ function writeDebts({ teams, now }: Standing): QueryConfig[] {
     debts.filter(({ changed }) => changed).map((debt) => ({ teamId, ...debt })),
   );
   if (rows.length === 0) return [];
+  const payments = sumPayments(rows);
   const statement = {
     name: 'write-debts',
     text: `with debt as (
-             select * from unnest($1::uuid[], $2::text[], $3::bigint[], $4::bigint[]) as d (team_id, order_id, owed, settled)
+             select * from unnest($1::uuid[], $2::text[], $3::bigint[], $4::bigint[]) as d (team_id, key, owed, settled)
            ), changes as (
-             insert into debt_changes (order_id, team_id, owed, settled, at) select order_id, team_id, owed, settled, $5 from debt
+             insert into debt_changes (key, team_id, owed, settled, at) select key, team_id, owed, settled, $5 from debt
+           ), payments as (
+             insert into debt_payments (key, grant_id, credits) select * from unnest($6::text[], $7::uuid[], $8::bigint[])
+                 on conflict (key, grant_id) do update set credits = debt_payments.credits + excluded.credits
            )
-           update debts d set owed = debt.owed, settled = debt.settled from debt where d.order_id = debt.order_id`,
+           update debts d set owed = debt.owed, settled = debt.settled from debt where d.key = debt.key`,
     values: [
       binaryColumn('uuid', rows, ({ teamId }) => teamId),
-      binaryColumn('text', rows, ({ orderId }) => orderId),
+      binaryColumn('text', rows, ({ key }) => key),
       binaryColumn('int8', rows, ({ owed }) => owed),
       binaryColumn('int8', rows, ({ settled }) => settled),
       now,
+      binaryColumn('text', payments, ({ key }) => key),
+      binaryColumn('uuid', payments, ({ grantId }) => grantId),
+      binaryColumn('int8', payments, ({ credits }) => credits),
     ],
   };
   return [statement];
+}
+
+/** One row for each debt and grant: a statement cannot write one row twice. */
+function sumPayments(debts: readonly DebtStanding[]): { key: string; grantId: string; credits: bigint }[] {
+  return debts.flatMap(({ key, payments }) => {
+    const sums = new Map<string, bigint>();
+    for (const { grantId, credits } of payments) sums.set(grantId, (sums.get(grantId) ?? 0n) + credits);
+    return [...sums].map(([grantId, credits]) => ({ key, grantId, credits }));
+  });
 }

@@ -10,7 +10,7 @@ export const checkAdjustments: Check = {
         'select * from transfers where team_id = … and reference = ‘adjustment:{id}’, and the grant with that business key',
     },
   },
-  sql: `
+  find: `
     select 'adjustment-is-applied' as rule, a.team_id, format('adjustment %s', a.id) as subject, a.credits::text as expected,
            (coalesce(g.granted, 0) - t.taken)::text as found
       from adjustments a

@@ -6,7 +6,7 @@ export const checkBusinessKeys: Check = {
   rules: {
     'business-key-says-what-paid': {
       holds:
-        'A grant’s key is trial:{team}, order:{order}, allotment:{subscription}:{start} or adjustment:{id}, as its source and columns say',
+        'A grant’s key is trial:{team}, order:{order}, allotment:{subscription}:{start}, drip:{order}:{at} or adjustment:{id}, as its source and columns say',
       lookNext: 'the transfer that issued the grant: its reference is the key that was granted under',
     },
     'business-key-is-unique': {
@@ -23,7 +23,7 @@ export const checkBusinessKeys: Check = {
       lookNext: 'both: which of the two was changed',
     },
   },
-  sql: `
+  find: `
     with keyed as materialized (
       select g.team_id, g.id, g.source, g.business_key, g.order_id, g.created_at,
              case g.source
@@ -31,6 +31,7 @@ export const checkBusinessKeys: Check = {
                when 'purchase' then array['order:' || g.order_id]
                when 'adjustment' then array['adjustment:' || (select a.id from adjustments a where a.team_id = g.team_id and 'adjustment:' || a.id = g.business_key)]
                else array['order:' || g.order_id,
+                          'drip:' || g.order_id || ':' || to_char(g.effective_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
                           'allotment:' || g.subscription_id || ':' || to_char(g.effective_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')]
              end as keys
         from grants g

@@ -13,7 +13,7 @@ export const checkExpiries: Check = {
       lookNext: 'select * from grant_expiry_changes where grant_id = … order by id',
     },
   },
-  sql: `
+  find: `
     with changes as materialized (
       select g.team_id, g.id, g.expires_at, c.team_id as change_team_id, c.from_expires_at, c.to_expires_at,
              row_number() over later = 1 as is_last,

@@ -10,6 +10,7 @@ const movesOfKind = {
   capture: ['held → consumed', 'available → consumed'],
   release: ['held → available', 'held → expired', 'held → revoked'],
   expire: ['available → expired'],
+  reinstate: ['expired → available'],
   clawback: ['available → revoked', 'revoked → available'],
   settle: ['available → settled', 'settled → available'],
   adjust: ['available → revoked'],
@@ -60,12 +61,16 @@ export const checkGrants: Check = {
       holds: 'A clawback gives back no more than clawbacks took from the grant',
       lookNext: transfersOf,
     },
+    'revoked-says-why': {
+      holds: 'A grant’s adjusted and written-off credits are what adjustments and forfeits took of it',
+      lookNext: transfersOf,
+    },
     'settlement-has-debt': {
       holds: 'Credits settle a debt only where the team has one',
-      lookNext: 'the reference of these transfers: debt:{order}',
+      lookNext: 'the reference of these transfers: debt:{key}',
     },
   },
-  sql: `
+  find: `
     with moves as materialized (
       select t.team_id, t.grant_id, t.kind, t.from_account, t.to_account, t.usage_event_id is not null as for_event,
              sum(t.amount) as amount, count(*) as transfers, min(t.at) as first_at
@@ -142,6 +147,13 @@ export const checkGrants: Check = {
      where m.kind = 'clawback' or (m.kind = 'release' and m.to_account = 'revoked') -- held credits of an un-paid order
      group by m.team_id, m.grant_id
     having sum(case m.to_account when 'revoked' then m.amount else -m.amount end) < 0
+    union all
+    select 'revoked-says-why', g.team_id, format('grant %s', g.id), format('%s by hand or forfeited', coalesce(m.taken, 0)),
+           format('%s adjusted, %s written off', g.adjusted, g.written_off)
+      from grants g
+      left join (select grant_id, sum(amount) as taken from moves where kind in ('adjust', 'forfeit') group by 1) m on m.grant_id = g.id
+     where ${within('g.team_id')}
+       and g.adjusted + g.written_off <> coalesce(m.taken, 0)
     union all
     select 'settlement-has-debt', m.team_id, format('%s transfers of grant %s', m.transfers, m.grant_id), 'a debt of the team', 'none'
       from moves m

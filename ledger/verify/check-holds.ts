@@ -25,7 +25,7 @@ export const checkHolds: Check = {
         'select * from usage_events where team_id = … and occurred_at = … and id = … (usage_event_id of the hold)',
     },
   },
-  sql: `
+  find: `
     with ranged as materialized (
       select h.* from holds h where ${within('h.id')}
     ), draws as materialized (
@@ -78,7 +78,7 @@ export const checkOpenHolds: Check = {
         'select * from hold_draws join holds on id = hold_id where grant_id = …: a hold that ended kept its credits, or an open one lost them',
     },
   },
-  sql: `
+  find: `
     with held as (
       select d.grant_id, sum(d.credits) as credits, min(h.team_id::text)::uuid as team_id
         from holds h

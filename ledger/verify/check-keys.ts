@@ -14,7 +14,7 @@ export const checkKeys: Check = {
         'the transfers with this usage_event_id, and a backup for the event: the caller’s retry cannot be answered',
     },
   },
-  sql: `
+  find: `
     with keys as materialized (
       select k.scope, k.usage_event_id, k.occurred_at, count(*) as keys, min(k.key) as key
         from idempotency_keys k

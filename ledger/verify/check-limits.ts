@@ -21,7 +21,7 @@ export const checkLimits: Check = {
       lookNext: 'update teams set has_limits = true for this team, behind its lock',
     },
   },
-  sql: `
+  find: `
     with ranged as materialized (
       select l.* from limits l where ${within('l.team_id')}
     ), consumed as (

@@ -21,7 +21,7 @@ export const checkReceipts: Check = {
       lookNext: 'a backup for the catalog version: receipts and reports cannot be explained without it',
     },
   },
-  sql: `
+  find: `
     with receipts as materialized (
       select e.team_id, e.id, e.credits, e.price_version, l.credits as lines, l.mispriced
         from usage_events e

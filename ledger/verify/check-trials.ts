@@ -14,7 +14,7 @@ export const checkTrials: Check = {
       lookNext: 'select * from trial_claims where team_id = …, and the team’s `team.created` in the inbox',
     },
   },
-  sql: `
+  find: `
     with trials as materialized (
       select g.team_id, count(*) as trials, string_agg(g.id::text, ', ') as ids
         from grants g

@@ -36,7 +36,7 @@ export const checkUsage: Check = {
       lookNext: 'the team’s balance as of the event’s recorded_at',
     },
   },
-  sql: `
+  find: `
     with paid as materialized (
       select t.team_id, t.usage_event_id as id, sum(t.amount) as credits, min(t.at) as first_at, max(t.at) as last_at,
              min(t.kind) as first_kind, max(t.kind) as last_kind

@@ -1,3 +1,5 @@
+import type { PoolClient } from 'pg';
+
 /** What a check goes through in ranges of ids: all of a range is read in one short snapshot. */
 export type Walk = 'teams' | 'holds';
 
@@ -8,15 +10,23 @@ export interface Rule {
   lookNext: string;
 }
 
-/** Rules that one statement proves in one scan, for a range of ids. */
+/** Rules that are proven in one scan, for a range of ids. */
 export interface Check {
   over: Walk;
   rules: Readonly<Record<string, Rule>>;
   /**
-   * Answers with what breaks the rules: `rule, team_id, subject, expected, found`. `$1` and `$2` bound the range
-   * (see `within`), both are uuids or null.
+   * What breaks the rules: one statement that answers with `rule, team_id, subject, expected, found`, or a function that does.
+   * `$1` and `$2` bound the range (see `within`), both are uuids or null.
    */
-  sql: string;
+  find: string | ((client: PoolClient, range: [string | null, string | null]) => Promise<FindingRow[]>);
+}
+
+export interface FindingRow {
+  rule: string;
+  team_id: string | null;
+  subject: string;
+  expected: string;
+  found: string;
 }
 
 /** Limits a statement to its range of ids: above `$1`, up to `$2`; null is no bound. An index range scan once planned. */

@@ -2,6 +2,7 @@ import type { Check } from './check.ts';
 import { checkAdjustments } from './check-adjustments.ts';
 import { checkBusinessKeys } from './check-business-keys.ts';
 import { checkDebts } from './check-debts.ts';
+import { checkEntitlement } from './check-entitlement.ts';
 import { checkExpiries } from './check-expiries.ts';
 import { checkGrants } from './check-grants.ts';
 import { checkHolds, checkOpenHolds } from './check-holds.ts';
@@ -18,6 +19,7 @@ export const checks: readonly Check[] = [
   checkReceipts,
   checkKeys,
   checkDebts,
+  checkEntitlement,
   checkExpiries,
   checkBusinessKeys,
   checkTrials,

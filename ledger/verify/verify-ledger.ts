@@ -1,6 +1,6 @@
 import type { PoolClient } from 'pg';
 import type { Database } from '../../database/connection.ts';
-import { type Check, type Walk, within } from './check.ts';
+import { type Check, type FindingRow, type Walk, within } from './check.ts';
 import { checks } from './checks.ts';
 
 /** A rule of the ledger that does not hold. */
@@ -149,21 +149,14 @@ async function countTransfers(
   return Number(rows[0]?.count);
 }
 
-interface FindingRow {
-  rule: string;
-  team_id: string | null;
-  subject: string;
-  expected: string;
-  found: string;
-}
-
 async function findings(
   client: PoolClient,
-  { sql }: Check,
+  { find }: Check,
   after: string | null,
   upTo: string | null,
 ): Promise<FindingRow[]> {
-  const { rows } = await client.query<FindingRow>(`${sql}\n limit ${mostFindings}`, [after, upTo]);
+  if (typeof find === 'function') return (await find(client, [after, upTo])).slice(0, mostFindings);
+  const { rows } = await client.query<FindingRow>(`${find}\n limit ${mostFindings}`, [after, upTo]);
   return rows;
 }
 

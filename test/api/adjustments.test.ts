@@ -131,7 +131,7 @@ test('credits that are given pay what the team owes', async () => {
   await api.database.transaction(async (em) => {
     const { team } = await lockLivingTeam(em, teamId);
     team.hasDebts = true;
-    const debt = { orderId: `order-${teamId}`, teamId, owed: 3_000_000n, settled: 0n };
+    const debt = { key: `order:order-${teamId}`, teamId, owed: 3_000_000n, settled: 0n };
     em.persist(em.create(Debt, { ...debt, lifetime: true, createdAt: clock.now() }));
     await em.flush();
     em.persist(em.create(DebtChange, { ...debt, at: clock.now() }));

@@ -320,9 +320,9 @@ test('a capture and a sweep while time runs out: one of them wins, never both', 
 
 test('credits that a debt waits for pay it when they are released', async () => {
   await api.give(teamId, '10');
-  const [{ order_id: orderId }] = (
+  const [{ debt_key: key }] = (
     await api.database.pool.query(
-      `update grants set order_id = business_key where team_id = $1 returning order_id`,
+      `update grants set debt_key = business_key where team_id = $1 returning debt_key`,
       [teamId],
     )
   ).rows;
@@ -332,7 +332,7 @@ test('credits that a debt waits for pay it when they are released', async () => 
   await api.database.transaction(async (em) => {
     const { team } = await lockLivingTeam(em, teamId);
     team.hasDebts = true;
-    const facts = { orderId, teamId, lifetime: true, createdAt: clock.now() };
+    const facts = { key, teamId, lifetime: true, createdAt: clock.now() };
     em.persist(em.create(Debt, { ...facts, owed: 10_000_000n, settled: 0n }));
   });
   expect(await onHold(id, 'capture', { credits: '1' })).toMatchObject({

@@ -6,7 +6,7 @@ import { publishCatalog } from '../../catalog/versions.ts';
 import { type Lane, openLane, replaceClockByLanes } from '../ledger/model/ledger-under-test.ts';
 import { expectSoundLedger } from '../scenarios/sound-ledger.ts';
 import { createTestDatabase, type TestDatabase } from '../setup/database.ts';
-import { expectSame, expectTargets, type Heard } from './expect-same.ts';
+import { expectEntitled, expectSame, type Heard } from './expect-same.ts';
 import { hardStories } from './hard-stories.ts';
 import { type Listener, playStory } from './play-story.ts';
 import { readLedger } from './read-ledger.ts';
@@ -108,15 +108,14 @@ function examplesOf(lane: number): [Story, Schedule[]][] {
 }
 
 async function playAndCompare(lane: Lane, story: Story, ways: Schedule[], spent: boolean): Promise<void> {
-  const played = await playStory(lane, story, ways);
-  const { undisturbed, disturbed } = played;
+  const { undisturbed, disturbed } = await playStory(lane, story, ways);
   const first = await heardBy(lane, undisturbed);
-  expectTargets(first.ledger);
+  await expectEntitled(lane.database.pool, undisturbed.teamId);
   for (const [index, listener] of disturbed.entries()) {
     const heard = await heardBy(lane, listener);
     try {
-      expectTargets(heard.ledger);
-      expectSame(first, heard, { spent, ...played });
+      await expectEntitled(lane.database.pool, listener.teamId);
+      expectSame(first, heard, { spent });
     } catch (cause) {
       throw new Error(`told by schedule ${index}, team ${listener.teamId} ends elsewhere`, { cause });
     }

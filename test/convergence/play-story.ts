@@ -24,23 +24,17 @@ export interface Listener {
   atPolar: PolarTeam;
   /** What was said of each order's money and when we heard of it. */
   moneyBack: Map<string, { from: number; heard: number }>;
-  /** Whether it heard of anything between the end of a subscription that came back and its coming back. */
-  knewOfEnd: boolean;
 }
 
 export interface Played {
   undisturbed: Listener;
   disturbed: Listener[];
-  /** Whether a subscription came back after its end. */
-  reinstated: boolean;
-  until: Date;
 }
 
 interface Hearer extends Listener {
   /** What has still to arrive. */
   onTheWay: Arrival[];
   overview: TeamOverview;
-  lastHeard: number;
   /** How many webhooks Polar has sent to it, and how many repairs reconciliation has. */
   told: number;
 }
@@ -92,8 +86,6 @@ export async function playStory(lane: Lane, story: Story, schedules: readonly Sc
     if (!first) throw new Error('a story is about somebody');
     const teams = hearers.map(({ atPolar }) => atPolar);
     let polarDue: Date | null = null;
-    let reinstated = false;
-    let revokedAt = 0;
 
     for (const { after, deed } of story.steps) {
       await goTo(now + after);
@@ -109,7 +101,7 @@ export async function playStory(lane: Lane, story: Story, schedules: readonly Sc
     expect(await reconcile(walked, { atOnce: true })).toEqual([]);
     await goTo(now + lateLife);
     for (const { teamId } of hearers) expect(await leftOver(teamId)).toEqual([]);
-    return { undisturbed: first, disturbed: others, reinstated, until: new Date(now) };
+    return { undisturbed: first, disturbed: others };
 
     async function admit(schedule: Schedule | null): Promise<Hearer> {
       const person = randomUUID();
@@ -118,7 +110,7 @@ export async function playStory(lane: Lane, story: Story, schedules: readonly Sc
       });
       const overview = await activities.grantTrialCredits(team.id);
       const atPolar = await shop.admit(team.id);
-      const told = { onTheWay: [], told: 0, lastHeard: now, moneyBack: new Map(), knewOfEnd: false };
+      const told = { onTheWay: [], told: 0, moneyBack: new Map() };
       const hearer = { teamId: team.id, schedule, atPolar, overview, ...told };
       if (inboxId) await hear(hearer, [inboxId]);
       return hearer;
@@ -167,11 +159,6 @@ export async function playStory(lane: Lane, story: Story, schedules: readonly Sc
       }
       if (deed.kind === 'reconcile') return void (await reconcile(walked, { atOnce: false }));
       if (!(await shop.perform(deed, teams))) return;
-      if (deed.kind === 'revoke') revokedAt = now;
-      if (deed.kind === 'reinstate') {
-        reinstated = true;
-        for (const hearer of hearers) hearer.knewOfEnd ||= hearer.lastHeard >= revokedAt;
-      }
       await takeWebhooks();
       for (const hearer of hearers) await deliver(hearer, now);
       // Nobody tells of a dispute: it is found.
@@ -217,7 +204,6 @@ export async function playStory(lane: Lane, story: Story, schedules: readonly Sc
         if (told) told.heard = now;
       }
       await hear(hearer, inboxIds);
-      hearer.lastHeard = now;
       if (hearer.overview.parked > 0) await hear(hearer, await listParked(hearer)); // as the relay has it
     }
 

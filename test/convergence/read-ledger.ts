@@ -7,11 +7,14 @@ import type { Pool } from 'pg';
 export interface TeamLedger {
   grants: Map<string, LedgerGrant>;
   orders: Map<string, LedgerOrder>;
+  /** By what they go by. */
+  debts: Map<string, { owed: bigint; settled: bigint }>;
   subscriptions: Map<string, LedgerSubscription>;
 }
 
 export interface LedgerGrant {
   source: string;
+  debtKey: string | null;
   order: string | null;
   subscription: string | null;
   product: string | null;
@@ -37,8 +40,6 @@ export interface LedgerOrder {
   paid: bigint;
   refunded: bigint;
   disputed: bigint;
-  owed: bigint;
-  settled: bigint;
   dripsMonthly: boolean;
   facts: object;
 }
@@ -59,15 +60,20 @@ export async function readLedger(
   const nameOf = (id: string | null) => (id === null ? null : (names.get(id) ?? `unknown ${id}`));
   const read = async (sql: string) => (await pool.query(sql, [teamId])).rows;
 
+  const nameKey = (key: string) => {
+    const [kind, id = null, ...rest] = key.split(':');
+    return [kind, kind === 'trial' ? 'the team' : nameOf(id), ...rest].join(':');
+  };
+
   const grants = new Map<string, LedgerGrant>();
   for (const row of await read(
     `select g.*, greatest(g.expires_at, (select max(c.at) from grant_expiry_changes c
                                           where c.grant_id = g.id and c.to_expires_at = g.expires_at)) as over_at
        from grants g where team_id = $1 order by business_key`,
   )) {
-    const [kind, id, ...rest] = row.business_key.split(':');
-    grants.set([kind, kind === 'trial' ? 'the team' : nameOf(id), ...rest].join(':'), {
+    grants.set(nameKey(row.business_key), {
       source: row.source,
+      debtKey: row.debt_key === null ? null : nameKey(row.debt_key),
       order: nameOf(row.order_id),
       subscription: nameOf(row.subscription_id),
       product: row.product,
@@ -89,24 +95,21 @@ export async function readLedger(
     });
   }
   const orders = new Map<string, LedgerOrder>();
-  for (const row of await read(
-    `select o.*, coalesce(d.owed, 0) as owed, coalesce(d.settled, 0) as settled
-       from orders o left join debts d on d.order_id = o.id
-      where o.team_id = $1 and o.paid_at is not null`,
-  )) {
+  for (const row of await read(`select * from orders where team_id = $1 and granted_at is not null`)) {
     orders.set(nameOf(row.id) ?? '', {
       paid: BigInt(row.paid_amount),
       refunded: BigInt(row.refunded_amount),
       disputed: BigInt(row.disputed_amount),
-      owed: BigInt(row.owed),
-      settled: BigInt(row.settled),
       dripsMonthly: row.drips_monthly,
       facts: {
         ...{ product: row.product, subscription: nameOf(row.subscription_id), currency: row.currency },
-        ...{ periodStart: row.period_start, periodEnd: row.period_end, allotment: row.allotment },
         createdAt: row.created_at,
       },
     });
+  }
+  const debts = new Map<string, { owed: bigint; settled: bigint }>();
+  for (const row of await read('select * from debts where team_id = $1')) {
+    debts.set(nameKey(row.key), { owed: BigInt(row.owed), settled: BigInt(row.settled) });
   }
   const subscriptions = new Map<string, LedgerSubscription>();
   for (const row of await read('select * from subscriptions where team_id = $1')) {
@@ -118,7 +121,7 @@ export async function readLedger(
       state,
     });
   }
-  return { grants, orders, subscriptions };
+  return { grants, orders, debts, subscriptions };
 }
 
 function toDate(text: string | null): Date | null {

@@ -1,6 +1,7 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { type ClawbackGrant, clawbackTarget, planClawback } from '../../ledger/rules/plan-clawback.ts';
+import { clawbackTarget } from '../../ledger/rules/entitlement.ts';
+import { type ClawbackGrant, planClawback } from '../../ledger/rules/plan-clawback.ts';
 
 test.each<[string, bigint, bigint, bigint, bigint]>([
   ['half the money takes half the credits', 1_000n, 1_200n, 600n, 500n],
@@ -26,11 +27,14 @@ const grant = (
   expiresAt: null,
   expired: 0n,
   revoked: 0n,
+  adjusted: 0n,
+  writtenOff: 0n,
   ...more,
 });
 const moved = (draws: { credits: bigint }[]) => draws.reduce((sum, { credits }) => sum + credits, 0n);
 const plan = (grants: ClawbackGrant[], paid: bigint, unpaid: bigint) => {
-  const { revoke, restore, owed } = planClawback(grants, paid, unpaid);
+  const granted = grants.reduce((sum, one) => sum + one.granted, 0n);
+  const { revoke, restore, owed } = planClawback(grants, clawbackTarget(granted, paid, unpaid), 0n);
   return { revoke: moved(revoke), restore: moved(restore), owed };
 };
 
@@ -83,7 +87,8 @@ class Standing {
     this.grant = grant({ granted, available: granted - spent });
   }
   refundedUpTo(paid: bigint, unpaid: bigint) {
-    const { revoke, restore, owed } = planClawback([this.grant], paid, unpaid);
+    const target = clawbackTarget(this.grant.granted, paid, unpaid);
+    const { revoke, restore, owed } = planClawback([this.grant], target, 0n);
     const change = moved(revoke) - moved(restore);
     this.grant = {
       ...this.grant,
@@ -120,13 +125,13 @@ test('refunds, reversals and repetitions end where the last cumulative amount sa
 
 test('planned again after others settled the debt, nothing moves, though credits came free meanwhile', () => {
   const released = grant({ granted: 100n, available: 40n, revoked: 60n });
-  expect(planClawback([released], 1n, 1n, 40n)).toEqual({ target: 100n, revoke: [], restore: [], owed: 40n });
+  expect(planClawback([released], 100n, 40n)).toEqual({ revoke: [], restore: [], owed: 40n });
 });
 
 test('a reversal first gives back what others settled, then what was revoked', () => {
   const taken = grant({ granted: 100n, available: 0n, revoked: 50n });
-  expect(planClawback([taken], 10n, 6n, 50n)).toMatchObject({ restore: [], owed: 10n });
-  expect(planClawback([taken], 10n, 4n, 50n)).toMatchObject({ restore: [{ credits: 10n }], owed: 0n });
+  expect(planClawback([taken], 60n, 50n)).toMatchObject({ restore: [], owed: 10n });
+  expect(planClawback([taken], 40n, 50n)).toMatchObject({ restore: [{ credits: 10n }], owed: 0n });
 });
 
 test('an order’s many grants give up their target together, the ones that expire first going first', () => {
@@ -138,10 +143,25 @@ test('an order’s many grants give up their target together, the ones that expi
     available: 100n,
     expiresAt: new Date(2),
   });
-  const { revoke, owed } = planClawback([late, soon], 2n, 1n);
+  const { revoke, owed } = planClawback([late, soon], 100n, 0n);
   expect(revoke.map(({ lot, credits }) => [lot.id, credits])).toEqual([
     ['soon', 20n],
     ['late', 80n],
   ]);
   expect(owed).toBe(0n);
+});
+
+test('what an adjustment took counts as used: a clawback takes as much as if it had been spent', () => {
+  const taken = grant({ granted: 1_000n, available: 400n, revoked: 600n, adjusted: 600n });
+  const spent = grant({ granted: 1_000n, available: 400n });
+  for (const one of [taken, spent]) {
+    const { revoke, owed } = planClawback([one], 500n, 0n);
+    expect({ revoked: moved(revoke), owed }).toEqual({ revoked: 400n, owed: 100n });
+  }
+});
+
+test('what was given up for the order counts as taken back, and no reversal returns it', () => {
+  const givenUp = grant({ granted: 1_000n, available: 400n, revoked: 600n, writtenOff: 600n });
+  expect(planClawback([givenUp], 500n, 0n)).toEqual({ revoke: [], restore: [], owed: 0n });
+  expect(planClawback([givenUp], 0n, 0n)).toEqual({ revoke: [], restore: [], owed: 0n });
 });

@@ -2,7 +2,6 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { publishCatalog } from '../../catalog/versions.ts';
 import { createTestDatabase, type TestDatabase } from '../setup/database.ts';
-import { defaultCatalog } from '../setup/default-catalog.ts';
 import { commands } from './model/commands.ts';
 import {
   type Lane,
@@ -33,7 +32,7 @@ beforeAll(async () => {
   );
   const [first] = lanes;
   if (!first) throw new Error('FC_RUNS is at least 1');
-  await publishCatalog(first.database, defaultCatalog);
+  await publishCatalog(first.database, (await smallCatalog()).catalog);
 });
 
 afterAll(async () => {

@@ -11,9 +11,8 @@ import { Order } from '../../database/entities/order.ts';
 import { lockLivingTeam } from '../../database/lock-living-team.ts';
 import { withClient } from '../../dev/postgres.ts';
 import { adjustCredits } from '../../ledger/lifecycle/adjust-credits.ts';
-import { alignCycleExpiries } from '../../ledger/lifecycle/align-cycle-expiries.ts';
-import { clawBackOrder } from '../../ledger/lifecycle/claw-back-order.ts';
-import { grantCredits } from '../../ledger/lifecycle/grant-credits.ts';
+import { applyPaidOrder, applyReversal } from '../../ledger/lifecycle/apply-order.ts';
+import { applySubscription } from '../../ledger/lifecycle/apply-subscription.ts';
 import { grantTrialCredits } from '../../ledger/lifecycle/grant-trial-credits.ts';
 import { createGroupCommit, type GroupCommit } from '../../ledger/spend/group-commit.ts';
 import { setLimit } from '../../ledger/spend/set-limit.ts';
@@ -196,9 +195,35 @@ const corruptions: { rule: string; what: string; sql: string }[] = [
     sql: `update debts set owed = settled`,
   },
   {
-    rule: 'debt-has-order',
-    what: 'a debt of an order that is not there',
-    sql: `delete from orders where refunded_amount > 0`,
+    rule: 'debt-has-grants',
+    what: 'a debt of credits that nobody was granted',
+    sql: `update grants set debt_key = 'order:other' where debt_key in (select key from debts)`,
+  },
+  {
+    rule: 'payments-equal-settlements',
+    what: 'a payment of a debt that is gone',
+    sql: `delete from debt_payments`,
+  },
+  {
+    rule: 'revoked-says-why',
+    what: 'an adjustment that passes for a clawback',
+    sql: `update grants set adjusted = adjusted - 1 where adjusted > 0`,
+  },
+  {
+    rule: 'cycle-equals-entitlement',
+    what: 'a paid line that returns money and took nothing',
+    sql: `insert into order_lines (order_id, line, subscription_id, amount, proration, starts_at, ends_at, in_trial)
+          select order_id, 1, subscription_id, -100, true, starts_at + interval '1 day', ends_at, false from order_lines`,
+  },
+  {
+    rule: 'entitled-credits-are-granted',
+    what: 'a paid cycle whose grant is another’s',
+    sql: `update grants set business_key = business_key || 'Z' where source = 'subscription'`,
+  },
+  {
+    rule: 'pack-equals-reversal',
+    what: 'a refund that took nothing back',
+    sql: `update orders set refunded_amount = paid_amount / 2 where product = 'pack_1000'`,
   },
   {
     rule: 'team-knows-its-debts',
@@ -213,7 +238,9 @@ const corruptions: { rule: string; what: string; sql: string }[] = [
   {
     rule: 'expiry-changes-follow-on',
     what: 'a change of an expiry that is gone',
-    sql: `delete from grant_expiry_changes where reason = 'no longer cancelled'`,
+    sql: `delete from grant_expiry_changes where id in (select id from (
+            select id, row_number() over (partition by grant_id order by id) as nth, count(*) over (partition by grant_id) as of_grant
+              from grant_expiry_changes) c where nth = 2 and of_grant > 2)`,
   },
   {
     rule: 'business-key-says-what-paid',
@@ -527,81 +554,74 @@ async function withTrial(database: Database, id: string, published: PublishedCat
   return team.id;
 }
 
+const { policies } = catalog;
+
 async function buyPack(
   database: Database,
-  { version }: PublishedCatalog,
+  _: PublishedCatalog,
   teamId: string,
   id = `pack-of-${teamId}`,
 ): Promise<void> {
-  await locked(database, teamId, async (em, now) => {
-    await em.execute(
-      `insert into orders (id, team_id, paid_at, product, paid_amount, state_at) values (?, ?, ?, 'pack_1000', 1200, ?)`,
-      [id, teamId, now, now],
-    );
-    const grant = {
-      teamId,
-      source: 'purchase',
-      businessKey: `order:${id}`,
-      orderId: id,
-      product: 'pack_1000',
-    } as const;
-    await grantCredits(
-      em,
-      { ...grant, credits: 1_000n * credit, effectiveAt: now, expiresAt: null, catalogVersion: version },
-      now,
-    );
-  });
+  await locked(database, teamId, (em, now) =>
+    applyPaidOrder(em, { ...orderFacts(id, teamId, now), ...payment(now) }, policies, now),
+  );
+}
+
+function orderFacts(id: string, teamId: string, now: Date) {
+  return {
+    id,
+    teamId,
+    product: 'pack_1000',
+    subscriptionId: null,
+    units: 1,
+    currency: 'usd',
+    paidAmount: 1_200n,
+    refundedAmount: 0n,
+    createdAt: now,
+    stateAt: now,
+  };
+}
+
+function payment(now: Date) {
+  return { paidAt: now, lines: [], billsUsage: false, promisedVersion: null };
 }
 
 async function refund(database: Database, id: string): Promise<void> {
   const { teamId } = await database.fork().findOneOrFail(Order, { id });
-  await locked(database, teamId, async (em, now) => {
-    const order = await em.findOneOrFail(Order, { id });
-    order.refundedAmount = order.paidAmount;
-    const { outstanding } = await clawBackOrder(em, order, now);
-    if (outstanding === 0n) throw new Error('the refund was to leave a debt');
-  });
+  const outcome = await locked(database, teamId, (em, now) =>
+    applyReversal(em, { ...orderFacts(id, teamId, now), refundedAmount: 1_200n }, policies, now),
+  );
+  if (!outcome.includes('are owed')) throw new Error('the refund was to leave a debt');
 }
 
 /** Two cycles, the second of which closes the first; then it is cancelled, not, and cancelled again. */
-async function subscribe(database: Database, { version }: PublishedCatalog, teamId: string): Promise<void> {
+async function subscribe(database: Database, _: PublishedCatalog, teamId: string): Promise<void> {
   const began = Date.now() - 32 * day;
+  const state = {
+    id: 'subscription',
+    teamId,
+    plan: 'pro_monthly',
+    status: 'active',
+    startedAt: new Date(began),
+    endedAt: null,
+  };
+  const mirror = (start: number, cancelAtPeriodEnd: boolean) =>
+    locked(database, teamId, (em, now) => {
+      const period = { currentPeriodStart: new Date(start), currentPeriodEnd: new Date(start + 31 * day) };
+      const facts = { ...state, ...period, cancelAtPeriodEnd, stateAt: now };
+      return applySubscription(em, facts, { policies, fetched: true }, now);
+    });
   for (const [cycle, start] of [began, began + 31 * day].entries()) {
-    const period = { start: new Date(start), end: new Date(start + 31 * day) };
-    await locked(database, teamId, async (em, now) => {
-      await em.execute(
-        `insert into subscriptions (id, team_id, plan, status, current_period_start, current_period_end, cancel_at_period_end, anchor_day, state_at)
-         values ('subscription', ?, 'pro_monthly', 'active', ?, ?, false, 1, ?)
-         on conflict (id) do update set current_period_start = excluded.current_period_start, current_period_end = excluded.current_period_end`,
-        [teamId, period.start, period.end, now],
-      );
-      const id = `cycle-${cycle}`;
-      await em.execute(
-        `insert into orders (id, team_id, paid_at, paid_amount, state_at) values (?, ?, ?, 4900, ?)`,
-        [id, teamId, now, now],
-      );
-      const grant = {
-        teamId,
-        source: 'subscription',
-        businessKey: `allotment:subscription:${period.start.toISOString()}`,
-        orderId: id,
-        subscriptionId: 'subscription',
-      } as const;
-      const times = { effectiveAt: period.start, expiresAt: new Date(start + 31 * day + 3_600_000), period };
-      await grantCredits(
-        em,
-        { ...grant, ...times, credits: 6_000n * credit, allotment: 6_000n * credit, catalogVersion: version },
-        now,
-      );
-      await alignCycleExpiries(em, { id: 'subscription', teamId }, catalog.policies.renewalGrace, now);
+    await mirror(start, false);
+    await locked(database, teamId, (em, now) => {
+      const line = { amount: 4_900n, proration: false, priceId: null, inTrial: false };
+      const lines = [{ ...line, start: new Date(start), end: new Date(start + 31 * day) }];
+      const facts = { ...orderFacts(`cycle-${cycle}`, teamId, new Date(start)), ...payment(now), lines };
+      const ofPlan = { product: 'pro_monthly', subscriptionId: 'subscription', paidAmount: 4_900n };
+      return applyPaidOrder(em, { ...facts, ...ofPlan }, policies, now);
     });
   }
-  for (const cancelled of [true, false, true]) {
-    await locked(database, teamId, async (em, now) => {
-      await em.execute('update subscriptions set cancel_at_period_end = ?', [cancelled]);
-      await alignCycleExpiries(em, { id: 'subscription', teamId }, catalog.policies.renewalGrace, now);
-    });
-  }
+  for (const cancelled of [true, false, true]) await mirror(began + 31 * day, cancelled);
 }
 
 function locked<T>(

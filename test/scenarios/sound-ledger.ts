@@ -52,7 +52,7 @@ const rules = {
     select e.id from usage_events e
      where (select count(*) from idempotency_keys k where k.usage_event_id = e.id) <> 1`,
   'a debt’s settled credits are what was moved for it': `
-    select d.order_id from debts d
+    select d.key from debts d
      where d.settled <> (select coalesce(sum(case when t.to_account = 'settled' then t.amount else -t.amount end), 0)
-                           from transfers t where t.team_id = d.team_id and t.reference = 'debt:' || d.order_id)`,
+                           from transfers t where t.team_id = d.team_id and t.reference = 'debt:' || d.key)`,
 };

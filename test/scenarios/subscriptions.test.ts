@@ -377,7 +377,7 @@ test('paused at the end of its cycle, a subscription grants nothing until it goe
   });
 });
 
-test('an upgrade in mid-cycle grants the prorated rise only; down and up again mints nothing', async () => {
+test('an upgrade in mid-cycle grants the difference for the rest of the cycle; down takes it away, up brings it back', async () => {
   const { team, subscription } = await subscribed('2040-01-01T00:00:00Z', 'starter_monthly');
   await story.advanceTo('2040-01-16T12:00:00Z'); // half of January is left
   const change = async (plan: string) => {
@@ -393,14 +393,15 @@ test('an upgrade in mid-cycle grants the prorated rise only; down and up again m
 
   for (const plan of ['starter_monthly', 'pro_monthly', 'starter_monthly', 'pro_monthly']) {
     await change(plan);
-    expect({ plan, available: await available(team) }).toEqual({ plan, available: '4000' });
+    const credits = plan === 'pro_monthly' ? '4000' : '2000';
+    expect({ plan, available: await available(team) }).toEqual({ plan, available: credits });
   }
   expect((await story.inbox(team)).filter(({ status }) => status !== 'handled')).toEqual([]);
   await story.advanceTo('2040-02-01T00:30:00Z');
   expect(await available(team)).toBe('6000');
 });
 
-test('upgrade, downgrade, upgrade on three days of one cycle: the rise is earned once, and the next cycle is the larger plan’s', async () => {
+test('upgrade, downgrade, upgrade on three days of one cycle: credits follow the time on each plan, and the next cycle is the larger plan’s', async () => {
   const { team, subscription } = await subscribed('2040-01-01T00:00:00Z', 'starter_monthly');
   const change = async (day: string, plan: string) => {
     await story.advanceTo(`2040-01-${day}`);
@@ -414,8 +415,8 @@ test('upgrade, downgrade, upgrade on three days of one cycle: the rise is earned
   expect(await available(team)).toBe('4000');
   await change('20T00:00:00Z', 'starter_monthly');
   await change('25T00:00:00Z', 'pro_monthly');
-  expect(await granted(team)).toEqual(['2000', '2000']);
-  expect((await story.balance(team)).nextExpiry).toEqual({ at: '2040-02-01T01:00:00.000Z', credits: '4000' });
+  // 4,000 more for 15.5 days, less 4,000 for the last 12 of them, more again for the last 7: of 31 days.
+  expect(await available(team)).toBe('3354.838709');
   await story.advanceTo('2040-02-01T00:30:00Z');
   expect(await available(team)).toBe('6000');
   expect((await story.inbox(team)).filter(({ status }) => status !== 'handled')).toEqual([]);

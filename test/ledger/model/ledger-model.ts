@@ -33,6 +33,8 @@ export interface ModelGrant {
   settled: bigint;
   effectiveAt: number;
   expiresAt: number | null;
+  /** Set where credits came back after their expiry. */
+  livesUntil: number | null;
   order: string | null;
   cycle: { subscription: string; start: number; end: number } | null;
 }
@@ -133,6 +135,7 @@ export const day = 86_400_000;
 export const keysKept = 90 * day;
 export const longestHold = day;
 export const renewalGrace = 3_600_000;
+export const lateLife = 7 * 86_400_000;
 
 export function newTeam(): ModelTeam {
   return {
@@ -317,7 +320,14 @@ export function giveGrant(
   expire(team, now);
   if (team.grants.some(({ key }) => key === grant.key)) return;
   const empty = { held: 0n, consumed: 0n, expired: 0n, revoked: 0n, adjusted: 0n, settled: 0n };
-  team.grants.push({ order: null, cycle: null, ...empty, ...grant, available: grant.granted });
+  team.grants.push({
+    order: null,
+    cycle: null,
+    livesUntil: null,
+    ...empty,
+    ...grant,
+    available: grant.granted,
+  });
   expire(team, now);
   settle(team, now);
 }
@@ -367,14 +377,14 @@ function alignCycles(team: ModelTeam, subscription: string, now: number): void {
   for (const grant of cycles) {
     const { start, end } = grant.cycle ?? { start: 0, end: 0 };
     const later = cycles.map(({ cycle }) => cycle?.start ?? 0).filter((other) => other > start);
-    grant.expiresAt = Math.min(end + renewalGrace, ended, ...later);
+    grant.expiresAt = Math.max(grant.livesUntil ?? 0, Math.min(end + renewalGrace, ended, ...later));
   }
   expire(team, now);
 }
 
 /**
- * Brings what is taken back of an order to floor(granted × un-paid / paid): what expired or was taken by hand is gone
- * already and counts, what others settled stays settled while it is needed, what is available goes, the rest is owed.
+ * Brings what is taken back of an order to floor(granted × un-paid / paid): what expired is gone already and counts, what
+ * was taken by hand counts as used, what others settled stays settled while it is needed, what is available goes, the rest is owed.
  */
 function clawBack(team: ModelTeam, order: ModelOrder, now: number): void {
   const mine = inBurnOrder(team.grants.filter((grant) => grant.order === order.id));
@@ -388,11 +398,12 @@ function clawBack(team: ModelTeam, order: ModelOrder, now: number): void {
     grant.revoked -= back;
     grant.available += back;
     tooMuch -= back;
+    if (back > 0n) letLive(grant, now);
   }
   expire(team, now);
   const clawed = sum(mine, 'revoked') - sum(mine, 'adjusted');
   const kept = min(order.debt ? paidFor(order.debt) : 0n, max(target - clawed, 0n));
-  let missing = max(target - sum(mine, 'revoked') - sum(mine, 'expired') - kept, 0n);
+  let missing = max(target - clawed - sum(mine, 'expired') - kept, 0n);
   for (const grant of mine) {
     const taken = min(grant.available, missing);
     grant.available -= taken;
@@ -417,13 +428,28 @@ function owe(team: ModelTeam, order: ModelOrder, owed: bigint, now: number): voi
     grant.settled -= back;
     grant.available += back;
     tooMuch -= back;
+    if (back > 0n) letLive(grant, now);
   }
+}
+
+/** What comes back after its expiry lives for a while. */
+function letLive(grant: ModelGrant, now: number): void {
+  if (grant.expiresAt === null || grant.expiresAt > now) return;
+  grant.livesUntil = now + lateLife;
+  grant.expiresAt = grant.livesUntil;
+}
+
+/** What a debt goes by: a pack's by its order, a subscription's by its cycle. */
+export function debtKey({ id, cycle }: Pick<ModelOrder, 'id' | 'cycle'>): string {
+  return cycle ? `cycle:${cycle.subscription}:${new Date(cycle.start).toISOString()}` : `order:${id}`;
 }
 
 /** Debts are paid at once, oldest first, from what can be spent, in burn order; a subscription's never from lifetime credits. */
 function settle(team: ModelTeam, now: number): void {
-  const indebted = team.orders.flatMap(({ id, cycle, debt }) => (debt ? [{ id, cycle, debt }] : []));
-  indebted.sort((a, b) => a.debt.createdAt - b.debt.createdAt || (a.id < b.id ? -1 : 1));
+  const indebted = team.orders.flatMap(({ id, cycle, debt }) =>
+    debt ? [{ key: debtKey({ id, cycle }), cycle, debt }] : [],
+  );
+  indebted.sort((a, b) => a.debt.createdAt - b.debt.createdAt || (a.key < b.key ? -1 : 1));
   for (const { cycle, debt } of indebted) {
     for (const grant of spendable(team, now)) {
       if (cycle && grant.expiresAt === null) continue;

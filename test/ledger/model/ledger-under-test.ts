@@ -8,7 +8,7 @@ import { lockLivingTeam } from '../../../database/lock-living-team.ts';
 import { withClient } from '../../../dev/postgres.ts';
 import { DomainError } from '../../../domain-error.ts';
 import { adjustCredits } from '../../../ledger/lifecycle/adjust-credits.ts';
-import { applyOrder } from '../../../ledger/lifecycle/apply-order.ts';
+import { applyPaidOrder, applyReversal } from '../../../ledger/lifecycle/apply-order.ts';
 import { applySubscription } from '../../../ledger/lifecycle/apply-subscription.ts';
 import { expireCredits } from '../../../ledger/lifecycle/expire-credits.ts';
 import { grantCredits } from '../../../ledger/lifecycle/grant-credits.ts';
@@ -202,11 +202,12 @@ async function change(run: Run, team: RunTeam, command: Change, em: Em, at: Date
       const { paid, refunded, pays } = command;
       const credits = packCredits * BigInt(command.units);
       const order = { id: randomUUID(), credits, paid, refunded, stateAt: now, cycle: null, pays };
-      await tellOrder(run, team, order, em, at);
+      await tellOrder(team, order, em, at);
       return model.tellOrder(team.model, order, now);
     }
     case 'subscribe': {
       const running = team.model.subscriptions.find(({ endedAt }) => endedAt === null);
+      if (running?.start === now) return; // one payment starts a cycle
       const subscription = {
         id: running?.id ?? randomUUID(),
         start: now,
@@ -218,7 +219,7 @@ async function change(run: Run, team: RunTeam, command: Change, em: Em, at: Date
       const amounts = { credits: planCredits, paid, refunded: 0n };
       const order = { id: randomUUID(), ...amounts, stateAt: now, cycle, pays: true };
       await tellSubscription(team, subscription, em, at);
-      await tellOrder(run, team, order, em, at);
+      await tellOrder(team, order, em, at);
       model.tellSubscription(team.model, subscription, now);
       return model.tellOrder(team.model, order, now);
     }
@@ -233,7 +234,7 @@ async function change(run: Run, team: RunTeam, command: Change, em: Em, at: Date
       if (!known) return;
       const stateAt = command.stale ? known.stateAt - 1 : now;
       const order = { ...known, refunded: command.refunded, stateAt, pays: command.pays };
-      await tellOrder(run, team, order, em, at);
+      await tellOrder(team, order, em, at);
       return model.tellOrder(team.model, order, now);
     }
     case 'expire':
@@ -308,8 +309,9 @@ async function giveGrant(em: Em, team: RunTeam, grant: GrantFacts, at: Date): Pr
   await grantCredits(em, made, at);
 }
 
+const policies = { renewalGrace: model.renewalGrace, lateAllotmentLife: model.lateLife };
+
 async function tellOrder(
-  { catalog }: Run,
   team: RunTeam,
   order: Parameters<typeof model.tellOrder>[1],
   em: Em,
@@ -321,28 +323,19 @@ async function tellOrder(
     id,
     teamId: team.id,
     product: cycle ? 'starter_monthly' : 'pack_1000',
-    paid: pays,
+    subscriptionId: cycle?.subscription ?? null,
     currency: 'usd',
     paidAmount: paid,
     refundedAmount: refunded,
     createdAt: at,
-    paidAt: at,
     stateAt: new Date(stateAt),
     units: cycle ? 1 : Number(credits / packCredits),
-    lines: [{ amount: paid, proration: false, start: period?.start ?? null, end: period?.end ?? null }],
-    subscription:
-      cycle && period
-        ? {
-            id: cycle.subscription,
-            currentPeriodStart: period.start,
-            currentPeriodEnd: period.end,
-            trialStart: null,
-            trialEnd: null,
-            endedAt: null,
-          }
-        : null,
   };
-  await applyOrder(em, facts, catalog, { mayGrant: pays }, at);
+  const line = { amount: paid, proration: false, priceId: null, inTrial: false };
+  const lines = [{ ...line, start: period?.start ?? null, end: period?.end ?? null }];
+  const payment = { paidAt: at, lines, billsUsage: false, promisedVersion: null };
+  if (pays) await applyPaidOrder(em, { ...facts, ...payment }, policies, at);
+  else await applyReversal(em, facts, policies, at);
 }
 
 async function tellSubscription(
@@ -363,7 +356,7 @@ async function tellSubscription(
     endedAt: endedAt === null ? null : new Date(endedAt),
     stateAt: at,
   };
-  await applySubscription(em, facts, { renewalGrace: model.renewalGrace, asked: true }, at);
+  await applySubscription(em, facts, { policies, fetched: true }, at);
 }
 
 /** Sends all of them before the ledger takes the first: they share a commit. */
@@ -622,9 +615,11 @@ async function expectEverythingAddsUp(run: Run, team: RunTeam): Promise<void> {
   expect(stored.events.length).toBe(team.model.debits.length);
   expect(stored.keys.length).toBe(team.model.keys.size);
   for (const hold of stored.holds) expect([hold.id, hold.drawn]).toEqual([hold.id, hold.credits]);
-  expect(stored.debts.map(({ order_id, owed, settled }) => [order_id, owed, settled]).sort()).toEqual(
+  expect(stored.debts.map(({ key, owed, settled }) => [key, owed, settled]).sort()).toEqual(
     team.model.orders
-      .flatMap(({ id, debt }) => (debt ? [[id, Number(debt.owed), Number(model.paidFor(debt))]] : []))
+      .flatMap(({ debt, ...order }) =>
+        debt ? [[model.debtKey(order), Number(debt.owed), Number(model.paidFor(debt))]] : [],
+      )
       .sort(),
   );
   if (team.model.caps.length > 0) await expectSameCaps(run, team);
@@ -655,7 +650,7 @@ interface Stored {
   events: { id: string; credits: number }[];
   keys: { usage_event_id: string | null }[];
   holds: { id: string; credits: number; drawn: number }[];
-  debts: { order_id: string; owed: number; settled: number }[];
+  debts: { key: string; owed: number; settled: number }[];
 }
 
 async function readStored(run: Run, team: RunTeam): Promise<Stored> {

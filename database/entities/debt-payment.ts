@@ -1,0 +1,14 @@
+import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
+
+/** How much a grant has paid of a debt, in micro-credits: the sum of its transfers with the reference `debt:{key}`. */
+export const DebtPayment = defineEntity({
+  name: 'DebtPayment',
+  tableName: 'debt_payments',
+  properties: {
+    key: p.text().primary(),
+    grantId: p.uuid().primary(),
+    credits: p.bigint(),
+  },
+});
+
+export type DebtPayment = InferEntity<typeof DebtPayment>;

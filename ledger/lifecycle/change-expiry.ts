@@ -1,0 +1,34 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import type { Grant } from '../../database/entities/grant.ts';
+import { GrantExpiryChange } from '../../database/entities/grant-expiry-change.ts';
+
+/** Sets when a grant expires; each change is a row. The caller holds the team's lock. */
+export function changeExpiry(
+  em: EntityManager,
+  grant: Grant,
+  expiresAt: Date,
+  { reason, now }: { reason: string; now: Date },
+): void {
+  if (grant.expiresAt?.getTime() === expiresAt.getTime()) return;
+  em.persist(
+    em.create(GrantExpiryChange, {
+      grantId: grant.id,
+      teamId: grant.teamId,
+      fromExpiresAt: grant.expiresAt,
+      toExpiresAt: expiresAt,
+      reason,
+      at: now,
+    }),
+  );
+  grant.expiresAt = expiresAt;
+}
+
+/**
+ * Credits that a won dispute or a reversed refund gives back after their expiry live for `lateLife` milliseconds from now:
+ * what would have expired meanwhile can still be used.
+ */
+export function giveLateLife(em: EntityManager, grant: Grant, lateLife: number, now: Date): void {
+  if (!grant.expiresAt || grant.expiresAt > now) return;
+  grant.livesUntil = new Date(now.getTime() + lateLife);
+  changeExpiry(em, grant, grant.livesUntil, { reason: 'credits came back after their expiry', now });
+}

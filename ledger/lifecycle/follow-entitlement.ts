@@ -1,0 +1,210 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import type { Catalog } from '../../catalog/schema.ts';
+import { Grant } from '../../database/entities/grant.ts';
+import { Order } from '../../database/entities/order.ts';
+import { Subscription } from '../../database/entities/subscription.ts';
+import { cycleExpiry } from '../rules/cycle-expiry.ts';
+import {
+  type CycleEntitlement,
+  cycleTarget,
+  type EntitledGrant,
+  type Entitlement,
+  entitlementOf,
+  isFullyReversed,
+  type OrderMoney,
+} from '../rules/entitlement.ts';
+import { changeExpiry } from './change-expiry.ts';
+import { clawBack } from './claw-back.ts';
+import { expireCredits } from './expire-credits.ts';
+import { grantCredits } from './grant-credits.ts';
+import { moveCredits } from './move-credits.ts';
+import { readBilling } from './read-billing.ts';
+
+export type CyclePolicies = Pick<Catalog['policies'], 'renewalGrace' | 'lateAllotmentLife'>;
+
+/** What following the entitlement did. Micro-credits. */
+export interface Followed {
+  entitlement: Entitlement;
+  granted: EntitledGrant[];
+  /** Revoked of the subscription's cycles, before and after. */
+  revokedBefore: bigint;
+  revoked: bigint;
+  /** Owed of the subscription's cycles and not settled. */
+  outstanding: bigint;
+}
+
+/**
+ * Brings the credits of a subscription to what its paid lines entitle its cycles to: grants what is due, sets when each
+ * cycle's credits expire, and takes back or gives back until each cycle stands at its target. Doing it again changes nothing.
+ * The caller holds the team's lock and has read `now` after it.
+ */
+export async function followEntitlement(
+  em: EntityManager,
+  { id, teamId }: { id: string; teamId: string },
+  policies: CyclePolicies,
+  now: Date,
+): Promise<Followed> {
+  const state = await em.findOne(Subscription, { id });
+  const { billing, orders } = await readBilling(em, id, state);
+  const entitlement = entitlementOf(billing);
+  const known = await em.find(Grant, { subscriptionId: id, source: 'subscription' });
+  const revokedBefore = revokedOf(known);
+
+  const granted: EntitledGrant[] = [];
+  for (const cycle of entitlement.cycles) {
+    for (const due of dueGrants(cycle, orders, now)) {
+      const made = await grantOfCycle(em, { id, teamId }, cycle, due, policies, now);
+      if (!made) continue;
+      granted.push(due);
+      known.push(made);
+    }
+  }
+  await alignExpiries(em, known, entitlement.cycles, state, policies, now);
+
+  let outstanding = 0n;
+  for (const [debtKey, grants] of Map.groupBy(known, cycleKeyOf)) {
+    const cycle = entitlement.cycles.find(({ start }) => debtKey === cycleKey(id, start));
+    const total = grants.reduce((sum, grant) => sum + grant.granted, 0n);
+    const kept = cycle ? cycleTarget(cycle, orders, now) : 0n;
+    const target = total > kept ? total - kept : 0n;
+    const clawback = { teamId, debtKey, grants, target, lifetime: false };
+    const result = await clawBack(em, clawback, { lateLife: policies.lateAllotmentLife, now });
+    outstanding += result.outstanding;
+  }
+  return { entitlement, granted, revokedBefore, revoked: revokedOf(known), outstanding };
+}
+
+/** What a cycle's grants, clawback and debt go by. */
+export function cycleKey(subscriptionId: string, start: Date): string {
+  return `cycle:${subscriptionId}:${start.toISOString()}`;
+}
+
+/** The grants of a cycle that are due. What was fully reversed drips no more. */
+export function dueGrants(
+  { grants }: CycleEntitlement,
+  orders: ReadonlyMap<string, OrderMoney>,
+  now: Date,
+): EntitledGrant[] {
+  return grants.filter(({ kind, dueAt, orderId }) => {
+    const money = orders.get(orderId);
+    if (!money) throw new Error(`the order ${orderId} brings credits and its money is not known`);
+    return kind !== 'drip' || (dueAt <= now && !isFullyReversed(money));
+  });
+}
+
+function cycleKeyOf({ debtKey, businessKey }: Grant): string {
+  if (debtKey === null) throw new Error(`the grant ${businessKey} is of no cycle`);
+  return debtKey;
+}
+
+function revokedOf(grants: readonly Grant[]): bigint {
+  return grants.reduce((sum, { revoked }) => sum + revoked, 0n);
+}
+
+async function grantOfCycle(
+  em: EntityManager,
+  subscription: { id: string; teamId: string },
+  cycle: CycleEntitlement,
+  due: EntitledGrant,
+  policies: CyclePolicies,
+  now: Date,
+): Promise<Grant | null> {
+  const known = await em.findOne(Grant, { businessKey: due.businessKey });
+  if (known) return null;
+  const order = await em.findOneOrFail(Order, { id: due.orderId });
+  // Polar stated the payment in time and we came too late: that delay is ours, not the team's.
+  const late = due.kind !== 'drip' && cycle.end <= now && order.paidAt !== null && order.paidAt < cycle.end;
+  const { grant } = await grantCredits(
+    em,
+    {
+      teamId: subscription.teamId,
+      source: 'subscription',
+      businessKey: due.businessKey,
+      credits: due.credits,
+      effectiveAt: due.dueAt,
+      expiresAt: new Date(cycle.end.getTime() + policies.renewalGrace),
+      catalogVersion: due.catalogVersion,
+      product: due.plan,
+      orderId: due.orderId,
+      debtKey: cycleKey(subscription.id, cycle.start),
+      subscriptionId: subscription.id,
+      period: { start: cycle.start, end: cycle.end },
+      allotment: due.allotment,
+      ...(late ? { livesUntil: new Date(now.getTime() + policies.lateAllotmentLife) } : {}),
+    },
+    now,
+  );
+  return grant;
+}
+
+/** Sets when each cycle's credits expire, by the facts known now; what a revocation expired comes back with a reinstatement. */
+async function alignExpiries(
+  em: EntityManager,
+  grants: readonly Grant[],
+  cycles: readonly CycleEntitlement[],
+  state: Subscription | null,
+  { renewalGrace, lateAllotmentLife }: CyclePolicies,
+  now: Date,
+): Promise<void> {
+  const starts = [...new Set(grants.map(startOf))].sort((a, b) => a - b);
+  for (const grant of grants) {
+    const start = startOf(grant);
+    const cycle = cycles.find((one) => one.start.getTime() === start);
+    if (cycle) grant.periodEnd = cycle.end; // Polar may have moved it
+    if (!grant.periodEnd) throw new Error(`the grant ${grant.businessKey} is of no cycle`);
+    const next = starts.find((other) => other > start);
+    const current = state?.currentPeriodStart.getTime() === start;
+    const facts = {
+      periodEnd: grant.periodEnd,
+      cancelAtPeriodEnd: current && state.cancelAtPeriodEnd,
+      endedAt: state?.endedAt ?? null,
+      nextAllotmentAt: next === undefined ? null : new Date(next),
+      renewalGrace,
+    };
+    const ofCycle = cycleExpiry(facts);
+    const lives = livesUntil(grant, facts.endedAt, lateAllotmentLife);
+    const expiresAt = lives ? later(lives, ofCycle) : ofCycle;
+    const reason = reasonOf(grant, state, next !== undefined, current);
+    changeExpiry(em, grant, expiresAt, { reason, now });
+    if (ofCycle > now && grant.expired > 0n) {
+      const move = { from: 'expired', to: 'available', amount: grant.expired, kind: 'reinstate' } as const;
+      moveCredits(em, { grant, ...move, reference: grant.businessKey, at: now });
+    }
+  }
+  await em.flush();
+  const [first] = grants;
+  if (first) await expireCredits(em, first.teamId, now);
+}
+
+/** An allotment that arrived late was not late if its subscription had ended before its cycle did. */
+function livesUntil(
+  { livesUntil, periodEnd, createdAt }: Grant,
+  endedAt: Date | null,
+  lateLife: number,
+): Date | null {
+  if (!livesUntil || !periodEnd || !endedAt || endedAt >= periodEnd) return livesUntil;
+  return livesUntil.getTime() === createdAt.getTime() + lateLife ? null : livesUntil;
+}
+
+function startOf({ periodStart, businessKey }: Grant): number {
+  if (!periodStart) throw new Error(`the grant ${businessKey} is of no cycle`);
+  return periodStart.getTime();
+}
+
+function later(a: Date, b: Date): Date {
+  return a > b ? a : b;
+}
+
+function reasonOf(
+  { expiresAt, periodEnd }: Grant,
+  state: Subscription | null,
+  closed: boolean,
+  current: boolean,
+): string {
+  if (state?.endedAt) return 'the subscription ended';
+  if (closed) return 'the next cycle was paid';
+  if (current && state?.cancelAtPeriodEnd) return 'cancelled at period end';
+  return expiresAt?.getTime() === periodEnd?.getTime()
+    ? 'no longer cancelled'
+    : 'Polar moved the end of the period';
+}

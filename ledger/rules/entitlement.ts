@@ -1,0 +1,307 @@
+import { anchorDayOf, type Cycle, dripInstants, splitAllotment } from '../../catalog/cycle.ts';
+import { type CycleLines, cyclesOf, type PaidLine, type SubscriptionBilling } from './cycle-lines.ts';
+
+/** Credits that a line of a paid order brings at one instant. */
+export interface EntitledGrant {
+  orderId: string;
+  businessKey: string;
+  /** Micro-credits; > 0. */
+  credits: bigint;
+  /** When they are due: the start of the cycle, the change of plan, or the instant of the drip. */
+  dueAt: Date;
+  plan: string;
+  /** Micro-credits of one whole cycle of the plan. */
+  allotment: bigint;
+  catalogVersion: number;
+  kind: 'allotment' | 'change' | 'drip';
+}
+
+/** What the paid lines of a subscription entitle one of its cycles to. */
+export interface CycleEntitlement extends Cycle {
+  /** Whether a paid line starts it. */
+  paid: boolean;
+  /** When the next cycle begins, if that is before `end`: this cycle brings nothing from then on. */
+  closedAt: Date | null;
+  /** In the order in which they are due. */
+  grants: EntitledGrant[];
+  /** Micro-credits that lines which return money take away, in all. */
+  taken: bigint;
+}
+
+export interface Entitlement {
+  /** In the order of their start. */
+  cycles: CycleEntitlement[];
+  /** Orders of which a line cannot be placed, each with the reason. Such an order contributes nothing. */
+  unplaced: ReadonlyMap<string, Unplaced>;
+}
+
+export interface Unplaced {
+  /** `cycle_unknown`: more knowledge may place it later. `no_credits`: the order has lines, and none of them is a plan's. */
+  code: 'cycle_unknown' | 'no_credits';
+  reason: string;
+}
+
+/** What an order was paid with and how much of that was reversed. In the currency's minor units. */
+export interface OrderMoney {
+  paid: bigint;
+  reversed: bigint;
+}
+
+/**
+ * What each cycle of a subscription is entitled to: credits follow the lines of its paid orders, in money and in time. The
+ * line that starts a cycle brings the plan's allotment. A debit line of a change brings `allotment(new plan) × share`, a
+ * credit line takes `allotment(old plan) × share`, where the share is the part of the cycle that the line is for. A monthly
+ * drip is due at its instant; of a yearly plan a credit line cancels what would still have dripped before it takes what has.
+ *
+ * Pure, and a function of the whole set of lines: their order, duplicates of events and repetitions of changes do not matter.
+ */
+export function entitlementOf(billing: SubscriptionBilling): Entitlement {
+  const { cycles, unplaced } = cyclesOf(billing);
+  const entitled = cycles.map((cycle, index) => {
+    const next = cycles[index + 1];
+    const closedAt = next && next.start < cycle.end ? next.start : null;
+    return { ...entitlementOfCycle(cycle, closedAt, billing), closedAt };
+  });
+  moveToStartedCycle(entitled);
+  return { unplaced, cycles: entitled };
+}
+
+/**
+ * A change that the next renewal bills is paid when its own cycle is over: what it brings lives with the cycle that the same
+ * order starts.
+ */
+function moveToStartedCycle(cycles: CycleEntitlement[]): void {
+  for (const [index, started] of cycles.entries()) {
+    const orderId = started.grants.find(({ kind }) => kind === 'allotment')?.orderId;
+    if (orderId === undefined) continue;
+    for (const earlier of cycles.slice(0, index)) {
+      const late = earlier.grants.filter((grant) => grant.orderId === orderId);
+      const [first] = late;
+      if (!first) continue;
+      earlier.grants = earlier.grants.filter((grant) => grant.orderId !== orderId);
+      const credits = late.reduce((total, grant) => total + grant.credits, 0n);
+      const businessKey = `order:${orderId}`;
+      started.grants.push({ ...first, kind: 'change', businessKey, credits, dueAt: started.start });
+    }
+  }
+}
+
+/** The business key of the credits that a subscription brings at an instant. */
+export function allotmentKey(subscriptionId: string, at: Date): string {
+  return `allotment:${subscriptionId}:${at.toISOString()}`;
+}
+
+/** A part of an allotment and when it is due. */
+interface Step {
+  at: Date;
+  credits: bigint;
+}
+
+/** A line that brings credits, and how much of it lines that return money leave. */
+interface Bringing {
+  line: PaidLine;
+  steps: Step[];
+  total: bigint;
+  /** When a credit line returned the rest of it; null while none has. */
+  returnedAt: Date | null;
+  returned: bigint;
+}
+
+/** What one order brings at a change of plan, and what it takes, as fractions: only their difference is rounded, down. */
+interface Change {
+  grant: Omit<EntitledGrant, 'businessKey' | 'credits' | 'kind'> | null;
+  brought: Fraction;
+  taken: Fraction;
+}
+
+interface Fraction {
+  part: bigint;
+  whole: bigint;
+}
+
+const nothing: Fraction = { part: 0n, whole: 1n };
+
+function entitlementOfCycle(
+  cycle: CycleLines,
+  closedAt: Date | null,
+  { id, startedAt, endedAt }: SubscriptionBilling,
+): Omit<CycleEntitlement, 'closedAt'> {
+  const { start, end, paid } = cycle;
+  const stops = Math.min(end.getTime(), ...[closedAt, endedAt].flatMap((at) => (at ? [at.getTime()] : [])));
+  const bringing: Bringing[] = [];
+  const changes = new Map<string, Change>();
+  const changeOf = (orderId: string) => {
+    const known = changes.get(orderId) ?? { grant: null, brought: nothing, taken: nothing };
+    changes.set(orderId, known);
+    return known;
+  };
+
+  for (const line of cycle.lines) {
+    const total = creditsOf(line);
+    if (line.direction !== 'credit') {
+      const steps = stepsOf(line, cycle, startedAt ?? start);
+      bringing.push({ line, steps, total, returnedAt: null, returned: 0n });
+      continue;
+    }
+    const change = changeOf(line.orderId);
+    const returned = bringing.findLast(
+      (one) => one.line.plan === line.plan && one.returnedAt === null && one.line.start <= line.start,
+    );
+    if (!returned || !line.terms.dripsMonthly) {
+      change.taken = add(change.taken, exactCreditsOf(line));
+      continue;
+    }
+    returned.returnedAt = line.start;
+    returned.returned = least(total, returned.total);
+    const kept = returned.total - returned.returned;
+    const came = sum(returned.steps.filter(({ at }) => at <= line.start && at.getTime() < stops));
+    if (came > kept) change.taken = add(change.taken, { part: came - kept, whole: 1n });
+  }
+
+  const grants: EntitledGrant[] = [];
+  for (const { line, steps, total, returned, returnedAt } of bringing) {
+    const kept = total - returned;
+    let came = 0n;
+    for (const [index, { at, credits: part }] of steps.entries()) {
+      if (index > 0 && at.getTime() >= stops) break;
+      const left =
+        returnedAt !== null && at > returnedAt ? least(part, kept > came ? kept - came : 0n) : part;
+      came += left;
+      const grant = grantOf(line, at);
+      if (index > 0)
+        grants.push({ ...grant, credits: left, kind: 'drip', businessKey: dripKey(id, line, at) });
+      else if (line.direction === 'start')
+        grants.push({ ...grant, credits: left, kind: 'allotment', businessKey: allotmentKey(id, at) });
+      else {
+        const change = changeOf(line.orderId);
+        change.grant = grant;
+        const brought = line.terms.dripsMonthly ? { part: left, whole: 1n } : exactCreditsOf(line);
+        change.brought = add(change.brought, brought);
+      }
+    }
+  }
+
+  let taken = 0n;
+  for (const [orderId, { grant, brought, taken: away }] of changes) {
+    const credits = floor(subtract(brought, away));
+    if (credits < 0n) taken += floor(subtract(away, brought));
+    else if (grant) grants.push({ ...grant, credits, kind: 'change', businessKey: `order:${orderId}` });
+  }
+  const due = grants.filter(({ credits }) => credits > 0n);
+  due.sort((a, b) => a.dueAt.getTime() - b.dueAt.getTime() || (a.businessKey < b.businessKey ? -1 : 1));
+  return { start, end, paid, grants: due, taken };
+}
+
+/**
+ * What a cycle's credits should come to: what is due of its grants, less what refunds and disputes reversed of each order and
+ * what lines that return money took. Never below zero.
+ *
+ * @param now  drips that are due later do not count
+ * @returns micro-credits
+ */
+export function cycleTarget(
+  { grants, taken }: CycleEntitlement,
+  orders: ReadonlyMap<string, OrderMoney>,
+  now: Date,
+): bigint {
+  const byOrder = new Map<string, bigint>();
+  for (const { orderId, credits, dueAt, kind } of grants) {
+    if (kind === 'drip' && dueAt > now) continue;
+    byOrder.set(orderId, (byOrder.get(orderId) ?? 0n) + credits);
+  }
+  let target = -taken;
+  for (const [orderId, credits] of byOrder) {
+    const money = orders.get(orderId);
+    if (!money) throw new Error(`the order ${orderId} brings credits and its money is not known`);
+    target += credits - clawbackTarget(credits, money.paid, money.reversed);
+  }
+  return target > 0n ? target : 0n;
+}
+
+/**
+ * How many of an order's credits must go, in all: floor(granted × reversed / paid); everything once it is fully reversed;
+ * nothing for an order that cost nothing.
+ *
+ * @param granted  micro-credits that the order brought
+ * @param paid  what the order was paid with, in the currency's minor units
+ * @param reversed  what was refunded or is disputed of that; more than `paid` counts as `paid`
+ */
+export function clawbackTarget(granted: bigint, paid: bigint, reversed: bigint): bigint {
+  if (paid <= 0n || reversed <= 0n) return 0n;
+  if (reversed >= paid) return granted;
+  return (granted * reversed) / paid;
+}
+
+/** Whether all of an order's money was reversed: it drips no more. */
+export function isFullyReversed({ paid, reversed }: OrderMoney): boolean {
+  return paid > 0n && reversed >= paid;
+}
+
+function exactCreditsOf({ terms, share: { part, whole } }: PaidLine): Fraction {
+  return { part: terms.allotment * part, whole };
+}
+
+function creditsOf(line: PaidLine): bigint {
+  return floor(exactCreditsOf(line));
+}
+
+function add(a: Fraction, b: Fraction): Fraction {
+  if (a.whole === b.whole) return { part: a.part + b.part, whole: a.whole };
+  return { part: a.part * b.whole + b.part * a.whole, whole: a.whole * b.whole };
+}
+
+function subtract(a: Fraction, b: Fraction): Fraction {
+  return add(a, { part: -b.part, whole: b.whole });
+}
+
+/** Towards minus infinity. */
+function floor({ part, whole }: Fraction): bigint {
+  return part < 0n && part % whole !== 0n ? part / whole - 1n : part / whole;
+}
+
+/** When a line's credits come: a whole allotment in equal drips, the rest of one in proportion to the time between drips. */
+function stepsOf(line: PaidLine, cycle: Cycle, startedOn: Date): Step[] {
+  const total = creditsOf(line);
+  if (!line.terms.dripsMonthly) return [{ at: line.start, credits: total }];
+  const whole = { start: cycle.start, end: line.end };
+  const instants = dripInstants(whole, anchorDayOf(whole, startedOn));
+  if (line.direction === 'start') {
+    const parts = splitAllotment(total, instants.length);
+    return instants.map((at, index) => ({ at, credits: partOf(parts, index) }));
+  }
+  const later = instants.filter((at) => at > line.start && at < line.end);
+  const ends = [...later, line.end];
+  const length = BigInt(line.end.getTime() - line.start.getTime());
+  let before = 0n;
+  return [line.start, ...later].map((at, index) => {
+    const end = ends[index];
+    if (!end) throw new Error('each step ends where the next begins');
+    const upTo = (total * BigInt(end.getTime() - line.start.getTime())) / length;
+    const credits = upTo - before;
+    before = upTo;
+    return { at, credits };
+  });
+}
+
+function partOf(parts: readonly bigint[], index: number): bigint {
+  const part = parts[index];
+  if (part === undefined) throw new Error(`an allotment in ${parts.length} parts has no part ${index}`);
+  return part;
+}
+
+function grantOf({ orderId, plan, terms }: PaidLine, dueAt: Date) {
+  return { orderId, plan, dueAt, allotment: terms.allotment, catalogVersion: terms.catalogVersion };
+}
+
+function dripKey(subscriptionId: string, line: PaidLine, at: Date): string {
+  if (line.direction === 'start') return allotmentKey(subscriptionId, at);
+  return `drip:${line.orderId}:${at.toISOString()}`;
+}
+
+function sum(steps: readonly Step[]): bigint {
+  return steps.reduce((total, { credits }) => total + credits, 0n);
+}
+
+function least(a: bigint, b: bigint): bigint {
+  return a < b ? a : b;
+}
