@@ -24,8 +24,13 @@ export interface CycleEntitlement extends Cycle {
   closedAt: Date | null;
   /** In the order in which they are due. */
   grants: EntitledGrant[];
-  /** Micro-credits that lines which return money take away, in all. */
+  /** Micro-credits that lines which return money take of what has come, in all. */
   taken: bigint;
+  /**
+   * What the cycle comes to once all has dripped: what each order brings, and what is returned of that. It bounds what is due:
+   * a refund is a share of the whole order, also where its drips have ended early.
+   */
+  whole: { brought: Map<string, bigint>; returned: bigint };
 }
 
 export interface Entitlement {
@@ -79,6 +84,9 @@ function moveToStartedCycle(cycles: CycleEntitlement[]): void {
       const [first] = late;
       if (!first) continue;
       earlier.grants = earlier.grants.filter((grant) => grant.orderId !== orderId);
+      const brought = earlier.whole.brought.get(orderId) ?? 0n;
+      earlier.whole.brought.delete(orderId);
+      started.whole.brought.set(orderId, (started.whole.brought.get(orderId) ?? 0n) + brought);
       const credits = late.reduce((total, grant) => total + grant.credits, 0n);
       const businessKey = `order:${orderId}`;
       started.grants.push({ ...first, kind: 'change', businessKey, credits, dueAt: started.start });
@@ -189,33 +197,55 @@ function entitlementOfCycle(
   }
   const due = grants.filter(({ credits }) => credits > 0n);
   due.sort((a, b) => a.dueAt.getTime() - b.dueAt.getTime() || (a.businessKey < b.businessKey ? -1 : 1));
-  return { start, end, paid, grants: due, taken };
+  return { start, end, paid, grants: due, taken, whole: wholeOf(cycle) };
+}
+
+function wholeOf({ lines }: CycleLines): CycleEntitlement['whole'] {
+  const brought = new Map<string, bigint>();
+  let returned = 0n;
+  for (const [orderId, ofOrder] of Map.groupBy(lines, (line) => line.orderId)) {
+    const net = floor(
+      ofOrder.reduce((total, line) => {
+        const credits = exactCreditsOf(line);
+        return line.direction === 'credit' ? subtract(total, credits) : add(total, credits);
+      }, nothing),
+    );
+    if (net > 0n) brought.set(orderId, net);
+    else returned -= net;
+  }
+  return { brought, returned };
 }
 
 /**
  * What a cycle's credits should come to: what is due of its grants, less what refunds and disputes reversed of each order and
- * what lines that return money took. Never below zero.
+ * what lines that return money took. Never more than the whole cycle comes to, never below zero.
  *
  * @param now  drips that are due later do not count
  * @returns micro-credits
  */
 export function cycleTarget(
-  { grants, taken }: CycleEntitlement,
+  { grants, taken, whole }: CycleEntitlement,
   orders: ReadonlyMap<string, OrderMoney>,
   now: Date,
 ): bigint {
-  const byOrder = new Map<string, bigint>();
+  const due = new Map<string, bigint>();
   for (const { orderId, credits, dueAt, kind } of grants) {
-    if (kind === 'drip' && dueAt > now) continue;
-    byOrder.set(orderId, (byOrder.get(orderId) ?? 0n) + credits);
+    if (kind !== 'drip' || dueAt <= now) due.set(orderId, (due.get(orderId) ?? 0n) + credits);
   }
-  let target = -taken;
-  for (const [orderId, credits] of byOrder) {
+  const ofDue = keptOf(due, orders) - taken;
+  const ofWhole = keptOf(whole.brought, orders) - whole.returned;
+  const target = least(ofDue, ofWhole);
+  return target > 0n ? target : 0n;
+}
+
+function keptOf(brought: ReadonlyMap<string, bigint>, orders: ReadonlyMap<string, OrderMoney>): bigint {
+  let kept = 0n;
+  for (const [orderId, credits] of brought) {
     const money = orders.get(orderId);
     if (!money) throw new Error(`the order ${orderId} brings credits and its money is not known`);
-    target += credits - clawbackTarget(credits, money.paid, money.reversed);
+    kept += credits - clawbackTarget(credits, money.paid, money.reversed);
   }
-  return target > 0n ? target : 0n;
+  return kept;
 }
 
 /**

@@ -416,7 +416,7 @@ test('upgrade, downgrade, upgrade on three days of one cycle: credits follow the
   await change('20T00:00:00Z', 'starter_monthly');
   await change('25T00:00:00Z', 'pro_monthly');
   // 4,000 more for 15.5 days, less 4,000 for the last 12 of them, more again for the last 7: of 31 days.
-  expect(await available(team)).toBe('3354.838709');
+  expect(await available(team)).toBe('3354.83871');
   await story.advanceTo('2040-02-01T00:30:00Z');
   expect(await available(team)).toBe('6000');
   expect((await story.inbox(team)).filter(({ status }) => status !== 'handled')).toEqual([]);

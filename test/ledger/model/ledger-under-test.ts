@@ -225,7 +225,8 @@ async function change(run: Run, team: RunTeam, command: Change, em: Em, at: Date
     }
     case 'endSubscription': {
       const running = team.model.subscriptions.find(({ endedAt }) => endedAt === null);
-      if (!running) return;
+      // An order made at the end is the final invoice, so a subscription does not end when it was paid.
+      if (!running || running.start === now) return;
       await tellSubscription(team, { ...running, endedAt: now }, em, at);
       return model.tellSubscription(team.model, { ...running, endedAt: now }, now);
     }
@@ -570,8 +571,9 @@ function realGrant(team: RunTeam, { id, effectiveAt, expiresAt, ...grant }: Bala
   };
 }
 
-function modelGrant({ order: _order, cycle: _cycle, adjusted: _adjusted, ...grant }: model.ModelGrant) {
-  return grant;
+function modelGrant(grant: model.ModelGrant) {
+  const { order: _order, cycle: _cycle, adjusted: _adjusted, livesUntil: _livesUntil, ...seen } = grant;
+  return seen;
 }
 
 function byKey<G extends { key: string }>(grants: G[]): G[] {
