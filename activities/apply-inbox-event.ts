@@ -11,6 +11,7 @@ import {
   applyReversal,
   type OrderFacts,
   type PaidOrderFacts,
+  rememberOrder,
 } from '../ledger/lifecycle/apply-order.ts';
 import { applySubscription } from '../ledger/lifecycle/apply-subscription.ts';
 import { forfeitCredits } from '../ledger/lifecycle/forfeit-credits.ts';
@@ -43,6 +44,7 @@ export type AppliedEvent = { did: string } | 'ask Polar';
  */
 export async function applyInboxEvent({ inboxId, asking, withTeam }: Application): Promise<AppliedEvent> {
   const asked = asking && (await ask(asking, inboxId));
+  let order: HeardOrder | null = null;
   if (asked && !(asked instanceof DomainError) && asked.kind === 'order') await applyEarlier(asked, withTeam);
   try {
     return await withTeam(async (em, team, now) => {
@@ -54,6 +56,7 @@ export async function applyInboxEvent({ inboxId, asking, withTeam }: Application
       if (asked instanceof DomainError) throw asked;
       const heard = asked ?? (await hearEvent(em, event));
       if (heard.kind === 'ask Polar') return 'ask Polar';
+      if (heard.kind === 'order') order = heard.order;
       const outcome = await apply(em, team, heard, now);
       await em.flush();
       await markHandled(em, inboxId, outcome);
@@ -63,12 +66,18 @@ export async function applyInboxEvent({ inboxId, asking, withTeam }: Application
     // Nothing of the event was committed.
     if (!isRefusal(error)) throw error;
     if (!asking && error.code === 'cycle_not_granted') return 'ask Polar';
-    return withTeam(async (em) => {
+    return withTeam(async (em, team) => {
+      // A refund of it must find what was paid.
+      if (order && worthRemembering.includes(error.code))
+        await rememberOrder(em, await factsOf(em, team, order));
       await parkInboxEvent(em, inboxId, error.code, error.message);
       return { did: `Parked an event (${error.code}): ${error.message}` };
     });
   }
 }
+
+/** Refusals of a payment that is certainly the team's: they end once its money is refunded. */
+const worthRemembering = ['team_deleted', 'money_without_credits', 'cycle_not_granted'];
 
 /**
  * Applies the paid orders of the same subscription that came before, each in its own transaction: they say which cycles it
@@ -183,9 +192,9 @@ async function applyMoney(
     await mirror(em, team, subscription, now);
   const facts = await factsOf(em, team, order);
   const done = await applyReversal(em, facts, catalog.policies, now);
+  if (facts.refundedAmount > 0n) for (const code of worthRemembering) await retryParked(em, code, team.id);
   if (!team.deletedAt) return done;
   await forfeitCredits(em, team, now);
-  if (facts.refundedAmount > 0n) await retryParked(em, 'team_deleted', team.id);
   return `${done}; the team is deleted`;
 }
 

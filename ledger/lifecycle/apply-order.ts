@@ -82,20 +82,21 @@ export async function applyPaidOrder(
     const done = first ? [await grantPack(em, facts, product.pack.credits, published, now)] : [];
     return outcomeOf(order, [...done, ...(await clawBackPack(em, order, policies, now))]);
   }
-  if (facts.subscriptionId === null) {
-    throw worthless(facts, 'it is for a plan and belongs to no subscription');
+  const { subscriptionId, units } = facts;
+  if (subscriptionId === null || units !== 1) {
+    if (isRefunded(order)) return outcomeOf(order, []);
+    if (subscriptionId === null) throw worthless(facts, 'it is for a plan and belongs to no subscription');
+    throw worthless(facts, `it is for ${units} units of a plan, and a team has one`);
   }
-  if (facts.units !== 1)
-    throw worthless(facts, `it is for ${facts.units} units of a plan, and a team has one`);
   if (first) {
     order.dripsMonthly = product.plan.rhythm === 'monthly';
     order.billsUsage = facts.billsUsage;
-    storeLines(em, facts.id, facts.subscriptionId, facts.lines);
+    storeLines(em, facts.id, subscriptionId, facts.lines);
     await em.flush();
   }
-  const subscription = { id: facts.subscriptionId, teamId: facts.teamId };
+  const subscription = { id: subscriptionId, teamId: facts.teamId };
   const followed = await followEntitlement(em, subscription, policies, now);
-  if (first) await expectCredits(em, facts, followed, now);
+  if (first && !isRefunded(order)) await expectCredits(em, facts, followed, now);
   return outcomeOf(order, describe(followed, facts.id));
 }
 
@@ -119,8 +120,11 @@ export async function applyReversal(
   return outcomeOf(order, describe(await followEntitlement(em, subscription, policies, now), order.id));
 }
 
-/** Keeps what is known of the order; an older state never replaces a newer one. */
-async function rememberOrder(em: EntityManager, facts: OrderFacts): Promise<Order> {
+/**
+ * Keeps what is known of an order's money, also of one whose payment cannot be applied (yet): a refund finds it. An older
+ * state never replaces a newer one. The caller holds the team's lock.
+ */
+export async function rememberOrder(em: EntityManager, facts: OrderFacts): Promise<Order> {
   const known = await em.findOne(Order, { id: facts.id });
   if (known) {
     if (facts.stateAt >= known.stateAt) {
@@ -152,6 +156,11 @@ async function rememberOrder(em: EntityManager, facts: OrderFacts): Promise<Orde
   em.persist(order);
   await em.flush();
   return order;
+}
+
+/** Nothing of its money is left: what it was for is of no account. */
+function isRefunded({ paidAmount, refundedAmount }: Order): boolean {
+  return paidAmount > 0n && refundedAmount >= paidAmount;
 }
 
 function storeLines(
