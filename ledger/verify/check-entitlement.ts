@@ -7,6 +7,7 @@ import { type Check, type FindingRow, within } from './check.ts';
 
 /** A drip that became due this short a time ago may not be granted yet. In milliseconds. */
 const timerDelayMs = 600_000;
+const everDue = new Date(8_640_000_000_000_000);
 
 /** Credits follow money: what was granted and what was taken back, against the paid lines. */
 export const checkEntitlement: Check = {
@@ -94,7 +95,8 @@ function findInSubscription(row: SubscriptionRow, catalogs: readonly CatalogAt[]
   }
   for (const [debtKey, ofCycle] of Map.groupBy(grants, (grant) => grant.debtKey)) {
     const cycle = cycles.find(({ start }) => debtKey === `cycle:${row.id}:${start.toISOString()}`);
-    const kept = cycle ? cycleTarget(cycle, orders, now) : 0n;
+    // All that is granted was due: the drips that were not are filtered out above.
+    const kept = cycle ? cycleTarget(cycle, orders, everDue) : 0n;
     const granted = sum(ofCycle, 'granted');
     const target = granted > kept ? granted - kept : 0n;
     const taken = sum(ofCycle, 'clawedBack') + BigInt(row.debts?.[debtKey ?? ''] ?? 0);
