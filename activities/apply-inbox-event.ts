@@ -1,11 +1,18 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
+import { z } from 'zod';
 import { formatCredits } from '../catalog/credits.ts';
 import { readCatalog } from '../catalog/versions.ts';
 import { InboxEvent } from '../database/entities/inbox-event.ts';
 import { Order } from '../database/entities/order.ts';
 import type { Team } from '../database/entities/team.ts';
 import { DomainError } from '../domain-error.ts';
-import { markHandled, needsApproval, parkInboxEvent, retryParked } from '../inbox/inbox.ts';
+import {
+  markHandled,
+  needsApproval,
+  parkInboxEvent,
+  refreshParkedEvent,
+  retryParked,
+} from '../inbox/inbox.ts';
 import {
   applyPaidOrder,
   applyReversal,
@@ -23,8 +30,11 @@ import type {
   PolarSubscription,
   PolarTeamRef,
 } from '../polar/events.ts';
+import { isBefore } from '../polar/orders-since.ts';
+import { fetchCurrentObject } from '../polar/resolve-event.ts';
 import { plansOf, rememberPrices, resolveProduct } from '../polar/resolve-product.ts';
 import { meansTeam, resolveTeam } from '../polar/resolve-team.ts';
+import { applyDecisions } from './apply-decisions.ts';
 import { type Asking, type Heard, type HeardOrder, type HeardSubscription, hearEvent } from './hear-event.ts';
 
 interface Application {
@@ -45,6 +55,7 @@ export type AppliedEvent = { did: string } | 'ask Polar';
 export async function applyInboxEvent({ inboxId, asking, withTeam }: Application): Promise<AppliedEvent> {
   const asked = asking && (await ask(asking, inboxId));
   let order: HeardOrder | null = null;
+  let wasParked = false;
   if (asked && !(asked instanceof DomainError) && asked.kind === 'order') await applyEarlier(asked, withTeam);
   try {
     return await withTeam(async (em, team, now) => {
@@ -52,9 +63,12 @@ export async function applyInboxEvent({ inboxId, asking, withTeam }: Application
       // The database was restored to a time before it.
       if (!event) return { did: 'Heard of an event that the inbox does not hold' };
       if (isSettled(event)) return { did: 'Heard again of an event that is settled' };
+      // An operator has assigned it to another team since it was signalled.
+      if (event.teamId !== team.id) return { did: 'Skipped an event of another team' };
       if (event.parkedCode === needsApproval) return { did: 'An event waits for an operator’s approval' };
+      wasParked = event.status === 'parked' && event.source === 'polar';
       if (asked instanceof DomainError) throw asked;
-      const heard = asked ?? (await hearEvent(em, event));
+      const heard = applyDecisions(asked ?? (await hear(em, event)), event, team);
       if (heard.kind === 'ask Polar') return 'ask Polar';
       if (heard.kind === 'order') order = heard.order;
       const outcome = await apply(em, team, heard, now);
@@ -65,8 +79,11 @@ export async function applyInboxEvent({ inboxId, asking, withTeam }: Application
   } catch (error) {
     // Nothing of the event was committed.
     if (!isRefusal(error)) throw error;
-    if (!asking && error.code === 'cycle_not_granted') return 'ask Polar';
+    // Parked before, with what Polar said then: Polar's current state may settle it.
+    if (!asking && (wasParked || error.code === 'cycle_not_granted')) return 'ask Polar';
     return withTeam(async (em, team) => {
+      const { teamId } = await em.findOneOrFail(InboxEvent, { id: inboxId });
+      if (teamId !== team.id) return { did: 'Skipped an event of another team' };
       // A refund of it must find what was paid.
       if (order && worthRemembering.includes(error.code))
         await rememberOrder(em, await factsOf(em, team, order));
@@ -109,11 +126,35 @@ async function ask(asking: Asking, inboxId: string): Promise<Heard | DomainError
   const em = asking.database.fork();
   const event = await em.findOne(InboxEvent, { id: inboxId });
   if (!event || isSettled(event) || event.parkedCode === needsApproval) return null;
+  if (event.status === 'parked' && event.source === 'polar') await refresh(asking, em, event);
   try {
-    return await hearEvent(em, event, asking);
+    return await hear(em, event, asking);
   } catch (error) {
     if (isRefusal(error)) return error;
     throw error;
+  }
+}
+
+/** Reads the event. A payment from before `ordersSince` grants nothing; earlier orders from before it are left out. */
+async function hear(em: EntityManager, event: InboxEvent, asking?: Asking): Promise<Heard> {
+  const heard = await hearEvent(em, event, asking);
+  if (heard.kind !== 'order' || !heard.mayGrant) return heard;
+  const { ordersSince } = (await readCatalog(em)).catalog.policies;
+  if (isBefore(heard.order, ordersSince)) {
+    const outcome = `Recorded order ${heard.order.id}: it was created before ordersSince, so nothing is granted`;
+    return { kind: 'nothing', outcome };
+  }
+  return { ...heard, earlier: heard.earlier.filter(({ order }) => !isBefore(order, ordersSince)) };
+}
+
+/** Brings a parked event up to date. If Polar does not answer, the event is applied as it was stored. */
+async function refresh({ polar }: Asking, em: EntityManager, event: InboxEvent): Promise<void> {
+  const { data } = z.object({ data: z.unknown() }).parse(event.payload);
+  try {
+    const current = await fetchCurrentObject(polar, event.type, data);
+    if (current?.replaces && (await refreshParkedEvent(em, event.id, current.data))) await em.refresh(event);
+  } catch (error) {
+    if (!(error instanceof DomainError)) throw error;
   }
 }
 
@@ -130,7 +171,7 @@ class Doubt extends DomainError {
 }
 
 function isSettled({ status }: InboxEvent): boolean {
-  return status === 'handled' || status === 'ignored';
+  return status !== 'received' && status !== 'parked';
 }
 
 async function apply(

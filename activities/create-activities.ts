@@ -5,9 +5,11 @@ import { readCatalog } from '../catalog/versions.ts';
 import { type Database, lockTeam } from '../database/connection.ts';
 import type { Team } from '../database/entities/team.ts';
 import { parkInboxEvent } from '../inbox/inbox.ts';
+import { type Decider, dismissEventOfTeam } from '../inbox/operator-decisions.ts';
 import { expireCredits } from '../ledger/lifecycle/expire-credits.ts';
 import { grantDueDrips } from '../ledger/lifecycle/grant-due-drips.ts';
 import * as ledger from '../ledger/lifecycle/grant-trial-credits.ts';
+import { assignEvent } from '../polar/assign-event.ts';
 import { applyInboxEvent } from './apply-inbox-event.ts';
 import { describeTeam, type TeamOverview } from './describe-team.ts';
 import { throwAsFailure } from './throw-as-failure.ts';
@@ -80,6 +82,27 @@ export function createActivities({ database, polar }: ActivityDependencies) {
         await parkInboxEvent(em, inboxId, 'stuck', failure);
         return `Parked an event that kept failing: ${failure}`;
       }),
+
+    /** An operator settles a parked event of the team without applying it. */
+    dismissParkedEvent: (teamId: string, inboxId: string, decider: Decider): Promise<void> =>
+      throwAsFailure(() =>
+        database.transaction(async (em) => {
+          await dismissEventOfTeam(em, inboxId, teamId, decider);
+        }),
+      ),
+
+    /** An operator assigns a parked event to the team, or one of the team's to a product. */
+    assignParkedEvent: (
+      teamId: string,
+      inboxId: string,
+      product: string | null,
+      decider: Decider,
+    ): Promise<void> =>
+      throwAsFailure(() =>
+        database.transaction(async (em) => {
+          await assignEvent(em, inboxId, { teamId, product }, decider);
+        }),
+      ),
 
     /** Books what has expired and grants the drips that are due. */
     bookDueCredits: (teamId: string): Promise<TeamOverview> =>

@@ -5,11 +5,17 @@ import { DomainError } from '../domain-error.ts';
 import * as teams from '../inbox/operator-decisions.ts';
 import { log } from '../log.ts';
 import { reviveWebhookEndpoint } from '../polar/webhook-endpoint.ts';
+import { findSubscriptionConflicts } from '../reconciliation/find-conflicts.ts';
 import { findDifferences } from '../reconciliation/find-differences.ts';
 import { listTeamsToRun } from '../reconciliation/list-teams-to-run.ts';
-import { listPage, type Walked } from '../reconciliation/polar-page.ts';
+import { listPage, type PolarPage, type Walked } from '../reconciliation/polar-page.ts';
 import { recordReconciliation } from '../reconciliation/reports.ts';
 import { type Finding, type Run, storeRepair } from '../reconciliation/store-repair.ts';
+import {
+  fetchSettledOrders,
+  forgetSettledOrders,
+  rememberUnpaidOrders,
+} from '../reconciliation/unpaid-orders.ts';
 import { throwAsFailure } from './throw-as-failure.ts';
 
 export type ReconciliationActivities = ReturnType<typeof createReconciliationActivities>;
@@ -44,8 +50,17 @@ export interface Report extends Run {
 const toldWithin = 2 * 60_000;
 
 const day = 86_400_000;
-/** How far back a run looks that does not look at everything, in days. A dispute changes for months. */
-const recent: Record<Walked, number | null> = { orders: 7, refunds: 7, disputes: 180, subscriptions: null };
+/**
+ * How far back a run looks that does not look at everything, in days. Polar filters by creation only, never by modification:
+ * refunds and disputes change for months, and orders that are unpaid after this are watched by themselves.
+ */
+const recentDays: Record<Walked, number | null> = {
+  orders: 7,
+  unpaid_orders: null,
+  subscriptions: null,
+  refunds: 90,
+  disputes: 180,
+};
 
 const teamsAtOnce = 10;
 
@@ -65,22 +80,14 @@ export function createReconciliationActivities({
     /** Compares one page of Polar's with the ledger and puts what differs into the teams' inboxes. */
     reconcilePage: (run: Run, kind: Walked, page: number, everything: boolean): Promise<WalkedPage> =>
       throwAsFailure(async () => {
-        const days = everything ? null : recent[kind];
+        const days = everything ? null : recentDays[kind];
         const createdAfter = days === null ? null : new Date(Date.parse(run.startedAt) - days * day);
         const { items, next } = await listPage(polar, kind, { page, createdAfter });
         const until = new Date(Date.parse(run.startedAt) - toldWithin);
-        const found = await findDifferences(database.fork(), polar, kind, items, { until, betweenFetches });
-        const findings: Finding[] = found.unreadable.map((one) => ({
-          state: 'unreadable',
-          what: `one of Polar’s ${one.kind}, ${one.id}: ${one.what}`,
-          teamId: null,
-          inboxId: null,
-          credits: '0',
-        }));
-        for (const difference of found.differences) {
-          const finding = await storeRepair(database, difference, run);
-          if (finding) findings.push(finding);
-        }
+        if (kind === 'unpaid_orders') return reconcileUnpaid(run, { items, next }, page, until);
+        const findings = await compare(run, kind, items, until);
+        if (kind === 'subscriptions' && next === null)
+          findings.push(...(await findSubscriptionConflicts(database.fork())));
         return { seen: items.length, findings, next };
       }),
 
@@ -98,7 +105,7 @@ export function createReconciliationActivities({
               what: 'Polar had turned our webhook endpoint off; it is on again',
               ...nobodys,
             }
-          : { state: 'not repaired', what: `Polar has no webhook endpoint ${webhookUrl}`, ...nobodys };
+          : { state: 'not_repaired', what: `Polar has no webhook endpoint ${webhookUrl}`, ...nobodys };
       }),
 
     /**
@@ -139,4 +146,42 @@ export function createReconciliationActivities({
         findings: findings.map((finding) => ({ ...finding })),
       }),
   };
+
+  /** Remembers the unpaid orders of a page; after the last page compares those that are not unpaid any more. */
+  async function reconcileUnpaid(
+    run: Run,
+    { items, next }: PolarPage,
+    page: number,
+    until: Date,
+  ): Promise<WalkedPage> {
+    const em = database.fork();
+    const ids = items.map(({ id }) => id);
+    await rememberUnpaidOrders(em, run, ids);
+    if (next !== null) return { seen: items.length, findings: [], next };
+    const settled = await fetchSettledOrders(em, polar, run, betweenFetches);
+    const findings = await compare(run, 'orders', settled.items, until);
+    await forgetSettledOrders(em, run, settled.items, until);
+    return { seen: items.length, findings, next: settled.more ? page + 1 : null };
+  }
+
+  async function compare(
+    run: Run,
+    kind: Exclude<Walked, 'unpaid_orders'>,
+    items: readonly { id: string }[],
+    until: Date,
+  ): Promise<Finding[]> {
+    const found = await findDifferences(database.fork(), polar, kind, items, { until, betweenFetches });
+    const findings: Finding[] = found.unreadable.map((one) => ({
+      state: 'unreadable',
+      what: `one of Polar’s ${one.kind}, ${one.id}: ${one.what}`,
+      teamId: null,
+      inboxId: null,
+      credits: '0',
+    }));
+    for (const difference of found.differences) {
+      const finding = await storeRepair(database, difference, run);
+      if (finding) findings.push(finding);
+    }
+    return findings;
+  }
 }

@@ -30,6 +30,15 @@ const duration = z.codec(z.string(DURATION).regex(/^[1-9]\d{0,3}[smhd]$/, DURATI
   encode: fromMilliseconds,
 });
 
+const instant = z.codec(
+  z.iso.datetime({ error: 'expected a UTC time such as 2026-01-31T00:00:00Z' }),
+  z.date(),
+  {
+    decode: (text) => new Date(text),
+    encode: (date) => date.toISOString(),
+  },
+);
+
 /** Money for Polar: US cents, from the least that it charges in USD (`ProductPriceFixedCreate.price_amount`) to eight digits. */
 const price = z.strictObject({ currency: z.literal('usd'), cents: z.int().min(50).max(99_999_999) });
 
@@ -108,8 +117,15 @@ const policies = z.strictObject({
    * has no table for longer ago (`monthsBack` in `database/partitions.ts`).
    */
   idempotencyKeysKept: duration.refine((kept) => kept <= 120 * UNITS.d, { error: 'expected at most "120d"' }),
-  /** A repair by reconciliation of more than this, for one team, waits for an operator. */
+  /** What one run of the reconciliation repairs beyond this, for one team, waits for an operator. */
   reconciliationApproval: creditsSchema,
+  /** The same, for all teams of one run together. */
+  reconciliationApprovalTotal: creditsSchema.default(200_000_000_000n),
+  /**
+   * When this product was connected to an organisation at Polar that had sold before: orders created earlier are recorded
+   * and never granted. Null: every order is ours.
+   */
+  ordersSince: instant.nullable().default(null),
 });
 
 export const catalogSchema = z

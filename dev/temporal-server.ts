@@ -30,6 +30,7 @@ export const searchAttributes = {
   Plan: 'Keyword',
   SubscriptionStatus: 'Keyword',
   NextCreditExpiry: 'Datetime',
+  ParkedEvents: 'Int',
 } as const;
 
 /**

@@ -15,7 +15,7 @@ const batch = 1_000;
 export async function cutPayloads(em: EntityManager, teamId: string): Promise<void> {
   await em.execute(
     `update inbox i set payload = ${payloadIds('i.payload')}
-      where i.team_id = ? and i.status in ('handled', 'ignored') and jsonb_path_exists(i.payload, '$.cutAt') is not true`,
+      where i.team_id = ? and i.status in ('handled', 'ignored', 'dismissed') and jsonb_path_exists(i.payload, '$.cutAt') is not true`,
     [teamId],
   );
 }
@@ -24,7 +24,9 @@ export async function cutPayloads(em: EntityManager, teamId: string): Promise<vo
  * Cuts the payloads of events that were handled 30 days ago to the ids in them: what is left can be looked up, and holds
  * no name, no address and no tax number. A payload that was cut says when (`cutAt`).
  *
- * @returns how many were cut
+ * Events of no use that name no team of ours are deleted then: an organisation may sell much else.
+ *
+ * @returns how many were cut or deleted
  */
 export async function cutOldPayloads(pool: Pool, { onProgress, signal }: CutOptions = {}): Promise<number> {
   let cut = 0;
@@ -34,7 +36,7 @@ export async function cutOldPayloads(pool: Pool, { onProgress, signal }: CutOpti
       `with due as (
          select id
            from inbox
-          where status in ('handled', 'ignored')
+          where status in ('handled', 'ignored', 'dismissed')
             and handled_at < (select billing_now() - make_interval(hours => $1))
             and not payload ? 'cutAt'
           order by id
@@ -51,7 +53,26 @@ export async function cutOldPayloads(pool: Pool, { onProgress, signal }: CutOpti
     cut += last;
     onProgress?.(cut);
   }
-  return cut;
+  return cut + (await deleteForeign(pool, signal));
+}
+
+async function deleteForeign(pool: Pool, signal: AbortSignal | undefined): Promise<number> {
+  let deleted = 0;
+  for (let last = batch; last === batch; ) {
+    signal?.throwIfAborted();
+    const { rowCount } = await pool.query(
+      `delete from inbox
+        where id in (select id from inbox
+                      where status = 'ignored' and team_id is null
+                        and handled_at < (select billing_now() - make_interval(hours => $1))
+                      limit $2
+                        for update skip locked)`,
+      [kept, batch],
+    );
+    last = rowCount ?? 0;
+    deleted += last;
+  }
+  return deleted;
 }
 
 /** SQL for a payload cut to the ids in it, with when it was cut (`cutAt`): what is left can be looked up. */

@@ -1,22 +1,26 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { v7 as uuidv7 } from 'uuid';
 import type { Database } from '../database/connection.ts';
-import { InboxEvent } from '../database/entities/inbox-event.ts';
+import { InboxEvent, type InboxSource } from '../database/entities/inbox-event.ts';
 import { withoutPersonalData } from './without-personal-data.ts';
 
 /** How long a stored event waits before the relay signals it (again), in seconds: doubled with every attempt. */
 const firstRetrySeconds = 2;
-const longestRetrySeconds = 600;
-/** Parked under one of these, an event waits for a person: trying again sooner than once a day is of no use. */
-const waitsForPeople = ['team_deleted'];
-const dailySeconds = 86_400;
+const longestSignalPauseSeconds = 600;
+const longestRetryPauseSeconds = 86_400;
+/** A parked event is retried this often, over about four days. Then it waits for an operator and is not signalled. */
+const automaticRetries = 18;
 /** A large repair of reconciliation's is parked under this code: nothing but an operator's approval lets it through. */
 export const needsApproval = 'needs_approval';
+/** Money came in for a deleted team. Also a reason of reconciliation's findings. */
+export const teamDeleted = 'team_deleted';
+/** Retrying an event that is parked under one of these is of no use: it waits for an operator at once. */
+const waitsForOperator: readonly string[] = [needsApproval, teamDeleted, 'order_with_seats'];
 
 export interface NewInboxEvent {
   /** Null while the event names no team that we know. */
   teamId: string | null;
-  source: 'sign-up' | 'polar' | 'operator';
+  source: InboxSource;
   type: string;
   /** The sender's id of the message, e.g. Polar's `webhook-id`. */
   externalId: string | null;
@@ -25,6 +29,8 @@ export interface NewInboxEvent {
   occurredAt?: Date;
   /** `received` (the default) is to be handled; `ignored` is kept for the record only. */
   status?: 'received' | 'ignored';
+  /** Why an ignored event is of no use to billing. */
+  outcome?: string;
   /** Why it cannot be applied now, where that is known already. */
   parked?: { code: string; why: string };
 }
@@ -45,6 +51,7 @@ export async function storeInboxEvent(
 ): Promise<{ id: string; stored: boolean }> {
   const id = uuidv7();
   const ignored = event.status === 'ignored';
+  const waits = ignored || (event.parked !== undefined && waitsForOperator.includes(event.parked.code));
   const parked = ignored ? undefined : (event.parked ?? (event.teamId === null ? unknownTeam : undefined));
   const [row] = await em.execute<{ id: string }[]>(
     `insert into inbox (id, team_id, source, type, external_id, payload, occurred_at, received_at, status,
@@ -64,13 +71,16 @@ export async function storeInboxEvent(
       event.occurredAt ?? null,
       ignored ? 'ignored' : parked ? 'parked' : 'received',
       parked?.code ?? null,
-      parked?.why ?? null,
-      ignored,
+      parked?.why ?? event.outcome ?? null,
+      waits,
       firstRetrySeconds,
       ignored,
     ],
   );
-  if (row) return { id: row.id, stored: true };
+  if (row) {
+    if (event.type === 'team.created' && event.teamId !== null) await wakeEventsNaming(em, event.teamId);
+    return { id: row.id, stored: true };
+  }
   const known = await em.findOneOrFail(InboxEvent, { externalId: event.externalId });
   return { id: known.id, stored: false };
 }
@@ -86,7 +96,10 @@ export async function markHandled(em: EntityManager, id: string, outcome: string
   );
 }
 
-/** The event cannot be applied now: it stays visible under a stable code and is tried again with growing pauses. */
+/**
+ * The event cannot be applied now: it stays visible under a stable code. It is retried with growing pauses, a bounded number
+ * of times; then it waits for an operator.
+ */
 export async function parkInboxEvent(
   em: EntityManager,
   id: string,
@@ -95,38 +108,51 @@ export async function parkInboxEvent(
 ): Promise<void> {
   await em.execute(
     `update inbox set status = 'parked', parked_code = ?, outcome = ?, attempts = attempts + 1,
-                      next_signal_at = clock_timestamp() + make_interval(secs => greatest(?, least(${longestRetrySeconds}, ${firstRetrySeconds} * power(2, least(attempts, 20)))))
+                      next_signal_at = case when not ? and attempts < ${automaticRetries} then clock_timestamp() + make_interval(
+                        secs => least(${longestRetryPauseSeconds}, ${firstRetrySeconds} * power(2, attempts))) end
       where id = ? and status in ('received', 'parked')`,
-    [code, why, waitsForPeople.includes(code) ? dailySeconds : 0, id],
+    [code, why, waitsForOperator.includes(code), id],
   );
 }
 
-/** A stored event that its team's workflow is to be told of. */
+/** A stored event to signal to its team's workflow. */
 export interface DueEvent {
   id: string;
-  /** Null: it named no team of ours so far. */
-  teamId: string | null;
+  teamId: string;
+}
+
+/** A parked event whose team is not known, to be resolved again. */
+export interface TeamlessEvent {
+  id: string;
   type: string;
   payload: unknown;
 }
 
 /**
- * Takes up to `limit` events that are due to be signalled, for this caller alone: what is taken is due again only after
- * a pause that grows with each time, should the signal or the worker be lost.
+ * Takes up to `limit` events of known teams that are due to be signalled, for this caller alone: an event that was taken is
+ * due again only after a pause that grows with each time, should the signal or the worker be lost.
  */
 export async function claimDueEvents(database: Database, limit: number): Promise<DueEvent[]> {
-  return database.fork().execute<DueEvent[]>(
+  return claim<DueEvent>(database, limit, 'team_id is not null', 'id, team_id as "teamId"');
+}
+
+/** As `claimDueEvents`, for events whose team is not known yet. */
+export async function claimTeamlessEvents(database: Database, limit: number): Promise<TeamlessEvent[]> {
+  return claim<TeamlessEvent>(database, limit, 'team_id is null', 'id, type, payload');
+}
+
+function claim<Row>(database: Database, limit: number, condition: string, columns: string): Promise<Row[]> {
+  return database.fork().execute<Row[]>(
     `update inbox
         set next_signal_at = clock_timestamp() + make_interval(secs => least(?, ? * power(2, least(signals, 20)))),
             signals = signals + 1
       where id in (select id from inbox
-                    where status in ('received', 'parked') and next_signal_at <= clock_timestamp()
-                      and parked_code is distinct from '${needsApproval}'
+                    where next_signal_at <= clock_timestamp() and ${condition}
                     order by next_signal_at
                     limit ?
                       for update skip locked)
-      returning id, team_id as "teamId", type, payload`,
-    [longestRetrySeconds, firstRetrySeconds, limit],
+      returning ${columns}`,
+    [longestSignalPauseSeconds, firstRetrySeconds, limit],
   );
 }
 
@@ -134,17 +160,73 @@ export async function claimDueEvents(database: Database, limit: number): Promise
 export async function postponeInboxEvent(database: Database, id: string): Promise<void> {
   await database.fork().execute(
     `update inbox set next_signal_at = clock_timestamp() + interval '500 milliseconds', signals = signals - 1
-      where id = ? and status in ('received', 'parked')`,
+      where id = ? and next_signal_at is not null`,
     [id],
   );
 }
 
-/** The team that an event names has become known. */
-export async function giveInboxEventTeam(database: Database, id: string, teamId: string): Promise<void> {
-  await database.fork().execute(
-    `update inbox set team_id = ?, status = 'received', parked_code = null, outcome = null
+/** The team of a parked event has become known: the event is to be signalled now. */
+export async function giveInboxEventTeam(em: EntityManager, id: string, teamId: string): Promise<void> {
+  await em.execute(
+    `update inbox set team_id = ?, status = 'received', parked_code = null, outcome = null,
+                      next_signal_at = clock_timestamp()
       where id = ? and team_id is null and status = 'parked'`,
     [teamId, id],
+  );
+}
+
+/**
+ * Replaces the object in a parked event by its current state at Polar, without names and addresses.
+ *
+ * @returns whether it differs from the stored one
+ */
+export async function refreshParkedEvent(em: EntityManager, id: string, data: unknown): Promise<boolean> {
+  const current = JSON.stringify(withoutPersonalData(data));
+  const rows = await em.execute(
+    `update inbox set payload = jsonb_set(payload, '{data}', ?::jsonb)
+      where id = ? and status = 'parked' and parked_code <> '${needsApproval}' and payload->'data' is distinct from ?::jsonb
+      returning id`,
+    [current, id, current],
+  );
+  return rows.length > 0;
+}
+
+/** Signals a parked event now, also one that waits for an operator. */
+export async function wakeParkedEvent(em: EntityManager, id: string): Promise<void> {
+  await em.execute(
+    `update inbox set next_signal_at = clock_timestamp()
+      where id = ? and status = 'parked' and parked_code <> '${needsApproval}'`,
+    [id],
+  );
+}
+
+/** Polar's customer has changed: parked events of this customer that have no team yet are resolved again now. */
+export async function wakeEventsOfCustomer(em: EntityManager, customerId: string): Promise<void> {
+  await em.execute(
+    `update inbox set next_signal_at = clock_timestamp()
+      where status = 'parked' and team_id is null
+        and coalesce(payload->'data'->>'customer_id', payload->'data'->'customer'->>'id') = ?`,
+    [customerId],
+  );
+}
+
+/** Money of an order was returned: parked events about the order may be settled by that. */
+export async function wakeEventsOfOrder(em: EntityManager, orderId: string): Promise<void> {
+  await em.execute(
+    `update inbox set next_signal_at = clock_timestamp()
+      where source = 'polar' and payload->'data'->>'id' = ? and status = 'parked' and parked_code <> '${needsApproval}'`,
+    [orderId],
+  );
+}
+
+/** A team was made: parked events that name it are resolved again now. */
+async function wakeEventsNaming(em: EntityManager, teamId: string): Promise<void> {
+  await em.execute(
+    `update inbox set next_signal_at = clock_timestamp()
+      where status = 'parked' and parked_code = 'unknown_team' and team_id is null
+        and ? in (lower(payload->'data'->'metadata'->>'team_id'), lower(payload->'data'->'customer'->>'external_id'),
+                  lower(payload->'data'->>'external_id'))`,
+    [teamId],
   );
 }
 

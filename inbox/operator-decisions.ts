@@ -1,31 +1,118 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
+import { lockTeam } from '../database/connection.ts';
 import { InboxEvent } from '../database/entities/inbox-event.ts';
+import { Team } from '../database/entities/team.ts';
 import { DomainError } from '../domain-error.ts';
-import { needsApproval } from './inbox.ts';
+import { needsApproval, wakeParkedEvent } from './inbox.ts';
+
+/** Who decides, and why. */
+export interface Decider {
+  by: string;
+  reason: string | null;
+}
+
+/** What a parked event is to be treated as. At least one of the two. */
+export interface Assignment {
+  teamId: string | null;
+  /** A catalog key that fits the event (`fitsProduct` of the caller). */
+  product: string | null;
+}
+
+/** The teams whose workflows should learn of a decision: the team that had the event, and the one that has it now. */
+export interface Decided {
+  teamIds: string[];
+}
 
 /**
- * An operator wants a parked event tried again now: the relay signals it at once.
+ * Retries a parked event now. The relay signals it at once.
  *
- * @returns the team whose workflow may be told even sooner; null while the event names none that we know
+ * @returns the team to signal; null while the event names none that we know
  * @throws DomainError 404 `unknown_event`; 409 `not_parked`, `needs_approval`
  */
 export async function retryParkedEvent(em: EntityManager, id: string): Promise<{ teamId: string | null }> {
-  const { status, parkedCode, teamId } = await findEvent(em, id);
-  if (status !== 'parked')
-    throw new DomainError(409, 'not_parked', `The event is ${status}, not parked`, { status });
-  if (parkedCode === needsApproval)
-    throw new DomainError(409, 'needs_approval', 'This repair is large: it is approved, not tried again');
-  await em.execute(`update inbox set next_signal_at = clock_timestamp() where id = ? and status = 'parked'`, [
-    id,
-  ]);
+  const { teamId } = await findRetriable(em, id);
+  await wakeParkedEvent(em, id);
   return { teamId };
 }
 
 /**
- * An operator lets a large repair through; who did stays in the event's outcome. Approving again changes nothing.
+ * Settles a parked event without applying it: it is never signalled or retried again, and reconciliation does not report its
+ * object again. Dismissing again changes nothing. Call it in a transaction.
+ *
+ * @throws DomainError 404 `unknown_event`; 409 `not_parked`
+ */
+export async function dismissParkedEvent(
+  em: EntityManager,
+  id: string,
+  { by, reason }: Decider,
+): Promise<Decided> {
+  const { status, teamId } = await findLocked(em, id);
+  const teamIds = teamId === null ? [] : [teamId];
+  if (status === 'dismissed') return { teamIds };
+  if (status !== 'parked') throw notParked(status);
+  await em.execute(
+    `update inbox set status = 'dismissed', parked_code = null, next_signal_at = null, handled_at = billing_now(),
+                      outcome = ?, decisions = decisions || ${decision}
+      where id = ?`,
+    [`Dismissed by ${by}: ${reason}`, by, 'dismissed', reason, null, null, id],
+  );
+  return { teamIds };
+}
+
+/**
+ * As `dismissParkedEvent`, for an event of this team.
+ *
+ * @throws DomainError 404 `unknown_event` also for an event of another team
+ */
+export async function dismissEventOfTeam(
+  em: EntityManager,
+  id: string,
+  teamId: string,
+  decider: Decider,
+): Promise<void> {
+  const event = await findEvent(em, id);
+  if (event.teamId !== teamId)
+    throw new DomainError(404, 'unknown_event', `The team ${teamId} has no event ${id}`, {
+      retriable: false,
+    });
+  await dismissParkedEvent(em, id, decider);
+}
+
+/**
+ * Gives a parked event the team or the catalog key that it lacks, whatever its payload says, and retries it now. Call it in
+ * a transaction.
+ *
+ * @throws DomainError 404 `unknown_event`, `unknown_team`; 409 `not_parked`, `needs_approval`, `team_needed`
+ */
+export async function assignParkedEvent(
+  em: EntityManager,
+  id: string,
+  { teamId, product }: Assignment,
+  { by, reason }: Decider,
+): Promise<Decided> {
+  const event = await findLocked(em, id);
+  if (event.status !== 'parked') throw notParked(event.status);
+  if (event.parkedCode === needsApproval) throw approvalNeeded();
+  if (teamId !== null && !(await em.findOne(Team, { id: teamId })))
+    throw new DomainError(404, 'unknown_team', `There is no team ${teamId}`, { retriable: false });
+  const assignedTeam = teamId ?? event.teamId;
+  if (assignedTeam === null)
+    throw new DomainError(409, 'team_needed', 'The event has no team: assign one together with the product');
+  await em.execute(
+    `update inbox set team_id = ?, assigned_product = coalesce(?, assigned_product), status = 'received',
+                      parked_code = null, outcome = null, signals = 0, next_signal_at = clock_timestamp(),
+                      decisions = decisions || ${decision}
+      where id = ?`,
+    [assignedTeam, product, by, 'assigned', reason, teamId, product, id],
+  );
+  return { teamIds: [...new Set([assignedTeam, ...(event.teamId === null ? [] : [event.teamId])])] };
+}
+
+/**
+ * Lets a large repair through. Approving again changes nothing.
  *
  * @param by  who approves
- * @returns the team whose workflow may be told sooner than the relay does
+ * @returns the team to signal
  * @throws DomainError 404 `unknown_event`; 409 `not_awaiting_approval`
  */
 export async function approveRepair(
@@ -33,28 +120,57 @@ export async function approveRepair(
   id: string,
   by: string,
 ): Promise<{ teamId: string | null }> {
-  const { teamId, parkedCode, payload } = await findEvent(em, id);
+  const { teamId, parkedCode, decisions } = await findEvent(em, id);
   if (parkedCode !== needsApproval) {
-    if (isApproved(payload)) return { teamId };
+    if (decisions.some(({ decision }) => decision === 'approved')) return { teamId };
     throw new DomainError(409, 'not_awaiting_approval', 'The event does not wait for an approval');
   }
   await em.execute(
     `update inbox set status = 'received', parked_code = null, outcome = null, next_signal_at = clock_timestamp(),
-                      payload = jsonb_set(payload, '{reconciliation,approvedBy}', to_jsonb(?::text))
+                      payload = jsonb_set(payload, '{reconciliation,approvedBy}', to_jsonb(?::text)),
+                      decisions = decisions || ${decision}
       where id = ? and parked_code = ?`,
-    [by, id, needsApproval],
+    [by, by, 'approved', null, null, null, id, needsApproval],
   );
   return { teamId };
 }
 
-async function findEvent(em: EntityManager, id: string): Promise<InboxEvent> {
-  const event = await em.findOne(InboxEvent, { id });
-  if (!event) throw new DomainError(404, 'unknown_event', `The inbox has no event ${id}`);
+/** SQL for one entry of `decisions`: by, decision, reason, team, product. */
+const decision = `jsonb_build_object('at', billing_now(), 'by', ?::text, 'decision', ?::text, 'reason', ?::text,
+                                     'teamId', ?::text, 'product', ?::text)`;
+
+async function findRetriable(em: EntityManager, id: string): Promise<InboxEvent> {
+  const event = await findEvent(em, id);
+  if (event.status !== 'parked') throw notParked(event.status);
+  if (event.parkedCode === needsApproval) throw approvalNeeded();
   return event;
 }
 
-function isApproved(payload: unknown): boolean {
-  if (typeof payload !== 'object' || payload === null || !('reconciliation' in payload)) return false;
-  const { reconciliation } = payload;
-  return typeof reconciliation === 'object' && reconciliation !== null && 'approvedBy' in reconciliation;
+/** The event behind its team's lock, so that its team's workflow is not applying it meanwhile, and behind its own. */
+async function findLocked(em: EntityManager, id: string): Promise<InboxEvent> {
+  const { teamId } = await findEvent(em, id);
+  if (teamId !== null) await lockTeam(em, teamId);
+  await em.execute('select from inbox where id = ? for no key update', [id]);
+  return findEvent(em, id);
+}
+
+/** @throws DomainError 404 `unknown_event` */
+export async function findEvent(em: EntityManager, id: string): Promise<InboxEvent> {
+  const event = await em.findOne(InboxEvent, { id }, { disableIdentityMap: true });
+  if (!event)
+    throw new DomainError(404, 'unknown_event', `The inbox has no event ${id}`, { retriable: false });
+  return event;
+}
+
+function notParked(status: string): DomainError {
+  return new DomainError(409, 'not_parked', `The event is ${status}, not parked`, {
+    status,
+    retriable: false,
+  });
+}
+
+function approvalNeeded(): DomainError {
+  return new DomainError(409, 'needs_approval', 'This repair is large: approve or dismiss it', {
+    retriable: false,
+  });
 }

@@ -29,6 +29,9 @@ export const usedEvents = {
   member: ['member.created', 'member.updated', 'member.deleted'],
 } as const satisfies Record<Exclude<PolarSubject, 'unused' | 'dispute'>, readonly EventType[]>;
 
+/** Events that change whose a Polar customer is: parked events of the customer are resolved again. No workflow is signalled. */
+export const customerChangeEvents = ['customer.created', 'customer.updated'] as const satisfies EventType[];
+
 /** An event of our own: Polar has no webhook for disputes, reconciliation finds them. */
 export const disputeEvent = 'dispute.updated';
 

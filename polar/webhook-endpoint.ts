@@ -1,7 +1,7 @@
 import type { models, Polar } from '@polar-sh/sdk/2026-10';
 import { DomainError } from '../domain-error.ts';
 import { callPolar, readAll } from './client.ts';
-import { usedEvents } from './events.ts';
+import { customerChangeEvents, usedEvents } from './events.ts';
 
 /**
  * Makes sure that Polar sends us every event that billing uses: finds our endpoint by its address or makes it, adds
@@ -37,7 +37,7 @@ export async function reviveWebhookEndpoint(
   return { state: known.enabled ? 'enabled' : 'turned on', refusedEvents };
 }
 
-const wanted = Object.values(usedEvents).flat();
+const wanted = [...Object.values(usedEvents).flat(), ...customerChangeEvents];
 const apiVersion = '2026-10';
 
 async function findEndpoint(polar: Polar, url: string): Promise<models.WebhookEndpoint | undefined> {

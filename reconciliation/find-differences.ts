@@ -1,11 +1,13 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Polar } from '@polar-sh/sdk/2026-10';
+import { z } from 'zod';
 import { findProduct } from '../catalog/find-product.ts';
 import { readCatalog } from '../catalog/versions.ts';
 import { Grant } from '../database/entities/grant.ts';
 import { Order } from '../database/entities/order.ts';
-import { Subscription } from '../database/entities/subscription.ts';
+import { isStanding, Subscription } from '../database/entities/subscription.ts';
+import { Team } from '../database/entities/team.ts';
 import { DomainError } from '../domain-error.ts';
 import { isSameState } from '../ledger/lifecycle/apply-subscription.ts';
 import { clawbackTarget } from '../ledger/rules/entitlement.ts';
@@ -15,12 +17,12 @@ import {
   disputeEvent,
   type PolarOrder,
   type PolarSubscription,
-  type PolarTeamRef,
   readDispute,
   readOrder,
   readRefund,
   readSubscription,
 } from '../polar/events.ts';
+import { isBefore } from '../polar/orders-since.ts';
 import { plansOf, resolveProduct } from '../polar/resolve-product.ts';
 import type { Walked } from './polar-page.ts';
 
@@ -32,9 +34,10 @@ export interface Difference {
   /** The event's type, and the types of those that would tell the same: where one of them waits, nothing is missing. */
   type: 'order.paid' | 'order.updated' | 'subscription.updated' | typeof disputeEvent;
   sameAs: readonly string[];
-  teamRef: PolarTeamRef;
   /** What makes it the same difference when it is found again. */
   version: string;
+  /** Whether we know the object already, in another state. */
+  known: boolean;
   /** When it came to be, by Polar's clock. */
   occurredAt: Date;
   /** The event's `data`, as Polar would have sent it. */
@@ -67,7 +70,7 @@ interface Found {
 export async function findDifferences(
   em: EntityManager,
   polar: Polar,
-  kind: Walked,
+  kind: Exclude<Walked, 'unpaid_orders'>,
   items: readonly { id: string }[],
   { until, betweenFetches }: { until: Date; betweenFetches: number },
 ): Promise<Found> {
@@ -152,17 +155,19 @@ async function compareOrders(
   orders: readonly Read<PolarOrder>[],
   until: Date,
 ): Promise<Difference[]> {
-  const known = await findOrders(
+  const rows = await findOrders(
     em,
     orders.map(({ value }) => value.id),
   );
+  const { ordersSince } = (await readCatalog(em)).catalog.policies;
   const differences: Difference[] = [];
   for (const { raw, value: order } of orders) {
     if (order.stateAt > until) continue;
-    const row = known.get(order.id);
-    const same = { kind, id: order.id, teamRef: order.teamRef, occurredAt: order.stateAt, data: raw };
+    const row = rows.get(order.id);
+    const known = row !== undefined;
+    const same = { kind, id: order.id, known, occurredAt: order.stateAt, data: raw };
     const version = order.stateAt.toISOString();
-    if (order.paid && !row?.grantedAt) {
+    if (order.paid && !row?.grantedAt && !isBefore(order, ordersSince)) {
       const credits = await creditsOf(em, order);
       const what = `order ${order.id} is paid and nothing was granted for it`;
       differences.push({ ...same, type: 'order.paid', sameAs: ['order.paid'], version, credits, what });
@@ -189,19 +194,35 @@ async function compareSubscriptions(
   const ids = subscriptions.map(({ value }) => value.id);
   const rows = await em.find(Subscription, { id: { $in: ids } }, { disableIdentityMap: true });
   const known = new Map(rows.map((row) => [row.id, row]));
+  const outliving = await findOutliving(em, subscriptions, known);
   const differences: Difference[] = [];
   for (const { raw, value: subscription } of subscriptions) {
     const row = known.get(subscription.id);
     if (subscription.stateAt > until || (row && subscription.stateAt < row.stateAt)) continue;
+    if (outliving.has(subscription.id)) {
+      differences.push({
+        kind: 'subscriptions',
+        id: subscription.id,
+        known: row !== undefined,
+        type: 'subscription.updated',
+        sameAs: ['subscription.updated'],
+        version: `outlives:${subscription.stateAt.toISOString()}`,
+        occurredAt: subscription.stateAt,
+        data: raw,
+        credits: 0n,
+        what: `subscription ${subscription.id} still stands at Polar (${subscription.status}) and its team is deleted: if no run ends it, end it there`,
+      });
+      continue;
+    }
     const plans = await plansOf(em, subscription);
     if (row && isSameState(row, { ...subscription, ...plans, plan: plans.plan ?? row.plan })) continue;
     const ends = subscription.endedAt !== null && row?.endedAt === null;
     differences.push({
       kind: 'subscriptions',
       id: subscription.id,
+      known: row !== undefined,
       type: 'subscription.updated',
       sameAs: ['subscription.updated'],
-      teamRef: subscription.teamRef,
       version: subscription.stateAt.toISOString(),
       occurredAt: subscription.stateAt,
       data: raw,
@@ -212,6 +233,37 @@ async function compareSubscriptions(
     });
   }
   return differences;
+}
+
+/** Ids of the subscriptions that stand at Polar although their team is deleted, whatever names the team. */
+async function findOutliving(
+  em: EntityManager,
+  subscriptions: readonly Read<PolarSubscription>[],
+  known: Map<string, Subscription>,
+): Promise<Set<string>> {
+  const standing = subscriptions.map(({ value }) => value).filter(isStanding);
+  const namesOf = ({ id, teamRef }: PolarSubscription) =>
+    [teamRef.metadataTeamId, teamRef.customerExternalId, known.get(id)?.teamId]
+      .map((name) => name?.toLowerCase())
+      .filter((name) => z.guid().safeParse(name).success);
+  const deleted = await em.find(
+    Team,
+    {
+      deletedAt: { $ne: null },
+      $or: [
+        { id: { $in: standing.flatMap(namesOf).filter((name) => name !== undefined) } },
+        { polarCustomerId: { $in: standing.map(({ teamRef }) => teamRef.customerId) } },
+      ],
+    },
+    { fields: ['id', 'polarCustomerId'], disableIdentityMap: true },
+  );
+  const isOf = (subscription: PolarSubscription) =>
+    deleted.some(
+      ({ id, polarCustomerId }) =>
+        namesOf(subscription).includes(id) ||
+        (polarCustomerId !== null && polarCustomerId === subscription.teamRef.customerId),
+    );
+  return new Set(standing.filter(isOf).map(({ id }) => id));
 }
 
 async function compareDisputes(
@@ -232,9 +284,9 @@ async function compareDisputes(
     differences.push({
       kind: 'disputes',
       id: order.id,
+      known: row !== undefined,
       type: disputeEvent,
       sameAs: [disputeEvent],
-      teamRef: order.teamRef,
       // The same dispute may count for less once a refund names it.
       version: `${stateAt.toISOString()}:${amount}`,
       occurredAt: stateAt,

@@ -1,8 +1,9 @@
 import type { Polar } from '@polar-sh/sdk/2026-10';
 import { callPolar } from '../polar/client.ts';
+import { unpaidStatuses } from './unpaid-orders.ts';
 
 /** What reconciliation walks through, in this order. */
-export const walked = ['orders', 'subscriptions', 'refunds', 'disputes'] as const;
+export const walked = ['orders', 'unpaid_orders', 'subscriptions', 'refunds', 'disputes'] as const;
 export type Walked = (typeof walked)[number];
 
 /** One page of a list of Polar's: the objects as they were sent. */
@@ -35,6 +36,8 @@ export async function listPage(
           sorting: ['created_at'],
           ...(createdAfter ? { created_after: createdAfter.toISOString() } : {}),
         });
+      case 'unpaid_orders':
+        return polar.orders.list({ ...range, sorting: ['created_at'], status: unpaidStatuses });
       case 'subscriptions':
         return polar.subscriptions.list({ ...range, sorting: ['started_at'] });
       case 'refunds':

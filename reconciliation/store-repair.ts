@@ -4,17 +4,34 @@ import { readCatalog } from '../catalog/versions.ts';
 import type { Database } from '../database/connection.ts';
 import { InboxEvent } from '../database/entities/inbox-event.ts';
 import { Team } from '../database/entities/team.ts';
-import { needsApproval, parkInboxEvent, storeInboxEvent } from '../inbox/inbox.ts';
-import { resolveTeam } from '../polar/resolve-team.ts';
+import {
+  giveInboxEventTeam,
+  needsApproval,
+  parkInboxEvent,
+  refreshParkedEvent,
+  storeInboxEvent,
+  teamDeleted,
+  wakeParkedEvent,
+} from '../inbox/inbox.ts';
+import { isForeign, resolveEventTeam } from '../polar/resolve-event.ts';
 import { storable } from '../polar/verify-webhook.ts';
 import type { Difference } from './find-differences.ts';
 
 /**
- * What became of a difference: `repaired` by this run, as soon as the team's workflow has heard it · `waiting`: known and
- * not applied yet, the inbox says why · `needs approval` of an operator · `not repaired`: its event was applied and it still
- * differs, which is for a person to look at · `unreadable`.
+ * What became of a difference: `repaired` by this run, as soon as the team's workflow has applied the event · `waiting`:
+ * known and not applied yet, the inbox says why · `needs_approval` of an operator · `not_repaired`: its event was applied
+ * and it still differs, so a person must look at it · `needs_operator`: a person must act at Polar, as `what` says ·
+ * `unreadable`.
  */
-export type FindingState = 'repaired' | 'waiting' | 'needs approval' | 'not repaired' | 'unreadable';
+export const findingStates = [
+  'repaired',
+  'waiting',
+  'needs_approval',
+  'not_repaired',
+  'needs_operator',
+  'unreadable',
+] as const;
+export type FindingState = (typeof findingStates)[number];
 
 /** A difference as a report tells of it: plain JSON, no personal data. */
 export interface Finding {
@@ -33,24 +50,31 @@ export interface Run {
 }
 
 /**
- * Puts a difference into its team's inbox, as the event that would have told us: the team's own workflow repairs it. Found
- * again, in the same run or a later one, it is not stored again.
+ * Puts a difference into its team's inbox, as the event that would have reported it: the team's own workflow repairs it.
+ * Found again, in the same run or a later one, it is not stored again: a parked event gets the object's current state.
  *
- * @returns null where nothing is missing: a deleted team is granted nothing, whatever was paid for it
+ * @returns null if nothing is missing: the object is none of ours, or an operator dismissed it
  */
 export async function storeRepair(
   database: Database,
-  { type, sameAs, id, version, teamRef, occurredAt, data, credits, what }: Difference,
+  difference: Difference,
   run: Run,
 ): Promise<Finding | null> {
+  const { type, sameAs, id, version, occurredAt, credits, what } = difference;
+  const data: unknown = JSON.parse(JSON.stringify(difference.data), storable);
   return database.transaction(async (em) => {
-    const resolved = await resolveTeam(em, teamRef);
+    const resolved = await resolveEventTeam(em, type, data);
+    if ('unknown' in resolved && (await isForeign(em, type, data))) return null;
     const teamId = 'teamId' in resolved ? resolved.teamId : null;
     const told = { what, teamId, credits: formatCredits(credits) };
-    const [subject] = type.split('.');
+    const [subject = ''] = type.split('.');
     const externalId = `reconcile:${subject}:${id}:${type}:${version}`;
     const waiting = await findWaiting(em, id, sameAs, externalId);
-    if (waiting) return { state: 'waiting', inboxId: waiting, ...told };
+    if (waiting) {
+      const found = await refreshWaiting(em, waiting, teamId, data);
+      return { ...told, state: found, inboxId: waiting.id };
+    }
+    if (await isDismissed(em, difference, subject)) return null;
 
     const payload = {
       type,
@@ -63,43 +87,52 @@ export async function storeRepair(
       source: 'polar',
       type,
       externalId,
-      payload: JSON.parse(JSON.stringify(payload), storable),
+      payload,
       occurredAt,
     });
+    const deleted = teamId !== null && (await isDeleted(em, teamId));
     if (!stored) {
-      const state = await stateOf(em, inboxId, run);
-      if (state === 'not repaired' && teamId !== null && (await isDeleted(em, teamId))) return null;
-      return { state, inboxId, ...told };
+      const event = await em.findOneOrFail(InboxEvent, { id: inboxId });
+      // Refunded money of a deleted team is handled, and grants nothing.
+      if (event.status === 'handled' && deleted && subject !== 'subscription') return null;
+      if (event.status === 'parked' && event.receivedAt < new Date(run.startedAt))
+        return { state: await refreshWaiting(em, event, teamId, data), inboxId, ...told };
+      return { state: stateOf(event, run), inboxId, ...told };
     }
     if ('doubtful' in resolved) {
       await parkInboxEvent(em, inboxId, 'doubtful_team', resolved.doubtful);
       return { state: 'waiting', inboxId, ...told };
     }
     if (teamId === null) return { state: 'waiting', inboxId, ...told };
-    const { catalog } = await readCatalog(em);
-    const sum = await creditsOfRun(em, teamId, run);
-    if (credits === 0n || sum <= catalog.policies.reconciliationApproval)
-      return { state: 'repaired', inboxId, ...told };
+    if (deleted) {
+      const state = type === 'order.paid' ? 'needs_operator' : 'repaired';
+      return { state, inboxId, ...told, what: `${what}; its team ${teamId} is deleted` };
+    }
+    const excess = await findExcess(em, teamId, run);
+    if (credits === 0n || excess === null) return { state: 'repaired', inboxId, ...told };
     await parkInboxEvent(
       em,
       inboxId,
       needsApproval,
-      `Waits for an operator’s approval, because this run moves ${formatCredits(sum)} credits of the team: ${what}`,
+      `Waits for an operator’s approval, because ${excess}: ${what}`,
     );
-    return { state: 'needs approval', inboxId, ...told };
+    return { state: 'needs_approval', inboxId, ...told };
   });
 }
 
-/** An event of Polar's own that says the same and is still to be applied. One that cannot be read says nothing. */
+/**
+ * An event about the same object that is still to be applied. One that cannot be read says nothing: Polar's API brings it
+ * readable.
+ */
 async function findWaiting(
   em: EntityManager,
   id: string,
   types: readonly string[],
   externalId: string,
-): Promise<string | null> {
-  const [row] = await em.execute<{ id: string }[]>(
-    `select id from inbox
-      where status in ('received', 'parked')
+): Promise<WaitingEvent | null> {
+  const [row] = await em.execute<WaitingEvent[]>(
+    `select id, team_id as "teamId", status, parked_code as "parkedCode" from inbox
+      where source = 'polar' and status in ('received', 'parked')
         and type in (${types.map(() => '?').join(', ')})
         and payload->'data'->>'id' = ?
         and coalesce(parked_code, '') <> 'unreadable_event'
@@ -107,27 +140,72 @@ async function findWaiting(
       limit 1`,
     [...types, id, externalId],
   );
-  return row?.id ?? null;
+  return row ?? null;
 }
 
-async function stateOf(em: EntityManager, inboxId: string, run: Run): Promise<FindingState> {
-  const { status, parkedCode, receivedAt } = await em.findOneOrFail(InboxEvent, { id: inboxId });
-  if (parkedCode === needsApproval) return 'needs approval';
+type WaitingEvent = Pick<InboxEvent, 'id' | 'teamId' | 'status' | 'parkedCode'>;
+
+/** Gives a parked event the object's current state, and its team if it has none. If something is new, it is retried now. */
+async function refreshWaiting(
+  em: EntityManager,
+  event: WaitingEvent,
+  teamId: string | null,
+  data: unknown,
+): Promise<FindingState> {
+  if (event.status !== 'parked') return 'waiting';
+  if (event.parkedCode === needsApproval) return 'needs_approval';
+  const changed = await refreshParkedEvent(em, event.id, data);
+  if (event.teamId === null && teamId !== null) {
+    await giveInboxEventTeam(em, event.id, teamId);
+    return 'repaired';
+  }
+  if (changed) await wakeParkedEvent(em, event.id);
+  return event.parkedCode === teamDeleted ? 'needs_operator' : 'waiting';
+}
+
+/**
+ * Whether an operator dismissed an event about the same object. A dismissal covers a payment, and an object that we do not
+ * know, for good; of an object that we know, the states up to the dismissed one.
+ */
+async function isDismissed(
+  em: EntityManager,
+  { id, type, known, occurredAt }: Difference,
+  subject: string,
+): Promise<boolean> {
+  const rows = await em.execute(
+    `select from inbox
+      where source = 'polar' and payload->'data'->>'id' = ? and status = 'dismissed' and starts_with(type, ?)
+        and (? or occurred_at >= ?)
+      limit 1`,
+    [id, `${subject}.`, type === 'order.paid' || !known, occurredAt],
+  );
+  return rows.length > 0;
+}
+
+function stateOf({ status, parkedCode, receivedAt }: InboxEvent, run: Run): FindingState {
+  if (parkedCode === needsApproval) return 'needs_approval';
   if (receivedAt >= new Date(run.startedAt)) return 'repaired'; // this page is walked again after a failure
-  return status === 'handled' ? 'not repaired' : 'waiting';
+  return status === 'handled' ? 'not_repaired' : 'waiting';
 }
 
 async function isDeleted(em: EntityManager, teamId: string): Promise<boolean> {
   return (await em.findOneOrFail(Team, { id: teamId })).deletedAt !== null;
 }
 
-/** Micro-credits that this run moves of a team, the event just stored among them. */
-async function creditsOfRun(em: EntityManager, teamId: string, { id, startedAt }: Run): Promise<bigint> {
-  const [row] = await em.execute<{ credits: string }[]>(
-    `select coalesce(sum((payload->'reconciliation'->>'credits')::bigint), 0) as credits
+/** Why what this run moves, the event just stored among it, needs an approval; null if it does not. */
+async function findExcess(em: EntityManager, teamId: string, { id }: Run): Promise<string | null> {
+  const [row] = await em.execute<{ team: string; total: string }[]>(
+    `select coalesce(sum((payload->'reconciliation'->>'credits')::bigint) filter (where team_id = ?), 0) as team,
+            coalesce(sum((payload->'reconciliation'->>'credits')::bigint), 0) as total
        from inbox
-      where team_id = ? and received_at >= ? and payload->'reconciliation'->>'run' = ?`,
-    [teamId, startedAt, id],
+      where payload->'reconciliation'->>'run' = ?`,
+    [teamId, id],
   );
-  return BigInt(row?.credits ?? 0);
+  const { catalog } = await readCatalog(em);
+  const { reconciliationApproval, reconciliationApprovalTotal } = catalog.policies;
+  const [ofTeam, total] = [BigInt(row?.team ?? 0), BigInt(row?.total ?? 0)];
+  if (ofTeam > reconciliationApproval) return `this run moves ${formatCredits(ofTeam)} credits of the team`;
+  if (total > reconciliationApprovalTotal)
+    return `this run moves ${formatCredits(total)} credits of all teams`;
+  return null;
 }

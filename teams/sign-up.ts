@@ -74,7 +74,7 @@ export async function announceTeam(
   );
   const { id } = await storeInboxEvent(em, {
     teamId,
-    source: 'sign-up',
+    source: 'sign_up',
     type: 'team.created',
     externalId: `team.created:${teamId}`,
     payload: { ownerId: makerId },

@@ -1,11 +1,11 @@
 import { setTimeout } from 'node:timers/promises';
+import type { Polar } from '@polar-sh/sdk/2026-10';
 import type { Client } from '@temporalio/client';
 import type { Database } from '../database/connection.ts';
-import { claimDueEvents, giveInboxEventTeam, postponeInboxEvent } from '../inbox/inbox.ts';
+import { claimDueEvents, postponeInboxEvent } from '../inbox/inbox.ts';
 import { log } from '../log.ts';
-import { readTeamRef } from '../polar/events.ts';
-import { resolveTeam } from '../polar/resolve-team.ts';
 import { signalInboxEvent } from '../workflows/messages.ts';
+import { resolveTeamlessEvents } from './resolve-teamless.ts';
 
 /** How often the relay looks for events that nobody was told of, in milliseconds. */
 const pollEvery = 250;
@@ -22,12 +22,17 @@ export interface Relay {
 }
 
 /**
- * Signals whatever is stored in the inbox and not handled: what was stored while Temporal was down, what was parked
- * and is to be tried again, what named a team that is known only now. Any number of relays may run.
+ * Signals whatever is stored in the inbox and not handled: events stored while Temporal was down, parked events that are
+ * due to be retried. Parked events without a team are resolved anew meanwhile, because Polar may be slow. Any number of
+ * relays may run.
  *
  * @param whenDown  called, once for each outage, when the Temporal server is found to be down
  */
-export function startRelay(database: Database, client: Client, whenDown: () => void): Relay {
+export function startRelay(
+  { database, polar }: { database: Database; polar: Polar },
+  client: Client,
+  whenDown: () => void,
+): Relay {
   let stopped = false;
   let misses = 0;
   const running = (async () => {
@@ -43,10 +48,20 @@ export function startRelay(database: Database, client: Client, whenDown: () => v
       await setTimeout(pollEvery);
     }
   })();
+  const resolving = (async () => {
+    while (!stopped) {
+      try {
+        while (!stopped && (await resolveTeamlessEvents(database, polar)));
+      } catch (error) {
+        log.error({ err: error }, 'Parked events could not be resolved; the relay tries again');
+      }
+      await setTimeout(pollEvery);
+    }
+  })();
   return {
     async stop() {
       stopped = true;
-      await running;
+      await Promise.all([running, resolving]);
     },
   };
 }
@@ -54,16 +69,14 @@ export function startRelay(database: Database, client: Client, whenDown: () => v
 async function relayBatch(database: Database, client: Client): Promise<number> {
   const events = await claimDueEvents(database, batch);
   await Promise.all(
-    events.map(async ({ id, teamId, type, payload }) => {
-      const known = teamId ?? (await findTeam(database, id, type, payload));
-      if (known === null) return;
+    events.map(async ({ id, teamId }) => {
       try {
         await client.connection.withDeadline(Date.now() + signalPatience, () =>
-          signalInboxEvent(client, known, id),
+          signalInboxEvent(client, teamId, id),
         );
       } catch (error) {
         log.warn(
-          { err: error, inboxId: id, teamId: known },
+          { err: error, inboxId: id, teamId },
           'A team’s workflow could not be told of an event; told again soon',
         );
         await postponeInboxEvent(database, id);
@@ -71,20 +84,6 @@ async function relayBatch(database: Database, client: Client): Promise<number> {
     }),
   );
   return events.length;
-}
-
-/** An event that named no team of ours when it came may name one now. */
-async function findTeam(
-  database: Database,
-  id: string,
-  type: string,
-  payload: unknown,
-): Promise<string | null> {
-  const data = payload && typeof payload === 'object' && 'data' in payload ? payload.data : payload;
-  const resolved = await resolveTeam(database.fork(), readTeamRef(type, data));
-  if (!('teamId' in resolved)) return null;
-  await giveInboxEventTeam(database, id, resolved.teamId);
-  return resolved.teamId;
 }
 
 /** Whether the Temporal server answers, found out by a connection that tries again at once. */

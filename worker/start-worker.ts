@@ -76,7 +76,7 @@ export async function startWorker(
     }),
   };
   let lost = Promise.withResolvers<void>();
-  const relay = startRelay(database, client, () => lost.resolve());
+  const relay = startRelay({ database, polar }, client, () => lost.resolve());
   const stopSchedules = new AbortController();
   const schedules = ensureSchedules(client, stopSchedules.signal);
 

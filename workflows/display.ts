@@ -1,6 +1,11 @@
 import { setCurrentDetails, upsertSearchAttributes } from '@temporalio/workflow';
 import type { TeamOverview } from '../activities/describe-team.ts';
-import { nextCreditExpiryAttribute, planAttribute, subscriptionStatusAttribute } from './messages.ts';
+import {
+  nextCreditExpiryAttribute,
+  parkedEventsAttribute,
+  planAttribute,
+  subscriptionStatusAttribute,
+} from './messages.ts';
 
 /** What operators see of a team's workflow in the Temporal UI: its current details, and what they filter by. */
 export interface Display {
@@ -15,12 +20,18 @@ export function createDisplay(): Display {
       lastDid = standing.lastDid ?? lastDid;
       setCurrentDetails(details(standing, lastDid));
       // Each upsert is an event in the history: only what changed is told.
-      const next = [standing.plan, standing.subscriptionStatus, standing.nextCreditExpiry].join();
+      const next = [
+        standing.plan,
+        standing.subscriptionStatus,
+        standing.nextCreditExpiry,
+        standing.parked,
+      ].join();
       if (next === attributes) return;
       attributes = next;
       upsertSearchAttributes([
         { key: planAttribute, value: standing.plan ?? 'none' },
         { key: subscriptionStatusAttribute, value: standing.subscriptionStatus ?? 'none' },
+        { key: parkedEventsAttribute, value: standing.parked },
         {
           key: nextCreditExpiryAttribute,
           value: standing.nextCreditExpiry ? new Date(standing.nextCreditExpiry) : null,

@@ -14,6 +14,9 @@ export const planAttribute = defineSearchAttributeKey('Plan', 'KEYWORD');
 export const subscriptionStatusAttribute = defineSearchAttributeKey('SubscriptionStatus', 'KEYWORD');
 export const nextCreditExpiryAttribute = defineSearchAttributeKey('NextCreditExpiry', 'DATETIME');
 
+/** How many events of the team are parked. */
+export const parkedEventsAttribute = defineSearchAttributeKey('ParkedEvents', 'INT');
+
 /** The id of a team's one workflow. */
 export function teamWorkflowId(teamId: string): string {
   return `team/${teamId}`;
@@ -37,6 +40,21 @@ export interface OperatorMessage {
  */
 export const retryUpdate = defineUpdate<void, [OperatorMessage]>('retry');
 
+/** An operator's reason for settling a parked event without applying it: 1 to 500 characters. */
+export interface DismissMessage extends OperatorMessage {
+  reason: string;
+}
+/** An operator's request: this parked event of the team is settled and never applied. Answers once it is stored. */
+export const dismissUpdate = defineUpdate<void, [DismissMessage]>('dismiss');
+
+/** An operator's assignment of a parked event to the team whose workflow is addressed, and to a catalog key if given. */
+export interface AssignMessage extends OperatorMessage {
+  product?: string | null;
+  reason?: string | null;
+}
+/** An operator's request: this parked event is of this team. Answers once it is stored. */
+export const assignUpdate = defineUpdate<void, [AssignMessage]>('assign');
+
 /** An operator's word to a run of the reconciliation: this large repair may be made. */
 export const approveUpdate = defineUpdate<void, [OperatorMessage]>('approve');
 
@@ -59,6 +77,32 @@ export function readOperatorMessage(message: unknown): OperatorMessage {
     throw new Error('by: expected who asks for it (1 to 100 characters)');
   }
   return { inboxId, by };
+}
+
+/** @throws Error that says what a dismissal must carry */
+export function readDismissMessage(message: unknown): DismissMessage {
+  const reason = textIn(message, 'reason', 500);
+  if (reason === null) throw new Error('reason: expected why it is dismissed (1 to 500 characters)');
+  return { ...readOperatorMessage(message), reason };
+}
+
+/** @throws Error that says what an assignment must carry */
+export function readAssignMessage(message: unknown): Required<AssignMessage> {
+  return {
+    ...readOperatorMessage(message),
+    product: textIn(message, 'product', 40),
+    reason: textIn(message, 'reason', 500),
+  };
+}
+
+/** @returns null if it is absent @throws Error if it is no text of the allowed length */
+function textIn(message: unknown, field: 'product' | 'reason', longest: number): string | null {
+  if (typeof message !== 'object' || message === null) return null;
+  const value: unknown = Object.entries(message).find(([name]) => name === field)?.[1];
+  if (value === undefined || value === null) return null;
+  if (typeof value !== 'string' || value.length < 1 || value.length > longest)
+    throw new Error(`${field}: expected a text of 1 to ${longest} characters`);
+  return value;
 }
 
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;

@@ -33,7 +33,7 @@ const mostFindings = 200;
 /** So many fit into the workflow's current details. */
 const mostShown = 30;
 
-const kinds = ['orders', 'subscriptions', 'refunds', 'disputes'] as const;
+const kinds = ['orders', 'unpaid_orders', 'subscriptions', 'refunds', 'disputes'] as const;
 type Kind = (typeof kinds)[number];
 
 /** What is looked at, and where. What needs no Polar comes first. */
@@ -111,7 +111,7 @@ export async function reconcile({ everything = false, state }: ReconcileInput = 
       log.error('reconciliation could not look at everything', { failure });
       failures.push(failure);
       const what = `This run could not look at ${failure}`;
-      note(report, [{ state: 'not repaired', what, teamId: null, inboxId: null, credits: '0' }]);
+      note(report, [{ state: 'not_repaired', what, teamId: null, inboxId: null, credits: '0' }]);
       // A Polar that refuses one thing answers another; one that is away is not waited for again and again.
       const refused = error.retryState === 'NON_RETRYABLE_FAILURE';
       return at.step === 'teams' || refused ? following(at.step) : { step: 'done' };
@@ -139,7 +139,7 @@ export async function reconcile({ everything = false, state }: ReconcileInput = 
     count(report, kind, seen);
     note(report, findings);
     for (const { state, inboxId } of findings)
-      if (state === 'needs approval' && inboxId && !awaiting.includes(inboxId)) awaiting.push(inboxId);
+      if (state === 'needs_approval' && inboxId && !awaiting.includes(inboxId)) awaiting.push(inboxId);
     if (next !== null) await sleep(betweenPages, { summary: 'Leaves Polar to others for a moment' });
     return next;
   }
@@ -186,7 +186,7 @@ async function begin(): Promise<ReconcileState> {
 async function startTeams(report: Report, after: string | null): Promise<string | null> {
   const { checked, started, next } = await activities.startTeams(after);
   count(report, 'teams', checked);
-  count(report, 'teams started', started.length);
+  count(report, 'teams_started', started.length);
   return next;
 }
 
@@ -212,7 +212,7 @@ function note(report: Report, findings: readonly Finding[]): void {
 }
 
 function approve(report: Report, inboxId: string, by: string): void {
-  count(report, 'needs approval', -1);
+  count(report, 'needs_approval', -1);
   count(report, 'approved', 1);
   for (const finding of report.findings) {
     if (finding.inboxId !== inboxId) continue;

@@ -1,4 +1,5 @@
 import {
+  allHandlersFinished,
   condition,
   continueAsNew,
   isCancellation,
@@ -17,7 +18,11 @@ import type { TeamOverview } from '../activities/describe-team.ts';
 import { createDeadline } from './deadline.ts';
 import { createDisplay } from './display.ts';
 import {
+  assignUpdate,
+  dismissUpdate,
   inboxEventSignal,
+  readAssignMessage,
+  readDismissMessage,
   readInboxId,
   readOperatorMessage,
   retryUpdate,
@@ -73,6 +78,25 @@ export async function teamLifecycle({ teamId, state }: TeamLifecycleInput): Prom
     },
     { validator: (message) => void readOperatorMessage(message) },
   );
+  // Once stored, the event goes through the queue as well: how the team stands has changed.
+  setHandler(
+    dismissUpdate,
+    async (message) => {
+      const { inboxId, ...decider } = readDismissMessage(message);
+      await ledger.dismissParkedEvent(teamId, inboxId, decider);
+      queue.add(inboxId);
+    },
+    { validator: (message) => void readDismissMessage(message) },
+  );
+  setHandler(
+    assignUpdate,
+    async (message) => {
+      const { inboxId, product, ...decider } = readAssignMessage(message);
+      await ledger.assignParkedEvent(teamId, inboxId, product, decider);
+      queue.add(inboxId);
+    },
+    { validator: (message) => void readAssignMessage(message) },
+  );
 
   const deadline = createDeadline('Credits expire or arrive');
   const display = createDisplay();
@@ -103,10 +127,12 @@ export async function teamLifecycle({ teamId, state }: TeamLifecycleInput): Prom
     }
     display.show(overview);
     if (workflowInfo().continueAsNewSuggested) {
+      await condition(allHandlersFinished);
       await continueAsNew<typeof teamLifecycle>({ teamId, state: { queue: [...queue] } });
     }
     deadline.moveTo(overview.nextDueAt);
     await condition(() => overview.deleted || queue.size > 0 || deadline.hasPassed());
+    if (overview.deleted) await condition(allHandlersFinished);
   }
 }
 

@@ -1,26 +1,45 @@
 import { z } from 'zod';
-import { inboxStatuses } from '../../database/entities/inbox-event.ts';
+import { type InboxEvent, inboxSources, inboxStatuses } from '../../database/entities/inbox-event.ts';
 import { listInbox } from '../../inbox/list-inbox.ts';
-import { approveRepair, retryParkedEvent } from '../../inbox/operator-decisions.ts';
+import { approveRepair, dismissParkedEvent, retryParkedEvent } from '../../inbox/operator-decisions.ts';
+import { assignEvent } from '../../polar/assign-event.ts';
 import { nameCaller } from '../authenticate.ts';
 import { defineRoute } from '../define-route.ts';
 import { instantOut, listQuery, pageOf, teamIdSchema } from '../shapes.ts';
 
+const decision = z.strictObject({
+  at: instantOut,
+  by: z.string(),
+  decision: z.enum(['approved', 'assigned', 'dismissed']),
+  reason: z.string().nullable(),
+  teamId: teamIdSchema.nullable(),
+  product: z.string().nullable(),
+});
+
 const inboxEvent = z.strictObject({
   id: z.guid(),
   teamId: teamIdSchema.nullable(),
-  source: z.enum(['sign-up', 'polar', 'operator']),
+  source: z.enum(inboxSources),
   type: z.string(),
   externalId: z.string().nullable(),
   status: z.enum(inboxStatuses),
   parkedCode: z.string().nullable(),
   outcome: z.string().nullable().meta({ description: 'What became of it, in plain words' }),
   attempts: z.int(),
+  waitsFor: z
+    .enum(['retry', 'operator'])
+    .nullable()
+    .meta({ description: 'Of a parked event: `operator` if it is not retried any more by itself' }),
+  nextRetryAt: instantOut.nullable(),
+  assignedProduct: z.string().nullable(),
+  decisions: z.array(decision).meta({ description: 'What operators decided, oldest first' }),
   occurredAt: instantOut,
   receivedAt: instantOut,
   handledAt: instantOut.nullable(),
 });
 
+const reason = z.string().trim().min(1).max(500);
+const accepted = z.strictObject({ id: z.guid() });
 const inboxParams = z.object({ inboxId: z.guid({ error: 'expected the id of an inbox row' }) });
 
 export const inboxRoutes = [
@@ -40,21 +59,7 @@ export const inboxRoutes = [
     refusals: { 400: 'invalid_request, invalid_cursor' },
     async handle({ query }, { dependencies: { database } }) {
       const { data, nextCursor } = await listInbox(database.fork(), query);
-      const events = data.map((event) => ({
-        id: event.id,
-        teamId: event.teamId,
-        source: event.source,
-        type: event.type,
-        externalId: event.externalId,
-        status: event.status,
-        parkedCode: event.parkedCode,
-        outcome: event.outcome,
-        attempts: event.attempts,
-        occurredAt: event.occurredAt.toISOString(),
-        receivedAt: event.receivedAt.toISOString(),
-        handledAt: event.handledAt?.toISOString() ?? null,
-      }));
-      return { status: 200, body: { data: events, nextCursor } };
+      return { status: 200, body: { data: data.map(present), nextCursor } };
     },
   }),
 
@@ -65,7 +70,7 @@ export const inboxRoutes = [
     summary: 'Tries a parked event again, now',
     access: { services: ['admin'] },
     request: { params: inboxParams },
-    answers: { 202: z.strictObject({ id: z.guid() }) },
+    answers: { 202: accepted },
     refusals: { 404: 'unknown_event', 409: 'not_parked, needs_approval' },
     async handle({ params: { inboxId } }, { dependencies: { database, temporal } }) {
       const { teamId } = await retryParkedEvent(database.fork(), inboxId);
@@ -82,7 +87,7 @@ export const inboxRoutes = [
     description: 'Of an event that is parked under `needs_approval`. Who approved stays in its outcome.',
     access: { services: ['admin'] },
     request: { params: inboxParams },
-    answers: { 202: z.strictObject({ id: z.guid() }) },
+    answers: { 202: accepted },
     refusals: { 404: 'unknown_event', 409: 'not_awaiting_approval' },
     async handle({ params: { inboxId } }, { dependencies: { database, temporal }, caller }) {
       const { teamId } = await approveRepair(database.fork(), inboxId, nameCaller(caller()));
@@ -90,4 +95,84 @@ export const inboxRoutes = [
       return { status: 202, body: { id: inboxId } };
     },
   }),
+
+  defineRoute({
+    method: 'post',
+    path: '/v1/inbox/{inboxId}/dismiss',
+    tag: 'Operations',
+    summary: 'Settles a parked event without applying it',
+    description:
+      'It is never retried, and reconciliation does not report its object again. Who dismissed it, when and why is shown in `decisions`.',
+    access: { services: ['admin'] },
+    request: { params: inboxParams, body: z.strictObject({ reason }) },
+    answers: { 202: accepted },
+    refusals: { 404: 'unknown_event', 409: 'not_parked' },
+    async handle({ params: { inboxId }, body }, { dependencies: { database, temporal }, caller }) {
+      const decider = { by: nameCaller(caller()), reason: body.reason };
+      const { teamIds } = await database.transaction((em) => dismissParkedEvent(em, inboxId, decider));
+      for (const teamId of teamIds) temporal.signal(teamId, inboxId);
+      return { status: 202, body: { id: inboxId } };
+    },
+  }),
+
+  defineRoute({
+    method: 'post',
+    path: '/v1/inbox/{inboxId}/assign',
+    tag: 'Operations',
+    summary: 'Assigns a parked event to a team, to a product of the catalog, or to both, and retries it',
+    description:
+      'For this event alone, whatever its payload says: later events of the same subscription follow the team, not the product. Who assigned it, when and why is shown in `decisions`.',
+    access: { services: ['admin'] },
+    request: {
+      params: inboxParams,
+      body: z
+        .strictObject({
+          teamId: teamIdSchema.exactOptional(),
+          product: z.string().min(1).max(40).exactOptional(),
+          reason: reason.exactOptional(),
+        })
+        .refine(({ teamId, product }) => teamId !== undefined || product !== undefined, {
+          error: 'expected teamId, product, or both',
+        }),
+    },
+    answers: { 202: accepted },
+    refusals: {
+      404: 'unknown_event, unknown_team',
+      409: 'not_parked, needs_approval, team_needed',
+      422: 'unknown_product, wrong_product',
+    },
+    async handle({ params: { inboxId }, body }, { dependencies: { database, temporal }, caller }) {
+      const { teamId = null, product = null, reason = null } = body;
+      const decider = { by: nameCaller(caller()), reason };
+      const { teamIds } = await database.transaction((em) =>
+        assignEvent(em, inboxId, { teamId, product }, decider),
+      );
+      for (const id of teamIds) temporal.signal(id, inboxId);
+      return { status: 202, body: { id: inboxId } };
+    },
+  }),
 ];
+
+function present(event: InboxEvent): z.output<typeof inboxEvent> {
+  const { id, teamId, source, type, externalId, status, parkedCode, outcome, attempts, assignedProduct } =
+    event;
+  const parked = status === 'parked';
+  return {
+    id,
+    teamId,
+    source,
+    type,
+    externalId,
+    status,
+    parkedCode,
+    outcome,
+    attempts,
+    waitsFor: parked ? (event.nextSignalAt ? 'retry' : 'operator') : null,
+    nextRetryAt: (parked && event.nextSignalAt?.toISOString()) || null,
+    assignedProduct,
+    decisions: event.decisions.map((one) => ({ ...one, at: new Date(one.at).toISOString() })),
+    occurredAt: event.occurredAt.toISOString(),
+    receivedAt: event.receivedAt.toISOString(),
+    handledAt: event.handledAt?.toISOString() ?? null,
+  };
+}

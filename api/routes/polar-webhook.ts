@@ -1,8 +1,9 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
 import { z } from 'zod';
 import type { Database } from '../../database/connection.ts';
-import { storeInboxEvent } from '../../inbox/inbox.ts';
-import { readTeamRef, subjectOf } from '../../polar/events.ts';
-import { resolveTeam } from '../../polar/resolve-team.ts';
+import { storeInboxEvent, wakeEventsOfCustomer, wakeEventsOfOrder } from '../../inbox/inbox.ts';
+import { customerChangeEvents, subjectOf } from '../../polar/events.ts';
+import { foreignRecord, isForeign, resolveEventTeam } from '../../polar/resolve-event.ts';
 import { type VerifiedWebhook, verifyWebhook } from '../../polar/verify-webhook.ts';
 import { defineRoute } from '../define-route.ts';
 
@@ -28,26 +29,46 @@ export const polarWebhookRoutes = [
 ];
 
 /**
- * Stores the event under its `webhook-id`. `teamId`: the team whose workflow is to hear of it now; null for what is
- * known already, not used, or parked until a team is found.
+ * Stores the event under its `webhook-id`; of an object that is none of ours, once.
+ *
+ * @returns `teamId`: the team whose workflow is to be signalled now; null if the event is known already, not used, or parked
+ *   until a team is found
  */
 export async function storeWebhook(
   database: Database,
   { webhookId, type, occurredAt, payload }: VerifiedWebhook,
 ): Promise<{ id: string; stored: boolean; teamId: string | null }> {
-  const ignored = subjectOf(type) === 'unused';
   const em = database.fork();
-  const resolved = await resolveTeam(em, readTeamRef(type, payload.data));
+  const ignored = subjectOf(type) === 'unused';
+  const resolved = await resolveEventTeam(em, type, payload.data);
   const teamId = 'teamId' in resolved ? resolved.teamId : null;
+  const message = { teamId, source: 'polar', type, externalId: webhookId, payload, occurredAt } as const;
+  if ('unknown' in resolved && (await isForeign(em, type, payload.data))) {
+    const { key, payload: ids } = foreignRecord(type, payload.data);
+    const outcome = 'Neither its team nor its product is ours';
+    const record = { ...message, externalId: key, payload: ids, outcome, status: 'ignored' } as const;
+    return { ...(await storeInboxEvent(em, record)), teamId: null };
+  }
   const { id, stored } = await storeInboxEvent(em, {
-    teamId,
-    source: 'polar',
-    type,
-    externalId: webhookId,
-    payload,
-    occurredAt,
+    ...message,
     status: ignored ? 'ignored' : 'received',
     ...('doubtful' in resolved ? { parked: { code: 'doubtful_team', why: resolved.doubtful } } : {}),
   });
+  if (stored) await wakeParked(em, type, payload.data);
   return { id, stored, teamId: stored && !ignored ? teamId : null };
+}
+
+/** Wakes the parked events that this one may settle. After a crash before it they wait for their next retry. */
+async function wakeParked(em: EntityManager, type: string, data: unknown): Promise<void> {
+  if (isCustomerChange(type)) {
+    const customer = z.object({ id: z.string() }).safeParse(data);
+    if (customer.success) await wakeEventsOfCustomer(em, customer.data.id);
+  } else if (type === 'order.refunded' || subjectOf(type) === 'refund') {
+    const order = z.object({ id: z.string(), order_id: z.string().optional() }).safeParse(data);
+    if (order.success) await wakeEventsOfOrder(em, order.data.order_id ?? order.data.id);
+  }
+}
+
+function isCustomerChange(type: string): boolean {
+  return customerChangeEvents.some((changes) => changes === type);
 }

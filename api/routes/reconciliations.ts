@@ -2,11 +2,12 @@ import { z } from 'zod';
 import { decimalOut } from '../../catalog/credits.ts';
 import { reconciliationStatuses } from '../../database/entities/reconciliation.ts';
 import { listReconciliations } from '../../reconciliation/reports.ts';
+import { findingStates } from '../../reconciliation/store-repair.ts';
 import { defineRoute } from '../define-route.ts';
 import { instantOut, listQuery, pageOf, teamIdSchema } from '../shapes.ts';
 
 const finding = z.strictObject({
-  state: z.enum(['repaired', 'waiting', 'needs approval', 'not repaired', 'unreadable']),
+  state: z.enum(findingStates),
   what: z.string(),
   teamId: teamIdSchema.nullable(),
   inboxId: z.guid().nullable().meta({ description: 'The event that repairs it: retry or approve that' }),

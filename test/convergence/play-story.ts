@@ -250,7 +250,7 @@ export async function playStory(lane: Lane, story: Story, schedules: readonly Sc
               throw new Error(`reconciliation finds what is nobody's: ${what}`);
             if (!hearer.schedule && kind !== 'disputes')
               throw new Error(`the team that heard of everything lacks something: ${what}`);
-            if (state === 'needs approval') await reconciliation.approveRepair(inboxId, 'a test');
+            if (state === 'needs_approval') await reconciliation.approveRepair(inboxId, 'a test');
             const order = orderOf((await database.fork().findOneOrFail(InboxEvent, { id: inboxId })).payload);
             if (kind === 'disputes') noteMoneyBack(hearer, order);
             const { delay, rank } = atOnce ? undisturbed : nextFate(hearer);

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import type { Report } from '../../activities/create-reconciliation-activities.ts';
+import { publishCatalog } from '../../catalog/versions.ts';
 import { announceTeam } from '../../teams/sign-up.ts';
 import { approveUpdate, retryUpdate, taskQueue, teamWorkflowId } from '../../workflows/messages.ts';
 import {
@@ -74,7 +75,7 @@ async function expectNothingLeft(): Promise<void> {
   const before = await ledger();
   const { counts } = await story.reconcile();
   expect(counts.repaired ?? 0).toBe(0);
-  expect(counts['not repaired'] ?? 0).toBe(0);
+  expect(counts.not_repaired ?? 0).toBe(0);
   expect(await ledger()).toEqual(before);
 }
 
@@ -262,7 +263,7 @@ test('a large repair waits for an operator, and for nothing else', async () => {
   await story.settle();
   expect(report).toMatchObject({
     status: 'completed',
-    counts: { repaired: 3, approved: 1, 'needs approval': 0 },
+    counts: { repaired: 3, approved: 1, needs_approval: 0 },
   });
   expect(await story.balance(ada)).toMatchObject({ bySource: { purchase: '60000' } });
   expect(await story.inbox(ada)).toContainEqual(
@@ -280,8 +281,8 @@ test('an approval that nobody gives ends the run, and can be given later, once',
   await deaf(async () => {
     for (let packs = 0; packs < 3; packs += 1) await pay(ada, 'pack_20000');
   });
-  expect((await story.reconcile()).counts).toMatchObject({ repaired: 2, 'needs approval': 1 });
-  expect((await story.reconcile()).counts).toEqual(expect.objectContaining({ 'needs approval': 1 }));
+  expect((await story.reconcile()).counts).toMatchObject({ repaired: 2, needs_approval: 1 });
+  expect((await story.reconcile()).counts).toEqual(expect.objectContaining({ needs_approval: 1 }));
   const [parked] = (await story.inbox(ada)).filter(({ parkedCode }) => parkedCode === 'needs_approval');
   for (let times = 0; times < 2; times += 1)
     expect(await story.request('POST', `/v1/inbox/${parked?.id}/approve`)).toMatchObject({ status: 202 });
@@ -300,9 +301,9 @@ test('Temporal’s data thrown away in mid-story: every team goes on, nothing is
 
   await story.loseTemporal();
   const { counts } = await story.reconcile();
-  expect(counts).toMatchObject({ teams: 3, 'teams started': 3 });
+  expect(counts).toMatchObject({ teams: 3, teams_started: 3 });
   expect(await ledger()).toEqual(before);
-  expect((await story.reconcile()).counts).toMatchObject({ teams: 3, 'teams started': 0 });
+  expect((await story.reconcile()).counts).toMatchObject({ teams: 3, teams_started: 0 });
 
   // No event comes: only the workflows' timers do what falls due.
   await story.advanceTo('2040-03-15T00:00:00Z');
@@ -368,7 +369,7 @@ test('what Polar refuses us keeps nothing else from being repaired, and the run 
   await story.control('/faults', { target: 'api', path: '/v1/disputes', status: 403, times: 1_000 });
   await expect(story.reconcile()).rejects.toThrow();
   const [report] = await reports();
-  expect(report).toMatchObject({ status: 'failed', counts: { 'teams started': 1, 'not repaired': 2 } });
+  expect(report).toMatchObject({ status: 'failed', counts: { teams_started: 1, not_repaired: 2 } });
   await story.control('/faults/clear');
   await story.reconcile();
   expect(await story.balance(team)).toMatchObject({ bySource: { purchase: '1000' } });
@@ -423,7 +424,7 @@ test('a run that is too long for one history goes on in the next where it was, w
   await story.settle();
   expect(report).toMatchObject({
     status: 'completed',
-    counts: { orders: 105, subscriptions: 1, waiting: 100, approved: 1, 'needs approval': 0, teams: 2 },
+    counts: { orders: 105, subscriptions: 1, waiting: 100, approved: 1, needs_approval: 0, teams: 2 },
   });
   expect(await reports()).toHaveLength(1);
   expect(await story.balance(ada)).toMatchObject({ bySource: { purchase: '60000' } });
@@ -480,8 +481,126 @@ test('money for a deleted team is parked once, and once it is given back nothing
   await story.reconcile();
   await until(async () => (await parked()).length === 0);
   const { counts } = await story.reconcile();
-  expect(counts).not.toHaveProperty(['not repaired']);
+  expect(counts).not.toHaveProperty('not_repaired');
   expect(counts).not.toHaveProperty('waiting');
+});
+
+/** A checkout that only names the team in its metadata; its payer is a customer of Polar's own. */
+const checkoutOf = async (team: string, product: string) =>
+  story.polar.checkouts.create({ products: [await story.productOf(product)], metadata: { team_id: team } });
+const payAs = ({ id }: { id: string }, person: string) =>
+  story.control(`/checkouts/${id}/pay`, { email: `${person}@example.com` });
+
+test('an order that is paid by dunning after three weeks is found by the next half-hourly run', async () => {
+  const team = await story.signUp('ada');
+  await story.buy(team, 'pro_monthly');
+  const subscription = await story.subscriptionOf(team);
+  await story.control(`/subscriptions/${subscription}/fail-next-payment`, { times: 10 });
+  await deaf(async () => {
+    await story.advanceTo('2040-03-01T00:00:00Z');
+    await story.reconcile();
+    await story.advanceTo('2040-03-20T00:00:00Z');
+    await story.control(`/subscriptions/${subscription}/pay-past-due`);
+  });
+  expect(await story.balance(team)).toMatchObject({ bySource: { subscription: '0' } });
+  const { findings } = await story.reconcile();
+  expect(findings.map(({ what }) => what)).toContainEqual(
+    expect.stringContaining('is paid and nothing was granted'),
+  );
+  expect(await story.balance(team)).toMatchObject({ bySource: { subscription: '6000' } });
+  expect((await story.database.pool.query('select from unpaid_orders')).rowCount).toBe(0);
+  await expectNothingLeft();
+});
+
+test('money and a subscription that Polar takes for a deleted team are findings, though only metadata names the team', async () => {
+  await story.signUp('ada');
+  const { id: team } = await story.call<{ id: string }>('POST', '/v1/teams', {
+    name: 'Shared',
+    ownerId: 'ada',
+  });
+  await story.settle();
+  const checkout = await checkoutOf(team, 'pro_monthly');
+  await story.request('DELETE', `/v1/teams/${team}`);
+  await story.settle();
+  await deaf(() => payAs(checkout, 'late'));
+  for (const state of ['repaired', expect.stringMatching(/^(not_repaired|repaired)$/)]) {
+    const { findings } = await story.reconcile();
+    expect(findings).toContainEqual(
+      expect.objectContaining({
+        state: 'needs_operator',
+        teamId: team,
+        what: expect.stringContaining('is paid and nothing was granted'),
+      }),
+    );
+    const standing = findings.filter(({ what }) => what.includes('still stands at Polar'));
+    for (const finding of standing) expect(finding).toMatchObject({ state, teamId: team });
+    if (state === 'repaired') expect(standing).toHaveLength(1);
+  }
+});
+
+test('several standing subscriptions of one team are a finding', async () => {
+  const team = await story.signUp('ada');
+  for (const person of ['one', 'two']) {
+    await payAs(await checkoutOf(team, 'starter_monthly'), person);
+    await story.settle();
+  }
+  const { findings } = await story.reconcile();
+  expect(findings).toEqual([
+    expect.objectContaining({
+      state: 'needs_operator',
+      teamId: team,
+      what: expect.stringContaining('several standing subscriptions'),
+    }),
+  ]);
+});
+
+test('orders from before ordersSince are recorded and never granted, by webhook or by reconciliation', async () => {
+  const team = await story.signUp('ada');
+  const publish = (policies: Partial<Story['catalog']['policies']>) =>
+    publishCatalog(story.database, {
+      ...story.catalog,
+      policies: { ...story.catalog.policies, ...policies },
+    });
+  await publish({ ordersSince: new Date('2040-02-01T00:00:00Z') });
+  // Published catalogs are read again after a second.
+  await new Promise((resolve) => setTimeout(resolve, 1_100));
+  await deaf(() => pay(team, 'pack_1000'));
+  await pay(team, 'pack_5000');
+  await payAs(await checkoutOf(crypto.randomUUID(), 'pack_1000'), 'other');
+  await story.settle();
+  expect((await story.inbox(team)).find(({ type }) => type === 'order.paid')).toMatchObject({
+    status: 'handled',
+    outcome: expect.stringContaining('before ordersSince'),
+  });
+  const { counts } = await story.reconcile({ everything: true });
+  expect(counts).toMatchObject({ orders: 3 });
+  expect(counts).not.toHaveProperty('repaired');
+  expect(await story.balance(team)).toMatchObject({ bySource: { purchase: '0' } });
+
+  await story.skipTo('2040-02-01T00:00:01Z');
+  await story.buy(team, 'pack_1000');
+  expect(await story.balance(team)).toMatchObject({ bySource: { purchase: '1000' } });
+});
+
+test('what one run grants to many teams counts together: beyond the total it waits for an operator', async () => {
+  await publishCatalog(story.database, {
+    ...story.catalog,
+    policies: { ...story.catalog.policies, reconciliationApprovalTotal: 2_500_000_000n },
+  });
+  await new Promise((resolve) => setTimeout(resolve, 1_100));
+  const teams: string[] = [];
+  for (const person of ['ada', 'bob', 'cyd']) teams.push(await story.signUp(person));
+  await deaf(async () => {
+    for (const team of teams) await pay(team, 'pack_1000');
+  });
+  const { counts, findings } = await story.reconcile();
+  expect(counts).toMatchObject({ repaired: 2, needs_approval: 1 });
+  const { inboxId } = findings.find(({ state }) => state === 'needs_approval') ?? {};
+  await story.call('POST', `/v1/inbox/${inboxId}/approve`);
+  await story.settle();
+  for (const team of teams)
+    expect(await story.balance(team)).toMatchObject({ bySource: { purchase: '1000' } });
+  await expectNothingLeft();
 });
 
 test('a parked event is tried again by hand, through the API and by the team’s workflow', async () => {

@@ -363,7 +363,7 @@ async function startTemporal(port: number, now: Date): Promise<TestWorkflowEnvir
   });
   await environment.connection.operatorService.addSearchAttributes({
     namespace: 'default',
-    searchAttributes: { Plan: 2, SubscriptionStatus: 2, NextCreditExpiry: 6 },
+    searchAttributes: { Plan: 2, SubscriptionStatus: 2, NextCreditExpiry: 6, ParkedEvents: 3 },
   });
   await skipTo(environment, now);
   return environment;

@@ -1,0 +1,152 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import type { Polar } from '@polar-sh/sdk/2026-10';
+import { z } from 'zod';
+import { readCatalog } from '../catalog/versions.ts';
+import { Order } from '../database/entities/order.ts';
+import { Subscription } from '../database/entities/subscription.ts';
+import { DomainError } from '../domain-error.ts';
+import { callPolar } from './client.ts';
+import { type PolarSubject, polarTime, readTeamRef, subjectOf } from './events.ts';
+import { isBefore } from './orders-since.ts';
+import { resolveProduct } from './resolve-product.ts';
+import { type ResolvedTeam, resolveTeam } from './resolve-team.ts';
+import { storable } from './verify-webhook.ts';
+
+/**
+ * Finds the team that an event belongs to: the team of the order or subscription that it is about, if we know that (an
+ * operator may have assigned it), else the team that it names; see `resolveTeam`.
+ */
+export async function resolveEventTeam(
+  em: EntityManager,
+  type: string,
+  data: unknown,
+): Promise<ResolvedTeam> {
+  const { orderId, subscriptionId } = idsOf(subjectOf(type), data);
+  const options = { fields: ['teamId'], disableIdentityMap: true } as const;
+  const order = orderId === null ? null : await em.findOne(Order, { id: orderId }, options);
+  if (order) return { teamId: order.teamId };
+  const resolved = await resolveTeam(em, readTeamRef(type, data));
+  if (!('unknown' in resolved)) return resolved;
+  const subscription =
+    subscriptionId === null ? null : await em.findOne(Subscription, { id: subscriptionId }, options);
+  return subscription ? { teamId: subscription.teamId } : resolved;
+}
+
+/**
+ * Whether an event that names no known team is none of ours: the organisation at Polar sells other things too. It neither
+ * carries a team's id nor sells anything of the catalog. Such an event is recorded once for each object, and never parked.
+ * Changes of a customer that is no team's, and of its members, are of no use either: no team waits for them.
+ */
+export async function isForeign(em: EntityManager, type: string, data: unknown): Promise<boolean> {
+  const subject = subjectOf(type);
+  const { orderId } = idsOf(subject, data);
+  if (subject === 'refund' || subject === 'dispute')
+    return orderId !== null && !(await isParked(em, orderId));
+  if (subject === 'customer' || subject === 'member') return true;
+  if (subject === 'unused') return false;
+  if (z.guid().safeParse(readTeamRef(type, data).metadataTeamId).success) return false;
+  const product = productSchema.safeParse(data);
+  if (!product.success) return false;
+  const { ordersSince } = (await readCatalog(em)).catalog.policies;
+  const createdAt = product.data.created_at;
+  if (subject === 'order' && createdAt && isBefore({ createdAt }, ordersSince)) return true;
+  const { product_id: productId = null, product: embedded } = product.data;
+  const key = embedded?.metadata?.catalog_key;
+  return (
+    typeof key !== 'string' && (await resolveProduct(em, { productId, productCatalogKey: null })) === null
+  );
+}
+
+/** The ids in a foreign event, which are all that is recorded of it. */
+export function foreignRecord(type: string, data: unknown): { key: string; payload: object } {
+  const ids = z
+    .object({ id: z.string() })
+    .catchall(z.unknown())
+    .transform((object) =>
+      Object.fromEntries(Object.entries(object).filter(([name]) => /^(id|[a-z]+_id)$/.test(name))),
+    )
+    .safeParse(data);
+  const kept = ids.success ? ids.data : {};
+  return { key: `foreign:${subjectOf(type)}:${String(kept.id)}`, payload: { type, data: kept } };
+}
+
+/** The Polar object of an event, as it is now. */
+export interface CurrentObject {
+  /** Whose it is; for refunds and disputes, whose order it is. */
+  type: string;
+  /** The object without what Postgres cannot store. */
+  data: unknown;
+  /** Whether `data` may replace the event's `data`; not so for the order of a refund. */
+  replaces: boolean;
+}
+
+/**
+ * Fetches what an event is about.
+ *
+ * @returns null if Polar does not know it, or the event is about neither order, subscription, refund nor dispute
+ * @throws DomainError as `callPolar`
+ */
+export async function fetchCurrentObject(
+  polar: Polar,
+  type: string,
+  data: unknown,
+): Promise<CurrentObject | null> {
+  const subject = subjectOf(type);
+  const { orderId, subscriptionId } = idsOf(subject, data);
+  try {
+    if (subject === 'subscription' && subscriptionId !== null) {
+      const current = await callPolar('read', () => polar.subscriptions.get(subscriptionId));
+      return { type, data: asStorable(current), replaces: true };
+    }
+    if (orderId === null) return null;
+    const current = await callPolar('read', () => polar.orders.get(orderId));
+    const isOrder = subject === 'order';
+    return { type: isOrder ? type : 'order.updated', data: asStorable(current), replaces: isOrder };
+  } catch (error) {
+    if (error instanceof DomainError && (error.code === 'polar_not_found' || error.code === 'polar_refused'))
+      return null;
+    throw error;
+  }
+}
+
+/** The order and the subscription that an object is, or belongs to. */
+function idsOf(
+  subject: PolarSubject,
+  data: unknown,
+): { orderId: string | null; subscriptionId: string | null } {
+  const { id = null, order_id = null, subscription_id = null } = idsSchema.safeParse(data).data ?? {};
+  switch (subject) {
+    case 'order':
+      return { orderId: id, subscriptionId: subscription_id };
+    case 'subscription':
+      return { orderId: null, subscriptionId: id };
+    case 'refund':
+    case 'dispute':
+      return { orderId: order_id, subscriptionId: null };
+    default:
+      return { orderId: null, subscriptionId: null };
+  }
+}
+
+async function isParked(em: EntityManager, objectId: string): Promise<boolean> {
+  const rows = await em.execute(
+    `select from inbox where source = 'polar' and payload->'data'->>'id' = ? and status in ('received', 'parked') limit 1`,
+    [objectId],
+  );
+  return rows.length > 0;
+}
+
+function asStorable(data: unknown): unknown {
+  return JSON.parse(JSON.stringify(data), storable);
+}
+
+const text = z.string().nullish().catch(null);
+const idsSchema = z.object({ id: text, order_id: text, subscription_id: text });
+const productSchema = z.object({
+  created_at: polarTime.optional().catch(undefined),
+  product_id: text,
+  product: z
+    .object({ metadata: z.record(z.string(), z.unknown()).nullish().catch(null) })
+    .nullish()
+    .catch(null),
+});

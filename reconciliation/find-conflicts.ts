@@ -1,0 +1,26 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { standingSql } from '../database/entities/subscription.ts';
+import type { Finding } from './store-repair.ts';
+
+/** A report names at most this many teams; the number of teams is unbounded. */
+const mostTeams = 50;
+
+/** Teams with several subscriptions that stand at Polar: each is billed, and a team needs one. */
+export async function findSubscriptionConflicts(em: EntityManager): Promise<Finding[]> {
+  const rows = await em.execute<{ team_id: string; ids: string }[]>(
+    `select team_id, string_agg(id, ', ' order by started_at, id) as ids
+       from subscriptions s
+      where ${standingSql('s')}
+      group by team_id
+     having count(*) > 1
+      order by team_id
+      limit ${mostTeams}`,
+  );
+  return rows.map(({ team_id: teamId, ids }) => ({
+    state: 'needs_operator',
+    what: `the team has several standing subscriptions, and Polar may bill each: ${ids}. End all but one at Polar`,
+    teamId,
+    inboxId: null,
+    credits: '0',
+  }));
+}

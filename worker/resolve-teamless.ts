@@ -1,0 +1,59 @@
+import type { Polar } from '@polar-sh/sdk/2026-10';
+import type { Database } from '../database/connection.ts';
+import { DomainError } from '../domain-error.ts';
+import {
+  claimTeamlessEvents,
+  giveInboxEventTeam,
+  parkInboxEvent,
+  refreshParkedEvent,
+  type TeamlessEvent,
+} from '../inbox/inbox.ts';
+import { fetchCurrentObject, resolveEventTeam } from '../polar/resolve-event.ts';
+import type { ResolvedTeam } from '../polar/resolve-team.ts';
+
+/** One request to Polar each, one after the other. */
+const batch = 20;
+
+/**
+ * Resolves parked events without a team anew: by what we know, else by what Polar says now. Those whose team is found are
+ * due to be signalled; the others are parked again.
+ *
+ * @returns whether there may be more that are due
+ */
+export async function resolveTeamlessEvents(database: Database, polar: Polar): Promise<boolean> {
+  const events = await claimTeamlessEvents(database, batch);
+  for (const event of events) await resolveAnew(database, polar, event);
+  return events.length === batch;
+}
+
+async function resolveAnew(
+  database: Database,
+  polar: Polar,
+  { id, type, payload }: TeamlessEvent,
+): Promise<void> {
+  const em = database.fork();
+  const data = payload && typeof payload === 'object' && 'data' in payload ? payload.data : payload;
+  let resolved = await resolveEventTeam(em, type, data);
+  if (!('teamId' in resolved)) {
+    try {
+      const current = await fetchCurrentObject(polar, type, data);
+      if (current) resolved = await resolveEventTeam(em, current.type, current.data);
+      if (current?.replaces) await refreshParkedEvent(em, id, current.data);
+    } catch (error) {
+      // Polar is away: the event was claimed, so it is due again after a pause.
+      if (error instanceof DomainError && error.status >= 500) return;
+      throw error;
+    }
+  }
+  if ('teamId' in resolved) await giveInboxEventTeam(em, id, resolved.teamId);
+  else await parkInboxEvent(em, id, ...reasonOf(resolved));
+}
+
+function reasonOf(resolved: Exclude<ResolvedTeam, { teamId: string }>): [code: string, why: string] {
+  return 'doubtful' in resolved
+    ? ['doubtful_team', resolved.doubtful]
+    : [
+        'unknown_team',
+        'No team of ours is named by this event, also not by its object at Polar now: set external_id of the customer there to the team’s id, or assign the event to a team, or dismiss it',
+      ];
+}
