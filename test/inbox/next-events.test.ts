@@ -1,0 +1,115 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { v7 as uuidv7 } from 'uuid';
+import { connectDatabase, type Database } from '../../database/connection.ts';
+import { InboxEvent } from '../../database/entities/inbox-event.ts';
+import { parkInboxEvent, storeInboxEvent } from '../../inbox/inbox.ts';
+import { markSuperseded, nextEvents } from '../../inbox/next-events.ts';
+import { createTestDatabase, type TestDatabase } from '../setup/database.ts';
+
+let testDatabase: TestDatabase;
+let database: Database;
+beforeAll(async () => {
+  testDatabase = await createTestDatabase();
+  database = await connectDatabase(testDatabase.url, { pool: 3 });
+});
+afterAll(async () => {
+  await database.close();
+  await testDatabase.drop();
+});
+
+async function newTeam(): Promise<string> {
+  const id = uuidv7();
+  await database.pool.query(`insert into teams (id, name, personal) values ($1, 'Team', false)`, [id]);
+  return id;
+}
+
+const second = (at: number) => new Date(Date.UTC(2040, 0, 1, 0, 0, at)).toISOString();
+
+/** Stores an event about `object` whose state is of the given second. */
+async function store(teamId: string, type: string, object: string, at: number | string): Promise<string> {
+  const modified_at = typeof at === 'number' ? second(at) : at;
+  const { id } = await storeInboxEvent(database.fork(), {
+    teamId,
+    source: type === 'team.deleted' ? 'operator' : 'polar',
+    type,
+    externalId: null,
+    payload: { type, data: { id: object, created_at: second(0), modified_at } },
+    occurredAt: new Date(second(0)),
+  });
+  return id;
+}
+
+test('of a thousand states of a subscription only the newest is applied, and a paid order overtakes it', async () => {
+  const team = await newTeam();
+  const updates: string[] = [];
+  // Polar's retries arrive out of order: the newest state is not the last to arrive.
+  for (let at = 0; at < 1_000; at += 1)
+    updates.push(await store(team, 'subscription.updated', 'sub_1', at === 400 ? 5_000 : at));
+  const other = await store(team, 'subscription.updated', 'sub_2', 1);
+  const paid = await store(team, 'order.paid', 'order_1', 1);
+  const ids = [...updates, other, paid];
+  const next = await nextEvents(database.fork(), team, ids);
+  expect(next.order).toEqual([paid, updates[400], other]);
+  expect(next.superseded).toHaveLength(999);
+
+  await database.transaction((em) => markSuperseded(em, team, next.superseded));
+  expect(await database.fork().count(InboxEvent, { teamId: team, status: 'handled' })).toBe(999);
+  expect(await nextEvents(database.fork(), team, ids)).toEqual({ order: next.order, superseded: [] });
+});
+
+test('an order’s updates and refunds are states of one order; a payment is never superseded', async () => {
+  const team = await newTeam();
+  const ids = [
+    await store(team, 'order.updated', 'order_1', 1),
+    await store(team, 'order.paid', 'order_1', 2),
+    await store(team, 'order.refunded', 'order_1', 4),
+    await store(team, 'order.updated', 'order_1', 3),
+    await store(team, 'order.paid', 'order_2', 9),
+  ];
+  expect(await nextEvents(database.fork(), team, ids)).toEqual({
+    order: [ids[1], ids[4], ids[2]],
+    superseded: [ids[0], ids[3]],
+  });
+});
+
+test('states of one instant are all kept, microseconds are compared, and a time that is none hurts nobody', async () => {
+  const team = await newTeam();
+  const ids = [
+    await store(team, 'subscription.updated', 'sub_1', '2040-01-01T00:00:00.000001Z'),
+    await store(team, 'subscription.active', 'sub_1', '2040-01-01T00:00:00.000002Z'),
+    await store(team, 'subscription.canceled', 'sub_1', '2040-01-01T00:00:00.000002Z'),
+    await store(team, 'subscription.updated', 'sub_2', 'yesterday, or so'),
+  ];
+  expect(await nextEvents(database.fork(), team, ids)).toEqual({
+    order: [ids[1], ids[2], ids[3]],
+    superseded: [ids[0]],
+  });
+});
+
+test('a payment that comes after the deletion of its team does not overtake it', async () => {
+  const team = await newTeam();
+  const ids = [
+    await store(team, 'subscription.updated', 'sub_1', 1),
+    await store(team, 'team.deleted', team, 2),
+    await store(team, 'subscription.updated', 'sub_1', 3),
+    await store(team, 'order.paid', 'order_1', 3),
+  ];
+  expect(await nextEvents(database.fork(), team, ids)).toEqual({
+    order: [ids[0], ids[1], ids[3], ids[2]],
+    superseded: [],
+  });
+});
+
+test('parked events are neither superseded nor supersede, and events of other teams are left out', async () => {
+  const [team, other] = [await newTeam(), await newTeam()];
+  const parked = await store(team, 'subscription.updated', 'sub_1', 1);
+  const newer = await store(team, 'subscription.updated', 'sub_1', 2);
+  const newestParked = await store(team, 'subscription.updated', 'sub_1', 3);
+  const foreign = await store(other, 'subscription.updated', 'sub_1', 4);
+  for (const id of [parked, newestParked])
+    await parkInboxEvent(database.fork(), id, 'unknown_product', 'not ours');
+  expect(await nextEvents(database.fork(), team, [parked, newer, newestParked, foreign])).toEqual({
+    order: [parked, newer, newestParked],
+    superseded: [],
+  });
+});
