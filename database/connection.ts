@@ -34,6 +34,7 @@ import { Reconciliations } from './migrations/0002-reconciliations.ts';
 import { HoldsWithoutForeignKey } from './migrations/0003-holds-without-foreign-key.ts';
 import { Entitlement } from './migrations/0004-entitlement.ts';
 import { ParkedEvents } from './migrations/0005-parked-events.ts';
+import { LimitMarks } from './migrations/0007-limit-marks.ts';
 import { ZeroAndKeyDeletions } from './migrations/0007-zero-and-key-deletions.ts';
 import { People } from './migrations/0008-people.ts';
 import { createMissingPartitions, isMissingPartition } from './partitions.ts';
@@ -168,6 +169,7 @@ function ormOptions(url: string, max: number): Options {
         Entitlement,
         ParkedEvents,
         ZeroAndKeyDeletions,
+        LimitMarks,
         People,
       ],
       snapshot: false,

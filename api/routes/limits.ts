@@ -57,10 +57,7 @@ export const limitRoutes = [
     refusals: { 404: 'unknown_team, unknown_member' },
     async handle({ params: { teamId, memberId }, body }, { dependencies: { database }, confirmRights }) {
       const whose = { teamId, subject: 'member', subjectId: memberId } as const;
-      const limit = await database.transaction(async (em) => {
-        await confirmRights(em);
-        return setLimit(em, { ...whose, ...body });
-      });
+      const limit = await setLimit(database, { ...whose, ...body }, confirmRights);
       return { status: 200, body: limitJson(limit) };
     },
   }),
@@ -76,10 +73,7 @@ export const limitRoutes = [
     refusals: { 404: 'unknown_team, unknown_limit' },
     async handle({ params: { teamId, memberId } }, { dependencies: { database }, confirmRights }) {
       const whose = { teamId, subject: 'member', subjectId: memberId } as const;
-      await database.transaction(async (em) => {
-        await confirmRights(em);
-        await removeLimit(em, whose);
-      });
+      await removeLimit(database, whose, confirmRights);
       return { status: 204 };
     },
   }),
@@ -96,10 +90,7 @@ export const limitRoutes = [
     refusals: { 404: 'unknown_team' },
     async handle({ params: { teamId, apiKeyId }, body }, { dependencies: { database }, confirmRights }) {
       const whose = { teamId, subject: 'key', subjectId: apiKeyId } as const;
-      const limit = await database.transaction(async (em) => {
-        await confirmRights(em);
-        return setLimit(em, { ...whose, ...body });
-      });
+      const limit = await setLimit(database, { ...whose, ...body }, confirmRights);
       return { status: 200, body: limitJson(limit) };
     },
   }),
@@ -115,10 +106,7 @@ export const limitRoutes = [
     refusals: { 404: 'unknown_team, unknown_limit' },
     async handle({ params: { teamId, apiKeyId } }, { dependencies: { database }, confirmRights }) {
       const whose = { teamId, subject: 'key', subjectId: apiKeyId } as const;
-      await database.transaction(async (em) => {
-        await confirmRights(em);
-        await removeLimit(em, whose);
-      });
+      await removeLimit(database, whose, confirmRights);
       return { status: 204 };
     },
   }),

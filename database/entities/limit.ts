@@ -23,6 +23,13 @@ export const Limit = defineEntity({
     consumed: p.bigint(),
     /** ... and what the subject's open holds set aside, whenever they were made. */
     held: p.bigint(),
+    /** False while usage from before it was set is being counted: it counts, and refuses nothing. */
+    active: p.boolean(),
+    /** What its subject consumed in all since the limit was set; `limit_marks` has it after each commit, under this id. */
+    counterId: p.bigint(),
+    total: p.bigint(),
+    /** From when on the marks tell what was consumed. */
+    countedSince: p.datetime(),
   },
 });
 

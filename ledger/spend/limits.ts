@@ -48,8 +48,8 @@ export function limitsOn(team: TeamStanding, { memberId, apiKeyId }: Consumer, n
  */
 export function refuseOverLimit(limits: readonly LimitStanding[], credits: bigint): void {
   if (credits === 0n) return;
-  for (const { subject, subjectId, credits: cap, per, consumed, held } of limits) {
-    if (consumed + held + credits <= cap) continue;
+  for (const { active, subject, subjectId, credits: cap, per, consumed, held } of limits) {
+    if (!active || consumed + held + credits <= cap) continue;
     const details = {
       subject: { kind: subject, id: subjectId },
       limit: formatCredits(cap),
@@ -75,6 +75,9 @@ export function countAgainst(
     limit.consumed += change.consumed ?? 0n;
     limit.held += change.held ?? 0n;
     limit.changed = true;
+    if (!change.consumed) continue;
+    limit.total += change.consumed;
+    limit.consumedMore = true;
   }
 }
 

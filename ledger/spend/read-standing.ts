@@ -300,7 +300,7 @@ async function readLimitedTeams(
   const { rows } = await client.query<{ id: string; limits_members: boolean; cycle_start: string | null }>({
     name: 'read-limited-teams',
     text: `select t.id,
-                  exists (select from limits l where l.team_id = t.id and l.subject = 'member') as limits_members,
+                  exists (select from limits l where l.team_id = t.id and l.subject = 'member' and l.active) as limits_members,
                   (select extract(epoch from s.current_period_start) * 1000 from subscriptions s
                     where s.team_id = t.id and ${standingSql('s')} order by ${standingOrderSql('s')} limit 1) as cycle_start
              from unnest($1::uuid[]) as t (id)`,
@@ -331,10 +331,13 @@ async function readLimits(
     window_start: string;
     consumed: string;
     held: string;
+    active: boolean;
+    counter_id: string;
+    total: string;
   }>({
     name: 'read-limits',
     text: `select named.team_id, named.subject, named.subject_id, m.user_id is not null as is_member,
-                  l.credits, l.per, l.consumed, l.held, extract(epoch from l.window_start) * 1000 as window_start
+                  l.credits, l.per, l.consumed, l.held, l.active, l.counter_id, l.total, extract(epoch from l.window_start) * 1000 as window_start
              from unnest($1::uuid[], $2::text[], $3::text[]) as named (team_id, subject, subject_id)
              left join limits l on l.team_id = named.team_id and l.subject = named.subject and l.subject_id = named.subject_id
              left join members m on named.subject = 'member' and m.team_id = named.team_id and m.user_id = named.subject_id`,
@@ -357,7 +360,11 @@ async function readLimits(
       windowStart: instant(row.window_start),
       consumed: BigInt(row.consumed),
       held: BigInt(row.held),
+      active: row.active,
+      counterId: BigInt(row.counter_id),
+      total: BigInt(row.total),
       changed: false,
+      consumedMore: false,
     });
   }
 }

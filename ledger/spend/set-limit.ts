@@ -1,9 +1,9 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { readCatalog } from '../../catalog/versions.ts';
-import { readClock } from '../../database/connection.ts';
+import { type Database, readClock } from '../../database/connection.ts';
 import { Limit, type LimitPeriod, type LimitSubject } from '../../database/entities/limit.ts';
 import { Member } from '../../database/entities/member.ts';
 import { findStandingSubscriptions } from '../../database/entities/subscription.ts';
+import { Team } from '../../database/entities/team.ts';
 import { lockLivingTeam } from '../../database/lock-living-team.ts';
 import { DomainError } from '../../domain-error.ts';
 import { limitWindow } from './limits.ts';
@@ -30,15 +30,53 @@ export interface SetLimit {
 }
 
 /**
- * Caps what a member or an API key may consume of the team's credits, or changes that cap. What they have consumed in the
- * window so far and what their open holds set aside count from the start. Belongs in a transaction; locks the team.
- * @param credits  micro-credits a window; 0 stops them altogether
- * @throws DomainError 404 `unknown_team`, `unknown_member`
+ * Limits what a member or an API key may consume of the team's credits, or changes that limit. What they have consumed in the
+ * window so far and what their open holds set aside count from the start.
+ *
+ * The team's lock is held only for moments, however much the team has consumed: from the first one on the limit counts, then
+ * the usage from before is counted without the lock, and the second one makes the limit refuse. If the process dies in
+ * between, nobody is limited yet; sending the same again completes it.
+ *
+ * @param confirmRights  called behind each lock: throws if the caller may not do this any more
+ * @throws DomainError 404 `unknown_team`, `unknown_member`, and what `confirmRights` throws
  */
 export async function setLimit(
-  em: EntityManager,
-  { teamId, subject, subjectId, credits, per }: LimitKey & { credits: bigint; per: LimitPeriod },
+  database: Database,
+  limit: NewLimit,
+  confirmRights: ConfirmRights = async () => {},
 ): Promise<SetLimit> {
+  for (;;) {
+    const begun = await database.transaction(async (em) => {
+      await confirmRights(em);
+      return beginLimit(em, limit);
+    });
+    if ('set' in begun) return begun.set;
+    await countHistory(database, limit, begun);
+    const set = await database.transaction(async (em) => {
+      await confirmRights(em);
+      return completeLimit(em, limit, begun);
+    });
+    if (set) return set;
+  }
+}
+
+type ConfirmRights = (em: EntityManager) => Promise<void>;
+
+interface NewLimit extends LimitKey {
+  /** Micro-credits a window; 0 stops them altogether. */
+  credits: bigint;
+  per: LimitPeriod;
+}
+
+/** Which usage is still to be counted: recorded from `since` on, and before counting began at `until`. */
+interface Uncounted {
+  counterId: bigint;
+  since: Date;
+  until: Date;
+}
+
+async function beginLimit(em: EntityManager, limit: NewLimit): Promise<{ set: SetLimit } | Uncounted> {
+  const { teamId, subject, subjectId, per } = limit;
   const { team, now } = await lockLivingTeam(em, teamId);
   if (subject === 'member' && (await em.count(Member, { teamId, userId: subjectId })) === 0) {
     throw new DomainError(404, 'unknown_member', `${subjectId} is not in this team`, {
@@ -47,50 +85,174 @@ export async function setLimit(
     });
   }
   const windowStart = limitWindow(per, now, await cycleStart(em, teamId));
-  const used = await readUsed(em, { teamId, subject, subjectId }, windowStart);
-  const limit = { subject, subjectId, credits, per, windowStart, ...used };
-  await em.upsert(Limit, { teamId, ...limit });
-  team.hasLimits = true;
+  let known = await em.findOne(Limit, { teamId, subject, subjectId });
+  if (!known) {
+    await startCounting(em, limit, now);
+    team.hasLimits = true;
+    await em.flush();
+    known = await em.findOneOrFail(Limit, { teamId, subject, subjectId });
+  }
+  if (known.active && known.countedSince <= windowStart) {
+    return { set: await activate(em, known, limit, windowStart) };
+  }
+  // Far enough for the month, and for a cycle that began before and is heard of later.
+  const since = new Date(Math.min(windowStart.getTime(), now.getTime() - historyMs));
+  return { counterId: known.counterId, since, until: known.countedSince };
+}
+
+/** Longer than a month. */
+const historyMs = 35 * 86_400_000;
+
+async function startCounting(
+  em: EntityManager,
+  { teamId, subject, subjectId, credits, per }: NewLimit,
+  now: Date,
+): Promise<void> {
+  await em.execute(
+    `with made as (
+       insert into limits (team_id, subject, subject_id, credits, per, window_start, held, active, counted_since)
+       select ?, ?, ?, ?, ?, ?, coalesce(sum(h.credits), 0), false, ?
+         from holds h where h.team_id = ? and h.status = 'open' and ${columnOf[subject]} = ?
+       returning counter_id, counted_since
+     )
+     insert into limit_marks (counter_id, at, total) select counter_id, counted_since - interval '1 millisecond', 0 from made`,
+    [teamId, subject, subjectId, credits, per, limitWindow(per, now, null), now, teamId, subjectId],
+  );
+}
+
+const columnOf = { member: 'member_id', key: 'api_key_id' } as const satisfies Record<LimitSubject, string>;
+
+/**
+ * Marks what was consumed before the limit counted: negative totals, back from 0. No debit of that time can still be under way,
+ * because the lock was held since. Of the millisecond in which counting began, what the limit has counted itself is left out.
+ * Usage may have occurred longer ago than it was recorded, but no longer than keys are ever kept: that bounds what is read.
+ */
+async function countHistory(
+  { pool }: Pick<Database, 'pool'>,
+  { teamId, subject, subjectId }: LimitKey,
+  { counterId, since, until }: Uncounted,
+): Promise<void> {
+  await pool.query(
+    `with recorded as (
+       select recorded_at as at, sum(credits) as credits
+         from usage_events
+        where team_id = $1 and ${columnOf[subject]} = $2 and recorded_at >= $3 and recorded_at <= $4
+          and occurred_at >= $3::timestamptz - interval '120 days'
+        group by recorded_at
+     ), debits as (
+       select at, credits - coalesce((select m.total from limit_marks m where m.counter_id = $5 and m.at = $4 and m.at = recorded.at), 0) as credits
+         from recorded
+     ), marks as (
+       select at, -coalesce(sum(credits) over (order by at desc rows between unbounded preceding and 1 preceding), 0) as total from debits
+       union
+       select $4::timestamptz - interval '1 millisecond', -coalesce(sum(credits), 0) from debits where at = $4
+       union
+       select $3::timestamptz - interval '1 millisecond', -coalesce(sum(credits), 0) from debits
+     )
+     insert into limit_marks (counter_id, at, total)
+     select $5, at, total from marks where at < $4
+     on conflict (counter_id, at) do update set total = excluded.total`,
+    [teamId, subjectId, since, until, counterId],
+  );
+}
+
+/** Null: somebody has removed the limit meanwhile. */
+async function completeLimit(
+  em: EntityManager,
+  limit: NewLimit,
+  { counterId, since }: Uncounted,
+): Promise<SetLimit | null> {
+  const { teamId, subject, subjectId, per } = limit;
+  const { now } = await lockLivingTeam(em, teamId);
+  const known = await em.findOne(Limit, { teamId, subject, subjectId, counterId });
+  if (!known) return null;
+  if (since < known.countedSince) known.countedSince = since;
+  return activate(em, known, limit, limitWindow(per, now, await cycleStart(em, teamId)));
+}
+
+async function activate(
+  em: EntityManager,
+  known: Limit,
+  { credits, per }: NewLimit,
+  windowStart: Date,
+): Promise<SetLimit> {
+  em.assign(known, { credits, per, active: true });
   await em.flush();
-  return limit;
+  const { teamId, subject, subjectId } = known;
+  const [row] = await em.execute<{ consumed: string; held: string }[]>(
+    `${moveWindows} where l.team_id = ? and l.subject = ? and l.subject_id = ? returning l.consumed, l.held`,
+    [...Array(2).fill(windowStart), teamId, subject, subjectId],
+  );
+  if (!row) throw new Error(`the limit of ${subject} ${subjectId} is gone behind the lock`);
+  const counted = { consumed: BigInt(row.consumed), held: BigInt(row.held) };
+  return { subject, subjectId, credits, per, windowStart, ...counted };
 }
 
 /**
- * Counts the team's caps per cycle anew, where its cycle has changed: what was recorded since the new one began, before
- * we heard of it, counts. The caller holds the team's lock and has read `now` after it.
+ * Begins a limit's window at another time, twice a parameter. Two index lookups a limit: what was consumed since then is the total
+ * less the last mark before. If counting began only later, what was consumed since counting began.
+ */
+const moveWindows = `
+  update limits l
+     set window_start = ?,
+         consumed = l.total - coalesce(
+           (select m.total from limit_marks m where m.counter_id = l.counter_id and m.at < ? order by m.at desc limit 1),
+           (select m.total from limit_marks m where m.counter_id = l.counter_id order by m.at limit 1),
+           l.total)`;
+
+/**
+ * Lets the team's limits per cycle count from where its cycle begins now: what was recorded since then, before we were told of
+ * it, counts. The caller holds the team's lock and has read `now` after it.
  */
 export async function recountCycleLimits(em: EntityManager, teamId: string, now: Date): Promise<void> {
-  const limits = await em.find(Limit, { teamId, per: 'cycle' });
-  if (limits.length === 0) return;
+  const { hasLimits } = await em.findOneOrFail(Team, { id: teamId });
+  if (!hasLimits) return;
   const windowStart = limitWindow('cycle', now, await cycleStart(em, teamId));
-  for (const limit of limits) {
-    if (limit.windowStart.getTime() === windowStart.getTime()) continue;
-    em.assign(limit, { windowStart, ...(await readUsed(em, limit, windowStart)) });
-  }
-  await em.flush();
+  await em.execute(`${moveWindows} where l.team_id = ? and l.per = 'cycle' and l.window_start <> ?`, [
+    windowStart,
+    windowStart,
+    teamId,
+    windowStart,
+  ]);
 }
 
 /**
- * Takes a cap away. Belongs in a transaction; locks the team.
+ * Takes a limit away; what it counted is deleted after that, without the lock.
  * @throws DomainError 404 `unknown_team`, `unknown_limit`
  */
 export async function removeLimit(
-  em: EntityManager,
-  { teamId, subject, subjectId }: LimitKey,
+  database: Database,
+  limit: LimitKey,
+  confirmRights: ConfirmRights = async () => {},
 ): Promise<void> {
+  const counterId = await database.transaction(async (em) => {
+    await confirmRights(em);
+    return endLimit(em, limit);
+  });
+  await database.pool.query('delete from limit_marks where counter_id = $1', [counterId]);
+}
+
+async function endLimit(em: EntityManager, { teamId, subject, subjectId }: LimitKey): Promise<bigint> {
   const { team } = await lockLivingTeam(em, teamId);
-  if ((await em.nativeDelete(Limit, { teamId, subject, subjectId })) === 0) {
+  const known = await em.findOne(Limit, { teamId, subject, subjectId });
+  if (!known?.active) {
     throw new DomainError(404, 'unknown_limit', `The ${subject} ${subjectId} has no cap`, {
       subject: { kind: subject, id: subjectId },
     });
   }
+  await em.nativeDelete(Limit, { teamId, subject, subjectId });
   team.hasLimits = (await em.count(Limit, { teamId })) > 0;
   await em.flush();
+  return known.counterId;
 }
 
 /** The team's caps, members first, as they stand in the windows of now. */
 export async function listLimits(em: EntityManager, teamId: string): Promise<SetLimit[]> {
-  const limits = await em.find(Limit, { teamId }, { orderBy: { subject: 'desc', subjectId: 'asc' } });
+  const limits = await em.find(
+    Limit,
+    { teamId, active: true },
+    { orderBy: { subject: 'desc', subjectId: 'asc' } },
+  );
   const now = await readClock(em);
   const cycle = await cycleStart(em, teamId);
   return limits.map(({ subject, subjectId, credits, per, windowStart, consumed, held }) => {
@@ -103,26 +265,4 @@ export async function listLimits(em: EntityManager, teamId: string): Promise<Set
 async function cycleStart(em: EntityManager, teamId: string): Promise<Date | null> {
   const [current] = await findStandingSubscriptions(em, teamId);
   return current?.currentPeriodStart ?? null;
-}
-
-/**
- * What was debited in the window, and what open holds set aside: lapsed ones too, until they are freed. Usage may have
- * occurred longer ago than it was recorded, but no longer than callers' keys are kept: that bounds the search.
- */
-async function readUsed(
-  em: EntityManager,
-  { teamId, subject, subjectId }: LimitKey,
-  windowStart: Date,
-): Promise<{ consumed: bigint; held: bigint }> {
-  const { catalog } = await readCatalog(em);
-  const earliest = new Date(windowStart.getTime() - catalog.policies.idempotencyKeysKept);
-  const column = subject === 'member' ? 'member_id' : 'api_key_id';
-  const [used] = await em.execute<{ consumed: string; held: string }[]>(
-    `select (select coalesce(sum(credits), 0) from usage_events
-              where team_id = ? and occurred_at >= ? and recorded_at >= ? and ${column} = ?)::text as consumed,
-            (select coalesce(sum(credits), 0) from holds
-              where team_id = ? and status = 'open' and ${column} = ?)::text as held`,
-    [teamId, earliest, windowStart, subjectId, teamId, subjectId],
-  );
-  return { consumed: BigInt(used?.consumed ?? 0), held: BigInt(used?.held ?? 0) };
 }

@@ -58,7 +58,14 @@ export interface LimitStanding {
   windowStart: Date;
   consumed: bigint;
   held: bigint;
+  /** If not, it only counts. */
+  active: boolean;
+  counterId: bigint;
+  /** What the subject consumed in all since the limit was set. */
+  total: bigint;
   changed: boolean;
+  /** Whether `total` has changed. */
+  consumedMore: boolean;
 }
 
 export interface DebtStanding {

@@ -165,16 +165,25 @@ function writeHolds({ holds, now }: Standing): QueryConfig[] {
   return statements;
 }
 
-function writeLimits({ teams }: Standing): QueryConfig[] {
+function writeLimits({ teams, now }: Standing): QueryConfig[] {
   const rows = [...teams].flatMap(([teamId, { limits }]) =>
     limits.filter(({ changed }) => changed).map((limit) => ({ teamId, ...limit })),
   );
   if (rows.length === 0) return [];
   const statement = {
     name: 'write-limits',
-    text: `update limits l set window_start = c.window_start, consumed = c.consumed, held = c.held
-             from unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::bigint[], $6::bigint[])
-               as c (team_id, subject, subject_id, window_start, consumed, held)
+    // Another commit may have been at the same millisecond: the mark is of both.
+    text: `with c as (
+             select * from unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[])
+               as c (team_id, subject, subject_id, window_start, consumed, held, counter_id, new_total)
+           ), marks as (
+             insert into limit_marks (counter_id, at, total)
+             select counter_id, $9, new_total from c where new_total is not null
+             on conflict (counter_id, at) do update set total = excluded.total
+           )
+           update limits l
+              set window_start = c.window_start, consumed = c.consumed, held = c.held, total = coalesce(c.new_total, l.total)
+             from c
             where l.team_id = c.team_id and l.subject = c.subject and l.subject_id = c.subject_id`,
     values: [
       binaryColumn('uuid', rows, ({ teamId }) => teamId),
@@ -183,6 +192,9 @@ function writeLimits({ teams }: Standing): QueryConfig[] {
       binaryColumn('timestamptz', rows, ({ windowStart }) => windowStart),
       binaryColumn('int8', rows, ({ consumed }) => consumed),
       binaryColumn('int8', rows, ({ held }) => held),
+      binaryColumn('int8', rows, ({ counterId }) => counterId),
+      binaryColumn('int8', rows, ({ consumedMore, total }) => (consumedMore ? total : null)),
+      now,
     ],
   };
   return [statement];

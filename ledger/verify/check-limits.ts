@@ -10,11 +10,12 @@ export const checkLimits: Check = {
     'limit-counts-its-window': {
       holds:
         'What a cap counts as consumed is what its subject consumed since its window began; no more than that for a cycle',
-      lookNext: 'the subject’s usage events since window_start: PUT the limit again to count anew',
+      lookNext:
+        'the subject’s usage events since window_start: DELETE the limit and PUT it again to count anew',
     },
     'limit-counts-open-holds': {
       holds: 'What a cap counts as held is what its subject’s open holds set aside',
-      lookNext: 'the subject’s open holds: PUT the limit again to count anew',
+      lookNext: 'the subject’s open holds: DELETE the limit and PUT it again to count anew',
     },
     'team-knows-its-limits': {
       holds: 'A team with caps says so (has_limits), so that the hot path checks them',
@@ -23,7 +24,7 @@ export const checkLimits: Check = {
   },
   find: `
     with ranged as materialized (
-      select l.* from limits l where ${within('l.team_id')}
+      select l.* from limits l where l.active and ${within('l.team_id')}
     ), consumed as (
       select l.team_id, l.subject, l.subject_id, sum(e.credits) as credits
         from usage_events e

@@ -2,6 +2,8 @@ import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { z } from 'zod';
 import { lockTeam } from '../../database/connection.ts';
 import { Subscription } from '../../database/entities/subscription.ts';
+import { recountCycleLimits } from '../../ledger/spend/set-limit.ts';
+import { expectFiguresAddUp } from '../scenarios/sound-ledger.ts';
 import { type SettableClock, settableClock } from '../setup/clock.ts';
 import { type RunningApi, startApi } from './running-api.ts';
 
@@ -180,25 +182,90 @@ test.each([
   expect(await spend(1)).toMatchObject(reached('5'));
 });
 
-test('with a subscription, a cap per cycle is per its cycle', async () => {
-  const subscribe = (start: string, end: string) =>
-    api.database.transaction(async (em) => {
-      await lockTeam(em, teamId);
-      await em.upsert(Subscription, {
-        id: `sub_${teamId}`,
-        teamId,
-        plan: 'pro_monthly',
-        status: 'active',
-        currentPeriodStart: new Date(start),
-        currentPeriodEnd: new Date(end),
-        cancelAtPeriodEnd: false,
-        anchorDay: 5,
-        nextPlan: null,
-        startedAt: null,
-        endedAt: null,
-        stateAt: new Date(start),
-      });
+/** Stores the team's subscription and has its limits per cycle follow; answers how many rows that read of these tables. */
+const subscribe = (start: string, end: string, endedAt: string | null = null) =>
+  api.database.transaction(async (em) => {
+    const locked = await lockTeam(em, teamId);
+    if (!locked) throw new Error('there is no such team');
+    await em.upsert(Subscription, {
+      id: `sub_${teamId}`,
+      teamId,
+      plan: 'pro_monthly',
+      status: 'active',
+      currentPeriodStart: new Date(start),
+      currentPeriodEnd: new Date(end),
+      cancelAtPeriodEnd: false,
+      anchorDay: 5,
+      nextPlan: null,
+      startedAt: null,
+      endedAt: endedAt === null ? null : new Date(endedAt),
+      stateAt: new Date(start),
     });
+    // This connection's counters, also of what it did before.
+    const rowsRead = async () => {
+      const tables = await em.execute<{ name: string; rows: number }[]>(
+        `select relname as name, (seq_tup_read + coalesce(idx_tup_fetch, 0))::int as rows from pg_stat_xact_user_tables`,
+      );
+      return (table: string) =>
+        tables.filter(({ name }) => name.startsWith(table)).reduce((total, { rows }) => total + rows, 0);
+    };
+    const before = await rowsRead();
+    await recountCycleLimits(em, teamId, locked.now);
+    const after = await rowsRead();
+    const rowsOf = (table: string) => after(table) - before(table);
+    return { usage: rowsOf('usage_events'), transfers: rowsOf('transfers'), marks: rowsOf('limit_marks') };
+  });
+
+test('a cycle that began before we were told of it counts just what was consumed since then', async () => {
+  await at('2026-03-09T12:00:00Z');
+  await spend(2);
+  await at('2026-03-10T12:00:00Z');
+  await spend(4);
+  await cap('members/ada', '50', 'cycle');
+  await spend(6); // in the millisecond in which counting began
+  for (const [second, runs] of [
+    [10, 8],
+    [15, 10],
+    [20, 12],
+  ] as const) {
+    await at(`2026-03-10T12:00:${second}Z`);
+    await spend(runs);
+  }
+  const consumed = (credits: string) => ({ json: { data: [{ consumed: credits }] } });
+  expect(await limits()).toMatchObject(consumed('21'));
+  await at('2026-03-10T12:01:00Z');
+  for (const [start, credits] of [
+    ['2026-03-10T12:00:15Z', '11'], // its own millisecond is in it
+    ['2026-03-10T12:00:20.001Z', '0'],
+    ['2026-03-10T12:00:00Z', '20'],
+    ['2026-03-09T12:00:00.001Z', '20'],
+    ['2026-03-09T12:00:00Z', '21'],
+  ] as const) {
+    await subscribe(start, '2026-04-10T12:00:15Z');
+    expect([start, await limits()]).toMatchObject([start, consumed(credits)]);
+  }
+  await subscribe('2026-03-10T12:00:15Z', '2026-04-10T12:00:15Z');
+  await subscribe('2026-03-10T12:00:15Z', '2026-04-10T12:00:15Z', '2026-03-10T12:01:00Z');
+  expect(await limits()).toMatchObject(consumed('21'));
+  await expectFiguresAddUp(api.database.pool);
+});
+
+test('a new cycle reads no usage, and as few marks for a team of much use as for one of little', async () => {
+  await cap('members/ada', '900', 'cycle');
+  await cap('members/bob', '900', 'cycle');
+  const use = async (times: number) => {
+    for (let time = 0; time < times; time += 1) {
+      await clock.set(new Date(clock.now().getTime() + 1_000));
+      await spend(1, { memberId: time % 2 === 0 ? 'ada' : 'bob' });
+    }
+    return subscribe(clock.now().toISOString(), '2026-05-10T12:00:00Z');
+  };
+  const afterFew = await use(4);
+  expect(afterFew).toMatchObject({ usage: 0, transfers: 0 });
+  expect(await use(60)).toEqual(afterFew);
+});
+
+test('with a subscription, a cap per cycle is per its cycle', async () => {
   await subscribe('2026-03-05T08:00:00Z', '2026-04-05T08:00:00Z');
   expect(await cap('members/ada', '5', 'cycle')).toMatchObject({
     json: { windowStart: '2026-03-05T08:00:00.000Z' },

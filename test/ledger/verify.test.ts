@@ -533,7 +533,7 @@ async function fill(database: Database): Promise<void> {
     ['buying', 'cycle'],
   ] as const) {
     const cap = { teamId: capped, subject: 'member', subjectId, credits: 100n * credit, per } as const;
-    await database.transaction((em) => setLimit(em, cap));
+    await setLimit(database, cap);
     await spend(commit, capped, 3n, subjectId);
   }
   await hold(commit, capped, 5n * credit, 'capped');

@@ -170,6 +170,20 @@ async function play(run: Run, command: Command): Promise<RunTeam[]> {
   }
   const team = run.teams[command.team];
   if (!team) throw new Error('a run has two teams');
+  if (command.kind === 'cap') {
+    const { subject, id, credits, per } = command;
+    await setLimit(run.lane.database, { teamId: team.id, subject, subjectId: id, credits, per });
+    model.setCap(team.model, { subject, id, credits, per });
+    return [team];
+  }
+  if (command.kind === 'uncap') {
+    const cap = newest(team.model.caps, command.cap);
+    if (cap) {
+      await removeLimit(run.lane.database, { teamId: team.id, subject: cap.subject, subjectId: cap.id });
+      model.removeCap(team.model, cap);
+    }
+    return [team];
+  }
   await run.lane.database.transaction(async (em) => {
     const { now } = await lockLivingTeam(em, team.id);
     await change(run, team, command, em, now);
@@ -178,7 +192,7 @@ async function play(run: Run, command: Command): Promise<RunTeam[]> {
   return [team];
 }
 
-type Change = Exclude<Command, { kind: 'wait' | 'requests' }>;
+type Change = Exclude<Command, { kind: 'wait' | 'requests' | 'cap' | 'uncap' }>;
 type Em = Parameters<typeof lockLivingTeam>[0];
 
 async function change(run: Run, team: RunTeam, command: Change, em: Em, at: Date): Promise<void> {
@@ -241,17 +255,6 @@ async function change(run: Run, team: RunTeam, command: Change, em: Em, at: Date
     case 'expire':
       await expireCredits(em, team.id, at);
       return model.expire(team.model, now);
-    case 'cap': {
-      const { subject, id, credits, per } = command;
-      await setLimit(em, { teamId: team.id, subject, subjectId: id, credits, per });
-      return model.setCap(team.model, { subject, id, credits, per });
-    }
-    case 'uncap': {
-      const cap = newest(team.model.caps, command.cap);
-      if (!cap) return;
-      await removeLimit(em, { teamId: team.id, subject: cap.subject, subjectId: cap.id });
-      return model.removeCap(team.model, cap);
-    }
     case 'adjust': {
       const { credits, lifetime } = command;
       const expiresAt = lifetime === null ? null : now + lifetime;
