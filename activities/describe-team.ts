@@ -38,9 +38,9 @@ export async function describeTeam(
     `select billing_now() as now, t.deleted_at is not null as deleted, s.plan, s.status,
             (select jsonb_object_agg(b.source, b.credits::text)
                from (select g.source, sum(g.available) as credits from grants g
-                      where g.team_id = t.id and g.available > 0 and (g.expires_at > billing_now()) is not false
+                      where g.team_id = t.id and g.open and g.available > 0 and (g.expires_at > billing_now()) is not false
                       group by g.source) b) as balance,
-            (select min(g.expires_at) from grants g where g.team_id = t.id and (g.available > 0 or g.held > 0 and g.expires_at > billing_now())) as expiry,
+            (select min(g.expires_at) from grants g where g.team_id = t.id and g.open and (g.available > 0 or g.held > 0 and g.expires_at > billing_now())) as expiry,
             (select count(*) from inbox i where i.team_id = t.id and i.status = 'parked')::int as parked
        from teams t
        left join lateral (select * from subscriptions where team_id = t.id

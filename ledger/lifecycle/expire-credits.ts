@@ -1,4 +1,4 @@
-import type { EntityManager } from '@mikro-orm/postgresql';
+import { type EntityManager, raw } from '@mikro-orm/postgresql';
 import { Grant } from '../../database/entities/grant.ts';
 import { moveCredits } from './move-credits.ts';
 
@@ -12,7 +12,8 @@ import { moveCredits } from './move-credits.ts';
 export async function expireCredits(em: EntityManager, teamId: string, now: Date): Promise<bigint> {
   const due = await em.find(
     Grant,
-    { teamId, available: { $gt: 0n }, expiresAt: { $lte: now } },
+    // The index of open grants: those that are used up grow with history.
+    { teamId, [raw((alias) => `${alias}.open`)]: true, available: { $gt: 0n }, expiresAt: { $lte: now } },
     { orderBy: { id: 'asc' } },
   );
   let expired = 0n;

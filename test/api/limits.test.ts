@@ -253,6 +253,12 @@ test('a cycle that began before we were told of it counts just what was consumed
 test('a new cycle reads no usage, and as few marks for a team of much use as for one of little', async () => {
   await cap('members/ada', '900', 'cycle');
   await cap('members/bob', '900', 'cycle');
+  // Marks of other teams, so that Postgres plans as on a large table.
+  await api.database.pool.query(
+    `insert into limit_marks select counter, timestamptz '2026-01-01' + make_interval(secs => second), 0
+       from generate_series(-20, -1) as counter cross join generate_series(1, 2000) as second`,
+  );
+  await api.database.pool.query('analyze limit_marks');
   const use = async (times: number) => {
     for (let time = 0; time < times; time += 1) {
       await clock.set(new Date(clock.now().getTime() + 1_000));
