@@ -142,6 +142,7 @@ async function startPolar(stack: Stack): Promise<void> {
         EMULATOR_PORT: String(port),
         EMULATOR_DATA_DIR: resolve(directory.path, 'polar-emulator'),
         EMULATOR_ACCESS_TOKEN: accessToken,
+        EMULATOR_LOOPBACK_WEBHOOKS: 'true',
       },
       saysReady: true,
     });

@@ -2,7 +2,7 @@ import type { models } from '@polar-sh/sdk/2026-10';
 import type { Request, RequestHandler, Response } from 'express';
 import { z } from 'zod';
 import type { Emulator } from './emulator.ts';
-import { invalid, PolarRefusal } from './polar-refusal.ts';
+import { type Invalid, invalid, malformed, PolarRefusal } from './polar-refusal.ts';
 
 /** A handler that answers `work`'s result as JSON once everything that it changed is on disk. */
 export function answer(
@@ -23,36 +23,70 @@ export function answerError(error: unknown, response: Response, log: (message: s
   if (error instanceof PolarRefusal) {
     response.status(error.status).json(error.body);
   } else if (error instanceof Error && 'type' in error && error.type === 'entity.parse.failed') {
-    response.status(422).json(invalid(['body'], 'JSON decode error').body);
+    response
+      .status(422)
+      .json(malformed([{ type: 'json_invalid', loc: ['body'], msg: 'JSON decode error', input: null }]).body);
   } else {
     log(`a request failed: ${error instanceof Error ? error.stack : String(error)}`);
-    response.status(500).json({ error: 'InternalServerError', detail: 'Internal Server Error' });
+    response.status(500).type('text').send('Internal Server Error');
   }
 }
 
 /** The request's body, or 422 in Polar's shape that says where it is wrong. */
-export function bodyOf<T>(schema: z.ZodType<T>, request: Request): T {
-  return parse(schema, request.body ?? {}, 'body');
+export function bodyOf<T>(schema: z.ZodType<T>, request: Request, locOf: LocOf = (path) => path): T {
+  const result = schema.safeParse(request.body ?? {}, { reportInput: true });
+  if (result.success) return result.data;
+  throw malformed(problemsOf(result.error, locOf));
 }
 
-export function parse<T>(schema: z.ZodType<T>, value: unknown, where: 'body' | 'query'): T {
-  const result = schema.safeParse(value);
-  if (result.success) return result.data;
-  throw new PolarRefusal(422, {
-    detail: result.error.issues.map((issue) => ({
-      loc: [where, ...issue.path.map((key) => (typeof key === 'symbol' ? String(key) : key))],
+/** The first schema that takes the body, under its name; if none does, 422 with the problems of each. */
+export function bodyOfAny<S extends Record<string, z.ZodType>>(
+  schemas: S,
+  request: Request,
+): { [N in keyof S]: z.infer<S[N]> }[keyof S] {
+  const problems: Invalid['detail'] = [];
+  for (const [name, schema] of Object.entries(schemas)) {
+    const result = schema.safeParse(request.body ?? {}, { reportInput: true });
+    if (result.success) return result.data as { [N in keyof S]: z.infer<S[N]> }[keyof S];
+    problems.push(...problemsOf(result.error, (path) => [name, ...path]));
+  }
+  throw malformed(problems);
+}
+
+/** Where a value of the body stands for Polar, which names the variant of a union in the path. */
+type LocOf = (path: (string | number)[]) => (string | number)[];
+
+function problemsOf({ issues }: z.ZodError, locOf: LocOf): Invalid['detail'] {
+  return issues.flatMap((issue) => {
+    const path = issue.path.map((key) => (typeof key === 'symbol' ? String(key) : key));
+    const keys = issue.code === 'unrecognized_keys' ? issue.keys.map((key) => [key]) : [[]];
+    return keys.map((key) => ({
+      type: problemType(issue),
+      loc: ['body', ...locOf([...path, ...key])],
       msg: issue.message,
-      type: issue.code === 'unrecognized_keys' ? 'extra_forbidden' : issue.code,
-      input: null,
-    })),
+      input: issue.input ?? null,
+    }));
   });
+}
+
+/** What pydantic calls a problem that zod found. */
+function problemType(issue: z.core.$ZodIssue): string {
+  if (issue.code === 'unrecognized_keys') return 'extra_forbidden';
+  if (issue.code === 'invalid_type') return issue.input === undefined ? 'missing' : `${issue.expected}_type`;
+  if (issue.code === 'invalid_value') return 'enum';
+  if (issue.code === 'too_big') return issue.origin === 'string' ? 'string_too_long' : 'less_than_equal';
+  if (issue.code === 'too_small') return issue.origin === 'string' ? 'too_short' : 'greater_than';
+  if (issue.code === 'custom' && typeof issue.params?.type === 'string') return issue.params.type;
+  return 'value_error';
 }
 
 /** A path parameter that must be a UUID, as Polar's ids are. */
 export function idOf(request: Request, name = 'id'): string {
   const id = request.params[name];
   if (typeof id === 'string' && z.guid().safeParse(id).success) return id.toLowerCase();
-  throw invalid(['path', name], 'Input should be a valid UUID', id);
+  throw malformed([
+    { type: 'uuid_parsing', loc: ['path', name], msg: 'Input should be a valid UUID', input: id ?? null },
+  ]);
 }
 
 export function parameterOf(request: Request, name: string): string {
@@ -137,13 +171,18 @@ function pageNumber(query: Map<string, string[]>, name: string, otherwise: numbe
   if (given === undefined) return otherwise;
   const value = Number(given);
   if (Number.isInteger(value) && value >= 1) return Math.min(value, most);
-  throw invalid(['query', name], 'Input should be greater than or equal to 1', given);
+  throw malformed([
+    { type: 'greater_than', loc: ['query', name], msg: 'Input should be greater than 0', input: given },
+  ]);
 }
 
 function sorted<R>(rows: R[], sorting: string[], rules: ListRules<R>): R[] {
-  const orders = sorting.map((name) => {
+  const orders = sorting.map((name, index) => {
     const key = rules.sorting[name.replace(/^-/, '')];
-    if (!key) throw invalid(['query', 'sorting'], 'The emulator cannot sort by that', name);
+    if (!key) {
+      const msg = `Input should be one of ${Object.keys(rules.sorting).join(', ')}`;
+      throw malformed([{ type: 'enum', loc: ['query', 'sorting', index], msg, input: name }]);
+    }
     return { key, sign: name.startsWith('-') ? -1 : 1 };
   });
   const [first] = orders;

@@ -8,7 +8,12 @@ import { periodEnd, prorate } from './periods.ts';
 import { invalid, PolarRefusal, refusal } from './polar-refusal.ts';
 import type { SubscriptionRecord } from './records.ts';
 import { charge, cycleSubscription } from './renewals.ts';
-import { saveSubscription, subscriptionById } from './subscriptions.ts';
+import {
+  emitSubscriptionChange,
+  putSubscription,
+  saveSubscription,
+  subscriptionById,
+} from './subscriptions.ts';
 import { fixedPriceOf, isActive, productOf } from './wire.ts';
 
 /**
@@ -121,7 +126,7 @@ export function changePlan(
     customerId: wire.customer_id,
     productId: product.id,
     subscription: record,
-    checkoutId: wire.checkout_id,
+    checkoutId: null,
     billingReason: 'subscription_update',
     items,
     metadata: wire.metadata,
@@ -132,7 +137,7 @@ export function changePlan(
     // The failed attempt itself is remembered, nothing else has changed.
     throw new PolarRefusal(402, { error: 'PaymentFailed', detail: 'The payment failed.' }, 'keep');
   }
-  saveSubscription(
+  const changed = putSubscription(
     emulator,
     subscriptionById(emulator, id),
     {
@@ -148,7 +153,9 @@ export function changePlan(
       anchor_day: newPeriod ? now.getUTCDate() : record.anchor_day,
     },
   );
-  if (immediate) settleOrder(emulator, createOrder(emulator, order, 'pending'));
+  const made = immediate ? createOrder(emulator, { ...order, subscription: changed }, 'pending') : undefined;
+  emitSubscriptionChange(emulator, wire, changed);
+  if (made) settleOrder(emulator, made);
   emitStateChange(emulator, wire.customer_id);
 }
 

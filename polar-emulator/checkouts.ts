@@ -2,17 +2,27 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import type { models } from '@polar-sh/sdk/2026-10';
 import type { Router } from 'express';
 import { z } from 'zod';
-import { answer, bodyOf, idOf, listOf, metadataSchema, oneOf } from './answer.ts';
-import { createCustomer } from './customers.ts';
+import { answer, bodyOf, idOf, listOf, metadataSchema, oneOf, parameterOf } from './answer.ts';
+import { address, createCustomer, filled, saveBillingAddress } from './customers.ts';
 import { discountAmount, isApplicable } from './discounts.ts';
 import { type Emulator, organizationOf } from './emulator.ts';
 import { emitStateChange, livingCustomers, ofCustomer } from './find-customer.ts';
-import { createOrder, orderItem } from './orders.ts';
+import { membersOf } from './members.ts';
+import { bookFee, createOrder, periodDays as days, emitPaid, orderItem, taxed } from './orders.ts';
 import { periodEnd } from './periods.ts';
-import { invalid, notFound, refusal } from './polar-refusal.ts';
+import { invalid, notFound, PolarRefusal, refusal } from './polar-refusal.ts';
 import type { CheckoutRecord, SubscriptionRecord } from './records.ts';
 import { charge } from './renewals.ts';
-import { fixedPriceOf, isBillable, productOf, toCheckout, toOrder, toSubscription } from './wire.ts';
+import {
+  customerWire,
+  fixedPriceOf,
+  isBillable,
+  productOf,
+  toCheckout,
+  toCustomer,
+  toOrder,
+  toSubscription,
+} from './wire.ts';
 
 const DAY = 24 * 60 * 60 * 1000;
 const interval = z.enum(['day', 'week', 'month', 'year']);
@@ -65,6 +75,23 @@ export function checkoutRoutes(router: Router, emulator: Emulator): void {
     '/v1/checkouts/',
     answer(emulator, 201, (request) => createCheckout(emulator, bodyOf(create, request))),
   );
+  router.post(
+    '/v1/checkouts/client/:client_secret/confirm',
+    answer(emulator, 200, (request) => {
+      const secret = parameterOf(request, 'client_secret');
+      const checkout = emulator.store.checkouts.all().find(({ wire }) => wire.client_secret === secret);
+      if (!checkout) throw notFound('Checkout not found.');
+      const { customer_billing_address, customer_name, customer_email } = bodyOf(confirm, request);
+      if (customer_billing_address) requireWholeAddress(customer_billing_address);
+      if (!cardWorks(emulator, checkout)) throw refusal('PaymentFailed', 'The card was declined.');
+      const paid = payCheckout(emulator, checkout.id, {
+        ...(customer_email ? { email: customer_email } : {}),
+        ...(customer_name ? { name: customer_name } : {}),
+        ...(customer_billing_address ? { billing_address: customer_billing_address } : {}),
+      });
+      return toCheckout(emulator, paid);
+    }),
+  );
   router.get(
     '/v1/checkouts/:id',
     answer(emulator, 200, (request) => toCheckout(emulator, checkoutById(emulator, idOf(request)))),
@@ -77,26 +104,82 @@ export function checkoutById(emulator: Emulator, id: string): CheckoutRecord {
   return checkout;
 }
 
+/** What the payer types in at the checkout. `email` counts only where the checkout has no customer. */
+export const payer = z.strictObject({
+  email: z.email().optional(),
+  name: z.string().min(1).optional(),
+  billing_address: address.optional(),
+});
+/** What the checkout page sends; it says more to Polar than is looked at here. */
+const confirm = z.object({
+  customer_billing_address: address.nullish(),
+  customer_name: z.string().nullish(),
+  customer_email: z.email().nullish(),
+});
+
+/** Where tax depends on the place, Polar wants the whole address. */
+function requireWholeAddress(given: z.infer<typeof address>): void {
+  if (given.country !== 'US') return;
+  const missing = (['state', 'city', 'postal_code', 'line1'] as const).filter((field) => !given[field]);
+  if (missing.length === 0) return;
+  throw new PolarRefusal(422, {
+    error: 'PolarRequestValidationError',
+    detail: missing.map((field) => ({
+      type: 'missing',
+      loc: ['body', 'customer_billing_address', field],
+      msg: 'Field is required.',
+      input: null,
+    })),
+  });
+}
+
+const someAddress = {
+  line1: '1 Main St',
+  postal_code: '94104',
+  city: 'San Francisco',
+  state: 'US-CA',
+  country: 'US',
+};
+
 /**
- * Pays an open checkout. A plan: subscription.created → active → updated → order.created → updated → paid →
- * checkout.updated; a pack: the same from order.created on. `email` is what a payer without a customer types in.
+ * Pays an open checkout: checkout.updated (confirmed), then for a plan customer.updated → subscription.created →
+ * active → updated, then order.created → updated → paid → checkout.updated → order.updated.
  */
-export function payCheckout(emulator: Emulator, id: string, email?: string): CheckoutRecord {
+export function payCheckout(
+  emulator: Emulator,
+  id: string,
+  given: z.infer<typeof payer> = {},
+): CheckoutRecord {
   const checkout = requireOpen(emulator, id);
   const product = productOf(emulator, checkout.wire.product_id ?? '');
-  const customerId = checkout.wire.customer_id ?? payerOf(emulator, checkout, email);
+  const customerId = checkout.wire.customer_id ?? payerOf(emulator, checkout, given.email);
   const metadata = checkout.wire.metadata;
   if (product.is_recurring) requireNoSubscription(emulator, customerId);
-  const paid: CheckoutRecord = {
+  const customer = emulator.store.customers.get(customerId)?.wire;
+  const billing_address = given.billing_address ?? customer?.billing_address ?? someAddress;
+  saveBillingAddress(emulator, customerId, billing_address);
+  const confirmed: CheckoutRecord = {
     ...checkout,
     wire: {
       ...checkout.wire,
-      status: 'succeeded',
+      status: 'confirmed',
       customer_id: customerId,
-      customer_email: emulator.store.customers.get(customerId)?.wire.email ?? checkout.wire.customer_email,
-      payment_method_type: checkout.wire.is_payment_form_required ? 'card' : null,
+      customer_name: given.name ?? checkout.wire.customer_name ?? 'A Payer',
+      customer_email: customer?.email ?? checkout.wire.customer_email,
+      customer_billing_name: customerWire(emulator, customerId).billing_name,
+      customer_billing_address: filled(billing_address),
+      ...checkoutAmounts(emulator, checkout.wire.amount - checkout.wire.discount_amount, true),
+      modified_at: emulator.stamp(),
     },
   };
+  emulator.store.checkouts.put(confirmed);
+  emulator.emit('checkout.updated', toCheckout(emulator, confirmed));
+  const paid: CheckoutRecord = { ...confirmed, wire: { ...confirmed.wire, status: 'succeeded' } };
+  const emitCustomer = () => {
+    emulator.emit('customer.updated', toCustomer(customerWire(emulator, customerId)));
+    emitStateChange(emulator, customerId);
+  };
+  if (product.is_recurring) emitCustomer();
   const subscription = product.is_recurring ? subscribe(emulator, paid, product) : null;
   const trialing = subscription?.wire.status === 'trialing';
   const price = fixedPriceOf(product);
@@ -107,9 +190,9 @@ export function payCheckout(emulator: Emulator, id: string, email?: string): Che
       ] as const)
     : undefined;
   const item = orderItem(emulator, {
-    label: trialing ? `Trial period for ${product.name}` : product.name,
+    label: trialing && period ? `Trial period for ${product.name} (${days(period)})` : product.name,
     amount: trialing ? 0 : checkout.wire.amount,
-    priceId: price.id,
+    priceId: trialing ? null : price.id,
     ...(period ? { period } : {}),
   });
   const order = createOrder(
@@ -129,10 +212,12 @@ export function payCheckout(emulator: Emulator, id: string, email?: string): Che
     'paid',
   );
   emulator.emit('order.updated', toOrder(emulator, order));
-  emulator.emit('order.paid', toOrder(emulator, order));
+  const settled = emitPaid(emulator, order);
   const wire = { ...paid.wire, modified_at: emulator.stamp() };
   const saved = emulator.store.checkouts.put({ ...paid, wire });
   emulator.emit('checkout.updated', toCheckout(emulator, saved));
+  if (!product.is_recurring) emitCustomer();
+  bookFee(emulator, settled);
   emitStateChange(emulator, customerId);
   return saved;
 }
@@ -173,8 +258,11 @@ function createCheckout(emulator: Emulator, body: z.infer<typeof create>): model
   const price = fixedPriceOf(product);
   const amount = price.price_amount * (body.units ?? 1);
   const discount_amount = discountAmount(discount, product.id, amount);
-  const net_amount = amount - discount_amount;
-  const tax_amount = Math.round((net_amount * organizationOf(emulator).tax_basis_points) / 10_000);
+  const { net_amount, ...tax } = checkoutAmounts(
+    emulator,
+    amount - discount_amount,
+    customer !== undefined && customer.billing_address !== null,
+  );
   const allow_trial = body.allow_trial ?? true;
   const trial_interval = body.trial_interval ?? product.trial_interval;
   const trial_interval_count = body.trial_interval_count ?? product.trial_interval_count;
@@ -213,9 +301,7 @@ function createCheckout(emulator: Emulator, body: z.infer<typeof create>): model
       max_units: null,
       discount_amount,
       net_amount,
-      tax_amount,
-      tax_behavior: 'exclusive',
-      total_amount: net_amount + tax_amount,
+      ...tax,
       currency: 'usd',
       allow_trial,
       active_trial_interval: active ? trial_interval : null,
@@ -233,14 +319,15 @@ function createCheckout(emulator: Emulator, body: z.infer<typeof create>): model
       is_payment_setup_required: product.is_recurring,
       is_payment_form_required: net_amount > 0 || product.is_recurring,
       customer_id: customer?.id ?? null,
-      is_business_customer: body.is_business_customer ?? false,
-      customer_name: body.customer_name ?? customer?.name ?? null,
-      customer_email: body.customer_email ?? customer?.email ?? null,
+      is_business_customer:
+        body.is_business_customer ?? (customer !== undefined && customer.billing_address !== null),
+      customer_name: body.customer_name ?? null,
+      customer_email: body.customer_email ?? (customer ? emailOf(emulator, customer) : null),
       customer_ip_address: body.customer_ip_address ?? null,
-      customer_billing_name: null,
-      customer_billing_address: null,
+      customer_billing_name: customer?.billing_name ?? null,
+      customer_billing_address: customer?.billing_address ?? null,
       customer_tax_id: null,
-      locale: body.locale ?? null,
+      locale: body.locale ?? customer?.locale ?? null,
       payment_method_type: null,
       payment_processor_metadata: {},
       billing_address_fields: {
@@ -251,10 +338,10 @@ function createCheckout(emulator: Emulator, body: z.infer<typeof create>): model
         line1: 'disabled',
         line2: 'disabled',
       },
-      trial_interval,
-      trial_interval_count,
+      trial_interval: body.trial_interval ?? null,
+      trial_interval_count: body.trial_interval_count ?? null,
       metadata: body.metadata ?? {},
-      external_customer_id: body.external_customer_id ?? customer?.external_id ?? null,
+      external_customer_id: body.external_customer_id ?? null,
       subscription_id: null,
       attached_custom_fields: [],
       customer_metadata: body.customer_metadata ?? {},
@@ -263,6 +350,25 @@ function createCheckout(emulator: Emulator, body: z.infer<typeof create>): model
   const checkout = toCheckout(emulator, emulator.store.checkouts.put(record));
   emulator.emit('checkout.created', checkout);
   return checkout;
+}
+
+/** A checkout's sums in cents. Tax is not known before the payer's country is. */
+function checkoutAmounts(
+  emulator: Emulator,
+  amount: number,
+  countryKnown: boolean,
+): Pick<models.Checkout, 'net_amount' | 'tax_amount' | 'tax_behavior' | 'total_amount'> {
+  if (!countryKnown) {
+    return { net_amount: amount, tax_amount: null, tax_behavior: null, total_amount: amount };
+  }
+  const { net, tax, total } = taxed(emulator, amount);
+  const tax_behavior = organizationOf(emulator).tax_inclusive ? 'inclusive' : 'exclusive';
+  return { net_amount: net, tax_amount: tax, tax_behavior, total_amount: total };
+}
+
+/** A team's e-mail is its owner's. */
+function emailOf(emulator: Emulator, { id, email }: models.OrderCustomer): string | null {
+  return email ?? membersOf(emulator, id).find(({ role }) => role === 'owner')?.email ?? null;
 }
 
 function customerOf(emulator: Emulator, body: z.infer<typeof create>): models.OrderCustomer | undefined {

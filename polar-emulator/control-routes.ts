@@ -2,7 +2,7 @@ import type { Request, RequestHandler, Router } from 'express';
 import { z } from 'zod';
 import { answer, bodyOf, idOf } from './answer.ts';
 import { changePlan } from './change-plan.ts';
-import { cardWorks, checkoutById, declineCheckout, payCheckout } from './checkouts.ts';
+import { cardWorks, checkoutById, declineCheckout, payCheckout, payer } from './checkouts.ts';
 import { closeDispute, openDispute } from './disputes.ts';
 import type { Emulator } from './emulator.ts';
 import { type Faults, faultRequest } from './faults.ts';
@@ -27,7 +27,6 @@ const planChange = z.strictObject({
   proration_behavior: z.enum(['invoice', 'prorate', 'next_period', 'reset']).optional(),
 });
 const times = z.strictObject({ times: z.coerce.number().int().min(0).default(1) });
-const payer = z.strictObject({ email: z.email().optional() });
 const card = z.strictObject({ declines: z.stringbool().or(z.boolean()) });
 const refund = z.strictObject({
   amount: z.coerce.number().int().min(1).optional(),
@@ -71,7 +70,7 @@ export function controlRoutes(
   post('/checkouts/:id/pay', (request) => {
     const checkout = checkoutById(emulator, idOf(request));
     if (!cardWorks(emulator, checkout)) throw refusal('PaymentFailed', 'The card was declined.');
-    return toCheckout(emulator, payCheckout(emulator, checkout.id, bodyOf(payer, request).email));
+    return toCheckout(emulator, payCheckout(emulator, checkout.id, bodyOf(payer, request)));
   });
   post('/checkouts/:id/decline', (request) => toCheckout(emulator, declineCheckout(emulator, idOf(request))));
 

@@ -40,7 +40,11 @@ function createSession(emulator: Emulator, body: z.infer<typeof create>): models
     ? emulator.store.customers.get(body.customer_id)
     : emulator.store.customers.all().find(({ wire }) => wire.external_id === body.external_customer_id);
   if (!customer || customer.wire.deleted_at !== null) {
-    throw invalid(['body', named ? 'customer_id' : 'external_customer_id'], 'Customer does not exist.');
+    throw invalid(
+      ['body', named ? 'customer_id' : 'external_customer_id'],
+      'Customer does not exist.',
+      named ? body.customer_id : body.external_customer_id,
+    );
   }
   const members = membersOf(emulator, customer.id);
   const asked = body.member_id ?? body.external_member_id ?? null;
@@ -49,7 +53,10 @@ function createSession(emulator: Emulator, body: z.infer<typeof create>): models
       ? members.find(({ role }) => role === 'owner' && customer.wire.type === 'individual')
       : members.find(({ id, external_id }) => id === body.member_id || external_id === asked);
   if (!member && (asked !== null || customer.wire.type === 'team')) {
-    const msg = asked === null ? 'A member is required for team customers.' : 'Member does not exist.';
+    const msg =
+      asked === null
+        ? 'member_id is required for team customers.'
+        : 'Member does not exist for this customer.';
     throw invalid(['body', body.external_member_id ? 'external_member_id' : 'member_id'], msg, asked);
   }
   const token = `polar_${member ? 'mst' : 'cst'}_${randomBytes(24).toString('base64url')}`;

@@ -3,16 +3,21 @@ import type { models } from '@polar-sh/sdk/2026-10';
 import type { Request, Router } from 'express';
 import { z } from 'zod';
 import { answer, bodyOf, idOf, listOf, metadataSchema, oneOf, parameterOf } from './answer.ts';
+import { requireDeliverable } from './email-domains.ts';
 import { type Emulator, organizationOf } from './emulator.ts';
 import { customerByExternalId, customerById, emitStateChange, livingCustomers } from './find-customer.ts';
-import { addMember } from './members.ts';
-import { invalid } from './polar-refusal.ts';
+import { addMember, membersOf } from './members.ts';
+import { invalid, malformed } from './polar-refusal.ts';
 import type { CustomerRecord } from './records.ts';
 import { revokeSubscription } from './subscriptions.ts';
 import { isBillable, toCustomer, toCustomerState } from './wire.ts';
 
 const email = z.email();
-const address = z.strictObject({
+const name = z
+  .string()
+  .max(256)
+  .refine((text) => !text.includes('\0'), 'Value error, This value contains invalid characters');
+export const address = z.strictObject({
   line1: z.string().nullish(),
   line2: z.string().nullish(),
   postal_code: z.string().nullish(),
@@ -20,18 +25,19 @@ const address = z.strictObject({
   state: z.string().nullish(),
   country: z.string().regex(/^[A-Z]{2}$/),
 });
+export type BillingAddress = z.infer<typeof address>;
 const shared = {
   metadata: metadataSchema.optional(),
-  name: z.string().max(256).nullish(),
+  name: name.nullish(),
   locale: z.string().nullish(),
 };
 const owner = z.strictObject({
   email,
-  name: z.string().max(256).nullish(),
+  name: name.nullish(),
   external_id: z.string().nullish(),
 });
-const create = z.union([
-  z.strictObject({
+const create = {
+  team: z.strictObject({
     ...shared,
     type: z.literal('team'),
     external_id: z.string().nullish(),
@@ -39,7 +45,7 @@ const create = z.union([
     owner: owner.nullish(),
     organization_id: z.guid().nullish(),
   }),
-  z.strictObject({
+  individual: z.strictObject({
     ...shared,
     type: z.literal('individual').optional(),
     external_id: z.string().nullish(),
@@ -47,7 +53,8 @@ const create = z.union([
     owner: owner.nullish(),
     organization_id: z.guid().nullish(),
   }),
-]);
+};
+type NewCustomer = z.infer<(typeof create)['team' | 'individual']>;
 const update = z.strictObject({
   ...shared,
   email: email.nullish(),
@@ -83,7 +90,7 @@ export function customerRoutes(router: Router, emulator: Emulator): void {
   );
   router.post(
     '/v1/customers/',
-    answer(emulator, 201, (request) => toCustomer(createCustomer(emulator, bodyOf(create, request)))),
+    answer(emulator, 201, (request) => toCustomer(createCustomer(emulator, newCustomer(emulator, request)))),
   );
   for (const [path, find] of [
     ['/v1/customers/external/:external_id', byExternalId],
@@ -110,8 +117,21 @@ export function customerRoutes(router: Router, emulator: Emulator): void {
   }
 }
 
+function newCustomer(emulator: Emulator, request: Request): NewCustomer {
+  const type = request.body?.type === 'team' ? 'team' : 'individual';
+  const body = bodyOf<NewCustomer>(create[type], request, (path) => [type, ...path]);
+  requireDeliverable(emulator, ['body', type, 'email'], body.email);
+  requireDeliverable(emulator, ['body', type, 'owner', 'email'], body.owner?.email);
+  if (body.type === 'team' && !body.email && !body.owner) {
+    const msg =
+      'Value error, An owner with an email address is required when creating a team customer without an email.';
+    throw malformed([{ type: 'value_error', loc: ['body', type], msg, input: request.body }]);
+  }
+  return body;
+}
+
 /** Makes a customer; a team's owner, or the individual, becomes its first member. */
-export function createCustomer(emulator: Emulator, body: z.infer<typeof create>): models.OrderCustomer {
+export function createCustomer(emulator: Emulator, body: NewCustomer): models.OrderCustomer {
   requireFree(emulator, 'external_id', body.external_id);
   requireFree(emulator, 'email', body.email);
   const id = randomUUID();
@@ -125,15 +145,15 @@ export function createCustomer(emulator: Emulator, body: z.infer<typeof create>)
     email_verified: false,
     type: body.type ?? 'individual',
     name: body.name ?? null,
-    billing_name: null,
+    billing_name: body.name ?? null,
     billing_address: null,
     tax_id: null,
-    locale: body.locale ?? null,
+    locale: body.locale ?? 'en',
     organization_id: organizationOf(emulator).id,
     default_payment_method_id: null,
     deleted_at: null,
     first_user_event_at: null,
-    avatar_url: null,
+    avatar_url: `${emulator.url}/avatars/${id}`,
   };
   emulator.store.customers.put({ id, wire, card_declines: false, balance: 0 });
   emulator.emit('customer.created', toCustomer(wire));
@@ -161,6 +181,8 @@ function updateCustomer(
     modified_at: emulator.stamp(),
     metadata: body.metadata ?? wire.metadata,
     name: body.name === undefined ? wire.name : body.name,
+    billing_name: wire.billing_name ?? body.name ?? null,
+    billing_address: body.billing_address ? filled(body.billing_address) : wire.billing_address,
     email: body.email ?? wire.email ?? null,
     external_id: body.external_id ?? wire.external_id ?? null,
     type: body.type ?? wire.type,
@@ -171,15 +193,61 @@ function updateCustomer(
   return changed;
 }
 
-/** Ends what the customer still pays for, frees the external id and the e-mail, and keeps the past. */
+/**
+ * Erases who the customer was and its members, keeps the past, and then ends what it still pays for. A paused
+ * subscription stays: Polar ends billable ones only.
+ */
 function deleteCustomer(emulator: Emulator, customer: CustomerRecord): void {
-  for (const { id, wire } of emulator.store.subscriptions.all()) {
-    if (wire.customer_id === customer.id && isBillable(wire.status)) revokeSubscription(emulator, id);
+  for (const member of membersOf(emulator, customer.id)) {
+    emulator.store.members.delete(member.id);
+    emulator.emit('member.deleted', member);
   }
   const deleted_at = emulator.stamp();
-  const wire = { ...customer.wire, deleted_at, modified_at: deleted_at };
+  const wire = {
+    ...customer.wire,
+    external_id: null,
+    email: null,
+    avatar_url: null,
+    deleted_at,
+    modified_at: deleted_at,
+  };
   emulator.store.customers.put({ ...customer, wire });
   emulator.emit('customer.deleted', toCustomer(wire));
+  emitStateChange(emulator, customer.id);
+  for (const { id, wire: subscription } of emulator.store.subscriptions.all()) {
+    if (subscription.customer_id === customer.id && isBillable(subscription.status)) {
+      revokeSubscription(emulator, id);
+    }
+  }
+}
+
+/** What the payer gave at a checkout becomes the customer's. */
+export function saveBillingAddress(emulator: Emulator, id: string, given: BillingAddress): void {
+  const customer = customerById(emulator, id);
+  const { wire } = customer;
+  emulator.store.customers.put({
+    ...customer,
+    wire: {
+      ...wire,
+      modified_at: emulator.stamp(),
+      billing_name: wire.billing_name ?? wire.name,
+      billing_address: filled(given),
+    },
+  });
+}
+
+/** An address as Polar shows it: what was not given is null. */
+export function filled(given: BillingAddress): models.Address {
+  const { line1, line2, postal_code, city, state, country } = given;
+  return {
+    line1: line1 ?? null,
+    line2: line2 ?? null,
+    postal_code: postal_code ?? null,
+    city: city ?? null,
+    state: state ?? null,
+    // The schema has checked that it is two letters; the SDK lists the countries there are.
+    country: country as models.Address['country'],
+  };
 }
 
 function requireFree(

@@ -22,6 +22,8 @@ export interface Emulator {
   readonly store: Store;
   /** Base URL of this server, without a trailing slash. */
   readonly url: string;
+  /** Whether webhooks may go to `http://` on this machine. */
+  readonly loopbackWebhooks: boolean;
   /** The emulator's time: the clock, or, while overdue renewals are caught up with, the moment when each was due. */
   now(): Date;
   /** `now` in Polar's notation with microseconds: no two answers are the same, later ones are larger. */

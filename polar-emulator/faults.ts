@@ -4,7 +4,7 @@ import type { WebhookType } from './emulator.ts';
 
 /**
  * A fault to come. `api`: the next `times` requests whose path starts with `path` are answered with `status` (and
- * `retry_after`, `body`), or have their effect and are then never answered (`hang`) or cut off (`drop`).
+ * `retry_after`, `body`; a 429 has an empty body and `retry-after: 60` unless said), or have their effect and are then never answered (`hang`) or cut off (`drop`).
  * `webhooks`: the next `times` webhooks are `lost` (never made), sent twice (`duplicate`), or held back and sent in
  * reverse when `times` of them are there (`reorder`) or when released (`hold`).
  */
@@ -91,7 +91,12 @@ export function createFaults(): Faults {
         return next();
       }
       const status = fault.status ?? 500;
-      if (fault.retry_after !== undefined) response.set('retry-after', String(fault.retry_after));
+      const retryAfter = fault.retry_after ?? (status === 429 ? 60 : undefined);
+      if (retryAfter !== undefined) response.set('retry-after', String(retryAfter));
+      if (status === 429 && fault.body === undefined) {
+        response.status(status).end();
+        return;
+      }
       response
         .status(status)
         .json(fault.body ?? { error: 'InternalServerError', detail: 'A fault on demand.' });

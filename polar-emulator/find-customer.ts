@@ -21,6 +21,7 @@ export function livingCustomers(emulator: Emulator): CustomerRecord[] {
 
 /** Filters of lists whose rows belong to a customer. */
 export function ofCustomer<R>(emulator: Emulator, customerId: (row: R) => string | null) {
+  // A deleted customer has no external id any more.
   const externalId = (row: R) => emulator.store.customers.get(customerId(row) ?? '')?.wire.external_id;
   return {
     customer_id: (row: R, values: string[]) => values.includes(customerId(row) ?? ''),

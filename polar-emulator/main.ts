@@ -1,10 +1,11 @@
 import { startPolarEmulator } from './polar-emulator.ts';
 
 /**
- * The emulator as a process. `EMULATOR_PORT` (0: any), `EMULATOR_DATA_DIR`, `EMULATOR_ACCESS_TOKEN`. When it is
+ * The emulator as a process. `EMULATOR_PORT` (0: any), `EMULATOR_DATA_DIR`, `EMULATOR_ACCESS_TOKEN`;
+ * `EMULATOR_LOOPBACK_WEBHOOKS=true` allows receivers at `http://` on this machine. When it is
  * ready it sends its parent `{ready: true, url}` and prints one line.
  */
-const { EMULATOR_PORT, EMULATOR_DATA_DIR, EMULATOR_ACCESS_TOKEN } = process.env;
+const { EMULATOR_PORT, EMULATOR_DATA_DIR, EMULATOR_ACCESS_TOKEN, EMULATOR_LOOPBACK_WEBHOOKS } = process.env;
 const RENEW_EVERY = 1_000;
 
 async function main(): Promise<void> {
@@ -16,6 +17,7 @@ async function main(): Promise<void> {
   const emulator = await startPolarEmulator({
     port,
     accessToken: EMULATOR_ACCESS_TOKEN,
+    loopbackWebhooks: EMULATOR_LOOPBACK_WEBHOOKS === 'true',
     log: (message) => console.error(`polar emulator: ${message}`),
     ...(EMULATOR_DATA_DIR === undefined ? {} : { dataDir: EMULATOR_DATA_DIR }),
   });

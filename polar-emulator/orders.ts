@@ -6,7 +6,7 @@ import { type Emulator, organizationOf } from './emulator.ts';
 import { ofCustomer } from './find-customer.ts';
 import { notFound, refusal } from './polar-refusal.ts';
 import type { OrderRecord, SubscriptionRecord } from './records.ts';
-import { customerWire, toOrder } from './wire.ts';
+import { customerWire, productOf, toOrder } from './wire.ts';
 
 /** Orders: what was or is to be paid. They are made by checkouts, renewals and plan changes, never by the API. */
 export function orderRoutes(router: Router, emulator: Emulator): void {
@@ -86,11 +86,21 @@ export function orderAmounts(
 ) {
   const balance = emulator.store.customers.get(order.customerId)?.balance ?? 0;
   const subtotal = order.items.reduce((sum, { amount }) => sum + amount, 0);
-  const net = subtotal - order.discountAmount;
-  const tax = Math.round((Math.max(0, net) * organizationOf(emulator).tax_basis_points) / 10_000);
-  const total = net + tax;
+  const { net, tax, total } = taxed(emulator, subtotal - order.discountAmount);
   const applied = total > 0 ? -Math.min(balance, total) : 0;
   return { subtotal, net, tax, total, applied, due: Math.max(0, total + applied) };
+}
+
+/** Splits what is asked for into net and tax; prices may include the tax. What is given back carries none. */
+export function taxed(emulator: Emulator, amount: number): { net: number; tax: number; total: number } {
+  const { tax_basis_points, tax_inclusive } = organizationOf(emulator);
+  if (amount <= 0) return { net: amount, tax: 0, total: amount };
+  if (tax_inclusive) {
+    const net = Math.round((amount * 10_000) / (10_000 + tax_basis_points));
+    return { net, tax: amount - net, total: amount };
+  }
+  const tax = Math.round((amount * tax_basis_points) / 10_000);
+  return { net: amount, tax, total: amount + tax };
 }
 
 /** Makes a pending order, or one that counts as paid from the start, and emits `order.created`. */
@@ -102,14 +112,17 @@ export function createOrder(emulator: Emulator, order: NewOrder, status: 'pendin
     emulator.store.customers.put({ ...customer, balance: customer.balance + owed });
   }
   const id = randomUUID();
-  const { name } = customerWire(emulator, order.customerId);
+  const { billing_name, billing_address } = customerWire(emulator, order.customerId);
+  // A trial's order is born as it is; one that was paid at a checkout has been written twice by then.
+  const modified_at =
+    status === 'paid' && order.subscription?.wire.status !== 'trialing' ? emulator.stamp() : null;
   const number = emulator.store.orders.all().length + 1;
   const record: OrderRecord = {
     id,
     wire: {
       id,
       created_at: emulator.stamp(),
-      modified_at: null,
+      modified_at,
       status,
       paid: status === 'paid',
       subtotal_amount: amounts.subtotal,
@@ -123,8 +136,8 @@ export function createOrder(emulator: Emulator, order: NewOrder, status: 'pendin
       refunded_tax_amount: 0,
       currency: 'usd',
       billing_reason: order.billingReason,
-      billing_name: name,
-      billing_address: null,
+      billing_name,
+      billing_address,
       invoice_number: `EMULATOR-${String(number).padStart(6, '0')}`,
       is_invoice_generated: false,
       receipt_number: null,
@@ -141,9 +154,9 @@ export function createOrder(emulator: Emulator, order: NewOrder, status: 'pendin
       platform_fee_amount: 0,
       platform_fee_currency: null,
       items: order.items,
-      description: order.items[0]?.label ?? '',
-      refundable_amount: status === 'paid' ? Math.max(0, amounts.net + amounts.applied) : 0,
-      refundable_tax_amount: status === 'paid' ? amounts.tax : 0,
+      description: productOf(emulator, order.productId).name,
+      refundable_amount: Math.max(0, amounts.net + amounts.applied),
+      refundable_tax_amount: amounts.tax,
     },
     item_timestamps: organizationOf(emulator).item_timestamps,
     failed_attempts: 0,
@@ -154,19 +167,28 @@ export function createOrder(emulator: Emulator, order: NewOrder, status: 'pendin
   return record;
 }
 
-/** The order is paid: `order.updated`, then `order.paid`. */
-export function settleOrder(emulator: Emulator, order: OrderRecord): OrderRecord {
-  const { net_amount, applied_balance_amount, tax_amount } = order.wire;
-  const paid = saveOrder(emulator, order, {
-    status: 'paid',
-    paid: true,
-    next_payment_attempt_at: null,
-    refundable_amount: Math.max(0, net_amount + applied_balance_amount),
-    refundable_tax_amount: tax_amount,
-  });
+/** The order is paid: `order.updated`, `order.paid`, and `order.updated` with Polar's fee. */
+export function settleOrder(emulator: Emulator, order: OrderRecord): void {
+  const paid = saveOrder(emulator, order, { status: 'paid', paid: true, next_payment_attempt_at: null });
   emulator.emit('order.updated', toOrder(emulator, paid));
+  bookFee(emulator, emitPaid(emulator, paid));
+}
+
+/** `order.paid`. An order that money was taken for has a receipt by then. */
+export function emitPaid(emulator: Emulator, order: OrderRecord): OrderRecord {
+  const number = order.wire.invoice_number?.split('-').at(-1);
+  const receipt = order.wire.due_amount > 0 ? { receipt_number: `RCPT-EMULATOR-${number}` } : undefined;
+  const paid = receipt ? saveOrder(emulator, order, receipt) : order;
   emulator.emit('order.paid', toOrder(emulator, paid));
   return paid;
+}
+
+/** Polar's fee of 5 % and 50 cents on what was taken is booked after the payment: one more `order.updated`. */
+export function bookFee(emulator: Emulator, order: OrderRecord): void {
+  if (order.wire.due_amount <= 0) return;
+  const platform_fee_amount = Math.round(order.wire.due_amount * 0.05) + 50;
+  const booked = saveOrder(emulator, order, { platform_fee_amount, platform_fee_currency: 'usd' });
+  emulator.emit('order.updated', toOrder(emulator, booked));
 }
 
 export function saveOrder(
@@ -185,7 +207,7 @@ export function orderItem(
   line: {
     label: string;
     amount: number;
-    priceId: string;
+    priceId: string | null;
     proration?: boolean;
     period?: readonly [Date, Date];
   },
@@ -196,7 +218,7 @@ export function orderItem(
     id: randomUUID(),
     label: line.label,
     amount: line.amount,
-    tax_amount: Math.round((Math.max(0, line.amount) * organizationOf(emulator).tax_basis_points) / 10_000),
+    tax_amount: organizationOf(emulator).tax_inclusive ? 0 : taxed(emulator, line.amount).tax,
     proration: line.proration ?? false,
     product_price_id: line.priceId,
     start_timestamp: line.period?.[0].toISOString() ?? null,
@@ -206,7 +228,19 @@ export function orderItem(
 
 /** `X — From Jan 31, 2026 to Feb 28, 2026`, as Polar labels the lines of a period. */
 export function periodLabel(name: string, start: Date, end: Date): string {
-  const day = (date: Date) =>
-    date.toLocaleDateString('en-US', { month: 'short', day: 'numeric', year: 'numeric', timeZone: 'UTC' });
   return `${name} — From ${day(start)} to ${day(end)}`;
+}
+
+/** `Jan 31, 2026 - Feb 7, 2026`. */
+export function periodDays([start, end]: readonly [Date, Date]): string {
+  return `${day(start)} - ${day(end)}`;
+}
+
+function day(date: Date): string {
+  return date.toLocaleDateString('en-US', {
+    month: 'short',
+    day: 'numeric',
+    year: 'numeric',
+    timeZone: 'UTC',
+  });
 }

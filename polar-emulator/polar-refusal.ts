@@ -7,6 +7,7 @@ const STATUS = {
   PaymentFailed: 402,
   NotPermitted: 403,
   RefundedAlready: 403,
+  RevokeSubscriptionBenefitsProhibited: 400,
   AlreadyCanceledSubscription: 403,
   InactiveSubscription: 403,
   AlreadyActiveSubscriptionError: 403,
@@ -29,6 +30,8 @@ interface ModelOf {
   PaymentFailed: models.PaymentFailed;
   NotPermitted: models.NotPermitted;
   RefundedAlready: models.RefundedAlready;
+  /** Not in the SDK. */
+  RevokeSubscriptionBenefitsProhibited: { error: 'RevokeSubscriptionBenefitsProhibited'; detail: string };
   AlreadyCanceledSubscription: models.AlreadyCanceledSubscription;
   InactiveSubscription: models.InactiveSubscription;
   AlreadyActiveSubscriptionError: models.AlreadyActiveSubscriptionError;
@@ -43,18 +46,26 @@ interface ModelOf {
   ResourceUnavailable: { error: 'ResourceUnavailable'; detail: string };
 }
 
+/**
+ * 422: by the request's schema (`RequestValidationError`) or by what the server knows (`PolarRequestValidationError`).
+ */
+export interface Invalid {
+  error: 'RequestValidationError' | 'PolarRequestValidationError';
+  detail: (Omit<models.ValidationError, 'input' | 'ctx'> & {
+    input: unknown;
+    ctx?: Record<string, string>;
+  })[];
+}
+export type RefusalBody = NamedError | Invalid | { detail: string };
+
 /** A refusal in Polar's own shape: `body` is the JSON that the SDK's error class of that status carries. */
 export class PolarRefusal extends Error {
   readonly status: number;
-  readonly body: NamedError | models.HTTPValidationError;
+  readonly body: RefusalBody;
   /** Whether what was written before the refusal stays (a declined charge was still an attempt). */
   readonly keep: boolean;
 
-  constructor(
-    status: number,
-    body: NamedError | models.HTTPValidationError,
-    effects: 'keep' | 'undo' = 'undo',
-  ) {
+  constructor(status: number, body: RefusalBody, effects: 'keep' | 'undo' = 'undo') {
     super(JSON.stringify(body));
     this.status = status;
     this.body = body;
@@ -70,5 +81,13 @@ export const notFound = (detail = 'Not found'): PolarRefusal => refusal('Resourc
 
 /** 422 with one entry: `loc` is the path to the value that was refused, from `body`, `query` or `path` on. */
 export function invalid(loc: (string | number)[], msg: string, input?: unknown): PolarRefusal {
-  return new PolarRefusal(422, { detail: [{ loc, msg, type: 'value_error', input: input ?? null }] });
+  return new PolarRefusal(422, {
+    error: 'PolarRequestValidationError',
+    detail: [{ type: 'value_error', loc, msg, input: input ?? null }],
+  });
+}
+
+/** 422 as the request's schema gives it. */
+export function malformed(detail: Invalid['detail']): PolarRefusal {
+  return new PolarRefusal(422, { error: 'RequestValidationError', detail });
 }

@@ -1,18 +1,27 @@
 import { randomUUID } from 'node:crypto';
 import type { models } from '@polar-sh/sdk/2026-10';
-import type { Router } from 'express';
+import type { Request, Router } from 'express';
 import { z } from 'zod';
 import { answer, bodyOf, flag, idOf, listOf, metadataSchema, oneOf } from './answer.ts';
 import { type Emulator, organizationOf } from './emulator.ts';
 import { invalid, refusal } from './polar-refusal.ts';
 import { fixedPriceOf, productOf } from './wire.ts';
 
+/** Polar takes no price below this in USD, except 0. */
+const LOWEST_PRICE_CENTS = 50;
 const interval = z.enum(['day', 'week', 'month', 'year']);
 const price = z.strictObject({
   amount_type: z.literal('fixed'),
   price_currency: z.literal('usd').optional(),
   tax_behavior: z.enum(['location', 'inclusive', 'exclusive']).nullish(),
-  price_amount: z.int().min(0).max(99_999_999),
+  price_amount: z
+    .int()
+    .min(0)
+    .max(99_999_999)
+    .refine((cents) => cents === 0 || cents >= LOWEST_PRICE_CENTS, {
+      message: 'Amount must be at least $0.50 or 0 for free pricing',
+      params: { type: 'minimum_price' },
+    }),
 });
 const shared = {
   metadata: metadataSchema.optional(),
@@ -35,6 +44,7 @@ const update = z.strictObject({
   name: z.string().min(3).max(64).nullish(),
   visibility: shared.visibility.nullish(),
   is_archived: z.boolean().nullish(),
+  recurring_interval: interval.nullish(),
   prices: z
     .array(z.union([z.strictObject({ id: z.guid() }), price]))
     .length(1)
@@ -67,7 +77,7 @@ export function productRoutes(router: Router, emulator: Emulator): void {
   );
   router.post(
     '/v1/products/',
-    answer(emulator, 201, (request) => createProduct(emulator, bodyOf(create, request))),
+    answer(emulator, 201, (request) => createProduct(emulator, bodyOf(create, request, locOfNew(request)))),
   );
   router.get(
     '/v1/products/:id',
@@ -90,6 +100,18 @@ export function productRoutes(router: Router, emulator: Emulator): void {
       store.products.delete(product.id);
     }),
   );
+}
+
+/** Polar names the variants in its paths: `one_time` or `recurring`, and `fixed` for a price. */
+function locOfNew(request: Request): (path: (string | number)[]) => (string | number)[] {
+  const variant = request.body?.recurring_interval ? 'recurring' : 'one_time';
+  return ([field, index, ...rest]) => [
+    variant,
+    ...(field === undefined ? [] : [field]),
+    ...(index === undefined ? [] : [index]),
+    ...(field === 'prices' && rest.length > 0 ? ['fixed'] : []),
+    ...rest,
+  ];
 }
 
 function createProduct(emulator: Emulator, body: z.infer<typeof create>): models.Product {
@@ -139,6 +161,13 @@ function updateProduct(
   const [given] = body.prices ?? [];
   if (given && 'id' in given && given.id !== fixedPriceOf(product).id) {
     throw invalid(['body', 'prices', 0, 'id'], 'Price does not exist.', given.id);
+  }
+  if (body.recurring_interval && body.recurring_interval !== product.recurring_interval) {
+    throw invalid(
+      ['body', 'recurring_interval'],
+      'Recurring interval cannot be changed.',
+      body.recurring_interval,
+    );
   }
   const modified_at = emulator.stamp();
   const changed: models.Product = {

@@ -51,6 +51,12 @@ export function refundRoutes(router: Router, emulator: Emulator): void {
     '/v1/refunds/',
     answer(emulator, 201, (request) => {
       const { metadata, revoke_benefits, comment, ...body } = bodyOf(refundRequest, request);
+      if (revoke_benefits && emulator.store.orders.get(body.order_id)?.wire.subscription_id) {
+        throw refusal(
+          'RevokeSubscriptionBenefitsProhibited',
+          'Subscription benefits can only be revoked upon cancellation',
+        );
+      }
       const refund = refundOrder(emulator, body.order_id, body.amount, body.reason, {
         metadata: metadata ?? {},
       });
@@ -59,7 +65,7 @@ export function refundRoutes(router: Router, emulator: Emulator): void {
   );
 }
 
-/** Refunds `amount` cents: refund.created → order.updated → order.refunded. The subscription goes on. */
+/** Refunds `amount` cents: refund.created → order.updated → order.refunded → refund.updated, twice. The subscription goes on. */
 export function refundOrder(
   emulator: Emulator,
   orderId: string,
@@ -68,12 +74,14 @@ export function refundOrder(
   more: { metadata?: models.MetadataOutputType; disputeId?: string } = {},
 ): Records['refunds'] {
   const order = emulator.store.orders.get(orderId);
-  if (!order) throw invalid(['body', 'order_id'], 'Order not found.', orderId);
-  if (order.wire.status === 'refunded') throw refusal('RefundedAlready', 'Order is already fully refunded.');
+  if (!order) throw invalid(['body', 'order_id'], 'Order not found', orderId);
+  if (order.wire.status === 'refunded') {
+    throw refusal('RefundedAlready', `Order is already fully refunded: ${orderId}`);
+  }
   if (!order.wire.paid) throw invalid(['body', 'order_id'], 'This order is not paid.', orderId);
   const { refundable_amount, refundable_tax_amount, net_amount, tax_amount: orderTax } = order.wire;
   if (amount > refundable_amount) {
-    throw invalid(['body', 'amount'], `Refund amount must be at most ${refundable_amount}.`, amount);
+    throw invalid(['body', 'amount'], 'Refund amount exceeds refundable amount', amount);
   }
   const tax_amount =
     amount === refundable_amount ? refundable_tax_amount : Math.round((amount * orderTax) / net_amount);
@@ -97,6 +105,9 @@ export function refundOrder(
   emulator.emit('refund.created', toRefund(emulator, refund));
   const refunded = addToRefunded(emulator, orderId, amount, tax_amount);
   emulator.emit('order.refunded', refunded);
+  // The payment processor says twice that the refund has succeeded.
+  emulator.emit('refund.updated', toRefund(emulator, refund));
+  emulator.emit('refund.updated', toRefund(emulator, refund));
   return refund;
 }
 

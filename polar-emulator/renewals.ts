@@ -209,7 +209,7 @@ function startPeriod(emulator: Emulator, record: SubscriptionRecord, start: Date
       customerId: wire.customer_id,
       productId: product.id,
       subscription: saved,
-      checkoutId: wire.checkout_id,
+      checkoutId: null,
       billingReason: 'subscription_cycle',
       items,
       metadata: wire.metadata,

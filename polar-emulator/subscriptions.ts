@@ -1,7 +1,7 @@
 import type { models } from '@polar-sh/sdk/2026-10';
 import type { Emulator } from './emulator.ts';
 import { emitStateChange } from './find-customer.ts';
-import { createOrder, saveOrder } from './orders.ts';
+import { bookFee, createOrder, emitPaid, saveOrder } from './orders.ts';
 import { invalid, notFound, refusal } from './polar-refusal.ts';
 import type { SubscriptionRecord } from './records.ts';
 import { isActive, isBillable, toOrder, toSubscription } from './wire.ts';
@@ -158,14 +158,14 @@ export function endSubscription(
 
 /** Polar invoices what a cancelled subscription still owes as a `subscription_cycle`, though no cycle begins. */
 function finalInvoice(emulator: Emulator, record: SubscriptionRecord, items: models.OrderItemSchema[]): void {
-  const { customer_id, product_id, checkout_id, metadata } = record.wire;
+  const { customer_id, product_id, metadata } = record.wire;
   const order = createOrder(
     emulator,
     {
       customerId: customer_id,
       productId: product_id,
       subscription: record,
-      checkoutId: checkout_id,
+      checkoutId: null,
       billingReason: 'subscription_cycle',
       items,
       metadata,
@@ -175,7 +175,7 @@ function finalInvoice(emulator: Emulator, record: SubscriptionRecord, items: mod
     'paid',
   );
   emulator.emit('order.updated', toOrder(emulator, order));
-  emulator.emit('order.paid', toOrder(emulator, order));
+  bookFee(emulator, emitPaid(emulator, order));
 }
 
 export function alreadyCanceled() {

@@ -56,11 +56,21 @@ const TYPES: Record<WebhookType, true> = {
 };
 const eventType = z.custom<models.WebhookEventType>(
   (value) => typeof value === 'string' && Object.hasOwn(TYPES, value),
-  'Input should be a webhook event type',
+  { message: 'Input should be a webhook event type', params: { type: 'enum' } },
 );
-const url = z.url({ protocol: /^https?$/ });
+/** One unknown type refuses the whole request. */
+const knownType = (emulator: Emulator) =>
+  eventType.refine((type) => !organizationOf(emulator).unknown_event_types.includes(type), {
+    message: 'Input should be a webhook event type',
+    params: { type: 'enum' },
+  });
+const url = (emulator: Emulator) =>
+  z.url().refine((text) => isAllowedUrl(emulator, text), {
+    message: "URL scheme should be 'https'",
+    params: { type: 'url_scheme' },
+  });
 const create = z.strictObject({
-  url,
+  url: z.string(),
   name: z.string().nullish(),
   api_version: z.literal('2026-10').optional(),
   format: z.literal('raw'),
@@ -68,7 +78,7 @@ const create = z.strictObject({
   organization_id: z.guid().nullish(),
 });
 const update = z.strictObject({
-  url: url.nullish(),
+  url: z.string().nullish(),
   name: z.string().nullish(),
   api_version: z.literal('2026-10').nullish(),
   format: z.literal('raw').nullish(),
@@ -97,7 +107,10 @@ export function webhookRoutes(router: Router, emulator: Emulator, delivery: Webh
   router.post(
     '/v1/webhooks/endpoints',
     answer(emulator, 201, (request) => {
-      const body = bodyOf(create, request);
+      const body = bodyOf(
+        create.extend({ url: url(emulator), events: z.array(knownType(emulator)) }),
+        request,
+      );
       return toEndpoint(
         store.endpoints.put({
           created_at: emulator.stamp(),
@@ -125,7 +138,10 @@ export function webhookRoutes(router: Router, emulator: Emulator, delivery: Webh
     '/v1/webhooks/endpoints/:id',
     answer(emulator, 200, (request) => {
       const endpoint = find(idOf(request));
-      const body = bodyOf(update, request);
+      const body = bodyOf(
+        update.extend({ url: url(emulator).nullish(), events: z.array(knownType(emulator)).nullish() }),
+        request,
+      );
       return toEndpoint(
         store.endpoints.put({
           ...endpoint,
@@ -175,6 +191,14 @@ export function webhookRoutes(router: Router, emulator: Emulator, delivery: Webh
       return {};
     }),
   );
+}
+
+/** Polar calls https only. A receiver on this machine has none: the emulator is told to allow it. */
+function isAllowedUrl(emulator: Emulator, text: string): boolean {
+  const { protocol, hostname } = new URL(text);
+  if (protocol === 'https:') return true;
+  const loopback = hostname === 'localhost' || hostname === '[::1]' || /^127(\.\d+){3}$/.test(hostname);
+  return emulator.loopbackWebhooks && protocol === 'http:' && loopback;
 }
 
 function toEndpoint({ failed_in_row, ...wire }: Records['endpoints']): models.WebhookEndpoint {

@@ -34,7 +34,7 @@ export function pageRoutes(router: Router, emulator: Emulator, faults: Faults): 
     const email = z.email().safeParse(request.body?.email).data;
     const refused = messageOf(() => {
       if (!cardWorks(emulator, checkout)) throw new PolarRefusal(402, DECLINED);
-      store.transaction(() => payCheckout(emulator, checkout.id, email));
+      store.transaction(() => payCheckout(emulator, checkout.id, email === undefined ? {} : { email }));
     });
     if (refused === undefined) return response.redirect(303, checkout.wire.success_url);
     return response.status(402).send(checkoutPage(emulator, checkoutById(emulator, checkout.id), refused));

@@ -73,7 +73,11 @@ export async function startApi({
   const test = await createTestDatabase();
   const database = await connectDatabase(test.url, { pool: 10 });
   await publishCatalog(database, defaultCatalog);
-  const emulator = await startPolarEmulator({ accessToken: polarToken, clock: polarClock });
+  const emulator = await startPolarEmulator({
+    accessToken: polarToken,
+    loopbackWebhooks: true,
+    clock: polarClock,
+  });
   const link = createTemporalLink({ address: temporal, namespace: 'default' });
   const groupCommit = createGroupCommit(database);
   const dependencies: Dependencies = {

@@ -54,7 +54,12 @@ export async function openPolar(
   clock: () => Date,
   { twins }: { twins: boolean },
 ): Promise<EmulatedPolar> {
-  const emulator = await startPolarEmulator({ accessToken, clock, retryScale: 0.001 });
+  const emulator = await startPolarEmulator({
+    accessToken,
+    loopbackWebhooks: true,
+    clock,
+    retryScale: 0.001,
+  });
   await allowResets(emulator.url);
   const polar = createPolar({ accessToken, baseUrl: emulator.url });
   await syncProducts(polar, database, { apply: true });

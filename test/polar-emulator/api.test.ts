@@ -31,7 +31,15 @@ test('what is not there is Polar’s ResourceNotFound', async () => {
 test('a body that Polar would not take is an HTTPValidationError that says where', async () => {
   await expect(
     shop.polar.products.create({ name: 'X', prices: [{ amount_type: 'fixed', price_amount: 1 }] }),
-  ).rejects.toMatchObject({ statusCode: 422, error: { detail: [{ loc: ['body', 'name'] }] } });
+  ).rejects.toMatchObject({
+    statusCode: 422,
+    error: {
+      detail: [
+        { loc: ['body', 'one_time', 'name'] },
+        { loc: ['body', 'one_time', 'prices', 0, 'fixed', 'price_amount'] },
+      ],
+    },
+  });
   await expect(shop.polar.checkouts.create({ products: [UNKNOWN] })).rejects.toMatchObject({
     error: { detail: [{ loc: ['body', 'products', 0], msg: 'Product does not exist.' }] },
   });
@@ -57,7 +65,12 @@ test('a list comes in pages, newest first, and can be narrowed by metadata', asy
 
 test('an external id and an e-mail belong to one customer, and an external id is never rewritten', async () => {
   await expect(
-    shop.polar.customers.create({ type: 'team', external_id: 'team-1', name: 'Copy' }),
+    shop.polar.customers.create({
+      type: 'team',
+      external_id: 'team-1',
+      name: 'Copy',
+      owner: { email: 'eve@example.com' },
+    }),
   ).rejects.toMatchObject({ statusCode: 422, error: { detail: [{ loc: ['body', 'external_id'] }] } });
   await expect(shop.polar.customers.update(shop.team.id, { external_id: 'team-2' })).rejects.toMatchObject({
     statusCode: 422,
@@ -228,4 +241,17 @@ test('an invoice is made on request and can be opened', async () => {
   await shop.polar.orders.generateInvoice(id);
   const { url } = await shop.polar.orders.invoice(id);
   expect(await (await fetch(url)).text()).toContain('1,000 credits');
+});
+
+test('a member with a known e-mail is answered with the one who has it', async () => {
+  const { members } = shop.polar.customers;
+  const first = await members.create(shop.team.id, { email: 'bill@example.com', external_id: 'bill' });
+  const second = await members.create(shop.team.id, { email: 'Bill@example.com', external_id: 'william' });
+  expect(second).toEqual(first);
+});
+
+test('a special-use e-mail domain is refused', async () => {
+  for (const email of ['eve@localhost.localhost', 'eve@shop.test', 'eve@shop.invalid']) {
+    await expect(shop.polar.customers.create({ email })).rejects.toMatchObject({ statusCode: 422 });
+  }
 });

@@ -47,13 +47,14 @@ export interface EmulatedShop {
 /** A shop with two plans, a yearly one and a pack, one team as its customer, and a receiver of webhooks. */
 export async function openShop(
   now: string,
-  options: { retryScale?: number; dataDir?: string } = {},
+  options: { retryScale?: number; dataDir?: string; events?: models.WebhookEventType[] } = {},
 ): Promise<EmulatedShop> {
   let time = new Date(now);
   const emulator = await startPolarEmulator({
     accessToken: 'polar_oat_test',
     clock: () => time,
     retryScale: 0.001,
+    loopbackWebhooks: true,
     ...options,
   });
   const polar = createPolar({ accessToken: 'polar_oat_test', baseUrl: emulator.url });
@@ -61,7 +62,7 @@ export async function openShop(
   const endpoint = await polar.webhooks.createWebhookEndpoint({
     url: receiver.url,
     format: 'raw',
-    events: WEBHOOKS,
+    events: options.events ?? WEBHOOKS,
   });
   receiver.secret = endpoint.secret;
 

@@ -31,6 +31,7 @@ async function start(environment: NodeJS.ProcessEnv = {}) {
       NODE_OPTIONS: '',
       EMULATOR_DATA_DIR: dataDir,
       EMULATOR_ACCESS_TOKEN: 't',
+      EMULATOR_LOOPBACK_WEBHOOKS: 'true',
       ...environment,
     },
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],

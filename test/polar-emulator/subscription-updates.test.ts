@@ -98,3 +98,10 @@ test('a paused subscription is resumed without a cycle event, and does not stop 
   expect(types.slice(0, 3)).toEqual(['subscription.updated', 'subscription.resumed', 'order.created']);
   expect((await shop.polar.subscriptions.list({ active: true })).items).toHaveLength(2);
 });
+
+test('a deleted customer’s orders are not listed by its external id, but by the metadata', async () => {
+  await subscribe();
+  await shop.polar.customers.delete(shop.team.id);
+  expect((await shop.polar.orders.list({ external_customer_id: 'team-1' })).items).toHaveLength(0);
+  expect((await shop.polar.orders.list({ metadata: { team_id: 'team-1' } })).items).toHaveLength(1);
+});

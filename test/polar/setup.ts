@@ -24,7 +24,7 @@ export async function startScene(): Promise<PolarScene> {
   const test = await createTestDatabase();
   const database = await connectDatabase(test.url, { pool: 5 });
   await publishCatalog(database, defaultCatalog);
-  const emulator = await startPolarEmulator({ accessToken: 'polar_oat_test' });
+  const emulator = await startPolarEmulator({ accessToken: 'polar_oat_test', loopbackWebhooks: true });
   const polar = createPolarClient({ accessToken: 'polar_oat_test', server: emulator.url, timeoutSeconds: 2 });
   return {
     database,

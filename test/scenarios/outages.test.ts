@@ -119,7 +119,11 @@ async function startPlatform({ apis = 1 } = {}): Promise<Platform> {
 
   const ports = await Promise.all(Array.from({ length: apis }, () => freePort()));
   const apiUrls = ports.map((port) => `http://127.0.0.1:${port}`);
-  const emulator = await startPolarEmulator({ accessToken: 'polar_oat_outages', retryScale: 0.01 });
+  const emulator = await startPolarEmulator({
+    accessToken: 'polar_oat_outages',
+    loopbackWebhooks: true,
+    retryScale: 0.01,
+  });
   cleanUp.push(() => emulator.stop());
   const polar = createPolar({ accessToken: 'polar_oat_outages', baseUrl: emulator.url });
   const { secret } = await ensureWebhookEndpoint(polar, `${apiUrls[0]}/v1/webhooks/polar`);

@@ -141,7 +141,12 @@ export async function startStory(
       ? await startTemporal(temporalPort, clock.now())
       : await startDevelopmentServer(temporalPort, shortHistories);
 
-  const emulator = await startPolarEmulator({ accessToken, clock: clock.now, retryScale: 0.001 });
+  const emulator = await startPolarEmulator({
+    accessToken,
+    loopbackWebhooks: true,
+    clock: clock.now,
+    retryScale: 0.001,
+  });
   const polar = createPolar({ accessToken, baseUrl: emulator.url });
   await syncProducts(polar, database, { apply: true });
 
