@@ -72,13 +72,15 @@ test('a name, a price or an archiving that somebody changed at Polar is put righ
   const products = await productsAtPolar();
   const of = (key: string) => products.find(({ metadata }) => metadata.catalog_key === key)?.id ?? '';
   await scene.polar.products.update(of('pack_1000'), { name: 'Thousand' });
-  await scene.polar.products.update(of('pack_5000'), { prices: [{ amount_type: 'fixed', price_amount: 1 }] });
+  await scene.polar.products.update(of('pack_5000'), {
+    prices: [{ amount_type: 'fixed', price_amount: 60 }],
+  });
   await scene.polar.products.update(of('pro_yearly'), { is_archived: true });
   const { steps } = await run(true);
   expect(steps.flatMap((step) => (step.kind === 'update' ? step.differences : []))).toEqual([
     'archived → sold again',
     'name: Thousand → 1,000 credits',
-    'price: 0.01 USD → 55.00 USD, for new subscriptions and orders',
+    'price: 0.60 USD → 55.00 USD, for new subscriptions and orders',
   ]);
   expect(kinds((await run(false)).steps)).toEqual(Array(6).fill('keep'));
 });
