@@ -165,7 +165,7 @@ function demand(caller: Caller | undefined): Caller {
 
 /** The codes of a 503 from what commits debits and holds. */
 export const whileCommitting =
-  'outcome_unknown, database_unavailable, team_busy, shutting_down: send the same key again; catalog_not_published';
+  'outcome_unknown, database_unavailable, database_busy, team_busy, shutting_down: send the same key again; catalog_not_published';
 
 /** Keys are the callers' own: 1 to 255 visible ASCII characters. */
 export const idempotencyKeySchema = z

@@ -3,7 +3,7 @@ import { STATUS_CODES } from 'node:http';
 import type { ErrorRequestHandler, Response } from 'express';
 import { z } from 'zod';
 import { formatCredits } from '../catalog/credits.ts';
-import { isConnectionError, isLockTimeout } from '../database/errors.ts';
+import { isConnectionError, isLockTimeout, isTransientError } from '../database/errors.ts';
 import { DomainError } from '../domain-error.ts';
 import { log } from '../log.ts';
 
@@ -125,14 +125,19 @@ function explainUrl(error: unknown): DomainError | undefined {
 /** Nothing is known to be wrong with the request: it may be sent again. MikroORM wraps what the driver threw. */
 function explainDatabase(error: unknown): DomainError | undefined {
   if (isLockTimeout(error)) {
-    const why = 'Something else holds this team: try again in a moment';
-    return new DomainError(503, 'team_busy', why, { retryAfterSeconds: 1 });
+    return retryLater('team_busy', 'Something else holds this team: send the same key again in a moment');
   }
-  if (!isConnectionError(error)) return undefined;
-  log.error({ err: error }, 'the database cannot be reached');
-  return new DomainError(503, 'database_unavailable', 'The database cannot be reached now: try again', {
-    retryAfterSeconds: 1,
-  });
+  if (isConnectionError(error)) {
+    log.error({ err: error }, 'the database cannot be reached');
+    return retryLater('database_unavailable', 'The database cannot be reached now: send the same key again');
+  }
+  if (!isTransientError(error)) return undefined;
+  log.warn({ err: error }, 'the database gave up on a transaction');
+  return retryLater('database_busy', 'The database could not finish this in time: send the same key again');
+}
+
+function retryLater(code: string, why: string): DomainError {
+  return new DomainError(503, code, why, { retryAfterSeconds: 1 });
 }
 
 function unforeseen(error: unknown): DomainError {

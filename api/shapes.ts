@@ -40,13 +40,17 @@ export const roleSchema = z.enum(roles);
 
 export const nameSchema = z.string().trim().min(1).max(100);
 
-/** An instant; in: ISO 8601 with a zone, out: Date. */
+const earliestInstant = new Date('2000-01-01T00:00:00Z');
+const latestInstant = new Date('2200-12-31T23:59:59.999Z');
+const instantRange = { error: 'expected a time between the years 2000 and 2200, in UTC' };
+
+/** An instant between the years 2000 and 2200 in UTC; in: ISO 8601 with a zone, out: Date. */
 export const instantIn = z.codec(
   z.iso.datetime({
     offset: true,
     error: 'expected a time in ISO 8601 with a zone, such as 2026-01-31T12:00:00Z',
   }),
-  z.date(),
+  z.date(instantRange).min(earliestInstant, instantRange).max(latestInstant, instantRange),
   { decode: (text) => new Date(text), encode: (date) => date.toISOString() },
 );
 

@@ -3,21 +3,43 @@
  * Classes of SQLSTATE: https://www.postgresql.org/docs/18/errcodes-appendix.html
  */
 
-/** The database cannot be reached, went away or is shutting down; nothing is wrong with the request. */
+/**
+ * The database cannot be reached, went away, is shutting down, or is a standby that cannot write (25006, after a failover);
+ * nothing is wrong with the request.
+ */
 export function isConnectionError(error: unknown): boolean {
   const code = sqlState(error);
-  if (code !== null) return /^(08|57P0)/.test(code) || code === '53300';
+  if (code !== null) return /^(08|57P0)/.test(code) || code === '53300' || code === readOnlyServer;
   return (
     error instanceof Error &&
-    /ECONN|EPIPE|ENOTFOUND|ETIMEDOUT|terminated|Connection ended|timeout exceeded when trying to connect|not queryable/i.test(
+    /ECONN|EPIPE|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|terminated|Connection ended|timeout exceeded when trying to connect|not queryable|Query read timeout/i.test(
       messages(error),
     )
   );
 }
 
-/** A lock was not to be had within `lock_timeout`. */
+/** A write was sent to a server that only reads. Its connection stays useless until that server is promoted. */
+export const readOnlyServer = '25006';
+
+/** A lock could not be taken within `lock_timeout`. */
 export function isLockTimeout(error: unknown): boolean {
   return sqlState(error) === '55P03';
+}
+
+/**
+ * Postgres gave up on this transaction for a reason that lies outside the request; the same request may succeed later.
+ * By class: transaction rollback (40: deadlock, serialization failure), insufficient resources (53), operator intervention
+ * (57: a cancelled or timed-out statement), system error (58), a timed-out transaction (25P03, 25P04), an object in use or
+ * not in the needed state (55).
+ */
+export function isTransientError(error: unknown): boolean {
+  const code = sqlState(error);
+  return code !== null && (/^(40|53|55|57|58)/.test(code) || ['25P03', '25P04'].includes(code));
+}
+
+/** Two transactions got in each other's way (class 40): alone, each would succeed. */
+export function isConflict(error: unknown): boolean {
+  return sqlState(error)?.startsWith('40') ?? false;
 }
 
 function sqlState(error: unknown): string | null {

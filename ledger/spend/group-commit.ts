@@ -1,6 +1,6 @@
 import { setTimeout } from 'node:timers/promises';
 import type { Database } from '../../database/connection.ts';
-import { isConnectionError, isLockTimeout } from '../../database/errors.ts';
+import { isConflict, isConnectionError, isLockTimeout, isTransientError } from '../../database/errors.ts';
 import { DomainError } from '../../domain-error.ts';
 import { commitOperations, OutcomeUnknown, readBackOperations } from './commit-operations.ts';
 import type {
@@ -259,7 +259,7 @@ async function readBackWithRetries(
     try {
       return await readBackOperations(database.pool, operations);
     } catch (error) {
-      if (!isConnectionError(error) && !isLockTimeout(error) && !(error instanceof OutcomeUnknown))
+      if (!isConnectionError(error) && !isTransientError(error) && !(error instanceof OutcomeUnknown))
         throw error;
     }
   }
@@ -275,14 +275,14 @@ function lost(decided: boolean): DomainError {
   );
 }
 
-/** No operation alone would fare better: the database is away, or a team that is waited for is locked. */
+/** No operation alone would fare better: the database is away or overloaded, or a team that is waited for is locked. */
 function isEverybodys(error: unknown): boolean {
-  return isConnectionError(error) || isLockTimeout(error);
+  return isConnectionError(error) || (isTransientError(error) && !isConflict(error));
 }
 
 function explain(error: unknown): unknown {
   if (isConnectionError(error)) return unavailable(error);
-  if (!isLockTimeout(error)) return error;
+  if (!isLockTimeout(error)) return error; // a transient one is mapped with those of all other routes
   return new DomainError(
     503,
     'team_busy',

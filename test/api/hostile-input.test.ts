@@ -114,7 +114,7 @@ test.each<[string, string | object, number, string, RegExp]>([
   ],
   [
     'a future time',
-    { ...runs(1), occurredAt: '2201-01-01T00:00:00Z' },
+    { ...runs(1), occurredAt: '2199-01-01T00:00:00Z' },
     422,
     'occurred_at_out_of_range',
     /occurredAt/,
@@ -249,7 +249,7 @@ test.each<[string, string, unknown, number, RegExp]>([
   ['POST', '/v1/usage/batch', { events: Array(1_001).fill({}) }, 422, /events/],
   ['POST', '/v1/usage/batch', { events: 'x' }, 422, /events/],
   ['GET', '/v1/teams/TEAM/balance?at=soon', undefined, 400, /query\.at/],
-  ['GET', '/v1/teams/TEAM/balance?at=2201-01-01T00:00:00Z', undefined, 422, /future/],
+  ['GET', '/v1/teams/TEAM/balance?at=2199-01-01T00:00:00Z', undefined, 422, /future/],
   ['GET', '/v1/teams?limit=0', undefined, 400, /query\.limit/],
   ['GET', '/v1/teams?limit=1000', undefined, 400, /query\.limit/],
   ['GET', '/v1/teams?limit=1&limit=2', undefined, 400, /query\.limit/],
@@ -263,7 +263,7 @@ test.each<[string, string, unknown, number, RegExp]>([
   ['GET', '/v1/teams/TEAM/usage?timezone=%2B02:00', undefined, 400, /query\.timezone/],
   ['GET', '/v1/teams/TEAM/usage?from=yesterday', undefined, 400, /query\.from/],
   ['GET', '/v1/teams/TEAM/usage?from=2024-01-01T00:00:00Z', undefined, 422, /range_too_long/],
-  ['GET', '/v1/teams/TEAM/usage?from=2201-01-01T00:00:00Z', undefined, 422, /empty_range/],
+  ['GET', '/v1/teams/TEAM/usage?from=2199-01-01T00:00:00Z', undefined, 422, /empty_range/],
   ['GET', '/v1/teams/TEAM/usage/events?limit=101', undefined, 400, /query\.limit/],
   ['GET', '/v1/teams/TEAM/usage/events?cursor=1.x', undefined, 400, /invalid_cursor/],
   ['GET', `/v1/teams/TEAM/usage/events?cursor=99999999999999999.${unknownTeam}`, undefined, 400, /cursor/],
@@ -316,4 +316,32 @@ test('a wrong event of a batch takes no other with it', async () => {
       { status: 201 },
     ],
   });
+});
+
+const timeParameters = routes.flatMap(({ method, path, request: { query } }) =>
+  method === 'get'
+    ? ['at', 'from', 'to'].filter((name) => query && name in query.shape).map((name) => [path, name])
+    : [],
+);
+
+test.each(timeParameters)('%s?%s= takes only times between 2000 and 2200', async (path, name) => {
+  const outside = [
+    '0000-01-01T00:00:00Z',
+    '1999-12-31T23:59:59Z',
+    '2000-01-01T00:00:00+00:01',
+    '2201-01-01T00:00:00Z',
+    '9999-12-31T23:59:59-23:59',
+  ];
+  for (const time of outside) {
+    const target = `${path.replace('{teamId}', 'TEAM')}?${name}=${encodeURIComponent(time)}`;
+    await expectRefusal(['GET', target, {}], 400, 'invalid_request', new RegExp(`query.${name}`));
+  }
+});
+
+test('an adjustment whose credits expire outside 2000 to 2200 is refused', async () => {
+  for (const expiresAt of ['0000-01-01T00:00:00Z', '9999-12-31T23:59:59-23:59']) {
+    const sending = { body: { credits: '+1', reason: 'a gift', expiresAt } };
+    const request: [string, string, Sending] = ['POST', '/v1/teams/TEAM/adjustments', sending];
+    await expectRefusal(request, 422, 'invalid_request', /expiresAt/);
+  }
 });
