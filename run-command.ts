@@ -17,6 +17,14 @@ export async function runCommand(work: () => Promise<void>, exitCode = 1): Promi
   }
 }
 
+/** Ends the process after this long whatever it still waits for: a supervisor kills a process that is asked to stop and stays. */
+export function endWithin(milliseconds: number): void {
+  setTimeout(() => {
+    console.error(`Not everything could be closed within ${milliseconds} ms: the process ends without it`);
+    process.exit(1);
+  }, milliseconds).unref();
+}
+
 function explain(error: unknown): unknown {
   if (error instanceof EnvironmentError || error instanceof DomainError) return error.message;
   if (isConnectionError(error)) return `Postgres cannot be reached (DATABASE_URL): ${error}`;

@@ -2,6 +2,7 @@ import { Context } from '@temporalio/activity';
 import { readCatalog } from '../catalog/versions.ts';
 import type { Database } from '../database/connection.ts';
 import { cutOldPayloads } from '../inbox/cut-payloads.ts';
+import { closeMonths } from '../ledger/read/closed-months.ts';
 import type { GroupCommit } from '../ledger/spend/group-commit.ts';
 import { sweepHolds } from '../ledger/spend/sweep-holds.ts';
 import { type Finding, verifyLedger } from '../ledger/verify/verify-ledger.ts';
@@ -44,6 +45,9 @@ export function createMaintenanceActivities({
 }: MaintenanceDependencies) {
   return {
     createMissingPartitions: (): Promise<void> => createMissingPartitions(database.pool),
+
+    /** @returns how many months were closed: balances of the past are added up from them */
+    closeMonths: (): Promise<number> => heartbeating(() => closeMonths(database.pool)),
 
     /** @returns how many keys were deleted: those older than the catalog's `idempotencyKeysKept` */
     deleteOldKeys: (): Promise<number> =>

@@ -3,7 +3,7 @@ import express, { type Express, type RequestHandler } from 'express';
 import helmet from 'helmet';
 import { DomainError } from '../domain-error.ts';
 import { log } from '../log.ts';
-import type { Route } from './define-route.ts';
+import { createRouteTurns, type Route } from './define-route.ts';
 import type { Dependencies } from './dependencies.ts';
 import type { Metrics } from './metrics.ts';
 import { describeApi, serveDocs } from './openapi.ts';
@@ -68,6 +68,7 @@ export const routes: readonly Route[] = [
 /** The API as an Express app; `main.ts` listens with it. */
 export function createApp(dependencies: Dependencies): Express {
   const app = express();
+  const turns = createRouteTurns();
   app.disable('x-powered-by');
   app.disable('etag');
   app.use(observeRequest(dependencies.metrics));
@@ -76,7 +77,7 @@ export function createApp(dependencies: Dependencies): Express {
   for (const route of routes) {
     app[route.method](expressPath(route.path), (request, response) => {
       response.locals.route = route.path;
-      return route.serve(request, response, dependencies);
+      return route.serve(request, response, dependencies, turns);
     });
   }
 

@@ -31,6 +31,7 @@ export function createAuthenticate({
   auth: Environment['auth'];
   serviceApiKey: string | undefined;
 }): Authenticate {
+  const keys = database.lane('authentication');
   const verifyJwt = createVerifyJwt(auth);
   const firstKey = serviceApiKey === undefined ? undefined : hashServiceKey(serviceApiKey);
   const known = new Map<string, { caller: Caller; until: number }>();
@@ -49,7 +50,7 @@ export function createAuthenticate({
     const cached = known.get(cacheKey);
     if (cached && performance.now() < cached.until) return cached.caller;
     known.delete(cacheKey);
-    const serviceKey = await findServiceKey(database.fork(), hash);
+    const serviceKey = await findServiceKey(keys.fork(), hash);
     if (!serviceKey) throw unauthenticated('The service key is unknown or was revoked');
     const caller: Caller = { kind: 'service', keyId: serviceKey.id, scopes: serviceKey.scopes };
     if (known.size >= keyCacheSize) known.clear();

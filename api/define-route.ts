@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Request, Response } from 'express';
 import { z } from 'zod';
+import type { Lane } from '../database/connection.ts';
 import { DomainError } from '../domain-error.ts';
 import { hashBody } from '../teams/hash-body.ts';
 import type { KeyedRequest } from '../teams/idempotent.ts';
@@ -11,6 +12,7 @@ import type { Dependencies } from './dependencies.ts';
 import { invalidRequest } from './problem.ts';
 import { readBytes, readJson } from './read-body.ts';
 import { teamIdSchema } from './shapes.ts';
+import { createTurns, type Turns } from './take-turns.ts';
 
 /** What a route's schemas say about a request. A body is a strict object; no `body`: none is read. */
 type RequestShape = { params?: z.ZodObject; query?: z.ZodObject; body?: z.ZodType } & Readonly<
@@ -33,6 +35,10 @@ export interface RouteDefinition<Shape extends RequestShape> {
   needsIdempotencyKey?: boolean;
   /** The body is read as bytes, for a signature over them, and not parsed. */
   rawBody?: boolean;
+  /** Whose connections to Postgres it uses. Default: `reads` for a GET, `administration` for all else. */
+  lane?: Lane;
+  /** Reads much: only a few of these run at once, for one team and in all. */
+  heavy?: (request: z.output<z.ZodObject<Shape>>) => boolean;
   /** Default: 100 kB. */
   bodyLimitBytes?: number;
   request: Shape;
@@ -73,9 +79,28 @@ export interface Answer {
 }
 
 /** A route as the app and the OpenAPI document use it: its types are checked and forgotten. */
-export interface Route extends Omit<RouteDefinition<RequestShape>, 'handle' | 'request'> {
+export interface Route extends Omit<RouteDefinition<RequestShape>, 'handle' | 'request' | 'heavy'> {
   request: RequestShape;
-  serve(request: Request, response: Response, dependencies: Dependencies): Promise<void>;
+  serve(request: Request, response: Response, dependencies: Dependencies, turns: RouteTurns): Promise<void>;
+}
+
+/** How many requests of each kind may be under way at once; one for each app. */
+export interface RouteTurns {
+  heavyReads: Turns;
+  reads: Turns;
+  administration: Turns;
+}
+
+/**
+ * Fewer than the connections of their lanes, where one owner is concerned: one team cannot use up a lane. What changes a
+ * team may wait for its lock while it has a connection, what calls Polar has none meanwhile.
+ */
+export function createRouteTurns(): RouteTurns {
+  return {
+    heavyReads: createTurns({ perOwner: 2, inAll: 3 }),
+    reads: createTurns({ perOwner: 8, inAll: 64 }),
+    administration: createTurns({ perOwner: 3, inAll: 64 }),
+  };
 }
 
 /**
@@ -88,13 +113,15 @@ export interface Route extends Omit<RouteDefinition<RequestShape>, 'handle' | 'r
  */
 export function defineRoute<Shape extends RequestShape>(definition: RouteDefinition<Shape>): Route {
   const { handle, request: shape, access } = definition;
+  const lane = definition.lane ?? (definition.method === 'get' ? 'reads' : 'administration');
   const schema = z.object(shape);
   const readBody = readJson(definition.bodyLimitBytes ?? 102_400);
   const readRaw = readBytes(definition.bodyLimitBytes ?? 1_048_576);
 
+  const { heavy, ...described } = definition;
   return {
-    ...definition,
-    async serve(request, response, dependencies) {
+    ...described,
+    async serve(request, response, dependencies, turns) {
       // Nobody's body is read before they are known, and nobody's rights are judged by what was so before it came.
       if (access !== 'public' && shape.body) await dependencies.authenticate(request.headers.authorization);
       const body = shape.body ? await readBody(request, response) : undefined;
@@ -104,8 +131,8 @@ export function defineRoute<Shape extends RequestShape>(definition: RouteDefinit
 
       const parsed = schema.safeParse({ params: request.params, query: request.query, body });
       if (!parsed.success) throw invalidRequest(parsed.error);
-      const answer = await handle(parsed.data, {
-        dependencies,
+      const context: CallContext = {
+        dependencies: { ...dependencies, database: dependencies.database.lane(lane) },
         headers: request.headers,
         body,
         bytes,
@@ -120,7 +147,10 @@ export function defineRoute<Shape extends RequestShape>(definition: RouteDefinit
           key: readIdempotencyKey(request),
           bodyHash: hashBody(body ?? null),
         }),
-      });
+      };
+      const work = () => handle(parsed.data, context);
+      const waitsIn = heavy?.(parsed.data) ? turns.heavyReads : turnsOf(lane, turns);
+      const answer = await (waitsIn ? waitsIn.take(ownerOf(request, caller), work) : work());
       if (!dependencies.production) checkAnswer(definition, answer);
       send(response, answer);
     },
@@ -135,8 +165,20 @@ async function admit(
 ): Promise<Caller> {
   const caller = await dependencies.authenticate(request.headers.authorization);
   response.locals.caller = nameForLog(caller);
-  await authorize(dependencies.database, caller, access, readTeamId(request));
+  await authorize(dependencies.database.lane('authentication'), caller, access, readTeamId(request));
   return caller;
+}
+
+/** Spends are limited by the group commit, which leaves out teams that are locked. */
+function turnsOf(lane: Lane, turns: RouteTurns): Turns | undefined {
+  if (lane === 'reads') return turns.reads;
+  return lane === 'administration' ? turns.administration : undefined;
+}
+
+/** Who shares the turns of a request: the team of its path, else the person. Services serve many. */
+function ownerOf({ params }: Request, caller: Caller | undefined): string | undefined {
+  if (params.teamId !== undefined) return String(params.teamId).toLowerCase();
+  return caller?.kind === 'person' ? caller.userId : undefined;
 }
 
 /** The path however the caller spelt it: one key is one request, with a slash at the end or another case as well. */

@@ -1,10 +1,10 @@
 import { createServer, type Server } from 'node:http';
-import { connectDatabase } from '../database/connection.ts';
+import { connectDatabaseWithLanes } from '../database/connection.ts';
 import { EnvironmentError, readEnvironment } from '../environment.ts';
 import { createGroupCommit } from '../ledger/spend/group-commit.ts';
 import { log } from '../log.ts';
 import { createPolarClient } from '../polar/client.ts';
-import { runCommand } from '../run-command.ts';
+import { endWithin, runCommand } from '../run-command.ts';
 import { createApp } from './app.ts';
 import { createAuthenticate } from './authenticate.ts';
 import { createMetrics } from './metrics.ts';
@@ -12,13 +12,15 @@ import { createTemporalLink } from './temporal-link.ts';
 
 /** How long requests that are under way may take once we are asked to stop. */
 const drainMs = 8_000;
+/** The process ends by itself this long after it was asked to, before its supervisor kills it (15 s in compose). */
+const graceMs = 12_000;
 
 /** The API process: answers until it is told to stop, and then what is under way. */
 await runCommand(async () => {
   const environment = readEnvironment();
-  const database = await connectDatabase(environment.databaseUrl, { pool: 20 });
+  const database = await connectDatabaseWithLanes(environment.databaseUrl);
   const temporal = createTemporalLink(environment.temporal);
-  const groupCommit = createGroupCommit(database);
+  const groupCommit = createGroupCommit(database.lane('spending'));
   const app = createApp({
     database,
     groupCommit,
@@ -44,6 +46,7 @@ await runCommand(async () => {
     ['SIGTERM', 'SIGINT'].map((signal) => new Promise((resolve) => process.once(signal, resolve))),
   );
   log.info('the API stops: requests under way are answered first');
+  endWithin(graceMs);
   await close(server);
   await groupCommit.close();
   await temporal.close();

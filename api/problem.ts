@@ -52,7 +52,9 @@ function sendProblem(response: Response, problem: Problem): void {
   if (problem.status === 401) {
     response.setHeader('WWW-Authenticate', 'Bearer realm="waveloom-billing", error="invalid_token"');
   }
-  if (problem.status === 503) response.setHeader('Retry-After', String(problem.retryAfterSeconds ?? 1));
+  if (problem.status === 503 || problem.status === 429) {
+    response.setHeader('Retry-After', String(problem.retryAfterSeconds ?? 1));
+  }
   response.status(problem.status).type('application/problem+json').send(JSON.stringify(problem));
 }
 

@@ -1,6 +1,6 @@
 import { Migrator } from '@mikro-orm/migrations';
 import { type EntityManager, MikroORM, type Options } from '@mikro-orm/postgresql';
-import type { Pool } from 'pg';
+import type { Pool, PoolClient } from 'pg';
 import { Adjustment } from './entities/adjustment.ts';
 import { AuditEvent } from './entities/audit-event.ts';
 import { CatalogVersion } from './entities/catalog-version.ts';
@@ -29,6 +29,7 @@ import { Transfer } from './entities/transfer.ts';
 import { TrialClaim } from './entities/trial-claim.ts';
 import { UsageEvent } from './entities/usage-event.ts';
 import { User } from './entities/user.ts';
+import { readOnlyServer } from './errors.ts';
 import { FirstSchema } from './migrations/0001-first-schema.ts';
 import { Reconciliations } from './migrations/0002-reconciliations.ts';
 import { HoldsWithoutForeignKey } from './migrations/0003-holds-without-foreign-key.ts';
@@ -37,53 +38,101 @@ import { ParkedEvents } from './migrations/0005-parked-events.ts';
 import { LimitMarks } from './migrations/0007-limit-marks.ts';
 import { ZeroAndKeyDeletions } from './migrations/0007-zero-and-key-deletions.ts';
 import { People } from './migrations/0008-people.ts';
+import { ClosedMonths } from './migrations/0009-closed-months.ts';
 import { createMissingPartitions, isMissingPartition } from './partitions.ts';
+import { checkSession, startupOptions } from './session-settings.ts';
 
-/**
- * Nothing waits for ever, in milliseconds: a team that somebody has locked must not take the connections of all others
- * with it, nor may a host that vanished in mid-transaction keep its teams locked.
- * @see https://www.postgresql.org/docs/18/runtime-config-client.html
- */
-const waits = {
-  lock_timeout: 5_000,
-  idle_in_transaction_session_timeout: 30_000,
-  connectionTimeoutMillis: 10_000,
-};
+/** Opening a connection, and waiting for a free one of a pool, each take no longer than this. */
+const connectTimeoutMs = 5_000;
+/** A network that drops a connection without a word is noticed by TCP keepalive even while nothing is sent. */
+const keepAliveDelayMs = 10_000;
+/** How much longer than Postgres itself we wait for a statement before its connection is taken for dead. */
+const silenceMs = 2_000;
 
 /**
  * A connection sends a statement without waiting for the answer to the one before: the hot path asks for all that it reads
- * at once. Who waits for each answer notices nothing. (`ClientConfig.pipeline` of `pg`.)
+ * at once. Who waits for each answer notices nothing. (`ClientConfig.pipeline` of `pg`.) With it, a statement that is not
+ * answered in time (`query_timeout`) ends its connection, so that no later statement waits behind it.
  */
 const pipeline = true;
+
+/**
+ * The API's connections, apart from each other so that no kind of work can take those of another: `connections` is the most
+ * that may be open, and no statement runs longer than `statementTimeoutMs`.
+ */
+const apiLanes = {
+  spending: { connections: 8, statementTimeoutMs: 8_000 },
+  authentication: { connections: 3, statementTimeoutMs: 3_000 },
+  reads: { connections: 6, statementTimeoutMs: 10_000 },
+  administration: { connections: 10, statementTimeoutMs: 20_000 },
+} as const;
+
+/** What a connection of the API is for. `administration` is whatever is none of the others. */
+export type Lane = keyof typeof apiLanes;
 
 /** One process's connection to Postgres: MikroORM for all but the hot path, its pool for the hot path. */
 export interface Database {
   readonly orm: MikroORM;
   /** MikroORM's own pool, for spend, holds, capture and reports. */
   readonly pool: Pool;
+  /** The same database over the connections that are kept for one kind of work; without lanes, over these. */
+  lane(name: Lane): Database;
   /** A fresh unit of work, outside any transaction. */
   fork(): EntityManager;
   /** Runs `work` in one transaction. Makes a month's missing partitions and tries once more. No network call belongs in it. */
   transaction<T>(work: (em: EntityManager) => Promise<T>): Promise<T>;
+  /** Closes the connections of all lanes. */
   close(): Promise<void>;
 }
 
 /**
- * Connects to Postgres.
+ * Connects to Postgres, with one pool for everything.
  * @param url  `postgresql://…`
  * @param pool  most connections that this process may open
+ * @param statementTimeoutMs  no statement runs longer, and none is waited for much longer
  */
 export async function connectDatabase(
   url: string,
-  { pool: max = 10 }: { pool?: number } = {},
+  { pool = 10, statementTimeoutMs = 900_000 }: { pool?: number; statementTimeoutMs?: number } = {},
 ): Promise<Database> {
-  const orm = await MikroORM.init(ormOptions(url, max));
+  return connectLane(url, { connections: pool, statementTimeoutMs }, (own) => own);
+}
+
+/**
+ * Connects to Postgres with a pool for each kind of work that the API does, so that a flood of one cannot stop another.
+ * What is returned is the lane `administration`.
+ */
+export async function connectDatabaseWithLanes(url: string): Promise<Database> {
+  const names = ['spending', 'authentication', 'reads', 'administration'] as const satisfies readonly Lane[];
+  const find = (name: Lane): Database => {
+    const found = connected.get(name);
+    if (!found) throw new Error(`the lane ${name} is not connected yet`);
+    return found;
+  };
+  const close = async () => void (await Promise.all([...closers].map((closeOne) => closeOne())));
+  const closers: (() => Promise<void>)[] = [];
+  const connected = new Map<Lane, Database>();
+  for (const name of names) {
+    const lane = await connectLane(url, apiLanes[name], (_own, other) => find(other));
+    closers.push(lane.close);
+    connected.set(name, { ...lane, close });
+  }
+  return find('administration');
+}
+
+async function connectLane(
+  url: string,
+  limits: { connections: number; statementTimeoutMs: number },
+  lane: (own: Database, name: Lane) => Database,
+): Promise<Database> {
+  const orm = await MikroORM.init(ormOptions(url, limits));
   const pool = await orm.em.getDriver().getConnection().getNativeClient();
   const transaction = <T>(work: (em: EntityManager) => Promise<T>): Promise<T> =>
     orm.em.fork().transactional(work);
-  return {
+  const own: Database = {
     orm,
     pool,
+    lane: (name) => lane(own, name),
     fork: () => orm.em.fork(),
     transaction: async (work) => {
       try {
@@ -96,6 +145,28 @@ export async function connectDatabase(
     },
     close: () => orm.close(true),
   };
+  return own;
+}
+
+/**
+ * Connections that are lost seldom are lost alone: with one, those that idle are given up too, so that nobody waits for a
+ * statement on each of them in turn. A server that has become a standby is left at once.
+ */
+function giveUpLostConnections(pool: Pool): void {
+  const idle = new Set<PoolClient>();
+  pool.on('acquire', (client) => void idle.delete(client));
+  pool.on('release', (_error, client) => void idle.add(client));
+  pool.on('remove', (client) => void idle.delete(client));
+  pool.on('connect', (client) => {
+    const { connection } = client;
+    connection.on('errorMessage', ({ code }: { code?: string }) => {
+      if (code === readOnlyServer) connection.stream.destroy();
+    });
+    client.on('error', () => {
+      for (const other of idle) if (other !== client) other.connection.stream.destroy();
+      idle.clear();
+    });
+  });
 }
 
 /** A team that this transaction has locked, and the time after that. */
@@ -127,7 +198,10 @@ export async function readClock(em: EntityManager): Promise<Date> {
   return new Date(row.now);
 }
 
-function ormOptions(url: string, max: number): Options {
+function ormOptions(
+  url: string,
+  { connections, statementTimeoutMs }: { connections: number; statementTimeoutMs: number },
+): Options {
   return {
     clientUrl: url,
     entities: [
@@ -171,12 +245,22 @@ function ormOptions(url: string, max: number): Options {
         ZeroAndKeyDeletions,
         LimitMarks,
         People,
+        ClosedMonths,
       ],
       snapshot: false,
       silent: true,
     },
-    pool: { min: 0, max },
-    driverOptions: { ...waits, pipeline },
+    pool: { min: 0, max: connections },
+    driverOptions: {
+      options: startupOptions(statementTimeoutMs),
+      query_timeout: statementTimeoutMs + silenceMs,
+      connectionTimeoutMillis: connectTimeoutMs,
+      keepAlive: true,
+      keepAliveInitialDelayMillis: keepAliveDelayMs,
+      pipeline,
+      onConnect: checkSession,
+      onPoolCreated: giveUpLostConnections,
+    },
     forceUtcTimezone: true,
     discovery: { warnWhenNoEntities: false },
   };

@@ -34,7 +34,7 @@ const schedules: readonly Schedule[] = [
     scheduleId: maintenanceScheduleId,
     workflowType: maintenanceType,
     spec: { intervals: [{ every: '1 hour', offset: '7 minutes' }] },
-    summary: 'Makes partitions ahead, deletes old keys, cuts old payloads',
+    summary: 'Makes partitions ahead, closes months, deletes old keys, cuts old payloads',
   },
   {
     scheduleId: verifyLedgerScheduleId,

@@ -1,7 +1,10 @@
 import { readEnvironment } from '../environment.ts';
 import { log } from '../log.ts';
-import { runCommand } from '../run-command.ts';
+import { endWithin, runCommand } from '../run-command.ts';
 import { startWorker } from './start-worker.ts';
+
+/** The process ends by itself this long after it was asked to, before its supervisor kills it (30 s in compose). */
+const graceMs = 25_000;
 
 /** The worker process: runs the teams' workflows and the relay until it is told to stop. */
 await runCommand(async () => {
@@ -11,8 +14,12 @@ await runCommand(async () => {
   process.send?.({ ready: true });
   log.info('The worker is ready');
 
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void worker.stop());
-  process.once('disconnect', () => void worker.stop()); // whoever started it is gone
+  const stop = () => {
+    endWithin(graceMs);
+    void worker.stop();
+  };
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, stop);
+  process.once('disconnect', stop); // whoever started it is gone
   await worker.stopped;
 });
 process.exit(); // whoever listens on the way from our parent would keep the process alive

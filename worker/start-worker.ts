@@ -33,6 +33,8 @@ type WorkerEnvironment = Pick<Environment, 'databaseUrl' | 'temporal' | 'polar'>
 
 /** What is under way gets so long to finish when the worker stops. */
 const shutdownGrace = '10 seconds';
+/** No statement of the worker runs longer, except those of the maintenance schedules, which read much. */
+const statementTimeoutMs = 60_000;
 /** Between two attempts to reach Temporal, in milliseconds. */
 const reconnectEvery = 250;
 
@@ -53,7 +55,8 @@ export async function startWorker(
   installRuntime();
   const { namespace, ...server } = temporal;
   const bundle = workflowBundle ?? (await bundleWorkflows());
-  const database = await connectDatabase(databaseUrl, { pool: 10 });
+  const database = await connectDatabase(databaseUrl, { pool: 10, statementTimeoutMs });
+  const maintained = await connectDatabase(databaseUrl, { pool: 2 });
   const groupCommit = createGroupCommit(database);
   const polar = createPolarClient(polarSettings);
   // Short pauses between attempts, so that teams are told within a second of the server's return. Whoever calls tries again
@@ -66,7 +69,7 @@ export async function startWorker(
   const client = new Client({ connection, namespace });
   const activities = {
     ...createActivities({ database, polar }),
-    ...createMaintenanceActivities({ database, groupCommit, createMissingPartitions }),
+    ...createMaintenanceActivities({ database: maintained, groupCommit, createMissingPartitions }),
     ...createReconciliationActivities({
       database,
       polar,
@@ -98,6 +101,7 @@ export async function startWorker(
     await groupCommit.close();
     await connection.close();
     await database.close();
+    await maintained.close();
   })();
 
   return {

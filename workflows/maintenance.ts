@@ -24,6 +24,7 @@ export async function maintenance(): Promise<void> {
   const failed: string[] = [];
   for (const [what, step] of [
     ['Partitions are made ahead', async () => activities.createMissingPartitions()],
+    ['Months closed', async () => activities.closeMonths()],
     ['Idempotency keys deleted', async () => activities.deleteOldKeys()],
     ['Inbox payloads cut to ids', async () => activities.cutOldPayloads()],
   ] as const) {

@@ -58,8 +58,14 @@ export const balanceRoutes = [
     summary: 'The team’s credits, now or at a past instant',
     access: { services: ['usage', 'billing', 'admin'], persons: anyRole, teamIsCheckedByHandler: true },
     request: { params: teamParams, query: z.object({ at: instantIn.exactOptional() }) },
+    heavy: ({ query: { at } }) => at !== undefined,
     answers: { 200: balanceOut },
-    refusals: { 404: 'unknown_team', 422: 'at_in_the_future' },
+    refusals: {
+      404: 'unknown_team',
+      422: 'at_in_the_future',
+      429: 'too_many_requests',
+      503: 'overloaded, database_busy',
+    },
     async handle({ params: { teamId }, query: { at } }, { dependencies: { database } }) {
       return { status: 200, body: balanceJson(await readBalance(database, teamId, at)) };
     },

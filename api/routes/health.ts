@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { Database } from '../../database/connection.ts';
 import { defineRoute } from '../define-route.ts';
 
 const part = z.enum(['ok', 'unreachable']);
@@ -26,13 +27,7 @@ export const healthRoutes = [
     answers: { 200: readiness, 503: readiness },
     async handle(_request, { dependencies: { database, temporal } }) {
       const [postgres, reachable] = await Promise.all([
-        within(
-          1_000,
-          database.pool.query('select 1').then(
-            () => true,
-            () => false,
-          ),
-        ),
+        within(1_000, answers(database)),
         within(1_500, temporal.isReachable()),
       ]);
       const ready = postgres && reachable;
@@ -58,6 +53,18 @@ export const healthRoutes = [
     },
   }),
 ];
+
+/** Whether Postgres can be written to over the connections that spends use. */
+async function answers(database: Database): Promise<boolean> {
+  try {
+    const { rows } = await database
+      .lane('spending')
+      .pool.query<{ writable: boolean }>('select not pg_is_in_recovery() as writable');
+    return rows[0]?.writable ?? false;
+  } catch {
+    return false;
+  }
+}
 
 /** False where the answer takes longer. */
 async function within(milliseconds: number, answer: Promise<boolean>): Promise<boolean> {

@@ -60,6 +60,7 @@ const onHolds = {
 export const holdRoutes = [
   defineRoute({
     method: 'post',
+    lane: 'spending',
     path: '/v1/teams/{teamId}/holds',
     tag: 'Holds',
     summary: 'Set credits aside for work whose cost is known only later',
@@ -117,6 +118,7 @@ export const holdRoutes = [
 
   defineRoute({
     method: 'post',
+    lane: 'spending',
     path: '/v1/holds/{holdId}/capture',
     tag: 'Holds',
     summary: 'Debit what the held work has cost: less, the same or more',
@@ -157,6 +159,7 @@ export const holdRoutes = [
 
   defineRoute({
     method: 'post',
+    lane: 'spending',
     path: '/v1/holds/{holdId}/release',
     tag: 'Holds',
     summary: 'Give back what was held',
@@ -175,6 +178,7 @@ export const holdRoutes = [
 
   defineRoute({
     method: 'post',
+    lane: 'spending',
     path: '/v1/holds/{holdId}/extend',
     tag: 'Holds',
     summary: 'Let a hold live for so long from now',

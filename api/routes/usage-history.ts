@@ -93,11 +93,14 @@ export const usageHistoryRoutes = [
       params: teamParams,
       query: z.object({ ...range, groupBy, timezone: timezoneIn.default('UTC') }),
     },
+    heavy: () => true,
     answers: { 200: z.union([reportOut, z.string().meta({ description: 'With Accept: text/csv' })]) },
     refusals: {
       400: 'invalid_request',
       404: 'unknown_team',
       422: 'empty_range, range_too_long, report_too_large, unknown_timezone',
+      429: 'too_many_requests',
+      503: 'overloaded, database_busy',
     },
     async handle({ params: { teamId }, query }, { dependencies: { database }, headers }) {
       const report = await reportUsage(database, { teamId, ...query });

@@ -47,6 +47,7 @@ const refusedEvent = z.looseObject({ status: z.int().min(400), code: z.string(),
 export const usageRoutes = [
   defineRoute({
     method: 'post',
+    lane: 'spending',
     path: '/v1/teams/{teamId}/usage',
     tag: 'Usage',
     summary: 'Price a usage and debit its credits',
@@ -71,6 +72,7 @@ export const usageRoutes = [
 
   defineRoute({
     method: 'post',
+    lane: 'spending',
     path: '/v1/usage/batch',
     tag: 'Usage',
     summary: 'Up to 1,000 usages of any teams',

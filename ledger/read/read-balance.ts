@@ -3,6 +3,7 @@ import type { GrantSource } from '../../database/entities/grant.ts';
 import { unknownTeam } from '../../database/lock-living-team.ts';
 import { DomainError } from '../../domain-error.ts';
 import { compareBurnOrder } from '../rules/burn-order.ts';
+import { sumsOfTransfers } from './closed-months.ts';
 
 /** A team's credits at an instant, in micro-credits. What has expired counts as expired, booked or not. */
 export interface Balance {
@@ -115,22 +116,30 @@ function readPresent(database: Database, teamId: string) {
   });
 }
 
-/** From the transfers up to then, with the expiry that each grant had then. */
+/**
+ * From the months that were closed before then and the transfers since, with the expiry that each grant had then. It reads
+ * a row a month and grant, and the transfers of one month, however long the history is.
+ */
 function readPast(database: Database, teamId: string, at: Date) {
   return database.pool.query<BalanceRow>({
-    name: 'read-past-balance',
     text: `with clock as materialized (select billing_now() as now),
+           closed as materialized (
+             select coalesce(max((month + interval '1 month') at time zone 'UTC'), '-infinity') as up_to
+               from closed_months
+              where (month + interval '1 month') at time zone 'UTC' <= $2
+           ),
            moved as (
-             select grant_id,
-                    sum(amount) filter (where from_account = 'issued') as granted,
-                    ${['available', 'held', 'consumed', 'expired', 'revoked', 'settled']
-                      .map(
-                        (account) =>
-                          `coalesce(sum(amount) filter (where to_account = '${account}'), 0) - coalesce(sum(amount) filter (where from_account = '${account}'), 0) as ${account}`,
-                      )
-                      .join(',\n                    ')}
-               from transfers
-              where team_id = $1 and at <= $2
+             select grant_id, ${['granted', 'available', 'held', 'consumed', 'expired', 'revoked', 'settled']
+               .map((column) => `sum(${column}) as ${column}`)
+               .join(', ')}
+               from (select grant_id, granted, available, held, consumed, expired, revoked, settled
+                       from grant_months
+                      where team_id = $1 and month < (select up_to from closed) at time zone 'UTC'
+                     union all
+                     select grant_id, ${sumsOfTransfers}
+                       from transfers
+                      where team_id = $1 and at >= (select up_to from closed) and at <= $2
+                      group by grant_id) as parts
               group by grant_id
            )
            select extract(epoch from clock.now) * 1000 as now, extract(epoch from $2::timestamptz) * 1000 as as_of,

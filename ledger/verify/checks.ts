@@ -8,6 +8,7 @@ import { checkGrants } from './check-grants.ts';
 import { checkHolds, checkOpenHolds } from './check-holds.ts';
 import { checkKeys } from './check-keys.ts';
 import { checkLimits } from './check-limits.ts';
+import { checkMonths } from './check-months.ts';
 import { checkReceipts } from './check-receipts.ts';
 import { checkTrials } from './check-trials.ts';
 import { checkUsage } from './check-usage.ts';
@@ -15,6 +16,7 @@ import { checkUsage } from './check-usage.ts';
 /** Every rule of the ledger that can be proven from what is stored. */
 export const checks: readonly Check[] = [
   checkGrants,
+  checkMonths,
   checkUsage,
   checkReceipts,
   checkKeys,

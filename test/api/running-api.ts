@@ -10,7 +10,7 @@ import { createMetrics } from '../../api/metrics.ts';
 import { createTemporalLink } from '../../api/temporal-link.ts';
 import { parseDecimal } from '../../catalog/credits.ts';
 import { publishCatalog } from '../../catalog/versions.ts';
-import { connectDatabase, type Database } from '../../database/connection.ts';
+import { connectDatabaseWithLanes, type Database } from '../../database/connection.ts';
 import type { Scope } from '../../database/entities/service-key.ts';
 import { lockLivingTeam } from '../../database/lock-living-team.ts';
 import { grantCredits } from '../../ledger/lifecycle/grant-credits.ts';
@@ -69,9 +69,10 @@ export interface RunningApi {
 export async function startApi({
   temporal = '127.0.0.1:1',
   polarClock = () => new Date(),
+  wayToDatabase = async (url: string) => url,
 } = {}): Promise<RunningApi> {
   const test = await createTestDatabase();
-  const database = await connectDatabase(test.url, { pool: 10 });
+  const database = await connectDatabaseWithLanes(await wayToDatabase(test.url));
   await publishCatalog(database, defaultCatalog);
   const emulator = await startPolarEmulator({
     accessToken: polarToken,
@@ -79,7 +80,7 @@ export async function startApi({
     clock: polarClock,
   });
   const link = createTemporalLink({ address: temporal, namespace: 'default' });
-  const groupCommit = createGroupCommit(database);
+  const groupCommit = createGroupCommit(database.lane('spending'));
   const dependencies: Dependencies = {
     database,
     groupCommit,

@@ -54,6 +54,17 @@ const corruptions: { rule: string; what: string; sql: string }[] = [
     sql: `delete from transfers where kind = 'settle'`,
   },
   {
+    rule: 'month-equals-transfers',
+    what: 'a month that was closed without its transfers',
+    sql: `insert into closed_months (month) select distinct date_trunc('month', at at time zone 'UTC')::date from transfers`,
+  },
+  {
+    rule: 'month-equals-transfers',
+    what: 'a closed month with credits that nothing moved',
+    sql: `insert into closed_months (month) values ('2001-02-01');
+          insert into grant_months select team_id, '2001-02-01', id, 0, 1, 0, -1, 0, 0, 0 from grants limit 1`,
+  },
+  {
     rule: 'grant-is-balanced',
     what: 'credits out of nothing',
     sql: `alter table grants drop constraint grant_is_balanced; update grants set available = available + 1000000`,

@@ -1,0 +1,58 @@
+import type { Pool } from 'pg';
+
+/** A month is closed when no transaction can still be open that read the clock in it. */
+const closedAfter = '1 day';
+
+/** What transfers come to for their grants: the change of each of a grant's columns. */
+export const sumsOfTransfers = [
+  `coalesce(sum(amount) filter (where from_account = 'issued'), 0) as granted`,
+  ...['available', 'held', 'consumed', 'expired', 'revoked', 'settled'].map(
+    (account) =>
+      `coalesce(sum(amount) filter (where to_account = '${account}'), 0) - coalesce(sum(amount) filter (where from_account = '${account}'), 0) as ${account}`,
+  ),
+].join(',\n       ');
+
+/**
+ * Adds up the transfers of each month that has been over for a day, in order, once. Of two at once, one waits for the other.
+ * @returns how many months were closed
+ */
+export async function closeMonths(pool: Pool): Promise<number> {
+  let closed = 0;
+  while (await closeNextMonth(pool)) closed += 1;
+  return closed;
+}
+
+async function closeNextMonth(pool: Pool): Promise<boolean> {
+  const client = await pool.connect();
+  let usable = false;
+  try {
+    await client.query('begin');
+    await client.query('lock table closed_months in exclusive mode');
+    const { rows } = await client.query<{ month: string }>(
+      `with next as (
+         select coalesce((select max(month) + interval '1 month' from closed_months),
+                         date_trunc('month', (select min(created_at) from teams) at time zone 'UTC')) as month
+       )
+       insert into closed_months (month)
+       select month::date from next
+        where (month + interval '1 month') at time zone 'UTC' + interval '${closedAfter}' <= billing_now()
+       returning month::text`,
+    );
+    const month = rows[0]?.month;
+    if (month !== undefined) {
+      await client.query(
+        `insert into grant_months (team_id, month, grant_id, granted, available, held, consumed, expired, revoked, settled)
+         select team_id, $1::date, grant_id, ${sumsOfTransfers}
+           from transfers
+          where at >= $1::timestamp at time zone 'UTC' and at < ($1::timestamp + interval '1 month') at time zone 'UTC'
+          group by team_id, grant_id`,
+        [month],
+      );
+    }
+    await client.query('commit');
+    usable = true;
+    return month !== undefined;
+  } finally {
+    client.release(!usable); // in the middle of it the connection is in a transaction
+  }
+}

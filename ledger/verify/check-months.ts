@@ -1,0 +1,36 @@
+import { sumsOfTransfers } from '../read/closed-months.ts';
+import { type Check, within } from './check.ts';
+
+const columns = ['granted', 'available', 'held', 'consumed', 'expired', 'revoked', 'settled'];
+
+/** What balances of the past are added up from. */
+export const checkMonths: Check = {
+  over: 'teams',
+  rules: {
+    'month-equals-transfers': {
+      holds: 'What a closed month says of a grant is the sum of the grant’s transfers in that month',
+      lookNext:
+        'transfers of the grant in that month; then delete from grant_months and closed_months: the maintenance schedule makes both again',
+    },
+  },
+  find: `
+    with summed as materialized (
+      select team_id, c.month, grant_id, ${sumsOfTransfers}
+        from closed_months c
+        join transfers t on t.at >= c.month::timestamp at time zone 'UTC'
+                        and t.at < (c.month + interval '1 month') at time zone 'UTC'
+       where ${within('t.team_id')}
+       group by team_id, c.month, grant_id
+    ), stored as materialized (
+      select * from grant_months m where ${within('m.team_id')}
+    )
+    select 'month-equals-transfers' as rule, team_id, format('%s of grant %s', to_char(month, 'YYYY-MM'), grant_id) as subject,
+           ${describe('s')} as expected, ${describe('m')} as found
+      from summed s
+      full join stored m using (team_id, month, grant_id)
+     where (${columns.map((column) => `s.${column}`).join(', ')}) is distinct from (${columns.map((column) => `m.${column}`).join(', ')})`,
+};
+
+function describe(table: string): string {
+  return `coalesce(format('${columns.map((column) => `${column} %s`).join(', ')}', ${columns.map((column) => `${table}.${column}`).join(', ')}), 'nothing')`;
+}
