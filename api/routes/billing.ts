@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { createCheckout } from '../../polar/create-checkout.ts';
 import { listInvoices, openInvoice } from '../../polar/list-invoices.ts';
 import { openPortal } from '../../polar/open-portal.ts';
+import { checkoutStatuses, followCheckout } from '../../reconciliation/follow-checkout.ts';
 import { idempotentElsewhere } from '../../teams/idempotent.ts';
 import { billingRoles } from '../authorize.ts';
 import { defineRoute } from '../define-route.ts';
@@ -68,6 +69,24 @@ export const billingRoutes = [
         });
         return { status: 201, body: { id, url, expiresAt: expiresAt.toISOString() } };
       });
+    },
+  }),
+
+  defineRoute({
+    method: 'get',
+    path: '/v1/teams/{teamId}/checkouts/{checkoutId}',
+    tag: 'Billing',
+    summary: 'What became of a checkout; what is paid is granted, also if Polar’s webhooks are lost',
+    description:
+      'For the page after the payment, whose address carries the checkout’s id. `open`: not paid yet. `pending`: Polar is taking the payment. `paid`: the credits come in a moment. `granted`: they are there. `failed`: the payment failed, or the checkout expired.',
+    access: billingAccess,
+    request: { params: teamParams.extend({ checkoutId: z.guid() }) },
+    answers: { 200: z.strictObject({ status: z.enum(checkoutStatuses) }) },
+    refusals: { ...atPolar, 404: 'unknown_team, unknown_checkout' },
+    async handle({ params }, { dependencies: { database, polar, temporal } }) {
+      const { status, inboxId } = await followCheckout(polar, database, params);
+      if (inboxId !== null) temporal.signal(params.teamId, inboxId);
+      return { status: 200, body: { status } };
     },
   }),
 

@@ -1,0 +1,46 @@
+import type { models, Polar } from '@polar-sh/sdk/2026-10';
+import { z } from 'zod';
+import { DomainError } from '../domain-error.ts';
+import { callPolar } from './client.ts';
+import type { PolarTeamRef } from './events.ts';
+
+/** A checkout as Polar has it now. */
+export interface PolarCheckout {
+  /** open, expired, confirmed (being paid), succeeded, failed, or one that Polar adds later. */
+  status: string;
+  teamRef: PolarTeamRef;
+}
+
+const checkoutSchema = z.object({
+  status: z.string(),
+  customer_id: z.string().nullish(),
+  external_customer_id: z.string().nullish(),
+  metadata: z.record(z.string(), z.unknown()).nullish(),
+});
+
+/** Null if Polar has no such checkout. @throws DomainError as `callPolar` */
+export async function fetchCheckout(polar: Polar, id: string): Promise<PolarCheckout | null> {
+  try {
+    const checkout = checkoutSchema.parse(await callPolar('read', () => polar.checkouts.get(id)));
+    const named = checkout.metadata?.team_id;
+    return {
+      status: checkout.status,
+      teamRef: {
+        metadataTeamId: typeof named === 'string' ? named : null,
+        customerExternalId: checkout.external_customer_id ?? null,
+        customerId: checkout.customer_id ?? null,
+      },
+    };
+  } catch (error) {
+    if (error instanceof DomainError && error.code === 'polar_not_found') return null;
+    throw error;
+  }
+}
+
+/** The order that a checkout made, as Polar sends it; undefined while there is none. @throws DomainError as `callPolar` */
+export async function findCheckoutOrder(polar: Polar, checkoutId: string): Promise<models.Order | undefined> {
+  const { items } = await callPolar('read', () =>
+    polar.orders.list({ checkout_id: checkoutId, limit: 1, sorting: ['created_at'] }),
+  );
+  return items[0];
+}
