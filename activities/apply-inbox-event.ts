@@ -93,8 +93,11 @@ export async function applyInboxEvent({ inboxId, asking, withTeam }: Application
   }
 }
 
+/** A top-up of a customer's wallet at Polar sells no product. */
+const withoutProduct = 'order_without_product';
+
 /** Refusals of a payment that is certainly the team's: they end once its money is refunded. */
-const worthRemembering = ['team_deleted', 'money_without_credits', 'cycle_not_granted'];
+const worthRemembering = [withoutProduct, 'team_deleted', 'money_without_credits', 'cycle_not_granted'];
 
 /**
  * Applies the paid orders of the same subscription that came before, each in its own transaction: they say which cycles it
@@ -206,6 +209,8 @@ async function applyPayment(
   { order, saidAt, subscription }: Extract<Heard, { kind: 'order' }>,
   now: Date,
 ): Promise<string> {
+  const sellsNothing = order.productId === null && order.productCatalogKey === null;
+  if (sellsNothing) return applyWithoutProduct(em, team, order);
   const { catalog } = await readCatalog(em);
   const facts = await paidFactsOf(em, team, order, saidAt);
   // The order's own state says in which period it was made; the fetched one how the subscription stands.
@@ -237,6 +242,18 @@ async function applyMoney(
   if (!team.deletedAt) return done;
   await forfeitCredits(em, team, now);
   return `${done}; the team is deleted`;
+}
+
+/** Money for an order that sells no product is parked for an operator, until it was refunded. */
+async function applyWithoutProduct(em: EntityManager, team: Team, order: HeardOrder): Promise<string> {
+  await checkTeam(em, team, order.teamRef);
+  const known = await em.findOne(Order, { id: order.id });
+  const kept = paidAmount(order) - (known?.refundedAmount ?? order.refundedAmount);
+  if (kept <= 0n) return `Order ${order.id} sells no product, and none of its money is kept`;
+  throw new Doubt(
+    withoutProduct,
+    `Order ${order.id} sells no product, as a top-up of the customer's wallet at Polar does: no credits belong to it. Refund it at Polar, or adjust the team's credits`,
+  );
 }
 
 /**

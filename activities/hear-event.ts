@@ -1,6 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Polar } from '@polar-sh/sdk/2026-10';
-import { z } from 'zod';
 import type { Database } from '../database/connection.ts';
 import type { InboxEvent } from '../database/entities/inbox-event.ts';
 import { Order } from '../database/entities/order.ts';
@@ -11,11 +10,13 @@ import { isSameState } from '../ledger/lifecycle/apply-subscription.ts';
 import { fetchDisputedAmounts } from '../polar/disputed-amounts.ts';
 import { endSubscriptions } from '../polar/end-subscriptions.ts';
 import {
+  dataOf,
   fetchOrder,
   fetchSubscription,
   listSubscriptionOrders,
   type PolarOrder,
   type PolarSubscription,
+  readCustomer,
   readDispute,
   readOrder,
   readRefund,
@@ -65,7 +66,7 @@ export interface Asking {
 export async function hearEvent(em: EntityManager, event: InboxEvent, asking?: Asking): Promise<Heard> {
   const polar = asking?.polar;
   if (event.source !== 'polar') return hearOurs(em, event, asking);
-  const { data } = z.object({ data: z.unknown() }).parse(event.payload);
+  const data = dataOf(event.payload);
   switch (subjectOf(event.type)) {
     case 'order':
       return hearOrder(em, readOrder(data), event, asking);
@@ -79,7 +80,7 @@ export async function hearEvent(em: EntityManager, event: InboxEvent, asking?: A
     case 'subscription':
       return hearSubscription(em, event, readSubscription(data), asking);
     case 'customer':
-      return { kind: 'customer deleted', customerId: z.object({ id: z.string() }).parse(data).id };
+      return { kind: 'customer deleted', customerId: readCustomer(data).id };
     case 'member':
       return hearMembers(em, event, asking);
     case 'unused':

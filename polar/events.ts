@@ -226,6 +226,22 @@ export function readTeamRef(type: string, data: unknown): PolarTeamRef {
   return { metadataTeamId: null, customerExternalId: external_id ?? null, customerId: id ?? null };
 }
 
+/** @throws DomainError 422 `unreadable_event` naming what is missing */
+export function readCustomer(data: unknown): { id: string } {
+  return read('customer', z.object({ id }), data);
+}
+
+/** The object that a stored event is about, to be read by the readers of this file; undefined if the payload has none. */
+export function dataOf(payload: unknown): unknown {
+  return z.object({ data: z.unknown() }).safeParse(payload).data?.data;
+}
+
+/** The `unreadable_event` of an event without an object in `data`, if billing needs one; null of any other event. */
+export function findUnreadable(type: string, data: unknown): DomainError | null {
+  if (subjectOf(type) === 'unused' || (typeof data === 'object' && data !== null)) return null;
+  return new DomainError(422, 'unreadable_event', `Polar's ${type} must have an object in data`);
+}
+
 /** The order as Polar has it now. @throws DomainError as `callPolar`, 404 `polar_not_found` among them */
 export async function fetchOrder(polar: Polar, id: string): Promise<PolarOrder> {
   return readOrder(await callPolar('read', () => polar.orders.get(id)));

@@ -55,7 +55,7 @@ export async function followCheckout(
   if (order.status === 'void') return nothing('failed');
   if (!order.paid) return nothing('pending');
   const known = await em.findOne(Order, { id: order.id });
-  if (known?.paidAt) return nothing('granted');
+  if (known?.grantedAt) return nothing('granted');
   return { status: 'paid', inboxId: await storePaidOrder(polar, database, { teamId, checkoutId, raw }) };
 }
 

@@ -1,9 +1,15 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { z } from 'zod';
 import type { Database } from '../../database/connection.ts';
-import { storeInboxEvent, wakeEventsOfCustomer, wakeEventsOfOrder } from '../../inbox/inbox.ts';
-import { customerChangeEvents, subjectOf } from '../../polar/events.ts';
+import {
+  type NewInboxEvent,
+  storeInboxEvent,
+  wakeEventsOfCustomer,
+  wakeEventsOfOrder,
+} from '../../inbox/inbox.ts';
+import { customerChangeEvents, findUnreadable, subjectOf } from '../../polar/events.ts';
 import { foreignRecord, isForeign, resolveEventTeam } from '../../polar/resolve-event.ts';
+import type { ResolvedTeam } from '../../polar/resolve-team.ts';
 import { type VerifiedWebhook, verifyWebhook } from '../../polar/verify-webhook.ts';
 import { defineRoute } from '../define-route.ts';
 
@@ -43,7 +49,8 @@ export async function storeWebhook(
   const resolved = await resolveEventTeam(em, type, payload.data);
   const teamId = 'teamId' in resolved ? resolved.teamId : null;
   const message = { teamId, source: 'polar', type, externalId: webhookId, payload, occurredAt } as const;
-  if ('unknown' in resolved && (await isForeign(em, type, payload.data))) {
+  const unreadable = findUnreadable(type, payload.data) !== null;
+  if ('unknown' in resolved && !unreadable && (await isForeign(em, type, payload.data))) {
     const { key, payload: ids } = foreignRecord(type, payload.data);
     const outcome = 'Neither its team nor its product is ours';
     const record = { ...message, externalId: key, payload: ids, outcome, status: 'ignored' } as const;
@@ -52,7 +59,7 @@ export async function storeWebhook(
   const { id, stored } = await storeInboxEvent(em, {
     ...message,
     status: ignored ? 'ignored' : 'received',
-    ...('doubtful' in resolved ? { parked: { code: 'doubtful_team', why: resolved.doubtful } } : {}),
+    ...parkedFor(resolved, type, payload.data),
   });
   if (stored) await wakeParked(em, type, payload.data);
   return { id, stored, teamId: stored && !ignored ? teamId : null };
@@ -71,4 +78,11 @@ async function wakeParked(em: EntityManager, type: string, data: unknown): Promi
 
 function isCustomerChange(type: string): boolean {
   return customerChangeEvents.some((changes) => changes === type);
+}
+
+/** Why the event is parked at once; nothing for any other reason than that its team is not known. */
+function parkedFor(resolved: ResolvedTeam, type: string, data: unknown): Pick<NewInboxEvent, 'parked'> {
+  if ('doubtful' in resolved) return { parked: { code: 'doubtful_team', why: resolved.doubtful } };
+  const unreadable = 'unknown' in resolved ? findUnreadable(type, data) : null;
+  return unreadable ? { parked: { code: unreadable.code, why: unreadable.message } } : {};
 }

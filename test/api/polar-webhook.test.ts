@@ -102,6 +102,13 @@ test.each(['0000-01-01T00:00:00Z', '+010000-01-01T00:00:00Z', 'yesterday'])(
   },
 );
 
+test('an event without data is stored and parked as unreadable', async () => {
+  for (const body of ['{"type":"order.paid"}', '{"type":"refund.created","data":7}'])
+    expect((await deliver(body)).status).toBe(202);
+  const { rows } = await api.database.pool.query('select parked_code from inbox where team_id is null');
+  expect(rows).toEqual(Array(2).fill({ parked_code: 'unreadable_event' }));
+});
+
 test('a signed body that is no event is 400', async () => {
   for (const body of ['[]', '{"type":7}', 'hello']) {
     expect(await deliver(body)).toMatchObject({ status: 400, json: { code: 'unreadable_event' } });

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { v7 as uuidv7 } from 'uuid';
+import { storeInboxEvent } from '../../inbox/inbox.ts';
 import { syncProducts } from '../../polar/sync-products.ts';
 import { signWebhook } from '../../polar-emulator/webhook-delivery.ts';
 import { announceTeam } from '../../teams/sign-up.ts';
@@ -138,6 +139,42 @@ test('an event that lacks what is needed is parked and says what', async () => {
       outcome: expect.stringContaining('order.net_amount'),
     }),
   );
+});
+
+test('a stored event without data is parked as unreadable, and what comes after it is applied', async () => {
+  const team = await story.signUp('no_data');
+  for (const type of ['order.paid', 'subscription.updated', 'refund.created', 'customer.deleted']) {
+    await storeInboxEvent(story.database.fork(), {
+      teamId: team,
+      source: 'polar',
+      type,
+      externalId: crypto.randomUUID(),
+      payload: { type },
+    });
+  }
+  await story.deliver(await paidPack(team));
+  await story.settle();
+  const stored = (await story.inbox(team)).filter(({ type }) => type !== 'team.created');
+  expect(stored.slice(0, 4).map(({ parkedCode }) => parkedCode)).toEqual(Array(4).fill('unreadable_event'));
+  expect(await story.balance(team)).toMatchObject({ bySource: { purchase: '1000' } });
+});
+
+test('an order that sells no product waits for an operator under its own code, until it is refunded', async () => {
+  const team = await story.signUp('wallet');
+  const topUp = await paidPack(team, { product_id: null, product: null });
+  await story.deliver(topUp);
+  await story.settle();
+  const [paid] = (await story.inbox(team)).filter(({ type }) => type === 'order.paid');
+  expect(paid).toMatchObject({
+    status: 'parked',
+    parkedCode: 'order_without_product',
+    outcome: expect.stringContaining('sells no product'),
+  });
+  const refunded = { ...topUp.data, status: 'refunded', refunded_amount: 1_200 };
+  const data = { ...refunded, modified_at: '2040-01-31T10:00:01.000000Z' };
+  await story.deliver({ ...topUp, type: 'order.refunded', data });
+  await until(async () => (await story.inbox(team)).every(({ status }) => status === 'handled'));
+  expect(await story.balance(team)).toMatchObject({ bySource: { purchase: '0' } });
 });
 
 test('an event for a product that is not known yet waits, visibly, and is applied once it is', async () => {
