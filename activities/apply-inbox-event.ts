@@ -1,5 +1,4 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { z } from 'zod';
 import { formatCredits } from '../catalog/credits.ts';
 import { readCatalog } from '../catalog/versions.ts';
 import { InboxEvent } from '../database/entities/inbox-event.ts';
@@ -23,12 +22,13 @@ import {
 import { applySubscription } from '../ledger/lifecycle/apply-subscription.ts';
 import { forfeitCredits } from '../ledger/lifecycle/forfeit-credits.ts';
 import { unlinkCustomer } from '../polar/ensure-customer.ts';
-import type {
-  PolarOrder,
-  PolarOrderLine,
-  PolarProductRef,
-  PolarSubscription,
-  PolarTeamRef,
+import {
+  dataOf,
+  type PolarOrder,
+  type PolarOrderLine,
+  type PolarProductRef,
+  type PolarSubscription,
+  type PolarTeamRef,
 } from '../polar/events.ts';
 import { isBefore } from '../polar/orders-since.ts';
 import { fetchCurrentObject } from '../polar/resolve-event.ts';
@@ -152,7 +152,7 @@ async function hear(em: EntityManager, event: InboxEvent, asking?: Asking): Prom
 
 /** Brings a parked event up to date. If Polar does not answer, the event is applied as it was stored. */
 async function refresh({ polar }: Asking, em: EntityManager, event: InboxEvent): Promise<void> {
-  const { data } = z.object({ data: z.unknown() }).parse(event.payload);
+  const data = dataOf(event.payload);
   try {
     const current = await fetchCurrentObject(polar, event.type, data);
     if (current?.replaces && (await refreshParkedEvent(em, event.id, current.data))) await em.refresh(event);
