@@ -38,7 +38,7 @@ export function createPolarClient({ accessToken, server, timeoutSeconds = 10 }: 
  *   503 `polar_unavailable` not reached, too slow, or busy (`details.retryAfterSeconds`);
  *   502 `polar_unavailable` a server error, or an answer that is not Polar's;
  *   502 `polar_refused` Polar refuses us or what we sent: a bug or a setting (`details.fields` that are wrong);
- *   402 `payment_failed`; 404 `polar_not_found`; 409 `subscription_ended`, `subscription_inactive`,
+ *   402 `payment_failed`; 422 `email_refused`; 404 `polar_not_found`; 409 `subscription_ended`, `subscription_inactive`,
  *   `subscription_locked`, `payments_not_ready`, `polar_conflict`.
  */
 export async function callPolar<T>(
@@ -160,6 +160,14 @@ function refusal(status: number, given: unknown): DomainError {
     );
   }
   const why = sentence ?? problems.map(({ path, message }) => `${path}: ${message}`).join('; ');
+  if (problems.length > 0 && problems.every(({ path }) => /(^|\.)email$/.test(path))) {
+    return new DomainError(
+      422,
+      'email_refused',
+      `Polar refuses the e-mail address (${why}): give the user one that exists and takes mail`,
+      { ...details, fields: problems.map(({ path }) => path) },
+    );
+  }
   return new DomainError(502, 'polar_refused', `Polar refused this${why ? `: ${why}` : ''}`, {
     ...details,
     fields: problems.map(({ path }) => path),

@@ -15,7 +15,8 @@ import { callPolar } from './client.ts';
  *
  * Two at once end with one customer: Polar's external ids are unique.
  *
- * @throws DomainError 404 `unknown_team`; 409 `team_deleted`, `team_without_owner`; those of `callPolar`
+ * @throws DomainError 404 `unknown_team`; 409 `team_deleted`, `team_without_owner`; 422 `email_refused` if Polar refuses
+ *   every owner's e-mail; those of `callPolar`
  */
 export async function ensureCustomer(polar: Polar, database: Database, teamId: string): Promise<string> {
   const em = database.fork();
@@ -68,8 +69,29 @@ export async function findCustomer(polar: Polar, teamId: string): Promise<string
   }
 }
 
+/** With the first of the team's owners whose e-mail Polar takes. */
 async function makeCustomer(polar: Polar, em: EntityManager, team: Team): Promise<string> {
-  const owner = await ownerOf(em, team.id);
+  let refused: DomainError | undefined;
+  for (const owner of await ownersOf(em, team.id)) {
+    try {
+      return await makeCustomerOf(polar, team, owner);
+    } catch (error) {
+      if (!(error instanceof DomainError) || error.code !== 'email_refused') throw error;
+      refused ??= error;
+    }
+  }
+  throw (
+    refused ?? new DomainError(409, 'team_without_owner', 'The team has no owner whom Polar could write to')
+  );
+}
+
+interface PolarOwner {
+  email: string;
+  name: string | null;
+  external_id: string;
+}
+
+async function makeCustomerOf(polar: Polar, team: Team, owner: PolarOwner): Promise<string> {
   try {
     return await callPolar(
       'change',
@@ -92,19 +114,18 @@ async function makeCustomer(polar: Polar, em: EntityManager, team: Team): Promis
   }
 }
 
-/** The first of the team's owners, as Polar takes an owner. */
-async function ownerOf(em: EntityManager, teamId: string) {
+/** The team's owners, in the order in which they joined, as Polar takes an owner. */
+async function ownersOf(em: EntityManager, teamId: string): Promise<PolarOwner[]> {
   const owners = await em.find(
     Member,
     { teamId, role: 'owner' },
     { orderBy: { createdAt: 'asc', userId: 'asc' } },
   );
   const users = await em.find(User, { id: { $in: owners.map(({ userId }) => userId) } });
-  for (const { userId } of owners) {
+  return owners.flatMap(({ userId }) => {
     const user = users.find(({ id }) => id === userId);
-    if (user?.email) return { email: user.email, name: user.name, external_id: user.id };
-  }
-  throw new DomainError(409, 'team_without_owner', 'The team has no owner whom Polar could write to');
+    return user?.email ? [{ email: user.email, name: user.name, external_id: user.id }] : [];
+  });
 }
 
 function isRefusal(error: unknown): error is DomainError {

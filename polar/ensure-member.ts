@@ -1,5 +1,6 @@
 import type { models, Polar } from '@polar-sh/sdk/2026-10';
 import type { Role } from '../database/entities/member.ts';
+import { DomainError } from '../domain-error.ts';
 import { callPolar, readAll } from './client.ts';
 
 export interface Person {
@@ -10,11 +11,11 @@ export interface Person {
 }
 
 /**
- * The id of a person's membership of a customer, made or raised where needed. Polar's customer has one owner while
+ * The id of a person's membership of a customer, made or brought in line where needed. Polar's customer has one owner while
  * our team may have several, so an owner of ours becomes Polar's only where Polar's is none of ours any more.
  *
  * @param owners  user ids of the team's owners
- * @throws DomainError as `callPolar`
+ * @throws DomainError as `callPolar`; 422 `email_refused` also if the e-mail belongs to another member
  */
 export async function ensureMember(
   polar: Polar,
@@ -22,16 +23,38 @@ export async function ensureMember(
   person: Person,
   owners: readonly string[],
 ): Promise<string> {
-  const members = await listMembers(polar, customerId);
+  return (await bringMemberInLine(polar, customerId, await listMembers(polar, customerId), person, owners))
+    .id;
+}
+
+/**
+ * As {@link ensureMember}, with the customer's members as they are at Polar.
+ * @returns the member's id, and whether anything was changed at Polar
+ */
+export async function bringMemberInLine(
+  polar: Polar,
+  customerId: string,
+  members: models.Member[],
+  person: Person,
+  owners: readonly string[],
+): Promise<{ id: string; changed: boolean }> {
   const owner = members.find(({ role }) => role === 'owner');
   const ownerStands = owner !== undefined && owners.includes(owner.external_id ?? '');
-  const role = person.role === 'owner' && (!ownerStands || owner.external_id === person.userId);
-  const wanted = role ? 'owner' : polarRoles[person.role];
+  const becomesOwner = person.role === 'owner' && (!ownerStands || owner.external_id === person.userId);
+  const wanted = becomesOwner ? 'owner' : polarRoles[person.role];
 
-  const member = findMember(members, person) ?? (await makeMember(polar, customerId, person));
-  if (member.role === wanted || (member.role === 'owner' && wanted === 'billing_manager')) return member.id;
-  await callPolar('change', () => polar.customers.members.update(customerId, member.id, { role: wanted }));
-  return member.id;
+  const found = findMember(members, person);
+  const member = found ?? (await makeMember(polar, customerId, person));
+  // Only another member's taking over ends a member's being the owner.
+  const role: models.MemberRole = member.role === 'owner' && wanted === 'billing_manager' ? 'owner' : wanted;
+  const change = {
+    ...(member.role === role ? {} : { role }),
+    ...(member.email.toLowerCase() === person.email.toLowerCase() ? {} : { email: person.email }),
+    ...(member.name === person.name ? {} : { name: person.name }),
+  };
+  if (Object.keys(change).length === 0) return { id: member.id, changed: !found };
+  await callPolar('change', () => polar.customers.members.update(customerId, member.id, change));
+  return { id: member.id, changed: true };
 }
 
 /** The id of the membership of the customer's owner; undefined where Polar keeps no members for it. */
@@ -49,7 +72,7 @@ const polarRoles = {
 async function makeMember(polar: Polar, customerId: string, person: Person): Promise<models.Member> {
   const role = polarRoles[person.role];
   try {
-    return await callPolar('change', () =>
+    const made = await callPolar('change', () =>
       polar.customers.members.create(customerId, {
         email: person.email,
         name: person.name,
@@ -57,12 +80,20 @@ async function makeMember(polar: Polar, customerId: string, person: Person): Pro
         role,
       }),
     );
+    // For an e-mail that it knows, Polar answers 201 with the member who has it, whoever that is.
+    if (made.external_id === person.userId || !made.external_id) return made;
   } catch (error) {
     // It may have been made after all, or by somebody else at the same time.
     const made = findMember(await listMembers(polar, customerId), person);
     if (!made) throw error;
     return made;
   }
+  throw new DomainError(
+    422,
+    'email_refused',
+    'Polar knows this e-mail as another member’s: give the user an e-mail of their own',
+    { retriable: false },
+  );
 }
 
 /** By our user id; by e-mail where the person was added at Polar by hand. */

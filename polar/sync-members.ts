@@ -6,16 +6,18 @@ import { User } from '../database/entities/user.ts';
 import { DomainError } from '../domain-error.ts';
 import { callPolar } from './client.ts';
 import { findCustomer } from './ensure-customer.ts';
-import { ensureMember, findMember, listMembers, type Person } from './ensure-member.ts';
+import { bringMemberInLine, findMember, listMembers, type Person } from './ensure-member.ts';
 
 /**
  * Brings the people who may act for the team's customer at Polar in line with the team's roles: an owner is the owner,
- * further owners, admins and billing are billing managers, anybody else is removed. Looks first, so it may be tried
- * again. A deleted team in which nobody is left has its customer erased there: name and e-mails are anonymised, what was
- * paid stays on record.
+ * further owners, admins and billing are billing managers, anybody else is removed, and first. Each person is brought in
+ * line alone, so that one whom Polar refuses stops nothing for the others. Looks first, so it may be tried again. A deleted
+ * team in which nobody is left has its customer erased there: name and e-mails are anonymised, what was paid stays on
+ * record.
  *
  * @returns what was done, in plain words
- * @throws DomainError as `callPolar`
+ * @throws DomainError as `callPolar`; 409 `member_refused`, after everything else was done, if Polar refuses somebody of a
+ *   team that is not deleted
  */
 export async function syncMembers(polar: Polar, database: Database, teamId: string): Promise<string> {
   const em = database.fork();
@@ -26,7 +28,7 @@ export async function syncMembers(polar: Polar, database: Database, teamId: stri
 
   const people = await payingPeople(database, teamId);
   try {
-    if (people.length > 0) return await bringInLine(polar, customerId, people);
+    if (people.length > 0) return await bringInLine(polar, customerId, people, team);
     if (!team.deletedAt) return 'The team has nobody whom Polar could write to';
     await callPolar('change', () => polar.customers.delete(customerId, { anonymize: true }));
     return 'The team’s customer at Polar is erased';
@@ -36,31 +38,72 @@ export async function syncMembers(polar: Polar, database: Database, teamId: stri
   }
 }
 
-async function bringInLine(polar: Polar, customerId: string, people: Person[]): Promise<string> {
-  const before = await listMembers(polar, customerId);
-  const owners = people.filter(({ role }) => role === 'owner');
-  // Polar's owner stays where they are one of ours. Nobody else can take the role but by its being handed over, so this
-  // comes before anybody is removed.
-  const owner = owners.find((person) => findMember(before, person)?.role === 'owner') ?? owners[0];
-  const changed = people.filter(
-    (person) => findMember(before, person)?.role !== (person === owner ? 'owner' : 'billing_manager'),
-  );
-  const ownerIds = owners.map(({ userId }) => userId);
-  for (const person of changed) await ensureMember(polar, customerId, person, ownerIds);
+async function bringInLine(
+  polar: Polar,
+  customerId: string,
+  people: Person[],
+  { deletedAt }: Team,
+): Promise<string> {
+  const failures: { who: string; error: DomainError }[] = [];
+  /** Whether it was done. */
+  const alone = async (who: string, work: () => Promise<boolean>): Promise<boolean> => {
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error instanceof DomainError)) throw error;
+      failures.push({ who, error });
+      return false;
+    }
+  };
+  const removeSurplus = async (members: models.Member[]) => {
+    const wanted = new Set(people.map((person) => findMember(members, person)?.id));
+    const surplus = members.filter(({ id, role }) => !wanted.has(id) && role !== 'owner');
+    let removed = 0;
+    for (const member of surplus) {
+      const done = await alone(member.external_id ?? member.id, () => remove(polar, customerId, member));
+      if (done) removed += 1;
+    }
+    return removed;
+  };
 
-  const members = changed.length > 0 ? await listMembers(polar, customerId) : before;
-  const wanted = new Set(people.map((person) => findMember(members, person)?.id));
-  const surplus = members.filter(({ id, role }) => !wanted.has(id) && role !== 'owner');
-  for (const member of surplus) await remove(polar, customerId, member);
-  return `At Polar ${people.length} may act for the team: ${changed.length} changed, ${surplus.length} removed`;
+  let members = await listMembers(polar, customerId);
+  // Polar's owner cannot be removed: if it is none of ours, one of our owners takes over below, and it goes after that.
+  let removed = await removeSurplus(members);
+  // Polar's owner first, if it is one of our owners: they stay it.
+  const owners = people.filter(({ role }) => role === 'owner');
+  const current = owners.filter((person) => findMember(members, person)?.role === 'owner');
+  const ownerIds = owners.map(({ userId }) => userId);
+  let changed = 0;
+  for (const person of new Set([...current, ...people])) {
+    const done = await alone(
+      person.userId,
+      async () => (await bringMemberInLine(polar, customerId, members, person, ownerIds)).changed,
+    );
+    if (!done) continue;
+    changed += 1;
+    members = await listMembers(polar, customerId);
+  }
+  if (changed > 0 || failures.length > 0)
+    removed += await removeSurplus(await listMembers(polar, customerId));
+
+  // What may go better in a moment is tried again.
+  const passing = failures.find(({ error }) => error.status >= 500);
+  if (passing) throw passing.error;
+  const outcome = `At Polar ${people.length} may act for the team: ${changed} changed, ${removed} removed`;
+  if (failures.length === 0) return outcome;
+  const refused = failures.map(({ who, error }) => `${who} (${error.code})`).join(', ');
+  const shown = `${outcome}; Polar refuses ${refused}: give them another e-mail, or another role`;
+  if (deletedAt) return shown;
+  throw new DomainError(409, 'member_refused', shown);
 }
 
-async function remove(polar: Polar, customerId: string, { id }: models.Member): Promise<void> {
+async function remove(polar: Polar, customerId: string, { id }: models.Member): Promise<boolean> {
   try {
     await callPolar('change', () => polar.customers.members.delete(customerId, id));
   } catch (error) {
     if (!(error instanceof DomainError) || error.code !== 'polar_not_found') throw error;
   }
+  return true;
 }
 
 /** Who may pay for the team, owners first, each in the order in which they joined. */

@@ -54,7 +54,7 @@ export const billingRoutes = [
     refusals: {
       ...atPolar,
       409: `already_subscribed, subscription_paused, idempotency_conflict, ${noCustomer}`,
-      422: 'invalid_request, unknown_product',
+      422: 'invalid_request, unknown_product, email_refused',
       503: 'polar_unavailable, product_not_synced, catalog_not_published',
     },
     async handle({ params: { teamId }, body: { product } }, { dependencies, idempotency }) {
@@ -99,7 +99,12 @@ export const billingRoutes = [
     needsIdempotencyKey: true,
     request: { params: teamParams },
     answers: { 201: linkOut },
-    refusals: { ...atPolar, 403: 'forbidden', 409: `idempotency_conflict, ${noCustomer}` },
+    refusals: {
+      ...atPolar,
+      403: 'forbidden',
+      409: `idempotency_conflict, ${noCustomer}`,
+      422: 'email_refused',
+    },
     async handle(
       { params: { teamId } },
       { dependencies: { database, polar, publicUrl }, caller, idempotency },

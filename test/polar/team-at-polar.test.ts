@@ -10,6 +10,7 @@ import { fetchOrder, fetchSubscription } from '../../polar/events.ts';
 import { listInvoices, openInvoice } from '../../polar/list-invoices.ts';
 import { openPortal } from '../../polar/open-portal.ts';
 import { resolveTeam } from '../../polar/resolve-team.ts';
+import { syncMembers } from '../../polar/sync-members.ts';
 import { syncProducts } from '../../polar/sync-products.ts';
 import { ensureWebhookEndpoint, reviveWebhookEndpoint } from '../../polar/webhook-endpoint.ts';
 import { makeTeam, type PolarScene, startScene } from './setup.ts';
@@ -272,6 +273,71 @@ test('a person whom somebody added at Polar by e-mail is that member', async () 
   await scene.polar.customers.members.create(customerId, { email: 'Bob@example.com' });
   await openPortal(scene.polar, scene.database, { teamId, userId: 'bob' });
   expect((await scene.polar.customers.members.list(customerId)).items).toHaveLength(2);
+});
+
+test('a member whom Polar refuses stops nobody else: who lost their role is removed, who got one is added', async () => {
+  const teamId = await makeTeam(scene.database, { alice2: 'owner', bob2: 'billing', carol2: 'admin' });
+  const customerId = await ensureCustomer(scene.polar, scene.database, teamId);
+  await syncMembers(scene.polar, scene.database, teamId);
+  const run = (sql: string, values: string[]) => scene.database.pool.query(sql, values);
+  await makeTeam(scene.database, { dave2: 'owner', erin2: 'owner' });
+  await run(`update users set email = 'dave@nowhere.invalid' where id = $1`, ['dave2']);
+  await run(`delete from members where team_id = $1 and user_id = 'carol2'`, [teamId]);
+  await run(`insert into members (team_id, user_id, role) values ($1, 'dave2', 'admin')`, [teamId]);
+  await run(`insert into members (team_id, user_id, role) values ($1, 'erin2', 'admin')`, [teamId]);
+
+  await expect(syncMembers(scene.polar, scene.database, teamId)).rejects.toMatchObject({
+    code: 'member_refused',
+    message: expect.stringContaining('dave2 (email_refused)'),
+  });
+  const inLine = { alice2: 'owner', bob2: 'billing_manager', erin2: 'billing_manager' };
+  expect(await membersOf(customerId)).toEqual(inLine);
+
+  await run(`update users set email = 'dave2@example.com' where id = $1`, ['dave2']);
+  expect(await syncMembers(scene.polar, scene.database, teamId)).toBe(
+    'At Polar 4 may act for the team: 1 changed, 0 removed',
+  );
+  expect(await membersOf(customerId)).toEqual({ ...inLine, dave2: 'billing_manager' });
+});
+
+test('Polar’s owner who left is removed once one of the team’s owners can take over', async () => {
+  const teamId = await makeTeam(scene.database, { olga: 'owner' });
+  const customerId = await ensureCustomer(scene.polar, scene.database, teamId);
+  const run = (sql: string, values: string[]) => scene.database.pool.query(sql, values);
+  await makeTeam(scene.database, { pete: 'owner', quinn: 'owner' });
+  await run(`update users set email = 'pete@nowhere.invalid' where id = $1`, ['pete']);
+  await run(`delete from members where team_id = $1`, [teamId]);
+  await run(`insert into members (team_id, user_id, role) values ($1, 'pete', 'owner')`, [teamId]);
+  await run(`insert into members (team_id, user_id, role) values ($1, 'quinn', 'owner')`, [teamId]);
+  await expect(syncMembers(scene.polar, scene.database, teamId)).rejects.toMatchObject({
+    code: 'member_refused',
+  });
+  expect(await membersOf(customerId)).toEqual({ quinn: 'owner' });
+});
+
+test('a portal is never opened for another member, though Polar answers with the one who has the e-mail', async () => {
+  const teamId = await makeTeam(scene.database, { rosa: 'owner', sam: 'billing' });
+  const customerId = await ensureCustomer(scene.polar, scene.database, teamId);
+  const [owner] = (await scene.polar.customers.members.list(customerId)).items;
+  await scene.polar.customers.members.update(customerId, owner?.id ?? '', { email: 'Sam@example.com' });
+  await expect(openPortal(scene.polar, scene.database, { teamId, userId: 'sam' })).rejects.toMatchObject({
+    status: 422,
+    code: 'email_refused',
+  });
+});
+
+test('an owner whose e-mail Polar refuses is told so, and another owner stands in for them', async () => {
+  const teamId = await makeTeam(scene.database, { tess: 'owner', ulf: 'admin' });
+  const run = (sql: string, values: string[]) => scene.database.pool.query(sql, values);
+  await run(`update users set email = 'tess@nowhere.invalid' where id = $1`, ['tess']);
+  await expect(ensureCustomer(scene.polar, scene.database, teamId)).rejects.toMatchObject({
+    status: 422,
+    code: 'email_refused',
+  });
+  await run(`update members set role = 'owner' where team_id = $1 and user_id = 'ulf'`, [teamId]);
+  expect(await membersOf(await ensureCustomer(scene.polar, scene.database, teamId))).toEqual({
+    ulf: 'owner',
+  });
 });
 
 test('invoices come newest first, page by page, in our words', async () => {
