@@ -359,14 +359,38 @@ function accessTokenOf(production: boolean) {
   });
 }
 
-/** `whsec_…` or an older secret of any form; comma-separated while one is being rotated. */
+/**
+ * Secrets as Polar shows them, comma-separated while one is being rotated: `whsec_` and base64, or an older secret, whose
+ * bytes are the key. What is pasted with a signature's `v1,`, quotes or the prefix twice would refuse every webhook, or
+ * make a key that anybody can guess: it is named instead.
+ */
 function webhookSecretsOf(production: boolean) {
   return z
     .string()
     .transform((text) => text.split(',').map((part) => part.trim()))
-    .refine((secrets) => secrets.every((one) => one.length >= (production ? 16 : 1)), {
-      error: "the webhook endpoint's secret from Polar (comma-separated while one is being rotated)",
+    .superRefine((secrets, context) => {
+      const problem = secrets.map((one) => explainWebhookSecret(one, production)).find(Boolean);
+      if (problem !== undefined) context.addIssue({ code: 'custom', message: problem });
     });
+}
+
+/** Standard Webhooks asks for keys of 24 to 64 bytes. @see https://www.standardwebhooks.com */
+const leastKeyBytes = 24;
+
+/** What was expected in the place of this secret; undefined if it is one. Never repeats it. */
+function explainWebhookSecret(secret: string, production: boolean): string | undefined {
+  const expected = "the webhook endpoint's secret from Polar (comma-separated while one is being rotated)";
+  if (/^v\d+\w?$/i.test(secret)) return `${expected}: without the v1, that signatures begin with`;
+  if (/["'`]/.test(secret)) return `${expected}: without quotes`;
+  if (/whsec_/i.test(secret.slice(1))) return `${expected}: with whsec_ once, at its beginning`;
+  const encoded = /^whsec_(.*)$/is.exec(secret)?.[1];
+  if (encoded === undefined) {
+    return /^[\x21-\x7e]{16,}$/.test(secret) ? undefined : `${expected}: at least 16 characters, no spaces`;
+  }
+  const isBase64 = /^[A-Za-z0-9+/]+={0,2}$/.test(encoded) && encoded.replace(/=+$/, '').length % 4 !== 1;
+  if (!secret.startsWith('whsec_') || !isBase64) return `${expected}: whsec_ followed by base64`;
+  if (!production || Buffer.from(encoded, 'base64').length >= leastKeyBytes) return undefined;
+  return `${expected}: whsec_ followed by base64 of at least ${leastKeyBytes} bytes, all of it`;
 }
 
 function withoutEmpty(variables: Variables): Record<string, string> {

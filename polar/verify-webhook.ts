@@ -22,16 +22,15 @@ export type PolarEnvelope = z.output<typeof envelope>;
  * older or newer than five minutes by wall time. Every secret is tried, for one may be in rotation.
  *
  * @param rawBody  the bytes as received; a body that was parsed and written again has another signature
- * @throws DomainError 401 `bad_signature`; 400 `unreadable_event` for a signed body that is no event
+ * @throws DomainError 401 `bad_signature` with `mismatch`, what is wrong with it; 400 `unreadable_event` for a signed body that
+ *   is no event
  */
 export async function verifyWebhook(
   rawBody: Buffer,
   headers: Readonly<Record<string, string | string[] | undefined>>,
   secrets: readonly string[],
 ): Promise<VerifiedWebhook> {
-  const signed = signedHeaders.safeParse(headers);
-  if (!signed.success) throw badSignature();
-  const given = signed.data;
+  const given = readSignedHeaders(headers);
   for (const secret of secrets) {
     if (!(await isSigned(rawBody, given, secret))) continue;
     const payload = readEnvelope(rawBody);
@@ -39,8 +38,28 @@ export async function verifyWebhook(
     const { timestamp = sentAt } = payload;
     return { webhookId: given['webhook-id'], type: payload.type, occurredAt: timestamp, payload };
   }
-  throw badSignature();
+  throw badSignature('no_secret_matches');
 }
+
+/**
+ * The three headers that sign a webhook, which can be judged before its body is read.
+ * @throws DomainError 401 `bad_signature`: `header_missing`, `header_malformed` or `stale_timestamp`
+ */
+export function readSignedHeaders(
+  headers: Readonly<Record<string, string | string[] | undefined>>,
+): z.output<typeof signedHeaders> {
+  const signed = signedHeaders.safeParse(headers);
+  if (!signed.success) {
+    const isMissing = Object.keys(signedHeaders.shape).some((name) => headers[name] === undefined);
+    throw badSignature(isMissing ? 'header_missing' : 'header_malformed');
+  }
+  const ageSeconds = Math.abs(Date.now() / 1_000 - Number(signed.data['webhook-timestamp']));
+  if (ageSeconds > toleranceSeconds) throw badSignature('stale_timestamp');
+  return signed.data;
+}
+
+/** By Standard Webhooks, in both directions. */
+const toleranceSeconds = 300;
 
 // Exactly one of each: Node joins or lists repeated headers, and a list makes the SDK throw a TypeError.
 const signedHeaders = z.object({
@@ -98,6 +117,15 @@ function storableText(text: string): string {
   return text.toWellFormed().replaceAll('\0', '\uFFFD');
 }
 
-function badSignature(): DomainError {
-  return new DomainError(401, 'bad_signature', 'The signature is missing, wrong, too old or too new');
+const mismatches = {
+  header_missing: 'webhook-id, webhook-timestamp or webhook-signature is missing',
+  header_malformed: 'webhook-id, webhook-timestamp or webhook-signature is malformed',
+  stale_timestamp: 'webhook-timestamp lies more than 5 minutes from our clock',
+  no_secret_matches: 'no secret of POLAR_WEBHOOK_SECRET signs this body',
+};
+
+function badSignature(mismatch: keyof typeof mismatches): DomainError {
+  return new DomainError(401, 'bad_signature', `The webhook is refused: ${mismatches[mismatch]}`, {
+    mismatch,
+  });
 }

@@ -1,12 +1,14 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { z } from 'zod';
 import type { Database } from '../../database/connection.ts';
+import { DomainError } from '../../domain-error.ts';
 import {
   type NewInboxEvent,
   storeInboxEvent,
   wakeEventsOfCustomer,
   wakeEventsOfOrder,
 } from '../../inbox/inbox.ts';
+import { log } from '../../log.ts';
 import { customerChangeEvents, findUnreadable, subjectOf } from '../../polar/events.ts';
 import { foreignRecord, isForeign, resolveEventTeam } from '../../polar/resolve-event.ts';
 import type { ResolvedTeam } from '../../polar/resolve-team.ts';
@@ -26,13 +28,31 @@ export const polarWebhookRoutes = [
     answers: { 202: z.strictObject({ id: z.guid(), stored: z.boolean() }) },
     refusals: { 400: 'unreadable_event', 401: 'bad_signature', 503: 'database_unavailable' },
     async handle(_request, { dependencies: { database, temporal, webhookSecrets }, headers, bytes }) {
-      const webhook = await verifyWebhook(bytes, headers, webhookSecrets);
+      const webhook = await verifyWebhook(bytes, headers, webhookSecrets).catch((error: unknown) => {
+        logRefusal(error);
+        throw error;
+      });
       const { id, stored, teamId } = await storeWebhook(database, webhook);
       if (teamId !== null) temporal.signal(teamId, id);
       return { status: 202, body: { id, stored } };
     },
   }),
 ];
+
+/** One line per kind of mismatch and minute: anybody may send webhooks. */
+const quietMs = 60_000;
+const lastLogged = new Map<unknown, number>();
+
+function logRefusal(error: unknown): void {
+  if (!(error instanceof DomainError) || error.code !== 'bad_signature') return;
+  const { mismatch } = error.details;
+  if (performance.now() - (lastLogged.get(mismatch) ?? Number.NEGATIVE_INFINITY) < quietMs) return;
+  lastLogged.set(mismatch, performance.now());
+  log.warn(
+    { mismatch },
+    `${error.message}. If Polar sent it, check POLAR_WEBHOOK_SECRET and this machine’s clock`,
+  );
+}
 
 /**
  * Stores the event under its `webhook-id`; of an object that is none of ours, once.

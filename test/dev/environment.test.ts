@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { EnvironmentError, readEnvironment } from '../../environment.ts';
 
 const strong = 'k3J9-xQ2m_Vb7Lr0Wz5Tn8Yc1Pd4Hf6Gs';
+const webhookSecret = 'whsec_0123456789abcdef0123456789abcdef';
 let directory: string;
 /** As a person would set it: everything that production asks for. */
 let production: Record<string, string>;
@@ -17,7 +18,7 @@ beforeAll(() => {
     TEMPORAL_ADDRESS: 'temporal.example.com:7233',
     TEMPORAL_CONFIG_FILE: join(directory, 'none.toml'),
     POLAR_ACCESS_TOKEN: 'polar_oat_0123456789abcdef',
-    POLAR_WEBHOOK_SECRET: 'whsec_0123456789abcdef',
+    POLAR_WEBHOOK_SECRET: webhookSecret,
     AUTH_JWT_SECRET: strong,
     PUBLIC_URL: 'https://billing.example.com/',
     CATALOG_FILE: join(directory, 'catalog.yaml'),
@@ -42,7 +43,7 @@ describe('in production', () => {
     expect(polar).toEqual({
       accessToken: 'polar_oat_0123456789abcdef',
       server: 'production',
-      webhookSecrets: ['whsec_0123456789abcdef'],
+      webhookSecrets: [webhookSecret],
     });
     expect(auth).toEqual({ jwtSecret: strong });
     expect(publicUrl).toBe('https://billing.example.com');
@@ -77,8 +78,17 @@ describe('in production', () => {
     ['POLAR_ACCESS_TOKEN', 'short'],
     ['POLAR_SERVER', 'staging'],
     ['POLAR_SERVER', 'http://polar.example.com'],
-    ['POLAR_WEBHOOK_SECRET', 'whsec_0123456789abcdef,'],
+    ['POLAR_WEBHOOK_SECRET', 'whsec_0123456789abcdef0123456789abcdef,'],
     ['POLAR_WEBHOOK_SECRET', 'tooshort'],
+    ['POLAR_WEBHOOK_SECRET', `v1,${webhookSecret}`],
+    ['POLAR_WEBHOOK_SECRET', `"${webhookSecret}"`],
+    ['POLAR_WEBHOOK_SECRET', `'${webhookSecret}'`],
+    ['POLAR_WEBHOOK_SECRET', `whsec_${webhookSecret}`],
+    ['POLAR_WEBHOOK_SECRET', `POLAR_WEBHOOK_SECRET=${webhookSecret}`],
+    ['POLAR_WEBHOOK_SECRET', webhookSecret.toUpperCase()],
+    ['POLAR_WEBHOOK_SECRET', 'whsec_dG9vLXNob3J0'],
+    ['POLAR_WEBHOOK_SECRET', `${webhookSecret} ${webhookSecret}`],
+    ['POLAR_WEBHOOK_SECRET', 'an older secret with spaces'],
     ['CATALOG_FILE', '/no/such/catalog.yaml'],
     ['SERVICE_API_KEY', 'weak'],
     ['AUTH_JWT_SECRET', 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa'],
@@ -138,11 +148,29 @@ describe('in production', () => {
 
   test('a webhook secret that is being rotated: both are read', () => {
     const { polar } = readEnvironment(
-      { ...production, POLAR_WEBHOOK_SECRET: 'whsec_0123456789abcdef, whsec_fedcba9876543210' },
+      { ...production, POLAR_WEBHOOK_SECRET: `${webhookSecret}, whsec_fedcba9876543210fedcba9876543210` },
       ['polar'],
     );
-    expect(polar.webhookSecrets).toEqual(['whsec_0123456789abcdef', 'whsec_fedcba9876543210']);
+    expect(polar.webhookSecrets).toEqual([webhookSecret, 'whsec_fedcba9876543210fedcba9876543210']);
   });
+});
+
+test.each([
+  ['v1, before it', (secret: string) => `v1,${secret}`],
+  ['quotes', (secret: string) => `"${secret}"`],
+  ['the prefix twice', (secret: string) => `whsec_${secret}`],
+])('a webhook secret that was pasted with %s is named in development too', (_, paste) => {
+  expect(problemsOf({ ...production, NODE_ENV: '', POLAR_WEBHOOK_SECRET: paste(webhookSecret) })).toEqual([
+    expect.stringMatching(/^POLAR_WEBHOOK_SECRET is wrong: expected /),
+  ]);
+});
+
+test('a line end after a webhook secret, and an older secret beside it, are read', () => {
+  const given = { ...production, POLAR_WEBHOOK_SECRET: `polar_whs_0ld5ecret, ${webhookSecret}\n` };
+  expect(readEnvironment(given, ['polar']).polar.webhookSecrets).toEqual([
+    'polar_whs_0ld5ecret',
+    webhookSecret,
+  ]);
 });
 
 describe('in development', () => {

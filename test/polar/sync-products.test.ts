@@ -137,7 +137,7 @@ test('npm run polar:sync prints what it would do, and one clear line where it ca
     DATABASE_URL: scene.database.orm.config.get('clientUrl') ?? '',
     POLAR_ACCESS_TOKEN: 'polar_oat_test',
     POLAR_SERVER: scene.emulator.url,
-    POLAR_WEBHOOK_SECRET: 'whsec_not_used_here',
+    POLAR_WEBHOOK_SECRET: 'whsec_bm90LXVzZWQtaGVyZQ==',
   };
   expect(await command(variables)).toMatchObject({
     code: 0,

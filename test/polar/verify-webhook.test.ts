@@ -65,6 +65,16 @@ test.each<[string, Record<string, string | string[] | undefined>]>([
   await expect(verify(headers)).rejects.toMatchObject({ status: 401, code: 'bad_signature' });
 });
 
+test.each([
+  ['no_secret_matches', signed({ by: 'another key' })],
+  ['stale_timestamp', signed({ at: now() - 360 })],
+  ['stale_timestamp', signed({ at: now() + 360, by: 'another key' })],
+  ['header_missing', { ...good, 'webhook-signature': undefined }],
+  ['header_malformed', { ...good, 'webhook-timestamp': 'NaN' }],
+])('a refusal says what kind of mismatch it is: %s', async (mismatch, headers) => {
+  await expect(verify(headers)).rejects.toMatchObject({ code: 'bad_signature', details: { mismatch } });
+});
+
 test('without a secret nothing is let in', async () => {
   await expect(verify(signed(), body, [])).rejects.toMatchObject({ status: 401 });
   await expect(verify(signed({ by: Buffer.alloc(0) }), body, [''])).rejects.toMatchObject({ status: 401 });
