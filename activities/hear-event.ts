@@ -24,6 +24,7 @@ import {
   subjectOf,
 } from '../polar/events.ts';
 import { plansOf } from '../polar/resolve-product.ts';
+import { syncCustomerName } from '../polar/sync-customer-name.ts';
 import { syncMembers } from '../polar/sync-members.ts';
 
 /** What an event says, read; with what only Polar could add, where it was asked. */
@@ -93,6 +94,11 @@ async function hearOurs(em: EntityManager, event: InboxEvent, asking?: Asking): 
   switch (event.type) {
     case 'members.changed':
       return hearMembers(em, event, asking);
+    case 'team.renamed': {
+      const { id } = await teamOf(em, event);
+      if (!asking) return { kind: 'ask Polar' };
+      return { kind: 'nothing', outcome: await syncCustomerName(asking.polar, asking.database, id) };
+    }
     case 'team.deleted': {
       const { id } = await teamOf(em, event);
       if (!asking) return { kind: 'ask Polar' };

@@ -9,6 +9,7 @@ import type { Metrics } from './metrics.ts';
 import { describeApi, serveDocs } from './openapi.ts';
 import { answerProblem } from './problem.ts';
 import { adjustmentRoutes } from './routes/adjustments.ts';
+import { auditRoutes } from './routes/audit.ts';
 import { balanceRoutes } from './routes/balance.ts';
 import { billingRoutes } from './routes/billing.ts';
 import { catalogRoutes } from './routes/catalog.ts';
@@ -18,6 +19,7 @@ import { inboxRoutes } from './routes/inbox.ts';
 import { invitationRoutes } from './routes/invitations.ts';
 import { limitRoutes } from './routes/limits.ts';
 import { memberRoutes } from './routes/members.ts';
+import { openHoldRoutes } from './routes/open-holds.ts';
 import { polarWebhookRoutes } from './routes/polar-webhook.ts';
 import { reconciliationRoutes } from './routes/reconciliations.ts';
 import { subscriptionRoutes } from './routes/subscription.ts';
@@ -48,6 +50,7 @@ const secureHeaders = helmet({
 export const routes: readonly Route[] = [
   ...usageRoutes,
   ...holdRoutes,
+  ...openHoldRoutes,
   ...balanceRoutes,
   ...usageHistoryRoutes,
   ...limitRoutes,
@@ -61,6 +64,7 @@ export const routes: readonly Route[] = [
   ...subscriptionRoutes,
   ...polarWebhookRoutes,
   ...inboxRoutes,
+  ...auditRoutes,
   ...reconciliationRoutes,
   ...healthRoutes,
 ];

@@ -9,7 +9,7 @@ import type { KeyedRequest } from '../teams/idempotent.ts';
 import { type Caller, nameCaller, unauthenticated } from './authenticate.ts';
 import { type Access, authorize, confirmRights } from './authorize.ts';
 import type { Dependencies } from './dependencies.ts';
-import { invalidRequest } from './problem.ts';
+import { invalidRequest, refuseFields } from './problem.ts';
 import { readBytes, readJson } from './read-body.ts';
 import { teamIdSchema } from './shapes.ts';
 import { createTurns, type Turns } from './take-turns.ts';
@@ -23,7 +23,7 @@ type RequestShape = { params?: z.ZodObject; query?: z.ZodObject; body?: z.ZodTyp
  * One route, said once: the Express route and the OpenAPI operation both come from it.
  */
 export interface RouteDefinition<Shape extends RequestShape> {
-  method: 'get' | 'post' | 'put' | 'delete';
+  method: 'get' | 'post' | 'put' | 'patch' | 'delete';
   /** With parameters in braces: `/v1/teams/{teamId}`. */
   path: string;
   tag: string;
@@ -129,6 +129,7 @@ export function defineRoute<Shape extends RequestShape>(definition: RouteDefinit
       const caller = access === 'public' ? undefined : await admit(request, response, access, dependencies);
       if (definition.needsIdempotencyKey) readIdempotencyKey(request);
 
+      refuseUnknownQuery(request, shape.query);
       const parsed = schema.safeParse({ params: request.params, query: request.query, body });
       if (!parsed.success) throw invalidRequest(parsed.error);
       const context: CallContext = {
@@ -155,6 +156,16 @@ export function defineRoute<Shape extends RequestShape>(definition: RouteDefinit
       send(response, answer);
     },
   };
+}
+
+/** A misspelt filter would be left out without a word, and show everything. */
+function refuseUnknownQuery({ query }: Request, known: z.ZodObject | undefined): void {
+  const unknown = Object.keys(query).filter((name) => !Object.hasOwn(known?.shape ?? {}, name));
+  if (unknown.length === 0) return;
+  throw refuseFields(
+    400,
+    unknown.map((name) => ({ path: `query.${name.slice(0, 50)}`, message: 'unknown query parameter' })),
+  );
 }
 
 async function admit(

@@ -1,11 +1,12 @@
 import { z } from 'zod';
+import { renameTeam } from '../../teams/change-names.ts';
 import { createTeam } from '../../teams/create-team.ts';
 import { deleteTeam } from '../../teams/delete-team.ts';
 import { findTeam } from '../../teams/find-team.ts';
 import { idempotent } from '../../teams/idempotent.ts';
 import { listTeams } from '../../teams/list-teams.ts';
 import type { Caller } from '../authenticate.ts';
-import { anyRole, forbidden } from '../authorize.ts';
+import { anyRole, forbidden, memberManagers } from '../authorize.ts';
 import { defineRoute } from '../define-route.ts';
 import { refuseFields } from '../problem.ts';
 import {
@@ -75,6 +76,24 @@ export const teamRoutes = [
     async handle({ params: { teamId } }, { dependencies: { database } }) {
       const { id, name, personal } = await findTeam(database.fork(), teamId);
       return { status: 200, body: { id, name, personal } };
+    },
+  }),
+
+  defineRoute({
+    method: 'patch',
+    path: '/v1/teams/{teamId}',
+    tag: 'Users and teams',
+    summary: 'Rename a team',
+    description: 'Its customer at Polar follows. A Personal Team keeps its name.',
+    access: { services: ['onboarding', 'admin'], persons: memberManagers },
+    request: { params: teamParams, body: z.strictObject({ name: nameSchema }) },
+    answers: { 200: team },
+    refusals: { 403: 'forbidden', 404: 'unknown_team', 409: 'personal_team' },
+    async handle({ params: { teamId }, body: { name } }, { dependencies: { database, temporal }, caller }) {
+      const by = caller();
+      const renamed = await database.transaction((em) => renameTeam(em, { teamId, name, by }));
+      if (renamed.inboxId !== null) temporal.signal(teamId, renamed.inboxId);
+      return { status: 200, body: renamed.team };
     },
   }),
 

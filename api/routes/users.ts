@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { changeUser } from '../../teams/change-names.ts';
 import { deleteUser } from '../../teams/delete-user.ts';
 import { signUp } from '../../teams/sign-up.ts';
 import { forbidden } from '../authorize.ts';
@@ -28,6 +29,36 @@ export const userRoutes = [
       const { user, team, inboxId } = await signUp(database, body);
       if (inboxId !== null) temporal.signal(team.id, inboxId);
       return { status: inboxId === null ? 200 : 201, body: { user, team: { ...team, personal: true } } };
+    },
+  }),
+
+  defineRoute({
+    method: 'patch',
+    path: '/v1/users/{userId}',
+    tag: 'Users and teams',
+    summary: 'Change a user’s e-mail or name',
+    description:
+      'By a service; a person may change their own name. Invitations go by e-mail, so only the platform, which checks that an e-mail is theirs, changes it. The members at Polar follow.',
+    access: { services: ['onboarding', 'admin'], persons: 'signedIn' },
+    request: {
+      params: z.strictObject({ userId: userIdSchema }),
+      body: z
+        .strictObject({ email: emailSchema.exactOptional(), name: nameSchema.exactOptional() })
+        .refine((body) => Object.keys(body).length > 0, { error: 'expected email, name or both' }),
+    },
+    answers: { 200: z.strictObject(userShape) },
+    refusals: { 403: 'forbidden', 404: 'unknown_user', 409: 'email_taken' },
+    async handle({ params: { userId: id }, body }, { dependencies: { database, temporal }, caller }) {
+      const by = caller();
+      if (by.kind === 'person' && (by.userId !== id || body.email !== undefined)) {
+        throw forbidden(
+          'A person may change no more than their own name: ask the platform for another e-mail',
+          {},
+        );
+      }
+      const { user, toSignal } = await database.transaction((em) => changeUser(em, { id, by, ...body }));
+      for (const { teamId, inboxId } of toSignal) temporal.signal(teamId, inboxId);
+      return { status: 200, body: user };
     },
   }),
 

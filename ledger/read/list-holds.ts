@@ -1,0 +1,45 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { readClock } from '../../database/connection.ts';
+import { Hold, type HoldStatus } from '../../database/entities/hold.ts';
+import { type ListPage, type ListRange, pageOfRows, uuidCursor } from '../../database/list-page.ts';
+import { DomainError } from '../../domain-error.ts';
+
+/** A hold as it stands now. Credits in micro-credits. */
+export type ReadHold = Pick<
+  Hold,
+  'id' | 'teamId' | 'action' | 'credits' | 'memberId' | 'apiKeyId' | 'status' | 'createdAt' | 'expiresAt'
+>;
+
+/**
+ * A team's open holds, oldest first: ids are in order of time. Those whose time is over are missing, swept or not.
+ * @throws DomainError 400 `invalid_cursor`
+ */
+export async function listOpenHolds(
+  em: EntityManager,
+  teamId: string,
+  { limit, cursor }: ListRange,
+): Promise<ListPage<ReadHold>> {
+  const rows = await em.find(
+    Hold,
+    { teamId, status: 'open', expiresAt: { $gt: await readClock(em) }, id: { $gt: uuidCursor(cursor) } },
+    { orderBy: { id: 'asc' }, limit: limit + 1, disableIdentityMap: true },
+  );
+  return pageOfRows(rows, limit);
+}
+
+/**
+ * One hold. An open one whose time is over is `lapsed`, swept or not.
+ * @throws DomainError 404 `unknown_hold`
+ */
+export async function readHold(em: EntityManager, id: string): Promise<ReadHold> {
+  const hold = await em.findOne(Hold, { id });
+  if (!hold) throw unknownHold(id);
+  const isOver = hold.status === 'open' && hold.expiresAt <= (await readClock(em));
+  const status: HoldStatus = isOver ? 'lapsed' : hold.status;
+  return { ...hold, status };
+}
+
+/** 404 `unknown_hold`: there is none, or the person is not in its team; nobody is told which. */
+export function unknownHold(id: string): DomainError {
+  return new DomainError(404, 'unknown_hold', `There is no hold ${id}`, { holdId: id });
+}

@@ -1,0 +1,98 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { Member } from '../database/entities/member.ts';
+import { Team } from '../database/entities/team.ts';
+import { recordAuditEvent } from '../database/record-audit-event.ts';
+import { DomainError } from '../domain-error.ts';
+import { retryParked, storeInboxEvent } from '../inbox/inbox.ts';
+import { type Actor, demandRights, demandValidKey, lockTeamAs, nameActor } from './actor.ts';
+import { storeMembersChanged } from './members.ts';
+import { emailTaken, type Person } from './sign-up.ts';
+
+/** An inbox row to signal to its team's workflow. */
+export interface ToSignal {
+  teamId: string;
+  inboxId: string;
+}
+
+/**
+ * Changes a user's e-mail or name. The members at Polar follow, in each team for which the user may pay. Belongs in a
+ * transaction.
+ * @throws DomainError 404 `unknown_user`, also for one who was erased; 409 `email_taken`; 401 `unauthenticated` for a
+ *   service key that was revoked meanwhile
+ */
+export async function changeUser(
+  em: EntityManager,
+  { id, by, ...change }: { id: string; email?: string; name?: string; by: Actor },
+): Promise<{ user: Person; toSignal: ToSignal[] }> {
+  if (by.kind === 'service') await demandValidKey(em, by.keyId);
+  const [user] = await em.execute<Person[]>(
+    'select id, email, name from users where id = ? and erased_at is null for no key update',
+    [id],
+  );
+  if (!user) throw new DomainError(404, 'unknown_user', `There is no user ${id}`, { userId: id });
+  const changed = { ...user, ...change };
+  const fields = (['email', 'name'] as const).filter((field) => changed[field] !== user[field]);
+  if (fields.length === 0) return { user, toSignal: [] };
+
+  // Not found out by a failing statement, which would end the transaction.
+  const written = await em.execute<{ id: string }[]>(
+    `update users set email = ?, name = ?
+      where id = ? and not exists (select from users other where lower(other.email) = lower(?) and other.id <> ?)
+      returning id`,
+    [changed.email, changed.name, id, changed.email, id],
+  );
+  if (written.length === 0) throw emailTaken();
+  // By name of the field only: the record is kept for good, the person may be erased.
+  await recordAuditEvent(em, {
+    actor: nameActor(by),
+    action: 'user.changed',
+    subject: id,
+    after: { changed: fields },
+  });
+  const toSignal: ToSignal[] = [];
+  const paying = await em.find(
+    Member,
+    { userId: id, role: { $ne: 'member' } },
+    { orderBy: { teamId: 'asc' } },
+  );
+  for (const { teamId } of paying) {
+    await retryParked(em, 'member_refused', teamId);
+    toSignal.push({ teamId, inboxId: await storeMembersChanged(em, teamId) });
+  }
+  return { user: changed, toSignal };
+}
+
+/**
+ * Changes a team's name; its customer at Polar follows. Belongs in a transaction; locks the team.
+ * @throws DomainError 404 `unknown_team`; 403 `forbidden`; 409 `personal_team`: that keeps its name
+ * @returns the inbox row to signal to the team's workflow; null if the team has this name already
+ */
+export async function renameTeam(
+  em: EntityManager,
+  { teamId, name, by }: { teamId: string; name: string; by: Actor },
+): Promise<{ team: Pick<Team, 'id' | 'name' | 'personal'>; inboxId: string | null }> {
+  const allowed = ['owner', 'admin'] as const;
+  await demandRights(em, teamId, by, allowed);
+  const { team } = await lockTeamAs(em, teamId, by, allowed);
+  if (team.personal) {
+    throw new DomainError(409, 'personal_team', 'A Personal Team keeps its name', { teamId });
+  }
+  const renamed = { id: team.id, name, personal: team.personal };
+  if (team.name === name) return { team: renamed, inboxId: null };
+  await em.nativeUpdate(Team, { id: teamId }, { name });
+  await recordAuditEvent(em, {
+    actor: nameActor(by),
+    action: 'team.renamed',
+    teamId,
+    before: { name: team.name },
+    after: { name },
+  });
+  const { id } = await storeInboxEvent(em, {
+    teamId,
+    source: 'operator',
+    type: 'team.renamed',
+    externalId: null,
+    payload: {},
+  });
+  return { team: renamed, inboxId: id };
+}

@@ -1,0 +1,123 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { z } from 'zod';
+import { type RunningApi, startApi } from './running-api.ts';
+
+type Person = Awaited<ReturnType<RunningApi['person']>>;
+
+let api: RunningApi;
+let owner: Person;
+let member: Person;
+let teamId: string;
+beforeAll(async () => {
+  api = await startApi();
+  owner = await api.person('owner');
+  member = await api.person('member');
+  const reply = await api.send('POST', '/v1/teams', { as: owner.token, body: { name: 'Weavers' } });
+  teamId = z.object({ id: z.string() }).parse(reply.json).id;
+  await api.send('PUT', `/v1/teams/${teamId}/members/member`, { body: { role: 'member' } });
+});
+afterAll(() => api.stop());
+
+const inbox = async (type: string, team = teamId) =>
+  (await api.database.pool.query(`select id from inbox where type = $1 and team_id = $2`, [type, team])).rows
+    .length;
+
+test('a user’s e-mail and name change, and each team for which they may pay is told', async () => {
+  const before = [await inbox('members.changed'), await inbox('members.changed', owner.teamId)];
+  const change = () =>
+    api.send('PATCH', '/v1/users/owner', { body: { email: 'new@example.com', name: 'New Name' } });
+  for (let times = 0; times < 2; times += 1) {
+    expect(await change()).toMatchObject({
+      status: 200,
+      json: { id: 'owner', email: 'new@example.com', name: 'New Name' },
+    });
+  }
+  const after = [await inbox('members.changed'), await inbox('members.changed', owner.teamId)];
+  expect(after.map((rows, index) => rows - (before[index] ?? 0))).toEqual([1, 1]);
+});
+
+test('a user takes no e-mail that another has, in any case, and unknown users have none', async () => {
+  expect(await api.send('PATCH', '/v1/users/owner', { body: { email: 'MEMBER@example.com' } })).toMatchObject(
+    {
+      status: 409,
+      json: { code: 'email_taken' },
+    },
+  );
+  expect(await api.send('PATCH', '/v1/users/nobody', { body: { name: 'x' } })).toMatchObject({
+    status: 404,
+    json: { code: 'unknown_user' },
+  });
+  expect(await api.send('PATCH', '/v1/users/owner', { body: {} })).toMatchObject({ status: 422 });
+  const atOnce = await Promise.all(
+    ['owner', 'member'].map((id) =>
+      api.send('PATCH', `/v1/users/${id}`, { body: { email: 'one@example.com' } }),
+    ),
+  );
+  expect(atOnce.map(({ status }) => status).sort()).toEqual([200, 409]);
+});
+
+test('a person changes their own name and nothing else of anybody', async () => {
+  const as = member.token;
+  expect(await api.send('PATCH', '/v1/users/member', { as, body: { name: 'Me' } })).toMatchObject({
+    status: 200,
+  });
+  for (const [id, body] of [
+    ['member', { email: 'guest@example.com' }],
+    ['owner', { name: 'Not me' }],
+  ] as const) {
+    expect(await api.send('PATCH', `/v1/users/${id}`, { as, body })).toMatchObject({ status: 403 });
+  }
+});
+
+test('a team is renamed by its owner, not by a member, and its customer at Polar is told', async () => {
+  const rename = (as: string, body: object, id = teamId) =>
+    api.send('PATCH', `/v1/teams/${id}`, { as, body });
+  expect(await rename(member.token, { name: 'Mine' })).toMatchObject({ status: 403 });
+  expect(await rename(owner.token, { name: 'Spinners' })).toMatchObject({
+    status: 200,
+    json: { id: teamId, name: 'Spinners', personal: false },
+  });
+  expect(await inbox('team.renamed')).toBe(1);
+  expect(await rename(owner.token, { name: 'Mine' }, owner.teamId)).toMatchObject({
+    status: 409,
+    json: { code: 'personal_team' },
+  });
+});
+
+test('a team’s open holds are listed oldest first, and one hold is read by its team alone', async () => {
+  await api.give(teamId, '100');
+  const ids: string[] = [];
+  for (let made = 0; made < 3; made += 1) {
+    const reply = await api.send('POST', `/v1/teams/${teamId}/holds`, {
+      body: { action: 'workflow.run', credits: '10' },
+    });
+    ids.push(z.object({ id: z.string() }).parse(reply.json).id);
+  }
+  await api.send('POST', `/v1/holds/${ids[1]}/release`);
+  const page = z.object({ data: z.array(z.object({ id: z.string() })), nextCursor: z.string().nullable() });
+  const list = (query = '') => api.send('GET', `/v1/teams/${teamId}/holds${query}`, { as: member.token });
+  expect(page.parse((await list()).json).data.map(({ id }) => id)).toEqual([ids[0], ids[2]]);
+  const first = page.parse((await list('?limit=1')).json);
+  expect(page.parse((await list(`?cursor=${first.nextCursor}`)).json).data).toMatchObject([{ id: ids[2] }]);
+
+  const read = (as?: string) => api.send('GET', `/v1/holds/${ids[1]}`, as === undefined ? {} : { as });
+  for (const reply of [await read(), await read(member.token)]) {
+    expect(reply).toMatchObject({
+      status: 200,
+      json: { id: ids[1], teamId, status: 'released', credits: '10' },
+    });
+  }
+  const stranger = await api.person('stranger');
+  expect(await read(stranger.token)).toMatchObject({ status: 404, json: { code: 'unknown_hold' } });
+  await api.database.pool.query(`update holds set expires_at = billing_now() where id = $1`, [ids[0]]);
+  expect(await api.send('GET', `/v1/holds/${ids[0]}`)).toMatchObject({ json: { status: 'lapsed' } });
+  expect(page.parse((await list()).json).data).toMatchObject([{ id: ids[2] }]);
+});
+
+test.each(['/v1/teams?limt=1', '/v1/catalog?a=1', `/v1/audit?team=x`, '/v1/invitations?__proto__=1'])(
+  'an unknown query parameter is refused: %s',
+  async (path) => {
+    const as = path.includes('invitations') ? { as: member.token } : {};
+    expect(await api.send('GET', path, as)).toMatchObject({ status: 400, json: { code: 'invalid_request' } });
+  },
+);
