@@ -2,6 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import type { TeamAndTime } from '../database/connection.ts';
 import type { Role } from '../database/entities/member.ts';
 import { lockLivingTeam, unknownTeam } from '../database/lock-living-team.ts';
+import { type AuditRecord, recordAuditEvent } from '../database/record-audit-event.ts';
 import { DomainError } from '../domain-error.ts';
 import { findMember } from './find-team.ts';
 
@@ -14,6 +15,15 @@ export const environmentKeyId = 'environment';
 /** A name for the actor that keys, records and logs can carry: `person:{userId}` or `service:{keyId}`. */
 export function nameActor(actor: Actor): string {
   return actor.kind === 'service' ? `service:${actor.keyId}` : `person:${actor.userId}`;
+}
+
+/** Records an administrative act of an actor. Belongs in the transaction that does it. */
+export async function recordAct(
+  em: EntityManager,
+  actor: Actor,
+  act: Omit<AuditRecord, 'actor'>,
+): Promise<void> {
+  await recordAuditEvent(em, { ...act, actor: nameActor(actor) });
 }
 
 /**

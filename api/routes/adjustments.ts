@@ -3,6 +3,7 @@ import { decimalOut, formatCredits, signedCreditsSchema } from '../../catalog/cr
 import { storeInboxEvent } from '../../inbox/inbox.ts';
 import { adjustCredits } from '../../ledger/lifecycle/adjust-credits.ts';
 import { listAdjustments } from '../../ledger/read/list-adjustments.ts';
+import { recordAct } from '../../teams/actor.ts';
 import { idempotent } from '../../teams/idempotent.ts';
 import { nameCaller } from '../authenticate.ts';
 import { defineRoute } from '../define-route.ts';
@@ -72,6 +73,13 @@ export const adjustmentRoutes = [
         await confirmRights(em);
         const { credits, reason, expiresAt = null, orderId = null } = body;
         const adjusted = await adjustCredits(em, { teamId, credits, reason, actor: by, expiresAt, orderId });
+        await recordAct(em, caller(), {
+          action: 'credits.adjusted',
+          teamId,
+          subject: adjusted.id,
+          reason,
+          after: { credits: formatCredits(credits), available: formatCredits(adjusted.available) },
+        });
         const grants = adjusted.grants.map((grant) => ({ ...grant, credits: formatCredits(grant.credits) }));
         const balance = { available: formatCredits(adjusted.available) };
         // The team's workflow sets its timer to the new expiry.

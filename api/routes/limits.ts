@@ -1,7 +1,16 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
 import { z } from 'zod';
 import { creditsOrZeroSchema, decimalOut, formatCredits } from '../../catalog/credits.ts';
-import { limitPeriods, limitSubjects } from '../../database/entities/limit.ts';
-import { listLimits, removeLimit, type SetLimit, setLimit } from '../../ledger/spend/set-limit.ts';
+import { Limit, limitPeriods, limitSubjects } from '../../database/entities/limit.ts';
+import {
+  type LimitKey,
+  listLimits,
+  removeLimit,
+  type SetLimit,
+  setLimit,
+} from '../../ledger/spend/set-limit.ts';
+import { recordAct } from '../../teams/actor.ts';
+import type { Caller } from '../authenticate.ts';
 import { anyRole, memberManagers } from '../authorize.ts';
 import { defineRoute } from '../define-route.ts';
 import { apiKeyIdSchema, instantOut, teamParams, userIdSchema } from '../shapes.ts';
@@ -55,9 +64,18 @@ export const limitRoutes = [
     request: { params: memberParams, body: limitIn },
     answers: { 200: limitOut },
     refusals: { 404: 'unknown_team, unknown_member' },
-    async handle({ params: { teamId, memberId }, body }, { dependencies: { database }, confirmRights }) {
+    async handle(
+      { params: { teamId, memberId }, body },
+      { dependencies: { database }, confirmRights, caller },
+    ) {
       const whose = { teamId, subject: 'member', subjectId: memberId } as const;
-      const limit = await setLimit(database, { ...whose, ...body }, confirmRights);
+      let recorded = false;
+      const limit = await setLimit(database, { ...whose, ...body }, async (em) => {
+        await confirmRights(em);
+        // Called behind each lock; the change begins behind the first.
+        if (!recorded) await recordChange(em, caller(), whose, body);
+        recorded = true;
+      });
       return { status: 200, body: limitJson(limit) };
     },
   }),
@@ -71,9 +89,12 @@ export const limitRoutes = [
     request: { params: memberParams },
     answers: { 204: null },
     refusals: { 404: 'unknown_team, unknown_limit' },
-    async handle({ params: { teamId, memberId } }, { dependencies: { database }, confirmRights }) {
+    async handle({ params: { teamId, memberId } }, { dependencies: { database }, confirmRights, caller }) {
       const whose = { teamId, subject: 'member', subjectId: memberId } as const;
-      await removeLimit(database, whose, confirmRights);
+      await removeLimit(database, whose, async (em) => {
+        await confirmRights(em);
+        await recordChange(em, caller(), whose, null);
+      });
       return { status: 204 };
     },
   }),
@@ -88,9 +109,18 @@ export const limitRoutes = [
     request: { params: keyParams, body: limitIn },
     answers: { 200: limitOut },
     refusals: { 404: 'unknown_team' },
-    async handle({ params: { teamId, apiKeyId }, body }, { dependencies: { database }, confirmRights }) {
+    async handle(
+      { params: { teamId, apiKeyId }, body },
+      { dependencies: { database }, confirmRights, caller },
+    ) {
       const whose = { teamId, subject: 'key', subjectId: apiKeyId } as const;
-      const limit = await setLimit(database, { ...whose, ...body }, confirmRights);
+      let recorded = false;
+      const limit = await setLimit(database, { ...whose, ...body }, async (em) => {
+        await confirmRights(em);
+        // Called behind each lock; the change begins behind the first.
+        if (!recorded) await recordChange(em, caller(), whose, body);
+        recorded = true;
+      });
       return { status: 200, body: limitJson(limit) };
     },
   }),
@@ -104,13 +134,37 @@ export const limitRoutes = [
     request: { params: keyParams },
     answers: { 204: null },
     refusals: { 404: 'unknown_team, unknown_limit' },
-    async handle({ params: { teamId, apiKeyId } }, { dependencies: { database }, confirmRights }) {
+    async handle({ params: { teamId, apiKeyId } }, { dependencies: { database }, confirmRights, caller }) {
       const whose = { teamId, subject: 'key', subjectId: apiKeyId } as const;
-      await removeLimit(database, whose, confirmRights);
+      await removeLimit(database, whose, async (em) => {
+        await confirmRights(em);
+        await recordChange(em, caller(), whose, null);
+      });
       return { status: 204 };
     },
   }),
 ];
+
+type LimitTerms = Pick<SetLimit, 'credits' | 'per'>;
+
+/** Records a change that is about to be made, behind the team's lock and in the change's own transaction. */
+async function recordChange(
+  em: EntityManager,
+  by: Caller,
+  { teamId, subject, subjectId }: LimitKey,
+  after: LimitTerms | null,
+): Promise<void> {
+  const terms = (limit: LimitTerms | null) =>
+    limit && { credits: formatCredits(limit.credits), per: limit.per };
+  const before = await em.findOne(Limit, { teamId, subject, subjectId }, { disableIdentityMap: true });
+  await recordAct(em, by, {
+    action: after ? 'limit.set' : 'limit.removed',
+    teamId,
+    subject: `${subject}:${subjectId}`,
+    before: terms(before),
+    after: terms(after),
+  });
+}
 
 function limitJson({ subject, subjectId, windowStart, ...limit }: SetLimit): z.output<typeof limitOut> {
   return {

@@ -10,6 +10,7 @@ import {
 import { cancelSubscription, changePlan, resumeSubscription } from '../../polar/change-subscription.ts';
 import type { PolarSubscription } from '../../polar/events.ts';
 import { resolveProduct } from '../../polar/resolve-product.ts';
+import { recordAct } from '../../teams/actor.ts';
 import { idempotentElsewhere } from '../../teams/idempotent.ts';
 import { anyRole, billingRoles } from '../authorize.ts';
 import { type CallContext, defineRoute } from '../define-route.ts';
@@ -86,7 +87,7 @@ export const subscriptionRoutes = [
       body: z.strictObject({ plan: z.string().min(1).max(100), subscriptionId }),
     },
     async handle({ params: { teamId }, body: { plan, subscriptionId } }, context) {
-      return answerChange(context, teamId, ({ polar, database }) =>
+      return answerChange(context, teamId, 'changed', ({ polar, database }) =>
         changePlan(polar, database, { teamId, plan, subscriptionId }),
       );
     },
@@ -98,7 +99,7 @@ export const subscriptionRoutes = [
     summary: 'Cancel at the end of the cycle; a paused subscription ends at once',
     request: { params: teamParams, body: chosenBody },
     async handle({ params, body }, context) {
-      return answerChange(context, params.teamId, ({ polar, database }) =>
+      return answerChange(context, params.teamId, 'canceled', ({ polar, database }) =>
         cancelSubscription(polar, database, { ...params, ...body }),
       );
     },
@@ -110,22 +111,39 @@ export const subscriptionRoutes = [
     summary: 'Take a cancellation back, or resume a paused subscription, which charges for its next cycle',
     request: { params: teamParams, body: chosenBody },
     async handle({ params, body }, context) {
-      return answerChange(context, params.teamId, ({ polar, database }) =>
+      return answerChange(context, params.teamId, 'resumed', ({ polar, database }) =>
         resumeSubscription(polar, database, { ...params, ...body }),
       );
     },
   }),
 ];
 
+/** Polar makes the change; who asked for it, and how the plans stood before and after, is recorded once it is made. */
 function answerChange(
-  { dependencies, idempotency }: CallContext,
+  { dependencies, idempotency, caller }: CallContext,
   teamId: string,
+  done: 'changed' | 'canceled' | 'resumed',
   change: (dependencies: Dependencies) => Promise<PolarSubscription>,
 ) {
-  return idempotentElsewhere(dependencies.database, idempotency(), async () => ({
-    status: 200,
-    body: subscriptionJson(await describeChanged(dependencies, teamId, await change(dependencies))),
-  }));
+  const { database } = dependencies;
+  return idempotentElsewhere(database, idempotency(), async () => {
+    const before = (await readSubscriptions(database.fork(), teamId)).map(planOf);
+    const changed = await describeChanged(dependencies, teamId, await change(dependencies));
+    await database.transaction((em) =>
+      recordAct(em, caller(), {
+        action: `subscription.${done}`,
+        teamId,
+        before,
+        after: planOf(changed),
+      }),
+    );
+    return { status: 200, body: subscriptionJson(changed) };
+  });
+}
+
+function planOf({ id, plan, status, cancelAtPeriodEnd, nextAllotment }: TeamSubscription) {
+  const next = nextAllotment && formatCredits(nextAllotment.credits);
+  return { id, plan, status, cancelAtPeriodEnd, nextAllotment: next };
 }
 
 /** What Polar has just told: our mirror hears of it by a webhook, a moment later. */
