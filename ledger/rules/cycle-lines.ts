@@ -98,8 +98,9 @@ export function cyclesOf(billing: SubscriptionBilling): Placing {
   const inOrder = [...cycles.values()].sort(byStart);
 
   const starting = new Set([...starts.values()].map(({ line }) => line));
-  for (const changes of changesByCycle(lines, starting, inOrder, unplaced)) {
-    placeChanges(changes, billing, unplaced);
+  const closing = new Set([...starting].filter((line) => line.proration).map((line) => line.orderId));
+  for (const changes of changesByCycle(lines, starting, closing, inOrder, unplaced)) {
+    placeChanges(changes, closing, billing, unplaced);
   }
   for (const orderId of ordersWithoutCredits(lines, starting, unplaced, billing.endedAt)) {
     unplaced.set(orderId, { code: 'no_credits', reason: 'none of its lines is for a cycle of a plan' });
@@ -224,6 +225,7 @@ interface CycleChanges {
 function changesByCycle(
   lines: readonly PeriodLine[],
   starting: ReadonlySet<BilledLine>,
+  closing: ReadonlySet<string>,
   cycles: readonly CycleLines[],
   unplaced: Placing['unplaced'],
 ): CycleChanges[] {
@@ -231,7 +233,8 @@ function changesByCycle(
   for (const one of lines) {
     const { line, period } = one;
     if (starting.has(line) || line.inTrial || (!line.proration && period)) continue;
-    const cycle = period && cycleFor(one, period, cycles);
+    const closes = closing.has(line.orderId);
+    const cycle = period && cycleFor(one, period, closes, cycles);
     if (!period || !cycle) {
       unplaced.set(line.orderId, {
         code: 'cycle_unknown',
@@ -248,27 +251,38 @@ function changesByCycle(
 function cycleFor(
   { line, byAmount }: PeriodLine,
   period: Cycle,
+  closes: boolean,
   cycles: readonly CycleLines[],
 ): CycleLines | undefined {
   if (byAmount) return cycles.find(({ start }) => start.getTime() === period.start.getTime());
   const sameEnd = cycles.findLast(
-    ({ start, end }) => start <= period.start && end.getTime() === period.end.getTime(),
+    ({ start, end }) =>
+      (closes ? start < period.start : start <= period.start) && end.getTime() === period.end.getTime(),
   );
   if (sameEnd) return sameEnd;
-  if (returnsMoney(line)) return cycles.findLast(({ start }) => start < period.start);
+  if (closes || returnsMoney(line)) return cycles.findLast(({ start }) => start < period.start);
   return cycles.findLast(({ start, end }) => start <= period.start && period.start < end);
 }
 
-/** Tells debit from credit by the plan that the cycle is on: a line of 0 has no sign. */
+/**
+ * Tells debit from credit by the plan that the cycle is on: a line of 0 has no sign. An order that begins a new period by a
+ * change only returns what is left of the old one, as the last that happens in it.
+ *
+ * @param closing  the orders that begin a new period by a change
+ */
 function placeChanges(
   { cycle, changes }: CycleChanges,
+  closing: ReadonlySet<string>,
   billing: SubscriptionBilling,
   unplaced: Placing['unplaced'],
 ): void {
   let current = cycle.lines.find(({ direction }) => direction === 'start')?.plan ?? null;
   const groups = Map.groupBy(
     changes.toSorted(
-      (a, b) => a.period.start.getTime() - b.period.start.getTime() || byOrder(a.line, b.line),
+      (a, b) =>
+        a.period.start.getTime() - b.period.start.getTime() ||
+        Number(closing.has(a.line.orderId)) - Number(closing.has(b.line.orderId)) ||
+        byOrder(a.line, b.line),
     ),
     ({ line, period }) => `${period.start.getTime()} ${line.orderId}`,
   );
@@ -282,6 +296,7 @@ function placeChanges(
       const { amount, plan } = one.line;
       const away =
         amount < 0n ||
+        (amount === 0n && closing.has(one.line.orderId)) ||
         (amount === 0n && (plan === null ? credits.length === 0 && group.length > 1 : plan === current));
       (away && !(amount === 0n && credits.length > 0) ? credits : debits).push(one);
     }
