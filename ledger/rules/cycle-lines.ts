@@ -123,7 +123,13 @@ interface PeriodLine {
 
 /** A line without a period takes the one in which its order was made, never one that begins after it. */
 function withPeriod(line: BilledLine, billing: SubscriptionBilling, periods: readonly Cycle[]): PeriodLine {
-  if (line.period) return { line, period: line.period, beginsPeriod: false, byAmount: false };
+  if (line.period) {
+    // A regular line states its billing period, though perhaps read from another clock.
+    const stated = line.period;
+    const same = periods.find(({ start }) => !line.proration && isClose(start, stated.start));
+    const period = same ? { start: same.start, end: stated.end } : stated;
+    return { line, period, beginsPeriod: false, byAmount: false };
+  }
   const current = periods.findLast(({ start, end }) => start <= line.orderedAt && line.orderedAt < end);
   if (!current) return { line, period: null, beginsPeriod: false, byAmount: false };
   if (!line.proration) return { line, period: current, beginsPeriod: false, byAmount: false };
@@ -360,6 +366,10 @@ function isStart(orderId: string, starts: Map<number, { line: BilledLine }>): bo
 
 function returnsMoney({ amount, plan, orderPlan }: BilledLine): boolean {
   return amount < 0n || (amount === 0n && plan !== null && plan !== orderPlan);
+}
+
+function isClose(a: Date, b: Date): boolean {
+  return Math.abs(a.getTime() - b.getTime()) < orderDelay;
 }
 
 function isSame(a: Cycle | null, b: Cycle): boolean {

@@ -82,6 +82,13 @@ test('a paid line whose period is a billing period starts a cycle and brings the
   expect(kept(billing({ periods: [january], lines: [bought] }))).toEqual({ '2040-01-01': 2_000 });
 });
 
+test('a regular line whose period starts some seconds off the billing period is for that period', () => {
+  const period = { start: seconds(january.start, 3), end: seconds(january.end, 3) };
+  expect(kept(billing({ periods: [january], lines: [{ ...bought, period }] }))).toEqual({
+    '2040-01-01': 2_000,
+  });
+});
+
 test('an unpaid period brings nothing', () => {
   expect(kept(billing({ periods: [january, february], lines: [bought] }))).toEqual({
     '2040-01-01': 2_000,
