@@ -13,6 +13,7 @@ import { invalidRequest, refuseFields } from './problem.ts';
 import { readBytes, readJson } from './read-body.ts';
 import { teamIdSchema } from './shapes.ts';
 import { createTurns, type Turns } from './take-turns.ts';
+import { createUnsignedBodies, type UnsignedBodies } from './unsigned-bodies.ts';
 
 /** What a route's schemas say about a request. A body is a strict object; no `body`: none is read. */
 type RequestShape = { params?: z.ZodObject; query?: z.ZodObject; body?: z.ZodType } & Readonly<
@@ -33,13 +34,16 @@ export interface RouteDefinition<Shape extends RequestShape> {
   access: Access | 'public';
   /** The door demands `Idempotency-Key`: every POST that changes something and is not idempotent by its own id. */
   needsIdempotencyKey?: boolean;
-  /** The body is read as bytes, for a signature over them, and not parsed. */
-  rawBody?: boolean;
+  /**
+   * The body is read as bytes, for a signature over them, and not parsed. It is read only if `admit` does not throw: what the
+   * headers show to be wrong costs no memory.
+   */
+  rawBody?: { admit(headers: IncomingHttpHeaders): void };
   /** Whose connections to Postgres it uses. Default: `reads` for a GET, `administration` for all else. */
   lane?: Lane;
   /** Reads much: only a few of these run at once, for one team and in all. */
   heavy?: (request: z.output<z.ZodObject<Shape>>) => boolean;
-  /** Default: 100 kB. */
+  /** Default: 100 kB; of a `rawBody` 1 MiB. */
   bodyLimitBytes?: number;
   request: Shape;
   /** What the body's documentation says where the door checks less (each event of a batch on its own). */
@@ -89,6 +93,7 @@ export interface RouteTurns {
   heavyReads: Turns;
   reads: Turns;
   administration: Turns;
+  unsignedBodies: UnsignedBodies;
 }
 
 /**
@@ -100,6 +105,7 @@ export function createRouteTurns(): RouteTurns {
     heavyReads: createTurns({ perOwner: 2, inAll: 3 }),
     reads: createTurns({ perOwner: 8, inAll: 64 }),
     administration: createTurns({ perOwner: 3, inAll: 64 }),
+    unsignedBodies: createUnsignedBodies(),
   };
 }
 
@@ -125,7 +131,10 @@ export function defineRoute<Shape extends RequestShape>(definition: RouteDefinit
       // Nobody's body is read before they are known, and nobody's rights are judged by what was so before it came.
       if (access !== 'public' && shape.body) await dependencies.authenticate(request.headers.authorization);
       const body = shape.body ? await readBody(request, response) : undefined;
-      const bytes = definition.rawBody ? await readRaw(request, response) : Buffer.alloc(0);
+      definition.rawBody?.admit(request.headers);
+      const bytes = definition.rawBody
+        ? await turns.unsignedBodies.count(request, () => readRaw(request, response))
+        : Buffer.alloc(0);
       const caller = access === 'public' ? undefined : await admit(request, response, access, dependencies);
       if (definition.needsIdempotencyKey) readIdempotencyKey(request);
 

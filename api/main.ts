@@ -1,4 +1,4 @@
-import { createServer, type Server } from 'node:http';
+import type { Server } from 'node:http';
 import { connectDatabaseWithLanes } from '../database/connection.ts';
 import { EnvironmentError, readEnvironment } from '../environment.ts';
 import { createGroupCommit } from '../ledger/spend/group-commit.ts';
@@ -7,6 +7,7 @@ import { createPolarClient } from '../polar/client.ts';
 import { endWithin, runCommand } from '../run-command.ts';
 import { createApp } from './app.ts';
 import { createAuthenticate } from './authenticate.ts';
+import { createHttpServer } from './http-server.ts';
 import { createMetrics } from './metrics.ts';
 import { createTemporalLink } from './temporal-link.ts';
 
@@ -33,11 +34,7 @@ await runCommand(async () => {
     production: environment.production,
   });
 
-  const server = createServer(app);
-  // Longer than a load balancer's idle time, so that it is never us who closes under its next request.
-  server.keepAliveTimeout = 65_000;
-  server.requestTimeout = 30_000;
-  server.headersTimeout = 15_000;
+  const server = createHttpServer(app);
   await listen(server, environment.port);
   log.info({ port: environment.port, url: environment.publicUrl }, 'the API is listening');
   process.send?.({ ready: true });

@@ -20,9 +20,9 @@ export function readJson(limitBytes: number): (request: Request, response: Respo
   };
 }
 
-/** Reads the body's bytes as they came, for a signature over them. */
+/** Reads the body's bytes as they came, for a signature over them. A compressed body is refused: few bytes would become many. */
 export function readBytes(limitBytes: number): (request: Request, response: Response) => Promise<Buffer> {
-  const parse = express.raw({ limit: limitBytes, type: () => true });
+  const parse = express.raw({ limit: limitBytes, type: () => true, inflate: false });
   return async (request, response) => {
     await run(parse, request, response);
     const body: unknown = request.body;

@@ -12,7 +12,7 @@ import { log } from '../../log.ts';
 import { customerChangeEvents, findUnreadable, subjectOf } from '../../polar/events.ts';
 import { foreignRecord, isForeign, resolveEventTeam } from '../../polar/resolve-event.ts';
 import type { ResolvedTeam } from '../../polar/resolve-team.ts';
-import { type VerifiedWebhook, verifyWebhook } from '../../polar/verify-webhook.ts';
+import { readSignedHeaders, type VerifiedWebhook, verifyWebhook } from '../../polar/verify-webhook.ts';
 import { defineRoute } from '../define-route.ts';
 
 export const polarWebhookRoutes = [
@@ -23,14 +23,28 @@ export const polarWebhookRoutes = [
     summary: 'Polar’s door: verified, stored, answered; applied by the team’s workflow',
     description: 'Standard Webhooks. The same message again answers the same and is stored once.',
     access: 'public',
-    rawBody: true,
+    rawBody: {
+      admit(headers) {
+        try {
+          readSignedHeaders(headers);
+        } catch (error) {
+          throw logRefusal(error);
+        }
+      },
+    },
+    // Polar sends customers with thousands of grants, and turns the endpoint off after ten refusals in a row.
+    bodyLimitBytes: 8_388_608,
     request: {},
     answers: { 202: z.strictObject({ id: z.guid(), stored: z.boolean() }) },
-    refusals: { 400: 'unreadable_event', 401: 'bad_signature', 503: 'database_unavailable' },
+    refusals: {
+      400: 'unreadable_event',
+      401: 'bad_signature',
+      413: 'body_too_large',
+      503: 'database_unavailable',
+    },
     async handle(_request, { dependencies: { database, temporal, webhookSecrets }, headers, bytes }) {
       const webhook = await verifyWebhook(bytes, headers, webhookSecrets).catch((error: unknown) => {
-        logRefusal(error);
-        throw error;
+        throw logRefusal(error);
       });
       const { id, stored, teamId } = await storeWebhook(database, webhook);
       if (teamId !== null) temporal.signal(teamId, id);
@@ -43,15 +57,17 @@ export const polarWebhookRoutes = [
 const quietMs = 60_000;
 const lastLogged = new Map<unknown, number>();
 
-function logRefusal(error: unknown): void {
-  if (!(error instanceof DomainError) || error.code !== 'bad_signature') return;
+/** @returns the error, to be thrown */
+function logRefusal(error: unknown): unknown {
+  if (!(error instanceof DomainError) || error.code !== 'bad_signature') return error;
   const { mismatch } = error.details;
-  if (performance.now() - (lastLogged.get(mismatch) ?? Number.NEGATIVE_INFINITY) < quietMs) return;
+  if (performance.now() - (lastLogged.get(mismatch) ?? Number.NEGATIVE_INFINITY) < quietMs) return error;
   lastLogged.set(mismatch, performance.now());
   log.warn(
     { mismatch },
     `${error.message}. If Polar sent it, check POLAR_WEBHOOK_SECRET and this machine’s clock`,
   );
+  return error;
 }
 
 /**

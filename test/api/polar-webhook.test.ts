@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { type RunningApi, signWebhook, startApi } from './running-api.ts';
 
@@ -115,3 +117,49 @@ test('a signed body that is no event is 400', async () => {
   }
   expect(await stored()).toEqual([]);
 });
+
+test('a webhook without its three headers, or with a stale timestamp, is refused before its body arrives', async () => {
+  const stale = signWebhook('{}', { at: new Date(Date.now() - 360_000) });
+  const { 'webhook-id': _, ...withoutId } = signWebhook('{}');
+  for (const headers of [{}, withoutId, stale]) {
+    const socket = await beginWebhook(headers, 1_000_000);
+    const [answer] = await once(socket, 'data');
+    expect(String(answer)).toMatch(/^HTTP\/1.1 401 /);
+    socket.destroy();
+  }
+});
+
+test('a signed webhook of 8 MiB is stored, a larger one is 413', async () => {
+  const [fits, isTooLarge] = [8_388_608, 8_388_609].map((bytes) => {
+    const empty = event('customer.state_changed', { note: '' });
+    return empty.replace('""', JSON.stringify('y'.repeat(bytes - empty.length)));
+  });
+  expect((await deliver(fits ?? '')).status).toBe(202);
+  expect(await deliver(isTooLarge ?? '')).toMatchObject({ status: 413, json: { code: 'body_too_large' } });
+});
+
+test('webhooks that never end keep at most 64 MiB: the oldest are cut, a whole one is still stored', async () => {
+  const part = Buffer.alloc(8_000_000, 'x');
+  const senders: Socket[] = [];
+  const cut = new Set<number>();
+  for (const index of Array(12).keys()) {
+    const socket = await beginWebhook(signWebhook('forged'), part.length + 1);
+    socket.on('close', () => cut.add(index));
+    senders.push(socket);
+    await new Promise((resolve) => socket.write(part, resolve));
+  }
+  while (cut.size < 4) await new Promise((resolve) => setTimeout(resolve, 20));
+  expect([...cut].sort()).toEqual([0, 1, 2, 3]);
+  expect((await deliver(paid())).status).toBe(202);
+  for (const socket of senders) socket.destroy();
+});
+
+/** Sends the headers of a webhook and no body. */
+async function beginWebhook(headers: Record<string, string>, lengthBytes: number): Promise<Socket> {
+  const socket = connect(Number(new URL(api.url).port), '127.0.0.1');
+  socket.on('error', () => {});
+  const lines = Object.entries({ host: 'localhost', 'content-length': String(lengthBytes), ...headers });
+  const head = lines.map(([name, value]) => `${name}: ${value}\r\n`).join('');
+  socket.write(`POST /v1/webhooks/polar HTTP/1.1\r\n${head}\r\n`);
+  return socket;
+}

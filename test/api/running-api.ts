@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { createServer } from 'node:http';
 import { SignJWT } from 'jose';
 import { v7 as uuidv7 } from 'uuid';
 import { z } from 'zod';
 import { createApp } from '../../api/app.ts';
 import { createAuthenticate } from '../../api/authenticate.ts';
 import type { Dependencies } from '../../api/dependencies.ts';
+import { createHttpServer } from '../../api/http-server.ts';
 import { createMetrics } from '../../api/metrics.ts';
 import { createTemporalLink } from '../../api/temporal-link.ts';
 import { parseDecimal } from '../../catalog/credits.ts';
@@ -92,7 +92,7 @@ export async function startApi({
     publicUrl: 'http://localhost:3000',
     production: false,
   };
-  const server = createServer(createApp(dependencies));
+  const server = createHttpServer(createApp(dependencies));
   const url = await listen(server);
 
   const api: RunningApi = {
