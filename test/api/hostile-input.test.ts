@@ -192,7 +192,11 @@ test('every POST that changes something demands a key, but for those that are ke
   const free = routes.filter(({ method, needsIdempotencyKey }) => method === 'post' && !needsIdempotencyKey);
   expect(free.map(({ path }) => path).sort()).toEqual([
     '/v1/inbox/{inboxId}/approve',
+    '/v1/inbox/{inboxId}/assign',
+    '/v1/inbox/{inboxId}/dismiss',
     '/v1/inbox/{inboxId}/retry',
+    '/v1/invitations/{invitationId}/accept',
+    '/v1/invitations/{invitationId}/decline',
     '/v1/usage/batch',
     '/v1/users',
     '/v1/webhooks/polar',
