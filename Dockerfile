@@ -14,5 +14,5 @@ WORKDIR /app
 COPY --from=dependencies /app/node_modules ./node_modules
 COPY . .
 USER node
-EXPOSE 3000
+EXPOSE 3000 9464
 CMD ["node", "api/main.ts"]

@@ -8,6 +8,10 @@ export type Environment = {
   production: boolean;
   /** Port of the API. */
   port: number;
+  /** Port of `/readyz` and `/metrics`. */
+  operationsPort: number;
+  /** The address on which both ports listen. */
+  host: string;
   databaseUrl: string;
   /** `const { namespace, ...connection } = temporal`: the rest is what a Temporal connection takes. */
   temporal: TemporalTarget;
@@ -62,6 +66,8 @@ export class EnvironmentError extends Error {
 /** What the parts are read from. `NODE_ENV` and `LOG_LEVEL` concern every process, whatever it asks for. */
 export const environmentVariables = [
   'PORT',
+  'OPERATIONS_PORT',
+  'HOST',
   'DATABASE_URL',
   'TEMPORAL_ADDRESS',
   'TEMPORAL_NAMESPACE',
@@ -85,6 +91,8 @@ export const environmentVariables = [
 const environmentParts = [
   'production',
   'port',
+  'operationsPort',
+  'host',
   'databaseUrl',
   'temporal',
   'polar',
@@ -124,6 +132,8 @@ export function readEnvironment(
   const read: { [Part in keyof Environment]: () => Environment[Part] | undefined } = {
     production: () => production,
     port: () => readPort(reader),
+    operationsPort: () => readOperationsPort(reader),
+    host: () => reader.optional('HOST', ipAddress) ?? (production ? '0.0.0.0' : '127.0.0.1'),
     databaseUrl: () => reader.required('DATABASE_URL', databaseUrl),
     temporal: () => readTemporal(reader),
     polar: () => readPolar(reader),
@@ -204,6 +214,13 @@ class VariableReader {
 
 function readPort(reader: VariableReader): number {
   return reader.optional('PORT', port) ?? 3000;
+}
+
+/** Readiness and metrics are for operators, so they are never on the public port. */
+function readOperationsPort(reader: VariableReader): number {
+  const chosen = reader.optional('OPERATIONS_PORT', port) ?? 9464;
+  if (chosen === readPort(reader)) reader.wrong('OPERATIONS_PORT', 'a port other than PORT');
+  return chosen;
 }
 
 function readTemporal(reader: VariableReader): TemporalTarget | undefined {
@@ -299,6 +316,10 @@ const port = z
     error: 'a port between 1 and 65535',
   })
   .transform(Number);
+
+const ipAddress = z.union([z.ipv4(), z.ipv6()], {
+  error: 'an IP address to listen on: 127.0.0.1 for this machine only, 0.0.0.0 for every interface',
+});
 
 const hostAndPort = z.string().regex(/^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9._-]+):\d{1,5}$/, { error: 'host:port' });
 

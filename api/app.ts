@@ -13,7 +13,7 @@ import { auditRoutes } from './routes/audit.ts';
 import { balanceRoutes } from './routes/balance.ts';
 import { billingRoutes } from './routes/billing.ts';
 import { catalogRoutes } from './routes/catalog.ts';
-import { healthRoutes } from './routes/health.ts';
+import { healthRoutes, operationsRoutes } from './routes/health.ts';
 import { holdRoutes } from './routes/holds.ts';
 import { inboxRoutes } from './routes/inbox.ts';
 import { invitationRoutes } from './routes/invitations.ts';
@@ -46,7 +46,7 @@ const secureHeaders = helmet({
   xXssProtection: false,
 });
 
-/** Every route of the API. The hot one comes first, because Express looks in order. */
+/** Every route of the public API. The hot one comes first, because Express looks in order. */
 export const routes: readonly Route[] = [
   ...usageRoutes,
   ...holdRoutes,
@@ -69,10 +69,34 @@ export const routes: readonly Route[] = [
   ...healthRoutes,
 ];
 
-/** The API as an Express app; `main.ts` listens with it. */
+/** The API as an Express app; `main.ts` listens with it on PORT. Outside production it answers `/readyz` too. */
 export function createApp(dependencies: Dependencies): Express {
+  const readiness = operationsRoutes.filter(({ path }) => path === '/readyz' && !dependencies.production);
+  return createRoutedApp([...routes, ...readiness], dependencies, (app) => {
+    const description = JSON.stringify(describeApi(routes, dependencies.publicUrl));
+    app.get('/openapi.json', (_request, response) => {
+      response.type('application/json').send(description);
+    });
+    serveDocs(app);
+    app.get('/', (_request, response) => response.redirect('/docs'));
+  });
+}
+
+/** What operators and Prometheus read; `main.ts` listens with it on OPERATIONS_PORT, which is not published. */
+export function createOperationsApp(dependencies: Dependencies): Express {
+  return createRoutedApp([...operationsRoutes, ...healthRoutes], dependencies);
+}
+
+/** A path is served as it is written: in another case, or with a slash at its end, a rule of a proxy would not match it. */
+function createRoutedApp(
+  routes: readonly Route[],
+  dependencies: Dependencies,
+  addPages: (app: Express) => void = () => {},
+): Express {
   const app = express();
   const turns = createRouteTurns();
+  app.enable('case sensitive routing');
+  app.enable('strict routing');
   app.disable('x-powered-by');
   app.disable('etag');
   app.use(observeRequest(dependencies.metrics));
@@ -84,11 +108,7 @@ export function createApp(dependencies: Dependencies): Express {
       return route.serve(request, response, dependencies, turns);
     });
   }
-
-  const description = JSON.stringify(describeApi(routes, dependencies.publicUrl));
-  app.get('/openapi.json', (_request, response) => void response.type('application/json').send(description));
-  app.use('/docs', serveDocs());
-  app.get('/', (_request, response) => response.redirect('/docs'));
+  addPages(app);
 
   for (const [path, methods] of Map.groupBy(routes, ({ path }) => path)) {
     app.all(expressPath(path), refuseMethod(methods.map(({ method }) => method.toUpperCase())));

@@ -201,7 +201,7 @@ function ownerOf({ params }: Request, caller: Caller | undefined): string | unde
   return caller?.kind === 'person' ? caller.userId : undefined;
 }
 
-/** The path however the caller spelt it: one key is one request, with a slash at the end or another case as well. */
+/** The path however the caller spelt its ids, in another case or percent-encoded: one key is one request. */
 function pathOf(path: string, { params }: Request): string {
   return path.replace(/\{(\w+)\}/g, (_, name: string) => String(params[name])).toLowerCase();
 }

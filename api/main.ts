@@ -1,12 +1,14 @@
+import { once } from 'node:events';
 import type { Server } from 'node:http';
 import { connectDatabaseWithLanes } from '../database/connection.ts';
-import { EnvironmentError, readEnvironment } from '../environment.ts';
+import { type Environment, EnvironmentError, readEnvironment } from '../environment.ts';
 import { createGroupCommit } from '../ledger/spend/group-commit.ts';
 import { log } from '../log.ts';
 import { createPolarClient } from '../polar/client.ts';
 import { endWithin, runCommand } from '../run-command.ts';
-import { createApp } from './app.ts';
+import { createApp, createOperationsApp } from './app.ts';
 import { createAuthenticate } from './authenticate.ts';
+import type { Dependencies } from './dependencies.ts';
 import { createHttpServer } from './http-server.ts';
 import { createMetrics } from './metrics.ts';
 import { createTemporalLink } from './temporal-link.ts';
@@ -22,7 +24,7 @@ await runCommand(async () => {
   const database = await connectDatabaseWithLanes(environment.databaseUrl);
   const temporal = createTemporalLink(environment.temporal);
   const groupCommit = createGroupCommit(database.lane('spending'));
-  const app = createApp({
+  const dependencies: Dependencies = {
     database,
     groupCommit,
     temporal,
@@ -32,11 +34,14 @@ await runCommand(async () => {
     webhookSecrets: environment.polar.webhookSecrets,
     publicUrl: environment.publicUrl,
     production: environment.production,
-  });
+  };
 
-  const server = createHttpServer(app);
-  await listen(server, environment.port);
-  log.info({ port: environment.port, url: environment.publicUrl }, 'the API is listening');
+  const { host, port, publicUrl: url } = environment;
+  const operations = createHttpServer(createOperationsApp(dependencies));
+  const operationsPort = await listenForOperators(operations, environment);
+  const server = createHttpServer(createApp(dependencies));
+  await listen(server, port, host, 'PORT');
+  log.info({ host, port, operationsPort, url }, 'the API is listening');
   process.send?.({ ready: true });
 
   await Promise.race(
@@ -45,25 +50,50 @@ await runCommand(async () => {
   log.info('the API stops: requests under way are answered first');
   endWithin(graceMs);
   await close(server);
+  await close(operations);
   await groupCommit.close();
   await temporal.close();
   await database.close();
   if (process.connected) process.disconnect();
 });
 
-function listen(server: Server, port: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', (error) => reject(isTaken(error) ? portIsTaken() : error));
-    server.listen(port, () => resolve());
-  });
+/**
+ * Outside production a port that is taken gives way to a free one, so that two stacks run side by side.
+ * @returns the port on which it listens
+ */
+async function listenForOperators(
+  server: Server,
+  { host, operationsPort, production }: Environment,
+): Promise<number> {
+  try {
+    await listen(server, operationsPort, host, 'OPERATIONS_PORT');
+  } catch (error) {
+    if (production || !(error instanceof EnvironmentError)) throw error;
+    await listen(server, 0, host, 'OPERATIONS_PORT');
+  }
+  const address = server.address();
+  return typeof address === 'object' && address ? address.port : operationsPort;
 }
 
-function isTaken(error: Error): boolean {
-  return 'code' in error && error.code === 'EADDRINUSE';
+/** @throws EnvironmentError if the port or the address cannot be used; `variable` names the port. */
+async function listen(server: Server, port: number, host: string, variable: string): Promise<void> {
+  server.listen(port, host);
+  try {
+    await once(server, 'listening');
+  } catch (error) {
+    throw explainListen(error, variable) ?? error;
+  }
 }
 
-function portIsTaken(): EnvironmentError {
-  return new EnvironmentError(['The API cannot listen: the port (PORT) is in use by another program']);
+function explainListen(error: unknown, variable: string): EnvironmentError | undefined {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  if (code === 'EADDRINUSE') {
+    return new EnvironmentError([
+      `The API cannot listen: the port (${variable}) is in use by another program`,
+    ]);
+  }
+  if (code !== 'EADDRNOTAVAIL') return undefined;
+  return new EnvironmentError(['The API cannot listen: this machine does not have the address (HOST)']);
 }
 
 /** Takes nothing new, answers what is under way, and cuts what takes too long. */

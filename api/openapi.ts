@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
-import express, { type RequestHandler, type Router } from 'express';
+import type { Express, RequestHandler } from 'express';
 import { z } from 'zod';
 import { createDocument, type ZodOpenApiOperationObject, type ZodOpenApiResponsesObject } from 'zod-openapi';
 import { idempotencyKeySchema, type Route } from './define-route.ts';
@@ -37,15 +37,19 @@ export function describeApi(routes: readonly Route[], publicUrl: string) {
   });
 }
 
-/** Swagger UI from our own disk. Its scripts are files, so that the policy needs no inline script. */
-export function serveDocs(): Router {
+/**
+ * Swagger UI from our own disk: the files that its page uses, and no other of its package. Its scripts are files, so that the
+ * policy needs no inline script.
+ */
+export function serveDocs(app: Express): void {
   const assets = dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'));
-  const router = express.Router();
-  router.use(docsPolicy);
-  router.get('/', (_request, response) => void response.type('html').send(page));
-  router.get('/start.js', (_request, response) => void response.type('js').send(script));
-  router.use(express.static(assets, { index: false, maxAge: '1h' }));
-  return router;
+  app.get('/docs', docsPolicy, (_request, response) => void response.type('html').send(page));
+  app.get('/docs/start.js', docsPolicy, (_request, response) => void response.type('js').send(script));
+  for (const file of ['swagger-ui.css', 'swagger-ui-bundle.js', 'favicon-32x32.png']) {
+    app.get(`/docs/${file}`, docsPolicy, (_request, response) =>
+      response.sendFile(file, { root: assets, maxAge: '1h' }),
+    );
+  }
 }
 
 const docsPolicy: RequestHandler = (_request, response, next) => {

@@ -104,9 +104,16 @@ export async function openStack({ quick, progress }: Pick<Stack, 'quick' | 'prog
       };
     },
     async startApi(databaseUrl) {
-      const [port, serviceKey] = [await freePort(), await makeServiceKey(databaseUrl)];
+      const [port, operationsPort] = [await freePort(), await freePort()];
+      const serviceKey = await makeServiceKey(databaseUrl);
       const url = `http://127.0.0.1:${port}`;
-      const env = { ...environment(databaseUrl, await temporal()), PORT: String(port), PUBLIC_URL: url };
+      const env = {
+        ...environment(databaseUrl, await temporal()),
+        PORT: String(port),
+        OPERATIONS_PORT: String(operationsPort),
+        HOST: '127.0.0.1',
+        PUBLIC_URL: url,
+      };
       return { url, serviceKey, program: await stack.start('api/main.ts', env) };
     },
     startWorker: async (databaseUrl) =>

@@ -36,6 +36,8 @@ const portsFile = z.object({
   temporal: z.int(),
   temporalUi: z.int(),
   polarEmulator: z.int(),
+  /** Absent in a directory of an earlier release. */
+  operations: z.int().default(9464),
 });
 
 const preferredPorts: z.infer<typeof portsFile> = {
@@ -43,6 +45,7 @@ const preferredPorts: z.infer<typeof portsFile> = {
   temporal: 7233,
   temporalUi: 8233,
   polarEmulator: 8234,
+  operations: 9464,
 };
 
 /**
@@ -135,7 +138,7 @@ function makeSecrets(): z.infer<typeof secretsFile> {
 
 async function choosePorts(wanted: z.infer<typeof portsFile>): Promise<z.infer<typeof portsFile>> {
   const chosen = { ...wanted };
-  for (const name of ['postgres', 'temporal', 'temporalUi', 'polarEmulator'] as const) {
+  for (const name of ['postgres', 'temporal', 'temporalUi', 'polarEmulator', 'operations'] as const) {
     chosen[name] = (await isFree(wanted[name])) ? wanted[name] : await freePort();
   }
   return chosen;

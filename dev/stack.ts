@@ -45,6 +45,7 @@ export function planVariables(
     ...(given.AUTH_JWKS_URL ? {} : { AUTH_JWT_SECRET: secrets.authJwtSecret }),
     SERVICE_API_KEY: secrets.serviceApiKey,
     PORT: '3000',
+    OPERATIONS_PORT: String(ports.operations),
     ...given,
     DATA_DIR: path,
   };
@@ -199,6 +200,7 @@ function announce({ given, variables, directory, progress }: Stack): void {
   const rows = [
     ['API', `http://localhost:${variables.PORT}`],
     ['its documentation', `http://localhost:${variables.PORT}/docs`],
+    ['metrics', `http://localhost:${variables.OPERATIONS_PORT}/metrics`],
     ...(usesOwnTemporal(given) ? [] : [['Temporal UI', `http://localhost:${ports.temporalUi}`]]),
     ...(given.POLAR_ACCESS_TOKEN ? [] : [['Polar emulator', `http://localhost:${ports.polarEmulator}`]]),
     ['logs', relative(process.cwd(), resolve(path, 'logs'))],

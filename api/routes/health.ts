@@ -5,6 +5,7 @@ import { defineRoute } from '../define-route.ts';
 const part = z.enum(['ok', 'unreachable']);
 const readiness = z.strictObject({ status: z.enum(['ready', 'not_ready']), postgres: part, temporal: part });
 
+/** On the public port: all that a load balancer's liveness check needs. */
 export const healthRoutes = [
   defineRoute({
     method: 'get',
@@ -16,7 +17,10 @@ export const healthRoutes = [
     answers: { 200: z.strictObject({ status: z.literal('alive') }) },
     handle: async () => ({ status: 200, body: { status: 'alive' } }),
   }),
+];
 
+/** On the port for operators: what is reachable, and how much of what happens, is nobody else's business. */
+export const operationsRoutes = [
   defineRoute({
     method: 'get',
     path: '/readyz',

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { freePort } from '../../dev/free-port.ts';
@@ -19,6 +20,8 @@ const usage = { action: 'workflow.run', quantities: { runs: 1 } };
 let api: RunningApi;
 let program: ChildProcess;
 let url: string;
+let operationsUrl: string;
+let operationsPort: number;
 let teamId: string;
 
 beforeAll(async () => {
@@ -29,6 +32,8 @@ beforeAll(async () => {
   wire.server = await openWire();
   const port = await freePort();
   url = `http://127.0.0.1:${port}`;
+  operationsPort = await freePort();
+  operationsUrl = `http://127.0.0.1:${operationsPort}`;
   program = start(port);
   expect(await once(program, 'message')).toEqual([{ ready: true }, undefined]);
 });
@@ -48,6 +53,24 @@ test('a second API on the same port says so in one line and ends', async () => {
   const [code] = await once(second, 'close');
   expect(code).toBe(1);
   expect(said.trim()).toMatch(/^.*port \(PORT\) is in use.*$/);
+});
+
+test('a second API on the same operations port takes a free one', async () => {
+  const port = await freePort();
+  const second = start(port);
+  expect(await once(second, 'message')).toEqual([{ ready: true }, undefined]);
+  expect((await fetch(`http://127.0.0.1:${port}/healthz`)).status).toBe(200);
+  second.kill('SIGKILL');
+});
+
+test('outside production the API listens on the loopback interface only', async () => {
+  const others = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
+  for (const { address, family, internal } of others) {
+    if (internal || family !== 'IPv4') continue;
+    for (const here of [url, operationsUrl]) {
+      await expect(fetch(`http://${address}:${new URL(here).port}/healthz`)).rejects.toThrow('fetch failed');
+    }
+  }
 });
 
 test('while Postgres is away all is 503 and may be sent again; once it is back, it goes on', async () => {
@@ -72,7 +95,8 @@ test('while Postgres is away all is 503 and may be sent again; once it is back, 
   }
   expect((await send('GET', '/healthz')).status).toBe(200);
   expect(await (await send('GET', '/readyz')).json()).toMatchObject({ postgres: 'unreachable' });
-  expect((await send('GET', '/metrics')).status).toBe(200);
+  expect((await fetch(`${operationsUrl}/metrics`)).status).toBe(200);
+  expect((await fetch(`${operationsUrl}/readyz`)).status).toBe(503);
 
   wire.server = await openWire(wire.port);
   expect(await (await deliver()).json()).toMatchObject({ stored: true });
@@ -116,6 +140,7 @@ function start(port: number): ChildProcess {
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     env: {
       PORT: String(port),
+      OPERATIONS_PORT: String(operationsPort),
       DATABASE_URL: database.href,
       TEMPORAL_ADDRESS: '127.0.0.1:1',
       POLAR_ACCESS_TOKEN: 'polar_oat_tests',

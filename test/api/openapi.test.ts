@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { z } from 'zod';
-import { routes } from '../../api/app.ts';
+import { createApp, routes } from '../../api/app.ts';
+import { createHttpServer } from '../../api/http-server.ts';
+import { listen } from '../setup/listen.ts';
 import { type RunningApi, startApi } from './running-api.ts';
 
 let api: RunningApi;
@@ -68,11 +70,51 @@ test('the process is alive, and not ready while Temporal is down', async () => {
 
 test('metrics tell requests by route and what waits in the inbox', async () => {
   await api.person();
-  const text = await (await fetch(`${api.url}/metrics`)).text();
+  const text = await (await fetch(`${api.operationsUrl}/metrics`)).text();
   expect(text).toMatch(
     /billing_http_request_seconds_count\{method="POST",route="\/v1\/users",status="201"\} 1/,
   );
   expect(text).toMatch(/billing_inbox_waiting\{status="received",code=""\} 1/);
+});
+
+test('metrics and readiness have a port of their own; in production the public port answers neither', async () => {
+  const statusOf = async (url: string, path: string) => (await fetch(url + path)).status;
+  expect(await statusOf(api.operationsUrl, '/metrics')).toBe(200);
+  expect(await statusOf(api.operationsUrl, '/readyz')).toBe(503);
+  expect(await statusOf(api.operationsUrl, '/v1/catalog')).toBe(404);
+  for (const path of ['/metrics', '/METRICS/', '/metrics/']) expect(await statusOf(api.url, path)).toBe(404);
+
+  const server = createHttpServer(createApp({ ...api.dependencies, production: true }));
+  const url = await listen(server);
+  for (const path of ['/metrics', '/METRICS/', '/readyz', '/READYZ', '/readyz/', '//readyz', '/%72eadyz/']) {
+    expect({ path, status: await statusOf(url, path) }).toEqual({ path, status: 404 });
+  }
+  expect(await statusOf(url, '/healthz')).toBe(200);
+  await new Promise((resolve) => server.close(resolve));
+});
+
+test.each([
+  '/HEALTHZ',
+  '/healthz/',
+  '/V1/catalog',
+  '/v1/Catalog',
+  '/v1/catalog/',
+  '/docs/',
+  '/DOCS',
+  '/openapi.json/',
+])('%s is no spelling of a route', async (path) => {
+  expect(await api.send('GET', path)).toMatchObject({ status: 404, json: { code: 'unknown_route' } });
+});
+
+test.each([
+  'package.json',
+  'index.html',
+  'swagger-initializer.js',
+  'swagger-ui.js',
+  'swagger-ui.css.map',
+  'README.md',
+])('the docs do not serve %s of the package that they come from', async (file) => {
+  expect((await fetch(`${api.url}/docs/${file}`)).status).toBe(404);
 });
 
 test('the catalog is for everybody', async () => {

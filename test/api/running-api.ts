@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { SignJWT } from 'jose';
 import { v7 as uuidv7 } from 'uuid';
 import { z } from 'zod';
-import { createApp } from '../../api/app.ts';
+import { createApp, createOperationsApp } from '../../api/app.ts';
 import { createAuthenticate } from '../../api/authenticate.ts';
 import type { Dependencies } from '../../api/dependencies.ts';
 import { createHttpServer } from '../../api/http-server.ts';
@@ -47,6 +47,8 @@ export interface Sending {
 
 export interface RunningApi {
   url: string;
+  /** Of `/readyz` and `/metrics`. */
+  operationsUrl: string;
   databaseUrl: string;
   database: Database;
   dependencies: Dependencies;
@@ -93,10 +95,12 @@ export async function startApi({
     production: false,
   };
   const server = createHttpServer(createApp(dependencies));
-  const url = await listen(server);
+  const operations = createHttpServer(createOperationsApp(dependencies));
+  const [url, operationsUrl] = [await listen(server), await listen(operations)];
 
   const api: RunningApi = {
     url,
+    operationsUrl,
     databaseUrl: test.url,
     database,
     dependencies,
@@ -157,8 +161,10 @@ export async function startApi({
       return JSON.stringify(rows);
     },
     async stop() {
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
+      for (const one of [server, operations]) {
+        one.closeAllConnections();
+        await new Promise((resolve) => one.close(resolve));
+      }
       await groupCommit.close();
       await link.close();
       await emulator.stop();

@@ -67,6 +67,9 @@ describe('in production', () => {
   });
 
   test.each([
+    ['OPERATIONS_PORT', '9464x'],
+    ['OPERATIONS_PORT', '3000'],
+    ['HOST', 'everywhere'],
     ['PORT', '80a'],
     ['PORT', '0'],
     ['PORT', '65536'],
@@ -171,6 +174,18 @@ test('a line end after a webhook secret, and an older secret beside it, are read
     'polar_whs_0ld5ecret',
     webhookSecret,
   ]);
+});
+
+test('the API listens on every interface in production, and on this machine only elsewhere', () => {
+  const listens = (variables: Record<string, string>) =>
+    readEnvironment(variables, ['host', 'port', 'operationsPort']);
+  expect(listens(production)).toEqual({ host: '0.0.0.0', port: 3000, operationsPort: 9464 });
+  expect(listens({ ...production, HOST: '127.0.0.1', OPERATIONS_PORT: '9000' })).toEqual({
+    host: '127.0.0.1',
+    port: 3000,
+    operationsPort: 9000,
+  });
+  expect(listens({ ...production, NODE_ENV: '' }).host).toBe('127.0.0.1');
 });
 
 describe('in development', () => {
