@@ -1,5 +1,16 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statfsSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import type { stackFile } from '../environment.ts';
@@ -57,6 +68,7 @@ export async function openDataDirectory(path: string): Promise<DataDirectory> {
   makeWritable(path);
   const release = lock(path);
   try {
+    closeToOthers(path);
     const secrets = keep(join(path, 'secrets.json'), secretsFile, makeSecrets);
     const ports = await choosePorts(keep(join(path, 'ports.json'), portsFile, () => preferredPorts));
     write(join(path, 'ports.json'), ports);
@@ -99,9 +111,28 @@ function makeWritable(path: string): void {
 function makeDirectory(path: string): void {
   if (existsSync(path)) return;
   makeDirectory(dirname(path));
-  // Others may pass through, to what is theirs: Postgres runs as another user where we are root.
-  mkdirSync(path, { mode: 0o711 });
+  mkdirSync(path, { mode: 0o700 });
 }
+
+/**
+ * Makes a directory of an earlier release, or one that its user has made for us, 0700. A directory that holds other things, is
+ * shared (sticky, as /tmp) or belongs to another user keeps its mode; then the folders in it are 0700.
+ */
+function closeToOthers(path: string): void {
+  const { mode, uid } = statSync(path);
+  const names = readdirSync(path);
+  const isOurs = names.every(
+    (name) =>
+      /^((secrets|ports|stack|demo)\.json|stack\.lock|postgres)\b/.test(name) || folders.includes(name),
+  );
+  if (isOurs && uid === process.getuid?.() && (mode & 0o1000) === 0) chmodSync(path, 0o700);
+  for (const name of folders) {
+    if (names.includes(name)) chmodSync(join(path, name), 0o700);
+  }
+}
+
+/** Postgres keeps its own folder closed. */
+const folders = ['logs', 'polar-emulator', 'temporal'];
 
 /** One supervisor a directory. A lock that a killed one left behind names no running supervisor: it is taken. */
 function lock(path: string): () => void {

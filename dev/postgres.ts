@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { chmod, chown, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { chmod, chown, mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import pg from 'pg';
@@ -122,7 +122,7 @@ type Program = {
 
 /**
  * Postgres refuses to run as root. Root therefore runs it as the system's `postgres` user or, where there is
- * none, as `nobody`. Where that user cannot enter the directories above (a clone in /root), it keeps the one
+ * none, as `nobody`. Where that user cannot enter the directories above (DATA_DIR is 0700, a clone in /root), it keeps the one
  * capability of root that it takes to do so.
  */
 async function findProgram(dataDir: string): Promise<Program> {
@@ -151,12 +151,16 @@ async function findProgram(dataDir: string): Promise<Program> {
       ...args,
     ],
   });
-  for (const run of [asUser, keepingAccess]) {
+  const reaches = (run: Run) => {
     const reach = run('sh', ['-c', '"$0" --version && cd "$1"', postgres, above]);
-    if (spawnSync(reach.command, reach.args, { env, cwd: '/', ...reach.identity }).status === 0) {
-      return { initdb, postgres, env, identity, run };
-    }
+    return spawnSync(reach.command, reach.args, { env, cwd: '/', ...reach.identity }).status === 0;
+  };
+  for (const run of [asUser, keepingAccess]) {
+    if (reaches(run)) return { initdb, postgres, env, identity, run };
   }
+  // A container may have taken that capability from root. Then others may pass through the directory, and read nothing in it.
+  await chmod(above, (await stat(above)).mode | 0o011);
+  if (reaches(asUser)) return { initdb, postgres, env, identity, run: asUser };
   throw new Error(
     `Postgres does not run as root, and user ${identity.uid} cannot enter ${above}: run this as an ordinary user`,
   );

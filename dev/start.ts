@@ -11,6 +11,8 @@ import { supervise } from './supervisor.ts';
  * `npm start`: the whole development stack, in order, until Ctrl-C. Every part whose address the environment
  * already names is taken as it is; the others are started here.
  */
+// Whatever this process and its parts write (secrets, logs, databases) is readable by its owner only.
+process.umask(0o077);
 const progress = showProgress();
 const supervisor = supervise(progress.say);
 let directory: DataDirectory | undefined;

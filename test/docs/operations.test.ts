@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { v7 as uuidv7 } from 'uuid';
 import { routes } from '../../api/app.ts';
+import { operationsRoutes } from '../../api/routes/health.ts';
 import { connectDatabase, type Database } from '../../database/connection.ts';
 import * as schedules from '../../workflows/schedules.ts';
 import { createTestDatabase, type TestDatabase } from '../setup/database.ts';
@@ -35,7 +36,9 @@ test('every query that operators are told to run runs, and only reads', async ()
 });
 
 test('every route, command, schedule and parked code that operators are told of exists', () => {
-  const known = new Set(routes.map(({ method, path }) => `${method.toUpperCase()} ${path}`));
+  const known = new Set(
+    [...routes, ...operationsRoutes].map(({ method, path }) => `${method.toUpperCase()} ${path}`),
+  );
   const told = [...guide.matchAll(/`(GET|POST|PUT) (\/[^?`…]*)/g)].map(
     ([, method, path]) => `${method} ${path}`,
   );
@@ -58,6 +61,7 @@ test('every route, command, schedule and parked code that operators are told of 
     'activities/create-activities.ts',
     'inbox/inbox.ts',
     'polar/events.ts',
+    'polar/sync-members.ts',
     'ledger/lifecycle/apply-order.ts',
   ]
     .map(read)
