@@ -60,6 +60,7 @@ test('every route, command, schedule and parked code that operators are told of 
     'activities/apply-inbox-event.ts',
     'activities/create-activities.ts',
     'inbox/inbox.ts',
+    'polar/client.ts',
     'polar/events.ts',
     'polar/sync-members.ts',
     'ledger/lifecycle/apply-order.ts',

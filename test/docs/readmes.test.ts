@@ -6,7 +6,12 @@ const root = join(import.meta.dirname, '../..');
 const read = (path: string) => readFileSync(join(root, path), 'utf8');
 const readmes = globSync(['*/README.md', '*/*/README.md'], { cwd: root, exclude: ['node_modules'] });
 const everything = globSync('**/*.*', { cwd: root, exclude: ['node_modules', '.data', '.cache'] });
-const texts = ['README.md', ...readmes, ...globSync('docs/*.md', { cwd: root })];
+const texts = [
+  ...globSync('*.md', { cwd: root }),
+  ...readmes,
+  ...globSync('docs/*.md', { cwd: root }),
+  ...globSync('docs/decisions/0*.md', { cwd: root }),
+];
 
 const folders = globSync('*/', { cwd: root, exclude: ['node_modules', 'docs'] }).map((path) =>
   basename(path),
