@@ -7,6 +7,7 @@ import type { GroupCommit } from '../ledger/spend/group-commit.ts';
 import { sweepHolds } from '../ledger/spend/sweep-holds.ts';
 import { type Finding, verifyLedger } from '../ledger/verify/verify-ledger.ts';
 import { log } from '../log.ts';
+import { cutExpiredLinks } from '../teams/cut-expired-links.ts';
 import { deleteOldKeys } from '../teams/delete-old-keys.ts';
 
 export type MaintenanceActivities = ReturnType<typeof createMaintenanceActivities>;
@@ -49,9 +50,13 @@ export function createMaintenanceActivities({
     /** @returns how many months were closed: balances of the past are added up from them */
     closeMonths: (): Promise<number> => heartbeating(() => closeMonths(database.pool)),
 
-    /** @returns how many keys were deleted: those older than the catalog's `idempotencyKeysKept` */
+    /**
+     * Also cuts expired links out of the answers that are kept.
+     * @returns how many keys were deleted: those older than the catalog's `idempotencyKeysKept`
+     */
     deleteOldKeys: (): Promise<number> =>
       heartbeating(async (signal, tell) => {
+        await cutExpiredLinks(database.pool);
         const { catalog } = await readCatalog(database);
         return deleteOldKeys(database.pool, catalog.policies.idempotencyKeysKept, {
           signal,

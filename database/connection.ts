@@ -39,6 +39,7 @@ import { LimitMarks } from './migrations/0007-limit-marks.ts';
 import { ZeroAndKeyDeletions } from './migrations/0007-zero-and-key-deletions.ts';
 import { People } from './migrations/0008-people.ts';
 import { ClosedMonths } from './migrations/0009-closed-months.ts';
+import { Links } from './migrations/0010-links.ts';
 import { createMissingPartitions, isMissingPartition } from './partitions.ts';
 import { checkSession, startupOptions } from './session-settings.ts';
 
@@ -246,6 +247,7 @@ function ormOptions(
         LimitMarks,
         People,
         ClosedMonths,
+        Links,
       ],
       snapshot: false,
       silent: true,

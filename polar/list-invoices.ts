@@ -111,7 +111,7 @@ function compareNewestFirst(a: Position, b: Position): number {
  * The address of one invoice's PDF, good for some minutes: asked for per click. Polar makes the file when it is
  * first asked for.
  *
- * @throws DomainError 404 `unknown_invoice`; 409 `invoice_not_ready` (try again in a moment), `polar_conflict` (not
+ * @throws DomainError 404 `unknown_invoice`, the same for another team's order and for none; 409 `invoice_not_ready` (try again in a moment), `polar_conflict` (not
  *   paid); 502 `polar_refused` where the billing address is missing: the portal asks for it
  */
 export async function openInvoice(
@@ -119,9 +119,13 @@ export async function openInvoice(
   database: Database,
   { teamId, orderId }: { teamId: string; orderId: string },
 ): Promise<{ url: string }> {
-  const order = await callPolar('read', () => polar.orders.get(orderId));
-  if (!(await isOrderOfTeam(database.fork(), order, teamId))) {
-    throw new DomainError(404, 'unknown_invoice', `The team has no invoice ${orderId}`);
+  const order = await findOrder(polar, orderId);
+  if (!order || !(await isOrderOfTeam(database.fork(), order, teamId))) {
+    throw new DomainError(
+      404,
+      'unknown_invoice',
+      'The team has no such invoice: take an id from its list of invoices',
+    );
   }
   // Making it again would only make the same file: no harm in a repeated request.
   if (!order.is_invoice_generated) await callPolar('change', () => polar.orders.generateInvoice(orderId));
@@ -133,6 +137,15 @@ export async function openInvoice(
       retriable: true,
       retryAfterSeconds: 2,
     });
+  }
+}
+
+async function findOrder(polar: Polar, orderId: string): Promise<models.Order | null> {
+  try {
+    return await callPolar('read', () => polar.orders.get(orderId));
+  } catch (error) {
+    if (error instanceof DomainError && error.code === 'polar_not_found') return null;
+    throw error;
   }
 }
 

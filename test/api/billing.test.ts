@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { cutExpiredLinks } from '../../teams/cut-expired-links.ts';
 import { type RunningApi, startApi } from './running-api.ts';
 
 type Person = Awaited<ReturnType<RunningApi['person']>>;
@@ -66,6 +67,39 @@ test('a link is told again under its key until it expires, and then made anew', 
   expect(again).toMatchObject({ status: 201, json: link });
   expect(again.json).not.toMatchObject({ url: (first.json as { url: string }).url });
   expect(meanwhile.json).toEqual(again.json);
+});
+
+test('a stored answer keeps its link until it expires; then the address is cut, and the same request gets a new one', async () => {
+  const ask = {
+    portal: () => api.send('POST', `/v1/teams/${ada.teamId}/portal`, { as: ada.token, key: 'kept' }),
+    checkout: () =>
+      api.send('POST', `/v1/teams/${ada.teamId}/checkout`, {
+        as: ada.token,
+        key: 'kept',
+        body: { product: 'pack_1000' },
+      }),
+  };
+  const first = { portal: await ask.portal(), checkout: await ask.checkout() };
+  const stored = async () => {
+    const { rows } = await api.database.pool.query(
+      `select response ? 'url' as link from idempotency_keys where key = 'kept'`,
+    );
+    return rows.map(({ link }) => link);
+  };
+  await cutExpiredLinks(api.database.pool);
+  expect(await stored()).toEqual([true, true]);
+  expect((await ask.portal()).json).toEqual(first.portal.json);
+
+  await api.database.pool.query(
+    `update idempotency_keys set response = response || '{"expiresAt": "2026-01-01T00:00:00.000Z"}' where key = 'kept'`,
+  );
+  expect(await cutExpiredLinks(api.database.pool)).toBe(2);
+  expect(await stored()).toEqual([false, false]);
+  for (const which of ['portal', 'checkout'] as const) {
+    const again = await ask[which]();
+    expect(again).toMatchObject({ status: 201, json: link });
+    expect(again.json).not.toEqual(first[which].json);
+  }
 });
 
 test('a team without a subscription has none to show, change, cancel or resume', async () => {
