@@ -4,7 +4,9 @@ import { formatCredits } from '../catalog/credits.ts';
 import { readCatalog } from '../catalog/versions.ts';
 import { type Database, lockTeam } from '../database/connection.ts';
 import type { Team } from '../database/entities/team.ts';
+import { isConnectionError, isDataError, isTransientError } from '../database/errors.ts';
 import { parkInboxEvent } from '../inbox/inbox.ts';
+import { markSuperseded, nextEvents } from '../inbox/next-events.ts';
 import { type Decider, dismissEventOfTeam } from '../inbox/operator-decisions.ts';
 import { expireCredits } from '../ledger/lifecycle/expire-credits.ts';
 import { grantDueDrips } from '../ledger/lifecycle/grant-due-drips.ts';
@@ -14,14 +16,17 @@ import { applyInboxEvent } from './apply-inbox-event.ts';
 import { describeTeam, type TeamOverview } from './describe-team.ts';
 import { throwAsFailure } from './throw-as-failure.ts';
 
+/** How many waiting events one activity applies at most. */
+const together = 40;
+
 export type Activities = ReturnType<typeof createActivities>;
 
-/** What became of inbox rows that were to be applied in order. */
+/** What became of a team's waiting inbox rows. Those that are in none of the lists are still to be applied. */
 export interface AppliedEvents {
-  /** So many from the first are over: applied, found to change nothing, or parked. */
-  over: number;
-  /** The next one can only be settled by asking Polar. */
-  mustAskPolar: boolean;
+  /** Applied, superseded, found to change nothing, or parked. */
+  over: string[];
+  /** Can only be applied with what Polar says now, or failed: they step aside, so that they hold up no other event. */
+  aside: string[];
   overview: TeamOverview;
 }
 
@@ -43,25 +48,43 @@ export function createActivities({ database, polar }: ActivityDependencies) {
       ),
 
     /**
-     * Applies inbox rows in order, from what is stored: short writes, no network. Stops at the first that fails, which is
-     * thrown where it is the very first, or that only Polar can settle.
+     * Applies a team's waiting inbox rows from what is stored: short writes, no network. Payments come first, and of several
+     * states of one object only the newest is applied. At most 40 in one call.
+     *
+     * @throws what the first row failed of, where nothing at all could be applied: the database is then the likely cause
      */
     applyInboxEvents: async (teamId: string, inboxIds: readonly string[]): Promise<AppliedEvents> => {
-      let over = 0;
-      let mustAskPolar = false;
-      let lastDid: string | null = null;
-      for (const inboxId of inboxIds) {
+      const { order, superseded } = await withTeam(teamId, async (em) => {
+        const next = await nextEvents(em, teamId, inboxIds);
+        await markSuperseded(em, teamId, next.superseded);
+        return next;
+      });
+      const waiting = new Set(order);
+      // Settled by an earlier attempt, or unknown since a restore: nothing is left to do.
+      const over = inboxIds.filter((inboxId) => !waiting.has(inboxId));
+      const aside: string[] = [];
+      let lastDid = superseded.length > 0 ? `Passed over ${superseded.length} superseded states` : null;
+      for (const inboxId of order.slice(0, together)) {
         const application = { inboxId, withTeam: <Did>(work: Work<Did>) => withTeam(teamId, work) };
-        const applied = await applyInboxEvent(application).catch((error: unknown) => {
-          if (over === 0) throw error;
-          return null;
-        });
-        mustAskPolar = applied === 'ask Polar';
-        if (applied === null || applied === 'ask Polar') break;
-        lastDid = applied.did;
-        over += 1;
+        try {
+          const applied = await applyInboxEvent(application);
+          if (applied === 'ask Polar') aside.push(inboxId);
+          else {
+            over.push(inboxId);
+            lastDid = applied.did;
+          }
+        } catch (error) {
+          if (isTransientError(error) || isConnectionError(error)) {
+            if (over.length === 0 && aside.length === 0) throw error;
+            break;
+          }
+          if (isDataError(error)) {
+            await parkStuck(teamId, inboxId, error);
+            over.push(inboxId);
+          } else aside.push(inboxId);
+        }
       }
-      return { over, mustAskPolar, overview: await describeTeam(database.fork(), teamId, lastDid) };
+      return { over, aside, overview: await describeTeam(database.fork(), teamId, lastDid) };
     },
 
     /** Applies one that only Polar can settle: asks first, then applies what Polar says now. */
@@ -117,6 +140,12 @@ export function createActivities({ database, polar }: ActivityDependencies) {
         return done.join('; ') || null;
       }),
   };
+
+  /** What can never succeed, however often it is tried, is parked at once. */
+  async function parkStuck(teamId: string, inboxId: string, error: unknown): Promise<void> {
+    const failure = error instanceof Error ? error.message : String(error);
+    await withTeam(teamId, (em) => parkInboxEvent(em, inboxId, 'stuck', failure));
+  }
 
   type Work<Did> = (em: EntityManager, team: Team, now: Date) => Promise<Did>;
 

@@ -37,6 +37,11 @@ export function isTransientError(error: unknown): boolean {
   return code !== null && (/^(40|53|55|57|58)/.test(code) || ['25P03', '25P04'].includes(code));
 }
 
+/** The data itself cannot be stored or computed with (class 22): trying again cannot help. */
+export function isDataError(error: unknown): boolean {
+  return sqlState(error)?.startsWith('22') ?? false;
+}
+
 /** Two transactions got in each other's way (class 40): alone, each would succeed. */
 export function isConflict(error: unknown): boolean {
   return sqlState(error)?.startsWith('40') ?? false;

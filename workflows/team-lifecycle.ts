@@ -1,4 +1,5 @@
 import {
+  ApplicationFailure,
   allHandlersFinished,
   condition,
   continueAsNew,
@@ -39,19 +40,16 @@ const ledger = proxyLocalActivities<Activities>({
   retry: { initialInterval: '100 milliseconds', maximumAttempts: 3 },
 });
 
-// Asks Polar, which may take its time and may be down.
-const asking = { startToCloseTimeout: '1 minute' } as const;
+// Asks Polar, which may take its time and may be down. One attempt: `createAside` tries again.
 const polar = proxyActivities<Activities>({
-  ...asking,
-  scheduleToCloseTimeout: giveUpAfter,
-  retry: { initialInterval: '1 second', maximumInterval: '1 minute' },
+  startToCloseTimeout: '1 minute',
+  retry: { maximumAttempts: 1 },
 });
-const polarOnce = proxyActivities<Activities>({ ...asking, retry: { maximumAttempts: 1 } });
 
-/** So many waiting events are applied by one activity. */
-const together = 20;
-/** So many wait here at most. The relay tells of all others again, later. */
+/** How many events wait here at most. The relay signals all others again, later. */
 const mostQueued = 10_000;
+/** How many of the waiting events one activity looks at: it applies the most urgent of them. */
+const mostInView = 400;
 
 /** Between two attempts at something that failed, in milliseconds: doubled each time. */
 const firstPause = 1_000;
@@ -59,12 +57,12 @@ const longestPause = 60_000;
 
 /**
  * A team's lifecycle: its trial first, then whatever its inbox holds, and what falls due in between. The only writer
- * of the team's trial, cycles, expiry, purchases and refunds, so that these never race one another. All state is in
- * Postgres: started anew, it arrives at the same timers.
+ * of the team's trial, cycles, expiry, purchases and refunds. All state is in Postgres: started anew, it arrives at the same
+ * timers. An event that needs Polar, or fails, steps aside: others of the team go on meanwhile.
  */
 export async function teamLifecycle({ teamId, state }: TeamLifecycleInput): Promise<void> {
   const queue = new Set(state?.queue);
-  const applyEvents = createApplyEvents(teamId);
+  const aside = createAside(teamId);
   setHandler(inboxEventSignal, (message) => {
     const inboxId = readInboxId(message);
     if (inboxId === null) return log.error('dropped a signal that is no inbox event');
@@ -103,27 +101,19 @@ export async function teamLifecycle({ teamId, state }: TeamLifecycleInput): Prom
   let overview = await untilDone(() => ledger.grantTrialCredits(teamId));
   display.show(overview);
 
-  // A deleted team's workflow hears what there is to hear, then ends; what comes later starts it again.
-  while (!overview.deleted || queue.size > 0) {
-    if (queue.size > 0) {
-      let finished = false;
-      const applying = applyEvents([...queue].slice(0, together)).finally(() => {
-        finished = true;
-      });
-      applying.catch(() => {}); // thrown below
-      // An event may fail for minutes until it is given up: what falls due does not wait for it.
-      while (!finished) {
-        await condition(() => finished || deadline.hasPassed());
-        if (finished) break;
-        overview = await untilDone(() => ledger.bookDueCredits(teamId));
-        display.show(overview);
-        deadline.moveTo(overview.nextDueAt);
-      }
-      const applied = await applying;
+  // A deleted team's workflow applies what there is to apply, then ends; what comes later starts it again.
+  while (!overview.deleted || queue.size > 0 || aside.size() > 0) {
+    if (deadline.hasPassed()) overview = await untilDone(() => ledger.bookDueCredits(teamId));
+    const waiting = [...queue].filter((inboxId) => !aside.has(inboxId)).slice(0, mostInView);
+    if (waiting.length > 0) {
+      const applied = await applyFromStore(teamId, waiting);
       for (const inboxId of applied.over) queue.delete(inboxId);
+      for (const inboxId of applied.aside) aside.add(inboxId);
       overview = applied.overview ?? overview;
-    } else if (deadline.hasPassed()) {
-      overview = await untilDone(() => ledger.bookDueCredits(teamId));
+    }
+    for (const { inboxId, overview: after } of aside.takeSettled()) {
+      queue.delete(inboxId);
+      overview = after ?? overview;
     }
     display.show(overview);
     if (workflowInfo().continueAsNewSuggested) {
@@ -131,51 +121,105 @@ export async function teamLifecycle({ teamId, state }: TeamLifecycleInput): Prom
       await continueAsNew<typeof teamLifecycle>({ teamId, state: { queue: [...queue] } });
     }
     deadline.moveTo(overview.nextDueAt);
-    await condition(() => overview.deleted || queue.size > 0 || deadline.hasPassed());
+    const hasWork = () => [...queue].some((inboxId) => !aside.has(inboxId)) || aside.hasSettled();
+    await condition(() => hasWork() || deadline.hasPassed() || (overview.deleted && aside.size() === 0));
     if (overview.deleted) await condition(allHandlersFinished);
   }
 }
 
-/** Which events are over, and how the team stands now; null where not even that could be found out. */
+/** Which events are over and which step aside, and how the team stands; null where not even that could be found out. */
 interface Applied {
   over: string[];
+  aside: string[];
   overview: TeamOverview | null;
 }
 
-/**
- * Applies the first of the waiting events, one at least. One that keeps failing is parked as stuck: the relay comes back
- * to it, and then it gets one attempt, as do all that must ask Polar while Polar answers none.
- */
-function createApplyEvents(teamId: string): (inboxIds: string[]) => Promise<Applied> {
-  const stuck = new Set<string>();
-  let polarAnswers = true;
+/** Applies the most urgent of the waiting events from what is stored. While the database is away, it is tried again. */
+async function applyFromStore(teamId: string, inboxIds: string[]): Promise<Applied> {
+  try {
+    return await retried(() => ledger.applyInboxEvents(teamId, inboxIds), giveUpAfter);
+  } catch (error) {
+    log.error('the inbox cannot be read; the relay signals its events again', { failure: failureOf(error) });
+    return { over: inboxIds, aside: [], overview: null };
+  }
+}
 
-  return async (inboxIds) => {
-    const [first = ''] = inboxIds;
-    const patient = !stuck.has(first);
-    try {
-      const { over, mustAskPolar, overview } = await retried(
-        () => ledger.applyInboxEvents(teamId, inboxIds),
-        patient ? giveUpAfter : 0,
-      );
-      for (const inboxId of inboxIds.slice(0, over)) stuck.delete(inboxId);
-      if (over > 0 || !mustAskPolar) return { over: inboxIds.slice(0, over), overview };
-      return { over: [first], overview: await askPolar(first, patient) };
-    } catch (error) {
-      const failure = failureOf(error);
-      log.error('an inbox event keeps failing', { inboxId: first, failure });
-      stuck.add(first);
-      return { over: [first], overview: await park(first, failure) };
-    }
+/** The events that stepped aside: one at a time, in turn, while the team's lifecycle goes on. */
+interface Aside {
+  add(inboxId: string): void;
+  has(inboxId: string): boolean;
+  /** How many have not been taken as settled. */
+  size(): number;
+  hasSettled(): boolean;
+  takeSettled(): { inboxId: string; overview: TeamOverview | null }[];
+}
+
+/**
+ * Tries each with what Polar says now. After a failure the event goes to the back of the line, and the line pauses: longer with
+ * each failure, and as long as Polar demands. What fails for ten minutes is parked as stuck. An event that was stuck before
+ * gets one attempt: the relay comes back to it.
+ */
+function createAside(teamId: string): Aside {
+  const stuck = new Set<string>();
+  /** By the time of the first attempt; null before it. */
+  const waiting = new Map<string, number | null>();
+  const settled = new Map<string, TeamOverview | null>();
+  let running = false;
+
+  return {
+    add(inboxId) {
+      waiting.set(inboxId, null);
+      if (running) return;
+      running = true;
+      workOff().catch((error: unknown) => {
+        if (!isCancellation(error)) throw error;
+      });
+    },
+    has: (inboxId) => waiting.has(inboxId) || settled.has(inboxId),
+    size: () => waiting.size + settled.size,
+    hasSettled: () => settled.size > 0,
+    takeSettled() {
+      const taken = [...settled].map(([inboxId, overview]) => ({ inboxId, overview }));
+      settled.clear();
+      return taken;
+    },
   };
 
-  async function askPolar(inboxId: string, patient: boolean): Promise<TeamOverview> {
-    const { applyInboxEventAskingPolar } = patient && polarAnswers ? polar : polarOnce;
-    polarAnswers = false;
-    const overview = await applyInboxEventAskingPolar(teamId, inboxId);
-    polarAnswers = true;
-    stuck.delete(inboxId);
-    return overview;
+  async function workOff(): Promise<void> {
+    let pause = firstPause;
+    for (let next = first(); next; next = first()) {
+      const [inboxId, since] = next;
+      const firstTriedAt = since ?? Date.now();
+      try {
+        settle(inboxId, await polar.applyInboxEventAskingPolar(teamId, inboxId));
+        stuck.delete(inboxId);
+        pause = firstPause;
+      } catch (error) {
+        const failure = failureOf(error);
+        const wait = Math.max(pause, demandedPause(error));
+        const over = stuck.has(inboxId) || isFinal(error) || Date.now() + wait - firstTriedAt > giveUpAfter;
+        if (over) {
+          log.error('an inbox event keeps failing', { inboxId, failure });
+          stuck.add(inboxId);
+          settle(inboxId, await park(inboxId, failure));
+        } else {
+          waiting.delete(inboxId);
+          waiting.set(inboxId, firstTriedAt);
+        }
+        if (waiting.size > 0) await sleep(wait, { summary: 'Pause after a failure' });
+        pause = Math.min(2 * pause, longestPause);
+      }
+    }
+    running = false;
+  }
+
+  function first(): [string, number | null] | undefined {
+    return [...waiting][0];
+  }
+
+  function settle(inboxId: string, overview: TeamOverview | null): void {
+    waiting.delete(inboxId);
+    settled.set(inboxId, overview);
   }
 
   async function park(inboxId: string, failure: string): Promise<TeamOverview | null> {
@@ -186,6 +230,22 @@ function createApplyEvents(teamId: string): (inboxIds: string[]) => Promise<Appl
       return null;
     }
   }
+}
+
+/** How long Polar wants to be left alone, in milliseconds (`throwAsFailure`). */
+function demandedPause(error: unknown): number {
+  const cause = error instanceof TemporalFailure ? error.cause : undefined;
+  const delay = cause instanceof ApplicationFailure ? cause.nextRetryDelay : undefined;
+  return typeof delay === 'number' ? delay : 0;
+}
+
+/** Whether trying again is of no use. */
+function isFinal(error: unknown): boolean {
+  return (
+    error instanceof TemporalFailure &&
+    error.cause instanceof ApplicationFailure &&
+    error.cause.nonRetryable === true
+  );
 }
 
 /** Without this step the team's lifecycle cannot go on: tried until it succeeds. */

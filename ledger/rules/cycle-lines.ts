@@ -126,8 +126,9 @@ function withPeriod(line: BilledLine, billing: SubscriptionBilling, periods: rea
   if (line.period) {
     // A regular line states its billing period, though perhaps read from another clock.
     const stated = line.period;
-    const same = periods.find(({ start }) => !line.proration && isClose(start, stated.start));
-    const period = same ? { start: same.start, end: stated.end } : stated;
+    const known = periods.some(({ start }) => start.getTime() === stated.start.getTime());
+    const close = periods.find(({ start }) => isClose(start, stated.start));
+    const period = close && !known && !line.proration ? { start: close.start, end: stated.end } : stated;
     return { line, period, beginsPeriod: false, byAmount: false };
   }
   const current = periods.findLast(({ start, end }) => start <= line.orderedAt && line.orderedAt < end);

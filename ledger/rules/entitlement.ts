@@ -204,14 +204,12 @@ function wholeOf({ lines }: CycleLines): CycleEntitlement['whole'] {
   const brought = new Map<string, bigint>();
   let returned = 0n;
   for (const [orderId, ofOrder] of Map.groupBy(lines, (line) => line.orderId)) {
-    const net = floor(
-      ofOrder.reduce((total, line) => {
-        const credits = exactCreditsOf(line);
-        return line.direction === 'credit' ? subtract(total, credits) : add(total, credits);
-      }, nothing),
-    );
-    if (net > 0n) brought.set(orderId, net);
-    else returned -= net;
+    const net = ofOrder.reduce((total, line) => {
+      const credits = exactCreditsOf(line);
+      return line.direction === 'credit' ? subtract(total, credits) : add(total, credits);
+    }, nothing);
+    if (net.part > 0n) brought.set(orderId, floor(net));
+    else returned += floor(subtract(nothing, net));
   }
   return { brought, returned };
 }

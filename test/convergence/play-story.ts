@@ -211,11 +211,12 @@ export async function playStory(lane: Lane, story: Story, schedules: readonly Sc
     async function hear(hearer: Hearer, inboxIds: readonly string[]): Promise<void> {
       const { teamId } = hearer;
       for (let queue = inboxIds; queue.length > 0; ) {
-        const { over, mustAskPolar, overview } = await activities.applyInboxEvents(teamId, queue);
+        const { over, aside, overview } = await activities.applyInboxEvents(teamId, queue);
         hearer.overview = overview;
-        const [next, ...others] = queue.slice(over);
-        queue = next && !mustAskPolar ? [next, ...others] : others;
-        if (next && mustAskPolar) hearer.overview = await activities.applyInboxEventAskingPolar(teamId, next);
+        for (const inboxId of aside)
+          hearer.overview = await activities.applyInboxEventAskingPolar(teamId, inboxId);
+        const done = new Set([...over, ...aside]);
+        queue = queue.filter((inboxId) => !done.has(inboxId));
       }
     }
 

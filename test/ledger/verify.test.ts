@@ -300,7 +300,7 @@ const corruptions: { rule: string; what: string; sql: string }[] = [
             insert into trial_claims select 'somebody', 1, id, created_at from teams
              where id not in (select team_id from trial_claims) limit 1 returning team_id)
           insert into inbox (id, team_id, source, type, external_id, payload, occurred_at, status)
-          select gen_random_uuid(), team_id, 'sign-up', 'team.created', 'team.created:' || team_id, '{}', now(), 'handled'
+          select gen_random_uuid(), team_id, 'sign_up', 'team.created', 'team.created:' || team_id, '{}', now(), 'handled'
             from claim`,
   },
   {

@@ -313,8 +313,9 @@ test('a team that stays locked is refused for now, and takes no other team’s c
     await client.query('select 1 from teams where id = $1 for update', [busy]);
     const waiting = Promise.all(Array.from({ length: 11 }, () => adjust(busy)));
     expect(await adjust(other)).toMatchObject({ status: 201 });
+    // Some wait for the lock in vain; what one team may ask for at once is bounded before that.
     for (const answer of await waiting)
-      expect(answer).toMatchObject({ status: 503, body: { code: 'team_busy' } });
+      expect(['503 team_busy', '429 too_many_requests']).toContain(`${answer.status} ${answer.body.code}`);
     await client.query('rollback');
   });
   expect(await adjust(busy)).toMatchObject({ status: 201 });

@@ -127,6 +127,81 @@ test('credits that are held when the workflow looks, and come back, expire on ti
   expect((await story.balance(team)).grants).toMatchObject([{ available: '0', expired: '500' }]);
 });
 
+test('an event that needs Polar while Polar fails holds up no payment of its team', async () => {
+  const story = await aStory('2040-01-01T00:00:00Z');
+  const team = await story.signUp('ada');
+  await story.buy(team, 'pack_1000');
+  const [pack] = await story.ordersOf(team);
+  const product = await story.productOf('pack_5000');
+  await story.control('/faults', { target: 'webhooks', mode: 'lost', type: 'order.refunded', times: 5 });
+  await story.control('/faults', { target: 'webhooks', mode: 'lost', type: 'order.updated', times: 50 });
+  await story.control('/faults', { target: 'api', times: 10_000, status: 500 });
+  await story.control(`/orders/${pack?.id}/refund`, { amount: 600 });
+  await story.emulator.idle();
+  const refund = async () => (await story.inbox(team)).find(({ type }) => type === 'refund.created');
+  await until(async () => (await refund())?.status === 'received');
+
+  const data = { ...pack, id: crypto.randomUUID(), product_id: product, product: null };
+  await story.deliver({ type: 'order.paid', timestamp: '2040-01-01T00:00:03Z', data });
+  await until(async () => (await story.balance(team)).available === '6500');
+  expect((await refund())?.status).toBe('received');
+
+  await story.control('/faults/clear');
+  await story.skipTo('2040-01-01T00:05:00Z');
+  await until(async () => (await story.balance(team)).available === '6000');
+});
+
+test('what the database can never store is parked at once, and holds up nothing', async () => {
+  const story = await aStory('2040-01-01T00:00:00Z');
+  const team = await story.signUp('ada');
+  await story.database.pool.query(`
+    create function out_of_range() returns trigger language plpgsql as $$ begin perform 1 / 0; return new; end $$;
+    create trigger out_of_range before update on inbox for each row
+      when (new.type = 'customer.deleted' and new.status = 'handled') execute function out_of_range()`);
+  await story.deliver({ type: 'customer.deleted', timestamp: null, data: { id: 'x', external_id: team } });
+  await until(async () =>
+    (await story.inbox(team)).some(
+      ({ type, parkedCode }) => type === 'customer.deleted' && parkedCode === 'stuck',
+    ),
+  );
+  await story.buy(team, 'pack_1000');
+  expect(await story.balance(team)).toMatchObject({ available: '1500' });
+});
+
+test('a payment overtakes a burst of a subscription’s states, of which only the newest is applied', async () => {
+  const story = await startStory('2040-01-01T00:00:00Z', { restarts: true });
+  cleanUp.push(() => story.stop());
+  const team = await story.signUp('ada');
+  await story.buy(team, 'starter_monthly');
+  const subscription = await story.polar.subscriptions.get(await story.subscriptionOf(team));
+  await story.worker.stop();
+  const burst = 600;
+  for (let sent = 0; sent < burst; sent += 50) {
+    await Promise.all(
+      Array.from({ length: 50 }, (_, index) => {
+        const stateAt = new Date(Date.UTC(2040, 0, 1, 1, 0, sent + index)).toISOString();
+        const data = { ...subscription, modified_at: stateAt, metadata: { team_id: team } };
+        return story.deliver({ type: 'subscription.updated', timestamp: stateAt, data });
+      }),
+    );
+  }
+  const { url } = await story.call<{ url: string }>('POST', `/v1/teams/${team}/checkout`, {
+    product: 'pack_1000',
+  });
+  await story.control(`/checkouts/${url.split('/').at(-1)}/pay`);
+  await story.emulator.idle();
+  await story.startWorker();
+  await until(async () => {
+    const { rows } = await story.database.pool.query(`select from inbox where status = 'received' limit 1`);
+    return rows.length === 0;
+  }, 60_000);
+  const { rows } = await story.database.pool.query(
+    `select count(*) filter (where outcome like 'Superseded%')::int as superseded from inbox`,
+  );
+  expect(rows[0]?.superseded).toBeGreaterThanOrEqual(burst - 2);
+  expect(await story.balance(team)).toMatchObject({ available: '3500' });
+}, 120_000);
+
 test('events that no workflow can take, and signals that are none, change nothing and stop nothing', async () => {
   const story = await aStory('2040-01-01T00:00:00Z');
   const team = await story.signUp('ada');
