@@ -15,7 +15,9 @@ export async function throwAsFailure<T>(work: () => Promise<T>): Promise<T> {
       type: error.code,
       message: error.message,
       nonRetryable: error.details.retriable === false,
-      ...(typeof retryAfterSeconds === 'number' ? { nextRetryDelay: retryAfterSeconds * 1_000 } : {}),
+      ...(typeof retryAfterSeconds === 'number'
+        ? { nextRetryDelay: retryAfterSeconds * 1_000, details: [{ retryAfterSeconds }] }
+        : {}),
     });
   }
 }

@@ -111,10 +111,13 @@ export async function teamLifecycle({ teamId, state }: TeamLifecycleInput): Prom
       for (const inboxId of applied.aside) aside.add(inboxId);
       overview = applied.overview ?? overview;
     }
-    for (const { inboxId, overview: after } of aside.takeSettled()) {
+    const settled = aside.takeSettled();
+    for (const { inboxId, overview: then } of settled) {
       queue.delete(inboxId);
-      overview = after ?? overview;
+      if (then) display.show(then);
     }
+    // What the two ways of applying say of the team may be older than what the other did.
+    if (settled.length > 0) overview = await untilDone(() => ledger.bookDueCredits(teamId));
     display.show(overview);
     if (workflowInfo().continueAsNewSuggested) {
       await condition(allHandlersFinished);
@@ -235,8 +238,9 @@ function createAside(teamId: string): Aside {
 /** How long Polar wants to be left alone, in milliseconds (`throwAsFailure`). */
 function demandedPause(error: unknown): number {
   const cause = error instanceof TemporalFailure ? error.cause : undefined;
-  const delay = cause instanceof ApplicationFailure ? cause.nextRetryDelay : undefined;
-  return typeof delay === 'number' ? delay : 0;
+  const [detail] = (cause instanceof ApplicationFailure && cause.details) || [];
+  if (typeof detail !== 'object' || detail === null || !('retryAfterSeconds' in detail)) return 0;
+  return typeof detail.retryAfterSeconds === 'number' ? detail.retryAfterSeconds * 1_000 : 0;
 }
 
 /** Whether trying again is of no use. */

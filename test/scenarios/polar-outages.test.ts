@@ -52,7 +52,7 @@ test('Polar down for an hour, failing and then limiting us: credits expire on ti
   // 4,000 more for all but half an hour of the month.
   expect(await story.balance(cyd)).toMatchObject({ available: '5997.311827' });
 
-  await pass(15);
+  await pass(20); // pauses have grown to a quarter of an hour
   await until(async () => {
     const { rows } = await story.database.pool.query(
       `select from inbox where status in ('received', 'parked')`,
