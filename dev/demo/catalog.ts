@@ -41,8 +41,13 @@ export interface Consumption {
 export function chooseProducts({ plans, packs }: Catalog) {
   const plan = plans.find(({ interval, rhythm }) => interval === 'month' && rhythm === 'cycle');
   const pack = packs.toSorted((a, b) => Number(a.credits - b.credits))[0];
-  if (!plan || !pack) throw new CannotGoOn('The demo needs a monthly plan and a pack in the catalog');
-  return { plan, pack };
+  const larger = plans.find(
+    (other) => plan && other.interval === 'month' && other.allotment > plan.allotment,
+  );
+  if (!plan || !pack || !larger) {
+    throw new CannotGoOn('The demo needs two monthly plans, the smaller first, and a pack in the catalog');
+  }
+  return { plan, larger, pack };
 }
 
 /** An action of each category, in the catalog's order. */

@@ -73,8 +73,11 @@ export async function connectDemo({
     },
 
     /** Presses a button of the emulator. */
-    async press<T>(path: string, answer: z.ZodType<T>): Promise<T> {
-      const response = await send(`${polar.server}/emulator${path}`, { method: 'POST' });
+    async press<T>(path: string, answer: z.ZodType<T>, body?: object): Promise<T> {
+      const response = await send(`${polar.server}/emulator${path}`, {
+        method: 'POST',
+        ...(body ? { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } } : {}),
+      });
       return read(response, `POST /emulator${path}`, 200, answer);
     },
 

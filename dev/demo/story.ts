@@ -77,7 +77,7 @@ export async function tellStory(demo: Demo): Promise<void> {
   screen.say(`The story of a team, told over HTTP to ${demo.publicUrl}`);
   await checkLastTeam(demo);
   const catalog = await demo.call('GET', '/v1/catalog', catalogAnswer);
-  const { plan, pack } = chooseProducts(catalog);
+  const { plan, larger, pack } = chooseProducts(catalog);
   const [model, ...others] = oneOfEachCategory(catalog);
   const bulk = others.at(-1) ?? model;
   if (!model || !bulk) throw new CannotGoOn('The demo needs a price in the catalog');
@@ -98,6 +98,7 @@ export async function tellStory(demo: Demo): Promise<void> {
   await subscribe(ada, plan);
   await useOf(ada, consumeAtLeast(bulk, plan.allotment / 4n));
   await renew(ada, plan);
+  await changePlanAndBack(ada, plan, larger);
   await refundPack(ada, pack);
 
   await openPortal(ada, plan);
@@ -310,6 +311,75 @@ async function renew(ada: Ada, plan: Catalog['plans'][number]): Promise<void> {
   ]);
   screen.detail(`${people(unused)} credits of the old cycle expired`);
   await checkSubscription(ada, plan);
+}
+
+/** Credits follow the money of a change, for the time that is left: up through our API, back through Polar's portal. */
+async function changePlanAndBack(
+  ada: Ada,
+  plan: Catalog['plans'][number],
+  larger: Catalog['plans'][number],
+): Promise<void> {
+  screen.step(`The team changes to ${larger.name}, and back again: credits follow the money, both ways`);
+  await ada.unchanged();
+  await ada.demo.call('POST', `${ada.path}/subscription/change`, anything, {
+    body: { plan: larger.key },
+    token: ada.token,
+    status: 200,
+  });
+  const up = await newestChange(ada);
+  const brought = creditsOf(larger.allotment - plan.allotment, up);
+  await ada.becomes(
+    { ...ada.standing(), subscription: ada.standing().subscription + brought },
+    'The balance after the upgrade',
+  );
+  screen.detail(
+    `POST /v1/teams/…/subscription/change: ${showMoney(up.cents)}, ${people(brought)} credits more`,
+  );
+
+  const { items } = await ada.demo.polar.products.list({ is_archived: false, limit: 100 });
+  const product = items.find(({ metadata }) => metadata.catalog_key === plan.key);
+  if (!product) throw new CannotGoOn(`Polar has no product for ${plan.key}`);
+  const change = { product_id: product.id, proration_behavior: 'invoice' };
+  await ada.demo.press(`/subscriptions/${up.subscriptionId}/change-plan`, anything, change);
+  const down = await newestChange(ada, up.id);
+  const taken = creditsOf(larger.allotment - plan.allotment, down);
+  const { grants } = await ada.becomes(
+    { ...ada.standing(), subscription: ada.standing().subscription - taken },
+    'The balance after the way back',
+  );
+  const revoked = grants.reduce((sum, grant) => sum + grant.revoked, 0n);
+  check('What the way back revoked', revoked, taken);
+  screen.detail(`in Polar's portal: ${showMoney(down.cents)}, ${people(taken)} credits less`);
+  await checkSubscription(ada, plan);
+}
+
+/** The order of the newest change of plan: its money, and the part of the cycle that it is for. */
+async function newestChange(ada: Ada, notThis?: string) {
+  const { items } = await ada.demo.polar.orders.list({ external_customer_id: ada.teamId, limit: 100 });
+  const order = items.find(
+    ({ id, billing_reason }) => billing_reason === 'subscription_update' && id !== notThis,
+  );
+  const line = order?.items.find(({ proration }) => proration);
+  const { start_timestamp: start, end_timestamp: end } = line ?? {};
+  if (!order?.subscription || !start || !end)
+    throw new CannotGoOn('Polar has no order for the change of plan');
+  const cycleStart = order.subscription.current_period_start;
+  return {
+    id: order.id,
+    cents: order.net_amount,
+    subscriptionId: order.subscription.id,
+    left: BigInt(Date.parse(end) - Date.parse(start)),
+    whole: BigInt(Date.parse(end) - Date.parse(cycleStart)),
+  };
+}
+
+/** Rounded down to the micro-credit. */
+function creditsOf(difference: bigint, { left, whole }: { left: bigint; whole: bigint }): bigint {
+  return (difference * left) / whole;
+}
+
+function showMoney(cents: number): string {
+  return `${cents < 0 ? 'returned' : 'charged'} ${(Math.abs(cents) / 100).toFixed(2)} USD`;
 }
 
 async function refundPack(ada: Ada, pack: { key: string; credits: bigint }): Promise<void> {
