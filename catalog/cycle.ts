@@ -65,24 +65,6 @@ export function splitAllotment(total: bigint, parts: number): bigint[] {
   return Array.from({ length: parts }, (_, part) => (part < remainder ? base + 1n : base));
 }
 
-/**
- * Micro-credits that a change of plan earns at `at`: the rise of the new allotment above the highest one already
- * granted in this cycle, for the part of the cycle that is left, rounded down. Zero where there is no rise, so that up,
- * down and up again mints nothing.
- */
-export function proratedRise(change: {
-  highestGranted: bigint;
-  newAllotment: bigint;
-  cycle: Cycle;
-  at: Date;
-}): bigint {
-  const rise = change.newAllotment - change.highestGranted;
-  if (rise <= 0n) return 0n;
-  const whole = length(change.cycle);
-  const left = Math.min(Math.max(change.cycle.end.getTime() - change.at.getTime(), 0), whole);
-  return (rise * BigInt(left)) / BigInt(whole);
-}
-
 // 400 Gregorian years have 146,097 days.
 const AVERAGE_MONTH = (146_097 / 4_800) * 86_400_000;
 

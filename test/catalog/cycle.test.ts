@@ -1,12 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import {
-  addMonthsAnchored,
-  anchorDayOf,
-  dripInstants,
-  proratedRise,
-  splitAllotment,
-} from '../../catalog/cycle.ts';
+import { addMonthsAnchored, anchorDayOf, dripInstants, splitAllotment } from '../../catalog/cycle.ts';
 
 const at = (text: string) => new Date(text);
 const days = (dates: Date[]) => dates.map((date) => date.toISOString().slice(0, 10));
@@ -15,7 +9,6 @@ const starts = fc.date({
   max: at('2120-01-01T00:00:00Z'),
   noInvalidDate: true,
 });
-const intervals = fc.constantFrom('month' as const, 'year' as const);
 /** Where Polar ends the cycle that begins at `start`. */
 const cycleEnd = (start: Date, interval: 'month' | 'year', anchorDay: number) =>
   addMonthsAnchored(start, interval === 'year' ? 12 : 1, anchorDay);
@@ -169,65 +162,5 @@ describe('an allotment', () => {
   test('is never split into no parts, and never negative', () => {
     for (const parts of [0, -1, 1.5, Number.NaN]) expect(() => splitAllotment(1n, parts)).toThrow(RangeError);
     expect(() => splitAllotment(-1n, 2)).toThrow(RangeError);
-  });
-});
-
-describe('a rise in mid-cycle', () => {
-  const cycle = { start: at('2026-04-01T00:00:00Z'), end: at('2026-05-01T00:00:00Z') };
-
-  test.each<[string, bigint, bigint, string, bigint]>([
-    ['the whole rise at the start', 2000n, 6000n, '2026-04-01T00:00:00Z', 4000n],
-    ['half of it half way', 2000n, 6000n, '2026-04-16T00:00:00Z', 2000n],
-    ['a rounded-down third', 0n, 100n, '2026-04-21T00:00:00Z', 33n],
-    ['nothing at the end', 2000n, 6000n, '2026-05-01T00:00:00Z', 0n],
-    ['nothing after the end', 2000n, 6000n, '2026-06-01T00:00:00Z', 0n],
-    ['no more than the rise before the start', 2000n, 6000n, '2026-03-01T00:00:00Z', 4000n],
-    ['nothing for a smaller plan', 6000n, 2000n, '2026-04-02T00:00:00Z', 0n],
-    ['nothing for what was granted already', 6000n, 6000n, '2026-04-02T00:00:00Z', 0n],
-  ])('earns %s', (_, highestGranted, newAllotment, instant, credits) => {
-    expect(proratedRise({ highestGranted, newAllotment, cycle, at: at(instant) })).toBe(credits);
-  });
-
-  test('mints nothing by going up and down: all rises together never exceed the highest allotment', () => {
-    const change = fc.record({
-      allotment: fc.bigInt({ min: 0n, max: 10n ** 15n }),
-      at: fc.integer({ min: 0, max: 2_592_000_000 }),
-    });
-    fc.assert(
-      fc.property(
-        fc.bigInt({ min: 0n, max: 10n ** 15n }),
-        fc.array(change, { maxLength: 10 }),
-        (first, changes) => {
-          let highest = first;
-          let earned = 0n;
-          for (const { allotment, at: offset } of changes.sort((a, b) => a.at - b.at)) {
-            const instant = new Date(cycle.start.getTime() + offset);
-            earned += proratedRise({ highestGranted: highest, newAllotment: allotment, cycle, at: instant });
-            if (allotment > highest) highest = allotment;
-            expect(
-              proratedRise({ highestGranted: highest, newAllotment: allotment, cycle, at: instant }),
-            ).toBe(0n);
-          }
-          expect(earned).toBeLessThanOrEqual(highest - first);
-        },
-      ),
-    );
-  });
-
-  test('earns less the later it comes', () => {
-    const instants = fc.integer({ min: 0, max: 2_592_000_000 });
-    fc.assert(
-      fc.property(instants, instants, intervals, (one, other, interval) => {
-        const long = { start: cycle.start, end: cycleEnd(cycle.start, interval, 1) };
-        const rise = (offset: number) =>
-          proratedRise({
-            highestGranted: 7n,
-            newAllotment: 10n ** 12n,
-            cycle: long,
-            at: new Date(cycle.start.getTime() + offset),
-          });
-        expect(rise(Math.max(one, other))).toBeLessThanOrEqual(rise(Math.min(one, other)));
-      }),
-    );
   });
 });

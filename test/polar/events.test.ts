@@ -24,10 +24,11 @@ test('an order is read in our words, without the fields that older payloads lack
     stateAt: new Date('2026-01-31T10:00:00.123Z'),
   });
   expect(order.lines).toEqual([
-    { amount: 4900n, proration: false, start: null, end: null },
+    { amount: 4900n, proration: false, priceId: 'p', start: null, end: null },
     {
       amount: -250n,
       proration: true,
+      priceId: null,
       start: new Date('2026-01-20T00:00:00Z'),
       end: new Date('2026-01-31T10:00:00Z'), // no zone: UTC
     },

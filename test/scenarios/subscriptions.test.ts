@@ -522,7 +522,8 @@ test('an older state that comes after a newer one changes nothing', async () => 
   await story.control('/webhooks/release'); // newest first
   await story.settle();
   expect((await story.balance(team)).nextExpiry?.at).toBe('2040-02-29T11:00:00.000Z');
-  expect((await story.inbox(team)).at(-1)?.outcome).toContain('this state or a newer one is known already');
+  // Passed over where both waited together, else compared.
+  expect((await story.inbox(team)).at(-1)?.outcome).toMatch(/Superseded by a newer state|is known already/);
 });
 
 test('an upgrade that is heard of before the first payment waits for it, and mints nothing', async () => {
