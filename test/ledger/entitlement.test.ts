@@ -89,6 +89,25 @@ test('a regular line whose period starts some seconds off the billing period is 
   });
 });
 
+test('of two orders that were paid for one cycle the earlier starts it, and the other buys nothing', () => {
+  const double = line({
+    orderId: 'double',
+    orderPlan: 'starter',
+    orderedAt: seconds(january.start, 60),
+    period: january,
+  });
+  for (const lines of [
+    [bought, double],
+    [double, bought],
+  ]) {
+    const of = billing({ periods: [january], lines });
+    expect(kept(of)).toEqual({ '2040-01-01': 2_000 });
+    expect([...entitlementOf(of).unplaced].map(([id, { code }]) => [id, code])).toEqual([
+      ['double', 'no_credits'],
+    ]);
+  }
+});
+
 test('an unpaid period brings nothing', () => {
   expect(kept(billing({ periods: [january, february], lines: [bought] }))).toEqual({
     '2040-01-01': 2_000,
