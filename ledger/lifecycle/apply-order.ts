@@ -1,7 +1,12 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { formatCredits } from '../../catalog/credits.ts';
 import { findProduct } from '../../catalog/find-product.ts';
-import { type PublishedCatalog, readCatalogAt, readCatalogVersion } from '../../catalog/versions.ts';
+import {
+  type PublishedCatalog,
+  readCatalog,
+  readCatalogAt,
+  readCatalogVersion,
+} from '../../catalog/versions.ts';
 import { CatalogVersion } from '../../database/entities/catalog-version.ts';
 import { Grant } from '../../database/entities/grant.ts';
 import { Order } from '../../database/entities/order.ts';
@@ -187,7 +192,7 @@ async function productOf(em: EntityManager, { product: key, promisedVersion, cre
   const product = findProduct(published.catalog, key);
   if (product) return { product, published };
   // It was added to the catalog after the order was made.
-  const newest = await readCatalogAt(em, new Date(8_640_000_000_000_000 / 1_000));
+  const newest = await readCatalog(em);
   const later = findProduct(newest.catalog, key);
   if (!later) throw new DomainError(409, 'unknown_product', `The catalog has no ${key}`);
   return { product: later, published: newest };
