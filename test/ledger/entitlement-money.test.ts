@@ -258,7 +258,10 @@ function boughtCredits({ orders }: Wallet): number {
         0,
       );
       const kept = paid > 0 && worth > 0 ? 1 - refunded / paid : 1;
-      byCycle.set(cycle, (byCycle.get(cycle) ?? 0) + worth * kept);
+      // A change that is billed with the start of a later cycle is paid with that cycle.
+      const started = lines.find((line) => line.period.start.getTime() === line.cycle)?.cycle;
+      const of = worth > 0 && started !== undefined ? started : cycle;
+      byCycle.set(of, (byCycle.get(of) ?? 0) + worth * kept);
     }
   }
   return [...byCycle.values()].reduce((sum, credits) => sum + Math.max(0, credits), 0);

@@ -29,7 +29,7 @@ test('a team deleted with credits left and a late renewal for it: nothing is gra
     body: { code: 'team_deleted' },
   });
   await story.settle();
-  expect(await workflowStatus(team)).toBe('COMPLETED');
+  await until(async () => (await workflowStatus(team)) === 'COMPLETED');
   await story.control('/webhooks/release');
   await story.settle();
 
@@ -39,7 +39,7 @@ test('a team deleted with credits left and a late renewal for it: nothing is gra
   expect(late).toMatchObject([{ type: 'order.paid', status: 'parked', parkedCode: 'team_deleted' }]);
   const renewal = (await story.ordersOf(team)).at(-1);
   expect(late[0]?.outcome).toContain(renewal?.id);
-  expect(await workflowStatus(team)).toBe('COMPLETED');
+  await until(async () => (await workflowStatus(team)) === 'COMPLETED');
   await expectSoundLedger(story.database.pool);
 
   // It comes once more, and stays what it was.
@@ -78,7 +78,7 @@ test('deleting a team ends its subscription at Polar, gives holds back, forfeits
   expect(rows[0]).toMatchObject({ limits: '0', holds: 'released', deletions: '1' });
   expect(rows[0].forfeited).toBe(rows[0].granted);
   expect((await story.inbox(team)).filter(({ status }) => status !== 'handled')).toEqual([]);
-  expect(await workflowStatus(team)).toBe('COMPLETED');
+  await until(async () => (await workflowStatus(team)) === 'COMPLETED');
   await expectSoundLedger(story.database.pool);
 });
 
@@ -133,7 +133,7 @@ test('an erased person is nowhere in the database, nor at Polar; their Personal 
   expect(await statusAtPolar(subscription)).toBe('canceled');
   expect(await membersAtPolar(shared)).toEqual({ bob: 'owner' });
   await expect(story.polar.customers.getExternal(personal)).rejects.toThrow();
-  expect(await workflowStatus(personal)).toBe('COMPLETED');
+  await until(async () => (await workflowStatus(personal)) === 'COMPLETED');
   await expectSoundLedger(story.database.pool);
 });
 
