@@ -23,7 +23,7 @@ const schedulesPerStory = 7;
 const storiesPerTest = Math.ceil(wanted / 2 / schedulesPerStory);
 const laneCount = Math.min(6, storiesPerTest);
 /** Shrinking gives up after this with the shortest story so far; no lane takes so long otherwise. */
-const longestMs = 240_000;
+const longestMs = 600_000;
 
 let database: TestDatabase;
 let lanes: Lane[] = [];
