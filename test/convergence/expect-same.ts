@@ -83,8 +83,10 @@ function moneyOf({ orders }: TeamLedger) {
 
 function identityOf({ source, order, subscription, product, granted, effectiveAt, ...grant }: LedgerGrant) {
   const { periodStart, periodEnd, allotment } = grant;
+  // What a subscription's line was granted may have been corrected by a clawback once all was known: cycles are compared.
+  const credits = subscription === null ? granted : null;
   return {
-    ...{ source, order, subscription, product, granted, effectiveAt },
+    ...{ source, order, subscription, product, credits, effectiveAt },
     ...{ periodStart, periodEnd, allotment },
   };
 }
