@@ -304,7 +304,12 @@ function placeChanges(
       const away =
         amount < 0n ||
         (amount === 0n && closing.has(one.line.orderId)) ||
-        (amount === 0n && (plan === null ? credits.length === 0 && group.length > 1 : plan === current));
+        (amount === 0n &&
+          (plan === null
+            ? credits.length === 0 && group.length > 1
+            : current === null
+              ? isLast && group.length > 1 && plan !== one.line.orderPlan // the payment of the cycle is not known yet
+              : plan === current));
       (away && !(amount === 0n && credits.length > 0) ? credits : debits).push(one);
     }
     for (const one of credits) {

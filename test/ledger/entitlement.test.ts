@@ -108,6 +108,12 @@ test('of two orders that were paid for one cycle the earlier starts it, and the 
   }
 });
 
+test('a change of 0 that comes before the payment of its cycle takes and brings as one with money', () => {
+  const half = new Date((january.start.getTime() + january.end.getTime()) / 2);
+  const up = change('up', half, 'starter', 'pro', january.end, { amount: 0n });
+  expect(kept(billing({ periods: [january], lines: up }))).toEqual({ '2040-01-01': 2_000 });
+});
+
 test('an unpaid period brings nothing', () => {
   expect(kept(billing({ periods: [january, february], lines: [bought] }))).toEqual({
     '2040-01-01': 2_000,
