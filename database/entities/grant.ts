@@ -54,3 +54,14 @@ export const Grant = defineEntity({
 });
 
 export type Grant = InferEntity<typeof Grant>;
+
+/** SQL for when a grant's credits expire; lifetime credits at `infinity`. The index `grants_in_burn_order` has this expression. */
+export function expirySql(alias: string): string {
+  return `coalesce(${alias}.expires_at, 'infinity')`;
+}
+
+/** SQL for the burn order (`compareBurnOrder`) of the table under this alias, as the index `grants_in_burn_order` has it. */
+export function burnOrderSql(alias: string): string {
+  const rank = grantSources.map((source, index) => `when '${source}' then ${index + 1}`).join(' ');
+  return `${expirySql(alias)}, (case ${alias}.source ${rank} end), ${alias}.effective_at, ${alias}.business_key collate "C"`;
+}

@@ -13,7 +13,7 @@ export interface Burnable {
 }
 
 /**
- * The order in which credits are used: soonest expiry first, lifetime last; ties by source (trial,
+ * The order in which credits are used (`burnOrderSql` is the same in SQL): soonest expiry first, lifetime last; ties by source (trial,
  * subscription, adjustment, purchase), then by effective time, then by business key. Total: two different
  * grants never tie, because business keys are unique.
  */

@@ -1,4 +1,5 @@
 import type { Account, TransferKind } from '../../database/entities/transfer.ts';
+import { isSpendable } from '../rules/spendable.ts';
 import type { HoldAnswer, Receipt } from './operation.ts';
 import type { GrantStanding, TeamStanding } from './standing.ts';
 
@@ -66,16 +67,15 @@ export function move(
   changes.moves.push({ teamId: team.teamId, grantId: grant.id, kind, from, to, amount, event, reference });
 }
 
-/** The grants that can be spent at `now`, in burn order. */
-export function spendable(team: TeamStanding, now: Date): GrantStanding[] {
-  return team.grants.filter((grant) => grant.available > 0n && !isExpired(grant, now));
+/** The grants that can be drawn on at `now`, in burn order. */
+export function drawable(team: TeamStanding, now: Date): GrantStanding[] {
+  return team.grants.filter((grant) => grant.inOrder && isSpendable(grant, now));
 }
 
-export function isExpired({ expiresAt }: { expiresAt: Date | null }, now: Date): boolean {
-  return expiresAt !== null && expiresAt <= now;
-}
-
-/** Micro-credits that a team can spend at `now`. */
+/** Micro-credits that a team can spend at `now`, of all its grants. */
 export function available(team: TeamStanding, now: Date): bigint {
-  return spendable(team, now).reduce((total, grant) => total + grant.available, 0n);
+  return team.grants.reduce(
+    (total, grant) => (isSpendable(grant, now) ? total + grant.available : total),
+    team.unread,
+  );
 }

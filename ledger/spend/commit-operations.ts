@@ -4,7 +4,7 @@ import { createMissingPartitions, isMissingPartition } from '../../database/part
 import { decideOperations } from './decide-operations.ts';
 import type { Operation, Outcome } from './operation.ts';
 import { findTeams, lockTeams, readKeys, readStanding } from './read-standing.ts';
-import { type KnownKey, keyOf } from './standing.ts';
+import { type KnownKey, keyOf, type Reading } from './standing.ts';
 import { writeChanges } from './write-changes.ts';
 
 /** The commit was sent and its answer was lost: whether it happened must be read back (`readBackOperations`). */
@@ -16,15 +16,16 @@ export class OutcomeUnknown extends Error {}
  *
  * @param wait  whether to wait for teams that are locked elsewhere, for as long as connections do; if not, their operations
  *   are left undecided
+ * @param firstGrants  how many grants of each team are read before it is known whether they suffice
  * @returns one outcome for each operation, in order; null where its team is locked elsewhere and `wait` is false
  * @throws OutcomeUnknown where the connection was lost during the commit
  */
 export async function commitOperations(
   pool: Pool,
   operations: readonly Operation[],
-  { wait }: { wait: boolean },
+  { wait, firstGrants }: { wait: boolean; firstGrants: number },
 ): Promise<(Outcome | null)[]> {
-  const attempt = () => inTransaction(pool, (client) => decide(client, operations, wait));
+  const attempt = () => inTransaction(pool, (client) => decide(client, operations, wait, firstGrants));
   try {
     return await attempt();
   } catch (error) {
@@ -65,11 +66,13 @@ async function decide(
   client: PoolClient,
   operations: readonly Operation[],
   wait: boolean,
+  firstGrants: number,
 ): Promise<Decided<(Outcome | null)[]>> {
   const teamIds = teamsOf(operations);
   const locking = lockTeams(client, teamIds, wait);
-  const read = (short: ReadonlySet<string>) => readStanding(client, locking, teamIds, operations, short);
-  let standing = await read(new Set());
+  const read = (reading: Reading) => readStanding(client, locking, teamIds, operations, reading, firstGrants);
+  let reading: Reading = { lapsedHolds: new Set(), allGrants: new Set() };
+  let standing = await read(reading);
   const { teams } = standing;
   // What could not be locked is either locked elsewhere or unknown; unknown teams are decided at once.
   const busy = wait
@@ -80,12 +83,11 @@ async function decide(
       );
   const decidable = busy.size === 0 ? operations : operations.filter(({ teamId }) => !busy.has(teamId));
 
-  let decision = decideOperations(decidable, standing);
-  if (decision.short.size > 0) {
-    // Somebody runs short: what their team's lapsed holds still set aside is freed, and all is decided again.
-    const { short } = decision;
-    standing = await read(short);
-    decision = decideOperations(decidable, standing, short);
+  let decision = decideOperations(decidable, standing, reading);
+  while (decision.kind === 'undecided') {
+    reading = decision.reading;
+    standing = await read(reading);
+    decision = decideOperations(decidable, standing, reading);
   }
 
   let next = 0;

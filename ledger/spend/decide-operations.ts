@@ -1,46 +1,55 @@
 import { DomainError } from '../../domain-error.ts';
 import { captureHold } from './capture-hold.ts';
 import { type Changes, noChanges } from './changes.ts';
+import { MoreGrantsNeeded } from './draw-credits.ts';
 import { endHold, extendHold, holdCredits, isLapsed, releaseHold } from './holds.ts';
 import type { Operation, Outcome } from './operation.ts';
 import { spendCredits } from './spend-credits.ts';
-import { type KnownKey, keyOf, type Standing } from './standing.ts';
+import { type KnownKey, keyOf, type Reading, type Standing } from './standing.ts';
 
-export interface Decision {
-  /** One for each operation, in order. */
-  outcomes: Outcome[];
-  changes: Changes;
-  /** Teams where an operation ran short or over a cap: what their lapsed holds set aside may make room for it. */
-  short: Set<string>;
-}
+export type Decision =
+  /** `outcomes`: one for each operation, in order. */
+  | { kind: 'decided'; outcomes: Outcome[]; changes: Changes }
+  /** More must be read, and everything decided again. */
+  | { kind: 'undecided'; reading: Reading };
 
 /**
  * Decides each operation in order; each sees what those before it left. Pure but for the standing, which is drawn
  * down, and the ids of what is new. A refused operation changes nothing for those after it.
  *
- * @param freed  teams that ran short: their lapsed holds are freed before anything is decided
+ * @param reading  what was read in addition: the lapsed holds among it are ended before anything is decided
  */
 export function decideOperations(
   operations: readonly Operation[],
   standing: Standing,
-  freed: ReadonlySet<string> = new Set(),
+  reading: Reading,
 ): Decision {
   const changes = noChanges();
-  const short = new Set<string>();
+  const lapsedHolds = new Set(reading.lapsedHolds);
+  const allGrants = new Set(reading.allGrants);
   for (const hold of standing.holds.values()) {
-    const team = freed.has(hold.teamId) ? standing.teams.get(hold.teamId) : undefined;
+    const team = lapsedHolds.has(hold.teamId) ? standing.teams.get(hold.teamId) : undefined;
     if (team && isLapsed(hold, standing.now)) endHold(changes, team, hold, 'lapsed', standing.now);
   }
-  const outcomes = operations.map((operation): Outcome => {
+  const outcomes: Outcome[] = [];
+  for (const operation of operations) {
     try {
-      return decide(operation, standing, changes);
+      outcomes.push(decide(operation, standing, changes));
     } catch (error) {
+      if (error instanceof MoreGrantsNeeded) {
+        allGrants.add(operation.teamId);
+        continue;
+      }
       if (!(error instanceof DomainError)) throw error;
-      if (error.status === 402) short.add(operation.teamId);
-      return { kind: 'refused', error };
+      if (error.status === 402) lapsedHolds.add(operation.teamId);
+      outcomes.push({ kind: 'refused', error });
     }
-  });
-  return { outcomes, changes, short };
+  }
+  // Both sets only grow, up to the teams of the batch: at some point nothing more is needed.
+  const complete = lapsedHolds.size === reading.lapsedHolds.size && allGrants.size === reading.allGrants.size;
+  return complete
+    ? { kind: 'decided', outcomes, changes }
+    : { kind: 'undecided', reading: { lapsedHolds, allGrants } };
 }
 
 function decide(operation: Operation, standing: Standing, changes: Changes): Outcome {

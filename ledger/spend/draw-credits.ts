@@ -1,13 +1,17 @@
 import { formatCredits } from '../../catalog/credits.ts';
 import { DomainError } from '../../domain-error.ts';
 import { allocate, type Draw } from '../rules/allocate.ts';
-import { spendable } from './changes.ts';
+import { available, drawable } from './changes.ts';
 import type { GrantStanding, TeamStanding } from './standing.ts';
+
+/** The grants that were read do not suffice, and others of the team do: read all of them and decide again. */
+export class MoreGrantsNeeded extends Error {}
 
 /**
  * Which of the team's grants pay `credits` micro-credits, in burn order. Moves nothing yet.
  * @param required  what the whole operation needs, where this is only a part of it
  * @throws DomainError 402 `insufficient_credits` {required, available}
+ * @throws MoreGrantsNeeded
  */
 export function drawCredits(
   team: TeamStanding,
@@ -15,9 +19,11 @@ export function drawCredits(
   now: Date,
   required = credits,
 ): Draw<GrantStanding>[] {
-  const { draws, short } = allocate(spendable(team, now), credits);
+  const { draws, short } = allocate(drawable(team, now), credits);
   if (short === 0n) return draws;
-  const details = { required: formatCredits(required), available: formatCredits(required - short) };
+  const missing = credits - available(team, now);
+  if (missing <= 0n) throw new MoreGrantsNeeded();
+  const details = { required: formatCredits(required), available: formatCredits(required - missing) };
   throw new DomainError(
     402,
     'insufficient_credits',

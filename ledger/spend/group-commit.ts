@@ -16,6 +16,7 @@ import type {
   SpendOperation,
 } from './operation.ts';
 import { readReceipt } from './read-receipt.ts';
+import { defaultFirstGrants } from './read-standing.ts';
 import type { KnownKey } from './standing.ts';
 
 /**
@@ -44,6 +45,8 @@ export interface GroupCommitOptions {
   batch?: number;
   /** Commits under way at once. */
   lanes?: number;
+  /** How many grants of each team are read before it is known whether they suffice. */
+  firstGrants?: number;
 }
 
 /** So many teams that are locked elsewhere are waited for at once, each on a connection; the others are tried again. */
@@ -72,7 +75,7 @@ interface Pending {
  */
 export function createGroupCommit(
   database: Database,
-  { batch = 256, lanes = 3 }: GroupCommitOptions = {},
+  { batch = 256, lanes = 3, firstGrants = defaultFirstGrants }: GroupCommitOptions = {},
 ): GroupCommit {
   const waiting = new Map<string, Pending[]>(); // by team, in order of arrival
   const inFlight = new Set<string>();
@@ -192,7 +195,7 @@ export function createGroupCommit(
       const outcomes = await commitOperations(
         database.pool,
         group.map(({ operation }) => operation),
-        { wait },
+        { wait, firstGrants },
       );
       return group.filter((pending, index) => {
         const outcome = outcomes[index];

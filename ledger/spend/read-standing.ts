@@ -1,16 +1,18 @@
 import type { PoolClient } from 'pg';
-import type { GrantSource } from '../../database/entities/grant.ts';
+import { burnOrderSql, expirySql, type GrantSource } from '../../database/entities/grant.ts';
 import type { HoldStatus } from '../../database/entities/hold.ts';
 import type { LimitPeriod, LimitSubject } from '../../database/entities/limit.ts';
 import { standingOrderSql, standingSql } from '../../database/entities/subscription.ts';
 import { compareBurnOrder } from '../rules/burn-order.ts';
 import { binaryColumn } from './binary-array.ts';
+import { available as availableOf } from './changes.ts';
 import type { HoldAnswer, Operation } from './operation.ts';
 import {
   type GrantStanding,
   type HoldStanding,
   type KnownKey,
   keyOf,
+  type Reading,
   type Standing,
   type TeamStanding,
 } from './standing.ts';
@@ -53,27 +55,34 @@ export async function findTeams(client: PoolClient, teamIds: readonly string[]):
   return new Set(rows.map(({ id }) => id));
 }
 
+/** How many grants of a team are read at first: those that burn first pay for nearly every operation. */
+export const defaultFirstGrants = 32;
+
 /**
  * Reads how the locked teams stand, for these operations. What it sees, nobody can change before the commit. All is asked
  * for at once: Postgres answers a connection's statements in the order in which they come, each as of when the one before
  * is done, so nothing is read before the locks are held.
  *
  * @param locking  the locks, asked for on this connection and perhaps not answered yet
- * @param teamIds  the teams that are being locked; of those that were not to be had nothing is told
- * @param short  teams whose lapsed holds are read as well
+ * @param teamIds  the teams that are being locked; teams whose lock could not be taken are missing from the result
+ * @param reading  what to read in addition
+ * @param firstGrants  how many grants of each team to read in burn order
  */
 export async function readStanding(
   client: PoolClient,
   locking: Promise<readonly LockedTeam[]>,
   teamIds: readonly string[],
   operations: readonly Operation[],
-  short: ReadonlySet<string>,
+  reading: Reading,
+  firstGrants: number,
 ): Promise<Standing> {
-  const [locked, { now, grants }, { keys, deletedUpTo }, holds] = await Promise.all([
+  const named = operations.flatMap((operation) => ('holdId' in operation ? [operation.holdId] : []));
+  const [locked, { now, grants }, others, { keys, deletedUpTo }, holds] = await Promise.all([
     locking,
-    readGrants(client, teamIds),
+    readFirstGrants(client, teamIds, firstGrants),
+    readOtherGrants(client, { ...reading, holds: named }),
     readKeys(client, operations),
-    readHolds(client, operations, short),
+    readHolds(client, named, reading.lapsedHolds),
   ]);
   const teams = new Map<string, TeamStanding>(
     locked.map(({ id, deleted }) => [
@@ -81,6 +90,7 @@ export async function readStanding(
       {
         deleted,
         grants: [],
+        unread: 0n,
         limitsMembers: false,
         members: new Set(),
         limits: [],
@@ -89,11 +99,18 @@ export async function readStanding(
       },
     ]),
   );
-  for (const { teamId, ...grant } of grants) teams.get(teamId)?.grants.push(grant);
-  for (const team of teams.values()) team.grants.sort(compareBurnOrder);
-  // Most teams have neither.
+  addGrants(teams, grants);
+  const full = locked.filter(({ id }) => teams.get(id)?.grants.length === firstGrants);
+  addGrants(teams, others);
+  // Most teams have none of these.
   const limited = new Set(locked.flatMap(({ id, hasLimits }) => (hasLimits ? id : [])));
   await Promise.all([
+    readRemainingGrants(
+      client,
+      teams,
+      full.filter(({ id }) => !reading.allGrants.has(id)),
+      now,
+    ),
     readLimitedTeams(client, teams, limited),
     readLimits(client, teams, consumersOf(operations, holds, limited)),
     readDebts(
@@ -102,6 +119,7 @@ export async function readStanding(
       locked.filter(({ hasDebts }) => hasDebts),
     ),
   ]);
+  for (const team of teams.values()) team.grants.sort(compareBurnOrder);
   return { now, teams, keys, holds, keysDeletedUpTo: deletedUpTo };
 }
 
@@ -150,61 +168,142 @@ export async function readKeys(
   return { keys, deletedUpTo: instant(first.deleted_up_to) };
 }
 
-/** The teams' grants, and the clock. */
-async function readGrants(
-  client: PoolClient,
-  teamIds: readonly string[],
-): Promise<{ now: Date; grants: (GrantStanding & { teamId: string })[] }> {
-  const { rows } = await client.query<{
-    now: string;
-    id: string | null;
-    team_id: string;
-    source: GrantSource;
-    business_key: string;
-    effective_at: string;
-    expires_at: string | null;
-    debt_key: string | null;
-    available: string;
-    held: string;
-  }>({
-    name: 'read-grants',
-    // Times as milliseconds: what JavaScript compares. The partial index grants_open finds a team's few open grants,
-    // however many it had before.
-    text: `with clock as materialized (select billing_now() as now)
-           select extract(epoch from clock.now) * 1000 as now,
-                  g.id, g.team_id, g.source, g.business_key, g.debt_key, g.available, g.held,
-                  extract(epoch from g.effective_at) * 1000 as effective_at,
-                  extract(epoch from g.expires_at) * 1000 as expires_at
-             from clock
-             left join grants g on g.team_id = any($1::uuid[]) and g.open`,
-    values: [teamIds],
-  });
-  const grants = rows.flatMap((row) =>
-    row.id === null
-      ? []
-      : {
-          teamId: row.team_id,
-          id: row.id,
-          source: row.source,
-          businessKey: row.business_key,
-          effectiveAt: instant(row.effective_at),
-          expiresAt: row.expires_at === null ? null : instant(row.expires_at),
-          debtKey: row.debt_key,
-          available: BigInt(row.available),
-          held: BigInt(row.held),
-        },
-  );
-  return { now: instant(rows[0]?.now ?? ''), grants };
+interface GrantRow {
+  id: string;
+  team_id: string;
+  source: GrantSource;
+  business_key: string;
+  effective_at: string;
+  expires_at: string | null;
+  debt_key: string | null;
+  available: string;
+  held: string;
+  in_order: boolean;
 }
 
-/** Those that operations name, and those that lapsed of teams that ran short. */
+/** Times as milliseconds: what JavaScript compares. */
+const grantColumns = `
+  g.id, g.team_id, g.source, g.business_key, g.debt_key, g.available, g.held,
+  extract(epoch from g.effective_at) * 1000 as effective_at, extract(epoch from g.expires_at) * 1000 as expires_at`;
+
+/** The grants of each team that burn first, and the clock. The index is in burn order, so no other grant is looked at. */
+async function readFirstGrants(
+  client: PoolClient,
+  teamIds: readonly string[],
+  limit: number,
+): Promise<{ now: Date; grants: GrantRow[] }> {
+  const { rows } = await client.query<{ now: string } & (GrantRow | { id: null })>({
+    name: 'read-first-grants',
+    text: `with clock as materialized (select billing_now() as now)
+           select extract(epoch from clock.now) * 1000 as now, first.*, true as in_order
+             from clock
+             left join (
+               unnest($1::uuid[]) as team (id)
+               cross join lateral (
+                 select ${grantColumns}
+                   from grants g
+                  where g.team_id = team.id and g.open and ${expirySql('g')} > (select now from clock)
+                  order by ${burnOrderSql('g')}
+                  limit $2
+               ) as of_team
+             ) as first (team, id, team_id, source, business_key, debt_key, available, held, effective_at, expires_at) on true`,
+    values: [teamIds, limit],
+  });
+  const [first] = rows;
+  if (!first) throw new Error('the clock was not read');
+  return { now: instant(first.now), grants: rows.filter((row) => row.id !== null) };
+}
+
+/** The grants that some holds draw on, in no order, and all open grants of some teams. */
+async function readOtherGrants(
+  client: PoolClient,
+  { holds, lapsedHolds, allGrants }: Reading & { holds: readonly string[] },
+): Promise<GrantRow[]> {
+  if (holds.length + lapsedHolds.size + allGrants.size === 0) return [];
+  const { rows } = await client.query<GrantRow>({
+    name: 'read-other-grants',
+    text: `select ${grantColumns}, false as in_order
+             from (select unnest($1::uuid[]) as id
+                   union
+                   select id from holds
+                    where team_id = any($2::uuid[]) and status = 'open' and expires_at <= (select billing_now())) as hold
+             join hold_draws d on d.hold_id = hold.id
+             join grants g on g.id = d.grant_id
+            union all
+           select ${grantColumns}, true from grants g where g.team_id = any($3::uuid[]) and g.open`,
+    values: [holds, [...lapsedHolds], [...allGrants]],
+  });
+  return rows;
+}
+
+/**
+ * What teams have beyond the grants that were read: all of it if they are in debt, because every grant may settle it; of
+ * others what it comes to.
+ */
+async function readRemainingGrants(
+  client: PoolClient,
+  teams: Map<string, TeamStanding>,
+  full: readonly LockedTeam[],
+  now: Date,
+): Promise<void> {
+  if (full.length === 0) return;
+  const inDebt = full.flatMap(({ id, hasDebts }) => (hasDebts ? id : []));
+  const summed = full.flatMap(({ id, hasDebts }) => (hasDebts ? [] : id));
+  const [all, { rows: sums }] = await Promise.all([
+    readOtherGrants(client, { holds: [], lapsedHolds: new Set(), allGrants: new Set(inDebt) }),
+    client.query<{ team_id: string; available: string }>({
+      name: 'sum-grants',
+      text: `select g.team_id, sum(g.available) as available
+               from grants g
+              where g.team_id = any($1::uuid[]) and g.open and ${expirySql('g')} > $2
+              group by g.team_id`,
+      values: [summed, now],
+    }),
+  ]);
+  addGrants(teams, all);
+  for (const { team_id, available } of sums) {
+    const team = teams.get(team_id);
+    if (!team) throw new Error(`team ${team_id} was not locked`);
+    team.unread = BigInt(available) - availableOf(team, now);
+  }
+}
+
+/** Adds grants to their teams. One may come twice: because it burns first, and because a hold draws on it. */
+function addGrants(teams: Map<string, TeamStanding>, rows: readonly GrantRow[]): void {
+  for (const [teamId, ofTeam] of Map.groupBy(rows, ({ team_id }) => team_id)) {
+    const team = teams.get(teamId);
+    if (!team) continue;
+    const byId = new Map(team.grants.map((grant) => [grant.id, grant]));
+    for (const row of ofTeam) {
+      const known = byId.get(row.id);
+      if (known) known.inOrder ||= row.in_order;
+      else byId.set(row.id, toGrant(row));
+    }
+    team.grants = [...byId.values()];
+  }
+}
+
+function toGrant(row: GrantRow): GrantStanding {
+  return {
+    id: row.id,
+    source: row.source,
+    businessKey: row.business_key,
+    effectiveAt: instant(row.effective_at),
+    expiresAt: row.expires_at === null ? null : instant(row.expires_at),
+    debtKey: row.debt_key,
+    available: BigInt(row.available),
+    held: BigInt(row.held),
+    inOrder: row.in_order,
+  };
+}
+
+/** Those that operations name, and those that lapsed of some teams. */
 async function readHolds(
   client: PoolClient,
-  operations: readonly Operation[],
-  short: ReadonlySet<string>,
+  named: readonly string[],
+  lapsedOf: ReadonlySet<string>,
 ): Promise<Map<string, HoldStanding>> {
-  const named = operations.flatMap((operation) => ('holdId' in operation ? [operation.holdId] : []));
-  if (named.length === 0 && short.size === 0) return new Map();
+  if (named.length === 0 && lapsedOf.size === 0) return new Map();
   const { rows } = await client.query<{
     id: string;
     team_id: string;
@@ -234,7 +333,7 @@ async function readHolds(
                    select id from holds
                     where team_id = any($2::uuid[]) and status = 'open' and expires_at <= (select billing_now())) as wanted
              join holds h on h.id = wanted.id`,
-    values: [named, [...short]],
+    values: [named, [...lapsedOf]],
   });
   return new Map(
     rows.map((row) => [

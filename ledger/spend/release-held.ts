@@ -1,5 +1,6 @@
 import { allocate } from '../rules/allocate.ts';
-import { type Changes, isExpired, move, spendable } from './changes.ts';
+import { isExpired } from '../rules/spendable.ts';
+import { type Changes, drawable, move } from './changes.ts';
 import type { DebtStanding, GrantStanding, HoldStanding, TeamStanding } from './standing.ts';
 
 type Hold = Pick<HoldStanding, 'id' | 'teamId'>;
@@ -57,7 +58,8 @@ function releaseOne(
 function settle(changes: Changes, team: TeamStanding, teamId: string, debt: DebtStanding, now: Date): void {
   const outstanding = debt.owed - debt.settled;
   if (outstanding === 0n) return;
-  const payers = spendable(team, now).filter((grant) => debt.lifetime || grant.expiresAt !== null);
+  if (team.unread > 0n) throw new Error(`team ${teamId} is in debt and not all of its grants were read`);
+  const payers = drawable(team, now).filter((grant) => debt.lifetime || grant.expiresAt !== null);
   const { draws, short } = allocate(payers, outstanding);
   for (const { lot, credits } of draws) {
     move(changes, { teamId }, lot, {

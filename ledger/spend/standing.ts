@@ -22,8 +22,10 @@ export interface Standing {
 
 export interface TeamStanding {
   deleted: boolean;
-  /** Every grant with credits available or held, in burn order. */
+  /** The first grants that can be spent and those that the holds draw on, in burn order. Of a team in debt every open grant. */
   grants: GrantStanding[];
+  /** Micro-credits that can be spent of the grants that were not read. */
+  unread: bigint;
   /** Whether any member has a limit: then usage must name a member. */
   limitsMembers: boolean;
   /** Of those whom the operations name: who is a member. Read only if the team has limits. */
@@ -46,6 +48,8 @@ export interface GrantStanding {
   debtKey: string | null;
   available: bigint;
   held: bigint;
+  /** Whether it can be drawn on: every grant before it in burn order was read too. */
+  inOrder: boolean;
 }
 
 export interface LimitStanding {
@@ -96,6 +100,14 @@ export interface HoldStanding {
   /** What captured it. */
   event: (EventLocation & { credits: bigint }) | null;
   changed: 'new' | 'changed' | null;
+}
+
+/** What is read of some teams beyond what every operation needs. By team id. */
+export interface Reading {
+  /** Their lapsed holds: what those set aside may make room for an operation that was refused. */
+  lapsedHolds: ReadonlySet<string>;
+  /** Every open grant: the first ones do not suffice. */
+  allGrants: ReadonlySet<string>;
 }
 
 /** A key that was sent before, and what came of it. */

@@ -20,6 +20,11 @@ const seed = Number(process.env.FC_SEED ?? Math.floor(Math.random() * 2 ** 31));
 /** Shrinking gives up after this with the shortest story so far; no lane takes so long otherwise. */
 const longestMs = 400_000;
 const laneCount = Math.min(8, runs);
+/**
+ * In half of the lanes a commit reads only the first one or two grants of each team at first: it has to draw on the same grants
+ * as if it had read all, which the model does.
+ */
+const firstGrants = [1, undefined, 2, undefined, 1, undefined, 2, undefined];
 
 let database: TestDatabase;
 let lanes: Lane[] = [];
@@ -28,7 +33,7 @@ beforeAll(async () => {
   database = await createTestDatabase();
   await replaceClockByLanes(database.url);
   lanes = await Promise.all(
-    Array.from({ length: laneCount }, (_, lane) => openLane(database.url, `lane${lane}`)),
+    Array.from({ length: laneCount }, (_, lane) => openLane(database.url, `lane${lane}`, firstGrants[lane])),
   );
   const [first] = lanes;
   if (!first) throw new Error('FC_RUNS is at least 1');
@@ -41,7 +46,7 @@ afterAll(async () => {
 });
 
 test(
-  `the ledger does what the model says, whatever happens in whatever order (${runs} runs, FC_SEED=${seed})`,
+  `the ledger does what the model says, whatever happens in whatever order and however few grants are read at first (${runs} runs, FC_SEED=${seed})`,
   async () => {
     process.stderr.write(`  ${runs} runs in ${laneCount} lanes, FC_SEED=${seed}\n`);
     const catalog = await smallCatalog();

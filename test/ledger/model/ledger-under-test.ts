@@ -59,14 +59,15 @@ export async function replaceClockByLanes(databaseUrl: string): Promise<void> {
   });
 }
 
-export async function openLane(databaseUrl: string, name: string): Promise<Lane> {
+/** @param firstGrants  how many grants of a team a commit reads before it knows whether they suffice */
+export async function openLane(databaseUrl: string, name: string, firstGrants?: number): Promise<Lane> {
   const database = await connectDatabase(databaseUrl, { pool: 3 });
   // For the connections to come, and for the one that it has opened.
   database.pool.options.application_name = name;
   await database.pool.query(`select set_config('application_name', $1, false)`, [name]);
   const lane: Lane = {
     database,
-    groupCommit: createGroupCommit(database),
+    groupCommit: createGroupCommit(database, firstGrants === undefined ? {} : { firstGrants }),
     async setClock(at) {
       await database.pool.query(
         'insert into lane_clocks values ($1, $2) on conflict (lane) do update set at = excluded.at',
