@@ -82,6 +82,43 @@ export async function checkBooks(databaseUrl: string, acknowledged: number): Pro
   }
 }
 
+/** Gives a team more open grants: lifetime credits of packs, which burn last. */
+export async function addGrants(databaseUrl: string, teamId: string, count: number): Promise<void> {
+  await run(
+    databaseUrl,
+    `with grants as (
+       insert into grants (id, team_id, source, business_key, granted, available, effective_at, catalog_version, created_at)
+       select uuidv7(), $1::uuid, 'purchase', 'pack-' || n || ':' || $1::uuid, $2, $2, billing_now() - interval '50 days', 1, billing_now()
+         from generate_series(1, $3::int) as n
+       returning *
+     )
+     insert into transfers (team_id, at, grant_id, kind, from_account, to_account, amount, reference)
+     select team_id, created_at, id, 'grant', 'issued', 'available', granted, business_key from grants`,
+    [teamId, credits, count],
+  );
+}
+
+/** Gives each limit marks of commits before it was set, one a second. */
+export async function addMarks(databaseUrl: string, count: number): Promise<void> {
+  await run(
+    databaseUrl,
+    `insert into limit_marks (counter_id, at, total)
+     select counter_id, counted_since - make_interval(secs => n), -n from limits, generate_series(1, $1) as n
+         on conflict do nothing`,
+    [count],
+  );
+}
+
+async function run(databaseUrl: string, sql: string, values: unknown[]): Promise<void> {
+  const database = await connectDatabase(databaseUrl, { pool: 1 });
+  try {
+    await database.pool.query(sql, values);
+    await database.pool.query('vacuum (analyze)');
+  } finally {
+    await database.close();
+  }
+}
+
 async function insertGrants(pool: Pool, eventsEach: number): Promise<void> {
   await pool.query(
     `with grants as (

@@ -52,7 +52,8 @@ export async function openLedger(databaseUrl: string) {
   const ledger = createGroupCommit(database);
   return {
     database,
-    spend: (teamId: string) => ledger.spend(makeDebit(teamId, published)),
+    spend: (teamId: string, consumer: { apiKeyId?: string } = {}) =>
+      ledger.spend({ ...makeDebit(teamId, published), ...consumer }),
     /** Holds what the usage costs, then captures it. */
     async holdAndCapture(teamId: string): Promise<Receipt> {
       const { priced, ...debit } = makeDebit(teamId, published);

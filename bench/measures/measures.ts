@@ -1,5 +1,6 @@
 import type { Measure } from '../measure.ts';
 import { inProcessMeasures } from './in-process.ts';
+import { largeTeamMeasure } from './large-team.ts';
 import { overHttpMeasures } from './over-http.ts';
 import { throughTemporalMeasures } from './through-temporal.ts';
 import { historyMeasure } from './with-history.ts';
@@ -9,5 +10,6 @@ export const measures: readonly Measure[] = [
   ...throughTemporalMeasures,
   ...inProcessMeasures,
   ...overHttpMeasures,
+  largeTeamMeasure,
   historyMeasure,
 ];
