@@ -1,6 +1,6 @@
 /**
- * A refusal that the caller can understand and act on: it has a stable `code`, an HTTP status and details
- * that say what was wrong. Everything else that is thrown is a bug or a broken part.
+ * An error that the caller can understand and act on. It has a stable `code`, an HTTP status and details. Everything
+ * else that is thrown is a bug or an outage.
  */
 export class DomainError extends Error {
   readonly code: string;

@@ -20,7 +20,7 @@ const secretNames = [
   '["webhook-signature"]',
 ];
 
-/** pino's `*` stands for one level: down to `err.request.headers.authorization`. */
+/** pino's `*` stands for one level: up to `err.request.headers.authorization`. */
 const secretPaths = secretNames.flatMap((name) =>
   ['', '*', '*.*', '*.*.*'].map((above) =>
     name.startsWith('[') || !above ? `${above}${name}` : `${above}.${name}`,
@@ -28,9 +28,9 @@ const secretPaths = secretNames.flatMap((name) =>
 );
 
 /**
- * The log of this process: one JSON object a line in production, one readable line otherwise, at `LOG_LEVEL`. A level that
- * does not exist counts as none: `readEnvironment` refuses it, by name.
- * Secrets and personal data are cut out wherever they may stand; log ids, not people.
+ * The log of this process: one JSON object a line in production, else one readable line, at `LOG_LEVEL`. An unknown
+ * level is ignored here: `readEnvironment` refuses it.
+ * Secrets and personal data are removed at every level. Log ids, not names.
  */
 export const log = makeLog(await readableLines());
 

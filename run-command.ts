@@ -3,8 +3,8 @@ import { DomainError } from './domain-error.ts';
 import { EnvironmentError } from './environment.ts';
 
 /**
- * Runs a program. Whatever its operator can mend is told in one clear line, a bug as a whole; either ends the process,
- * also where connections are still open.
+ * Runs a program. An error that an operator can fix is printed as one line, a bug in full. Either ends the process,
+ * even if connections are still open.
  *
  * @param exitCode  of a program that failed
  */
@@ -17,10 +17,10 @@ export async function runCommand(work: () => Promise<void>, exitCode = 1): Promi
   }
 }
 
-/** Ends the process after this long whatever it still waits for: a supervisor kills a process that is asked to stop and stays. */
+/** Ends the process after this time, whatever it still waits for: a supervisor kills a process that does not stop. */
 export function endWithin(milliseconds: number): void {
   setTimeout(() => {
-    console.error(`Not everything could be closed within ${milliseconds} ms: the process ends without it`);
+    console.error(`The process did not close everything within ${milliseconds} ms, and ends now`);
     process.exit(1);
   }, milliseconds).unref();
 }

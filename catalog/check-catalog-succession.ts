@@ -2,10 +2,10 @@ import { DomainError } from '../domain-error.ts';
 import type { Catalog } from './schema.ts';
 
 /**
- * Checks that `next` may follow `previous` as the published version: keys that exist are archived, never removed,
- * because grants, subscriptions, usage and Polar's products go on pointing at them; a key stays a plan or a pack, and a
- * plan keeps its interval, which Polar cannot change on a product.
- * @throws DomainError 409 `catalog_breaks_previous` that names every key at fault
+ * Checks that `next` may follow `previous` as the published version. Keys are archived, never removed, because grants,
+ * subscriptions, usage and Polar's products still refer to them. A plan stays a plan, a pack stays a pack, and a plan
+ * keeps its interval, because Polar cannot change a product's interval.
+ * @throws DomainError 409 `catalog_breaks_previous` that names every wrong key
  */
 export function checkCatalogSuccession(previous: Catalog, next: Catalog): void {
   const problems = [...products(previous), ...actions(previous)].flatMap(({ key, kind, interval }) => {

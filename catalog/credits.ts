@@ -1,18 +1,18 @@
 import { z } from 'zod';
 
-/** Micro-credits in a credit, and micro-units in a unit of any quantity. */
+/** Micro-credits in one credit, and micro-units in one unit of any quantity. */
 export const MICRO = 1_000_000n;
 
 /**
- * Every amount and quantity that comes in is below this: 10^12 units, in micro-units. It is what 12 digits
- * before the point can say, and nine of them fit Postgres' `bigint`.
+ * Every amount and quantity in a request is below this: 10^12 units, in micro-units. It is the range of 12 digits
+ * before the point. The sum of nine such amounts fits Postgres' `bigint`.
  */
 export const DECIMAL_LIMIT = 10n ** 12n * MICRO;
 
 /**
- * Micro-units from a safe integer or from a decimal string with 1 to 12 digits before the point and 1 to 6
- * after it. No sign, exponent, space or group separator; never a fractional `number`, which would already be rounded.
- * @throws RangeError for anything else. Text from outside goes through the schemas below, which say it politely.
+ * Micro-units from a safe integer, or from a decimal string with 1 to 12 digits before the point and 1 to 6 after it.
+ * No sign, exponent, space or group separator, and no fractional `number`, because it may already be rounded.
+ * @throws RangeError for any other value. Parse input with the schemas below: their messages are for callers.
  */
 export function parseDecimal(value: string | number): bigint {
   return parse(value, DECIMAL);
@@ -23,7 +23,7 @@ export function parseSignedDecimal(value: string | number): bigint {
   return parse(value, SIGNED_DECIMAL);
 }
 
-/** The one way to write an amount: `"12.5"`, `"-3"`, `"0.000001"`, `"0"`; no trailing zeros, any size. */
+/** The only format for amounts: `"12.5"`, `"-3"`, `"0.000001"`, `"0"`; no trailing zeros, any size. */
 export function formatCredits(micro: bigint): string {
   return formatDecimal(micro, 6);
 }
@@ -38,7 +38,7 @@ export function formatDecimal(digits: bigint, decimals: number): string {
 
 const DECIMAL = /^\d{1,12}(\.\d{1,6})?$/;
 const SIGNED_DECIMAL = /^[+-]?\d{1,12}(\.\d{1,6})?$/;
-// Zero is refused by the pattern itself, so that JSON Schema says all that the door checks.
+// The pattern itself refuses zero, so that the JSON Schema contains every rule that is checked.
 const POSITIVE_DECIMAL = /^(?=.*[1-9])\d{1,12}(\.\d{1,6})?$/;
 const NON_ZERO_DECIMAL = /^(?=.*[1-9])[+-]?\d{1,12}(\.\d{1,6})?$/;
 const CANONICAL_DECIMAL = /^(?!-0$)-?(0|[1-9]\d*)(\.\d*[1-9])?$/;
@@ -47,8 +47,8 @@ const FORM = 'a safe integer or a decimal string of at most 12 digits before and
 const LARGEST_INTEGER = Number(DECIMAL_LIMIT / MICRO) - 1;
 
 /**
- * A quantity of some meter, 0 or more; in: string or integer, out: micro-units. An integer may be as large as a
- * safe one; pricing refuses a quantity that is too large with a code of its own.
+ * A quantity of a meter, 0 or more. Input: string or integer. Output: micro-units. Any safe integer is accepted here;
+ * pricing refuses a quantity that is too large with its own code.
  */
 export const quantitySchema = decimalCodec(
   DECIMAL,
@@ -57,13 +57,13 @@ export const quantitySchema = decimalCodec(
   ['1200', '0.5'],
 );
 
-/** What a usage consumed: each meter's quantity, at least one. */
+/** The quantities of one usage, by meter; at least one. */
 export const quantitiesSchema = z
   .record(z.string().min(1).max(64), quantitySchema)
   .refine((quantities) => Object.keys(quantities).length > 0, { error: 'expected at least one meter' })
   .meta({ minProperties: 1 });
 
-/** An amount of credits above zero; in: string or integer, out: micro-credits below {@link DECIMAL_LIMIT}. */
+/** An amount of credits above zero. Input: string or integer. Output: micro-credits below {@link DECIMAL_LIMIT}. */
 export const creditsSchema = decimalCodec(
   POSITIVE_DECIMAL,
   (error) => z.int({ error }).positive({ error }).max(LARGEST_INTEGER, { error }),
@@ -71,7 +71,7 @@ export const creditsSchema = decimalCodec(
   ['12.5', '100'],
 );
 
-/** As {@link creditsSchema}, or zero: what a hold, a capture or a limit may be. */
+/** As {@link creditsSchema}, or zero: for holds, captures and limits. */
 export const creditsOrZeroSchema = decimalCodec(
   DECIMAL,
   (error) => z.int({ error }).nonnegative({ error }).max(LARGEST_INTEGER, { error }),
@@ -79,7 +79,7 @@ export const creditsOrZeroSchema = decimalCodec(
   ['12.5', '0'],
 );
 
-/** An amount of credits up (`"5"`, `"+5"`) or down (`"-5"`), never zero; out: micro-credits. */
+/** An amount of credits to give (`"5"`, `"+5"`) or to take (`"-5"`), never zero. Output: micro-credits. */
 export const signedCreditsSchema = decimalCodec(
   NON_ZERO_DECIMAL,
   (error) =>
@@ -88,7 +88,7 @@ export const signedCreditsSchema = decimalCodec(
       .min(-LARGEST_INTEGER, { error })
       .max(LARGEST_INTEGER, { error })
       .refine((credits) => credits !== 0, { error }),
-  `expected credits up or down, not zero: ${FORM}, with an optional sign`,
+  `expected credits other than zero: ${FORM}, with an optional sign`,
   ['+100', '-12.5'],
 );
 
@@ -99,7 +99,7 @@ export const decimalOut = z
   .meta({ description: 'An exact decimal number', examples: ['12.5'] });
 
 function parse(value: string | number, pattern: RegExp): bigint {
-  // A safe integer needs no look at its digits' count: it is exact, and its bound is its reader's affair.
+  // The digits of a safe integer are not counted: it is exact, and the caller of this schema checks its range.
   if (
     typeof value === 'number' &&
     Number.isSafeInteger(value) &&
@@ -115,7 +115,7 @@ function parse(value: string | number, pattern: RegExp): bigint {
   return value.startsWith('-') ? -micro : micro;
 }
 
-/** A codec, not a transform: the same schema reads a document, writes it back and describes its input. */
+/** A codec instead of a transform: the same schema reads a document, writes it back and describes its input. */
 function decimalCodec(
   pattern: RegExp,
   integer: (error: string) => z.ZodType<number, number>,

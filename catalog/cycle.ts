@@ -1,25 +1,25 @@
 /**
- * The arithmetic of billing cycles: pure, in UTC, on absolute instants, safe inside a workflow. Every instant is
- * computed from a cycle's start and the subscription's persisted anchor day, never from the instant before it, so
- * that 31 January, 28 February, 31 March does not drift to the 28th.
+ * The arithmetic of billing cycles: pure, in UTC, on absolute instants, safe inside a workflow. Each instant is
+ * computed from a cycle's start and the subscription's stored anchor day, never from the previous instant. So 31
+ * January, 28 February, 31 March does not drift to the 28th.
  */
 
-/** `[start, end)`, as Polar has it. */
+/** `[start, end)`, as Polar reports it. */
 export interface Cycle {
   start: Date;
   end: Date;
 }
 
 /**
- * The instant `months` calendar months after `start`, on `anchorDay` (1 to 31) or, where the month is too short for it,
- * on its last day, at `start`'s time of day.
+ * The instant `months` calendar months after `start`, on `anchorDay` (1 to 31), at `start`'s time of day. In a month
+ * that is too short, it is the month's last day.
  */
 export function addMonthsAnchored(start: Date, months: number, anchorDay: number): Date {
   if (!Number.isInteger(anchorDay) || anchorDay < 1 || anchorDay > 31) {
     throw new RangeError(`anchorDay is 1 to 31, not ${anchorDay}`);
   }
-  if (!Number.isInteger(months)) throw new RangeError(`months is an integer, not ${months}`);
-  if (Number.isNaN(start.getTime())) throw new RangeError('start is not a date');
+  if (!Number.isInteger(months)) throw new RangeError(`months must be an integer, not ${months}`);
+  if (Number.isNaN(start.getTime())) throw new RangeError('start must be a valid date');
   const result = new Date(start);
   result.setUTCDate(1);
   result.setUTCMonth(result.getUTCMonth() + months);
@@ -28,10 +28,10 @@ export function addMonthsAnchored(start: Date, months: number, anchorDay: number
 }
 
 /**
- * The day of the month to which a subscription's cycles return after short months, as one of them tells: the day on which
- * it was started where the cycle keeps to that, else the later day of the cycle's own start and end (28 February to
- * 30 March is of the 30th); a cycle that keeps to none goes by its start. Depends on nothing that was known before, so
- * it is the same whatever was heard of.
+ * The day of the month to which a subscription's cycles return after short months: the day of `startedOn` if the
+ * cycle's start and end match it; else the later day of its start and end if both match that (28 February to 30 March:
+ * the 30th); else the start's day. Computed from one cycle and the start date only, so the order of events does not
+ * matter.
  */
 export function anchorDayOf({ start, end }: Cycle, startedOn: Date): number {
   const keepsTo = (day: number) =>
@@ -41,9 +41,9 @@ export function anchorDayOf({ start, end }: Cycle, startedOn: Date): number {
 }
 
 /**
- * When a cycle's allotment arrives if it is dripped monthly: at its start and then once a month on the anchor, before
- * its end. 12 for a year and 1 for a month, also where the cycle does not start on the anchor day or where Polar's end
- * is some hours off ours: a 13th drip that lives for a second would take a 13th of everyone's credits with it.
+ * When the parts of a monthly dripped allotment arrive: at the cycle's start and then monthly on the anchor day,
+ * before its end. 12 for a year and 1 for a month, even if the cycle does not start on the anchor day or Polar's end
+ * differs from ours by some hours. A 13th drip that lives for a second would take a 13th of the credits.
  */
 export function dripInstants(cycle: Cycle, anchorDay: number): Date[] {
   const months = Math.max(1, Math.round(length(cycle) / AVERAGE_MONTH));
@@ -53,13 +53,13 @@ export function dripInstants(cycle: Cycle, anchorDay: number): Date[] {
 }
 
 /**
- * `total` micro-credits in `parts` parts that differ by at most one micro-credit and sum exactly to it; the earlier
- * parts are the larger ones.
+ * Splits `total` micro-credits into `parts` parts that differ by at most one micro-credit and sum exactly to it. The
+ * earlier parts are the larger ones.
  */
 export function splitAllotment(total: bigint, parts: number): bigint[] {
   if (!Number.isInteger(parts) || parts < 1)
-    throw new RangeError(`parts is a positive integer, not ${parts}`);
-  if (total < 0n) throw new RangeError('an allotment is not negative');
+    throw new RangeError(`parts must be a positive integer, not ${parts}`);
+  if (total < 0n) throw new RangeError('an allotment must not be negative');
   const base = total / BigInt(parts);
   const remainder = Number(total % BigInt(parts));
   return Array.from({ length: parts }, (_, part) => (part < remainder ? base + 1n : base));
@@ -70,7 +70,7 @@ const AVERAGE_MONTH = (146_097 / 4_800) * 86_400_000;
 
 function length(cycle: Cycle): number {
   const milliseconds = cycle.end.getTime() - cycle.start.getTime();
-  if (!(milliseconds > 0)) throw new RangeError('a cycle ends after it starts');
+  if (!(milliseconds > 0)) throw new RangeError('a cycle must end after it starts');
   return milliseconds;
 }
 

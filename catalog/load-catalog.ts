@@ -6,7 +6,7 @@ import { type Catalog, type CatalogDocument, catalogSchema } from './schema.ts';
 
 /**
  * Reads and checks the catalog's YAML file.
- * @throws DomainError `catalog_invalid`, whose message has a line for every problem: file, line, path, what was expected.
+ * @throws DomainError `catalog_invalid`; its message has one line per problem: file, line, path, expected value
  */
 export function loadCatalog(file: string): Catalog {
   const lines = new LineCounter();
@@ -24,7 +24,7 @@ export function loadCatalog(file: string): Catalog {
     (path) => `${file}:${lineOf(path)}`,
   );
 
-  // The line of what is at the path or, where that is missing, of what should have had it.
+  // The line of the value at the path. If it is missing, the line of its parent.
   function lineOf(path: readonly PropertyKey[]): number {
     for (let length = path.length; length > 0; length -= 1) {
       const parent = document.getIn(path.slice(0, length - 1), true);
@@ -38,14 +38,14 @@ export function loadCatalog(file: string): Catalog {
 }
 
 /**
- * Reads a stored version's document.
+ * Parses the document of a stored version.
  * @throws DomainError `catalog_invalid`, as {@link loadCatalog}
  */
 export function parseCatalog(json: unknown, source = 'catalog'): Catalog {
   return check(json, source, () => source);
 }
 
-/** The document to store for a catalog: plain JSON, in canonical form; {@link parseCatalog} reads back the same. */
+/** The document to store for a catalog: plain JSON in canonical form. {@link parseCatalog} returns the same catalog. */
 export function catalogDocument(catalog: Catalog): CatalogDocument {
   return z.encode(catalogSchema, catalog);
 }
@@ -73,7 +73,7 @@ function readText(file: string): string {
   }
 }
 
-// Aliases are expanded here, and a document that is made to explode is stopped by the parser's own limit.
+// Aliases are expanded here. The parser's own limit stops a document that expands without bound.
 function toJson(file: string, read: () => unknown): unknown {
   try {
     return read();

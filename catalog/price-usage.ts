@@ -2,7 +2,7 @@ import { DomainError } from '../domain-error.ts';
 import { DECIMAL_LIMIT, formatCredits, formatDecimal, MICRO } from './credits.ts';
 import type { ActionPrice, Catalog } from './schema.ts';
 
-/** What `per` units of a meter cost, in micro-credits; `per` is a power of ten. */
+/** The price of `per` units of a meter, in micro-credits. `per` is a power of ten. */
 export interface UnitPrice {
   credits: bigint;
   per: bigint;
@@ -22,10 +22,10 @@ export interface PricedUsage {
 }
 
 /**
- * What `quantities` (micro-units by meter) of an action cost. Each line is rounded up to the micro-credit and the total
- * is the lines' sum; lines are in the catalog's order, whatever the order of the quantities.
+ * The price of an action's `quantities` (micro-units by meter). Each line is rounded up to the micro-credit, and the
+ * total is the sum of the lines. The lines are in the catalog's order.
  * @throws DomainError 422 `unknown_action`, `unknown_meter`, `invalid_quantity` (none at all, or one below zero),
- * `quantity_too_large` (a quantity or the total reaches 10^12 units or credits)
+ *   `quantity_too_large` (a quantity or the total reaches 10^12 units or credits)
  */
 export function priceUsage(
   catalog: Catalog,
@@ -63,7 +63,7 @@ export function priceUsage(
 
 /**
  * The action's prices.
- * @throws DomainError 422 `unknown_action`, also where it is archived
+ * @throws DomainError 422 `unknown_action`, also if it is archived
  */
 export function findPrice(catalog: Catalog, action: string): ActionPrice {
   const price = catalog.prices.find((candidate) => candidate.action === action);
@@ -73,7 +73,7 @@ export function findPrice(catalog: Catalog, action: string): ActionPrice {
   });
 }
 
-/** A line as the receipt's JSON has it, all decimal strings; `unitPrice` is the exact price of one unit in credits. */
+/** A line as in the receipt's JSON, all decimal strings. `unitPrice` is the exact price of one unit in credits. */
 export function receiptLine({ meter, quantity, unitPrice, credits }: PricedLine) {
   return {
     meter,
@@ -83,7 +83,10 @@ export function receiptLine({ meter, quantity, unitPrice, credits }: PricedLine)
   };
 }
 
-/** The exact price of one unit, in credits: 2.5 per 1,000,000 is `"0.0000025"`. Finite, as `per` is a power of ten. */
+/**
+ * The exact price of one unit, in credits: 2.5 per 1,000,000 is `"0.0000025"`. Finite, because `per` is a power of
+ * ten.
+ */
 export function formatUnitPrice({ credits, per }: UnitPrice): string {
   return formatDecimal(credits, 6 + per.toString().length - 1);
 }

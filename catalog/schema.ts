@@ -2,27 +2,27 @@ import { z } from 'zod';
 import { creditsSchema } from './credits.ts';
 
 /**
- * The catalog's document (the YAML file, and the JSON that is stored for each version) and the form that code works
- * with: in the document credits are decimal strings and durations are `"24h"`; inside, credits are micro-credits and
- * durations milliseconds. `z.decode` reads, `z.encode` writes the document back in its canonical form.
+ * The catalog's document (the YAML file, and the JSON stored for each version) and the form that the code uses. In the
+ * document credits are decimal strings and durations are like `"24h"`. In code credits are micro-credits and durations
+ * are milliseconds. `z.decode` reads a document, and `z.encode` writes it back in canonical form.
  *
- * Stored versions are read for as long as grants and usage point at them: a field that is added later needs a default.
+ * Stored versions are read while grants and usage refer to them, so a new field needs a default.
  */
 
 const key = z.string().regex(/^[a-z][a-z0-9_]{0,39}$/, {
-  error: 'expected a key: a small letter, then at most 39 small letters, digits or _',
+  error: 'expected a key: a lower-case letter, then at most 39 lower-case letters, digits or _',
 });
 
 const action = z.string().regex(/^[a-z][a-z0-9]*([._-][a-z0-9]+)*$/, {
-  error: 'expected an action: small letters and digits in parts joined by . _ or -',
+  error: 'expected an action: lower-case letters and digits in parts joined by . _ or -',
 });
 
-// Polar takes product names of 3 to 64 characters (`ProductCreate` in its OpenAPI document).
+// Polar accepts product names of 3 to 64 characters (`ProductCreate` in its OpenAPI document).
 const name = z.string().trim().min(3).max(64);
 const description = z.string().trim().min(1).max(500);
 const archived = z.boolean().default(false);
 
-// Whole days, hours, minutes or seconds, so that nobody has to count milliseconds in a YAML file.
+// Whole days, hours, minutes or seconds, so that a YAML file needs no milliseconds.
 const UNITS = { d: 86_400_000, h: 3_600_000, m: 60_000, s: 1_000 };
 const DURATION = { error: 'expected a duration such as "30m", "24h" or "90d"' };
 const duration = z.codec(z.string(DURATION).regex(/^[1-9]\d{0,3}[smhd]$/, DURATION), z.int().positive(), {
@@ -39,14 +39,16 @@ const instant = z.codec(
   },
 );
 
-/** Money for Polar: US cents, from the least that it charges in USD (`ProductPriceFixedCreate.price_amount`) to eight digits. */
+/**
+ * A price at Polar in US cents: from Polar's minimum in USD (`ProductPriceFixedCreate.price_amount`) to eight digits.
+ */
 const price = z.strictObject({ currency: z.literal('usd'), cents: z.int().min(50).max(99_999_999) });
 
 const trial = z.strictObject({
   credits: creditsSchema,
-  /** How long the trial's credits live. */
+  /** How long the trial's credits can be spent. */
   lifetime: duration,
-  /** How many of an owner's teams get one. */
+  /** The maximum number of trials for the teams of one creator. */
   perOwner: z.int().min(1).max(100),
 });
 
@@ -57,9 +59,9 @@ const plan = z
     description,
     interval: z.enum(['month', 'year']),
     price,
-    /** Credits of one whole cycle, all drips together. */
+    /** The credits of one complete cycle, all drips together. */
     allotment: creditsSchema,
-    /** `cycle`: all of it when the cycle is paid. `monthly`: a yearly plan's allotment in monthly drips. */
+    /** `cycle`: all credits when the cycle is paid. `monthly`: a yearly plan's allotment in monthly drips. */
     rhythm: z.enum(['cycle', 'monthly']).default('cycle'),
     archived,
   })
@@ -70,7 +72,7 @@ const plan = z
 
 const pack = z.strictObject({ key, name, description, price, credits: creditsSchema, archived });
 
-// A power of ten, so that the price of one unit is a finite decimal; receipts show it exactly.
+// A power of ten, so that the price of one unit is a finite decimal that a receipt shows exactly.
 const per = z.codec(
   z.int().refine((per) => /^10{0,9}$/.test(String(per)), {
     error: 'expected a power of ten from 1 to 1000000000',
@@ -82,7 +84,7 @@ const per = z.codec(
 const MAX_PRICE = '1000000';
 const meterPrice = z.strictObject({
   meter: key,
-  /** What `per` units cost. */
+  /** The price of `per` units. */
   credits: creditsSchema.refine((credits) => credits <= 1_000_000_000_000n, {
     error: `expected at most ${MAX_PRICE} credits`,
   }),
@@ -92,9 +94,9 @@ const meterPrice = z.strictObject({
 const actionPrice = z.strictObject({
   action,
   name,
-  /** What usage reports group by. */
+  /** Usage reports group by it. */
   category: z.enum(['language', 'image', 'audio', 'storage', 'platform']),
-  /** The AI model behind the action, for reports. */
+  /** The AI model of the action, for reports. */
   model: z.string().min(1).max(64).optional(),
   /** In the order of a receipt's lines. */
   meters: z.array(meterPrice).min(1).check(unique('meter')),
@@ -102,28 +104,28 @@ const actionPrice = z.strictObject({
 });
 
 const policies = z.strictObject({
-  /** A subscription's grant outlives its period by this, so that a payment that takes a minute stops nobody. */
+  /** A subscription's credits expire this long after the end of their period, so that a slow payment stops no work. */
   renewalGrace: duration,
-  /** How long an allotment lives that arrives after its cycle's end through a delay of ours. */
+  /** How long an allotment can be spent that arrives after its cycle's end because of a delay on our side. */
   lateAllotmentLife: duration,
-  /** How our API changes a plan upwards and downwards, in Polar's words. */
+  /** How our API changes a plan upwards and downwards, as values of Polar's API. */
   upgradeProration: z.enum(['invoice', 'prorate']),
   downgradeProration: z.enum(['next_period', 'prorate', 'invoice']),
-  /** A hold's life where its caller names none, and the most that it can be extended to, from its start. */
+  /** The lifetime of a hold if its caller sets none, and the maximum from its start with extensions. */
   holdLife: duration,
   holdMaxLife: duration,
   /**
-   * How long a caller's key protects a retry; usage that occurred earlier than that is refused. At most 120 days: usage
-   * has no table for longer ago (`monthsBack` in `database/partitions.ts`).
+   * How long a caller's key protects a retry. Usage that occurred earlier is refused. At most 120 days, because usage
+   * has no partitions for earlier months (`monthsBack` in `database/partitions.ts`).
    */
   idempotencyKeysKept: duration.refine((kept) => kept <= 120 * UNITS.d, { error: 'expected at most "120d"' }),
-  /** What one run of the reconciliation repairs beyond this, for one team, waits for an operator. */
+  /** If one run of the reconciliation moves more than this for one team, the repair waits for an operator. */
   reconciliationApproval: creditsSchema,
   /** The same, for all teams of one run together. */
   reconciliationApprovalTotal: creditsSchema.default(200_000_000_000n),
   /**
-   * When this product was connected to an organisation at Polar that had sold before: orders created earlier are recorded
-   * and never granted. Null: every order is ours.
+   * For an organisation at Polar that had sold before: orders created earlier than this are recorded and never
+   * granted. Null: every order is ours.
    */
   ordersSince: instant.nullable().default(null),
 });
@@ -175,7 +177,7 @@ function taken(key: string, path: (string | number)[]) {
     code: 'custom' as const,
     input: key,
     path,
-    message: `expected a key that is not taken; ${key} is`,
+    message: `expected a unique key; ${key} is used twice`,
   };
 }
 

@@ -11,12 +11,12 @@ export interface PublishedCatalog {
   catalog: Catalog;
 }
 
-/** For how long a process may go on with the version that it knows after a newer one was published, in milliseconds. */
+/** How long a process may use its cached version after a newer one is published, in milliseconds. */
 const staleness = 1_000;
 
 /**
- * The newest published catalog. Read anew after a second at most; the hot path pays for no query of its own.
- * @param source  the transaction's EntityManager, within one; else the database
+ * The newest published catalog, cached for at most a second, so that the hot path needs no query.
+ * @param source  the transaction's EntityManager inside a transaction, else the database
  * @throws DomainError 503 `catalog_not_published`
  */
 export async function readCatalog(source: EntityManager | Database): Promise<PublishedCatalog> {
@@ -30,7 +30,7 @@ export async function readCatalog(source: EntityManager | Database): Promise<Pub
 }
 
 /**
- * The catalog as it was published under this number: what a grant, an order or a hold was made from. It never changes, so
+ * The catalog with this version number, from which a grant, an order or a hold was made. A version never changes, so
  * each process reads it once.
  */
 export async function readCatalogVersion(em: EntityManager, version: number): Promise<Catalog> {
@@ -42,7 +42,7 @@ export async function readCatalogVersion(em: EntityManager, version: number): Pr
 }
 
 /**
- * The catalog that was published at an instant; the first one for an instant before any was.
+ * The catalog that was published at an instant, or the first one if none was published yet.
  * @throws DomainError 503 `catalog_not_published`
  */
 export async function readCatalogAt(em: EntityManager, at: Date): Promise<PublishedCatalog> {
@@ -55,8 +55,8 @@ export async function readCatalogAt(em: EntityManager, at: Date): Promise<Publis
 }
 
 /**
- * Stores a catalog as the next version. The same catalog again is no new version.
- * @throws DomainError 409 `catalog_breaks_previous` where a key that was in use is missing
+ * Stores a catalog as the next version. An unchanged catalog creates no version.
+ * @throws DomainError 409 `catalog_breaks_previous` if a key that was in use is missing
  */
 export async function publishCatalog(
   database: Database,
@@ -64,7 +64,7 @@ export async function publishCatalog(
 ): Promise<{ version: number; published: boolean }> {
   const document = catalogDocument(catalog);
   return database.transaction(async (em) => {
-    await em.execute('lock table catalog_versions in exclusive mode'); // one publisher at a time; readers go on
+    await em.execute('lock table catalog_versions in exclusive mode'); // one publisher at a time; readers are not blocked
     const previous = await readNewest(em);
     if (previous) {
       if (JSON.stringify(catalogDocument(previous.catalog)) === JSON.stringify(document)) {
@@ -89,7 +89,7 @@ function notPublished(): DomainError {
   );
 }
 
-/** Both by connection, because a process may hold several databases (tests do). */
+/** Both caches are per connection, because a process may have several databases (tests do). */
 const newest = new WeakMap<object, { readAt: number; published: PublishedCatalog }>();
 const parsed = new WeakMap<object, Map<number, Catalog>>();
 
@@ -98,7 +98,7 @@ async function parseVersion(em: EntityManager, version: number): Promise<Catalog
   return parseCatalog(row.document, `catalog version ${version}`);
 }
 
-/** Those who find the cache stale at the same time share one query. */
+/** Concurrent callers that find the cache stale share one query. */
 function readOnce(em: EntityManager, known?: PublishedCatalog): Promise<PublishedCatalog | null> {
   const driver = em.getDriver();
   const underWay = reading.get(driver) ?? readNewest(em, known).finally(() => reading.delete(driver));

@@ -13,7 +13,7 @@ import {
 import { subjectOf } from './events.ts';
 
 /**
- * As `assignParkedEvent`, for a catalog key that can be what the event sells: a plan for a subscription and its orders, a
+ * As `assignParkedEvent`, and checks that the catalog key fits the event: a plan for a subscription and its orders, a
  * pack for any other order. Call it in a transaction.
  *
  * @throws DomainError 422 `unknown_product`, `wrong_product`; as `assignParkedEvent`
@@ -34,7 +34,7 @@ export async function assignEvent(
   if (expected === null)
     throw refusal(
       'wrong_product',
-      'Only an event of an order or a subscription has a product: assign a team alone',
+      'Only an event of an order or a subscription has a product: assign only a team',
     );
   if (product.kind !== expected)
     throw refusal(

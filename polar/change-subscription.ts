@@ -9,22 +9,22 @@ import { fetchSubscription, type PolarSubscription, readSubscription } from './e
 import { findSellableProduct } from './find-sellable-product.ts';
 import { resolveProduct } from './resolve-product.ts';
 
-/** Which of the team's subscriptions a change is about. */
+/** Which of the team's subscriptions to change. */
 export interface ChosenSubscription {
   teamId: string;
-  /** Polar's id; without it the team's current subscription. */
+  /** Polar's id. Default: the team's current subscription. */
   subscriptionId?: string | undefined;
 }
 
 /**
- * Changes the team's plan: upwards at once, with an invoice for the difference; downwards with the next period
- * (both as the catalog's policies say). Asking for the plan that the team has, or will have with the next period
- * already, changes nothing; asking for the one it has takes back a change that waits.
+ * Changes the team's plan: an upgrade at once, with an invoice for the difference, a downgrade with the next period
+ * (both by the catalog's policies). If the team already has the plan, or will have it with the next period, nothing
+ * changes. Choosing the current plan cancels a pending change.
  *
- * @returns the subscription as Polar has it afterwards
- * @throws DomainError 422 `unknown_product`; 503 `product_not_synced`; 404 `unknown_subscription`; 409 `no_subscription`,
- *   `subscription_paused` (Polar changes no paused one), `subscription_ended` (canceled: resume it first);
- *   402 `payment_failed`, with the plan unchanged; as `callPolar`
+ * @returns the subscription at Polar afterwards
+ * @throws DomainError 422 `unknown_product`; 503 `product_not_synced`; 404 `unknown_subscription`; 409
+ *   `no_subscription`, `subscription_paused` (Polar cannot change a paused one), `subscription_ended` (canceled:
+ *   resume it first); 402 `payment_failed`, with the plan unchanged; as `callPolar`
  */
 export async function changePlan(
   polar: Polar,
@@ -34,7 +34,11 @@ export async function changePlan(
   const em = database.fork();
   const { product, polarProductId, catalog } = await findSellableProduct(em, key);
   if (product.kind !== 'plan') {
-    throw new DomainError(422, 'unknown_product', `${key} is a pack: it is bought, not subscribed to`);
+    throw new DomainError(
+      422,
+      'unknown_product',
+      `${key} is a pack: choose a plan, or buy the pack with a checkout`,
+    );
   }
   const current = await fetchChosen(polar, database, chosen);
   if (current.status === 'paused') throw subscriptionPaused(await resolveProduct(em, current));
@@ -59,10 +63,11 @@ export async function changePlan(
 }
 
 /**
- * Cancels at the end of the period; what was paid stays until then. Canceled already: nothing changes. A paused subscription
- * whose period is over ends at once: Polar refuses to cancel it at the end of a period, and it has nothing paid left.
+ * Cancels at the end of the period. The paid credits stay until then. If it is already canceled, nothing changes. A
+ * paused subscription whose period is over ends at once, because Polar refuses to cancel it at the end of a period,
+ * and no paid time is left.
  *
- * @throws DomainError 404 `unknown_subscription`; 409 `no_subscription`; those of `callPolar`
+ * @throws DomainError 404 `unknown_subscription`; 409 `no_subscription`; as `callPolar`
  */
 export async function cancelSubscription(
   polar: Polar,
@@ -79,8 +84,8 @@ export async function cancelSubscription(
 }
 
 /**
- * Takes a cancellation at the period's end back, or resumes a paused subscription: its next period starts now and is charged.
- * Neither canceled nor paused: nothing changes.
+ * Undoes a cancellation at the period's end, or resumes a paused subscription: its next period starts now and is
+ * charged. If it is neither canceled nor paused, nothing changes.
  *
  * @throws DomainError 404 `unknown_subscription`; 409 `no_subscription`; 409 `subscription_ended` if it has ended; as
  *   `callPolar`
@@ -102,8 +107,8 @@ export async function resumeSubscription(
 }
 
 /**
- * Whether `to` gives more credits a month than `from`; at the same rate the longer interval is the upgrade, for it is
- * paid now, and leaving it lets what was paid run out.
+ * Whether `to` gives more credits a month than `from`. At the same rate the longer interval is the upgrade: it is
+ * charged now, and a change to the shorter interval waits for the end of the paid period.
  */
 export function isUpgrade(from: Plan, to: Plan): boolean {
   const before = from.allotment * BigInt(12 / months[from.interval]);
@@ -113,7 +118,7 @@ export function isUpgrade(from: Plan, to: Plan): boolean {
 
 const months = { month: 1, year: 12 } as const satisfies Record<Plan['interval'], number>;
 
-/** Our mirror says which subscriptions the team has, Polar what they are like now. */
+/** Our tables say which subscriptions the team has. Polar returns their current state. */
 async function fetchChosen(
   polar: Polar,
   database: Database,
@@ -125,10 +130,11 @@ async function fetchChosen(
       ? (await findStandingSubscriptions(em, teamId))[0]
       : await em.findOne(Subscription, { id: subscriptionId, teamId });
   if (!chosen && subscriptionId !== undefined) {
-    const message = `The team has no subscription ${subscriptionId}: GET …/subscription lists those that it has`;
+    const message = `The team has no subscription ${subscriptionId}: take an id from GET …/subscription`;
     throw new DomainError(404, 'unknown_subscription', message);
   }
-  if (!chosen) throw new DomainError(409, 'no_subscription', 'The team has no subscription');
+  if (!chosen)
+    throw new DomainError(409, 'no_subscription', 'The team has no subscription: create a checkout first');
   try {
     return await fetchSubscription(polar, chosen.id);
   } catch (error) {

@@ -8,16 +8,16 @@ export interface PolarSettings {
   accessToken: string;
   /** `production`, `sandbox`, or a base URL without a trailing slash. */
   server: string;
-  /** How long one answer may take. */
+  /** The maximum time for one answer. */
   timeoutSeconds?: number;
 }
 
-/** How often Polar may be asked. @see https://polar.sh/docs/api-reference/rate-limits */
+/** Polar's rate limit. @see https://polar.sh/docs/api-reference/rate-limits */
 export function requestsPerMinute({ server }: Pick<PolarSettings, 'server'>): number {
   return server === 'sandbox' ? 100 : 500;
 }
 
-/** The official SDK, pointed at the given server. Every call on it goes through {@link callPolar}. */
+/** The official SDK, connected to the given server. Every call on it must go through {@link callPolar}. */
 export function createPolarClient({ accessToken, server, timeoutSeconds = 10 }: PolarSettings): Polar {
   const options = { accessToken, timeout: timeoutSeconds };
   return server === 'production' || server === 'sandbox'
@@ -26,20 +26,20 @@ export function createPolarClient({ accessToken, server, timeoutSeconds = 10 }: 
 }
 
 /**
- * The one edge to Polar: runs a call of the SDK, which tries nothing twice by itself, and turns whatever it throws into a
- * DomainError. A 429 says when to come back (https://polar.sh/docs/api-reference/rate-limits).
+ * All calls to Polar go through this function. It runs a call of the SDK, which does not retry, and turns each failure
+ * into a DomainError. A 429 says when to retry (https://polar.sh/docs/api-reference/rate-limits).
  *
- * - `read`: tried up to three times within five seconds, with growing pauses, honouring Polar's retry-after.
- * - `change`: Polar has no idempotency keys (its OpenAPI document names none), so a change is sent again only where Polar said that it did nothing
- *   (429). After a failure with an unknown outcome (timeout, cut connection, 5xx) `happened` looks whether it was
- *   done after all: its answer is then the result; undefined lets the failure through.
+ * - `read`: up to three attempts within five seconds, with growing pauses and Polar's retry-after.
+ * - `change`: Polar has no idempotency keys (its OpenAPI document names none), so a change is sent again only if Polar
+ *   said that it did nothing (429). After an ambiguous failure (timeout, cut connection, 5xx) `happened` reads whether
+ *   the change was made. Its answer is then the result. If it is undefined, the failure is thrown.
  *
  * @throws DomainError, all with `details.retriable`:
  *   503 `polar_unavailable` not reached, too slow, or busy (`details.retryAfterSeconds`);
- *   502 `polar_unavailable` a server error, or an answer that is not Polar's;
- *   502 `polar_refused` Polar refuses us or what we sent: a bug or a setting (`details.fields` that are wrong);
- *   402 `payment_failed`; 422 `email_refused`; 404 `polar_not_found`; 409 `subscription_ended`, `subscription_inactive`,
- *   `subscription_locked`, `payments_not_ready`, `polar_conflict`.
+ *   502 `polar_unavailable` a server error, or an answer that does not come from Polar;
+ *   502 `polar_refused` Polar refuses our token or request: a bug or a setting (`details.fields` that are wrong);
+ *   402 `payment_failed`; 422 `email_refused`; 404 `polar_not_found`;
+ *   409 `subscription_ended`, `subscription_inactive`, `subscription_locked`, `payments_not_ready`, `polar_conflict`
  */
 export async function callPolar<T>(
   kind: 'read' | 'change',
@@ -59,7 +59,7 @@ export async function callPolar<T>(
       }
       const again = kind === 'read' ? outcome !== 'refused' : outcome === 'busy';
       const wait = failure.retryAfterSeconds ?? 0.2 * 4 ** (attempt - 1);
-      // A request waits for an answer behind this, so what takes longer is the caller's to try again.
+      // An HTTP request may be waiting for this call, so for longer pauses the caller must retry.
       const elapsed = (performance.now() - started) / 1_000;
       if (!again || attempt === mostAttempts || elapsed + wait > patienceSeconds) throw error;
       await pause(wait * 1_000);
@@ -67,7 +67,7 @@ export async function callPolar<T>(
   }
 }
 
-/** All items of a list of the SDK's (`iterList`), page after page. */
+/** All items of one of the SDK's lists (`iterList`), page by page. */
 export async function readAll<T>(items: AsyncIterable<T>): Promise<T[]> {
   const all: T[] = [];
   for await (const item of items) all.push(item);
@@ -77,7 +77,7 @@ export async function readAll<T>(items: AsyncIterable<T>): Promise<T[]> {
 const mostAttempts = 3;
 const patienceSeconds = 5;
 
-/** `busy` nothing was done · `unknown` it may have been done · `refused` nothing was done, nor will be. */
+/** `busy` nothing was done · `unknown` it may have been done · `refused` nothing was done, and a retry is of no use. */
 interface Failure {
   error: DomainError;
   outcome: 'busy' | 'unknown' | 'refused';
@@ -87,9 +87,9 @@ interface Failure {
 function explain(thrown: unknown): Failure {
   if (thrown instanceof DomainError) return { error: thrown, outcome: 'refused' };
   if (thrown instanceof PolarRateLimitError) {
-    // The SDK reads the header with parseInt: a date becomes NaN.
+    // The SDK parses the header with parseInt: a date becomes NaN.
     const seconds = Number.isFinite(thrown.retryAfter) ? Math.max(0, thrown.retryAfter ?? 0) : undefined;
-    const error = unavailable(503, 'Polar is limiting our requests: try again in a moment', seconds ?? 10);
+    const error = unavailable(503, 'Polar is limiting our requests: retry in a moment', seconds ?? 10);
     return seconds === undefined
       ? { error, outcome: 'busy' }
       : { error, outcome: 'busy', retryAfterSeconds: seconds };
@@ -98,23 +98,23 @@ function explain(thrown: unknown): Failure {
     return { error: refusal(thrown.statusCode, thrown.error), outcome: 'refused' };
   }
   if (thrown instanceof PolarServerError) {
-    return { error: unavailable(502, 'Polar failed to answer'), outcome: 'unknown' };
+    return { error: unavailable(502, 'Polar answered with a server error: retry later'), outcome: 'unknown' };
   }
   if (thrown instanceof PolarNetworkError) {
-    return { error: unavailable(503, 'Polar could not be reached'), outcome: 'unknown' };
+    return { error: unavailable(503, 'Polar could not be reached: retry later'), outcome: 'unknown' };
   }
-  // What the SDK lets through, told by name because it comes from Node's own fetch: JSON.parse on a proxy's page,
-  // a timeout or a cut connection within the body.
+  // Errors of Node's own fetch that the SDK does not wrap, recognized by name: JSON.parse of a proxy's page, a
+  // timeout, or a cut connection within the body.
   const { name, message } = named.safeParse(thrown).data ?? {};
   if (name === 'SyntaxError') {
-    return { error: unavailable(502, 'Polar did not answer in JSON'), outcome: 'unknown' };
+    return { error: unavailable(502, 'Polar did not answer in JSON: retry later'), outcome: 'unknown' };
   }
   if (
     name === 'TimeoutError' ||
     name === 'AbortError' ||
     (name === 'TypeError' && message === 'terminated')
   ) {
-    return { error: unavailable(503, 'Polar stopped in the middle of an answer'), outcome: 'unknown' };
+    return { error: unavailable(503, 'Polar’s answer was cut off: retry later'), outcome: 'unknown' };
   }
   throw thrown;
 }
@@ -125,7 +125,7 @@ function unavailable(status: 502 | 503, message: string, retryAfterSeconds = 5):
   return new DomainError(status, 'polar_unavailable', message, { retriable: true, retryAfterSeconds });
 }
 
-/** A 4xx of Polar's. `detail` is a sentence, or, for a body that does not fit, a list of problems. */
+/** A 4xx from Polar. `detail` is a sentence or, for an invalid body, a list of problems. */
 function refusal(status: number, given: unknown): DomainError {
   const body = polarError.safeParse(typeof given === 'string' ? parseJson(given) : given);
   const name = body.data?.error;
@@ -148,9 +148,14 @@ function refusal(status: number, given: unknown): DomainError {
     );
   }
   if (status === 404)
-    return new DomainError(404, 'polar_not_found', sentence ?? 'Polar does not know this', details);
+    return new DomainError(404, 'polar_not_found', sentence ?? 'Polar does not know this object', details);
   if (status === 409)
-    return new DomainError(409, 'polar_conflict', sentence ?? 'Polar is busy with this', details);
+    return new DomainError(
+      409,
+      'polar_conflict',
+      sentence ?? 'Polar refuses the change in the object’s current state',
+      details,
+    );
   if (status === 401) {
     return new DomainError(
       502,
@@ -164,11 +169,11 @@ function refusal(status: number, given: unknown): DomainError {
     return new DomainError(
       422,
       'email_refused',
-      `Polar refuses the e-mail address (${why}): give the user one that exists and takes mail`,
+      `Polar refuses the e-mail address (${why}): set an e-mail that exists and can receive mail`,
       { ...details, fields: problems.map(({ path }) => path) },
     );
   }
-  return new DomainError(502, 'polar_refused', `Polar refused this${why ? `: ${why}` : ''}`, {
+  return new DomainError(502, 'polar_refused', `Polar refused the request${why ? `: ${why}` : ''}`, {
     ...details,
     fields: problems.map(({ path }) => path),
   });
@@ -177,7 +182,7 @@ function refusal(status: number, given: unknown): DomainError {
 const knownRefusals: Record<string, { code: string; message: string; retriable: boolean }> = {
   AlreadyCanceledSubscription: {
     code: 'subscription_ended',
-    message: 'The subscription is canceled: resume it first, or subscribe again once it has ended',
+    message: 'The subscription is canceled: resume it first, or subscribe again after it has ended',
     retriable: false,
   },
   InactiveSubscription: {
@@ -187,7 +192,7 @@ const knownRefusals: Record<string, { code: string; message: string; retriable: 
   },
   SubscriptionLocked: {
     code: 'subscription_locked',
-    message: 'Another change of the subscription is under way: try again in a moment',
+    message: 'Another change of the subscription is in progress: retry in a moment',
     retriable: true,
   },
   PaymentNotReady: {

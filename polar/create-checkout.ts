@@ -11,24 +11,24 @@ import { resolveProduct } from './resolve-product.ts';
 
 export interface CheckoutRequest {
   teamId: string;
-  /** A plan's or pack's catalog key. */
+  /** The catalog key of a plan or pack. */
   product: string;
-  /** Where the payer goes afterwards; Polar puts the checkout's id in the place of `{CHECKOUT_ID}`. */
+  /** Where the payer is redirected afterwards. Polar replaces `{CHECKOUT_ID}` with the checkout's id. */
   successUrl: string;
-  /** Where the page's back button goes. */
+  /** The target of the page's back button. */
   returnUrl: string;
 }
 
 /**
- * A page of Polar's on which the team pays for a plan or a pack, good until `expiresAt` (a day). Its metadata is
- * what finds the team later: Polar copies it to the order, the subscription and the renewals. `catalog_version` is the version
- * whose price and credits the payer sees.
+ * Creates a page at Polar on which the team pays for a plan or a pack, valid until `expiresAt` (a day). Its metadata
+ * later identifies the team: Polar copies it to the order, the subscription and the renewals. `catalog_version` is the
+ * version whose price and credits the payer sees.
  *
- * No plan is sold beside a subscription that stands. Polar refuses a second one only beside one that it charges for: beside
- * a paused one it sells it, and charges for both after a resume.
+ * A team with a standing subscription cannot buy another plan. Polar refuses a second one only while it charges for
+ * the first. If the first is paused, Polar sells a second one and charges for both after a resume.
  *
- * @throws DomainError 422 `unknown_product`; 503 `product_not_synced`; 409 `already_subscribed`, `subscription_paused`; those of
- *   `ensureCustomer` and `callPolar`
+ * @throws DomainError 422 `unknown_product`; 503 `product_not_synced`; 409 `already_subscribed`,
+ *   `subscription_paused`; as `ensureCustomer` and `callPolar`
  */
 export async function createCheckout(
   polar: Polar,
@@ -39,7 +39,7 @@ export async function createCheckout(
   const { product, polarProductId, catalogVersion } = await findSellableProduct(em, key);
   if (product.kind === 'plan') await requireNoSubscription(polar, database, teamId);
   return withCustomer(polar, database, teamId, async (customerId) => {
-    // A checkout that was made and not received is never paid, so a lost answer needs no looking after.
+    // If the answer is lost, the checkout is never paid, so no check is needed.
     const checkout = await callPolar('change', () =>
       polar.checkouts.create({
         products: [polarProductId],
@@ -53,7 +53,7 @@ export async function createCheckout(
   });
 }
 
-/** Our mirror is read first, and Polar then: its webhooks may be late or lost. */
+/** Our tables are read first, then Polar, because its webhooks may be late or lost. */
 async function requireNoSubscription(polar: Polar, database: Database, teamId: string): Promise<void> {
   const em = database.fork();
   const [mirrored] = await findStandingSubscriptions(em, teamId);
@@ -66,6 +66,6 @@ async function requireNoSubscription(polar: Polar, database: Database, teamId: s
 
 function subscriptionStands({ plan, status }: { plan: string | null; status: string }): DomainError {
   if (status === 'paused') return subscriptionPaused(plan);
-  const message = `The team is already subscribed to ${plan}: change the plan instead`;
+  const message = `The team is already subscribed to ${plan}: change its plan instead`;
   return new DomainError(409, 'already_subscribed', message, { plan, status });
 }

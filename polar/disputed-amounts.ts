@@ -3,17 +3,17 @@ import { DomainError } from '../domain-error.ts';
 import { callPolar, readAll } from './client.ts';
 import { type PolarDispute, type PolarRefund, readDispute, readRefund } from './events.ts';
 
-/** What of an order is in dispute, as Polar has it now. */
+/** The disputed part of an order, as Polar reports it now. */
 export interface DisputedOrder {
-  /** Open or lost and not refunded already, in the currency's minor units without tax. */
+  /** In open or lost disputes and not refunded, in the currency's minor units without tax. */
   amount: bigint;
   /** When the newest of its disputes changed last. */
   stateAt: Date;
 }
 
 /**
- * What is disputed of each of these orders; of an order without a dispute there is nothing. Of an order with a dispute or a
- * refund that cannot be read nobody can tell: there is the `unreadable_event`.
+ * The disputed amounts of these orders, by order id. Orders without a dispute are absent. An order with an unreadable
+ * dispute or refund maps to the `unreadable_event` error.
  *
  * @param orderIds  at most 100
  * @throws DomainError as `callPolar`
@@ -54,9 +54,10 @@ function readDisputed(
 }
 
 /**
- * The bank has taken the money back, for now or for good (`DisputeStatus` in Polar's OpenAPI document; `accepted` its server
- * knows besides). An early warning and a prevented dispute are no such thing: Polar's server (polarsource/polar, where it
- * counts an organisation's chargebacks) leaves both out, and where it gave the money back by itself there is a refund.
+ * Whether the bank has taken the money back, for now or finally (`DisputeStatus` in Polar's OpenAPI document, and
+ * `accepted`, which only its server has). An early warning and a prevented dispute do not count. Polar's server
+ * excludes both when it counts an organisation's chargebacks (polarsource/polar). If Polar returned the money itself,
+ * there is a refund.
  */
 const unpaying: readonly string[] = ['needs_response', 'under_review', 'lost', 'accepted'];
 

@@ -7,10 +7,11 @@ import { fetchSubscription } from './events.ts';
 import { findTeamSubscriptions } from './find-subscriptions.ts';
 
 /**
- * Ends, at once, every subscription of the team that we or Polar know, whatever customer it belongs to: nobody is charged for
- * a deleted team. Looks first, so it may be tried again: what has ended stays as it is.
+ * Ends at once every subscription of the team that we or Polar know, for every customer it belongs to, so that nobody
+ * is charged for a deleted team. It reads the current state first, so it is safe to retry: ended subscriptions are
+ * skipped.
  *
- * @param knownIds  further subscriptions that are known to be the team's
+ * @param knownIds  further subscriptions that are known to belong to the team
  * @returns ids of the subscriptions that this call ended
  * @throws DomainError as `callPolar`
  */
@@ -42,7 +43,7 @@ export async function endSubscription(polar: Polar, id: string): Promise<void> {
       hasEnded,
     );
   } catch (error) {
-    // It ended by itself in the meantime.
+    // It ended meanwhile.
     if (!(error instanceof DomainError && error.code === 'subscription_ended' && (await hasEnded())))
       throw error;
   }

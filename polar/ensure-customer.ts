@@ -9,14 +9,14 @@ import { DomainError } from '../domain-error.ts';
 import { callPolar } from './client.ts';
 
 /**
- * The id of the team's customer at Polar, which is made beforehand and never by a checkout: a checkout's
- * `external_customer_id` is silently lost when the payer's e-mail already has a customer. The customer has no
- * e-mail of its own, because Polar's are unique and one person can own many teams.
+ * Returns the id of the team's customer at Polar, and creates the customer if needed. A checkout must not create it: a
+ * checkout's `external_customer_id` is silently ignored if the payer's e-mail already has a customer. The customer has
+ * no e-mail of its own, because e-mails at Polar are unique and one user can own many teams.
  *
- * Two at once end with one customer: Polar's external ids are unique.
+ * If two callers create it at once there is still one customer, because Polar's external ids are unique.
  *
- * @throws DomainError 404 `unknown_team`; 409 `team_deleted`, `team_without_owner`; 422 `email_refused` if Polar refuses
- *   every owner's e-mail; those of `callPolar`
+ * @throws DomainError 404 `unknown_team`; 409 `team_deleted`, `team_without_owner`; 422 `email_refused` if Polar
+ *   refuses every owner's e-mail; as `callPolar`
  */
 export async function ensureCustomer(polar: Polar, database: Database, teamId: string): Promise<string> {
   const em = database.fork();
@@ -31,8 +31,8 @@ export async function ensureCustomer(polar: Polar, database: Database, teamId: s
 }
 
 /**
- * Runs `use` with the team's customer. Where Polar says that it knows no such customer (it was deleted there, and
- * we have not heard), the customer is made anew and `use` runs once more.
+ * Runs `use` with the team's customer. If Polar does not know that customer (it was deleted there, and its webhook has
+ * not arrived), the customer is created again and `use` runs once more.
  */
 export async function withCustomer<T>(
   polar: Polar,
@@ -51,14 +51,14 @@ export async function withCustomer<T>(
 }
 
 /**
- * Forgets a customer that is no more at Polar; the next checkout or portal makes a new one. A deleted team keeps the id:
- * what Polar still has to say of it, a refund say, names nothing else.
+ * Removes a customer that no longer exists at Polar from the team's row. The next checkout or portal session creates a
+ * new one. A deleted team keeps the id, because later events, such as a refund, may name only that customer.
  */
 export async function unlinkCustomer(em: EntityManager, customerId: string): Promise<void> {
   await em.nativeUpdate(Team, { polarCustomerId: customerId, deletedAt: null }, { polarCustomerId: null });
 }
 
-/** The id of the customer that was made for the team, where Polar has one. */
+/** The id of the customer that was created for the team, if Polar has one. */
 export async function findCustomer(polar: Polar, teamId: string): Promise<string | undefined> {
   try {
     const customer = await callPolar('read', () => polar.customers.getExternal(teamId));
@@ -69,7 +69,7 @@ export async function findCustomer(polar: Polar, teamId: string): Promise<string
   }
 }
 
-/** With the first of the team's owners whose e-mail Polar takes. */
+/** Uses the first of the team's owners whose e-mail Polar accepts. */
 async function makeCustomer(polar: Polar, em: EntityManager, team: Team): Promise<string> {
   let refused: DomainError | undefined;
   for (const owner of await ownersOf(em, team.id)) {
@@ -81,7 +81,8 @@ async function makeCustomer(polar: Polar, em: EntityManager, team: Team): Promis
     }
   }
   throw (
-    refused ?? new DomainError(409, 'team_without_owner', 'The team has no owner whom Polar could write to')
+    refused ??
+    new DomainError(409, 'team_without_owner', 'The team has no owner with an e-mail: set one first')
   );
 }
 
@@ -107,14 +108,14 @@ async function makeCustomerOf(polar: Polar, team: Team, owner: PolarOwner): Prom
       () => findCustomer(polar, team.id),
     );
   } catch (error) {
-    // Somebody else has just made it: Polar refuses an external id that is taken.
+    // Another caller has just created it: Polar refuses an external id that is in use.
     const made = isRefusal(error) ? await findCustomer(polar, team.id) : undefined;
     if (made === undefined) throw error;
     return made;
   }
 }
 
-/** The team's owners, in the order in which they joined, as Polar takes an owner. */
+/** The team's owners in the format of Polar, in the order in which they joined. */
 async function ownersOf(em: EntityManager, teamId: string): Promise<PolarOwner[]> {
   const owners = await em.find(
     Member,

@@ -11,8 +11,9 @@ export interface Person {
 }
 
 /**
- * The id of a person's membership of a customer, made or brought in line where needed. Polar's customer has one owner while
- * our team may have several, so an owner of ours becomes Polar's only where Polar's is none of ours any more.
+ * Returns the id of a user's membership of a customer, and creates or updates it if needed. A customer at Polar has
+ * one owner, and a team may have several. So an owner of the team becomes Polar's owner only if Polar's owner no
+ * longer owns the team.
  *
  * @param owners  user ids of the team's owners
  * @throws DomainError as `callPolar`; 422 `email_refused` also if the e-mail belongs to another member
@@ -28,7 +29,7 @@ export async function ensureMember(
 }
 
 /**
- * As {@link ensureMember}, with the customer's members as they are at Polar.
+ * As {@link ensureMember}, with the customer's members already fetched from Polar.
  * @returns the member's id, and whether anything was changed at Polar
  */
 export async function bringMemberInLine(
@@ -45,7 +46,7 @@ export async function bringMemberInLine(
 
   const found = findMember(members, person);
   const member = found ?? (await makeMember(polar, customerId, person));
-  // Only another member's taking over ends a member's being the owner.
+  // The role `owner` ends only if another member takes it over.
   const role: models.MemberRole = member.role === 'owner' && wanted === 'billing_manager' ? 'owner' : wanted;
   const change = {
     ...(member.role === role ? {} : { role }),
@@ -57,7 +58,7 @@ export async function bringMemberInLine(
   return { id: member.id, changed: true };
 }
 
-/** The id of the membership of the customer's owner; undefined where Polar keeps no members for it. */
+/** The member id of the customer's owner; undefined if Polar has no members for this customer. */
 export async function findOwnerMember(polar: Polar, customerId: string): Promise<string | undefined> {
   return (await listMembers(polar, customerId)).find(({ role }) => role === 'owner')?.id;
 }
@@ -80,10 +81,10 @@ async function makeMember(polar: Polar, customerId: string, person: Person): Pro
         role,
       }),
     );
-    // For an e-mail that it knows, Polar answers 201 with the member who has it, whoever that is.
+    // For an e-mail that it knows, Polar answers 201 with the existing member, who may be another user.
     if (made.external_id === person.userId || !made.external_id) return made;
   } catch (error) {
-    // It may have been made after all, or by somebody else at the same time.
+    // It may have been created despite the error, or by another caller at the same time.
     const made = findMember(await listMembers(polar, customerId), person);
     if (!made) throw error;
     return made;
@@ -91,12 +92,12 @@ async function makeMember(polar: Polar, customerId: string, person: Person): Pro
   throw new DomainError(
     422,
     'email_refused',
-    'Polar knows this e-mail as another member’s: give the user an e-mail of their own',
+    'At Polar this e-mail belongs to another member: set another e-mail for the user',
     { retriable: false },
   );
 }
 
-/** By our user id; by e-mail where the person was added at Polar by hand. */
+/** By our user id, or by e-mail if the member was added at Polar by hand. */
 export function findMember(
   members: models.Member[],
   { userId, email }: Pick<Person, 'userId' | 'email'>,
@@ -107,7 +108,7 @@ export function findMember(
   );
 }
 
-/** Everybody who may act for the customer, as Polar has them now. */
+/** All members of the customer, as Polar has them now. */
 export async function listMembers(polar: Polar, customerId: string): Promise<models.Member[]> {
   return callPolar('read', () => readAll(polar.customers.members.iterList(customerId, { limit: 100 })));
 }

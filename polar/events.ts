@@ -3,12 +3,12 @@ import { z } from 'zod';
 import { DomainError } from '../domain-error.ts';
 import { callPolar, readAll } from './client.ts';
 
-/** What an event is about, as far as billing uses it. `unused` is stored and acknowledged, no more. */
+/** The kind of object that an event concerns. `unused`: billing stores and acknowledges it, and does nothing else. */
 export type PolarSubject = 'order' | 'refund' | 'dispute' | 'subscription' | 'customer' | 'member' | 'unused';
 
 type EventType = webhooks.WebhookPayload['type'];
 
-/** Every event type that billing uses; README.md says what each means to us. */
+/** Every event type that billing uses. README.md says what each one does. */
 export const usedEvents = {
   order: ['order.paid', 'order.refunded', 'order.updated'],
   refund: ['refund.created', 'refund.updated'],
@@ -29,13 +29,19 @@ export const usedEvents = {
   member: ['member.created', 'member.updated', 'member.deleted'],
 } as const satisfies Record<Exclude<PolarSubject, 'unused' | 'dispute'>, readonly EventType[]>;
 
-/** Events that change whose a Polar customer is: parked events of the customer are resolved again. No workflow is signalled. */
+/**
+ * Events that can change the team of a Polar customer: parked events of the customer are resolved again. No workflow
+ * is signalled.
+ */
 export const customerChangeEvents = ['customer.created', 'customer.updated'] as const satisfies EventType[];
 
-/** An event of our own: Polar has no webhook for disputes, reconciliation finds them. */
+/** Our own event: Polar has no webhook for disputes, so reconciliation creates it. */
 export const disputeEvent = 'dispute.updated';
 
-/** What an event of this type is about; `unused` for all that billing does not need, known to Polar's SDK or not. */
+/**
+ * The subject of an event of this type; `unused` for every type that billing does not need, known to Polar's SDK or
+ * not.
+ */
 export function subjectOf(type: string): PolarSubject {
   if (type === disputeEvent) return 'dispute';
   return subjects.get(type) ?? 'unused';
@@ -47,18 +53,18 @@ const subjects = new Map<string, PolarSubject>(
   ),
 );
 
-/** All that a Polar object says about whose it is; see `resolve-team.ts`. */
+/** Every field of a Polar object that identifies its team; see `resolve-team.ts`. */
 export interface PolarTeamRef {
   /** `metadata.team_id`, which Polar copies from the checkout to order, subscription and renewals. */
   metadataTeamId: string | null;
-  /** `customer.external_id`, which we set when we make the customer. */
+  /** `customer.external_id`, which we set when we create the customer. */
   customerExternalId: string | null;
   customerId: string | null;
 }
 
 export interface PolarProductRef {
   productId: string | null;
-  /** `product.metadata.catalog_key`, where the product is in the payload. */
+  /** `product.metadata.catalog_key`, if the payload contains the product. */
   productCatalogKey: string | null;
 }
 
@@ -66,31 +72,31 @@ export interface PolarProductRef {
 export interface PolarOrder extends PolarProductRef {
   id: string;
   teamRef: PolarTeamRef;
-  /** draft, pending, paid, refunded, partially_refunded, void, or one that Polar adds later. */
+  /** draft, pending, paid, refunded, partially_refunded, void, or a status that Polar adds later. */
   status: string;
-  /** The money has arrived; stays true when it was refunded later. Also true where nothing was to be paid. */
+  /** The money has arrived, even if it was refunded later. Also true if nothing had to be paid. */
   paid: boolean;
   /** After discounts. */
   netAmount: bigint;
   /**
-   * The customer's balance that was applied, with Polar's sign: *negative* where credit of theirs paid a part,
-   * positive where they owed from before. What was paid is `netAmount + appliedBalanceAmount` (Polar computes
-   * `due = max(0, total + applied balance)` and `refundable = net + applied balance − refunded` alike).
+   * The applied balance of the customer, with Polar's sign: *negative* if the customer's credit paid a part,
+   * *positive* if they owed money before. The paid amount is `netAmount + appliedBalanceAmount`. (Polar computes `due
+   * = max(0, total + applied balance)` and `refundable = net + applied balance − refunded` in the same way.)
    */
   appliedBalanceAmount: bigint;
-  /** Cumulative over all refunds. */
+  /** The sum of all refunds. */
   refundedAmount: bigint;
   currency: string;
-  /** How many of a pack; 1 where Polar says nothing. */
+  /** The number of packs; 1 if Polar gives none. */
   units: number;
-  /** Our products have no seats: an order with them is doubtful. */
+  /** Our products have no seats, so an order with seats is parked. */
   seats: number | null;
-  /** Whether it bills usage: its `billing_reason` is `subscription_meter_cycle`. */
+  /** Whether it bills metered usage: its `billing_reason` is `subscription_meter_cycle`. */
   billsUsage: boolean;
-  /** `metadata.catalog_version` of its checkout: what was promised there. */
+  /** `metadata.catalog_version` of its checkout: the version that the payer saw. */
   promisedVersion: number | null;
   subscriptionId: string | null;
-  /** The subscription as it was embedded; null where it was not. */
+  /** The embedded subscription; null if the order embeds none. */
   subscription: PolarSubscription | null;
   lines: PolarOrderLine[];
   createdAt: Date;
@@ -111,7 +117,10 @@ export interface PolarOrderLine {
 export interface PolarSubscription extends PolarProductRef {
   id: string;
   teamRef: PolarTeamRef;
-  /** incomplete, incomplete_expired, trialing, active, past_due, canceled, unpaid, paused, or a later one. */
+  /**
+   * incomplete, incomplete_expired, trialing, active, past_due, canceled, unpaid, paused, or a status that Polar adds
+   * later.
+   */
   status: string;
   currentPeriodStart: Date;
   currentPeriodEnd: Date;
@@ -130,7 +139,7 @@ export interface PolarSubscription extends PolarProductRef {
 
 export interface PolarRefund {
   id: string;
-  /** A refund carries no metadata of ours and no customer's external id: its order tells whose it is. */
+  /** A refund has neither our metadata nor the customer's external id, so its order identifies the team. */
   teamRef: PolarTeamRef;
   orderId: string;
   /** pending, succeeded, failed, canceled */
@@ -148,7 +157,7 @@ export interface PolarDispute {
   stateAt: Date;
 }
 
-/** @throws DomainError 422 `unreadable_event` naming what is missing */
+/** @throws DomainError 422 `unreadable_event` naming the missing field */
 export function readOrder(data: unknown): PolarOrder {
   const order = read('order', orderSchema, data);
   const product = { productId: order.product_id ?? null, productCatalogKey: catalogKeyOf(order.product) };
@@ -168,7 +177,7 @@ export function readOrder(data: unknown): PolarOrder {
     billsUsage: order.billing_reason === 'subscription_meter_cycle',
     promisedVersion: versionOf(order.metadata?.catalog_version),
     subscriptionId: order.subscription_id ?? embedded?.id ?? null,
-    // Embedded, it comes without customer and product: the order's are its own as well.
+    // Embedded, it has no customer and no product: those of the order apply.
     subscription: embedded
       ? toSubscription({
           ...embedded,
@@ -188,12 +197,12 @@ export function readOrder(data: unknown): PolarOrder {
   };
 }
 
-/** @throws DomainError 422 `unreadable_event` naming what is missing */
+/** @throws DomainError 422 `unreadable_event` naming the missing field */
 export function readSubscription(data: unknown): PolarSubscription {
   return toSubscription(read('subscription', subscriptionSchema, data));
 }
 
-/** @throws DomainError 422 `unreadable_event` naming what is missing */
+/** @throws DomainError 422 `unreadable_event` naming the missing field */
 export function readRefund(data: unknown): PolarRefund {
   const refund = read('refund', refundSchema, data);
   return {
@@ -207,15 +216,13 @@ export function readRefund(data: unknown): PolarRefund {
   };
 }
 
-/** @throws DomainError 422 `unreadable_event` naming what is missing */
+/** @throws DomainError 422 `unreadable_event` naming the missing field */
 export function readDispute(data: unknown): PolarDispute & { orderId: string } {
   const dispute = read('dispute', orderDisputeSchema, data);
   return { ...toDispute(dispute), orderId: dispute.order_id };
 }
 
-/**
- * Whose an event of this type is, as far as its `data` says. Never throws: what cannot be read names nobody.
- */
+/** The fields of an event's `data` that identify its team. Never throws: all are null if `data` cannot be read. */
 export function readTeamRef(type: string, data: unknown): PolarTeamRef {
   const subject = subjectOf(type);
   const owned = ownedSchema.safeParse(data);
@@ -226,23 +233,23 @@ export function readTeamRef(type: string, data: unknown): PolarTeamRef {
   return { metadataTeamId: null, customerExternalId: external_id ?? null, customerId: id ?? null };
 }
 
-/** @throws DomainError 422 `unreadable_event` naming what is missing */
+/** @throws DomainError 422 `unreadable_event` naming the missing field */
 export function readCustomer(data: unknown): { id: string } {
   return read('customer', z.object({ id }), data);
 }
 
-/** The object that a stored event is about, to be read by the readers of this file; undefined if the payload has none. */
+/** The object of a stored event, for the readers of this file; undefined if the payload has none. */
 export function dataOf(payload: unknown): unknown {
   return z.object({ data: z.unknown() }).safeParse(payload).data?.data;
 }
 
-/** The `unreadable_event` of an event without an object in `data`, if billing needs one; null of any other event. */
+/** The `unreadable_event` error of an event without an object in `data`, if billing needs that object; else null. */
 export function findUnreadable(type: string, data: unknown): DomainError | null {
   if (subjectOf(type) === 'unused' || (typeof data === 'object' && data !== null)) return null;
   return new DomainError(422, 'unreadable_event', `Polar's ${type} must have an object in data`);
 }
 
-/** The order as Polar has it now. @throws DomainError as `callPolar`, 404 `polar_not_found` among them */
+/** The order as Polar has it now. @throws DomainError as `callPolar`, including 404 `polar_not_found` */
 export async function fetchOrder(polar: Polar, id: string): Promise<PolarOrder> {
   return readOrder(await callPolar('read', () => polar.orders.get(id)));
 }
@@ -255,18 +262,19 @@ export async function listSubscriptionOrders(polar: Polar, subscriptionId: strin
   return orders.map(readOrder);
 }
 
-/** The subscription as Polar has it now. @throws DomainError as `callPolar`, 404 `polar_not_found` among them */
+/** The subscription as Polar has it now. @throws DomainError as `callPolar`, including 404 `polar_not_found` */
 export async function fetchSubscription(polar: Polar, id: string): Promise<PolarSubscription> {
   return readSubscription(await callPolar('read', () => polar.subscriptions.get(id)));
 }
 
-// ---- What is demanded of Polar's payloads: only what is used. Unknown fields and values pass. ----
+// ---- The required parts of Polar's payloads: only the fields that we use. Unknown fields and values are accepted.
+// ----
 
-// Whatever lies outside of these is a mistake of somebody's, and not all of it is a time to Postgres.
+// A time outside this range is an error of its sender, and Postgres cannot store every such time.
 const earliestTime = Date.UTC(2000, 0, 1);
 const latestTime = Date.UTC(2200, 0, 1);
 
-/** Polar's time: ISO 8601 with up to microseconds, which are cut to milliseconds; without a zone it is UTC. */
+/** A time from Polar: ISO 8601 with up to microseconds, truncated to milliseconds; UTC if it has no zone. */
 export const polarTime = z
   .string()
   .transform((text) => new Date(/(Z|[+-]\d\d:?\d\d)$/i.test(text) ? text : `${text}Z`))
@@ -278,7 +286,7 @@ const id = z.string().min(1).max(255);
 const cents = z.int().transform(BigInt);
 const metadata = z.record(z.string(), z.unknown()).nullish().catch(null);
 
-// Polar's customer and product are embedded in most objects, not in all.
+// Most objects embed Polar's customer and product, but not all.
 const customer = z.object({ id: id.optional(), external_id: z.string().nullish() }).nullish().catch(null);
 const product = z.object({ metadata }).nullish().catch(null);
 
@@ -335,7 +343,7 @@ const orderSchema = z.object({
 });
 
 const disputeSchema = z.object({ ...stated, id, status: z.string(), amount: cents });
-/** As listed; within a refund it need not say its order. */
+/** As listed. Within a refund the order may be missing. */
 const orderDisputeSchema = disputeSchema.extend({ order_id: id });
 
 const refundSchema = z.object({
@@ -356,7 +364,7 @@ function read<T>(what: string, schema: z.ZodType<T>, data: unknown): T {
     message,
   }));
   const text = problems.map(({ path, message }) => `${path}: ${message}`).join('; ');
-  throw new DomainError(422, 'unreadable_event', `Polar's ${what} lacks what is needed: ${text}`, {
+  throw new DomainError(422, 'unreadable_event', `Polar's ${what} lacks required fields: ${text}`, {
     problems,
     retriable: false,
   });
@@ -406,7 +414,7 @@ function catalogKeyOf(product: { metadata?: Record<string, unknown> | null | und
   return textOf(product?.metadata?.catalog_key);
 }
 
-/** A version of the catalog, as metadata carries it: a number, or its digits. */
+/** A catalog version in metadata: a number, or its digits as text. */
 function versionOf(value: unknown): number | null {
   const version = typeof value === 'string' ? Number(value) : value;
   return typeof version === 'number' && Number.isInteger(version) && 0 < version && version < 2 ** 31

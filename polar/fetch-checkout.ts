@@ -6,7 +6,7 @@ import type { PolarTeamRef } from './events.ts';
 
 /** A checkout as Polar has it now. */
 export interface PolarCheckout {
-  /** open, expired, confirmed (being paid), succeeded, failed, or one that Polar adds later. */
+  /** open, expired, confirmed (payment in progress), succeeded, failed, or a status that Polar adds later. */
   status: string;
   teamRef: PolarTeamRef;
 }
@@ -37,7 +37,7 @@ export async function fetchCheckout(polar: Polar, id: string): Promise<PolarChec
   }
 }
 
-/** The order that a checkout made, as Polar sends it; undefined while there is none. @throws DomainError as `callPolar` */
+/** The order of a checkout, as Polar sends it; undefined if there is none yet. @throws DomainError as `callPolar` */
 export async function findCheckoutOrder(polar: Polar, checkoutId: string): Promise<models.Order | undefined> {
   const { items } = await callPolar('read', () =>
     polar.orders.list({ checkout_id: checkoutId, limit: 1, sorting: ['created_at'] }),

@@ -6,7 +6,7 @@ import { PolarProduct } from '../database/entities/polar-product.ts';
 import { DomainError } from '../domain-error.ts';
 
 /**
- * What the catalog sells under this key, and the Polar product that takes the money for it.
+ * The plan or pack with this key, and the Polar product that is sold for it.
  * @throws DomainError 422 `unknown_product` (also archived); 503 `product_not_synced`
  */
 export async function findSellableProduct(

@@ -9,12 +9,12 @@ import { fetchSubscription, type PolarSubscription, readSubscription } from './e
 import { listsOfTeam } from './lists-of-team.ts';
 
 /**
- * Every subscription of the team as Polar has it now, whatever customer it belongs to: those in Polar's lists of the
- * team (`listsOfTeam`), and those of our own mirror.
+ * Every subscription of the team as Polar has it now, for every customer it belongs to: those in Polar's lists of the
+ * team (`listsOfTeam`), and those in our tables.
  *
  * A subscription whose metadata names another living team belongs to that team.
  *
- * @param knownIds  further subscriptions that are known to be the team's
+ * @param knownIds  further subscriptions that are known to belong to the team
  * @throws DomainError as `callPolar`
  */
 export async function findTeamSubscriptions(
@@ -62,7 +62,7 @@ async function livingTeamsNamed(
   return new Set(teams.map(({ id }) => id));
 }
 
-/** UUIDs are the same in any case. */
+/** UUIDs are equal in upper and lower case. */
 function nameOf(name: string | null): string {
   return name?.toLowerCase() ?? '';
 }

@@ -12,14 +12,14 @@ import { resolveTeam } from './resolve-team.ts';
 export interface Invoice {
   /** Polar's order id. */
   id: string;
-  /** On the invoice; null where Polar has given none yet. */
+  /** The number on the invoice; null if Polar has not assigned one yet. */
   number: string | null;
   /** pending, paid, refunded, partially_refunded, … */
   status: string;
   paid: boolean;
   /** purchase, subscription_create, subscription_cycle, subscription_update, … */
   reason: string;
-  /** The catalog key of what was sold; null for what is not ours. */
+  /** The catalog key of the sold product; null if it is not ours. */
   product: string | null;
   description: string;
   /** With tax, after discounts. */
@@ -32,12 +32,12 @@ export interface Invoice {
 }
 
 /**
- * A page of the team's orders at Polar, newest first. They are listed by the customer's external id, by `metadata.team_id` and
- * by the stored customer: Polar lists a deleted customer's orders by the metadata only. `cursor` is the `nextCursor` of the
- * page before.
+ * A page of the team's orders at Polar, newest first. They are listed by the customer's external id, by
+ * `metadata.team_id` and by the stored customer, because Polar lists a deleted customer's orders by the metadata only.
+ * `cursor` is the `nextCursor` of the previous page.
  *
  * @param limit  1 to 100
- * @throws DomainError 400 `invalid_cursor`; those of `callPolar`
+ * @throws DomainError 400 `invalid_cursor`; as `callPolar`
  */
 export async function listInvoices(
   polar: Polar,
@@ -59,15 +59,17 @@ export async function listInvoices(
   return { data, nextCursor: last && found.length > limit ? writeCursor(positionOf(last)) : null };
 }
 
-/** Where an order is in the list. Polar's lists are sorted by the time alone; the id decides between equal milliseconds. */
+/**
+ * The position of an order in the list. Polar's lists are sorted by time only. If two times are equal, the id decides.
+ */
 interface Position {
   createdAtMs: number;
   id: string;
 }
 
 /**
- * The first `limit + 1` of the team's orders after a position, and all that were made in the same millisecond as the last of
- * these.
+ * The first `limit + 1` of the team's orders after a position, and all orders that were created in the same
+ * millisecond as the last of these.
  */
 async function newestOrders(
   polar: Polar,
@@ -92,7 +94,7 @@ async function newestOrders(
   return found;
 }
 
-/** An order that names two teams is nobody's until an operator has decided. */
+/** An order that names two teams belongs to no team until an operator decides. */
 async function isOrderOfTeam(em: EntityManager, order: models.Order, teamId: string): Promise<boolean> {
   const resolved = await resolveTeam(em, readOrder(order).teamRef);
   return 'teamId' in resolved && resolved.teamId === teamId;
@@ -102,17 +104,18 @@ function positionOf({ id, created_at }: models.Order): Position {
   return { createdAtMs: polarTime.parse(created_at).getTime(), id };
 }
 
-/** Below zero: `a` comes first. */
+/** Negative if `a` comes first. */
 function compareNewestFirst(a: Position, b: Position): number {
   return b.createdAtMs - a.createdAtMs || (a.id < b.id ? -1 : Number(a.id > b.id));
 }
 
 /**
- * The address of one invoice's PDF, good for some minutes: asked for per click. Polar makes the file when it is
- * first asked for.
+ * The URL of one invoice's PDF, valid for some minutes, so fetch it for each click. Polar creates the file at the
+ * first request.
  *
- * @throws DomainError 404 `unknown_invoice`, the same for another team's order and for none; 409 `invoice_not_ready` (try again in a moment), `polar_conflict` (not
- *   paid); 502 `polar_refused` where the billing address is missing: the portal asks for it
+ * @throws DomainError 404 `unknown_invoice`, also for another team's order; 409 `invoice_not_ready` (retry in a
+ *   moment), `polar_conflict` (not paid); 502 `polar_refused` if the billing address is missing: the payer sets it in
+ *   the portal
  */
 export async function openInvoice(
   polar: Polar,
@@ -127,13 +130,13 @@ export async function openInvoice(
       'The team has no such invoice: take an id from its list of invoices',
     );
   }
-  // Making it again would only make the same file: no harm in a repeated request.
+  // Safe to repeat: a second request creates the same file.
   if (!order.is_invoice_generated) await callPolar('change', () => polar.orders.generateInvoice(orderId));
   try {
     return await callPolar('read', () => polar.orders.invoice(orderId));
   } catch (error) {
     if (!(error instanceof DomainError) || error.code !== 'polar_not_found') throw error;
-    throw new DomainError(409, 'invoice_not_ready', 'The invoice is being made: try again in a moment', {
+    throw new DomainError(409, 'invoice_not_ready', 'The invoice is being created: retry in a moment', {
       retriable: true,
       retryAfterSeconds: 2,
     });
@@ -170,7 +173,7 @@ async function toInvoice(em: EntityManager, order: models.Order): Promise<Invoic
 function readCursor(cursor: string): Position {
   const [, createdAtMs, id] = /^(\d{1,14})_([\w-]{1,255})$/.exec(cursor) ?? [];
   if (createdAtMs !== undefined && id !== undefined) return { createdAtMs: Number(createdAtMs), id };
-  throw new DomainError(400, 'invalid_cursor', 'cursor must be the nextCursor of the page before');
+  throw new DomainError(400, 'invalid_cursor', 'cursor must be the nextCursor of the previous page');
 }
 
 function writeCursor({ createdAtMs, id }: Position): string {

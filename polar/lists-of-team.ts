@@ -8,8 +8,9 @@ export type TeamFilter =
   | { customer_id: string };
 
 /**
- * The filters of Polar's lists that together find what belongs to a team. Each alone misses some: Polar lists nothing by the
- * external id of a deleted customer, and what was made at Polar by hand has no metadata. The same object can be in several.
+ * The filters of Polar's lists that together find everything of a team. Each alone misses some objects: Polar lists
+ * nothing by the external id of a deleted customer, and objects created at Polar by hand have no metadata. Several
+ * lists may contain the same object.
  */
 export async function listsOfTeam(database: Database, teamId: string): Promise<TeamFilter[]> {
   const team = await database.fork().findOne(Team, { id: teamId });

@@ -9,10 +9,10 @@ import { withCustomer } from './ensure-customer.ts';
 import { ensureMember, findOwnerMember, type Person } from './ensure-member.ts';
 
 /**
- * A fresh link into Polar's customer portal, good for an hour: for a person with their own role there, for a
- * service (no `userId`) with the owner's.
+ * A new link into Polar's customer portal, valid for an hour: for a user with the user's own role, for a service (no
+ * `userId`) with the owner's.
  *
- * @throws DomainError 403 `forbidden` for who may not pay for the team; those of `ensureCustomer` and `callPolar`
+ * @throws DomainError 403 `forbidden` if the user may not pay for the team; as `ensureCustomer` and `callPolar`
  */
 export async function openPortal(
   polar: Polar,
@@ -31,7 +31,7 @@ export async function openPortal(
           owners.map((owner) => owner.userId),
         )
       : await findOwnerMember(polar, customerId);
-    // A link that was made and not received opens nothing by itself, so a lost answer needs no looking after.
+    // If the answer is lost, an unused link has no effect, so no check is needed.
     const session = await callPolar('change', () =>
       polar.customerSessions.create({
         customer_id: customerId,
@@ -47,7 +47,11 @@ async function payingPerson(em: EntityManager, teamId: string, userId: string): 
   const member = await em.findOne(Member, { teamId, userId });
   const user = member && (await em.findOne(User, { id: userId }));
   if (!user?.email || !member || member.role === 'member') {
-    throw new DomainError(403, 'forbidden', 'Only owner, admin and billing may open the customer portal');
+    throw new DomainError(
+      403,
+      'forbidden',
+      'Only an owner, admin or billing member may open the customer portal',
+    );
   }
   return { userId, email: user.email, name: user.name ?? null, role: member.role };
 }

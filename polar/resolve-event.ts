@@ -13,8 +13,8 @@ import { type ResolvedTeam, resolveTeam } from './resolve-team.ts';
 import { storable } from './verify-webhook.ts';
 
 /**
- * Finds the team that an event belongs to: the team of the order or subscription that it is about, if we know that (an
- * operator may have assigned it), else the team that it names; see `resolveTeam`.
+ * Finds the team of an event: the team of its order or subscription if we know that (an operator may have assigned
+ * it), else the team that the event names; see `resolveTeam`.
  */
 export async function resolveEventTeam(
   em: EntityManager,
@@ -33,9 +33,9 @@ export async function resolveEventTeam(
 }
 
 /**
- * Whether an event that names no known team is none of ours: the organisation at Polar sells other things too. It neither
- * carries a team's id nor sells anything of the catalog. Such an event is recorded once for each object, and never parked.
- * Changes of a customer that is no team's, and of its members, are of no use either: no team waits for them.
+ * Whether an event without a known team is foreign, because the organisation at Polar also sells other things. A
+ * foreign event has no team id and no product of the catalog. It is recorded once for each object, and never parked.
+ * Changes of a customer without a team, and of its members, are foreign too: no team waits for them.
  */
 export async function isForeign(em: EntityManager, type: string, data: unknown): Promise<boolean> {
   const subject = subjectOf(type);
@@ -57,7 +57,7 @@ export async function isForeign(em: EntityManager, type: string, data: unknown):
   );
 }
 
-/** The ids in a foreign event, which are all that is recorded of it. */
+/** The ids of a foreign event. Nothing else of it is recorded. */
 export function foreignRecord(type: string, data: unknown): { key: string; payload: object } {
   const ids = z
     .object({ id: z.string() })
@@ -72,18 +72,18 @@ export function foreignRecord(type: string, data: unknown): { key: string; paylo
 
 /** The Polar object of an event, as it is now. */
 export interface CurrentObject {
-  /** Whose it is; for refunds and disputes, whose order it is. */
+  /** The event type of `data`: for refunds and disputes, that of their order. */
   type: string;
-  /** The object without what Postgres cannot store. */
+  /** The object without characters that Postgres cannot store. */
   data: unknown;
-  /** Whether `data` may replace the event's `data`; not so for the order of a refund. */
+  /** Whether `data` may replace the event's `data`. False for the order of a refund. */
   replaces: boolean;
 }
 
 /**
- * Fetches what an event is about.
+ * Fetches the object of an event.
  *
- * @returns null if Polar does not know it, or the event is about neither order, subscription, refund nor dispute
+ * @returns null if Polar does not know it, or if the event has no order, subscription, refund or dispute
  * @throws DomainError as `callPolar`
  */
 export async function fetchCurrentObject(
@@ -109,7 +109,7 @@ export async function fetchCurrentObject(
   }
 }
 
-/** The order and the subscription that an object is, or belongs to. */
+/** The ids of the order and the subscription of an object. */
 function idsOf(
   subject: PolarSubject,
   data: unknown,

@@ -6,8 +6,8 @@ import { PolarProduct } from '../database/entities/polar-product.ts';
 import type { PolarProductRef, PolarSubscription } from './events.ts';
 
 /**
- * The catalog key of what a Polar product sells: by the product id that `npm run polar:sync` stored, else by the
- * product's own `metadata.catalog_key`, if the catalog has such a key. Null: not (yet) one of ours.
+ * The catalog key of a Polar product: by the product id that `npm run polar:sync` stored, else by the product's own
+ * `metadata.catalog_key` if the catalog has such a key. Null: not (yet) one of our products.
  */
 export async function resolveProduct(em: EntityManager, ref: PolarProductRef): Promise<string | null> {
   const { productId, productCatalogKey } = ref;
@@ -18,7 +18,7 @@ export async function resolveProduct(em: EntityManager, ref: PolarProductRef): P
   return findProduct(catalog, productCatalogKey) ? productCatalogKey : null;
 }
 
-/** The catalog keys of the plan that a subscription is on and of the one that it changes to with its next period. */
+/** The catalog keys of a subscription's current plan and of its pending plan. */
 export async function plansOf(
   em: EntityManager,
   subscription: PolarSubscription,
@@ -30,7 +30,7 @@ export async function plansOf(
   };
 }
 
-/** Remembers which plan a subscription's prices are of: the lines of its orders name their price only. */
+/** Stores the plan of a subscription's prices, because the lines of its orders name only the price. */
 export async function rememberPrices(
   em: EntityManager,
   plan: string,

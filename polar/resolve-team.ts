@@ -6,18 +6,18 @@ import type { PolarTeamRef } from './events.ts';
 export type ResolvedTeam = { teamId: string } | { unknown: true } | { doubtful: string };
 
 /**
- * Finds the team that a Polar object belongs to: by `metadata.team_id`, else by the customer's external id, else
- * (a refund carries neither) by the customer that we made for a team. A deleted team is still a team.
+ * Finds the team of a Polar object: by `metadata.team_id`, else by the customer's external id, else by the stored
+ * customer of a team (a refund has neither of the other two). A deleted team is still a team.
  *
- * - `unknown`: no team of ours is named (yet).
- * - `doubtful`: what is said contradicts itself; an operator decides whose money it is.
+ * - `unknown`: the object names no team of ours (yet).
+ * - `doubtful`: its ids belong to different teams. An operator decides.
  */
 export async function resolveTeam(em: EntityManager, ref: PolarTeamRef): Promise<ResolvedTeam> {
   const { metadataTeamId, customerExternalId, customerId } = ref;
   const named = new Set([metadataTeamId, customerExternalId].filter((name) => name !== null).map(canonical));
   if (named.size > 1) {
     return {
-      doubtful: `metadata.team_id says ${quote(metadataTeamId)}, customer.external_id says ${quote(customerExternalId)}`,
+      doubtful: `metadata.team_id is ${quote(metadataTeamId)}, customer.external_id is ${quote(customerExternalId)}`,
     };
   }
   const [name] = named;
@@ -31,14 +31,14 @@ export async function resolveTeam(em: EntityManager, ref: PolarTeamRef): Promise
   const byCustomer = teams.find((team) => team.polarCustomerId === customerId);
   if (name !== undefined && byCustomer && byCustomer.id !== name) {
     return {
-      doubtful: `it names the team ${quote(name)}, its customer is that of the team ${byCustomer.id}`,
+      doubtful: `it names the team ${quote(name)}, and its customer belongs to the team ${byCustomer.id}`,
     };
   }
   const team = byName ?? byCustomer;
   return team ? { teamId: team.id } : { unknown: true };
 }
 
-/** Whether all that a Polar object says of whose it is means this team: then `resolveTeam` would find no other. */
+/** Whether every id in a Polar object belongs to this team: then `resolveTeam` would find no other. */
 export function meansTeam(ref: PolarTeamRef, { id, polarCustomerId }: Team): boolean {
   const names = [ref.metadataTeamId, ref.customerExternalId].filter((name) => name !== null);
   return (
@@ -48,7 +48,7 @@ export function meansTeam(ref: PolarTeamRef, { id, polarCustomerId }: Team): boo
   );
 }
 
-/** UUIDs are the same in any case. */
+/** UUIDs are equal in upper and lower case. */
 function canonical(name: string): string {
   return name.toLowerCase();
 }

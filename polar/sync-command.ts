@@ -5,7 +5,10 @@ import { runCommand } from '../run-command.ts';
 import { createPolarClient } from './client.ts';
 import { type SyncStep, syncProducts } from './sync-products.ts';
 
-/** `npm run polar:sync [-- --apply]`: shows how Polar's products differ from the catalog, and makes them alike. */
+/**
+ * `npm run polar:sync [-- --apply]`: shows how Polar's products differ from the catalog. With `--apply` it changes
+ * Polar's products.
+ */
 await runCommand(async () => {
   const apply = readArguments(process.argv.slice(2));
   const { polar, databaseUrl } = readEnvironment(process.env, ['polar', 'databaseUrl']);
@@ -42,7 +45,7 @@ function describe(step: SyncStep): string {
 function summary(steps: readonly SyncStep[], apply: boolean): string {
   const changes = steps.filter(({ kind }) => kind !== 'keep').length;
   if (changes === 0)
-    return apply ? 'Nothing to change; our database knows every product.' : 'Nothing to change.';
+    return apply ? 'Nothing to change. Our database knows every product.' : 'Nothing to change.';
   const what = changes === 1 ? '1 product' : `${changes} products`;
   return apply ? `Changed ${what}.` : `Would change ${what}: run npm run polar:sync -- --apply`;
 }

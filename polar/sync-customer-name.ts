@@ -5,8 +5,8 @@ import { DomainError } from '../domain-error.ts';
 import { callPolar } from './client.ts';
 
 /**
- * Gives the team's customer at Polar the team's name. May be tried again.
- * @returns what was done, in plain words
+ * Sets the name of the team's customer at Polar to the team's name. Safe to retry.
+ * @returns what was done, as a sentence
  * @throws DomainError as `callPolar`
  */
 export async function syncCustomerName(polar: Polar, database: Database, teamId: string): Promise<string> {
@@ -14,9 +14,9 @@ export async function syncCustomerName(polar: Polar, database: Database, teamId:
   if (polarCustomerId === null) return 'The team has no customer at Polar';
   try {
     await callPolar('change', () => polar.customers.update(polarCustomerId, { name }));
-    return 'The team’s customer at Polar has the team’s name';
+    return 'The team’s customer at Polar now has the team’s name';
   } catch (error) {
     if (!(error instanceof DomainError) || error.code !== 'polar_not_found') throw error;
-    return 'Polar has no such customer any more';
+    return 'The customer no longer exists at Polar';
   }
 }

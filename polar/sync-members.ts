@@ -9,32 +9,33 @@ import { findCustomer } from './ensure-customer.ts';
 import { bringMemberInLine, findMember, listMembers, type Person } from './ensure-member.ts';
 
 /**
- * Brings the people who may act for the team's customer at Polar in line with the team's roles: an owner is the owner,
- * further owners, admins and billing are billing managers, anybody else is removed, and first. Each person is brought in
- * line alone, so that one whom Polar refuses stops nothing for the others. Looks first, so it may be tried again. A deleted
- * team in which nobody is left has its customer erased there: name and e-mails are anonymised, what was paid stays on
- * record.
+ * Sets the members of the team's customer at Polar to the team's roles: one owner becomes Polar's owner; other owners,
+ * admins and billing members become billing managers; all others are removed, and removed first. Each user is synced
+ * alone, so that one whom Polar refuses does not block the others. It reads the current state first, so it is safe to
+ * retry. If a deleted team has no members left, its customer at Polar is erased: name and e-mails are anonymised,
+ * orders stay.
  *
- * @returns what was done, in plain words
- * @throws DomainError as `callPolar`; 409 `member_refused`, after everything else was done, if Polar refuses somebody of a
- *   team that is not deleted
+ * @returns what was done, as a sentence
+ * @throws DomainError as `callPolar`; 409 `member_refused`, after all other changes, if Polar refuses a user of a team
+ *   that is not deleted
  */
 export async function syncMembers(polar: Polar, database: Database, teamId: string): Promise<string> {
   const em = database.fork();
   const team = await em.findOneOrFail(Team, { id: teamId });
-  // Between making a customer and storing its id something may have failed: nobody must be forgotten there.
+  // A failure between creating a customer and storing its id leaves the id unknown. A deleted team's customer must
+  // still be found.
   const customerId = team.polarCustomerId ?? (team.deletedAt ? await findCustomer(polar, teamId) : undefined);
   if (customerId === undefined) return 'The team has no customer at Polar';
 
   const people = await payingPeople(database, teamId);
   try {
     if (people.length > 0) return await bringInLine(polar, customerId, people, team);
-    if (!team.deletedAt) return 'The team has nobody whom Polar could write to';
+    if (!team.deletedAt) return 'No owner, admin or billing member of the team has an e-mail';
     await callPolar('change', () => polar.customers.delete(customerId, { anonymize: true }));
     return 'The team’s customer at Polar is erased';
   } catch (error) {
     if (!(error instanceof DomainError) || error.code !== 'polar_not_found') throw error;
-    return 'Polar has no such customer any more';
+    return 'The customer no longer exists at Polar';
   }
 }
 
@@ -45,7 +46,7 @@ async function bringInLine(
   { deletedAt }: Team,
 ): Promise<string> {
   const failures: { who: string; error: DomainError }[] = [];
-  /** Whether it was done. */
+  /** Returns whether the work succeeded. */
   const alone = async (who: string, work: () => Promise<boolean>): Promise<boolean> => {
     try {
       return await work();
@@ -67,9 +68,10 @@ async function bringInLine(
   };
 
   let members = await listMembers(polar, customerId);
-  // Polar's owner cannot be removed: if it is none of ours, one of our owners takes over below, and it goes after that.
+  // Polar's owner cannot be removed. If it is not an owner of the team, an owner of the team takes over below, and the
+  // old one is removed after that.
   let removed = await removeSurplus(members);
-  // Polar's owner first, if it is one of our owners: they stay it.
+  // If Polar's owner is an owner of the team, it comes first and stays Polar's owner.
   const owners = people.filter(({ role }) => role === 'owner');
   const current = owners.filter((person) => findMember(members, person)?.role === 'owner');
   const ownerIds = owners.map(({ userId }) => userId);
@@ -86,13 +88,13 @@ async function bringInLine(
   if (changed > 0 || failures.length > 0)
     removed += await removeSurplus(await listMembers(polar, customerId));
 
-  // What may go better in a moment is tried again.
+  // If a failure may be temporary, the whole step is retried.
   const passing = failures.find(({ error }) => error.status >= 500);
   if (passing) throw passing.error;
-  const outcome = `At Polar ${people.length} may act for the team: ${changed} changed, ${removed} removed`;
+  const outcome = `At Polar the team has ${people.length} members: ${changed} changed, ${removed} removed`;
   if (failures.length === 0) return outcome;
   const refused = failures.map(({ who, error }) => `${who} (${error.code})`).join(', ');
-  const shown = `${outcome}; Polar refuses ${refused}: give them another e-mail, or another role`;
+  const shown = `${outcome}; Polar refuses ${refused}: set another e-mail or another role for them`;
   if (deletedAt) return shown;
   throw new DomainError(409, 'member_refused', shown);
 }
@@ -106,7 +108,7 @@ async function remove(polar: Polar, customerId: string, { id }: models.Member): 
   return true;
 }
 
-/** Who may pay for the team, owners first, each in the order in which they joined. */
+/** The users who may pay for the team, owners first, then in the order in which they joined. */
 async function payingPeople(database: Database, teamId: string): Promise<Person[]> {
   const em = database.fork();
   const members = await em.find(

@@ -8,11 +8,11 @@ import { callPolar, readAll } from './client.ts';
 export interface ProductSync {
   catalogVersion: number;
   steps: SyncStep[];
-  /** Settings of the Polar organisation, and products there, that the policies do not expect. */
+  /** Settings and products of the Polar organisation that do not fit the catalog's policies. */
   warnings: string[];
 }
 
-/** What brings one of Polar's products in line with the catalog. `differences` are lines for people. */
+/** One step that makes Polar's product equal to the catalog. `differences` are lines to print. */
 export type SyncStep =
   | { kind: 'create'; key: string; differences: string[]; body: models.ProductCreate }
   | { kind: 'update'; key: string; productId: string; differences: string[]; body: models.ProductUpdate }
@@ -20,12 +20,12 @@ export type SyncStep =
   | { kind: 'keep'; key: string; productId: string };
 
 /**
- * Makes Polar's products from the newest published catalog. Products are found by `metadata.catalog_key`, so that a
- * second run changes nothing, and one from scratch (a new database) finds what an earlier one made. Afterwards our
- * database knows which product sells what, and events that were parked as `unknown_product` are due.
+ * Makes Polar's products equal to the newest published catalog. Products are found by `metadata.catalog_key`, so a
+ * second run changes nothing, and a run with a new database finds the products of an earlier one. Afterwards our
+ * database knows the catalog key of each product, and events that were parked as `unknown_product` are due.
  *
- * @param apply  false: only says what would be done
- * @throws DomainError 503 `catalog_not_published`; those of `callPolar`. What was done until then stays; run it again
+ * @param apply  false: only returns the steps
+ * @throws DomainError 503 `catalog_not_published`; as `callPolar`. Completed steps stay; run it again
  */
 export async function syncProducts(
   polar: Polar,
@@ -41,7 +41,7 @@ export async function syncProducts(
       warnings: [...warnings, ...(await checkOrganization(polar, catalog))],
     };
   }
-  // Two at once would both make what is missing. The lock is the session's: no transaction is open meanwhile.
+  // Two runs at once would both create the missing products. This is a session lock: no transaction is open meanwhile.
   const lock = await database.pool.connect();
   try {
     await lock.query(`select pg_advisory_lock(hashtext('polar:sync'))`);
@@ -63,8 +63,8 @@ export async function syncProducts(
 }
 
 /**
- * What is to be done, without doing it. A product of the same key and interval is ours; a product's interval cannot be
- * changed at Polar, so one with another interval is archived and replaced.
+ * Returns the steps, without executing them. A product with the same key and interval is ours. Polar cannot change a
+ * product's interval, so a product with another interval is archived and replaced.
  */
 export function planProductSync(
   catalog: Catalog,
@@ -86,10 +86,10 @@ export function planProductSync(
           : { kind: 'archive', key: item.key, productId: product.id, differences: [difference] },
       );
       if (!product.is_archived && fits(product, item)) {
-        warnings.push(`Several products at Polar carry the key ${item.key}; ${product.id} is superseded.`);
+        warnings.push(`Several products at Polar have the key ${item.key}: ${product.id} will be archived.`);
       }
     }
-    // Last of its key: what is stored last is what is sold.
+    // The last step of its key, because the product that is stored last is the one that is sold.
     const step = ours ? planUpdate(item, ours) : item.archived ? undefined : planCreate(item);
     if (step) steps.push(step);
   }
@@ -97,13 +97,13 @@ export function planProductSync(
   for (const { id, name, is_archived, metadata } of products) {
     if (is_archived || (typeof metadata.catalog_key === 'string' && keys.has(metadata.catalog_key))) continue;
     warnings.push(
-      `Polar sells ${JSON.stringify(name)} (${id}), which is not in the catalog: its orders are parked.`,
+      `Polar sells ${JSON.stringify(name)} (${id}), which is not in the catalog: we grant nothing for its orders.`,
     );
   }
   return { steps, warnings };
 }
 
-/** What in the organisation's settings would make Polar act otherwise than the catalog's policies say. */
+/** Settings of the organisation with which Polar would not follow the catalog's policies. */
 export function unexpectedSettings(organization: models.Organization, catalog: Catalog): string[] {
   const { subscription_settings: subscription, customer_portal_settings: portal } = organization;
   const { upgradeProration, downgradeProration } = catalog.policies;
@@ -122,12 +122,12 @@ export function unexpectedSettings(organization: models.Organization, catalog: C
     'subscription_settings.proration_behavior',
     subscription?.proration_behavior,
     upgradeProration,
-    'plan changes in the portal are to be charged like upgrades by our API',
+    'plan changes in the portal must be charged like upgrades by our API',
   );
   if (portal?.subscription?.update_plan === true && subscription?.allow_customer_updates !== false) {
     unexpected.push(
-      'customer_portal_settings.subscription.update_plan is true: plan changes in the portal, downgrades too, follow ' +
-        `the organisation's proration; through our API a downgrade follows ${downgradeProration}`,
+      'customer_portal_settings.subscription.update_plan is true: plan changes in the portal, including downgrades, use ' +
+        `the organisation's proration; our API uses ${downgradeProration} for a downgrade`,
     );
   }
   expect(
@@ -146,13 +146,13 @@ export function unexpectedSettings(organization: models.Organization, catalog: C
     'capabilities.checkout_payments',
     organization.capabilities?.checkout_payments,
     true,
-    'Polar takes no payments for this organisation',
+    'Polar must accept payments for this organisation',
   );
   expect(
     'capabilities.subscription_renewals',
     organization.capabilities?.subscription_renewals,
     true,
-    'Polar renews no subscriptions of this organisation',
+    'Polar must renew subscriptions of this organisation',
   );
   return unexpected;
 }
@@ -209,7 +209,7 @@ function planUpdate(item: Plan | Pack, product: models.Product): SyncStep {
   return { kind: 'update', key, productId, differences, body };
 }
 
-/** Does the step and answers with the id of the product that it is about. */
+/** Executes the step and returns the id of its product. */
 async function applyStep(polar: Polar, step: SyncStep, before: readonly models.Product[]): Promise<string> {
   switch (step.kind) {
     case 'keep':
@@ -235,7 +235,7 @@ async function applyStep(polar: Polar, step: SyncStep, before: readonly models.P
   }
 }
 
-/** In the order of the steps: of two products of one key the later is newer, and is the one that is sold. */
+/** In the order of the steps: of two products with the same key, the later one is sold. */
 async function storeLinks(
   database: Database,
   links: readonly { polarProductId: string; catalogKey: string }[],
@@ -245,7 +245,7 @@ async function storeLinks(
     for (const [index, link] of links.entries()) {
       await em.upsert(PolarProduct, { ...link, syncedAt: new Date(now + index) });
     }
-    // As `retryParked` in teams/, which polar/ does not know.
+    // The same as `retryParked` in inbox/ for all events with this code.
     await em.execute(
       `update inbox set next_signal_at = clock_timestamp() where status = 'parked' and parked_code = 'unknown_product'`,
     );
@@ -257,7 +257,7 @@ async function listProducts(polar: Polar): Promise<models.Product[]> {
 }
 
 async function checkOrganization(polar: Polar, catalog: Catalog): Promise<string[]> {
-  // An organisation's access token sees its own organisation alone.
+  // An organisation's access token returns only its own organisation.
   const { items } = await callPolar('read', () => polar.organizations.list({ limit: 1 }));
   return items.flatMap((organization) => unexpectedSettings(organization, catalog));
 }
@@ -284,7 +284,9 @@ function showPrice({ price }: Plan | Pack): string {
   return showCents(price.cents, price.currency);
 }
 
-/** The product's prices in words; equal to {@link showPrice} exactly where it has the one fixed price it should have. */
+/**
+ * The product's prices as text. Equal to {@link showPrice} only if it has exactly the one fixed price of the catalog.
+ */
 function describePrices(product: models.Product): string {
   const prices = product.prices.filter(({ is_archived }) => !is_archived);
   const shown = prices.map((price) =>

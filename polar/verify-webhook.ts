@@ -3,27 +3,27 @@ import { z } from 'zod';
 import { DomainError } from '../domain-error.ts';
 import { polarTime } from './events.ts';
 
-/** A message that is Polar's: what it says is not checked yet (see `events.ts`). */
+/** A verified message from Polar. Its content is not checked yet (see `events.ts`). */
 export interface VerifiedWebhook {
   /** Stable over retries and redelivery; at most 255 characters. */
   webhookId: string;
-  /** Polar's event type, known to us or not. */
+  /** Polar's event type, which we may not know. */
   type: string;
   /** When it happened, by Polar's clock. */
   occurredAt: Date;
-  /** The whole envelope; the object that the event is about is in `data`. */
+  /** The whole envelope. The object of the event is in `data`. */
   payload: PolarEnvelope;
 }
 
 export type PolarEnvelope = z.output<typeof envelope>;
 
 /**
- * Checks the signature of a webhook by Standard Webhooks: HMAC-SHA256 over id, timestamp and the raw bytes, not
- * older or newer than five minutes by wall time. Every secret is tried, for one may be in rotation.
+ * Checks the signature of a webhook by Standard Webhooks: HMAC-SHA256 over id, timestamp and the raw bytes, with a
+ * timestamp within five minutes of wall time. Every secret is tried, because one may be in rotation.
  *
- * @param rawBody  the bytes as received; a body that was parsed and written again has another signature
- * @throws DomainError 401 `bad_signature` with `mismatch`, what is wrong with it; 400 `unreadable_event` for a signed body that
- *   is no event
+ * @param rawBody  the bytes as received; a body that was parsed and serialised again has another signature
+ * @throws DomainError 401 `bad_signature` with `mismatch`, the reason; 400 `unreadable_event` if a signed body is not
+ *   an event
  */
 export async function verifyWebhook(
   rawBody: Buffer,
@@ -42,7 +42,7 @@ export async function verifyWebhook(
 }
 
 /**
- * The three headers that sign a webhook, which can be judged before its body is read.
+ * Checks the three signature headers of a webhook, before its body is read.
  * @throws DomainError 401 `bad_signature`: `header_missing`, `header_malformed` or `stale_timestamp`
  */
 export function readSignedHeaders(
@@ -58,7 +58,7 @@ export function readSignedHeaders(
   return signed.data;
 }
 
-/** By Standard Webhooks, in both directions. */
+/** In Standard Webhooks, for both past and future. */
 const toleranceSeconds = 300;
 
 // Exactly one of each: Node joins or lists repeated headers, and a list makes the SDK throw a TypeError.
@@ -84,7 +84,7 @@ async function isSigned(
     return true;
   } catch (error) {
     if (error instanceof webhooks.PolarWebhookVerificationError) return false;
-    // Thrown only after a good signature: a type that this SDK does not know, or a body that is not JSON.
+    // The SDK throws this only after a valid signature: an unknown type, or a body that is not JSON.
     if (error instanceof webhooks.PolarWebhookError) return true;
     throw error;
   }
@@ -102,11 +102,14 @@ function readEnvelope(body: Buffer): PolarEnvelope {
   throw new DomainError(
     400,
     'unreadable_event',
-    'The signed body is no event of the form {type, timestamp, data}',
+    'The signed body must have the form {type, timestamp, data}',
   );
 }
 
-/** Postgres' jsonb and text hold neither NUL nor half a surrogate pair: an odd character in a name must not cost an event. */
+/**
+ * Postgres' jsonb and text cannot store NUL or half a surrogate pair. Such a character in a name must not make an
+ * event fail.
+ */
 export function storable(_key: string, value: unknown): unknown {
   if (typeof value === 'string') return storableText(value);
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;

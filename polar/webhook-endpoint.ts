@@ -4,12 +4,12 @@ import { callPolar, readAll } from './client.ts';
 import { customerChangeEvents, usedEvents } from './events.ts';
 
 /**
- * Makes sure that Polar sends us every event that billing uses: finds our endpoint by its address or makes it, adds
- * event types that are missing, and turns it on again where Polar has turned it off (after ten failed events in a
- * row; events of that time are never sent: reconciliation finds them).
+ * Makes sure that Polar sends us every event that billing uses: finds our endpoint by its URL or creates it, adds
+ * missing event types, and enables it if Polar has disabled it (after ten failed events in a row; the events of that
+ * time are never sent, so reconciliation finds them).
  *
- * @param url  the full address of `POST /v1/webhooks/polar`
- * @returns `secret` is what it signs with; null where Polar does not show it. Never log it.
+ * @param url  the full URL of `POST /v1/webhooks/polar`
+ * @returns `secret` signs its webhooks; null if Polar does not show it. Never log it.
  * @throws DomainError as `callPolar`
  */
 export async function ensureWebhookEndpoint(
@@ -22,10 +22,10 @@ export async function ensureWebhookEndpoint(
 }
 
 /**
- * Turns our endpoint on again where it is off, and adds event types that are missing. One that is not there is not made: it
- * would sign with a secret that nobody has been told.
+ * Enables our endpoint if it is disabled, and adds missing event types. If there is no endpoint, none is created,
+ * because nobody would know its new secret.
  *
- * @returns what was found, and the event types that Polar refuses to send: it does not know them (yet)
+ * @returns what was found, and the event types that Polar refuses because it does not know them (yet)
  */
 export async function reviveWebhookEndpoint(
   polar: Polar,
@@ -63,7 +63,10 @@ async function makeEndpoint(polar: Polar, url: string): Promise<models.WebhookEn
   return done;
 }
 
-/** Turns the endpoint on before anything else: Polar refuses a change whole if it names one event type that Polar does not know. */
+/**
+ * Enables the endpoint first: if a change names one event type that Polar does not know, Polar refuses the whole
+ * change.
+ */
 async function bringUpToDate(
   polar: Polar,
   known: models.WebhookEndpoint,
@@ -80,8 +83,9 @@ async function bringUpToDate(
 }
 
 /**
- * Sends a list of event types; each one that Polar's refusal names (`body.events.3`) is left out and the others are sent again.
- * @throws DomainError as `callPolar`, also if the refusal names none
+ * Sends a list of event types. Each type that Polar's error names (`body.events.3`) is left out, and the others are
+ * sent again.
+ * @throws DomainError as `callPolar`, also if the error names none
  */
 async function withoutRefusedEvents<T>(
   all: readonly models.WebhookEventType[],

@@ -2,10 +2,10 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { standingSql } from '../database/entities/subscription.ts';
 import type { Finding } from './store-repair.ts';
 
-/** A report names at most this many teams; the number of teams is unbounded. */
+/** The maximum number of teams in a report, because the number of such teams has no bound. */
 const mostTeams = 50;
 
-/** Teams with several subscriptions that stand at Polar: each is billed, and a team needs one. */
+/** Teams with several standing subscriptions at Polar. Each is billed, and a team needs only one. */
 export async function findSubscriptionConflicts(em: EntityManager): Promise<Finding[]> {
   const rows = await em.execute<{ team_id: string; ids: string }[]>(
     `select team_id, string_agg(id, ', ' order by started_at, id) as ids

@@ -26,28 +26,28 @@ import { isBefore } from '../polar/orders-since.ts';
 import { plansOf, resolveProduct } from '../polar/resolve-product.ts';
 import type { Walked } from './polar-page.ts';
 
-/** Something that Polar says and we do not, as the event that would have told us. */
+/** A difference between Polar and the ledger, as the event that would have reported it. */
 export interface Difference {
   kind: Walked;
-  /** Polar's id of the order or the subscription that differs. */
+  /** Polar's id of the order or subscription that differs. */
   id: string;
-  /** The event's type, and the types of those that would tell the same: where one of them waits, nothing is missing. */
+  /** The event's type, and the equivalent types: if an event of one of them waits, nothing is missing. */
   type: 'order.paid' | 'order.updated' | 'subscription.updated' | typeof disputeEvent;
   sameAs: readonly string[];
-  /** What makes it the same difference when it is found again. */
+  /** Identifies the same difference when it is found again. */
   version: string;
-  /** Whether we know the object already, in another state. */
+  /** Whether we already know the object, in another state. */
   known: boolean;
-  /** When it came to be, by Polar's clock. */
+  /** When the difference arose, by Polar's clock. */
   occurredAt: Date;
   /** The event's `data`, as Polar would have sent it. */
   data: unknown;
-  /** Micro-credits that repairing it grants or takes, at most. */
+  /** The maximum number of micro-credits that its repair grants or takes. */
   credits: bigint;
   what: string;
 }
 
-/** What Polar sent and nobody can read. */
+/** Objects from Polar that cannot be read. */
 export interface Unreadable {
   kind: Walked;
   id: string;
@@ -60,11 +60,11 @@ interface Found {
 }
 
 /**
- * Compares what a page of Polar's holds with what we know. Reads only; asks Polar for the orders that a page of refunds or
- * disputes is about.
+ * Compares a page of Polar's objects with the ledger. Only reads. Fetches the orders of a page of refunds or disputes
+ * from Polar.
  *
- * @param betweenFetches  milliseconds between two orders that are asked for
- * @param until  what changed later than this is still being told by webhooks
+ * @param betweenFetches  milliseconds between two fetched orders
+ * @param until  objects that changed later are left to their webhooks
  * @throws DomainError as `callPolar`
  */
 export async function findDifferences(
@@ -179,7 +179,7 @@ async function compareOrders(
         sameAs: ['order.updated', 'order.refunded'],
         version,
         credits: await creditsMoved(em, row, order.refundedAmount + row.disputedAmount),
-        what: `of order ${order.id} ${order.refundedAmount} is refunded, not ${row.refundedAmount}`,
+        what: `order ${order.id} has ${order.refundedAmount} refunded at Polar, and ${row.refundedAmount} in our database`,
       });
     }
   }
@@ -210,7 +210,7 @@ async function compareSubscriptions(
         occurredAt: subscription.stateAt,
         data: raw,
         credits: 0n,
-        what: `subscription ${subscription.id} still stands at Polar (${subscription.status}) and its team is deleted: if no run ends it, end it there`,
+        what: `subscription ${subscription.id} is still ${subscription.status} at Polar, and its team is deleted: if no run ends it, end it at Polar`,
       });
       continue;
     }
@@ -228,14 +228,14 @@ async function compareSubscriptions(
       data: raw,
       credits: ends ? await availableOf(em, subscription.id) : 0n,
       what: row
-        ? `subscription ${subscription.id} is ${subscription.status} since ${subscription.stateAt.toISOString()}, our mirror of it is older`
+        ? `subscription ${subscription.id} is ${subscription.status} since ${subscription.stateAt.toISOString()}at Polar, and older in our database`
         : `subscription ${subscription.id} is not known to us`,
     });
   }
   return differences;
 }
 
-/** Ids of the subscriptions that stand at Polar although their team is deleted, whatever names the team. */
+/** Ids of the subscriptions that still stand at Polar although their team is deleted, by any id that names the team. */
 async function findOutliving(
   em: EntityManager,
   subscriptions: readonly Read<PolarSubscription>[],
@@ -287,10 +287,10 @@ async function compareDisputes(
       known: row !== undefined,
       type: disputeEvent,
       sameAs: [disputeEvent],
-      // The same dispute may count for less once a refund names it.
+      // The disputed amount of the same dispute falls when a refund names it.
       version: `${stateAt.toISOString()}:${amount}`,
       occurredAt: stateAt,
-      // No customer's details: the order is asked for again when this is applied.
+      // Without the customer's details: the order is fetched again when this event is applied.
       data: {
         id: order.id,
         order_id: order.id,
@@ -301,15 +301,16 @@ async function compareDisputes(
         metadata: order.teamRef.metadataTeamId === null ? {} : { team_id: order.teamRef.metadataTeamId },
       },
       credits: row ? await creditsMoved(em, row, row.refundedAmount + amount) : 0n,
-      what: `of order ${order.id} ${amount} is disputed, not ${row?.disputedAmount ?? 0n}`,
+      what: `order ${order.id} has ${amount} disputed at Polar, and ${row?.disputedAmount ?? 0n} in our database`,
     });
   }
   return differences;
 }
 
 /**
- * Orders whose refunds do not add up to what we know. Sums them from a list, which costs one request for a hundred orders.
- * A refund that cannot be read is told of where its own page is compared; its order adds up to something else, and is asked for.
+ * Orders whose refunds do not add up to our amount. Sums them from a list: one request for a hundred orders. An
+ * unreadable refund is reported when its own page is compared. The sum of its order then differs, so the order is
+ * fetched.
  */
 async function ordersWithOtherRefunds(
   em: EntityManager,
@@ -344,7 +345,7 @@ async function findOrders(em: EntityManager, ids: readonly string[]): Promise<Ma
   return new Map(rows.map((row) => [row.id, row]));
 }
 
-/** What a paid order may grant, at most: a pack's credits, a plan's whole allotment. */
+/** The maximum that a paid order grants: a pack's credits, or a plan's whole allotment. */
 async function creditsOf(em: EntityManager, order: PolarOrder): Promise<bigint> {
   const key = await resolveProduct(em, order);
   const { catalog } = await readCatalog(em);
@@ -353,7 +354,7 @@ async function creditsOf(em: EntityManager, order: PolarOrder): Promise<bigint> 
   return product.kind === 'pack' ? product.pack.credits * BigInt(order.units) : product.plan.allotment;
 }
 
-/** How many credits an order's clawback moves when so much of it is un-paid. */
+/** How many credits a clawback moves if this amount of the order's money is reversed. */
 async function creditsMoved(em: EntityManager, order: Order, unpaid: bigint): Promise<bigint> {
   const grants = await em.find(Grant, { orderId: order.id }, { disableIdentityMap: true });
   const granted = grants.reduce((sum, grant) => sum + grant.granted, 0n);

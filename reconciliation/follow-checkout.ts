@@ -9,22 +9,22 @@ import { findDifferences } from './find-differences.ts';
 import { storeRepair } from './store-repair.ts';
 
 /**
- * What became of a checkout: `open` not paid yet · `pending` Polar is taking the payment · `paid` and not granted yet ·
- * `granted` the ledger has what it paid for · `failed` the payment failed or the checkout expired.
+ * The state of a checkout: `open` not paid yet · `pending` Polar is processing the payment · `paid` and not granted
+ * yet · `granted` its credits are in the ledger · `failed` the payment failed or the checkout expired.
  */
 export const checkoutStatuses = ['open', 'pending', 'paid', 'granted', 'failed'] as const;
 export type CheckoutStatus = (typeof checkoutStatuses)[number];
 
-/** Differences are compared with no limit in time. */
+/** The comparison has no time limit. */
 const endOfTime = new Date(8.64e15);
 
 /**
- * Fetches a team's checkout from Polar. If it is paid and the ledger does not know of it (the webhooks are late or lost), its
- * order goes into the team's inbox, as the same event that a reconciliation would store: the team's workflow grants it, once,
- * also if the webhook comes later.
+ * Fetches a team's checkout from Polar. If it is paid and the ledger does not know it (its webhooks are late or lost),
+ * its order is put into the team's inbox, as the event that a reconciliation would store. The team's workflow grants
+ * it once, even if the webhook arrives later.
  *
- * @returns `inboxId`: the event that was stored now, for the team's workflow; null if none was
- * @throws DomainError 404 `unknown_checkout`, also for another team's; those of `callPolar`
+ * @returns `inboxId`: the event that was stored now, for the team's workflow; null if none was stored
+ * @throws DomainError 404 `unknown_checkout`, also for another team's checkout; as `callPolar`
  */
 export async function followCheckout(
   polar: Polar,
@@ -70,7 +70,7 @@ async function storePaidOrder(
   const paid = differences.find(({ type }) => type === 'order.paid');
   if (!paid) return null;
   const run = { id: `checkout:${checkoutId}`, startedAt: (await readClock(em)).toISOString() };
-  // Polar's webhook of this one order would be granted without an operator's approval too.
+  // No approval: Polar's webhook for this order would be granted without one too.
   const finding = await storeRepair(database, { ...paid, credits: 0n }, run);
   return finding?.state === 'repaired' && finding.teamId === teamId ? finding.inboxId : null;
 }

@@ -3,10 +3,10 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 const batch = 100;
 
 /**
- * The next teams whose workflow has something to wait for besides events: credits that expire, a subscription, drips to
- * come. For all others an event starts the workflow, should it not run.
+ * The next teams whose workflow must run without an event: they have expiring credits, a subscription or future drips.
+ * For all other teams the next event starts the workflow.
  *
- * @param after  the last team of the batch before
+ * @param after  the last team of the previous batch
  * @returns ids in order, at most 100; none after the last
  */
 export async function listTeamsToRun(em: EntityManager, after: string | null): Promise<string[]> {

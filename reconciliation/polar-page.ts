@@ -2,11 +2,11 @@ import type { Polar } from '@polar-sh/sdk/2026-10';
 import { callPolar } from '../polar/client.ts';
 import { unpaidStatuses } from './unpaid-orders.ts';
 
-/** What reconciliation walks through, in this order. */
+/** The kinds of objects that reconciliation compares, in this order. */
 export const walked = ['orders', 'unpaid_orders', 'subscriptions', 'refunds', 'disputes'] as const;
 export type Walked = (typeof walked)[number];
 
-/** One page of a list of Polar's: the objects as they were sent. */
+/** One page of a list from Polar: the objects as they were sent. */
 export interface PolarPage {
   items: { id: string; created_at: string }[];
   /** The number of the next page; null after the last. */
@@ -16,8 +16,8 @@ export interface PolarPage {
 const perPage = 100;
 
 /**
- * One page of all that Polar has of a kind, of `createdAfter` and later, where that is given (subscriptions have no such
- * filter). Sorted so that what is new while we walk shifts nothing over a page's edge that we have not seen.
+ * One page of all Polar's objects of a kind, created at or after `createdAfter` if given (subscriptions have no such
+ * filter). Sorted so that objects created meanwhile move no unread object to an earlier page.
  *
  * @param page  from 1
  * @throws DomainError as `callPolar`

@@ -2,7 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { Reconciliation } from '../database/entities/reconciliation.ts';
 import { type ListPage, type ListRange, pageOfRows, uuidCursor } from '../database/list-page.ts';
 
-/** Writes a run's report as it stands, over what it said before. */
+/** Writes the current report of a run, and replaces its previous one. */
 export async function recordReconciliation(em: EntityManager, report: Reconciliation): Promise<void> {
   await em.upsert(Reconciliation, report);
 }

@@ -18,10 +18,10 @@ import { storable } from '../polar/verify-webhook.ts';
 import type { Difference } from './find-differences.ts';
 
 /**
- * What became of a difference: `repaired` by this run, as soon as the team's workflow has applied the event · `waiting`:
- * known and not applied yet, the inbox says why · `needs_approval` of an operator · `not_repaired`: its event was applied
- * and it still differs, so a person must look at it · `needs_operator`: a person must act at Polar, as `what` says ·
- * `unreadable`.
+ * The result for a difference: `repaired` by this run, after the team's workflow has applied the event · `waiting`:
+ * known and not applied yet, the inbox says why · `needs_approval` of an operator · `not_repaired`: its event was
+ * applied and it still differs, so an operator must check it · `needs_operator`: an operator must act at Polar, as
+ * `what` says · `unreadable`.
  */
 export const findingStates = [
   'repaired',
@@ -33,27 +33,28 @@ export const findingStates = [
 ] as const;
 export type FindingState = (typeof findingStates)[number];
 
-/** A difference as a report tells of it: plain JSON, no personal data. */
+/** A difference in a report: plain JSON, no personal data. */
 export interface Finding {
   state: FindingState;
   what: string;
   teamId: string | null;
   inboxId: string | null;
-  /** The most that is granted or taken, as a decimal. */
+  /** The maximum that is granted or taken, as a decimal. */
   credits: string;
 }
 
-/** The run that finds it. Times in ISO 8601. */
+/** The run that found it. Times in ISO 8601. */
 export interface Run {
   id: string;
   startedAt: string;
 }
 
 /**
- * Puts a difference into its team's inbox, as the event that would have reported it: the team's own workflow repairs it.
- * Found again, in the same run or a later one, it is not stored again: a parked event gets the object's current state.
+ * Puts a difference into its team's inbox, as the event that would have reported it, so that the team's own workflow
+ * repairs it. If it is found again, in this or a later run, it is not stored again: a parked event gets the object's
+ * current state.
  *
- * @returns null if nothing is missing: the object is none of ours, or an operator dismissed it
+ * @returns null if nothing must be done: the object is not ours, or an operator dismissed it
  */
 export async function storeRepair(
   database: Database,
@@ -93,7 +94,7 @@ export async function storeRepair(
     const deleted = teamId !== null && (await isDeleted(em, teamId));
     if (!stored) {
       const event = await em.findOneOrFail(InboxEvent, { id: inboxId });
-      // Refunded money of a deleted team is handled, and grants nothing.
+      // The refunded money of a deleted team is settled, and grants nothing.
       if (event.status === 'handled' && deleted && subject !== 'subscription') return null;
       if (event.status === 'parked' && event.receivedAt < new Date(run.startedAt))
         return { state: await refreshWaiting(em, event, teamId, data), inboxId, ...told };
@@ -114,15 +115,15 @@ export async function storeRepair(
       em,
       inboxId,
       needsApproval,
-      `Waits for an operator’s approval, because ${excess}: ${what}`,
+      `An operator must approve it, because ${excess}: ${what}`,
     );
     return { state: 'needs_approval', inboxId, ...told };
   });
 }
 
 /**
- * An event about the same object that is still to be applied. One that cannot be read says nothing: Polar's API brings it
- * readable.
+ * An event about the same object that is not applied yet. An unreadable event does not count, because Polar's API
+ * returns the object in readable form.
  */
 async function findWaiting(
   em: EntityManager,
@@ -145,7 +146,10 @@ async function findWaiting(
 
 type WaitingEvent = Pick<InboxEvent, 'id' | 'teamId' | 'status' | 'parkedCode'>;
 
-/** Gives a parked event the object's current state, and its team if it has none. If something is new, it is retried now. */
+/**
+ * Updates a parked event with the object's current state, and with its team if it has none. If anything changed, it is
+ * retried now.
+ */
 async function refreshWaiting(
   em: EntityManager,
   event: WaitingEvent,
@@ -164,8 +168,8 @@ async function refreshWaiting(
 }
 
 /**
- * Whether an operator dismissed an event about the same object. A dismissal covers a payment, and an object that we do not
- * know, for good; of an object that we know, the states up to the dismissed one.
+ * Whether an operator dismissed an event about the same object. For a payment, and for an object that we do not know,
+ * a dismissal is permanent. For an object that we know, it covers the states up to the dismissed one.
  */
 async function isDismissed(
   em: EntityManager,
@@ -184,7 +188,7 @@ async function isDismissed(
 
 function stateOf({ status, parkedCode, receivedAt }: InboxEvent, run: Run): FindingState {
   if (parkedCode === needsApproval) return 'needs_approval';
-  if (receivedAt >= new Date(run.startedAt)) return 'repaired'; // this page is walked again after a failure
+  if (receivedAt >= new Date(run.startedAt)) return 'repaired'; // after a failure the same page is compared again
   return status === 'handled' ? 'not_repaired' : 'waiting';
 }
 
@@ -192,7 +196,7 @@ async function isDeleted(em: EntityManager, teamId: string): Promise<boolean> {
   return (await em.findOneOrFail(Team, { id: teamId })).deletedAt !== null;
 }
 
-/** Why what this run moves, the event just stored among it, needs an approval; null if it does not. */
+/** Why this run needs an approval, including the event just stored; null if it needs none. */
 async function findExcess(em: EntityManager, teamId: string, { id }: Run): Promise<string | null> {
   const [row] = await em.execute<{ team: string; total: string }[]>(
     `select coalesce(sum((payload->'reconciliation'->>'credits')::bigint) filter (where team_id = ?), 0) as team,

@@ -5,20 +5,20 @@ import { DomainError } from '../domain-error.ts';
 import { callPolar } from '../polar/client.ts';
 import type { Run } from './store-repair.ts';
 
-/** An order with one of these may be paid weeks after it was created: dunning, a slow bank, an invoice paid by hand. */
+/** An order with one of these may be paid weeks after its creation: dunning, a slow bank, an invoice paid by hand. */
 export const unpaidStatuses: models.OrderStatus[] = ['draft', 'pending'];
 
-/** Orders are fetched one by one, so an activity fetches this many at most. */
+/** Orders are fetched one by one, so one activity fetches at most this many. */
 const mostFetched = 50;
 
-/** Orders that were unpaid at Polar in an earlier run and are not now, as they are now. */
+/** Orders that were unpaid at Polar in an earlier run and are paid now, in their current state. */
 export interface SettledOrders {
   items: models.Order[];
   /** Whether there are more. */
   more: boolean;
 }
 
-/** Remembers which orders are unpaid at Polar. Polar's lists cannot be filtered by modification. */
+/** Stores which orders are unpaid at Polar, because Polar's lists cannot be filtered by modification time. */
 export async function rememberUnpaidOrders(
   em: EntityManager,
   run: Run,
@@ -32,7 +32,7 @@ export async function rememberUnpaidOrders(
 }
 
 /**
- * Fetches remembered orders that this run did not find unpaid any more.
+ * Fetches stored orders that this run did not find unpaid.
  *
  * @param betweenFetches  in milliseconds
  * @throws DomainError as `callPolar`
@@ -61,10 +61,10 @@ export async function fetchSettledOrders(
 }
 
 /**
- * Forgets orders once they have been compared. Orders that are still unpaid, and orders that changed so recently that
- * they are left to webhooks, are fetched again by the next run.
+ * Deletes stored orders after they have been compared. Orders that are still unpaid, and orders that changed so
+ * recently that they are left to webhooks, are fetched again by the next run.
  *
- * @param until  as of `findDifferences`
+ * @param until  as in `findDifferences`
  */
 export async function forgetSettledOrders(
   em: EntityManager,

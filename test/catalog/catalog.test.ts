@@ -122,19 +122,19 @@ describe('a wrong catalog file', () => {
       'a meter twice',
       'meter: output_tokens',
       'meter: input_tokens',
-      'prices[0].meters[1].meter: expected a key that is not',
+      'prices[0].meters[1].meter: expected a unique key',
     ],
     [
       'an action twice',
       'action: web.page',
       'action: workflow.run',
-      'prices[13].action: expected a key that is not taken',
+      'prices[13].action: expected a unique key',
     ],
     [
       'a pack with the key of a plan',
       'key: pack_5000',
       'key: pro_monthly',
-      'packs[1].key: expected a key that is not',
+      'packs[1].key: expected a unique key',
     ],
     ['a key in capitals', 'key: pack_5000', 'key: PACK', 'packs[1].key: expected a key'],
     [

@@ -296,7 +296,7 @@ test('a member whom Polar refuses stops nobody else: who lost their role is remo
 
   await run(`update users set email = 'dave2@example.com' where id = $1`, ['dave2']);
   expect(await syncMembers(scene.polar, scene.database, teamId)).toBe(
-    'At Polar 4 may act for the team: 1 changed, 0 removed',
+    'At Polar the team has 4 members: 1 changed, 0 removed',
   );
   expect(await membersOf(customerId)).toEqual({ ...inLine, dave2: 'billing_manager' });
 });

@@ -128,7 +128,7 @@ test('text that Postgres cannot store as it is costs nobody their credits', asyn
   expect(await story.balance(team)).toMatchObject({ bySource: { purchase: '1000' } });
 });
 
-test('an event that lacks what is needed is parked and says what', async () => {
+test('an event without a required field is parked and names the field', async () => {
   const team = await story.signUp('unreadable');
   await story.deliver(await paidPack(team, { net_amount: 'much' }));
   await story.settle();
