@@ -17,20 +17,20 @@ import type { stackFile } from '../environment.ts';
 import { freePort, isFree } from './free-port.ts';
 import { commandOf } from './process-command.ts';
 
-/** What `npm start` keeps in DATA_DIR, for its owner's eyes only. */
+/** The contents of DATA_DIR, readable only by their owner. */
 export type DataDirectory = {
   path: string;
   secrets: z.infer<typeof secretsFile>;
-  /** The same as last time where it is still free, so that bookmarks and stored addresses stay right. */
+  /** The same as last time if they are still free, so that bookmarks and stored URLs stay valid. */
   ports: z.infer<typeof portsFile>;
   logFile(part: string): string;
-  /** Tells other terminals how to reach what is running (see `runningStack`). */
+  /** Writes how other terminals can reach the running stack (see `runningStack`). */
   announce(variables: Record<string, string>): void;
-  /** Gives the directory back. */
+  /** Releases the directory. */
   release(): void;
 };
 
-/** A reason not to start that the person in front of the terminal can do something about: one line. */
+/** A reason not to start that the developer can fix, in one line. */
 export class CannotStart extends Error {
   override name = 'CannotStart';
 }
@@ -60,9 +60,9 @@ const preferredPorts: z.infer<typeof portsFile> = {
 };
 
 /**
- * Takes the directory for this process and finds or makes what belongs in it.
+ * Locks the directory for this process, and finds or creates its contents.
  *
- * @throws CannotStart where it is in use, or cannot be written.
+ * @throws CannotStart if it is in use or cannot be written
  */
 export async function openDataDirectory(path: string): Promise<DataDirectory> {
   makeWritable(path);
@@ -73,7 +73,7 @@ export async function openDataDirectory(path: string): Promise<DataDirectory> {
     const ports = await choosePorts(keep(join(path, 'ports.json'), portsFile, () => preferredPorts));
     write(join(path, 'ports.json'), ports);
     const stackPath = join(path, 'stack.json');
-    rmSync(stackPath, { force: true }); // of one that was killed
+    rmSync(stackPath, { force: true }); // left behind by a killed stack
     return {
       path,
       secrets,
@@ -103,11 +103,13 @@ function makeWritable(path: string): void {
   const { bavail, bsize } = statfsSync(path);
   const freeMegabytes = Math.floor((bavail * bsize) / 1_000_000);
   if (freeMegabytes < 300) {
-    throw new CannotStart(`DATA_DIR ${path} has only ${freeMegabytes} MB left on its disk; 300 are needed`);
+    throw new CannotStart(
+      `DATA_DIR ${path} has only ${freeMegabytes} MB left on its disk: 300 MB are needed`,
+    );
   }
 }
 
-/** Not Node's own `recursive`, which never ends where the file system refuses (/proc) and says that nothing is there. */
+/** Not Node's own `recursive`, which hangs if the file system refuses (/proc) and then reports that nothing exists. */
 function makeDirectory(path: string): void {
   if (existsSync(path)) return;
   makeDirectory(dirname(path));
@@ -115,8 +117,8 @@ function makeDirectory(path: string): void {
 }
 
 /**
- * Makes a directory of an earlier release, or one that its user has made for us, 0700. A directory that holds other things, is
- * shared (sticky, as /tmp) or belongs to another user keeps its mode; then the folders in it are 0700.
+ * Sets mode 0700 on a directory of an earlier release, or on one that the user created for the stack. A directory with
+ * other contents, a shared one (sticky, as /tmp) or another user's keeps its mode; then only its folders become 0700.
  */
 function closeToOthers(path: string): void {
   const { mode, uid } = statSync(path);
@@ -131,28 +133,30 @@ function closeToOthers(path: string): void {
   }
 }
 
-/** Postgres keeps its own folder closed. */
+/** Postgres sets the mode of its own folder. */
 const folders = ['logs', 'polar-emulator', 'temporal'];
 
-/** One supervisor a directory. A lock that a killed one left behind names no running supervisor: it is taken. */
+/**
+ * One supervisor per directory. A lock left behind by a killed supervisor names no running process, so it is replaced.
+ */
 function lock(path: string): () => void {
   const file = join(path, 'stack.lock');
   const holder = Number(readText(file));
   if (holder > 0 && holder !== process.pid && commandOf(holder)?.includes('dev/start.ts')) {
     throw new CannotStart(
-      `A stack is already running on ${path} (process ${holder}); stop it first, or set another DATA_DIR`,
+      `A stack is already running on ${path} (process ${holder}): stop it first, or set another DATA_DIR`,
     );
   }
   rmSync(file, { force: true });
   try {
     writeFileSync(file, String(process.pid), { flag: 'wx', mode: 0o600 });
   } catch {
-    throw new CannotStart(`Another stack is being started on ${path} at this moment`);
+    throw new CannotStart(`Another stack is starting on ${path}`);
   }
   return () => rmSync(file, { force: true });
 }
 
-/** What a first start would make: good enough to check the user's variables with, before anything is written. */
+/** The contents after a first start, enough to check the user's variables before anything is written. */
 export function freshContents(): Pick<DataDirectory, 'secrets' | 'ports'> {
   return { secrets: makeSecrets(), ports: preferredPorts };
 }
@@ -175,7 +179,9 @@ async function choosePorts(wanted: z.infer<typeof portsFile>): Promise<z.infer<t
   return chosen;
 }
 
-/** What the file holds, or what `make` makes where there is none; a damaged one is said, never overwritten. */
+/**
+ * The contents of the file, or those from `make` if it does not exist. A damaged file is reported, never overwritten.
+ */
 function keep<T>(file: string, schema: z.ZodType<T>, make: () => T): T {
   const text = readText(file);
   if (text === undefined) {
@@ -198,7 +204,7 @@ function readText(file: string): string | undefined {
   }
 }
 
-/** All of it or nothing, readable by its owner only. */
+/** Writes the file completely or not at all, readable only by its owner. */
 function write(file: string, value: unknown): void {
   writeFileSync(`${file}.new`, `${JSON.stringify(value, null, 2)}\n`, { mode: 0o600 });
   renameSync(`${file}.new`, file);

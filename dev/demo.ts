@@ -5,8 +5,8 @@ import { screen } from './demo/screen.ts';
 import { tellStory } from './demo/story.ts';
 
 /**
- * `npm run demo`: the whole story of a team, over HTTP, against the running stack. Every figure is computed from
- * what `GET /v1/catalog` says and checked; the first wrong one ends it with exit code 1.
+ * `npm run demo`: the story of a team, over HTTP, on the running stack. Each figure is computed from `GET /v1/catalog`
+ * and checked. The first wrong one ends the demo with exit code 1.
  */
 const started = performance.now();
 process.exit(await run());
@@ -20,7 +20,7 @@ async function run(): Promise<number> {
       await demo.close();
     }
     const seconds = ((performance.now() - started) / 1000).toFixed(1);
-    screen.done(`All ${figuresChecked()} figures are what the catalog says they must be (${seconds} s).`);
+    screen.done(`All ${figuresChecked()} figures match the catalog (${seconds} s).`);
     return 0;
   } catch (error) {
     screen.failed(explain(error));

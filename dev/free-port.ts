@@ -1,6 +1,6 @@
 import { createServer } from 'node:net';
 
-/** The preferred port where it is free on the loopback interface, otherwise one that the system chooses. */
+/** The preferred port if it is free on the loopback interface, otherwise one that the system chooses. */
 export async function freePort(preferred?: number): Promise<number> {
   if (preferred !== undefined && (await isFree(preferred))) return preferred;
   return await listenOnce(0);

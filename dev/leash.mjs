@@ -1,10 +1,10 @@
-// Ends other processes when the one that started them is gone, however it went.
+// Ends other processes when the process that started them has ended, for any reason.
 //
-// The owner starts this detached, with a pipe to its stdin, and writes one line for each thing it starts:
-//   {"hold": pid, "signal": "SIGINT", "patienceMs": 10000}   end this process, later its group, when we are alone
-//   {"release": pid}                                         it has ended by itself
-//   {"remove": "/directory"}                                 throw this directory away in the end
-// A pipe closes when its writer dies, also by `kill -9`: then the processes are ended, the last one first.
+// The owner starts this detached, with a pipe to its stdin, and writes one line for each process that it starts:
+//   {"hold": pid, "signal": "SIGINT", "patienceMs": 10000}   end this process, then its group, after the owner has ended
+//   {"release": pid}                                         it has ended
+//   {"remove": "/directory"}                                 delete this directory at the end
+// A pipe closes when its writer ends, also by `kill -9`. Then the held processes are ended, the last one first.
 import { readFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
@@ -29,11 +29,11 @@ async function end(pid, signal, patienceMs) {
   for (let waited = 0; waited < patienceMs && isRunning(pid); waited += 50) {
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
-  // A negative pid is the whole group: what the process itself had started goes with it.
+  // A negative pid is the whole group: it includes the processes that the process itself started.
   send(-pid, 'SIGKILL');
 }
 
-/** A zombie has ended; it only waits for a parent to take notice, which in a container may never come. */
+/** A zombie has ended. It only waits for its parent to read its status, which in a container may never happen. */
 function isRunning(pid) {
   if (!send(pid, 0)) return false;
   try {

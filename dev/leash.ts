@@ -2,18 +2,18 @@ import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 
 export type Leash = {
-  /** From now on this process ends when we do, however we go: it gets `signal`, and later SIGKILL. */
+  /** From now on this process ends when ours ends, however it ends: it gets `signal`, and later SIGKILL. */
   hold(pid: number, signal: NodeJS.Signals, patienceMs?: number): void;
   release(pid: number): void;
-  /** Throws a directory away when we are gone and all that was held has ended. */
+  /** Deletes a directory after our process and all held processes have ended. */
   removeInTheEnd(directory: string): void;
-  /** Called when the leash itself was ended by somebody: nothing would be held any more. */
+  /** Called if the leash process itself was killed: then no process is held any more. */
   onBroken(listener: () => void): void;
 };
 
 /**
- * The one process that outlives us long enough to end what we started (see leash.mjs). It is in a session of
- * its own, so that neither Ctrl-C nor a closing terminal reaches it.
+ * A process that outlives ours long enough to end what ours started (see leash.mjs). It has its own session, so that
+ * neither Ctrl-C nor a closing terminal reaches it.
  */
 export function leash(): Leash {
   theLeash ??= startLeash();
@@ -30,7 +30,7 @@ function startLeash(): Leash {
   });
   child.unref();
   const { stdin } = child;
-  // It never keeps us alive, and a broken pipe is reported by `exit`.
+  // It does not keep our process running. A broken pipe is reported by `exit`.
   if ('unref' in stdin && typeof stdin.unref === 'function') stdin.unref();
   stdin.on('error', () => {});
   const tell = (line: object) => void stdin.write(`${JSON.stringify(line)}\n`);

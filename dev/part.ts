@@ -8,48 +8,48 @@ import { leash } from './leash.ts';
 export type Part = {
   name: string;
   pid: number;
-  /** Resolves when the process has ended, with what it said about it. */
+  /** Resolves when the process has ended, with its exit code or signal. */
   exited: Promise<string>;
   running(): boolean;
-  /** Asks it to end, and after `patienceMs` (default: the part's) makes it. */
+  /** Asks it to end, and kills it after `patienceMs` (default: the part's). */
   stop(patienceMs?: number): Promise<void>;
 };
 
 export type PartOptions = {
-  /** What people call it: `Postgres`, `worker`. */
+  /** Its name in messages: `Postgres`, `worker`. */
   name: string;
   command: string;
   args: readonly string[];
-  /** All that the process gets to see. */
+  /** The complete environment of the process. */
   env: Readonly<Record<string, string>>;
   cwd?: string | undefined;
-  /** Everything that it writes is appended here. */
+  /** All its output is appended to this file. */
   logFile?: string;
-  /** Called with each line that it writes. */
+  /** Called with each line of its output. */
   onLine?: (line: string) => void;
   stopSignal?: NodeJS.Signals;
   patienceMs?: number;
-  /** It says when it is ready: `process.send?.({ ready: true })`, over the IPC channel that this opens for it. */
+  /** Whether it reports that it is ready: `process.send?.({ ready: true })`, over the IPC channel that this opens. */
   saysReady?: boolean;
-  /** Asked every 50 ms until it is true. */
+  /** Polled every 50 ms until it is true. */
   isReady?: () => Promise<boolean>;
   /** How long it may take to become ready. Default: a minute. */
   readyWithinMs?: number;
   /** Only for root, who may become another user. */
   identity?: { uid: number; gid: number };
-  /** Gives up waiting, and stops it. */
+  /** Stops waiting, and stops the process. */
   abort?: AbortSignal | undefined;
 };
 
 /**
  * Starts a process and waits until it is ready.
  *
- * @throws PartFailed with the last lines of its log when it ends or stays silent instead; it is stopped then.
+ * @throws PartFailed with the last lines of its log if it ends or does not become ready; then it is stopped
  */
 export async function startPart(options: PartOptions): Promise<Part> {
   const log = openLog(options.logFile);
   const child = spawn(options.command, options.args, {
-    // A session of its own: Ctrl-C in the terminal reaches the supervisor only, which stops its parts in order.
+    // Its own session: Ctrl-C in the terminal reaches only the supervisor, which stops its parts in order.
     detached: true,
     stdio: options.saysReady ? ['ignore', 'pipe', 'pipe', 'ipc'] : ['ignore', 'pipe', 'pipe'],
     env: options.env,
@@ -74,7 +74,7 @@ export async function startPart(options: PartOptions): Promise<Part> {
       resolve(how);
     };
     child.once('error', (error) => end(error.message));
-    child.once('exit', () => killGroup(child)); // what it had started goes with it
+    child.once('exit', () => killGroup(child)); // also ends what it had started
     child.once('close', (code, signal) => end(signal ? `ended by ${signal}` : `exit code ${code}`));
   });
   for (const stream of [child.stdout, child.stderr]) {
@@ -106,7 +106,7 @@ export async function startPart(options: PartOptions): Promise<Part> {
   throw new PartFailed(options, failure, lastLines);
 }
 
-/** Runs a process to its end. Returns the lines that it wrote. @throws PartFailed when it does not end well. */
+/** Runs a process to its end. Returns its output lines. @throws PartFailed if its exit code is not 0 */
 export async function runTask(options: PartOptions): Promise<string[]> {
   const lines: string[] = [];
   const onLine = (line: string) => {
@@ -122,11 +122,11 @@ export async function runTask(options: PartOptions): Promise<string[]> {
   return lines;
 }
 
-/** A part or a task that failed: how, its last words, and where to read more. */
+/** A part or a task that failed: why, its last lines, and where its log is. */
 export class PartFailed extends Error {
   constructor({ name, logFile }: PartOptions, what: string, lastLines: readonly string[]) {
     const said = lastLines.map((line) => `\n    ${line}`).join('');
-    const more = logFile === undefined ? '' : `\n  all that it said is in ${logFile}`;
+    const more = logFile === undefined ? '' : `\n  its complete log is ${logFile}`;
     super(`${name} failed (${what})${said && `; it said:${said}`}${more}`);
     this.name = 'PartFailed';
   }
@@ -151,7 +151,7 @@ function openLog(file: string | undefined): WriteStream | undefined {
   if (file === undefined) return undefined;
   mkdirSync(dirname(file), { recursive: true });
   const log = createWriteStream(file, { flags: 'a', mode: 0o600 });
-  log.on('error', () => {}); // a full disk must not end the supervisor, which has to stop the others
+  log.on('error', () => {}); // a full disk must not end the supervisor, which must stop the others
   return log;
 }
 
@@ -159,6 +159,6 @@ function killGroup(child: ChildProcess): void {
   try {
     if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
   } catch {
-    // It ended just now.
+    // It has just ended.
   }
 }

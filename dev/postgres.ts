@@ -11,9 +11,9 @@ import { commandOf } from './process-command.ts';
 export type EmbeddedPostgres = {
   port: number;
   part: Part;
-  /** Connection string of one of its databases; the password is in it. */
+  /** The connection string of one of its databases, including the password. */
   url(database: string): string;
-  /** Makes the database, as a copy of `template` where one is given, unless it is there. */
+  /** Creates the database, as a copy of `template` if given, unless it exists. */
   createDatabase(name: string, template?: string): Promise<void>;
   dropDatabase(name: string): Promise<void>;
   /** Fast shutdown: open transactions are rolled back, everything committed is on disk. */
@@ -21,16 +21,15 @@ export type EmbeddedPostgres = {
 };
 
 export type EmbeddedPostgresOptions = {
-  /** Made on the first start, found again on the next ones. */
+  /** Created at the first start, reused later. */
   dataDir: string;
   logFile: string;
   password: string;
-  /** Default: a free one. */
+  /** Default: a free port. */
   port?: number;
   /**
-   * False only for a cluster that is thrown away: nothing is flushed to the disk, so it survives the death of
-   * its processes but not of the machine. `synchronous_commit` stays on either way: what is told to a client,
-   * and in which order, is the same.
+   * False only for a temporary cluster: nothing is flushed to the disk, so the data survives a killed process but not
+   * a power cut. `synchronous_commit` stays on, so clients get the same answers in the same order.
    */
   durable?: boolean;
   abort?: AbortSignal | undefined;
@@ -79,10 +78,10 @@ export async function startPostgres(options: EmbeddedPostgresOptions): Promise<E
   };
 }
 
-/** Runs one piece of work on a connection of its own. */
+/** Runs a piece of work on its own connection. */
 export async function withClient<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
   const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5_000 });
-  client.on('error', () => {}); // reported by the query that it fails
+  client.on('error', () => {}); // the failing query reports it
   await client.connect();
   try {
     return await work(client);
@@ -114,16 +113,16 @@ type Run = (command: string, args: string[]) => Pick<PartOptions, 'command' | 'a
 type Program = {
   initdb: string;
   postgres: string;
-  /** Without the variables of the caller: PGDATA and its like would be obeyed. */
+  /** Without the caller's variables: Postgres would follow PGDATA and similar ones. */
   env: Record<string, string>;
   identity?: { uid: number; gid: number };
   run: Run;
 };
 
 /**
- * Postgres refuses to run as root. Root therefore runs it as the system's `postgres` user or, where there is
- * none, as `nobody`. Where that user cannot enter the directories above (DATA_DIR is 0700, a clone in /root), it keeps the one
- * capability of root that it takes to do so.
+ * Postgres refuses to run as root. So root runs it as the system's user `postgres` or, without one, as `nobody`. If
+ * that user cannot enter the parent directories (DATA_DIR is 0700, a clone in /root), it keeps the one capability of
+ * root that this requires.
  */
 async function findProgram(dataDir: string): Promise<Program> {
   const { initdb, postgres } = z
@@ -144,7 +143,7 @@ async function findProgram(dataDir: string): Promise<Program> {
       `--reuid=${identity.uid}`,
       `--regid=${identity.gid}`,
       '--clear-groups',
-      '--securebits=+no_setuid_fixup', // access(2), by which initdb looks for its own, respects it only so
+      '--securebits=+no_setuid_fixup', // initdb finds its files with access(2), which respects the capability only with this
       '--inh-caps=+dac_override',
       '--ambient-caps=+dac_override',
       command,
@@ -158,7 +157,8 @@ async function findProgram(dataDir: string): Promise<Program> {
   for (const run of [asUser, keepingAccess]) {
     if (reaches(run)) return { initdb, postgres, env, identity, run };
   }
-  // A container may have taken that capability from root. Then others may pass through the directory, and read nothing in it.
+  // A container may have removed that capability from root. Then other users may pass through the directory, and read
+  // nothing in it.
   await chmod(above, (await stat(above)).mode | 0o011);
   if (reaches(asUser)) return { initdb, postgres, env, identity, run: asUser };
   throw new Error(
@@ -172,7 +172,7 @@ function binaryPackage(): string {
     return import.meta.resolve(name);
   } catch {
     throw new Error(
-      `There is no embedded Postgres for ${process.platform}-${process.arch}: set DATABASE_URL to a Postgres 18 of yours`,
+      `There is no embedded Postgres for ${process.platform}-${process.arch}: set DATABASE_URL to your own Postgres 18`,
     );
   }
 }
@@ -195,10 +195,12 @@ async function hasCluster(dataDir: string): Promise<boolean> {
   const version = await readFile(join(dataDir, 'PG_VERSION'), 'utf8').catch(() => undefined);
   if (version === undefined) return false;
   if (version.trim() === '18') return true;
-  throw new Error(`${dataDir} holds a Postgres ${version.trim()}, this is 18: move it away or set DATA_DIR`);
+  throw new Error(
+    `${dataDir} contains data of Postgres ${version.trim()}, and this is 18: move it away or set DATA_DIR`,
+  );
 }
 
-/** Into a directory beside it first: one that was interrupted half-way is never taken for a cluster. */
+/** First into a directory beside it, so that an interrupted initdb is never used as a cluster. */
 async function initialise(
   program: Program,
   dataDir: string,
@@ -224,7 +226,7 @@ async function initialise(
         `--pwfile=${passwordFile}`,
         '--auth=scram-sha-256',
         '--encoding=UTF8',
-        // Postgres' own, so that text sorts alike on every machine, whatever its locales are.
+        // Postgres' own locale, so that text sorts the same on every machine.
         '--locale=C',
         '--locale-provider=builtin',
         '--builtin-locale=C.UTF-8',
@@ -241,8 +243,8 @@ async function initialise(
 }
 
 /**
- * After a kill -9 of everything, postmaster.pid names a Postgres that may still run (it is ended: we are the
- * directory's only owner) or a number that another program has by now (Postgres would refuse to start).
+ * After a kill -9 of everything, postmaster.pid names either a Postgres that still runs (it is ended: only we use the
+ * directory) or a process id that another program has now (Postgres would refuse to start).
  */
 async function endLeftover(dataDir: string): Promise<void> {
   const pidFile = join(dataDir, 'postmaster.pid');
@@ -266,7 +268,7 @@ async function answers(url: string): Promise<boolean> {
   } catch (error) {
     if (error instanceof pg.DatabaseError && error.code === '28P01') {
       throw new Error(
-        'its data was made with another password: bring back secrets.json, or set another DATA_DIR',
+        'its data was created with another password: restore secrets.json, or set another DATA_DIR',
       );
     }
     return false;

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 
-/** The command line of a running process, or undefined where there is none with this number. */
+/** The command line of a running process, or undefined if there is none with this id. */
 export function commandOf(pid: number): string | undefined {
   if (process.platform === 'linux') {
     try {

@@ -1,13 +1,13 @@
 export type Progress = {
   /** A line of its own. */
   say(line: string): void;
-  /** Shows what is being done, then a tick with what came of it and how long it took. */
+  /** Shows the current step, then a tick with its result and how long it took. */
   step<T>(what: string, work: (detail: (text: string) => void) => Promise<T>): Promise<T>;
 };
 
-/** Progress on a terminal, or in a file where only what is finished is written. */
+/** Progress on a terminal. In a file only finished steps are written. */
 export function showProgress(out: NodeJS.WriteStream = process.stdout): Progress {
-  out.on('error', () => {}); // the terminal may be gone before we are
+  out.on('error', () => {}); // the terminal may close before we end
   const clear = out.isTTY ? '\r\x1b[K' : '';
   let pending = '';
   const say = (line: string) => void out.write(`${clear}${line}\n${pending}`);

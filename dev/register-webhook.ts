@@ -2,10 +2,10 @@ import type { Polar } from '@polar-sh/sdk/2026-10';
 import { ensureWebhookEndpoint } from '../polar/webhook-endpoint.ts';
 
 /**
- * Registers our webhook endpoint at the emulator, or finds the one of the last start. Where we had another
- * address then (PORT), the same endpoint gets the new one: what is still to be delivered goes there.
+ * Registers our webhook endpoint at the emulator, or finds the one of the last start. If our URL has changed (PORT),
+ * the endpoint gets the new URL, and undelivered webhooks go there.
  *
- * @returns the secret that it signs with, for POLAR_WEBHOOK_SECRET.
+ * @returns its signing secret, for POLAR_WEBHOOK_SECRET
  */
 export async function registerWebhook(polar: Polar, url: string): Promise<string> {
   for await (const endpoint of polar.webhooks.iterListWebhookEndpoints()) {

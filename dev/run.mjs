@@ -1,7 +1,7 @@
 // node dev/run.mjs <script.ts> [args]
 //
-// Installs what is missing, then runs the script on the project's own Node. This file runs on any Node >= 20
-// with nothing installed; it passes signals on and ends with the script's exit code.
+// Installs missing packages, then runs the script on the project's own Node. This file runs on any Node >= 20 with nothing
+// installed. It forwards signals and ends with the script's exit code.
 import { spawn } from 'node:child_process';
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
@@ -23,13 +23,13 @@ if (script === undefined) fail('Usage: node dev/run.mjs <script.ts> [args]');
 if (whatIsMissing() !== undefined) await installOnce();
 run();
 
-/** Why an installation is needed, or undefined. npm writes `.package-lock.json` when all is in its place. */
+/** Why an installation is needed, or undefined. npm writes `.package-lock.json` after everything is installed. */
 function whatIsMissing() {
   if (!existsSync(modules)) return 'nothing is installed yet';
   const installed = readPackages(join(modules, '.package-lock.json'));
   if (installed === undefined) return 'an installation was interrupted';
   const wanted = readPackages(join(root, 'package-lock.json')) ?? {};
-  // In production the development packages may have been left out on purpose.
+  // In production the development packages may be left out intentionally.
   const production = process.env.NODE_ENV === 'production';
   for (const [path, { version, optional, dev, devOptional }] of Object.entries(wanted)) {
     const mayLack = optional || devOptional || (production && dev);
@@ -47,7 +47,7 @@ function readPackages(file) {
   }
 }
 
-/** Of two at once, one installs and the other waits. */
+/** If two processes run this, one installs and the other waits. */
 async function installOnce() {
   try {
     mkdirSync(cache, { recursive: true });
@@ -74,7 +74,7 @@ function takeLock() {
   try {
     process.kill(Number(readFileSync(lockFile, 'utf8')), 0);
   } catch (error) {
-    // Whoever held it has died.
+    // The process that held the lock has ended.
     if (error.code === 'ESRCH') rmSync(lockFile, { force: true });
   }
   return false;
@@ -91,14 +91,14 @@ async function install(missing) {
     ? [process.execPath, process.env.npm_execpath]
     : ['npm'];
   const options = ['ci', '--no-audit', '--no-fund', '--no-update-notifier', '--no-progress'];
-  // A network that is not there is said within seconds, not minutes.
+  // A missing network is reported within seconds, not minutes.
   const patience = ['--fetch-retries=2', '--fetch-retry-mintimeout=1000', '--fetch-retry-maxtimeout=5000'];
   const child = spawn(npm[0], [...npm.slice(1), ...options, ...patience], {
     cwd: root,
     stdio: ['ignore', output, output],
     detached: true,
   });
-  // Ends npm, and what npm started, where we are killed in the middle of it.
+  // Ends npm and its child processes if we are killed during the installation.
   const leash = spawn(process.execPath, [join(root, 'dev', 'leash.mjs')], {
     stdio: ['pipe', 'ignore', 'ignore'],
     detached: true,
@@ -123,7 +123,7 @@ async function install(missing) {
 
   if (code === 0 && existsSync(node)) return say(` done in ${seconds()} s\n`);
   say(' failed\n');
-  // Whatever it left behind is not complete: the next start begins anew.
+  // An incomplete installation must not look complete: the next start installs again.
   rmSync(join(modules, '.package-lock.json'), { force: true });
   fail(interrupted ? 'Interrupted; the next start installs again.' : whyNpmFailed(code));
 }
@@ -134,7 +134,7 @@ function whyNpmFailed(code) {
   try {
     said = readFileSync(npmLog, 'utf8');
   } catch {}
-  const all = `(all that npm said: ${npmLog})`;
+  const all = `(npm's log: ${npmLog})`;
   if (/ENOSPC/.test(said))
     return `No space is left on the disk: the packages need about 600 MB in ${root} ${all}.`;
   if (
@@ -144,7 +144,8 @@ function whyNpmFailed(code) {
   ) {
     return `No network: npm could not reach its registry. Connect once, or set npm's registry or proxy ${all}.`;
   }
-  if (/EACCES|EPERM|EROFS/.test(said)) return `Cannot write to ${root}: is it somebody else's? ${all}`;
+  if (/EACCES|EPERM|EROFS/.test(said))
+    return `Cannot write to ${root}: does it belong to another user? ${all}`;
   const last = said.match(/^npm error (?!A complete log)\S.*$/gm)?.[0] ?? `exit code ${code}`;
   return `The packages could not be installed: ${last} ${all}.`;
 }
@@ -160,7 +161,7 @@ function run() {
   child.on('exit', (code, signal) => process.exit(signal ? 128 + constants.signals[signal] : code));
 }
 
-/** npm passes signals on, but `kill -9` of npm leaves us to notice that we have another parent. */
+/** npm forwards signals. After `kill -9` of npm, the only sign is that our parent has changed. */
 function watchNpm(whenGone) {
   if (process.env.npm_lifecycle_event === undefined) return () => {};
   const parent = process.ppid;

@@ -10,12 +10,12 @@ import { resolveTemporal } from './resolve-temporal.ts';
 import type { Supervisor } from './supervisor.ts';
 import { startTemporalServer } from './temporal-server.ts';
 
-/** Environment variables by name, empty ones left out. */
+/** Environment variables by name, without empty ones. */
 export type Variables = Record<string, string>;
 
 const root = resolve(import.meta.dirname, '..');
 
-/** Everything that the processes will be told. All of it is known before anything starts, so all is checked. */
+/** The variables of all processes. They are known before anything starts, so all of them are checked first. */
 export function planVariables(
   given: Variables,
   path: string,
@@ -40,7 +40,7 @@ export function planVariables(
       : {
           POLAR_ACCESS_TOKEN: secrets.polarAccessToken,
           POLAR_SERVER: `http://127.0.0.1:${ports.polarEmulator}`,
-          POLAR_WEBHOOK_SECRET: 'whsec_bm90IHJlZ2lzdGVyZWQgeWV0', // until the emulator has made one
+          POLAR_WEBHOOK_SECRET: 'whsec_bm90IHJlZ2lzdGVyZWQgeWV0', // until the emulator has created one
         }),
     ...(given.AUTH_JWKS_URL ? {} : { AUTH_JWT_SECRET: secrets.authJwtSecret }),
     SERVICE_API_KEY: secrets.serviceApiKey,
@@ -52,9 +52,9 @@ export function planVariables(
 }
 
 /**
- * Starts what the environment does not already name, in order, each part waiting for the one before it.
+ * Starts the parts that the environment does not already name, in order. Each part waits for the previous one.
  *
- * @throws PartFailed, or whatever kept a part from starting; what runs by then is the supervisor's to stop.
+ * @throws PartFailed, or another error that stopped the start; the supervisor then stops the running parts
  */
 export async function startStack(
   given: Variables,
@@ -74,9 +74,9 @@ export async function startStack(
 }
 
 type Stack = {
-  /** What the user has set. */
+  /** The variables that the user has set. */
   given: Variables;
-  /** What our processes are told; complete once Polar is up. */
+  /** The variables of our processes; complete after Polar is up. */
   variables: Variables;
   directory: DataDirectory;
   supervisor: Supervisor;
@@ -155,7 +155,7 @@ async function startPolar(stack: Stack): Promise<void> {
   });
 }
 
-/** Brings the database, the catalog in it and the emulator's products up to date. */
+/** Updates the database schema, the stored catalog and the emulator's products. */
 async function prepare(stack: Stack): Promise<void> {
   await step(stack, 'database schema', async () => {
     await runTask(script(stack, 'migrate', 'database/migrate-command.ts', ['DATABASE_URL']));
@@ -164,7 +164,7 @@ async function prepare(stack: Stack): Promise<void> {
     const publish = script(stack, 'catalog', 'catalog/publish-command.ts', ['DATABASE_URL', 'CATALOG_FILE']);
     detail(lastOf(await runTask(publish)));
   });
-  if (stack.given.POLAR_ACCESS_TOKEN) return; // a real organisation's products are changed by hand only
+  if (stack.given.POLAR_ACCESS_TOKEN) return; // the products of a real organisation are changed by hand only
   await step(stack, 'products', async (detail) => {
     const sync = script(stack, 'products', 'polar/sync-command.ts', ['DATABASE_URL', ...polarVariables]);
     detail(lastOf(await runTask({ ...sync, args: [...sync.args, '--apply'] })));
@@ -178,7 +178,7 @@ async function startWorker(stack: Stack): Promise<void> {
       ...script(stack, 'worker', 'worker/main.ts', names),
       onLine: (line) => stack.progress.say(`worker │ ${line}`),
       saysReady: true,
-      patienceMs: 30_000, // work under way is finished first
+      patienceMs: 30_000, // requests in flight are finished first
     }),
   );
 }
@@ -207,7 +207,9 @@ function announce({ given, variables, directory, progress }: Stack): void {
   ];
   progress.say('');
   for (const [name = '', address = ''] of rows) progress.say(`  ${name.padEnd(18)} ${address}`);
-  progress.say('\nEverything is up. Try first, in another terminal: npm run demo\nCtrl-C stops all of it.\n');
+  progress.say(
+    '\nEverything is up. Next, in another terminal: npm run demo\nCtrl-C stops everything.\n',
+  );
 }
 
 async function step<T>(
@@ -246,12 +248,12 @@ function pick(variables: Variables, names: readonly string[]): Variables {
   );
 }
 
-/** Every process sees these of the user's own environment. */
+/** Variables of the user's own environment that every process gets. */
 const fromTheUser = ['PATH', 'HOME', 'LANG', 'TZ', 'TMPDIR', 'NODE_ENV', 'LOG_LEVEL', 'NODE_EXTRA_CA_CERTS'];
 
 const polarVariables = ['POLAR_ACCESS_TOKEN', 'POLAR_SERVER', 'POLAR_WEBHOOK_SECRET'];
 
-/** Also those that only the SDK reads: TEMPORAL_TLS_…, TEMPORAL_PROFILE and the like. */
+/** Includes variables that only the SDK reads: TEMPORAL_TLS_…, TEMPORAL_PROFILE and others. */
 function temporalVariables(variables: Variables): string[] {
   return Object.keys(variables).filter((name) => name.startsWith('TEMPORAL_'));
 }

@@ -8,10 +8,10 @@ import { planVariables, startStack, type Variables } from './stack.ts';
 import { supervise } from './supervisor.ts';
 
 /**
- * `npm start`: the whole development stack, in order, until Ctrl-C. Every part whose address the environment
- * already names is taken as it is; the others are started here.
+ * `npm start`: the whole development stack, in order, until Ctrl-C. A part whose address is in the environment is used
+ * as it is. The others are started here.
  */
-// Whatever this process and its parts write (secrets, logs, databases) is readable by its owner only.
+// Files of this process and its parts (secrets, logs, databases) are readable only by their owner.
 process.umask(0o077);
 const progress = showProgress();
 const supervisor = supervise(progress.say);
@@ -54,7 +54,10 @@ async function begin(): Promise<void> {
   await startStack(given, { ...plan, PUBLIC_URL: publicUrl }, directory, supervisor, progress);
 }
 
-/** Ctrl-C arrives more than once: from the terminal, and passed on by npm. Only a later one means hurry. */
+/**
+ * Ctrl-C may arrive twice at once: from the terminal, and forwarded by npm. Only a later one stops everything
+ * immediately.
+ */
 function stopOnSignals(): void {
   let first: number | undefined;
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
@@ -62,10 +65,10 @@ function stopOnSignals(): void {
       const now = performance.now();
       if (first === undefined) {
         first = now;
-        progress.say('Stopping (Ctrl-C again to hurry)');
+        progress.say('Stopping (Ctrl-C again to stop immediately)');
         supervisor.askToStop();
       } else if (now - first > 1_000) {
-        progress.say('Stopping at once');
+        progress.say('Stopping immediately');
         supervisor.hurry();
       }
     });
@@ -74,7 +77,7 @@ function stopOnSignals(): void {
 
 function explain(error: unknown): string {
   if (error instanceof EnvironmentError || error instanceof CannotStart) return error.message;
-  return `${error instanceof Error ? error.message : String(error)}\nWhat had been started is stopped again.`;
+  return `${error instanceof Error ? error.message : String(error)}\nThe parts that were started are stopped.`;
 }
 
 function givenVariables(): Variables {

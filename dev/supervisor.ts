@@ -3,14 +3,14 @@ import { leash } from './leash.ts';
 import type { Part } from './part.ts';
 
 export type Supervisor = {
-  /** Aborted when everything is to stop. */
+  /** Aborted when everything must stop. */
   stopping: AbortSignal;
-  /** Starts a part and from then on keeps it running: when it ends by itself it is started again. */
+  /** Starts a part and keeps it running: if it ends without being stopped, it is started again. */
   keep<T extends { part: Part }>(name: string, start: () => Promise<T>): Promise<T>;
   askToStop(): void;
-  /** Stops all parts, the last one first, each in its own good time. */
+  /** Stops all parts in reverse order, each with its own time limit. */
   stop(): Promise<void>;
-  /** Takes that time away from those that are still running. */
+  /** Kills the parts that are still running. */
   hurry(): void;
 };
 
@@ -31,7 +31,7 @@ export function supervise(say: (line: string) => void): Supervisor {
 
   leash().onBroken(() => {
     if (stopping.signal.aborted) return;
-    say('The process that would clean up after us (dev/leash.mjs) has ended: stopping.');
+    say('The process that ends all parts (dev/leash.mjs) has ended: stopping.');
     process.kill(process.pid, 'SIGTERM');
   });
 

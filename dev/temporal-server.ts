@@ -16,16 +16,16 @@ export type TemporalServerOptions = {
   /** Path of the Temporal CLI, from `resolveTemporal('temporal')`. */
   executable: string;
   logFile: string;
-  /** Where its state survives a restart; without one it is kept in memory. */
+  /** The file in which its state survives a restart. Without one the state is kept in memory. */
   databaseFile?: string;
-  /** Default: a free one. */
+  /** Default: a free port. */
   port?: number;
-  /** Without one there is no Web UI. */
+  /** Without it there is no Web UI. */
   uiPort?: number;
   abort?: AbortSignal | undefined;
 };
 
-/** What operators can filter the list of workflows by. */
+/** The attributes by which operators filter the list of workflows. */
 export const searchAttributes = {
   Plan: 'Keyword',
   SubscriptionStatus: 'Keyword',
@@ -34,8 +34,8 @@ export const searchAttributes = {
 } as const;
 
 /**
- * A shard of the history service looks for new tasks 20 times a second at most, by default. That suits a server with
- * hundreds of shards; the dev server has one, and would keep every workflow waiting once ten have moved in a second.
+ * By default a shard of the history service looks for new tasks at most 20 times a second. That suits a server with
+ * hundreds of shards. The dev server has one, and more than some ten teams a second would make every workflow wait.
  */
 const polls = ['transfer', 'timer', 'visibility'].map((queue) => `history.${queue}ProcessorMaxPollRPS=1000`);
 

@@ -6,13 +6,13 @@ import { z } from 'zod';
 import { leash } from './leash.ts';
 
 /**
- * `npm test`: format and lint, types, then every test. `npm test -- ledger` hands what follows to Jest and runs
- * nothing else. The last line is always `N passed, N failed`.
+ * `npm test`: format and lint, types, then every test. `npm test -- ledger` passes the arguments to Jest and runs only
+ * matching tests. The last line is always `N passed, N failed`.
  */
 const root = resolve(import.meta.dirname, '..');
 const program = (path: string) => join(root, 'node_modules', path);
 const jestArguments = process.argv.slice(2);
-// Biome takes a CI's environment for a terminal.
+// Biome treats a CI's environment as a terminal.
 const colors = process.stdout.isTTY ? [] : ['--colors=off'];
 const jestResult = z.object({
   numPassedTests: z.int(),
@@ -48,7 +48,7 @@ async function runJest(): Promise<void> {
   const counts = readCounts(outputFile);
   rmSync(directory, { recursive: true, force: true });
   results.passed += counts.passed;
-  // Jest also fails without a failed test: a test file that cannot be loaded, or no test found at all.
+  // Jest can fail without a failed test: a test file that cannot be loaded, or no test found.
   results.failed += Math.max(counts.failed, code === 0 ? 0 : 1);
 }
 
@@ -64,12 +64,12 @@ function readCounts(file: string): { passed: number; failed: number } {
   }
 }
 
-/** In a session of its own, so that nothing that a test had started outlives it: the whole group is ended. */
+/** In its own session, so that no process of a test outlives it: the whole group is ended. */
 async function runNode(args: string[]): Promise<number> {
   const child = spawn(process.execPath, args, {
     cwd: root,
     detached: true,
-    stdio: ['ignore', 1, 1], // one stream, so that headings and what they are about stay in order
+    stdio: ['ignore', 1, 1], // one stream, so that headings and their contents stay in order
   });
   const { pid } = child;
   if (pid === undefined) return 1;
@@ -92,6 +92,6 @@ function endGroup(pid: number): void {
   try {
     process.kill(-pid, 'SIGKILL');
   } catch {
-    // Nothing of it was left.
+    // The group has already ended.
   }
 }

@@ -1,3 +1,3 @@
-// Loaded before each script that dev/run.mjs runs: ends the script, as SIGTERM would, when run.mjs is gone.
+// Loaded before each script that dev/run.mjs runs: if run.mjs ends, ends the script like SIGTERM.
 process.once('disconnect', () => process.kill(process.pid, 'SIGTERM'));
 process.channel?.unref();

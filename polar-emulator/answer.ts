@@ -4,7 +4,7 @@ import { z } from 'zod';
 import type { Emulator } from './emulator.ts';
 import { type Invalid, invalid, malformed, PolarRefusal } from './polar-refusal.ts';
 
-/** A handler that answers `work`'s result as JSON once everything that it changed is on disk. */
+/** A handler that answers `work`'s result as JSON after all its changes are on disk. */
 export function answer(
   emulator: Emulator,
   status: number,
@@ -17,7 +17,7 @@ export function answer(
   };
 }
 
-/** Turns a refusal into Polar's JSON; anything else is a bug of the emulator and answers 500. */
+/** Turns a PolarRefusal into Polar's JSON. Any other error is a bug of the emulator and answers 500. */
 export function answerError(error: unknown, response: Response, log: (message: string) => void): void {
   if (response.headersSent) return;
   if (error instanceof PolarRefusal) {
@@ -32,14 +32,14 @@ export function answerError(error: unknown, response: Response, log: (message: s
   }
 }
 
-/** The request's body, or 422 in Polar's shape that says where it is wrong. */
+/** The request's body, or 422 in Polar's format with the path of each error. */
 export function bodyOf<T>(schema: z.ZodType<T>, request: Request, locOf: LocOf = (path) => path): T {
   const result = schema.safeParse(request.body ?? {}, { reportInput: true });
   if (result.success) return result.data;
   throw malformed(problemsOf(result.error, locOf));
 }
 
-/** The first schema that takes the body, under its name; if none does, 422 with the problems of each. */
+/** The first schema that accepts the body, with its name. If none does, 422 with the problems of each. */
 export function bodyOfAny<S extends Record<string, z.ZodType>>(
   schemas: S,
   request: Request,
@@ -53,7 +53,7 @@ export function bodyOfAny<S extends Record<string, z.ZodType>>(
   throw malformed(problems);
 }
 
-/** Where a value of the body stands for Polar, which names the variant of a union in the path. */
+/** The name of a value in Polar's error path, where Polar names the variant of a union. */
 type LocOf = (path: (string | number)[]) => (string | number)[];
 
 function problemsOf({ issues }: z.ZodError, locOf: LocOf): Invalid['detail'] {
@@ -69,7 +69,7 @@ function problemsOf({ issues }: z.ZodError, locOf: LocOf): Invalid['detail'] {
   });
 }
 
-/** What pydantic calls a problem that zod found. */
+/** Pydantic's name for a problem that zod found. */
 function problemType(issue: z.core.$ZodIssue): string {
   if (issue.code === 'unrecognized_keys') return 'extra_forbidden';
   if (issue.code === 'invalid_type') return issue.input === undefined ? 'missing' : `${issue.expected}_type`;
@@ -97,7 +97,7 @@ export function parameterOf(request: Request, name: string): string {
 
 type Filter<R> = (row: R, values: string[]) => boolean;
 
-/** What a list can be narrowed and sorted by. `metadata` makes `metadata[key]=value` work. */
+/** The filters and sort orders of a list. `metadata` enables `metadata[key]=value`. */
 export interface ListRules<R> {
   filters: Record<string, Filter<R>>;
   sorting: Record<string, (row: R) => string | number | null>;
@@ -106,8 +106,8 @@ export interface ListRules<R> {
 }
 
 /**
- * One page of `rows` in Polar's `{items, pagination}`. A query parameter that the emulator does not know is
- * refused, because a filter that is silently ignored is worse than none.
+ * One page of `rows` in Polar's `{items, pagination}`. An unknown query parameter is refused, because an ignored
+ * filter would return wrong rows.
  */
 export function listOf<R, W>(
   request: Request,
@@ -141,7 +141,7 @@ export function listOf<R, W>(
   return { items, pagination: { total_count: found.length, max_page: Math.ceil(found.length / limit) } };
 }
 
-/** Filter on a field that holds one of the given values. */
+/** Filter on a field that must have one of the given values. */
 export function oneOf<R>(field: (row: R) => string | null | undefined): Filter<R> {
   return (row, values) => values.includes(field(row) ?? '\0');
 }
@@ -158,7 +158,7 @@ export function before<R>(field: (row: R) => string | null): Filter<R> {
   return (row, values) => Date.parse(field(row) ?? '') <= Date.parse(values[0] ?? '');
 }
 
-/** `metadata` as Polar takes it: up to 50 short keys. */
+/** `metadata` as Polar accepts it: up to 50 short keys. */
 export const metadataSchema = z.record(
   z.string().min(1).max(40),
   z.union([z.string().min(1).max(500), z.number(), z.boolean()]),

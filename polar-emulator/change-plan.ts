@@ -17,20 +17,20 @@ import {
 import { fixedPriceOf, isActive, productOf } from './wire.ts';
 
 /**
- * Moves a subscription to another product as Polar does (`subscription/update.py`):
+ * Changes a subscription's product as Polar does (`subscription/update.py`):
  *
  * | behaviour | plan | money |
  * |---|---|---|
- * | `invoice` | now | unused time credited, rest of the period charged, as prorations of an order now |
+ * | `invoice` | now | prorations now: unused time is credited, the rest of the period is charged |
  * | `prorate` | now | the same lines, on the next order |
- * | `next_period` | at the period's end | the next renewal is the new plan's |
+ * | `next_period` | at the period's end | the next renewal has the new plan's price |
  * | `reset` | now, and a new period starts now | the full price, now |
  *
- * A discount is applied to each line of a proration itself, never to the order: a line is worth what its price less
- * the discount is, so with 100 % every line is 0. Prices of 0 make no line. Source: `subscription/update.py`.
+ * A discount applies to each line of a proration, never to the order: with 100 % every line is 0. Prices of 0 make no line.
+ * Source: `subscription/update.py`.
  *
- * Another interval starts a new period now and is invoiced at once, whatever the behaviour (but `next_period`).
- * A charge that fails answers 402 and leaves everything as it was.
+ * Another interval starts a new period now and is invoiced at once, with every behaviour except `next_period`.
+ * If the charge fails, the answer is 402 and nothing changes.
  */
 export function changePlan(
   emulator: Emulator,
@@ -78,7 +78,7 @@ export function changePlan(
     return;
   }
   if (wire.status === 'trialing') {
-    // Nothing is billed in a trial. A plan without one ends it.
+    // Nothing is billed in a trial. Changing to a plan without a trial ends it.
     const trialEnd = product.trial_interval === null ? emulator.now().toISOString() : wire.current_period_end;
     saveSubscription(
       emulator,
@@ -134,7 +134,7 @@ export function changePlan(
     discountAmount: 0,
   };
   if (immediate && !charge(emulator, wire.customer_id, id, orderAmounts(emulator, order).due)) {
-    // The failed attempt itself is remembered, nothing else has changed.
+    // Only the failed attempt is stored.
     throw new PolarRefusal(402, { error: 'PaymentFailed', detail: 'The payment failed.' }, 'keep');
   }
   const changed = putSubscription(

@@ -50,7 +50,7 @@ const create = z.strictObject({
   currency: z.literal('usd').nullish(),
 });
 
-/** Checkouts: made by the API, paid or declined on their page or by the control API; open for 24 hours. */
+/** Checkouts: created by the API, paid or declined on their page or by the control API, open for 24 hours. */
 export function checkoutRoutes(router: Router, emulator: Emulator): void {
   router.get(
     '/v1/checkouts/',
@@ -104,20 +104,20 @@ export function checkoutById(emulator: Emulator, id: string): CheckoutRecord {
   return checkout;
 }
 
-/** What the payer types in at the checkout. `email` counts only where the checkout has no customer. */
+/** The payer's input at the checkout. `email` is used only if the checkout has no customer. */
 export const payer = z.strictObject({
   email: z.email().optional(),
   name: z.string().min(1).optional(),
   billing_address: address.optional(),
 });
-/** What the checkout page sends; it says more to Polar than is looked at here. */
+/** The body that the checkout page sends. Polar's real page sends more fields. */
 const confirm = z.object({
   customer_billing_address: address.nullish(),
   customer_name: z.string().nullish(),
   customer_email: z.email().nullish(),
 });
 
-/** Where tax depends on the place, Polar wants the whole address. */
+/** If the tax depends on the place, Polar requires the complete address. */
 function requireWholeAddress(given: z.infer<typeof address>): void {
   if (given.country !== 'US') return;
   const missing = (['state', 'city', 'postal_code', 'line1'] as const).filter((field) => !given[field]);
@@ -222,7 +222,7 @@ export function payCheckout(
   return saved;
 }
 
-/** The payer's card is declined: the checkout stays open for another try. */
+/** The payer's card is declined. The checkout stays open for another attempt. */
 export function declineCheckout(emulator: Emulator, id: string): CheckoutRecord {
   const checkout = requireOpen(emulator, id);
   const wire = { ...checkout.wire, modified_at: emulator.stamp() };
@@ -231,7 +231,7 @@ export function declineCheckout(emulator: Emulator, id: string): CheckoutRecord 
   return declined;
 }
 
-/** Whether paying would work: the customer's card may be set to decline. */
+/** Whether a payment would succeed: the customer's card may be set to decline. */
 export function cardWorks(emulator: Emulator, { wire }: CheckoutRecord): boolean {
   return wire.customer_id === null || charge(emulator, wire.customer_id, null, wire.total_amount);
 }
@@ -352,7 +352,7 @@ function createCheckout(emulator: Emulator, body: z.infer<typeof create>): model
   return checkout;
 }
 
-/** A checkout's sums in cents. Tax is not known before the payer's country is. */
+/** A checkout's amounts in cents. Tax is unknown until the payer's country is known. */
 function checkoutAmounts(
   emulator: Emulator,
   amount: number,
@@ -366,7 +366,7 @@ function checkoutAmounts(
   return { net_amount: net, tax_amount: tax, tax_behavior, total_amount: total };
 }
 
-/** A team's e-mail is its owner's. */
+/** The e-mail of a team customer is its owner's. */
 function emailOf(emulator: Emulator, { id, email }: models.OrderCustomer): string | null {
   return email ?? membersOf(emulator, id).find(({ role }) => role === 'owner')?.email ?? null;
 }
@@ -383,7 +383,7 @@ function customerOf(emulator: Emulator, body: z.infer<typeof create>): models.Or
     : undefined;
 }
 
-/** As at Polar, an e-mail that already has a customer wins, and the checkout's external id is silently lost. */
+/** As at Polar, an existing customer with the same e-mail is used, and the checkout's external id is ignored. */
 function payerOf(emulator: Emulator, { wire }: CheckoutRecord, typed: string | undefined): string {
   const email = wire.customer_email ?? typed;
   if (!email) throw invalid(['body', 'customer_email'], 'Field required');

@@ -38,8 +38,8 @@ const dispute = z.strictObject({
 });
 
 /**
- * What only people and banks can do at Polar, as an API for tests, the demo and the pages: everything under
- * `/emulator/`. JSON in, JSON out; a form is sent back to the page that it came from.
+ * The actions of payers, banks and Polar's staff, as an API for tests, the demo and the pages: everything under
+ * `/emulator/`. JSON in, JSON out. A form is redirected to the page that it came from.
  */
 export function controlRoutes(
   router: Router,
@@ -164,7 +164,7 @@ export function controlRoutes(
   );
 }
 
-/** A page from elsewhere cannot press the emulator's buttons through the developer's browser. */
+/** A page of another site must not send these requests through the developer's browser. */
 const sameSiteOnly: RequestHandler = (request, _response, next) => {
   const site = request.get('sec-fetch-site');
   if (request.method !== 'GET' && site !== undefined && site !== 'same-origin' && site !== 'none') {

@@ -20,7 +20,7 @@ const create = z.union([
   z.strictObject({ ...shared, external_customer_id: z.string() }),
 ]);
 
-/** Customer sessions: a link to the portal that is good for one hour. A team's session needs a member. */
+/** Customer sessions: a link to the portal, valid for one hour. A session of a team customer needs a member. */
 export function customerSessionRoutes(router: Router, emulator: Emulator): void {
   router.post(
     '/v1/customer-sessions/',
@@ -28,7 +28,7 @@ export function customerSessionRoutes(router: Router, emulator: Emulator): void 
   );
 }
 
-/** The session of a portal link, or undefined when there is none or its hour is over. */
+/** The session of a portal link; undefined if there is none or it has expired. */
 export function sessionOf(emulator: Emulator, token: unknown): Records['sessions'] | undefined {
   const session = emulator.store.sessions.all().find((candidate) => candidate.token === token);
   return session && Date.parse(session.expires_at) > emulator.now().getTime() ? session : undefined;

@@ -63,7 +63,7 @@ const update = z.strictObject({
   billing_address: address.nullish(),
 });
 
-/** Customers. `external_id` and e-mail are unique; `external_id` cannot be changed once it is set. */
+/** Customers. `external_id` and e-mail are unique. `external_id` cannot be changed after it is set. */
 export function customerRoutes(router: Router, emulator: Emulator): void {
   const byId = (request: Request) => customerById(emulator, idOf(request));
   const byExternalId = (request: Request) =>
@@ -130,7 +130,7 @@ function newCustomer(emulator: Emulator, request: Request): NewCustomer {
   return body;
 }
 
-/** Makes a customer; a team's owner, or the individual, becomes its first member. */
+/** Creates a customer. The owner of a team customer, or the individual, becomes its first member. */
 export function createCustomer(emulator: Emulator, body: NewCustomer): models.OrderCustomer {
   requireFree(emulator, 'external_id', body.external_id);
   requireFree(emulator, 'email', body.email);
@@ -194,8 +194,8 @@ function updateCustomer(
 }
 
 /**
- * Erases who the customer was and its members, keeps the past, and then ends what it still pays for. A paused
- * subscription stays: Polar ends billable ones only.
+ * Erases the customer's and its members' personal data, keeps the history, and then ends its billable subscriptions. A
+ * paused subscription stays, because Polar ends billable ones only.
  */
 function deleteCustomer(emulator: Emulator, customer: CustomerRecord): void {
   for (const member of membersOf(emulator, customer.id)) {
@@ -221,7 +221,7 @@ function deleteCustomer(emulator: Emulator, customer: CustomerRecord): void {
   }
 }
 
-/** What the payer gave at a checkout becomes the customer's. */
+/** Stores the payer's input at a checkout on the customer. */
 export function saveBillingAddress(emulator: Emulator, id: string, given: BillingAddress): void {
   const customer = customerById(emulator, id);
   const { wire } = customer;
@@ -236,7 +236,7 @@ export function saveBillingAddress(emulator: Emulator, id: string, given: Billin
   });
 }
 
-/** An address as Polar shows it: what was not given is null. */
+/** An address as Polar shows it: missing fields are null. */
 export function filled(given: BillingAddress): models.Address {
   const { line1, line2, postal_code, city, state, country } = given;
   return {
@@ -245,7 +245,7 @@ export function filled(given: BillingAddress): models.Address {
     postal_code: postal_code ?? null,
     city: city ?? null,
     state: state ?? null,
-    // The schema has checked that it is two letters; the SDK lists the countries there are.
+    // The schema has checked that it has two letters. The SDK's type lists the existing countries.
     country: country as models.Address['country'],
   };
 }

@@ -31,7 +31,7 @@ const create = z.union([
   }),
 ]);
 
-/** Discounts by percentage (100 % included) and by a fixed amount in cents. */
+/** Discounts by percentage (including 100 %) and by a fixed amount in cents. */
 export function discountRoutes(router: Router, emulator: Emulator): void {
   const find = (id: string): DiscountRecord => {
     const discount = emulator.store.discounts.get(id);
@@ -92,7 +92,7 @@ export function discountRoutes(router: Router, emulator: Emulator): void {
   );
 }
 
-/** Cents that a discount takes off a price of `amount` cents of a product. */
+/** The cents that a discount takes off a product's price of `amount` cents. */
 export function discountAmount(
   discount: DiscountRecord | undefined,
   productId: string,
@@ -107,10 +107,7 @@ export function isApplicable({ product_ids }: DiscountRecord, productId: string)
   return product_ids === null || product_ids.length === 0 || product_ids.includes(productId);
 }
 
-/**
- * The discount that still holds for the period that starts at `start`, and what it takes off the product's `amount`
- * cents.
- */
+/** The discount that applies to the period starting at `start`, and the cents it takes off the product's `amount`. */
 export function cycleDiscount(
   emulator: Emulator,
   record: SubscriptionRecord,
@@ -125,7 +122,7 @@ export function cycleDiscount(
   return { id: discount.id, amount: discountAmount(discount, productId, amount), appliedAt };
 }
 
-/** A repeating discount holds from its first period for `duration_in_months` months (`is_repetition_expired`). */
+/** A repeating discount applies for `duration_in_months` months from its first period (`is_repetition_expired`). */
 function expired(discount: DiscountRecord, applied: Date, start: Date): boolean {
   if (discount.duration === 'forever') return false;
   if (discount.duration === 'once') return start > applied;

@@ -11,7 +11,7 @@ import { toDispute } from './wire.ts';
 const OPEN: models.DisputeStatus[] = ['early_warning', 'needs_response', 'under_review'];
 const WEEK = 7 * 24 * 60 * 60 * 1000;
 
-/** Disputes. No webhook tells of them: they are found by asking. */
+/** Disputes. They have no webhook: clients must list them. */
 export function disputeRoutes(router: Router, emulator: Emulator): void {
   router.get(
     '/v1/disputes/',
@@ -34,8 +34,8 @@ export function disputeRoutes(router: Router, emulator: Emulator): void {
 }
 
 /**
- * The payer's bank disputes `amount` cents (all that is refundable, unless told). `prevented` is Polar giving the
- * money back by itself before a dispute opens: a refund that names the dispute.
+ * The payer's bank disputes `amount` cents (default: all that is refundable). With `prevented`, Polar returns the
+ * money itself before a dispute opens: there is a refund that names the dispute.
  */
 export function openDispute(
   emulator: Emulator,

@@ -1,10 +1,10 @@
 import { type Emulator, organizationOf } from './emulator.ts';
 import { malformed } from './polar-refusal.ts';
 
-/** Domains that no mail can be sent to (RFC 6761 and the like), as Polar's e-mail validator has them. */
+/** Domains that cannot receive mail (RFC 6761 and similar), as in Polar's e-mail validator. */
 const SPECIAL_USE = ['arpa', 'invalid', 'local', 'localhost', 'onion', 'test'];
 
-/** Refuses (422) an address that Polar's validator would refuse: a special-use domain, or one that has no mail server. */
+/** Refuses (422) an address as Polar's validator does: a special-use domain, or a domain without a mail server. */
 export function requireDeliverable(
   emulator: Emulator,
   loc: (string | number)[],

@@ -7,7 +7,7 @@ export type WebhookData<T extends WebhookType> = T extends 'customer.state_chang
   ? CustomerState
   : Extract<webhooks.WebhookPayload, { type: T }>['data'];
 
-/** SDK 1.0.1 gives a subscription in a customer's state the statuses of something else; Polar's API says these. */
+/** In SDK 1.0.1 the type of a subscription in a customer's state has wrong statuses. Polar's API returns these. */
 export type CustomerState = models.Customer & {
   active_subscriptions: StateSubscription[];
   granted_benefits: models.CustomerStateBenefitGrant[];
@@ -17,20 +17,20 @@ export type StateSubscription = Omit<models.CustomerStateSubscription, 'status'>
   status: 'active' | 'trialing';
 };
 
-/** What every part of the emulator works with. Whatever changes the store runs inside `store.transaction`. */
+/** The context that every part of the emulator uses. Changes of the store run inside `store.transaction`. */
 export interface Emulator {
   readonly store: Store;
   /** Base URL of this server, without a trailing slash. */
   readonly url: string;
-  /** Whether webhooks may go to `http://` on this machine. */
+  /** Whether webhook URLs may be `http://` on this machine. */
   readonly loopbackWebhooks: boolean;
-  /** The emulator's time: the clock, or, while overdue renewals are caught up with, the moment when each was due. */
+  /** The emulator's time: the clock or, while overdue renewals run, the time at which each was due. */
   now(): Date;
-  /** `now` in Polar's notation with microseconds: no two answers are the same, later ones are larger. */
+  /** `now` in Polar's notation with microseconds. Strictly increasing: no two answers are equal. */
   stamp(): string;
-  /** Runs `work` as of `time`. */
+  /** Runs `work` with `time` as the emulator's time. */
   at<T>(time: Date, work: () => T): T;
-  /** Records a webhook for every enabled endpoint that asked for its type; it is sent after the commit. */
+  /** Stores a webhook for every enabled endpoint that subscribes to its type. It is sent after the commit. */
   emit<T extends WebhookType>(type: T, data: WebhookData<T>): void;
 }
 
@@ -48,7 +48,7 @@ export function organizationOf(emulator: Emulator): models.Organization & Emulat
   return { ...defaultSettings, ...organization };
 }
 
-/** A time that moves with `clock` and can be told apart within one millisecond. */
+/** A time that follows `clock` and is unique within one millisecond. */
 export function emulatorTime(clock: () => Date): Pick<Emulator, 'now' | 'stamp' | 'at'> {
   let pinned: Date | undefined;
   let last = '';

@@ -3,10 +3,11 @@ import { z } from 'zod';
 import type { WebhookType } from './emulator.ts';
 
 /**
- * A fault to come. `api`: the next `times` requests whose path starts with `path` are answered with `status` (and
- * `retry_after`, `body`; a 429 has an empty body and `retry-after: 60` unless said), or have their effect and are then never answered (`hang`) or cut off (`drop`).
- * `webhooks`: the next `times` webhooks are `lost` (never made), sent twice (`duplicate`), or held back and sent in
- * reverse when `times` of them are there (`reorder`) or when released (`hold`).
+ * A fault for later requests. `api`: the next `times` requests whose path starts with `path` are answered with
+ * `status` (and `retry_after`, `body`; by default a 429 has an empty body and `retry-after: 60`). Or they take effect
+ * and are then never answered (`hang`) or cut off (`drop`). `webhooks`: the next `times` webhooks are `lost` (never
+ * created), sent twice (`duplicate`), or held back. Held webhooks are sent in reverse order when there are `times` of
+ * them (`reorder`), or on release (`hold`).
  */
 export const faultRequest = z.discriminatedUnion('target', [
   z.strictObject({
@@ -32,15 +33,15 @@ export interface Faults {
   add(fault: Fault): void;
   list(): Fault[];
   clear(): void;
-  /** What becomes of the next webhook of this type. */
+  /** What happens to the next webhook of this type. */
   takeWebhook(type: WebhookType): 'lost' | 'duplicate' | 'hold' | undefined;
-  /** Whether a `reorder` has gathered what it was to hold back. */
+  /** Whether a `reorder` now holds all its webhooks. */
   takeRelease(): boolean;
-  /** Middleware in front of Polar's API. */
+  /** Middleware before Polar's API. */
   middleware: RequestHandler;
 }
 
-/** Faults on demand. They live in memory: a restart has none. */
+/** Faults on demand. They are kept in memory and lost at a restart. */
 export function createFaults(): Faults {
   let faults: Fault[] = [];
   let releaseDue = false;

@@ -19,9 +19,9 @@ export function livingCustomers(emulator: Emulator): CustomerRecord[] {
   return emulator.store.customers.all().filter(({ wire }) => wire.deleted_at === null);
 }
 
-/** Filters of lists whose rows belong to a customer. */
+/** Filters for lists whose rows belong to a customer. */
 export function ofCustomer<R>(emulator: Emulator, customerId: (row: R) => string | null) {
-  // A deleted customer has no external id any more.
+  // A deleted customer has no external id.
   const externalId = (row: R) => emulator.store.customers.get(customerId(row) ?? '')?.wire.external_id;
   return {
     customer_id: (row: R, values: string[]) => values.includes(customerId(row) ?? ''),
@@ -29,7 +29,7 @@ export function ofCustomer<R>(emulator: Emulator, customerId: (row: R) => string
   };
 }
 
-/** Tells that what `customers.getState` shows has changed. */
+/** Emits that the result of `customers.getState` has changed. */
 export function emitStateChange(emulator: Emulator, customerId: string): void {
   const customer = emulator.store.customers.get(customerId);
   if (customer) emulator.emit('customer.state_changed', toCustomerState(emulator, customer.wire));

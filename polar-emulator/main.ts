@@ -1,9 +1,9 @@
 import { startPolarEmulator } from './polar-emulator.ts';
 
 /**
- * The emulator as a process. `EMULATOR_PORT` (0: any), `EMULATOR_DATA_DIR`, `EMULATOR_ACCESS_TOKEN`;
- * `EMULATOR_LOOPBACK_WEBHOOKS=true` allows receivers at `http://` on this machine. When it is
- * ready it sends its parent `{ready: true, url}` and prints one line.
+ * The emulator as a process. `EMULATOR_PORT` (0: any free port), `EMULATOR_DATA_DIR`, `EMULATOR_ACCESS_TOKEN`.
+ * `EMULATOR_LOOPBACK_WEBHOOKS=true` allows receivers at `http://` on this machine. When it is ready it sends `{ready:
+ * true, url}` to its parent and prints one line.
  */
 const { EMULATOR_PORT, EMULATOR_DATA_DIR, EMULATOR_ACCESS_TOKEN, EMULATOR_LOOPBACK_WEBHOOKS } = process.env;
 const RENEW_EVERY = 1_000;
@@ -11,7 +11,7 @@ const RENEW_EVERY = 1_000;
 async function main(): Promise<void> {
   const port = Number(EMULATOR_PORT ?? '0');
   if (!Number.isInteger(port) || port < 0 || port > 65_535) {
-    throw new Error(`EMULATOR_PORT is "${EMULATOR_PORT}", expected a port number`);
+    throw new Error(`EMULATOR_PORT must be a port number, not "${EMULATOR_PORT}"`);
   }
   if (!EMULATOR_ACCESS_TOKEN) throw new Error('EMULATOR_ACCESS_TOKEN is not set');
   const emulator = await startPolarEmulator({

@@ -21,7 +21,7 @@ const update = z.strictObject({
   role: role.nullish(),
 });
 
-/** The people who may act for a customer. A customer always keeps exactly one owner. */
+/** The members of a customer. A customer always has exactly one owner. */
 export function memberRoutes(router: Router, emulator: Emulator): void {
   const { store } = emulator;
   const scopes = [
@@ -91,8 +91,8 @@ export function membersOf(emulator: Emulator, customerId: string): models.Member
 }
 
 /**
- * Makes a member. A known e-mail is answered with the member who has it, whatever else was given. A known external id
- * with another e-mail is an error that Polar does not foresee: it answers 500.
+ * Creates a member. For a known e-mail the answer is the existing member, whatever else was given. A known external id
+ * with another e-mail is an error that Polar does not handle: it answers 500.
  */
 export function addMember(
   emulator: Emulator,
@@ -120,7 +120,7 @@ export function addMember(
   return member;
 }
 
-/** Changes a member. Who is made owner takes the role over; the old owner becomes a billing manager, without an event. */
+/** Changes a member. A new owner takes the role over, and the old owner becomes a billing manager, without an event. */
 function changeMember(
   emulator: Emulator,
   member: models.Member,

@@ -8,7 +8,7 @@ import { notFound, refusal } from './polar-refusal.ts';
 import type { OrderRecord, SubscriptionRecord } from './records.ts';
 import { customerWire, productOf, toOrder } from './wire.ts';
 
-/** Orders: what was or is to be paid. They are made by checkouts, renewals and plan changes, never by the API. */
+/** Orders: paid or pending. Checkouts, renewals and plan changes create them, never the API. */
 export function orderRoutes(router: Router, emulator: Emulator): void {
   router.get(
     '/v1/orders/',
@@ -79,7 +79,7 @@ export function orderById(emulator: Emulator, id: string): OrderRecord {
   return order;
 }
 
-/** An order's sums in cents. What the customer is owed pays first; an order below zero is owed to the customer. */
+/** An order's amounts in cents. The customer's credit pays first. A negative order becomes credit of the customer. */
 export function orderAmounts(
   emulator: Emulator,
   order: Pick<NewOrder, 'customerId' | 'items' | 'discountAmount'>,
@@ -91,7 +91,7 @@ export function orderAmounts(
   return { subtotal, net, tax, total, applied, due: Math.max(0, total + applied) };
 }
 
-/** Splits what is asked for into net and tax; prices may include the tax. What is given back carries none. */
+/** Splits an amount into net and tax. Prices may include the tax. Credited amounts have no tax. */
 export function taxed(emulator: Emulator, amount: number): { net: number; tax: number; total: number } {
   const { tax_basis_points, tax_inclusive } = organizationOf(emulator);
   if (amount <= 0) return { net: amount, tax: 0, total: amount };
@@ -103,7 +103,7 @@ export function taxed(emulator: Emulator, amount: number): { net: number; tax: n
   return { net: amount, tax, total: amount + tax };
 }
 
-/** Makes a pending order, or one that counts as paid from the start, and emits `order.created`. */
+/** Creates a pending order, or one that is paid from the start, and emits `order.created`. */
 export function createOrder(emulator: Emulator, order: NewOrder, status: 'pending' | 'paid'): OrderRecord {
   const amounts = orderAmounts(emulator, order);
   const customer = emulator.store.customers.get(order.customerId);
@@ -113,7 +113,8 @@ export function createOrder(emulator: Emulator, order: NewOrder, status: 'pendin
   }
   const id = randomUUID();
   const { billing_name, billing_address } = customerWire(emulator, order.customerId);
-  // A trial's order is born as it is; one that was paid at a checkout has been written twice by then.
+  // The order of a trial is created in its final state. An order paid at a checkout has been written twice at this
+  // point.
   const modified_at =
     status === 'paid' && order.subscription?.wire.status !== 'trialing' ? emulator.stamp() : null;
   const number = emulator.store.orders.all().length + 1;
@@ -174,7 +175,7 @@ export function settleOrder(emulator: Emulator, order: OrderRecord): void {
   bookFee(emulator, emitPaid(emulator, paid));
 }
 
-/** `order.paid`. An order that money was taken for has a receipt by then. */
+/** `order.paid`. If money was taken, the order has a receipt at this point. */
 export function emitPaid(emulator: Emulator, order: OrderRecord): OrderRecord {
   const number = order.wire.invoice_number?.split('-').at(-1);
   const receipt = order.wire.due_amount > 0 ? { receipt_number: `RCPT-EMULATOR-${number}` } : undefined;
@@ -183,7 +184,7 @@ export function emitPaid(emulator: Emulator, order: OrderRecord): OrderRecord {
   return paid;
 }
 
-/** Polar's fee of 5 % and 50 cents on what was taken is booked after the payment: one more `order.updated`. */
+/** Polar books its fee of 5 % and 50 cents after the payment: one more `order.updated`. */
 export function bookFee(emulator: Emulator, order: OrderRecord): void {
   if (order.wire.due_amount <= 0) return;
   const platform_fee_amount = Math.round(order.wire.due_amount * 0.05) + 50;
@@ -201,7 +202,7 @@ export function saveOrder(
   return emulator.store.orders.put({ ...order, ...own, wire });
 }
 
-/** A line of an order. Prorations and renewals say for which time they are; packs are for none. */
+/** A line of an order. Prorations and renewals have a period; packs have none. */
 export function orderItem(
   emulator: Emulator,
   line: {
@@ -226,7 +227,7 @@ export function orderItem(
   };
 }
 
-/** `X — From Jan 31, 2026 to Feb 28, 2026`, as Polar labels the lines of a period. */
+/** `X — From Jan 31, 2026 to Feb 28, 2026`: Polar's label for a line with a period. */
 export function periodLabel(name: string, start: Date, end: Date): string {
   return `${name} — From ${day(start)} to ${day(end)}`;
 }

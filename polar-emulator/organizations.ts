@@ -7,7 +7,7 @@ import { notFound } from './polar-refusal.ts';
 import type { Records } from './records.ts';
 import { toOrganization } from './wire.ts';
 
-/** What the control API can set about the organization, beyond Polar's API. */
+/** Settings of the organization that only the control API can change. */
 export const settingsRequest = z.strictObject({
   proration_behavior: z.enum(['invoice', 'prorate', 'next_period', 'reset']).optional(),
   allow_multiple_subscriptions: z.boolean().optional(),
@@ -19,7 +19,7 @@ export const settingsRequest = z.strictObject({
   unknown_event_types: z.array(z.string()).optional(),
 });
 
-/** The one organization that the access token belongs to. */
+/** The one organization of the access token. */
 export function organizationRoutes(router: Router, emulator: Emulator): void {
   router.get(
     '/v1/organizations/',
@@ -46,7 +46,7 @@ export function organizationRoutes(router: Router, emulator: Emulator): void {
   router.post('/emulator/settings', settings);
 }
 
-/** Makes the organization at the first start. */
+/** Creates the organization at the first start. */
 export function ensureOrganization(emulator: Emulator): void {
   if (emulator.store.organizations.all().length > 0) return;
   emulator.store.transaction(() => emulator.store.organizations.put(firstOrganization(emulator)));

@@ -3,8 +3,8 @@ import type { models } from '@polar-sh/sdk/2026-10';
 const DAY = 24 * 60 * 60 * 1000;
 
 /**
- * The end of the period that starts at `start`. Months and years keep the day `anchorDay` where the month has it
- * and end on the month's last day where it has not (31 Jan → 28 Feb → 31 Mar), as Polar's `get_next_period` does.
+ * The end of the period that starts at `start`. Months and years keep the day `anchorDay` if the month has it, else
+ * they end on the month's last day (31 Jan → 28 Feb → 31 Mar), as Polar's `get_next_period` does.
  */
 export function periodEnd(
   start: Date,
@@ -23,7 +23,7 @@ export function periodEnd(
   return first;
 }
 
-/** The share of `amount` cents that falls in what is left of [start, end) at `now`, to the nearest cent. */
+/** The share of `amount` cents for the rest of [start, end) at `now`, rounded to the nearest cent. */
 export function prorate(amount: number, start: Date, end: Date, now: Date): number {
   const left = Math.max(0, end.getTime() - now.getTime());
   return Math.round((amount * left) / (end.getTime() - start.getTime()));

@@ -24,17 +24,17 @@ import { type WebhookDelivery, webhookDelivery } from './webhook-delivery.ts';
 import { webhookRoutes } from './webhook-endpoints.ts';
 
 export interface PolarEmulatorOptions {
-  /** The token that requests must bear. */
+  /** The token that requests must carry. */
   accessToken: string;
-  /** 0, the default, takes any free port. */
+  /** 0, the default, chooses a free port. */
   port?: number;
-  /** Where the state is kept; without it, it is gone with the process. */
+  /** The directory of the state. Without it the state is lost when the process ends. */
   dataDir?: string;
-  /** The emulator's time. Signatures' timestamps are wall time whatever this says. */
+  /** The emulator's time. The timestamps of signatures are always wall time. */
   clock?: () => Date;
-  /** Factor on the waits between attempts at a webhook: 1 is Polar's, 0.001 makes 2 s into 2 ms. */
+  /** A factor on the pauses between attempts of a webhook: 1 is Polar's, 0.001 makes 2 s into 2 ms. */
   retryScale?: number;
-  /** Allows endpoints of webhooks at `http://127.0.0.1` and the like; Polar itself takes `https://` only. */
+  /** Allows webhook endpoints at `http://127.0.0.1` and the like. Polar itself accepts `https://` only. */
   loopbackWebhooks?: boolean;
   log?: (message: string) => void;
 }
@@ -42,16 +42,16 @@ export interface PolarEmulatorOptions {
 export interface PolarEmulator {
   /** `http://127.0.0.1:port`, for the SDK's `baseUrl`. */
   readonly url: string;
-  /** Resolves when every due webhook has been tried; with `retries`, when no retry is left either. */
+  /** Resolves when every due webhook has been attempted; with `retries`, also when no retry is left. */
   idle(options?: { retries?: boolean }): Promise<void>;
-  /** Does all that is due by the clock, as of the moment when it was; resolves to how many things that were. */
+  /** Does everything that is due by the clock, each at its due time. Resolves to the number of things done. */
   renewDue(): Promise<number>;
   stop(): Promise<void>;
 }
 
 /**
- * Starts an HTTP server on 127.0.0.1 that speaks Polar's wire format (2026-10). For development and tests only.
- * Rejects when the port is taken, or with `NODE_ENV=production`.
+ * Starts an HTTP server on 127.0.0.1 with Polar's wire format (2026-10). For development and tests only. Rejects if
+ * the port is in use, or with `NODE_ENV=production`.
  */
 export async function startPolarEmulator(options: PolarEmulatorOptions): Promise<PolarEmulator> {
   if (process.env.NODE_ENV === 'production')
@@ -131,7 +131,7 @@ export async function startPolarEmulator(options: PolarEmulatorOptions): Promise
 
 function requireToken(accessToken: string) {
   return (request: Request, response: Response, next: NextFunction) => {
-    // The checkout page has no token: its address is secret.
+    // The checkout page needs no token: its URL is secret.
     if (request.path.startsWith('/checkouts/client/')) return next();
     const header = request.get('authorization');
     if (header === undefined) throw refusal('Unauthorized', 'Unauthorized');

@@ -1,6 +1,6 @@
 import type { models } from '@polar-sh/sdk/2026-10';
 
-/** The named errors of Polar that the emulator can answer, with the statuses that the SDK expects for them. */
+/** Polar's named errors that the emulator can answer, with the statuses that the SDK expects for them. */
 const STATUS = {
   BadRequest: 400,
   Unauthorized: 401,
@@ -42,13 +42,11 @@ interface ModelOf {
   DisputeNotOpenError: models.DisputeNotOpenError;
   ProductNotDeletable: models.ProductNotDeletable;
   ExpiredCheckoutError: models.ExpiredCheckoutError;
-  /** Not in the SDK: its update of a subscription knows no 410. */
+  /** Not in the SDK: its update of a subscription has no 410. */
   ResourceUnavailable: { error: 'ResourceUnavailable'; detail: string };
 }
 
-/**
- * 422: by the request's schema (`RequestValidationError`) or by what the server knows (`PolarRequestValidationError`).
- */
+/** 422: by the request's schema (`RequestValidationError`) or by the server's state (`PolarRequestValidationError`). */
 export interface Invalid {
   error: 'RequestValidationError' | 'PolarRequestValidationError';
   detail: (Omit<models.ValidationError, 'input' | 'ctx'> & {
@@ -58,11 +56,11 @@ export interface Invalid {
 }
 export type RefusalBody = NamedError | Invalid | { detail: string };
 
-/** A refusal in Polar's own shape: `body` is the JSON that the SDK's error class of that status carries. */
+/** An error in Polar's format: `body` is the JSON that the SDK's error class of that status expects. */
 export class PolarRefusal extends Error {
   readonly status: number;
   readonly body: RefusalBody;
-  /** Whether what was written before the refusal stays (a declined charge was still an attempt). */
+  /** Whether the changes before the error are kept (a declined charge was still an attempt). */
   readonly keep: boolean;
 
   constructor(status: number, body: RefusalBody, effects: 'keep' | 'undo' = 'undo') {
@@ -79,7 +77,7 @@ export function refusal(error: NamedError['error'], detail: string): PolarRefusa
 
 export const notFound = (detail = 'Not found'): PolarRefusal => refusal('ResourceNotFound', detail);
 
-/** 422 with one entry: `loc` is the path to the value that was refused, from `body`, `query` or `path` on. */
+/** 422 with one entry: `loc` is the path to the refused value, from `body`, `query` or `path` on. */
 export function invalid(loc: (string | number)[], msg: string, input?: unknown): PolarRefusal {
   return new PolarRefusal(422, {
     error: 'PolarRequestValidationError',
@@ -87,7 +85,7 @@ export function invalid(loc: (string | number)[], msg: string, input?: unknown):
   });
 }
 
-/** 422 as the request's schema gives it. */
+/** 422 as the request's schema returns it. */
 export function malformed(detail: Invalid['detail']): PolarRefusal {
   return new PolarRefusal(422, { error: 'RequestValidationError', detail });
 }

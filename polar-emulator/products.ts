@@ -7,7 +7,7 @@ import { type Emulator, organizationOf } from './emulator.ts';
 import { invalid, refusal } from './polar-refusal.ts';
 import { fixedPriceOf, productOf } from './wire.ts';
 
-/** Polar takes no price below this in USD, except 0. */
+/** Polar accepts no price below this in USD, except 0. */
 const LOWEST_PRICE_CENTS = 50;
 const interval = z.enum(['day', 'week', 'month', 'year']);
 const price = z.strictObject({
@@ -51,7 +51,7 @@ const update = z.strictObject({
     .nullish(),
 });
 
-/** Products: each has one fixed price and is recurring or one-time for good. */
+/** Products: each has one fixed price, and stays recurring or one-time. */
 export function productRoutes(router: Router, emulator: Emulator): void {
   const { store } = emulator;
   router.get(
@@ -102,7 +102,7 @@ export function productRoutes(router: Router, emulator: Emulator): void {
   );
 }
 
-/** Polar names the variants in its paths: `one_time` or `recurring`, and `fixed` for a price. */
+/** Polar names the variant in its error path: `one_time` or `recurring`, and `fixed` for a price. */
 function locOfNew(request: Request): (path: (string | number)[]) => (string | number)[] {
   const variant = request.body?.recurring_interval ? 'recurring' : 'one_time';
   return ([field, index, ...rest]) => [

@@ -1,9 +1,8 @@
 import type { models } from '@polar-sh/sdk/2026-10';
 
 /**
- * What the emulator remembers, by kind. `wire` is the part that Polar would show, typed by the SDK, without the
- * objects that an answer embeds (those are put together by `wire.ts` when asked); beside it stands what only the
- * server knows.
+ * The stored state, by kind. `wire` is the part that Polar would show, typed by the SDK, without embedded objects
+ * (`wire.ts` adds them to each answer). The other fields are known only to the server.
  */
 export interface Records {
   organizations: models.Organization & Partial<EmulatorSettings>;
@@ -24,33 +23,35 @@ export interface Records {
   orders: OrderRecord;
   refunds: Omit<models.Refund, 'dispute'> & { dispute_id: string | null };
   disputes: models.RefundDispute;
-  /** `failed_in_row`: how many of its last events in a row were given up. */
+  /** `failed_in_row`: how many of its latest events in a row failed. */
   endpoints: models.WebhookEndpoint & { failed_in_row: number };
   events: WebhookEventRecord;
   deliveries: Omit<models.WebhookDelivery, 'webhook_event'> & { event_id: string; endpoint_id: string };
 }
 
-/** What the organization of the emulator can be set to beyond Polar's own fields. */
+/** Settings of the emulator's organization that Polar does not have. */
 export interface EmulatorSettings {
   /** Tax on every order, in hundredths of a percent. */
   tax_basis_points: number;
   /** Whether prices include the tax. */
   tax_inclusive: boolean;
-  /** Whether new orders' lines carry `start_timestamp` and `end_timestamp`, as Polar's do since September 2026. */
+  /**
+   * Whether the lines of new orders have `start_timestamp` and `end_timestamp`, as Polar's have since September 2026.
+   */
   item_timestamps: boolean;
-  /** Domains of which e-mail addresses are refused, as Polar refuses those without a mail server. */
+  /** E-mail domains that are refused, as Polar refuses domains without a mail server. */
   unknown_email_domains: string[];
-  /** Event types that a webhook endpoint cannot ask for, as of a server older than the SDK. */
+  /** Event types that a webhook endpoint cannot subscribe to, as with a server older than the SDK. */
   unknown_event_types: string[];
 }
 
-/** What a discount takes off: a share of a price in hundredths of a percent, or an amount in cents. */
+/** The reduction of a discount: a share of a price in hundredths of a percent, or an amount in cents. */
 export type DiscountRecord = Omit<
   models.DiscountPercentageOnceForeverDurationBase,
   'type' | 'basis_points'
 > & {
   duration_in_months: number | null;
-  /** The products that it holds for; null for all. */
+  /** The products that it applies to; null for all. */
   product_ids: string[] | null;
 } & (
     | { type: 'percentage'; basis_points: number }
@@ -60,9 +61,9 @@ export type DiscountRecord = Omit<
 export interface CustomerRecord {
   id: string;
   wire: models.OrderCustomer;
-  /** Whether the card on file declines every charge. */
+  /** Whether the stored card declines every charge. */
   card_declines: boolean;
-  /** Cents that Polar owes the customer (a downgrade that was invoiced); the next order uses them. */
+  /** Cents that Polar owes the customer (from an invoiced downgrade). The next order uses them. */
   balance: number;
 }
 
@@ -75,12 +76,14 @@ export interface CheckoutRecord {
 export interface SubscriptionRecord {
   id: string;
   wire: models.OrderSubscription;
-  /** Day of the month that periods return to after a shorter month. */
+  /** The day of the month to which periods return after a shorter month. */
   anchor_day: number;
   /** The plan's price per period in cents, without the discount that `wire.amount` includes. */
   base_amount: number;
   pending_update: models.PendingSubscriptionUpdate | null;
-  /** When the period that applies the pending update starts: its own time, whatever moves the end meanwhile. */
+  /**
+   * When the period starts that applies the pending update. Its own time, even if the period's end is moved meanwhile.
+   */
   pending_period_start: string | null;
   /** Prorations that wait for the next order. */
   pending_items: models.OrderItemSchema[];
@@ -92,7 +95,7 @@ export interface SubscriptionRecord {
 export interface OrderRecord {
   id: string;
   wire: Omit<models.Order, 'customer' | 'product' | 'discount' | 'subscription'>;
-  /** Whether its lines say for which time they are: see `EmulatorSettings`. */
+  /** Whether its lines state their period: see `EmulatorSettings`. */
   item_timestamps: boolean;
   failed_attempts: number;
   first_failed_at: string | null;
@@ -102,11 +105,11 @@ export interface WebhookEventRecord {
   id: string;
   wire: models.WebhookEvent;
   endpoint_id: string;
-  /** Place in the line of first attempts. */
+  /** The position in the order of first attempts. */
   position: number;
-  /** Kept back by a fault until it is released. */
+  /** Held back by a fault until it is released. */
   held: boolean;
   attempts: number;
-  /** Wall time of the next attempt in milliseconds; null when no more are due. */
+  /** Wall time of the next attempt in milliseconds; null if no more attempts are due. */
   next_attempt_at: number | null;
 }

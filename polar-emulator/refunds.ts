@@ -26,7 +26,7 @@ export const refundRequest = z.strictObject({
   metadata: metadataSchema.optional(),
 });
 
-/** Refunds. `amount` is without tax; an order's `refunded_amount` is the sum of its refunds that stand. */
+/** Refunds. `amount` is without tax. An order's `refunded_amount` is the sum of its succeeded refunds. */
 export function refundRoutes(router: Router, emulator: Emulator): void {
   router.get(
     '/v1/refunds/',
@@ -65,7 +65,10 @@ export function refundRoutes(router: Router, emulator: Emulator): void {
   );
 }
 
-/** Refunds `amount` cents: refund.created → order.updated → order.refunded → refund.updated, twice. The subscription goes on. */
+/**
+ * Refunds `amount` cents: refund.created → order.updated → order.refunded → refund.updated, twice. The subscription
+ * continues.
+ */
 export function refundOrder(
   emulator: Emulator,
   orderId: string,
@@ -105,13 +108,13 @@ export function refundOrder(
   emulator.emit('refund.created', toRefund(emulator, refund));
   const refunded = addToRefunded(emulator, orderId, amount, tax_amount);
   emulator.emit('order.refunded', refunded);
-  // The payment processor says twice that the refund has succeeded.
+  // The payment processor reports twice that the refund has succeeded.
   emulator.emit('refund.updated', toRefund(emulator, refund));
   emulator.emit('refund.updated', toRefund(emulator, refund));
   return refund;
 }
 
-/** The bank sent a refund back: it is `failed`, and only order.updated and refund.updated tell. */
+/** The bank returned a refund: it is `failed`. Only order.updated and refund.updated are sent. */
 export function reverseRefund(emulator: Emulator, id: string): Records['refunds'] {
   const refund = emulator.store.refunds.get(id);
   if (!refund) throw notFound('Refund not found.');

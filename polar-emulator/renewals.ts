@@ -15,13 +15,12 @@ import {
 import { fixedPriceOf, isActive, productOf, toCheckout, toSubscription } from './wire.ts';
 
 const DAY = 24 * 60 * 60 * 1000;
-/** Days after the first failure on which Polar tries a renewal's payment again. */
+/** The days after the first failure on which Polar retries a renewal's payment. */
 const DUNNING_DAYS = [2, 7, 14, 21];
 
 /**
- * What happens when a period is over: the subscription ends, pauses, or enters its next period. The new period
- * begins before its order is paid, and whether or not it is: cycled → updated → order.created → order.updated →
- * order.paid.
+ * When a period is over, the subscription ends, pauses, or enters its next period. The new period begins before its
+ * order is paid, and also if it is not paid: cycled → updated → order.created → order.updated → order.paid.
  */
 export function cycleSubscription(emulator: Emulator, id: string): void {
   const record = subscriptionById(emulator, id);
@@ -56,7 +55,7 @@ export function resumeSubscription(emulator: Emulator, id: string): void {
   startPeriod(emulator, { ...record, anchor_day: emulator.now().getUTCDate() }, emulator.now());
 }
 
-/** Takes the due amount of an order, unless the card or the next payment is set to fail. */
+/** Charges the due amount of an order, unless the card or the next payment is set to fail. */
 export function charge(
   emulator: Emulator,
   customerId: string,
@@ -72,7 +71,7 @@ export function charge(
   return emulator.store.customers.get(customerId)?.card_declines !== true;
 }
 
-/** Tries a pending order's payment again, as dunning or the customer does. */
+/** Retries a pending order's payment, as dunning or the customer does. */
 export function retryPayment(emulator: Emulator, orderId: string): boolean {
   const order = orderById(emulator, orderId);
   const { subscription_id, customer_id, due_amount, status } = order.wire;
@@ -92,8 +91,8 @@ export function retryPayment(emulator: Emulator, orderId: string): boolean {
 }
 
 /**
- * Does whatever is due by the clock, one thing at a time in the order of time and as of the moment when it was due:
- * renewals, ends, dunning, resumptions, checkouts that expire. Returns how many things were done.
+ * Does everything that is due by the clock, one thing at a time in order of time, each at its due time: renewals,
+ * ends, dunning, resumptions, checkouts that expire. Returns the number of things done.
  */
 export function renewDue(emulator: Emulator): number {
   for (let done = 0; ; done++) {
@@ -190,7 +189,7 @@ function startPeriod(emulator: Emulator, record: SubscriptionRecord, start: Date
     emitSubscriptionChange(emulator, record.wire, saved);
   } else {
     emulator.emit('subscription.cycled', toSubscription(emulator, saved));
-    // A period that starts is not an activation, also where a trial ends: only `updated` follows.
+    // The start of a period is not an activation, even at the end of a trial: only `updated` follows.
     emitSubscriptionChange(emulator, saved.wire, saved);
   }
 

@@ -14,7 +14,7 @@ import type { Records } from './records.ts';
 
 type Kind = keyof Records;
 
-/** One kind of record, in the order in which they were first put. */
+/** One kind of record, in the order of insertion. */
 export interface Collection<R> {
   get(id: string): R | undefined;
   all(): R[];
@@ -24,14 +24,14 @@ export interface Collection<R> {
 
 export type Store = { readonly [K in Kind]: Collection<Records[K]> } & {
   /**
-   * Runs `work` as one unit: everything that it put is written before this returns, or, when it throws, nothing of
-   * it is (except by a refusal that says `keep`).
+   * Runs `work` as one unit: everything that it stored is written before this returns. If it throws, nothing is
+   * written (except for a refusal with `keep`).
    */
   transaction<T>(work: () => T): T;
   close(): void;
 };
 
-/** `[kind, id, record]`, with null for a record that was deleted: how a change is written down. */
+/** `[kind, id, record]`, with null for a deleted record: the format of a change in the log. */
 type Line = [kind: Kind, id: string, record: unknown];
 
 interface Transaction {
@@ -39,9 +39,9 @@ interface Transaction {
 }
 
 /**
- * The emulator's state: plain records in memory, each transaction appended as one line to `state.jsonl` in
- * `dataDir` before it is answered, so that a process killed at any moment finds all that it had answered. A line
- * cut short was never answered and is dropped. Without `dataDir` nothing is kept.
+ * The emulator's state: plain records in memory. Each transaction is appended as one line to `state.jsonl` in
+ * `dataDir` before it is answered, so a killed process restarts with everything that it had answered. An incomplete
+ * line was never answered and is dropped. Without `dataDir` nothing is stored.
  */
 export function openStore(dataDir: string | undefined, onCommit: () => void): Store {
   const path = dataDir === undefined ? undefined : join(dataDir, 'state.jsonl');
@@ -57,7 +57,7 @@ export function openStore(dataDir: string | undefined, onCommit: () => void): St
   };
 
   const collection = <K extends Kind>(kind: K): Collection<Records[K]> => {
-    // What was written by this same function is trusted to be of its kind.
+    // This function wrote the lines itself, so their kinds are trusted.
     const rows = (saved.get(kind) ?? new Map()) as Map<string, Records[K]>;
     const set = (id: string, record: Records[K] | undefined) => {
       if (record === undefined) rows.delete(id);
@@ -134,7 +134,7 @@ function readLog(path: string): Map<string, Map<string, unknown>> {
   return tables;
 }
 
-/** Writes what is left as a fresh log, so that the file does not grow with every start, and opens it. */
+/** Writes the current state as a new log, so that the file does not grow with every start, and opens it. */
 function compactLog(path: string, tables: Map<string, Map<string, unknown>>): number {
   const fresh = openSync(`${path}.new`, 'w');
   for (const [kind, rows] of tables) {

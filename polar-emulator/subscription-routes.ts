@@ -113,7 +113,7 @@ export function subscriptionRoutes(router: Router, emulator: Emulator): void {
   );
 }
 
-/** An end that has passed is no billing period to Polar's schema. */
+/** Polar's schema refuses a period end in the past. */
 function updatesAt(emulator: Emulator) {
   const inFuture = timestampSchema.refine(
     (time) => Date.parse(time) > emulator.now().getTime(),
@@ -156,7 +156,7 @@ function updateSubscription(emulator: Emulator, id: string, body: Update): void 
   }
 }
 
-/** A trial given to an active subscription sets `trial_end` and leaves `trial_start` as it was, as Polar does. */
+/** A trial given to an active subscription sets `trial_end` and leaves `trial_start` unchanged, as at Polar. */
 function changeTrial(emulator: Emulator, id: string, end: string): void {
   const record = subscriptionById(emulator, id);
   requireRunning(record);
@@ -178,7 +178,7 @@ function changeTrial(emulator: Emulator, id: string, end: string): void {
   emitStateChange(emulator, record.wire.customer_id);
 }
 
-/** The period ends earlier or later. A pending update keeps its own `applies_at`, as at Polar. */
+/** Moves the period's end. A pending update keeps its own `applies_at`, as at Polar. */
 function moveEnd(emulator: Emulator, record: SubscriptionRecord, end: Date): void {
   requireRunning(record);
   saveSubscription(

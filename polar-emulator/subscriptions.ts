@@ -16,7 +16,7 @@ export function subscriptionById(emulator: Emulator, id: string): SubscriptionRe
   return record;
 }
 
-/** Stores a change of a subscription and emits what it amounts to. */
+/** Stores a change of a subscription and emits the events of that change. */
 export function saveSubscription(
   emulator: Emulator,
   record: SubscriptionRecord,
@@ -29,8 +29,8 @@ export function saveSubscription(
 }
 
 /**
- * Stores a change of a subscription without an event. A change of its pending update or of what only the server knows
- * leaves `modified_at` as it was, as at Polar.
+ * Stores a change of a subscription without an event. A change of its pending update, or of a field that only the
+ * server knows, does not change `modified_at`, as at Polar.
  */
 export function putSubscription(
   emulator: Emulator,
@@ -44,7 +44,7 @@ export function putSubscription(
 }
 
 /**
- * Emits `subscription.updated`, followed by what the change from `before` amounts to, in the order of Polar's
+ * Emits `subscription.updated`, then the events of the change from `before`, in the order of Polar's
  * `_after_subscription_updated`.
  */
 export function emitSubscriptionChange(
@@ -103,7 +103,7 @@ export function uncancelSubscription(emulator: Emulator, id: string): Subscripti
   return uncanceled;
 }
 
-/** Ends a subscription at once. Pending prorations are invoiced, pending orders are void. */
+/** Ends a subscription at once. Pending prorations are invoiced, pending orders become void. */
 export function revokeSubscription(
   emulator: Emulator,
   id: string,
@@ -118,7 +118,7 @@ export function revokeSubscription(
   });
 }
 
-/** Brings an ended subscription back, as Polar's staff can. */
+/** Reinstates an ended subscription, as Polar's staff can. */
 export function reinstateSubscription(emulator: Emulator, id: string): SubscriptionRecord {
   const record = subscriptionById(emulator, id);
   if (record.wire.status !== 'canceled') throw invalid(['path', 'id'], 'This subscription has not ended.');
@@ -134,7 +134,7 @@ export function reinstateSubscription(emulator: Emulator, id: string): Subscript
   return reinstated;
 }
 
-/** Status `canceled` with all that follows; `changes` says why and since when. */
+/** Sets the status `canceled` with its events. `changes` says why and since when. */
 export function endSubscription(
   emulator: Emulator,
   record: SubscriptionRecord,
@@ -156,7 +156,10 @@ export function endSubscription(
   return ended;
 }
 
-/** Polar invoices what a cancelled subscription still owes as a `subscription_cycle`, though no cycle begins. */
+/**
+ * For the remaining debt of a canceled subscription Polar makes an order with `subscription_cycle`, though no cycle
+ * begins.
+ */
 function finalInvoice(emulator: Emulator, record: SubscriptionRecord, items: models.OrderItemSchema[]): void {
   const { customer_id, product_id, metadata } = record.wire;
   const order = createOrder(

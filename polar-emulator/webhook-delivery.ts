@@ -9,27 +9,27 @@ const ATTEMPTS = 10;
 const TIMEOUT = 10_000;
 const FIRST_RETRY = 2_000;
 const LONGEST_RETRY = 20 * 60_000;
-/** So many events given up in a row disable their endpoint. */
+/** An endpoint is disabled after this many failed events in a row. */
 const DISABLE_AFTER = 10;
 
 export interface WebhookDelivery {
-  /** Stores a webhook for every enabled endpoint that wants it. */
+  /** Stores a webhook for every enabled endpoint that subscribes to it. */
   record<T extends WebhookType>(type: T, data: WebhookData<T>): void;
-  /** Sends what has been committed since the last call. */
+  /** Sends everything committed since the last call. */
   kick(): void;
-  /** Sends an event once more under its own id, whatever became of it. */
+  /** Sends an event again under its own id, whatever its state is. */
   redeliver(eventId: string): void;
-  /** Sends what faults keep back. */
+  /** Sends the webhooks that faults hold back. */
   release(): void;
-  /** Resolves when all that is due has been tried; with `retries`, when nothing is left to try. */
+  /** Resolves when everything due has been attempted; with `retries`, when no attempt is left. */
   idle(options?: { retries?: boolean }): Promise<void>;
   stop(): Promise<void>;
 }
 
 /**
  * Delivers webhooks as Polar does: Standard Webhooks signatures, 10 s to answer, a redirect is a failure, up to ten
- * attempts whose waits double from 2 s to 20 min. First attempts to an endpoint go one after the other in order;
- * retries do not hold up what comes after, so they arrive out of order. All of it survives a restart.
+ * attempts with pauses that double from 2 s to 20 min. First attempts to an endpoint are sequential and in order.
+ * Retries do not delay later events, so they arrive out of order. The state survives a restart.
  */
 export function webhookDelivery(emulator: Emulator, faults: Faults, retryScale: number): WebhookDelivery {
   const { store } = emulator;
@@ -200,7 +200,7 @@ export function webhookDelivery(emulator: Emulator, faults: Faults, retryScale: 
     },
   };
 
-  // What an earlier process had not delivered goes on: first attempts in their order, retries at their time.
+  // Continues the deliveries of an earlier process: first attempts in order, retries at their time.
   release();
   const unfinished = store.events.all().filter(({ next_attempt_at }) => next_attempt_at !== null);
   for (const event of unfinished.sort((a, b) => a.position - b.position)) {
@@ -212,7 +212,7 @@ export function webhookDelivery(emulator: Emulator, faults: Faults, retryScale: 
   return delivery;
 }
 
-/** The three headers of a Standard Webhook; the timestamp is wall time, as receivers check it against theirs. */
+/** The three headers of a Standard Webhook. The timestamp is wall time, because receivers compare it with theirs. */
 export function signWebhook(
   secret: string,
   id: string,

@@ -9,7 +9,7 @@ import type { Records } from './records.ts';
 import type { WebhookDelivery } from './webhook-delivery.ts';
 import { toDelivery } from './wire.ts';
 
-/** Every type that the SDK knows: a type that it gains or loses no longer compiles. */
+/** Every type that the SDK knows. If the SDK adds or removes one, this no longer compiles. */
 const TYPES: Record<WebhookType, true> = {
   'checkout.created': true,
   'checkout.updated': true,
@@ -58,7 +58,7 @@ const eventType = z.custom<models.WebhookEventType>(
   (value) => typeof value === 'string' && Object.hasOwn(TYPES, value),
   { message: 'Input should be a webhook event type', params: { type: 'enum' } },
 );
-/** One unknown type refuses the whole request. */
+/** One unknown type makes Polar refuse the whole request. */
 const knownType = (emulator: Emulator) =>
   eventType.refine((type) => !organizationOf(emulator).unknown_event_types.includes(type), {
     message: 'Input should be a webhook event type',
@@ -86,7 +86,7 @@ const update = z.strictObject({
   enabled: z.boolean().nullish(),
 });
 
-/** Webhook endpoints and what became of each delivery. */
+/** Webhook endpoints and the state of each delivery. */
 export function webhookRoutes(router: Router, emulator: Emulator, delivery: WebhookDelivery): void {
   const { store } = emulator;
   const find = (id: string) => {
@@ -193,7 +193,7 @@ export function webhookRoutes(router: Router, emulator: Emulator, delivery: Webh
   );
 }
 
-/** Polar calls https only. A receiver on this machine has none: the emulator is told to allow it. */
+/** Polar calls https only. A receiver on this machine has no https, so an option of the emulator allows http. */
 function isAllowedUrl(emulator: Emulator, text: string): boolean {
   const { protocol, hostname } = new URL(text);
   if (protocol === 'https:') return true;

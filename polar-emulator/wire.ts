@@ -4,8 +4,8 @@ import { notFound } from './polar-refusal.ts';
 import type { CheckoutRecord, OrderRecord, Records, SubscriptionRecord } from './records.ts';
 
 /**
- * Puts together what Polar shows of each record. The return types are the SDK's models: when a new SDK asks for
- * another field, this file no longer compiles.
+ * Builds what Polar shows of each record. The return types are the SDK's models: if a new SDK adds a field, this file
+ * no longer compiles.
  */
 
 export function customerWire(emulator: Emulator, id: string): models.OrderCustomer {
@@ -112,7 +112,7 @@ export function productOf(emulator: Emulator, id: string): models.Product {
   return product;
 }
 
-/** The one fixed price that each of our products has. */
+/** The one fixed price of each product. */
 export function fixedPriceOf(product: models.Product): models.ProductPriceFixed {
   for (const price of product.prices) {
     if (price.amount_type === 'fixed' && 'source' in price && !price.is_archived) return price;
@@ -123,7 +123,7 @@ export function fixedPriceOf(product: models.Product): models.ProductPriceFixed 
 export const isActive = (status: models.SubscriptionStatus) => status === 'active' || status === 'trialing';
 export const isBillable = (status: models.SubscriptionStatus) => isActive(status) || status === 'past_due';
 
-/** A line as Polar sent it before September 2026. The SDK's type has no such generation, the wire has. */
+/** A line as Polar sent it before September 2026. The SDK has no type for it. */
 function withoutTimestamps(item: models.OrderItemSchema): models.OrderItemSchema {
   return {
     ...item,

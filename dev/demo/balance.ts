@@ -4,7 +4,7 @@ import { credits, type Demo } from './connect.ts';
 export const sources = ['trial', 'subscription', 'purchase', 'adjustment'] as const;
 export type Source = (typeof sources)[number];
 
-/** What a team can spend, by source, and what it owes. Micro-credits. */
+/** The credits that a team can spend, by source, and its debt. Micro-credits. */
 export type Standing = Record<Source | 'debt', bigint>;
 
 export const nothing: Standing = { trial: 0n, subscription: 0n, purchase: 0n, adjustment: 0n, debt: 0n };
@@ -41,12 +41,12 @@ export function standingOf({ bySource, debt }: Balance): Standing {
   return { ...bySource, debt };
 }
 
-/** What can be spent in all. */
+/** The total that can be spent. */
 export function availableIn(standing: Standing): bigint {
   return sources.reduce((sum, source) => sum + standing[source], 0n);
 }
 
-/** A spend worked out: what each source pays, the first as far as it goes, and what is left then. */
+/** The computed result of a spend: what each source pays, in order, and what is left. */
 export function spendFrom(standing: Standing, amount: bigint, order: readonly Source[]) {
   const left = { ...standing };
   const paid: { source: Source; credits: bigint }[] = [];

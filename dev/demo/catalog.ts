@@ -8,7 +8,7 @@ const action = z.object({
   meters: z.array(z.object({ meter: z.string(), credits, per: z.int().transform(BigInt) })).min(1),
 });
 
-/** What `GET /v1/catalog` answers, as far as the demo looks. Credits are micro-credits. */
+/** The part of `GET /v1/catalog` that the demo uses. Credits are micro-credits. */
 export const catalogAnswer = z.object({
   trial: z.object({ credits, lifetime: z.string() }),
   plans: z.array(
@@ -28,16 +28,16 @@ export const catalogAnswer = z.object({
 export type Catalog = z.output<typeof catalogAnswer>;
 export type Action = z.output<typeof action>;
 
-/** Something to consume: an action with a quantity for each of its meters, as decimal strings. */
+/** One usage: an action with a quantity for each of its meters, as decimal strings. */
 export interface Consumption {
   action: string;
   quantities: Record<string, string>;
-  /** What it costs, worked out here from the catalog's prices, in micro-credits. */
+  /** Its price, computed here from the catalog, in micro-credits. */
   credits: bigint;
   lines: { meter: string; quantity: string; credits: bigint }[];
 }
 
-/** A monthly plan that gives all of its credits when a cycle is paid, and the smallest pack. */
+/** A monthly plan that grants all of its credits when a cycle is paid, a larger one, and the smallest pack. */
 export function chooseProducts({ plans, packs }: Catalog) {
   const plan = plans.find(({ interval, rhythm }) => interval === 'month' && rhythm === 'cycle');
   const pack = packs.toSorted((a, b) => Number(a.credits - b.credits))[0];
@@ -50,13 +50,13 @@ export function chooseProducts({ plans, packs }: Catalog) {
   return { plan, larger, pack };
 }
 
-/** An action of each category, in the catalog's order. */
+/** One action of each category, in the catalog's order. */
 export function oneOfEachCategory({ prices }: Catalog): Action[] {
   return [...Map.groupBy(prices, ({ category }) => category).values()].flatMap(([first]) => first ?? []);
 }
 
 /**
- * What an action's quantities cost by the rules: each line is quantity × price ÷ per, rounded up to the
+ * The price of an action's quantities by the rules: each line is quantity × price ÷ per, rounded up to the
  * micro-credit, and the total is their sum.
  *
  * @param quantities  decimal strings, in the order of the action's meters
@@ -76,7 +76,7 @@ export function consume({ action, meters }: Action, ...quantities: string[]): Co
   };
 }
 
-/** As many whole units of an action's first meter as cost at least so many micro-credits. */
+/** The smallest number of whole units of an action's first meter that cost at least this many micro-credits. */
 export function consumeAtLeast(action: Action, target: bigint): Consumption {
   const [meter] = action.meters;
   if (!meter) throw new CannotGoOn(`${action.action} has no meter`);

@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { screen } from './screen.ts';
 
-/** Something is not as the catalog says that it must be. */
+/** A figure that differs from the catalog's. */
 export class WrongFigure extends Error {
   override name = 'WrongFigure';
 
@@ -11,27 +11,27 @@ export class WrongFigure extends Error {
   }
 }
 
-/** How long a step may take that others do in the background, in milliseconds. */
+/** How long a step in the background may take, in milliseconds. */
 const patience = 30_000;
 const askEvery = 50;
 
 let checked = 0;
 
-/** How many figures were checked so far. */
+/** How many figures have been checked. */
 export function figuresChecked(): number {
   return checked;
 }
 
-/** @throws WrongFigure where `came` is not `expected` */
+/** @throws WrongFigure if `came` is not `expected` */
 export function check(what: string, came: unknown, expected: unknown): void {
   checked += 1;
   if (!isDeepStrictEqual(came, expected)) throw new WrongFigure(what, inWords(expected), inWords(came));
 }
 
 /**
- * Asks until what is looked for in the answer is as expected. Says what it waits for where that takes long.
+ * Polls until the selected part of the answer is as expected. Shows what it waits for if that takes long.
  * @returns the last answer, and the seconds that it took
- * @throws WrongFigure where it still is not after half a minute
+ * @throws WrongFigure if it is still different after half a minute
  */
 export async function waitUntil<Answer>(
   what: string,

@@ -7,25 +7,25 @@ import { parseSignedDecimal } from '../../catalog/credits.ts';
 import type { Environment } from '../../environment.ts';
 import { createPolarClient } from '../../polar/client.ts';
 
-/** Why the demo ends early, in one line for people. */
+/** Why the demo cannot continue, in one line. */
 export class CannotGoOn extends Error {
   override name = 'CannotGoOn';
 }
 
 export interface CallOptions {
   body?: object;
-  /** Idempotency-Key; default: a fresh one. */
+  /** Idempotency-Key; default: a new one. */
   key?: string;
   /** Bearer token; default: the service key. */
   token?: string;
-  /** The status that must come. Default: 200, and 201 for POST. */
+  /** The expected status. Default: 200, and 201 for POST. */
   status?: number;
 }
 
-/** How the demo reaches the running stack. */
+/** The demo's connections to the running stack. */
 export type Demo = Awaited<ReturnType<typeof connectDemo>>;
 
-/** @throws CannotGoOn where a part does not answer or cannot be driven */
+/** @throws CannotGoOn if a part does not answer or cannot be controlled */
 export async function connectDemo({
   publicUrl,
   temporal: { namespace, ...server },
@@ -36,11 +36,9 @@ export async function connectDemo({
 }: Pick<Environment, 'publicUrl' | 'temporal' | 'polar' | 'serviceApiKey' | 'auth' | 'dataDir'>) {
   if (!serviceApiKey) throw new CannotGoOn('SERVICE_API_KEY is not set: the demo calls the API with it');
   await answers('The API', `${publicUrl}/healthz`);
-  // Somebody has to press "Pay": at Polar itself that takes a person with a card.
+  // Only the emulator can pay without a real card.
   if (polar.server === 'production' || polar.server === 'sandbox') {
-    throw new CannotGoOn(
-      'The demo pays at the Polar emulator: start a stack without POLAR_ACCESS_TOKEN for it',
-    );
+    throw new CannotGoOn('The demo needs the Polar emulator: start the stack without POLAR_ACCESS_TOKEN');
   }
   await answers('The Polar emulator', `${polar.server}/emulator/health`);
   const connection = await Connection.connect(server).catch((error: unknown) => {
@@ -56,7 +54,7 @@ export async function connectDemo({
     temporalUi: embeddedTemporalUi(dataDir, server.address),
     close: () => connection.close(),
 
-    /** Calls the API. @throws CannotGoOn where another status comes than the one that must */
+    /** Calls the API. @throws CannotGoOn if the status is not the expected one */
     async call<T>(method: string, path: string, answer: z.ZodType<T>, options: CallOptions = {}): Promise<T> {
       const { body, key = crypto.randomUUID(), token = serviceApiKey } = options;
       const { status = method === 'POST' ? 201 : 200 } = options;
@@ -72,7 +70,7 @@ export async function connectDemo({
       return read(response, `${method} ${path}`, status, answer);
     },
 
-    /** Presses a button of the emulator. */
+    /** Calls an action of the emulator. */
     async press<T>(path: string, answer: z.ZodType<T>, body?: object): Promise<T> {
       const response = await send(`${polar.server}/emulator${path}`, {
         method: 'POST',
@@ -81,19 +79,19 @@ export async function connectDemo({
       return read(response, `POST /emulator${path}`, 200, answer);
     },
 
-    /** Asks the emulator's control API. */
+    /** Reads from the emulator's control API. */
     async look<T>(path: string, answer: z.ZodType<T>): Promise<T> {
       return read(await send(`${polar.server}/emulator${path}`, {}), `GET /emulator${path}`, 200, answer);
     },
 
-    /** A page as a browser gets it. */
+    /** Fetches a page like a browser. */
     async page(url: string): Promise<string> {
       const response = await send(url, {});
       if (response.status !== 200) throw new CannotGoOn(`${url.split('?')[0]} answered ${response.status}`);
       return response.text();
     },
 
-    /** A person's own token; the service key where tokens are signed elsewhere. */
+    /** A user's own token; the service key if an identity provider signs the tokens. */
     async tokenOf(userId: string): Promise<string> {
       if (!('jwtSecret' in auth)) return serviceApiKey;
       return new SignJWT()
@@ -132,10 +130,10 @@ async function read<T>(response: Response, what: string, status: number, answer:
   }
   const parsed = answer.safeParse(JSON.parse(text));
   if (parsed.success) return parsed.data;
-  throw new CannotGoOn(`${what} answered something else than it should: ${z.prettifyError(parsed.error)}`);
+  throw new CannotGoOn(`${what} answered in an unexpected format: ${z.prettifyError(parsed.error)}`);
 }
 
-/** The Web UI of the Temporal that `npm start` started; undefined where Temporal is somebody else's. */
+/** The Web UI of the Temporal server that `npm start` started; undefined for another server. */
 function embeddedTemporalUi(dataDir: string, address: string): string | undefined {
   try {
     const file = z.object({ temporal: z.int(), temporalUi: z.int() });

@@ -7,7 +7,7 @@ import { check, WrongFigure } from './check.ts';
 import { CannotGoOn, credits, type Demo } from './connect.ts';
 import { people, screen } from './screen.ts';
 
-/** `DATA_DIR/demo.json`: how the last demo left its team. */
+/** `DATA_DIR/demo.json`: the state of the team at the end of the last demo. */
 const lastTeamFile = z.object({
   teamId: z.string(),
   asOf: z.string(),
@@ -25,7 +25,7 @@ type LastTeam = z.output<typeof lastTeamFile>;
 
 const inboxAnswer = z.object({ data: z.array(z.object({ receivedAt: z.string() })) });
 
-/** Keeps how this demo leaves its team, for the next one to find. */
+/** Stores the state of this demo's team for the next demo. */
 export function rememberTeam(demo: Demo, teamId: string, balance: Balance): void {
   const { asOf, nextExpiry } = balance;
   const standing = Object.entries(standingOf(balance)).map(([name, amount]) => [name, formatCredits(amount)]);
@@ -41,8 +41,8 @@ export function rememberTeam(demo: Demo, teamId: string, balance: Balance): void
 }
 
 /**
- * Checks that the team of the last demo has what it was left with, whatever was restarted in between: as it was then
- * by the ledger's history, and as it is now, unless a cycle has ended or somebody has used the team since.
+ * Checks that the team of the last demo still has its credits, even if the stack was restarted: its past balance from
+ * the ledger's history, and its current balance, unless a cycle has ended or someone has used the team since.
  */
 export async function checkLastTeam(demo: Demo): Promise<void> {
   const last = readLastTeam(demo);
@@ -52,7 +52,7 @@ export async function checkLastTeam(demo: Demo): Promise<void> {
   } catch (error) {
     if (!(error instanceof WrongFigure || error instanceof CannotGoOn)) throw error;
     throw new CannotGoOn(
-      `${error.message}\n  This was an earlier demo’s team; where that is no wonder, forget it: rm ${fileOf(demo)}`,
+      `${error.message}\n  This is the team of an earlier demo. If you changed it yourself, delete the file: rm ${fileOf(demo)}`,
     );
   }
 }
@@ -61,19 +61,19 @@ async function compare(demo: Demo, last: LastTeam): Promise<string> {
   const { teamId, asOf, standing } = last;
   const then = standingOf(await readBalance(demo, teamId, asOf));
   check(`The balance of team ${teamId}, as it was at ${asOf},`, then, standing);
-  const left = `the ${people(availableIn(standing))} credits that an earlier demo left its team`;
+  const left = `the ${people(availableIn(standing))} credits of an earlier demo’s team`;
 
   const now = await readBalance(demo, teamId);
   const why = await whyItMayDiffer(demo, last, now);
-  if (why) return `The ledger still tells of ${left}; since then ${why}`;
+  if (why) return `The ledger’s history still shows ${left} (since then ${why})`;
   const spentSince = consumedIn(now) - last.consumed;
   check(`The balance of team ${teamId}`, now.available + spentSince, availableIn(standing));
   return spentSince === 0n
-    ? `There still are ${left}`
-    : `There were ${left}; ${people(spentSince)} of them were spent since`;
+    ? `${left.charAt(0).toUpperCase()}${left.slice(1)} are still there`
+    : `Of ${left}, ${people(spentSince)} were spent since then`;
 }
 
-/** Null where nothing has happened to the team that changes what it has, but for spending. */
+/** Null if only spends have changed the team's balance since then. */
 async function whyItMayDiffer(
   demo: Demo,
   { teamId, asOf, nextExpiry }: LastTeam,
@@ -81,7 +81,7 @@ async function whyItMayDiffer(
 ): Promise<string | null> {
   if (nextExpiry !== null && nextExpiry <= now.asOf) return 'a cycle has ended';
   const { data } = await demo.call('GET', `/v1/inbox?teamId=${teamId}&limit=1`, inboxAnswer);
-  return data.some(({ receivedAt }) => receivedAt > asOf) ? 'somebody has changed it at Polar' : null;
+  return data.some(({ receivedAt }) => receivedAt > asOf) ? 'someone has changed it at Polar' : null;
 }
 
 function readLastTeam(demo: Demo): LastTeam | undefined {

@@ -1,18 +1,18 @@
 import { styleText } from 'node:util';
 import { formatCredits } from '../../catalog/credits.ts';
 
-// styleText writes colours only where the output is a terminal that wants them.
+// styleText writes colours only if the output is a terminal that supports them.
 const bold = (text: string) => styleText('bold', text);
 const dim = (text: string) => styleText('dim', text);
 const green = (text: string) => styleText('green', text);
 const red = (text: string) => styleText('red', text);
 
 const columnWidth = 14;
-process.stdout.on('error', () => {}); // the reader may have gone: `npm run demo | head`
+process.stdout.on('error', () => {}); // the reader may have ended: `npm run demo | head`
 let steps = 0;
 let waiting = false;
 
-/** What the demo shows in the terminal. */
+/** The demo's output on the terminal. */
 export const screen = {
   say: (text = '') => line(text),
 
@@ -21,10 +21,10 @@ export const screen = {
     line(`\n${bold(`${String(steps).padStart(2)}  ${title}`)}`);
   },
 
-  /** What was asked and answered, below a step's title. */
+  /** The request and its answer, below a step's title. */
   detail: (text: string) => line(`    ${dim(text)}`),
 
-  /** Rows of text, each column as wide as its widest cell; `>` before a cell sets it to the right. */
+  /** Rows of text; each column is as wide as its widest cell. `>` before a cell aligns it to the right. */
   rows(rows: readonly (readonly string[])[]): void {
     const widths: number[] = [];
     for (const row of rows)
@@ -64,7 +64,7 @@ export const screen = {
     process.stderr.write(`${red('✗')} ${text}\n`);
   },
 
-  /** On a terminal a passing line, elsewhere a line of its own, and only where it takes long. */
+  /** Shown only if it takes long: on a terminal a temporary line, elsewhere a permanent one. */
   waitsFor(what: string, milliseconds: number): void {
     if (waiting || milliseconds < (process.stdout.isTTY ? 300 : 2_000)) return;
     waiting = true;
@@ -78,12 +78,12 @@ export const screen = {
   },
 };
 
-/** Credits as people read them: `1,234.5`. */
+/** Credits with group separators: `1,234.5`. */
 export function people(micro: bigint): string {
   return withCommas(formatCredits(micro));
 }
 
-/** A decimal string with its thousands set apart. */
+/** A decimal string with group separators. */
 export function withCommas(decimal: string): string {
   const [whole = '', fraction] = decimal.split('.');
   const grouped = whole.replace(/\B(?=(\d{3})+$)/g, ',');

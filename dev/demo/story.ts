@@ -72,9 +72,9 @@ const webhooksAnswer = z.array(
 );
 const anything = z.unknown();
 
-/** The story of one new team. Whoever tells it works out each figure from the catalog before it is asked for. */
+/** The story of one new team. Each expected figure is computed from the catalog before the real one is read. */
 export async function tellStory(demo: Demo): Promise<void> {
-  screen.say(`The story of a team, told over HTTP to ${demo.publicUrl}`);
+  screen.say(`The story of a team, over HTTP at ${demo.publicUrl}`);
   await checkLastTeam(demo);
   const catalog = await demo.call('GET', '/v1/catalog', catalogAnswer);
   const { plan, larger, pack } = chooseProducts(catalog);
@@ -89,7 +89,7 @@ export async function tellStory(demo: Demo): Promise<void> {
     others.map((action, index) => consume(action, ['3', '90', '2.5', '4'][index] ?? '1')),
   );
 
-  // More than there is by half a pack: what the pack pays of it is spent when the pack is refunded.
+  // Costs half a pack more than the balance, so half of the pack is spent when the pack is refunded.
   const large = consumeAtLeast(bulk, availableIn(ada.standing()) + pack.credits / 2n);
   const key = await useTooMuch(ada, large);
   await buyPack(ada, pack);
@@ -108,7 +108,7 @@ export async function tellStory(demo: Demo): Promise<void> {
   showAddresses(ada);
 }
 
-/** A person, their team, and what the team must have by what has happened so far. */
+/** A user, their team, and the team's expected balance so far. */
 type Ada = ReturnType<typeof follow>;
 
 function follow(demo: Demo, catalog: Catalog, userId: string, teamId: string, token: string) {
@@ -132,7 +132,7 @@ function follow(demo: Demo, catalog: Catalog, userId: string, teamId: string, to
       check('The balance before this step', standingOf(await read()), standing);
     },
 
-    /** Waits until the team has just this, and shows it beside what it had. */
+    /** Waits until the team has exactly this balance, and shows it beside the previous one. */
     async becomes(next: Standing, what: string): Promise<Balance> {
       const { answer: balance, seconds } = await waitUntil(what, read, standingOf, next);
       check('What can be spent', balance.available, availableIn(next));
@@ -146,7 +146,7 @@ function follow(demo: Demo, catalog: Catalog, userId: string, teamId: string, to
 
 async function signUp(demo: Demo, catalog: Catalog): Promise<Ada> {
   const id = `demo_${Date.now().toString(36)}_${crypto.randomUUID().slice(0, 8)}`;
-  screen.step('Ada signs up, and her Personal Team gets its trial');
+  screen.step('Ada signs up, and her Personal Team gets the trial credits');
   const body = { id, email: `${id}@example.com`, name: 'Ada Lovelace' };
   const { team } = await demo.call('POST', '/v1/users', signUpAnswer, { body });
   screen.detail(`POST /v1/users → 201, team ${team.id}`);
@@ -157,7 +157,7 @@ async function signUp(demo: Demo, catalog: Catalog): Promise<Ada> {
 }
 
 async function useOnce(ada: Ada, usage: Consumption): Promise<void> {
-  screen.step('Her first workflow calls a model: the receipt says what it cost and who paid');
+  screen.step('Her first workflow calls a model: the receipt shows the price and which credits paid');
   await ada.unchanged();
   const key = crypto.randomUUID();
   const receipt = await use(ada, usage, key);
@@ -175,12 +175,12 @@ async function useOnce(ada: Ada, usage: Consumption): Promise<void> {
   );
   checkReceipt(ada, receipt, usage, paid, availableIn(left));
   check('The receipt of the same key sent again', await use(ada, usage, key), receipt);
-  screen.detail('the same key again → the same receipt, and nothing is debited');
+  screen.detail('the same key again → the same receipt, nothing is debited twice');
   await ada.becomes(left, 'The balance after the debit');
 }
 
 async function useInBatch(ada: Ada, usages: Consumption[]): Promise<void> {
-  screen.step('A batch of other actions: one wrong event takes no other with it');
+  screen.step('A batch of other actions: one wrong event does not affect the others');
   await ada.unchanged();
   const unknown: Consumption = {
     action: 'no.such.action',
@@ -224,9 +224,9 @@ async function useInBatch(ada: Ada, usages: Consumption[]): Promise<void> {
   await ada.becomes(standing, 'The balance after the debits');
 }
 
-/** @returns the key, which may be sent again: a refusal is not recorded */
+/** @returns the key, which may be sent again: a 402 is not recorded */
 async function useTooMuch(ada: Ada, usage: Consumption): Promise<string> {
-  screen.step('A job that costs more than there is: 402, and nothing is consumed');
+  screen.step('A job that costs more than the balance: 402, and nothing is consumed');
   await ada.unchanged();
   const key = crypto.randomUUID();
   const { action, quantities } = usage;
@@ -245,7 +245,7 @@ async function useTooMuch(ada: Ada, usage: Consumption): Promise<string> {
 }
 
 async function buyPack(ada: Ada, pack: { key: string; name: string; credits: bigint }): Promise<void> {
-  screen.step(`She buys ${pack.name}: these never expire`);
+  screen.step(`She buys ${pack.name}, which never expire`);
   await ada.unchanged();
   await payFor(ada, pack.key);
   const standing = ada.standing();
@@ -267,7 +267,7 @@ async function tryAgain(ada: Ada, usage: Consumption, key: string): Promise<void
 }
 
 async function subscribe(ada: Ada, plan: Catalog['plans'][number]): Promise<void> {
-  screen.step(`The team subscribes to ${plan.name}: each cycle brings its allotment`);
+  screen.step(`The team subscribes to ${plan.name}: each paid cycle grants its allotment`);
   await ada.unchanged();
   await payFor(ada, plan.key);
   await ada.becomes(
@@ -278,7 +278,7 @@ async function subscribe(ada: Ada, plan: Catalog['plans'][number]): Promise<void
 }
 
 async function useOf(ada: Ada, usage: Consumption): Promise<void> {
-  screen.step('A quarter of it is used: what expires goes first, so the pack is not touched');
+  screen.step('A quarter of it is used: credits that expire are spent first, so the pack stays whole');
   await ada.unchanged();
   const { left, paid } = spendFrom(ada.standing(), usage.credits, ['subscription', 'purchase']);
   const receipt = await use(ada, usage, crypto.randomUUID());
@@ -288,7 +288,7 @@ async function useOf(ada: Ada, usage: Consumption): Promise<void> {
 }
 
 async function renew(ada: Ada, plan: Catalog['plans'][number]): Promise<void> {
-  screen.step('The subscription renews: what was left of the old cycle expires, the pack stays');
+  screen.step('The subscription renews: the rest of the old cycle expires, the pack stays');
   await ada.unchanged();
   const unused = ada.standing().subscription;
   const { items } = await ada.demo.polar.subscriptions.list({
@@ -296,9 +296,9 @@ async function renew(ada: Ada, plan: Catalog['plans'][number]): Promise<void> {
     active: true,
   });
   const subscription = items[0];
-  if (!subscription) throw new CannotGoOn('Polar knows of no subscription of this team');
+  if (!subscription) throw new CannotGoOn('Polar has no subscription of this team');
   await ada.demo.press(`/subscriptions/${subscription.id}/renew-now`, anything);
-  screen.detail('POST /emulator/subscriptions/…/renew-now (what Polar does at the end of a month)');
+  screen.detail('POST /emulator/subscriptions/…/renew-now (as Polar does at the end of a month)');
   const { grants } = await ada.becomes(
     { ...ada.standing(), subscription: plan.allotment },
     'The balance with the next allotment',
@@ -313,13 +313,15 @@ async function renew(ada: Ada, plan: Catalog['plans'][number]): Promise<void> {
   await checkSubscription(ada, plan);
 }
 
-/** Credits follow the money of a change, for the time that is left: up through our API, back through Polar's portal. */
+/**
+ * Credits follow the money of a plan change, for the remaining time: up through our API, back through Polar's portal.
+ */
 async function changePlanAndBack(
   ada: Ada,
   plan: Catalog['plans'][number],
   larger: Catalog['plans'][number],
 ): Promise<void> {
-  screen.step(`The team changes to ${larger.name}, and back again: credits follow the money, both ways`);
+  screen.step(`The team changes to ${larger.name} and back: credits follow the money, both ways`);
   await ada.unchanged();
   await ada.demo.call('POST', `${ada.path}/subscription/change`, anything, {
     body: { plan: larger.key },
@@ -353,7 +355,7 @@ async function changePlanAndBack(
   await checkSubscription(ada, plan);
 }
 
-/** The order of the newest change of plan: its money, and the part of the cycle that it is for. */
+/** The order of the newest plan change: its money, and its share of the cycle. */
 async function newestChange(ada: Ada, notThis?: string) {
   const { items } = await ada.demo.polar.orders.list({ external_customer_id: ada.teamId, limit: 100 });
   const order = items.find(
@@ -383,13 +385,13 @@ function showMoney(cents: number): string {
 }
 
 async function refundPack(ada: Ada, pack: { key: string; credits: bigint }): Promise<void> {
-  screen.step('The pack is refunded, half spent: the rest is revoked, what was spent is a debt');
+  screen.step('The half-spent pack is refunded: the rest is revoked, the spent half becomes a debt');
   await ada.unchanged();
   const { data } = await ada.demo.call('GET', `${ada.path}/invoices`, invoicesAnswer, { token: ada.token });
   const order = data.find(({ product }) => product === pack.key);
   if (!order) throw new CannotGoOn('The team’s invoices do not have the pack');
   await ada.demo.press(`/orders/${order.id}/refund`, anything);
-  screen.detail('POST /emulator/orders/…/refund, of all that was paid');
+  screen.detail('POST /emulator/orders/…/refund, the full amount');
 
   const revoked = ada.standing().purchase;
   const owed = pack.credits - revoked;
@@ -413,9 +415,9 @@ async function openPortal(ada: Ada, plan: { name: string }): Promise<void> {
   screen.ok(`POST /v1/teams/…/portal → 201, and the page shows ${plan.name}`);
 }
 
-/** The ledger tells every past balance as it was told then. */
+/** The ledger still returns every past balance. */
 async function checkHistory(ada: Ada): Promise<void> {
-  screen.step('Nothing is forgotten');
+  screen.step('The history is complete');
   for (const { at, standing } of ada.told) {
     check(
       `The balance as it was at ${at}`,
@@ -423,7 +425,7 @@ async function checkHistory(ada: Ada): Promise<void> {
       standing,
     );
   }
-  screen.ok(`${ada.told.length} past balances (?at=…) are told as they were`);
+  screen.ok(`${ada.told.length} past balances (?at=…) are unchanged`);
   await allDelivered(ada.demo);
   const inbox = async (status: string) => {
     const path = `/v1/inbox?teamId=${ada.teamId}&limit=100&status=${status}`;
@@ -431,11 +433,11 @@ async function checkHistory(ada: Ada): Promise<void> {
   };
   const open = async () => [...(await inbox('received')), ...(await inbox('parked'))];
   await waitUntil('The inbox’s open events', open, (events) => events, []);
-  screen.ok('every webhook has become something: no event of the team waits, none is parked');
+  screen.ok('every webhook is handled: no event of the team waits, none is parked');
   await ada.unchanged();
 }
 
-/** Waits until every webhook of the emulator has arrived, but for those that a fault holds back. */
+/** Waits until every webhook of the emulator has arrived, except those that a fault holds back. */
 async function allDelivered({ look }: Demo): Promise<void> {
   const onTheirWay = (events: z.output<typeof webhooksAnswer>) =>
     events
@@ -444,7 +446,7 @@ async function allDelivered({ look }: Demo): Promise<void> {
   await waitUntil('The webhooks on their way', () => look('/webhooks', webhooksAnswer), onTheirWay, []);
 }
 
-/** Temporal lists the team's workflow, by what operators filter by. */
+/** Temporal lists the team's workflow with the attributes that operators filter by. */
 async function showOperators(ada: Ada, plan: string): Promise<void> {
   screen.step('Operators see the team in Temporal');
   const workflowId = teamWorkflowId(ada.teamId);
@@ -475,7 +477,7 @@ function showAddresses({ demo, teamId }: Ada): void {
   ]);
 }
 
-/** Checks out and pays, as a browser and a card would. */
+/** Checks out and pays, like a browser with a card. */
 async function payFor(ada: Ada, product: string): Promise<void> {
   const { url } = await ada.demo.call('POST', `${ada.path}/checkout`, linkAnswer, {
     body: { product },
@@ -534,7 +536,7 @@ function newest(grants: Balance['grants'], source: Source): Balance['grants'][nu
   return first;
 }
 
-/** The columns that are shown: what is always zero in this story is left out unless it is not. */
+/** The columns to show: those that are always zero in this story only if they are not zero. */
 function shown({ adjustment, debt, ...standing }: Standing): Record<string, bigint> {
   return {
     ...standing,

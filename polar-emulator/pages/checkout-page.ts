@@ -3,7 +3,7 @@ import type { CheckoutRecord } from '../records.ts';
 import { productOf } from '../wire.ts';
 import { html, moment, money, page } from './html.ts';
 
-/** The hosted checkout: what is bought for how much, and a card that pays or declines. */
+/** The hosted checkout: the product, its price, and a card that pays or declines. */
 export function checkoutPage(emulator: Emulator, { id, wire }: CheckoutRecord, message?: string): string {
   const product = productOf(emulator, wire.product_id ?? '');
   const rhythm = product.recurring_interval === null ? 'one-time' : `per ${product.recurring_interval}`;

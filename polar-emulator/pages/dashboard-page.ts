@@ -6,7 +6,7 @@ import { badge, button, type Html, html, moment, money, page } from './html.ts';
 
 const SHOWN = 50;
 
-/** The emulator's front page: everything that it knows, with a button for everything that can happen to it. */
+/** The emulator's front page: every object, with a button for each action on it. */
 export function dashboardPage(emulator: Emulator, faults: Faults): string {
   const { store } = emulator;
   const newest = <R>(rows: R[]) => rows.slice(-SHOWN).reverse();

@@ -1,4 +1,4 @@
-/** HTML that is safe to send: made by `html`, which escapes every value that is not Html itself. */
+/** HTML that is safe to send: created by `html`, which escapes every value that is not already Html. */
 export interface Html {
   readonly markup: string;
 }
@@ -10,7 +10,7 @@ export function html(strings: TemplateStringsArray, ...values: Value[]): Html {
   return { markup: markup.join('') };
 }
 
-/** A whole page with the emulator's stylesheet. */
+/** A complete page with the emulator's stylesheet. */
 export function page(title: string, body: Html): string {
   return html`<!doctype html>
 <html lang="en">
@@ -25,7 +25,7 @@ export function page(title: string, body: Html): string {
 `.markup;
 }
 
-/** A form of hidden fields with one button, for an action of the control API or of the portal. */
+/** A form of hidden fields with one button, for an action of the control API or the portal. */
 export function button(
   action: string,
   label: string,

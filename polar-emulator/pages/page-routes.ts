@@ -109,7 +109,7 @@ function portalOf(emulator: Emulator, token: unknown): Portal | undefined {
   return session && { session, customer: customerById(emulator, session.customer_id) };
 }
 
-/** What a refusal says to a person, or undefined when `work` went through. */
+/** The message of a refusal for the page, or undefined if `work` succeeded. */
 function messageOf(work: () => void): string | undefined {
   try {
     work();
