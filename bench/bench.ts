@@ -8,7 +8,7 @@ import { measures } from './measures/measures.ts';
 import { describeMachine, toJson, toTable } from './report.ts';
 import { openStack } from './stack.ts';
 
-/** `npm run bench`: every measure beside its baseline, on a stack that is thrown away. See README.md. */
+/** `npm run bench`: every measure beside its baseline, on a temporary stack. See README.md. */
 const names = measures.map(({ name }) => name);
 const options = readOptions();
 const progress = showProgress(process.stderr);
@@ -54,7 +54,7 @@ function readOptions(): { quick: boolean; only: string[]; json: string | undefin
     const unknown = only.filter((name) => !names.includes(name));
     if (unknown.length > 0) throw new Error(`There is no measure ${unknown.join(', ')}`);
     const json = values.json === undefined ? undefined : resolve(values.json);
-    if (json !== undefined) accessSync(dirname(json), constants.W_OK); // not after ten minutes
+    if (json !== undefined) accessSync(dirname(json), constants.W_OK); // now, not after ten minutes
     return { quick: values.quick, only, json };
   } catch (error) {
     console.error(error instanceof Error ? error.message : error);
@@ -65,7 +65,7 @@ function readOptions(): { quick: boolean; only: string[]; json: string | undefin
   }
 }
 
-/** What was started is stopped; a run that is under way fails by that. */
+/** Stops everything that was started. A measure in progress fails because of that. */
 function interrupt(): void {
   if (interrupted) return;
   interrupted = true;

@@ -1,21 +1,21 @@
 import { z } from 'zod';
 import type { Stack } from './stack.ts';
 
-/** What a load sends, for how long. */
+/** The requests of a load, and for how long they are sent. */
 export interface HttpLoad {
-  /** Servers that are loaded at once. */
+  /** The servers that get load at the same time. */
   origins: string[];
   /** To each of them. */
   connections: number;
   seconds: number;
   serviceKey: string;
   teamIds: string[];
-  /** Events in a batch; null: single usages. */
+  /** Events in a batch; null for single usages. */
   batch: number | null;
 }
 
 const answerSchema = z.object({
-  /** Debits that the servers answered with a receipt; anything else ends the bench. */
+  /** The number of debits answered with a receipt. Any other answer ends the bench. */
   acknowledged: z.int(),
   /** Debits per second; p50 and p99 of the requests. */
   run: z.object({ perSecond: z.number(), p50: z.number(), p99: z.number() }),

@@ -1,4 +1,4 @@
-/** What one run of callers, or one series of single operations, showed. */
+/** The result of one run of callers, or of one series of single operations. */
 export interface Run {
   /** Operations per second of wall time, of all callers together. */
   perSecond: number;
@@ -8,8 +8,8 @@ export interface Run {
 }
 
 /**
- * Lets `callers` call one after the other's answer for `seconds`, and waits for the last answers: what is counted was
- * answered, and the time of the slowest is counted too.
+ * Runs `callers` concurrent callers for `seconds`; each sends its next call after the previous answer. Waits for the
+ * last answers: only answered calls count, and the time includes the slowest.
  */
 export async function runCallers(
   callers: number,
@@ -43,7 +43,7 @@ export function toRun(latencies: readonly number[], elapsed: number): Run {
 }
 
 /**
- * Ours and the baseline in turns, A B A B …, so that a machine that slows down slows both down.
+ * Runs ours and the baseline alternately, A B A B …, so that a machine that becomes slower affects both.
  * @returns the median of each figure over the rounds
  */
 export async function interleave(
@@ -60,9 +60,7 @@ export async function interleave(
   };
 }
 
-/**
- * Single operations in turns: one of ours, one of the baseline, and again. Each gives the milliseconds that it took.
- */
+/** Single operations alternately, one of ours and one of the baseline. Each returns the milliseconds that it took. */
 export async function alternate(
   times: number,
   { ours, baseline }: { ours: () => Promise<number>; baseline: () => Promise<number> },
@@ -82,7 +80,7 @@ export async function timed(work: () => Promise<unknown>): Promise<number> {
   return performance.now() - started;
 }
 
-/** The nearest-rank percentile of values in ascending order; NaN of none. */
+/** The nearest-rank percentile of values in ascending order; NaN if there are none. */
 export function percentile(sorted: ArrayLike<number>, percent: number): number {
   return sorted[Math.max(0, Math.ceil((sorted.length * percent) / 100) - 1)] ?? Number.NaN;
 }

@@ -1,7 +1,7 @@
 import type { Run } from './interleave.ts';
 import type { Stack } from './stack.ts';
 
-/** One thing that is measured beside its baseline, in the same run. */
+/** One measure beside its baseline, in the same run. */
 export interface Measure {
   /** For `--only`. */
   name: string;
@@ -10,7 +10,7 @@ export interface Measure {
 
 export interface Finding {
   name: string;
-  /** What is compared with what, in one line. */
+  /** What is compared, in one line. */
   compares: string;
   /** `/s`: more is better, the value is operations per second. `ms`: less is better, the value is the p50. */
   unit: '/s' | 'ms';
@@ -18,7 +18,7 @@ export interface Finding {
   baseline: Run;
   /** Ours divided by the baseline. */
   goal: { atLeast: number } | { atMost: number };
-  /** What else was seen: pool sizes that were tried, parts of the time. */
+  /** Further observations: the pool sizes that were tried, parts of the time. */
   notes?: string[];
 }
 

@@ -4,9 +4,9 @@ import { closeSync, openSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { leash } from '../dev/leash.ts';
 
-/** A program of its own: the API, the worker, a baseline, a load. It ends when we do, however we go. */
+/** A separate program: the API, the worker, a baseline, a load. It ends when the bench ends, for any reason. */
 export interface Program {
-  /** What it said first, when it was ready. */
+  /** Its first message, sent when it was ready. */
   readonly ready: unknown;
   /** Sends it a message and waits for its next one. */
   ask(message: object): Promise<unknown>;
@@ -17,10 +17,10 @@ export interface Program {
 const root = resolve(import.meta.dirname, '..');
 
 /**
- * Starts a script of this repository and waits until it says something over IPC. What it prints goes straight to its
- * log file: reading it here would cost the time that is being measured.
+ * Starts a script of this repository and waits for its first IPC message. Its output goes directly to its log file,
+ * because reading it here would take part of the measured time.
  *
- * @throws Error with the end of its log where it ends instead
+ * @throws Error with the end of its log if it ends first
  */
 export async function startProgram(
   script: string,
@@ -28,7 +28,7 @@ export async function startProgram(
 ): Promise<Program> {
   const log = openSync(logFile, 'a', 0o600);
   const child = spawn(process.execPath, [resolve(root, script), ...args], {
-    detached: true, // Ctrl-C reaches us only
+    detached: true, // Ctrl-C reaches only us
     stdio: ['ignore', log, log, 'ipc'],
     env: { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '/', ...env },
   });

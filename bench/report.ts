@@ -10,9 +10,9 @@ export interface Machine {
   system: string;
   node: string;
   postgres: string;
-  /** Milliseconds to bring 8 kB to this disk: what every commit waits for, at the least. */
+  /** Milliseconds to sync 8 kB to this disk: the minimum time of a commit. */
   syncMs: number;
-  /** Processes that wanted to run when the bench began, others' included. */
+  /** The load when the bench began, including other processes. */
   loadBefore: number;
 }
 
@@ -30,7 +30,7 @@ export function describeMachine(directory: string, postgres: string): Machine {
   };
 }
 
-/** As `--json` writes it; `met` is null where nothing is judged. */
+/** The output of `--json`. `met` is null in a run that is not compared with the goals. */
 export function toJson(machine: Machine, findings: readonly Finding[], judged: boolean): object {
   return {
     machine,
@@ -84,7 +84,7 @@ function goalOf({ goal }: Finding): string {
   return 'atLeast' in goal ? `≥ ${goal.atLeast}` : `≤ ${goal.atMost}`;
 }
 
-/** Three digits that matter. */
+/** Three significant digits. */
 function show(value: number): string {
   return value >= 100 ? Math.round(value).toLocaleString('en') : value.toPrecision(3);
 }

@@ -12,9 +12,9 @@ import type { Stack } from './stack.ts';
 import { type BenchLedger, type Debit, makeDebit } from './workload.ts';
 
 /**
- * Baseline L: ledgers that debit one request at a time, each request on a connection of its own from a pool. Both forms
- * do what ours does for a request: the team's lock, the caller's key, the burn order over the open grants, the usage
- * row, the transfers, the grants, the receipt; on the same tables, indexes and durability.
+ * Baseline L: ledgers that debit one request at a time, each on its own connection from a pool. Both forms do the same
+ * work as our ledger for a request: the team's lock, the caller's key, the burn order over the open grants, the usage
+ * row, the transfers, the grants, the receipt. Same tables, indexes and durability.
  */
 export const rowAtATimeForms = { 'one statement': debitByStatement, 'one transaction': debitByTransaction };
 export type RowAtATimeForm = keyof typeof rowAtATimeForms;
@@ -28,7 +28,7 @@ export async function openRowAtATime(
   const published = await readCatalog(database);
   await database.close();
   const pool = new pg.Pool({ connectionString: databaseUrl, max: connections, idleTimeoutMillis: 0 });
-  pool.on('connect', (client) => client.on('error', () => {})); // reported by the query that it fails
+  pool.on('connect', (client) => client.on('error', () => {})); // the failing query reports it
   pool.on('error', () => {});
   const debit = rowAtATimeForms[form];
   return {
@@ -47,11 +47,11 @@ export async function openRowAtATime(
 export interface ChosenForm {
   form: RowAtATimeForm;
   connections: number;
-  /** Every form and pool size that was tried, with what it did. */
+  /** Every form and pool size that was tried, with its result. */
   tried: string[];
 }
 
-/** Tries both forms at several pool sizes, and takes the fastest: that is L. */
+/** Tries both forms with several pool sizes. The fastest is L. */
 export async function chooseRowAtATime(
   { quick, progress }: Stack,
   databaseUrl: string,
@@ -87,8 +87,8 @@ export async function chooseRowAtATime(
 }
 
 /**
- * Everything in one statement, which is its own transaction. The statement's snapshot is older than the team's lock
- * where it waits for it, so the grants are locked too: that reads them as they are by then.
+ * Everything in one statement, which is its own transaction. If it waits for the team's lock, its snapshot is older
+ * than the lock. So it also locks the grants, which reads their current state.
  */
 async function debitByStatement(client: pg.ClientBase, debit: Debit): Promise<Receipt> {
   const id = uuidv7();
@@ -152,7 +152,7 @@ async function debitByStatement(client: pg.ClientBase, debit: Debit): Promise<Re
   return makeReceipt(debit, id, lines, grants, BigInt(row.balance));
 }
 
-/** One transaction of prepared statements: lock, read, decide here, write, commit. */
+/** One transaction of prepared statements: lock, read, decide in this process, write, commit. */
 async function debitByTransaction(client: pg.ClientBase, debit: Debit): Promise<Receipt> {
   const { credits } = debit.priced;
   try {

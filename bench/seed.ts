@@ -3,23 +3,22 @@ import { connectDatabase } from '../database/connection.ts';
 import type { Progress } from '../dev/progress.ts';
 import type { Stack } from './stack.ts';
 
-/** Micro-credits in each grant: more than any run can spend, so that all three stay open. */
+/** Micro-credits in each grant: more than a run can spend, so that all three stay open. */
 const credits = 1_000_000_000_000n;
-/** What an event of the filled history cost, in micro-credits. */
+/** The price of an event in the history, in micro-credits. */
 const price = 600_000n;
-/** History lies in the last so many days: as long as callers' keys are kept. */
+/** The history lies in this many days, the time for which callers' keys are kept. */
 const historyDays = 89;
-/** What the keys of history begin with. */
+/** The prefix of the keys in the history. */
 const historyKey = 'history-';
 /** Events written by one statement. */
 const chunk = 250_000;
 
 /**
- * Fills a fresh database: teams with three open grants each (trial, subscription, purchase) and what they have spent
- * before: events, each with its key, its receipt and its transfer. By set-based SQL.
+ * Fills a new database: teams with three open grants each (trial, subscription, purchase) and past events, each with
+ * its key, receipt and transfer. Uses set-based SQL.
  *
- * No measure runs on empty tables: Postgres would plan its statements for empty tables, ours and the baseline's, and
- * that is nobody's production.
+ * No measure runs on empty tables, because Postgres would plan the statements for empty tables, unlike in production.
  *
  * @param events  of all teams together
  *
@@ -50,7 +49,7 @@ export async function seedTeams(
   }
 }
 
-/** Teams for the measures of the ledger: with a history as it is after some weeks. */
+/** Teams for the measures of the ledger, with the history of some weeks. */
 export function seedLedger(
   { quick, progress }: Stack,
   databaseUrl: string,
@@ -61,8 +60,8 @@ export function seedLedger(
 }
 
 /**
- * Throws unless the books of a database agree: with each other, and with how many debits were acknowledged since it was
- * seeded.
+ * Throws if the rows of a database do not agree with each other, or with the number of debits acknowledged since it
+ * was seeded.
  */
 export async function checkBooks(databaseUrl: string, acknowledged: number): Promise<void> {
   const database = await connectDatabase(databaseUrl, { pool: 1 });
@@ -76,7 +75,8 @@ export async function checkBooks(databaseUrl: string, acknowledged: number): Pro
       [acknowledged, `${historyKey}%`],
     );
     const wrong = Object.entries(rows[0] ?? {}).filter(([, agrees]) => agrees !== true);
-    if (wrong.length > 0) throw new Error(`the books are wrong in what is ${wrong.map(([what]) => what)}`);
+    if (wrong.length > 0)
+      throw new Error(`what)} => the ledger is wrong: ${wrong.map(([what]) => what)} => what)}`);
   } finally {
     await database.close();
   }
@@ -98,7 +98,7 @@ export async function addGrants(databaseUrl: string, teamId: string, count: numb
   );
 }
 
-/** Gives each limit marks of commits before it was set, one a second. */
+/** Gives each limit marks of commits from before it was set, one a second. */
 export async function addMarks(databaseUrl: string, count: number): Promise<void> {
   await run(
     databaseUrl,
@@ -168,7 +168,7 @@ async function insertHistory(
   }
 }
 
-/** A receipt's lines as they are stored. */
+/** The stored lines of a receipt. */
 const lines = [
   { meter: 'input_tokens', quantity: '1200', unitPrice: '0.00015', credits: '0.18' },
   { meter: 'output_tokens', quantity: '350', unitPrice: '0.0012', credits: '0.42' },

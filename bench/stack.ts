@@ -15,25 +15,25 @@ import { startTemporalServer } from '../dev/temporal-server.ts';
 import { issueServiceKey } from '../teams/service-keys.ts';
 import { type Program, startProgram } from './process.ts';
 
-/** The throwaway stack that the measures run on. Everything in it is started when it is first needed. */
+/** The temporary stack on which the measures run. Each part is started when it is first needed. */
 export interface Stack {
-  /** Short runs that show that it works; nothing is judged. */
+  /** Short runs that only show that everything works. Nothing is compared with the goals. */
   quick: boolean;
   progress: Progress;
-  /** Where its data lies. */
+  /** The directory of its data. */
   directory: string;
-  /** A database of its own: the schema and a published catalog, durable as in production. Its URL. */
+  /** Creates a database with the schema and a published catalog, durable as in production. Returns its URL. */
   createDatabase(): Promise<string>;
-  /** Address of the one Temporal server. */
+  /** The address of the one Temporal server. */
   temporal(): Promise<string>;
-  /** A program that is stopped with the stack, at the latest. */
+  /** Starts a program that is stopped with the stack at the latest. */
   start(script: string, env?: Record<string, string>): Promise<Program>;
   /** The API as in production. */
   startApi(databaseUrl: string): Promise<{ url: string; serviceKey: string; program: Program }>;
   /** The worker as in production. */
   startWorker(databaseUrl: string): Promise<Program>;
   postgresVersion(): Promise<string>;
-  /** What the programs have logged of errors, for who has to find out why a measure failed. */
+  /** Errors in the programs' logs, to find out why a measure failed. */
   loggedErrors(): string[];
   stop(): Promise<void>;
 }
@@ -43,7 +43,7 @@ const root = resolve(import.meta.dirname, '..');
 const catalogFile = join(root, 'catalog', 'catalog.yaml');
 const template = 'bench_template';
 
-/** In the clone rather than in a temporary directory, which may lie in memory: commits are to reach a disk. */
+/** In the repository instead of a temporary directory, which may be in memory: commits must reach a disk. */
 export async function openStack({ quick, progress }: Pick<Stack, 'quick' | 'progress'>): Promise<Stack> {
   await mkdir(join(root, '.cache'), { recursive: true });
   const directory = await mkdtemp(join(root, '.cache', 'bench-'));
@@ -159,7 +159,10 @@ async function makeServiceKey(databaseUrl: string): Promise<string> {
   }
 }
 
-/** What production would set. No measure asks Polar, and Polar tells us nothing: nobody listens at these addresses. */
+/**
+ * The variables of production. No measure calls Polar and Polar sends nothing, so no server listens at these
+ * addresses.
+ */
 function environment(databaseUrl: string, temporalAddress: string): Record<string, string> {
   return {
     DATABASE_URL: databaseUrl,
@@ -175,7 +178,7 @@ function environment(databaseUrl: string, temporalAddress: string): Record<strin
 
 const jwtSecret = randomBytes(32).toString('base64url');
 
-/** Runs `start` with the first call; every call gets what it made. */
+/** Runs `start` at the first call. Every call gets its result. */
 function once<T>(start: () => Promise<T>): () => Promise<T> {
   let started: Promise<T> | undefined;
   return () => {

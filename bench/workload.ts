@@ -7,13 +7,13 @@ import { createGroupCommit } from '../ledger/spend/group-commit.ts';
 import type { Receipt } from '../ledger/spend/operation.ts';
 import { hashBody } from '../teams/hash-body.ts';
 
-/** What every caller of every measure sends: one call of a language model, two meters, 0.6 credits. */
+/** The request of every caller in every measure: one call of a language model, two meters, 0.6 credits. */
 export const usage = {
   action: 'model.gpt-5',
   quantities: { input_tokens: 1_200, output_tokens: 350 },
 } as const;
 
-/** A usage as it reaches a ledger, ours or the baseline: priced and hashed, with a key of its own. */
+/** A usage as a ledger gets it, ours or the baseline's: priced and hashed, with its own key. */
 export interface Debit {
   teamId: string;
   idempotencyKey: string;
@@ -23,7 +23,7 @@ export interface Debit {
   priceVersion: number;
 }
 
-/** Prices and hashes a usage anew for each call, as the door does. */
+/** Prices and hashes a usage for each call, as the API does. */
 export function makeDebit(teamId: string, { catalog, version }: PublishedCatalog): Debit {
   const quantities = Object.fromEntries(
     Object.entries(usage.quantities).map(([meter, quantity]) => [meter, parseDecimal(String(quantity))]),
@@ -54,7 +54,7 @@ export async function openLedger(databaseUrl: string) {
     database,
     spend: (teamId: string, consumer: { apiKeyId?: string } = {}) =>
       ledger.spend({ ...makeDebit(teamId, published), ...consumer }),
-    /** Holds what the usage costs, then captures it. */
+    /** Creates a hold for the price of the usage, then captures it. */
     async holdAndCapture(teamId: string): Promise<Receipt> {
       const { priced, ...debit } = makeDebit(teamId, published);
       const { id } = await ledger.hold({

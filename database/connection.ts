@@ -43,23 +43,23 @@ import { Links } from './migrations/0010-links.ts';
 import { createMissingPartitions, isMissingPartition } from './partitions.ts';
 import { checkSession, startupOptions } from './session-settings.ts';
 
-/** Opening a connection, and waiting for a free one of a pool, each take no longer than this. */
+/** The maximum time for opening a connection, and for waiting for a free one in a pool. */
 const connectTimeoutMs = 5_000;
-/** A network that drops a connection without a word is noticed by TCP keepalive even while nothing is sent. */
+/** TCP keepalive notices a connection that the network has dropped silently, even if nothing is sent. */
 const keepAliveDelayMs = 10_000;
-/** How much longer than Postgres itself we wait for a statement before its connection is taken for dead. */
+/** How much longer than Postgres' own timeout we wait for a statement before we treat its connection as dead. */
 const silenceMs = 2_000;
 
 /**
- * A connection sends a statement without waiting for the answer to the one before: the hot path asks for all that it reads
- * at once. Who waits for each answer notices nothing. (`ClientConfig.pipeline` of `pg`.) With it, a statement that is not
- * answered in time (`query_timeout`) ends its connection, so that no later statement waits behind it.
+ * A connection sends a statement without waiting for the previous answer, so the hot path sends all its reads at once.
+ * Callers that wait for each answer see no difference. (`ClientConfig.pipeline` of `pg`.) With it, a statement without
+ * an answer in time (`query_timeout`) closes its connection, so that no later statement waits behind it.
  */
 const pipeline = true;
 
 /**
- * The API's connections, apart from each other so that no kind of work can take those of another: `connections` is the most
- * that may be open, and no statement runs longer than `statementTimeoutMs`.
+ * The API's separate pools, so that no kind of work can use the connections of another. `connections` is the pool's
+ * maximum, and no statement runs longer than `statementTimeoutMs`.
  */
 const apiLanes = {
   spending: { connections: 8, statementTimeoutMs: 8_000 },
@@ -68,19 +68,19 @@ const apiLanes = {
   administration: { connections: 10, statementTimeoutMs: 20_000 },
 } as const;
 
-/** What a connection of the API is for. `administration` is whatever is none of the others. */
+/** The use of one of the API's connections. `administration` is for everything else. */
 export type Lane = keyof typeof apiLanes;
 
-/** One process's connection to Postgres: MikroORM for all but the hot path, its pool for the hot path. */
+/** One process's connection to Postgres: MikroORM for everything except the hot path, its pool for the hot path. */
 export interface Database {
   readonly orm: MikroORM;
   /** MikroORM's own pool, for spend, holds, capture and reports. */
   readonly pool: Pool;
-  /** The same database over the connections that are kept for one kind of work; without lanes, over these. */
+  /** The same database with the connections of one lane. Without lanes, with the only pool. */
   lane(name: Lane): Database;
-  /** A fresh unit of work, outside any transaction. */
+  /** A new unit of work, outside any transaction. */
   fork(): EntityManager;
-  /** Runs `work` in one transaction. Makes a month's missing partitions and tries once more. No network call belongs in it. */
+  /** Runs `work` in one transaction. Creates missing partitions and retries once. `work` must make no network call. */
   transaction<T>(work: (em: EntityManager) => Promise<T>): Promise<T>;
   /** Closes the connections of all lanes. */
   close(): Promise<void>;
@@ -89,8 +89,8 @@ export interface Database {
 /**
  * Connects to Postgres, with one pool for everything.
  * @param url  `postgresql://…`
- * @param pool  most connections that this process may open
- * @param statementTimeoutMs  no statement runs longer, and none is waited for much longer
+ * @param pool  the maximum number of connections of this process
+ * @param statementTimeoutMs  no statement runs longer, and we wait only a little longer for its answer
  */
 export async function connectDatabase(
   url: string,
@@ -100,8 +100,8 @@ export async function connectDatabase(
 }
 
 /**
- * Connects to Postgres with a pool for each kind of work that the API does, so that a flood of one cannot stop another.
- * What is returned is the lane `administration`.
+ * Connects to Postgres with a pool for each kind of work of the API, so that too many requests of one kind cannot
+ * block another. Returns the lane `administration`.
  */
 export async function connectDatabaseWithLanes(url: string): Promise<Database> {
   const names = ['spending', 'authentication', 'reads', 'administration'] as const satisfies readonly Lane[];
@@ -150,8 +150,8 @@ async function connectLane(
 }
 
 /**
- * Connections that are lost seldom are lost alone: with one, those that idle are given up too, so that nobody waits for a
- * statement on each of them in turn. A server that has become a standby is left at once.
+ * If one connection is lost, the others are probably lost too. So idle ones are closed as well, and callers need not
+ * wait for a timeout on each of them. A server that has become a standby is left at once.
  */
 function giveUpLostConnections(pool: Pool): void {
   const idle = new Set<PoolClient>();
@@ -170,18 +170,18 @@ function giveUpLostConnections(pool: Pool): void {
   });
 }
 
-/** A team that this transaction has locked, and the time after that. */
+/** A team that this transaction has locked, and the time after the lock. */
 export interface TeamAndTime {
   team: Team;
   now: Date;
 }
 
 /**
- * Locks the team's row, as every writer of a team's credits does before it reads, and then reads the clock. Null: there is
- * no such team.
+ * Locks the team's row, which every writer of a team's credits does before it reads, and then reads the clock. Null if
+ * there is no such team.
  */
 export async function lockTeam(em: EntityManager, teamId: string): Promise<TeamAndTime | null> {
-  // The time is told for the row that has come out of the lock: after whatever wait there was.
+  // The time is computed for the locked row, so it is the time after any wait for the lock.
   const [row] = await em.execute<{ now: Date | string }[]>(
     `with locked as materialized (select * from teams where id = ? for no key update)
      select locked.*, billing_now() as now from locked`,
@@ -192,10 +192,10 @@ export async function lockTeam(em: EntityManager, teamId: string): Promise<TeamA
   return { team: em.map(Team, columns), now: new Date(now) };
 }
 
-/** The one clock, in milliseconds. Who locks a team is told the time with it. */
+/** The one clock, in milliseconds. `lockTeam` also returns the time. */
 export async function readClock(em: EntityManager): Promise<Date> {
   const [row] = await em.execute<{ now: Date | string }[]>('select billing_now() as now');
-  if (!row) throw new Error('Postgres did not tell the time');
+  if (!row) throw new Error('Postgres returned no time');
   return new Date(row.now);
 }
 

@@ -1,11 +1,11 @@
 /**
- * What an error of Postgres or of its connection means.
- * Classes of SQLSTATE: https://www.postgresql.org/docs/18/errcodes-appendix.html
+ * The meaning of an error of Postgres or of its connection. Classes of SQLSTATE:
+ * https://www.postgresql.org/docs/18/errcodes-appendix.html
  */
 
 /**
- * The database cannot be reached, went away, is shutting down, or is a standby that cannot write (25006, after a failover);
- * nothing is wrong with the request.
+ * The database cannot be reached, was lost, is shutting down, or is a standby that cannot write (25006, after a
+ * failover). The request itself is not wrong.
  */
 export function isConnectionError(error: unknown): boolean {
   const code = sqlState(error);
@@ -18,7 +18,7 @@ export function isConnectionError(error: unknown): boolean {
   );
 }
 
-/** A write was sent to a server that only reads. Its connection stays useless until that server is promoted. */
+/** A write was sent to a read-only server. Its connection stays useless until that server is promoted. */
 export const readOnlyServer = '25006';
 
 /** A lock could not be taken within `lock_timeout`. */
@@ -27,22 +27,22 @@ export function isLockTimeout(error: unknown): boolean {
 }
 
 /**
- * Postgres gave up on this transaction for a reason that lies outside the request; the same request may succeed later.
- * By class: transaction rollback (40: deadlock, serialization failure), insufficient resources (53), operator intervention
- * (57: a cancelled or timed-out statement), system error (58), a timed-out transaction (25P03, 25P04), an object in use or
- * not in the needed state (55).
+ * Postgres aborted this transaction for a reason outside the request, so the same request may succeed later. By class:
+ * transaction rollback (40: deadlock, serialization failure), insufficient resources (53), operator intervention (57:
+ * a cancelled or timed-out statement), system error (58), a timed-out transaction (25P03, 25P04), an object in use or
+ * not in the required state (55).
  */
 export function isTransientError(error: unknown): boolean {
   const code = sqlState(error);
   return code !== null && (/^(40|53|55|57|58)/.test(code) || ['25P03', '25P04'].includes(code));
 }
 
-/** The data itself cannot be stored or computed with (class 22): trying again cannot help. */
+/** The data itself cannot be stored or computed with (class 22): a retry cannot succeed. */
 export function isDataError(error: unknown): boolean {
   return sqlState(error)?.startsWith('22') ?? false;
 }
 
-/** Two transactions got in each other's way (class 40): alone, each would succeed. */
+/** Two transactions conflicted (class 40). Alone, each would succeed. */
 export function isConflict(error: unknown): boolean {
   return sqlState(error)?.startsWith('40') ?? false;
 }

@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import { DomainError } from '../domain-error.ts';
 
-/** Which part of a list is asked for. */
+/** The requested part of a list. */
 export interface ListRange {
   limit: number;
-  /** The `nextCursor` of the page before. */
+  /** The `nextCursor` of the previous page. */
   cursor?: string | undefined;
 }
 
@@ -17,17 +17,17 @@ export interface ListPage<Item> {
 const uuid = z.guid();
 
 /**
- * The id beyond which a page begins, of a list that is ordered by id: the least that there is where none is given.
+ * The id after which a page begins, for a list that is ordered by id. Without a cursor, the smallest id.
  * @throws DomainError 400 `invalid_cursor`
  */
 export function uuidCursor(cursor: string | undefined): string {
   if (cursor === undefined) return '00000000-0000-0000-0000-000000000000';
   const parsed = uuid.safeParse(cursor);
   if (parsed.success) return parsed.data;
-  throw new DomainError(400, 'invalid_cursor', 'cursor is not the nextCursor of a page of this list');
+  throw new DomainError(400, 'invalid_cursor', 'cursor must be the nextCursor of a page of this list');
 }
 
-/** One page out of `limit + 1` rows: the row too many only tells that there is a next page. */
+/** One page from `limit + 1` rows: the extra row only shows that there is a next page. */
 export function pageOfRows<Item extends { id: string }>(rows: Item[], limit: number): ListPage<Item> {
   const data = rows.slice(0, limit);
   return { data, nextCursor: rows.length > limit ? (data.at(-1)?.id ?? null) : null };

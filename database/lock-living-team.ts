@@ -12,7 +12,10 @@ export async function lockLivingTeam(em: EntityManager, teamId: string): Promise
   return locked;
 }
 
-/** 404 `unknown_team`: there is none, it was deleted, or the person is not in it; nobody is told which. */
+/**
+ * 404 `unknown_team`. The same error if it does not exist, was deleted, or the user is not in it, so that none of
+ * these is revealed.
+ */
 export function unknownTeam(teamId: string): DomainError {
   return new DomainError(404, 'unknown_team', `There is no team ${teamId}`, { teamId });
 }

@@ -2,7 +2,7 @@ import { readEnvironment } from '../environment.ts';
 import { runCommand } from '../run-command.ts';
 import { migrateDatabase } from './migrate-database.ts';
 
-/** `npm run migrate`: brings the schema up to date. */
+/** `npm run migrate`: migrates the schema to the newest version. */
 await runCommand(async () => {
   await migrateDatabase(readEnvironment(process.env, ['databaseUrl']).databaseUrl);
 });

@@ -1,7 +1,7 @@
 import { connectDatabase } from './connection.ts';
 import { createMissingPartitions } from './partitions.ts';
 
-/** Brings the schema up to date. Runs nothing twice; of two at once, one waits for the other. */
+/** Migrates the schema to the newest version. Each migration runs once. If two processes run this, one waits. */
 export async function migrateDatabase(databaseUrl: string): Promise<void> {
   const database = await connectDatabase(databaseUrl, { pool: 2 });
   try {

@@ -2,12 +2,14 @@ import type { Pool } from 'pg';
 
 /** How many months ahead of the clock the partitions of usage and transfers exist. */
 const monthsAhead = 3;
-/** Usage may be reported late, as far back as callers' keys are kept: four months are 120 days or more, the most there is. */
+/**
+ * Usage may be reported late, up to the time for which callers' keys are kept. Four months are at least 120 days, the
+ * maximum.
+ */
 const monthsBack = 4;
 
 /**
- * Makes the monthly partitions around the clock's now that do not exist yet. Safe to run at any time, by any
- * number of processes.
+ * Creates the missing monthly partitions around the current time. Safe to run at any time, by any number of processes.
  */
 export async function createMissingPartitions(pool: Pool): Promise<void> {
   await pool.query(
@@ -17,7 +19,7 @@ export async function createMissingPartitions(pool: Pool): Promise<void> {
   );
 }
 
-/** Whether a statement failed only because its month has no partition yet (SQLSTATE 23514, raised by tuple routing). */
+/** Whether a statement failed only because its month has no partition yet (SQLSTATE 23514, from tuple routing). */
 export function isMissingPartition(error: unknown): boolean {
   return error instanceof Error && /no partition of relation/.test(error.message);
 }

@@ -1,22 +1,25 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { v7 as uuidv7 } from 'uuid';
 
-/** One administrative act. It is kept for good, so it names users and teams by id and holds no name and no e-mail. */
+/**
+ * One administrative action. It is kept permanently, so it names users and teams by id and contains no name and no
+ * e-mail.
+ */
 export interface AuditRecord {
   /** `person:{userId}` or `service:{keyId}`. */
   actor: string;
   /** What was done, as `member.removed`. */
   action: string;
   teamId?: string | null;
-  /** What was changed, if it is not the team itself: a user id, `member:{id}` of a limit, an inbox row's id. */
+  /** The changed object, if it is not the team itself: a user id, `member:{id}` of a limit, an inbox row's id. */
   subject?: string;
   reason?: string;
-  /** JSON values; null or absent if there was nothing before, or is nothing after. */
+  /** JSON values; null or absent if there was no value before, or is none after. */
   before?: object | null;
   after?: object | null;
 }
 
-/** Records an administrative act. Belongs in the transaction that does it. */
+/** Records an administrative action. Call it in the same transaction as the action. */
 export async function recordAuditEvent(em: EntityManager, record: AuditRecord): Promise<void> {
   const { actor, action, teamId, subject, reason, before, after } = record;
   const json = (value: object | null | undefined) => (value ? JSON.stringify(value) : null);

@@ -2,9 +2,9 @@ import type { ClientBase } from 'pg';
 import { DomainError } from '../domain-error.ts';
 
 /**
- * What our SQL relies on, whatever the server's, the database's or the role's defaults are: how values read as text, which
- * tables a name means, what a transaction sees, and that a commit is durable when it is answered.
- * Names and values are those of `pg_settings`. https://www.postgresql.org/docs/18/runtime-config-client.html
+ * The settings that our SQL relies on, whatever the defaults of the server, database or role are: the text form of
+ * values, the tables that a name means, transaction isolation, and that a commit is durable when it is answered. Names
+ * and values are those of `pg_settings`. https://www.postgresql.org/docs/18/runtime-config-client.html
  */
 export const sessionSettings = {
   DateStyle: 'ISO, MDY',
@@ -25,16 +25,16 @@ export const sessionSettings = {
   idle_session_timeout: '0',
 } as const;
 
-/** Only a superuser may set this one: `replica` would turn off the triggers that protect history. */
+/** Only a superuser may set this one: `replica` would disable the triggers that protect history. */
 const checkedSettings = { ...sessionSettings, session_replication_role: 'origin' };
 
-/** No lock is waited for, and no transaction idles, longer than this. In milliseconds, as `pg_settings` shows them. */
+/** The maximum wait for a lock, and the maximum idle time of a transaction. In milliseconds, as in `pg_settings`. */
 export const sessionLimitsMs = {
   lock_timeout: 5_000,
   idle_in_transaction_session_timeout: 30_000,
 } as const;
 
-/** The `options` of a connection's startup packet: a setting each, spaces escaped as Postgres reads them. */
+/** The `options` of a connection's startup packet: one entry per setting, with spaces escaped for Postgres. */
 export function startupOptions(statementTimeoutMs: number): string {
   const settings = { ...sessionSettings, ...sessionLimitsMs, statement_timeout: statementTimeoutMs };
   return Object.entries(settings)
@@ -43,7 +43,8 @@ export function startupOptions(statementTimeoutMs: number): string {
 }
 
 /**
- * Refuses a connection whose settings are not ours. A pooler may ignore the startup packet: then the role must carry them.
+ * Refuses a connection whose settings are different. A pooler may ignore the startup packet: then the role must have
+ * these settings.
  * @throws DomainError 503 `database_misconfigured`, naming each setting
  */
 export async function checkSession(client: ClientBase): Promise<void> {
@@ -61,6 +62,6 @@ export async function checkSession(client: ClientBase): Promise<void> {
   throw new DomainError(
     503,
     'database_misconfigured',
-    `The database connection has the wrong settings: ${named.join('; ')}. A pooler that ignores startup parameters needs them on the role: see docs/deployment.md`,
+    `The database connection has the wrong settings: ${named.join('; ')}. If a pooler ignores startup parameters, set them on the role`,
   );
 }

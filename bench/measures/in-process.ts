@@ -5,7 +5,9 @@ import { checkBooks, seedLedger } from '../seed.ts';
 import type { Stack } from '../stack.ts';
 import { openLedger, pickFrom } from '../workload.ts';
 
-/** The pool sizes at which L is tried. On one team a few connections do best: the others wait for its lock. */
+/**
+ * The pool sizes that are tried for L. For one team a few connections are best, because the others wait for its lock.
+ */
 const poolSizes = { manyTeams: [2, 4, 8, 16, 32], oneTeam: [1, 2, 4, 8, 16] };
 
 export const inProcessMeasures: Measure[] = [

@@ -14,7 +14,7 @@ interface Size {
   events: number;
 }
 
-/** Whether what is done behind a team's lock takes longer in a team with many open grants, limits and past events. */
+/** Whether work under a team's lock takes longer if the team has many open grants, limits and past events. */
 export const largeTeamMeasure: Measure = {
   name: 'large-team',
   async run(stack) {

@@ -7,7 +7,7 @@ import { checkBooks, seedLedger } from '../seed.ts';
 import type { Stack } from '../stack.ts';
 import { pickFrom } from '../workload.ts';
 
-/** The API as in production, in processes of its own, loaded over HTTP from another. */
+/** The API as in production, in its own processes, with load from another process over HTTP. */
 export const overHttpMeasures: Measure[] = [
   { name: 'http', run: singleSpends },
   { name: 'batch', run: batches },
@@ -90,7 +90,7 @@ async function batches(stack: Stack): Promise<Finding[]> {
   });
 }
 
-/** Twice: through the whole API, and with callers inside the processes, where the team's lock is all that matters. */
+/** Two measures: through the whole API, and with callers inside the processes, where only the team's lock matters. */
 async function processes(stack: Stack): Promise<Finding[]> {
   return [await apiProcesses(stack), await ledgerProcesses(stack)];
 }

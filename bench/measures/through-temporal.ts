@@ -8,15 +8,17 @@ import type { Finding, Measure } from '../measure.ts';
 import type { Program } from '../process.ts';
 import { type Stack, webhookSecret } from '../stack.ts';
 
-/** What goes by way of a team's workflow, with API and worker as processes of their own, as in production. */
+/** Operations that pass through a team's workflow, with API and worker as separate processes, as in production. */
 export const throughTemporalMeasures: Measure[] = [
   { name: 'sign-up', run: (stack) => withProcesses(stack, signUp) },
   { name: 'webhook', run: (stack) => withProcesses(stack, webhook) },
 ];
 
-/** Between two operations, in milliseconds, so that what the one leaves to be done does not slow the other down. */
+/**
+ * The pause between two operations, in milliseconds, so that work left over from one does not slow the next one down.
+ */
 const pause = 50;
-/** Teams and bare workflows that take the webhooks and signals in turn. */
+/** Teams and bare workflows that get the webhooks and signals in turn. */
 const receivers = 10;
 
 interface Processes {
@@ -90,7 +92,7 @@ async function webhook({ stack, api, client, bareWorker, grants }: Processes): P
     'order.paid of a pack sent → credits in the ledger; a signal sent → its one activity in a bare workflow';
   const runs = await runInTurns(stack, compares, { ours, baseline });
   for (const handle of handles) await handle.terminate();
-  const notes = ['order.paid carries all that is needed: no time goes into asking Polar'];
+  const notes = ['order.paid contains everything: nothing is fetched from Polar'];
   return [{ name: 'webhook', compares, unit: 'ms', ...runs, goal: { atMost: 1.5 }, notes }];
 }
 
@@ -141,21 +143,21 @@ async function signUpPerson({ url, serviceKey }: Processes['api']): Promise<{ te
 }
 
 interface GrantWatch {
-  /** When the grant with this business key was committed and visible, on the clock of `performance.now()`. */
+  /** When the grant with this business key was committed and visible, as `performance.now()`. */
   seen(businessKey: string): Promise<number>;
-  /** As a checkout does, without asking Polar. */
+  /** As a checkout does, without a call to Polar. */
   linkCustomer(teamId: string, customerId: string): Promise<unknown>;
   close(): Promise<void>;
 }
 
 /**
- * Learns of grants by LISTEN: Postgres delivers a notification when its transaction has committed, so that nothing is
- * asked in a loop. The trigger that notifies is in this database only.
+ * Receives new grants by LISTEN: Postgres delivers a notification after its transaction has committed, so nothing is
+ * polled. Only this database has the trigger that notifies.
  */
 async function watchGrants(databaseUrl: string): Promise<GrantWatch> {
   const client = new pg.Client({ connectionString: databaseUrl });
   const arrivals = keepArrivals<string>();
-  client.on('error', () => {}); // reported by the query that it fails
+  client.on('error', () => {}); // the failing query reports it
   client.on('notification', ({ payload = '' }) => arrivals.arrived(payload));
   await client.connect();
   await client.query(
@@ -172,7 +174,7 @@ async function watchGrants(databaseUrl: string): Promise<GrantWatch> {
   };
 }
 
-/** Keeps when things arrived, for those who ask before or after. */
+/** Stores when each key arrived, for callers that ask before or after. */
 function keepArrivals<Key>() {
   const times = new Map<Key, PromiseWithResolvers<number>>();
   const entry = (key: Key): PromiseWithResolvers<number> => {
@@ -184,20 +186,20 @@ function keepArrivals<Key>() {
     arrived: (key: Key) => entry(key).resolve(performance.now()),
     of(key: Key): Promise<number> {
       const late = setTimeout(30_000, undefined, { ref: false }).then(() => {
-        throw new Error(`nothing was heard of ${key} for 30 seconds`);
+        throw new Error(`${key} did not arrive within 30 seconds`);
       });
       return Promise.race([entry(key).promise, late]);
     },
   };
 }
 
-/** A team and its customer at Polar, which is made before the first checkout: a team without one buys nothing. */
+/** A team and its customer at Polar, created before the first checkout, which needs one. */
 interface Buyer {
   teamId: string;
   customerId: string;
 }
 
-/** A paid order of a pack, with what Polar sends of it that matters. */
+/** A paid order of a pack, with the fields of Polar's payload that matter. */
 function makeOrder({ teamId, customerId }: Buyer) {
   const now = new Date().toISOString();
   return {

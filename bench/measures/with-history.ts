@@ -5,7 +5,7 @@ import { checkBooks, seedTeams } from '../seed.ts';
 import type { Stack } from '../stack.ts';
 import { openLedger, pickFrom } from '../workload.ts';
 
-/** Whether what is asked of the ledger all day slows down as history grows. */
+/** Whether frequent requests to the ledger become slower as its history grows. */
 export const historyMeasure: Measure = {
   name: 'history',
   async run(stack) {

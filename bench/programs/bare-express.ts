@@ -20,7 +20,7 @@ const receipt = {
 
 const app = express();
 app.disable('x-powered-by');
-app.disable('etag'); // it would hash every answer, and ours sends none
+app.disable('etag'); // it would hash every answer, and our API sends none
 app.use(express.json());
 app.post('/v1/teams/:teamId/usage', (_request, response) => void response.status(201).json(receipt));
 const server = app.listen(0, '127.0.0.1', () => {

@@ -4,7 +4,7 @@ import { installRuntime } from '../../worker/install-runtime.ts';
 /** The baseline's worker: the same SDK with the same settings, workflows and activities that do nothing. */
 const activities = {
   async nothing(): Promise<void> {},
-  /** Tells the bench over IPC that a signal has become an activity. */
+  /** Reports to the bench over IPC that a signal has become an activity. */
   async saw(number: number): Promise<void> {
     process.send?.({ saw: number });
   },

@@ -3,7 +3,7 @@ import type { BareActivities } from './bare-worker.ts';
 
 const { nothing, saw } = proxyActivities<BareActivities>({ startToCloseTimeout: '10 seconds' });
 
-/** One activity, and its answer: the least that a workflow can do. */
+/** One activity and its result: the minimum of a workflow. */
 export async function bareActivity(): Promise<void> {
   await nothing();
 }

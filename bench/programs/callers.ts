@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { runCallers } from '../interleave.ts';
 import { openLedger } from '../workload.ts';
 
-/** One of several processes whose callers debit the same team: the ledger as an API process has it, without HTTP. */
+/** One of several processes whose callers debit the same team: the ledger as in an API process, without HTTP. */
 const load = z.object({ callers: z.int(), seconds: z.number(), teamId: z.string() });
 const ledger = await openLedger(z.string().parse(process.env.DATABASE_URL));
 

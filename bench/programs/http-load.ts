@@ -5,9 +5,9 @@ import { toRun } from '../interleave.ts';
 import { usage } from '../workload.ts';
 
 /**
- * The load, in a process of its own: each connection is kept open and sends its next request when it has the answer to
- * the last. It writes and reads HTTP/1.1 over plain sockets, because an HTTP client would take more of the two cores
- * than some of the servers do.
+ * The load, in its own process: each connection stays open and sends its next request after the previous answer. It
+ * writes and reads HTTP/1.1 over plain sockets, because an HTTP client would use more of the two cores than some of
+ * the servers do.
  */
 process.on('message', (load: HttpLoad) => {
   void run(load).then(
@@ -77,7 +77,7 @@ function pick(teamIds: readonly string[]): string {
   return teamIds[Math.floor(Math.random() * teamIds.length)] ?? '';
 }
 
-/** A load with refusals in it would measure something else: it ends the run. */
+/** A load with errors would measure something else, so it ends the run. */
 function countSuccesses({ status, text }: Answer, batchSize: number | null): number {
   if (batchSize === null && status === 201) return 1;
   const refused = batchSize === null || status !== 200 || text.split('"status":201').length - 1 !== batchSize;
@@ -100,7 +100,7 @@ function open({ hostname, port }: URL): Promise<Connection> {
     const socket = connect({ host: hostname, port: Number(port), noDelay: true });
     let waiting: { resolve(answer: Answer): void; reject(error: Error): void } | null = null;
     let received: Buffer[] = [];
-    let missing = Number.POSITIVE_INFINITY; // bytes, once the head is here
+    let missing = Number.POSITIVE_INFINITY; // in bytes, after the head has arrived
     socket.on('data', (bytes) => {
       received.push(bytes);
       if (missing === Number.POSITIVE_INFINITY) {

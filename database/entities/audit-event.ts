@@ -1,6 +1,6 @@
 import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
 
-/** One administrative act: who did it, what was so before and what after. Never changed; it holds no name and no e-mail. */
+/** One administrative action: who, and the values before and after. Never changed. Contains no name and no e-mail. */
 export const AuditEvent = defineEntity({
   name: 'AuditEvent',
   tableName: 'audit_events',
@@ -11,7 +11,7 @@ export const AuditEvent = defineEntity({
     actor: p.text(),
     action: p.text(),
     teamId: p.uuid().strictNullable(),
-    /** What was changed, if it is not the team itself: a user id, a limit, an inbox row. */
+    /** The changed object, if it is not the team itself: a user id, a limit, an inbox row. */
     subject: p.text().strictNullable(),
     reason: p.text().strictNullable(),
     before: p.json<unknown>().strictNullable(),

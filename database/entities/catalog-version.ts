@@ -1,6 +1,8 @@
 import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
 
-/** One published state of the catalog. Rows are never changed: grants and usage keep the version they were made from. */
+/**
+ * One published version of the catalog. Never changed: grants and usage refer to the version that they were made from.
+ */
 export const CatalogVersion = defineEntity({
   name: 'CatalogVersion',
   tableName: 'catalog_versions',

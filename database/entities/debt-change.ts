@@ -1,6 +1,6 @@
 import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
 
-/** How a debt stood from `at` on. Never changed, so that a balance of any past instant can be read. */
+/** The state of a debt from `at` on. Never changed, so that the balance at any past instant can be read. */
 export const DebtChange = defineEntity({
   name: 'DebtChange',
   tableName: 'debt_changes',

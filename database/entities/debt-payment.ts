@@ -1,6 +1,6 @@
 import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
 
-/** How much a grant has paid of a debt, in micro-credits: the sum of its transfers with the reference `debt:{key}`. */
+/** The micro-credits of a debt that a grant has paid: the sum of its transfers with the reference `debt:{key}`. */
 export const DebtPayment = defineEntity({
   name: 'DebtPayment',
   tableName: 'debt_payments',

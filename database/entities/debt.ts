@@ -1,6 +1,6 @@
 import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
 
-/** What a clawback could not take because it was spent, in micro-credits. One row per key. */
+/** Credits that a clawback could not take because they were spent, in micro-credits. One row per key. */
 export const Debt = defineEntity({
   name: 'Debt',
   tableName: 'debts',
@@ -9,9 +9,9 @@ export const Debt = defineEntity({
     key: p.text().primary(),
     teamId: p.uuid(),
     owed: p.bigint(),
-    /** Paid so far from other grants of the team; never more than is owed. */
+    /** Paid so far from other grants of the team, at most `owed`. */
     settled: p.bigint(),
-    /** Whether lifetime credits may settle it: a pack's debt yes, a subscription's never. */
+    /** Whether lifetime credits may settle it: true for a pack's debt, false for a cycle's. */
     lifetime: p.boolean(),
     createdAt: p.datetime(),
   },

@@ -1,6 +1,6 @@
 import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
 
-/** Every change of a grant's expiry is a row: from when to when, why, and when it was made. */
+/** One change of a grant's expiry: the old and the new expiry, the reason, and when it was made. */
 export const GrantExpiryChange = defineEntity({
   name: 'GrantExpiryChange',
   tableName: 'grant_expiry_changes',

@@ -1,6 +1,6 @@
 import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
 
-/** How many micro-credits of a hold a grant sets aside. Never changed. */
+/** The micro-credits of a hold that one grant holds. Never changed. */
 export const HoldDraw = defineEntity({
   name: 'HoldDraw',
   tableName: 'hold_draws',

@@ -1,10 +1,10 @@
 import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
 
-/** `open` until it is captured or released, or its time is over and it is swept. */
+/** `open` until it is captured, released, or swept after its expiry. */
 const holdStatuses = ['open', 'captured', 'released', 'lapsed'] as const;
 export type HoldStatus = (typeof holdStatuses)[number];
 
-/** Credits set aside for work whose cost is known only later. Its draws say which grants hold it. */
+/** Credits reserved for work whose cost is known later. Its draws say which grants hold them. */
 export const Hold = defineEntity({
   name: 'Hold',
   tableName: 'holds',
@@ -12,17 +12,17 @@ export const Hold = defineEntity({
     id: p.uuid().primary(),
     teamId: p.uuid(),
     action: p.text(),
-    /** Micro-credits that were set aside. */
+    /** The held micro-credits. */
     credits: p.bigint(),
-    /** Prices are fixed when the hold is made. */
+    /** The prices are fixed when the hold is created. */
     priceVersion: p.integer(),
     memberId: p.text().strictNullable(),
     apiKeyId: p.text().strictNullable(),
     status: p.text().$type<HoldStatus>(),
     expiresAt: p.datetime(),
-    /** No extension goes beyond this. */
+    /** The latest possible expiry, with extensions. */
     latestExpiry: p.datetime(),
-    /** What captured it. */
+    /** The usage event that captured it. */
     usageEventId: p.uuid().strictNullable(),
     occurredAt: p.datetime().strictNullable(),
     createdAt: p.datetime(),

@@ -1,6 +1,6 @@
 import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
 
-/** Whom a cap binds: a member of the team, or an API key of theirs. */
+/** The subject of a limit: a member of the team, or one of its API keys. */
 export const limitSubjects = ['member', 'key'] as const;
 export type LimitSubject = (typeof limitSubjects)[number];
 
@@ -8,7 +8,7 @@ export type LimitSubject = (typeof limitSubjects)[number];
 export const limitPeriods = ['day', 'month', 'cycle'] as const;
 export type LimitPeriod = (typeof limitPeriods)[number];
 
-/** A hard cap inside a team's shared pool, and how far it is used. Micro-credits. */
+/** A limit within a team's shared credits, and how much of it is used. Micro-credits. */
 export const Limit = defineEntity({
   name: 'Limit',
   tableName: 'limits',
@@ -18,17 +18,20 @@ export const Limit = defineEntity({
     subjectId: p.text().primary(),
     credits: p.bigint(),
     per: p.text().$type<LimitPeriod>(),
-    /** What was consumed since the window began ... */
+    /** Consumed since the window began. */
     windowStart: p.datetime(),
     consumed: p.bigint(),
-    /** ... and what the subject's open holds set aside, whenever they were made. */
+    /** Held by the subject's open holds, whenever they were created. */
     held: p.bigint(),
-    /** False while usage from before it was set is being counted: it counts, and refuses nothing. */
+    /** False while usage from before it was set is still being counted. Until then it refuses nothing. */
     active: p.boolean(),
-    /** What its subject consumed in all since the limit was set; `limit_marks` has it after each commit, under this id. */
+    /**
+     * The total that its subject consumed since the limit was set. `limit_marks` has its value after each commit,
+     * under this id.
+     */
     counterId: p.bigint(),
     total: p.bigint(),
-    /** From when on the marks tell what was consumed. */
+    /** The start of the time that the marks cover. */
     countedSince: p.datetime(),
   },
 });

@@ -1,6 +1,6 @@
 import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
 
-/** What a person may do in a team: `owner`, `admin` and `billing` pay; `owner` and `admin` manage members. */
+/** A user's role in a team. `owner`, `admin` and `billing` may pay. `owner` and `admin` manage members. */
 export const roles = ['owner', 'admin', 'billing', 'member'] as const;
 export type Role = (typeof roles)[number];
 

@@ -8,12 +8,12 @@ export const OrderLine = defineEntity({
     orderId: p.text().primary(),
     line: p.integer().primary(),
     subscriptionId: p.text(),
-    /** In the currency's minor units; below zero where it returns money. */
+    /** In the currency's minor units; negative if it returns money. */
     amount: p.bigint(),
     proration: p.boolean(),
-    /** Polar's id of the price: it says the line's plan. */
+    /** Polar's id of the price, which identifies the line's plan. */
     priceId: p.text().strictNullable(),
-    /** The period `[start, end)` that it is for; null in payloads made before September 2026. */
+    /** The period `[start, end)` that it pays for; null in payloads from before September 2026. */
     startsAt: p.datetime().strictNullable(),
     endsAt: p.datetime().strictNullable(),
     /** Whether it is the free line of a trial at Polar. */

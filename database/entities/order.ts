@@ -1,15 +1,17 @@
 import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
 
-/** What we know of a Polar order: what was paid and how much of that was reversed since. Money in the currency's minor units. */
+/**
+ * A Polar order as we know it: the money paid, and how much of it was reversed since. In the currency's minor units.
+ */
 export const Order = defineEntity({
   name: 'Order',
   tableName: 'orders',
   properties: {
     id: p.text().primary(),
     teamId: p.uuid(),
-    /** When we granted what it pays for; null while it is not paid, or only a refund of it is known. */
+    /** When we granted its credits; null while it is not paid, or if only a refund of it is known. */
     grantedAt: p.datetime().strictNullable(),
-    /** When Polar stated that it was paid. */
+    /** Polar's time of the payment. */
     paidAt: p.datetime().strictNullable(),
     product: p.text().strictNullable(),
     subscriptionId: p.text().strictNullable(),
@@ -18,11 +20,11 @@ export const Order = defineEntity({
     paidAmount: p.bigint(),
     /** Refunded so far, cumulative, without tax. */
     refundedAmount: p.bigint(),
-    /** In open or lost disputes and not already refunded. */
+    /** In open or lost disputes and not refunded. */
     disputedAmount: p.bigint(),
-    /** Whether it bills usage (`subscription_meter_cycle`): such an order begins no cycle. */
+    /** Whether it bills metered usage (`subscription_meter_cycle`): such an order begins no cycle. */
     billsUsage: p.boolean(),
-    /** Whether its plan's allotment drips monthly. */
+    /** Whether its plan's allotment is dripped monthly. */
     dripsMonthly: p.boolean(),
     /** Polar's time of this state; an older state never replaces a newer one. */
     stateAt: p.datetime(),

@@ -1,6 +1,6 @@
 import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
 
-/** Which plan of the catalog a price of Polar's is of. A line of an order names its price only. */
+/** The catalog plan of a price at Polar. A line of an order names only its price. */
 export const PolarPrice = defineEntity({
   name: 'PolarPrice',
   tableName: 'polar_prices',

@@ -1,6 +1,6 @@
 import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
 
-/** Which of Polar's products sells which plan or pack of the catalog. */
+/** The catalog key of a product at Polar. */
 export const PolarProduct = defineEntity({
   name: 'PolarProduct',
   tableName: 'polar_products',

@@ -1,10 +1,13 @@
 import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
 
-/** What a run is at: `waiting` for an operator's approval; `failed` says why in its last finding, the next run begins anew. */
+/**
+ * The state of a run: `waiting` for an operator's approval; `failed`, with the reason in its last finding. The next
+ * run starts from the beginning.
+ */
 export const reconciliationStatuses = ['running', 'waiting', 'completed', 'failed'] as const;
 export type ReconciliationStatus = (typeof reconciliationStatuses)[number];
 
-/** One run of the reconciliation with Polar: what was looked at, what differed and what became of that. */
+/** One run of the reconciliation with Polar: what was compared, the differences, and their results. */
 export const Reconciliation = defineEntity({
   name: 'Reconciliation',
   tableName: 'reconciliations',
@@ -15,7 +18,7 @@ export const Reconciliation = defineEntity({
     finishedAt: p.datetime().strictNullable(),
     status: p.text().$type<ReconciliationStatus>(),
     counts: p.json<Record<string, number>>(),
-    /** The first of what differed; `counts` counts all of it. */
+    /** The first differences. `counts` counts all of them. */
     findings: p.json<Record<string, unknown>[]>(),
   },
 });

@@ -1,10 +1,10 @@
 import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
 
-/** What a service may do with its key. */
+/** The permissions of a service key. */
 export const scopes = ['onboarding', 'usage', 'billing', 'admin'] as const;
 export type Scope = (typeof scopes)[number];
 
-/** A service's key, of which only the SHA-256 is kept. */
+/** A service's key. Only its SHA-256 is stored. */
 export const ServiceKey = defineEntity({
   name: 'ServiceKey',
   tableName: 'service_keys',

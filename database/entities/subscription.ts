@@ -1,7 +1,7 @@
 import { defineEntity, type InferEntity, p, raw } from '@mikro-orm/core';
 import type { EntityManager } from '@mikro-orm/postgresql';
 
-/** Our mirror of Polar's subscription: the newest state by Polar's own time. It never grants anything. */
+/** Our copy of Polar's subscription: the newest state by Polar's time. It never grants anything. */
 export const Subscription = defineEntity({
   name: 'Subscription',
   tableName: 'subscriptions',
@@ -10,7 +10,7 @@ export const Subscription = defineEntity({
     teamId: p.uuid(),
     /** The plan's catalog key. */
     plan: p.text(),
-    /** The plan that it changes to with the next period, where it does. */
+    /** The plan that it changes to with the next period, if any. */
     nextPlan: p.text().strictNullable(),
     /** Polar's status: incomplete, trialing, active, past_due, canceled, unpaid, paused. */
     status: p.text(),
@@ -19,7 +19,7 @@ export const Subscription = defineEntity({
     cancelAtPeriodEnd: p.boolean(),
     startedAt: p.datetime().strictNullable(),
     endedAt: p.datetime().strictNullable(),
-    /** Day of month on which its cycles start, kept over short months (31 Jan, 28 Feb, 31 Mar). */
+    /** The day of the month on which its cycles start, kept over short months (31 Jan, 28 Feb, 31 Mar). */
     anchorDay: p.integer(),
     /** Polar's time of this state; an older state never replaces a newer one. */
     stateAt: p.datetime(),
@@ -29,26 +29,26 @@ export const Subscription = defineEntity({
 export type Subscription = InferEntity<typeof Subscription>;
 
 /**
- * A subscription *stands* while Polar may charge for it, now or once it is resumed: no other plan is sold beside it, it can
- * be canceled, and it ends with its team. These are Polar's statuses (`SubscriptionStatus` in its SDK) in which it does not;
- * any other one, also one that Polar adds later, counts as standing.
+ * A subscription is *standing* while Polar may charge for it, now or after a resume. While it is, the team cannot buy
+ * another plan, it can be canceled, and it ends with its team. These are Polar's statuses (`SubscriptionStatus` in its
+ * SDK) in which it is not standing. Every other status, including one that Polar adds later, counts as standing.
  */
 const endedStatuses = ['incomplete', 'incomplete_expired', 'canceled'];
 
-/** Whether a subscription stands; see above. */
+/** Whether a subscription is standing. */
 export function isStanding({ status, endedAt }: { status: string; endedAt: Date | null }): boolean {
   return endedAt === null && !endedStatuses.includes(status);
 }
 
-/** SQL for `isStanding`, of the table under this alias. */
+/** SQL for `isStanding`, for the table with this alias. */
 export function standingSql(alias: string): string {
   const statuses = endedStatuses.map((status) => `'${status}'`).join(', ');
   return `${alias}.ended_at is null and ${alias}.status not in (${statuses})`;
 }
 
 /**
- * SQL for the order of a team's standing subscriptions. The first is the team's *current* one: what runs before what is
- * unpaid before what is paused, then the one that started last.
+ * SQL for the order of a team's standing subscriptions. The first is the team's *current* one: active ones come before
+ * unpaid ones, unpaid ones before paused ones, then the one that started last.
  */
 export function standingOrderSql(alias: string): string {
   return `${rankSql(alias)}, ${alias}.started_at desc nulls last, ${alias}.id desc`;
@@ -58,7 +58,10 @@ function rankSql(alias: string): string {
   return `case ${alias}.status when 'active' then 1 when 'trialing' then 1 when 'past_due' then 2 when 'paused' then 4 else 3 end`;
 }
 
-/** The team's standing subscriptions by our mirror, the current one first. Polar sells one at a time, but two can come to be. */
+/**
+ * The team's standing subscriptions in our database, the current one first. Polar sells one at a time, but two are
+ * possible.
+ */
 export async function findStandingSubscriptions(em: EntityManager, teamId: string): Promise<Subscription[]> {
   return em.find(
     Subscription,

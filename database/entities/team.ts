@@ -1,8 +1,8 @@
 import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
 
 /**
- * The unit of billing. Its row is the team's lock: whoever changes a team's credits locks it first
- * (`for no key update`, teams in id order) and reads afterwards.
+ * The unit of billing. Its row is the team's lock: a writer of a team's credits locks it first (`for no key update`,
+ * teams in id order) and reads afterwards.
  */
 export const Team = defineEntity({
   name: 'Team',
@@ -14,7 +14,7 @@ export const Team = defineEntity({
     polarCustomerId: p.text().strictNullable(),
     createdAt: p.datetime(),
     deletedAt: p.datetime().strictNullable(),
-    /** Whether the hot path must also look at the team's caps, or at its debts. */
+    /** Whether the hot path must also read the team's limits, or its debts. */
     hasLimits: p.boolean().default(false),
     hasDebts: p.boolean().default(false),
   },

@@ -1,10 +1,10 @@
 import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
 
-/** The accounts of a grant. `issued` is where its credits come from; the others are columns of the grant. */
+/** The accounts of a grant. `issued` is the origin of its credits. The others are columns of the grant. */
 export const accounts = ['issued', 'available', 'held', 'consumed', 'expired', 'revoked', 'settled'] as const;
 export type Account = (typeof accounts)[number];
 
-/** What a transfer was made for. */
+/** The reason for a transfer. */
 export const transferKinds = [
   'grant',
   'spend',
@@ -21,8 +21,8 @@ export const transferKinds = [
 export type TransferKind = (typeof transferKinds)[number];
 
 /**
- * One immutable row that moves `amount` micro-credits between two accounts of one grant.
- * The database refuses to update or delete it. Partitioned by month of `at`.
+ * An immutable row that moves `amount` micro-credits between two accounts of one grant. The database refuses to update
+ * or delete it. Partitioned by month of `at`.
  */
 export const Transfer = defineEntity({
   name: 'Transfer',
@@ -37,7 +37,7 @@ export const Transfer = defineEntity({
     toAccount: p.text().$type<Account>(),
     amount: p.bigint(),
     usageEventId: p.uuid().strictNullable(),
-    /** The business key or id of what caused it, where no usage event did. */
+    /** The business key or id of its cause, if that is not a usage event. */
     reference: p.text().strictNullable(),
   },
 });

@@ -1,6 +1,9 @@
 import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
 
-/** The owner's n-th trial. Survives deleting and handing over teams, so that trials cannot be farmed. */
+/**
+ * The n-th trial of a user who created a team. It remains after the team is deleted or handed over, so that nobody
+ * gets unlimited trials.
+ */
 export const TrialClaim = defineEntity({
   name: 'TrialClaim',
   tableName: 'trial_claims',

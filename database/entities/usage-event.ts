@@ -1,6 +1,6 @@
 import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
 
-/** A line of a receipt as it is stored: decimal strings, ready for JSON. */
+/** A stored line of a receipt: decimal strings, ready for JSON. */
 export interface StoredReceiptLine {
   meter: string;
   quantity: string;
@@ -9,8 +9,8 @@ export interface StoredReceiptLine {
 }
 
 /**
- * One priced consumption. Its receipt is rebuilt from this row and its transfers; never changed.
- * Partitioned by month of `occurredAt`.
+ * One priced usage. Its receipt is rebuilt from this row and its transfers. Never changed. Partitioned by month of
+ * `occurredAt`.
  */
 export const UsageEvent = defineEntity({
   name: 'UsageEvent',
@@ -28,7 +28,7 @@ export const UsageEvent = defineEntity({
     balanceAfter: p.bigint(),
     memberId: p.text().strictNullable(),
     apiKeyId: p.text().strictNullable(),
-    /** The hold that was captured, if one was. */
+    /** The hold that it captured, if any. */
     holdId: p.uuid().strictNullable(),
     metadata: p.json<Record<string, unknown>>().strictNullable(),
   },

@@ -1,6 +1,6 @@
 import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
 
-/** A person, under the platform's id. Name and e-mail are null once the person has been erased. */
+/** A user, with the platform's id. Name and e-mail are null after the user is erased. */
 export const User = defineEntity({
   name: 'User',
   tableName: 'users',

@@ -1,8 +1,8 @@
 import { Migration } from '@mikro-orm/migrations';
 
 /**
- * The whole schema. All times are `timestamptz(3)`: what JavaScript's `Date` can hold, so that an instant
- * compares the same in SQL and in TypeScript. All credits are `bigint` micro-credits.
+ * The first schema. All times are `timestamptz(3)`, the precision of JavaScript's `Date`, so an instant compares equal
+ * in SQL and in TypeScript. All credits are `bigint` micro-credits.
  */
 export class FirstSchema extends Migration {
   override name = '0001-first-schema';
@@ -19,7 +19,7 @@ export class FirstSchema extends Migration {
   }
 }
 
-/** The one clock. Tests replace this function by one that they can set; nothing else tells the time of credits. */
+/** The one clock. Tests replace this function with one that they can set. Everything about credits uses it. */
 const clock = `
 create function billing_now() returns timestamptz(3) language sql volatile parallel safe
   return clock_timestamp()::timestamptz(3);
@@ -232,10 +232,9 @@ create index grant_expiry_changes_by_grant on grant_expiry_changes (grant_id);
 `;
 
 /**
- * What grows with usage is partitioned by month (UTC). There is no foreign key on these two: at thousands of
- * rows a second each check costs more than the row; \`npm run ledger:verify\` finds orphans instead.
- * A month's partitions are made ahead of time, and by the first writer that finds them missing
- * (see ../partitions.ts).
+ * Tables that grow with usage are partitioned by month (UTC). These two have no foreign keys: at thousands of rows a
+ * second each check costs more than the row. \`npm run ledger:verify\` finds orphans instead. A month's partitions are
+ * created in advance, or by the first writer that finds them missing (see ../partitions.ts).
  */
 const partitionedHistory = `
 create table usage_events (
@@ -345,7 +344,7 @@ create table debt_changes (
 create index debt_changes_by_team on debt_changes (team_id, at);
 `;
 
-/** History cannot be rewritten, not even by us. */
+/** History cannot be changed, not even by our own code. */
 const immutability = `
 create function refuse_rewriting_history() returns trigger language plpgsql as $$
 begin

@@ -1,6 +1,6 @@
 import { Migration } from '@mikro-orm/migrations';
 
-/** A report of each run of the reconciliation. */
+/** The report of each run of the reconciliation. */
 export class Reconciliations extends Migration {
   override name = '0002-reconciliations';
 

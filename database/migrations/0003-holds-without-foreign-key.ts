@@ -1,8 +1,8 @@
 import { Migration } from '@mikro-orm/migrations';
 
 /**
- * Whoever makes a hold has locked its team, so the check behind each insert found what was known; it was a thirtieth of what
- * a hold costs Postgres. `npm run ledger:verify` finds holds of no team.
+ * A writer of a hold has locked its team, so the foreign key's check of each insert is redundant. It took a thirtieth
+ * of Postgres' time for a hold. `npm run ledger:verify` finds holds of missing teams.
  */
 export class HoldsWithoutForeignKey extends Migration {
   override name = '0003-holds-without-foreign-key';

@@ -1,8 +1,8 @@
 import { Migration } from '@mikro-orm/migrations';
 
 /**
- * The credits of a subscription follow the lines of its paid orders: the lines and the billing periods are stored, and each
- * cycle has one clawback and one debt. A grant says which part of what was revoked counts as use or was given up.
+ * The lines of its paid orders decide a subscription's credits: the lines and the billing periods are stored, and each
+ * cycle has one clawback and one debt. A grant stores which part of its revoked credits counts as use or was given up.
  */
 export class Entitlement extends Migration {
   override name = '0004-entitlement';
@@ -80,7 +80,7 @@ alter table adjustments add column order_id text;
 create index grants_by_debt_key on grants (debt_key) where debt_key is not null;
 `;
 
-/** Debts of a subscription's orders become debts of its cycles; their history and their transfers keep the same names. */
+/** Debts of a subscription's orders become debts of its cycles. Their history and their transfers get the new names. */
 const debts = `
 create temporary table new_keys on commit drop as
 select d.order_id, coalesce((select min(g.debt_key) from grants g where g.order_id = d.order_id), 'order:' || d.order_id) as key from debts d;

@@ -1,9 +1,9 @@
 import { Migration } from '@mikro-orm/migrations';
 
 /**
- * Every parked event ends: an operator may dismiss or assign it, its retries are bounded (`next_signal_at` is null while it
- * waits for an operator), and what operators decided is stored with the row. Unpaid orders are remembered, so that a
- * reconciliation finds those that are paid late.
+ * Every parked event ends. An operator may dismiss or assign it, its retries are limited (`next_signal_at` is null
+ * while it waits for an operator), and operators' decisions are stored with the row. Unpaid orders are stored, so that
+ * a reconciliation finds those that are paid late.
  */
 export class ParkedEvents extends Migration {
   override name = '0005-parked-events';

@@ -1,9 +1,9 @@
 import { Migration } from '@mikro-orm/migrations';
 
 /**
- * What a limit's subject had consumed in all, after each commit that debited it. The difference of two marks is what was
- * consumed between them, so a cycle that turns out to have begun earlier is counted by two index lookups instead of from
- * the team's usage. Marks from before the limit was set are negative.
+ * The total that a limit's subject had consumed, after each commit that debited it. The difference of two marks is the
+ * consumption between them. So if a cycle began earlier than known, its consumption needs two index lookups instead of
+ * a count of the team's usage. Marks from before the limit was set are negative.
  */
 export class LimitMarks extends Migration {
   override name = '0007-limit-marks';

@@ -1,8 +1,8 @@
 import { Migration } from '@mikro-orm/migrations';
 
 /**
- * Zero is a quantity: a usage may cost nothing and a hold may set nothing aside. And up to when keys of usage have been
- * deleted is stored, because usage from before that must be refused: its retry could not be recognised.
+ * Zero is a valid quantity: usage may cost nothing and a hold may hold nothing. And the time until which keys of usage
+ * have been deleted is stored, because earlier usage must be refused: its retry could not be recognised.
  */
 export class ZeroAndKeyDeletions extends Migration {
   override name = '0007-zero-and-key-deletions';

@@ -1,8 +1,8 @@
 import { Migration } from '@mikro-orm/migrations';
 
 /**
- * Trials are claimed when a team is made; people join teams by invitation; one e-mail is one user; administrative acts
- * are recorded.
+ * Trials are claimed when a team is created; users join teams by invitation; an e-mail belongs to one user;
+ * administrative actions are recorded.
  */
 export class People extends Migration {
   override name = '0008-people';
@@ -15,7 +15,7 @@ export class People extends Migration {
   }
 }
 
-/** Teams whose `team.created` was not handled before this migration: their first owner made them. */
+/** Teams whose `team.created` was not handled before this migration: their first owner created them. */
 const claimsOfNewTeams = `
 insert into trial_claims (owner_id, ordinal, team_id, claimed_at)
 select owner_id, ordinal, team_id, billing_now()

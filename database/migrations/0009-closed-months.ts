@@ -1,8 +1,8 @@
 import { Migration } from '@mikro-orm/migrations';
 
 /**
- * What each grant's transfers came to in a month that is over, so that a balance of the past adds up months and not
- * transfers. And a role without DDL can have a month's partitions made.
+ * The sums of each grant's transfers in a closed month, so that a past balance adds up months instead of transfers.
+ * Also lets a role without DDL rights create a month's partitions.
  */
 export class ClosedMonths extends Migration {
   override name = '0009-closed-months';

@@ -1,6 +1,6 @@
 import { Migration } from '@mikro-orm/migrations';
 
-/** Finds the stored answers that still hold a link. An answer whose link has been cut is no longer in the index. */
+/** Finds the stored answers that still contain a link. An answer whose link was removed is not in the index. */
 export class Links extends Migration {
   override name = '0010-links';
 

@@ -1,10 +1,10 @@
 import { Migration } from '@mikro-orm/migrations';
 
 /**
- * Open grants in burn order, so that a debit reads the first ones only, however many the team has. It replaces the index of
- * open grants by team.
+ * Open grants in burn order, so that a debit reads only the first ones, however many the team has. Replaces the index
+ * of open grants by team.
  *
- * A limit that was set before limits had marks has no mark of its total: it gets one.
+ * A limit from before limits had marks has no mark of its total, and gets one.
  */
 export class GrantsInBurnOrder extends Migration {
   override name = '0011-grants-in-burn-order';
