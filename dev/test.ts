@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
@@ -19,6 +19,8 @@ const jestResult = z.object({
   numFailedTests: z.int(),
   numRuntimeErrorTestSuites: z.int(),
 });
+/** How long a program may take to exit after it has written its results. */
+const exitGraceMs = 30_000;
 const results: { passed: number; failed: number } = { passed: 0, failed: 0 };
 
 if (jestArguments.length === 0) {
@@ -44,7 +46,9 @@ async function runJest(): Promise<void> {
   console.log('\n── tests (Jest)');
   const flags = ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning'];
   const options = ['--json', `--outputFile=${outputFile}`];
-  const code = await runNode([...flags, program('jest/bin/jest.js'), ...options, ...jestArguments]);
+  const code = await runNode([...flags, program('jest/bin/jest.js'), ...options, ...jestArguments], () =>
+    existsSync(outputFile),
+  );
   const counts = readCounts(outputFile);
   rmSync(directory, { recursive: true, force: true });
   results.passed += counts.passed;
@@ -64,8 +68,14 @@ function readCounts(file: string): { passed: number; failed: number } {
   }
 }
 
-/** In its own session, so that no process of a test outlives it: the whole group is ended. */
-async function runNode(args: string[]): Promise<number> {
+/**
+ * Runs a program in a session of its own. The whole process group is ended with it, so nothing that a test started
+ * outlives the test run.
+ *
+ * @param isDone  whether the program has written its results. If it still runs half a minute later, it is ended and
+ *   counts as failed: a test left something open, which would keep the process alive for ever
+ */
+async function runNode(args: string[], isDone = () => false): Promise<number> {
   const child = spawn(process.execPath, args, {
     cwd: root,
     detached: true,
@@ -81,7 +91,17 @@ async function runNode(args: string[]): Promise<number> {
     process.exit();
   };
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, stop);
+  let doneSince: number | undefined;
+  const watch = setInterval(() => {
+    if (!isDone()) return;
+    doneSince ??= performance.now();
+    if (performance.now() - doneSince < exitGraceMs) return;
+    clearInterval(watch);
+    console.log('✗ All tests have ended, but one of them left something running: its process is ended now');
+    endGroup(pid);
+  }, 1_000);
   const code = await new Promise<number>((done) => child.once('exit', (status) => done(status ?? 1)));
+  clearInterval(watch);
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.off(signal, stop);
   endGroup(pid);
   leash().release(pid);

@@ -43,9 +43,9 @@ export function startRelay(
         if (misses === missesWhenDown) whenDown();
         if (misses === 0) while (!stopped && (await relayBatch(database, client)) === batch);
       } catch (error) {
-        log.error({ err: error }, 'The relay could not pass on events; it tries again');
+        if (!stopped) log.error({ err: error }, 'The relay could not signal stored events; it tries again');
       }
-      await setTimeout(pollEvery);
+      if (!stopped) await setTimeout(pollEvery);
     }
   })();
   const resolving = (async () => {
@@ -53,9 +53,9 @@ export function startRelay(
       try {
         while (!stopped && (await resolveTeamlessEvents(database, polar)));
       } catch (error) {
-        log.error({ err: error }, 'Parked events could not be resolved; the relay tries again');
+        if (!stopped) log.error({ err: error }, 'Parked events could not be resolved; the relay tries again');
       }
-      await setTimeout(pollEvery);
+      if (!stopped) await setTimeout(pollEvery);
     }
   })();
   return {

@@ -31,8 +31,10 @@ export interface RunningWorker {
 type WorkerEnvironment = Pick<Environment, 'databaseUrl' | 'temporal' | 'polar'> &
   Partial<Pick<Environment, 'publicUrl'>>;
 
-/** What is under way gets so long to finish when the worker stops. */
+/** When the worker stops, activities in flight have this long to finish before they are cancelled. */
 const shutdownGrace = '10 seconds';
+/** A worker that has not stopped after this is given up: Temporal retries its activities elsewhere. */
+const shutdownForce = '25 seconds';
 /** No statement of the worker runs longer, except those of the maintenance schedules, which read much. */
 const statementTimeoutMs = 60_000;
 /** Between two attempts to reach Temporal, in milliseconds. */
@@ -94,10 +96,8 @@ export async function startWorker(
       }
       if (!stopping.signal.aborted) await setTimeout(reconnectEvery);
     }
-    await Promise.all(workers);
-    await relay.stop();
     stopSchedules.abort();
-    await schedules;
+    await Promise.all([...workers, relay.stop(), schedules]);
     await groupCommit.close();
     await connection.close();
     await database.close();
@@ -133,6 +133,7 @@ export async function startWorker(
       workflowBundle: bundle,
       activities,
       shutdownGraceTime: shutdownGrace,
+      shutdownForceTime: shutdownForce,
       ...(maxCachedWorkflows === undefined ? {} : { maxCachedWorkflows }),
     }).catch(async (error: unknown) => {
       await native.close();
