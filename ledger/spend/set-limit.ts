@@ -115,7 +115,8 @@ async function startCounting(
          from holds h where h.team_id = ? and h.status = 'open' and ${columnOf[subject]} = ?
        returning counter_id, counted_since
      )
-     insert into limit_marks (counter_id, at, total) select counter_id, counted_since - interval '1 millisecond', 0 from made`,
+     insert into limit_marks (counter_id, at, total)
+     select counter_id, at, 0 from made cross join unnest(array[counted_since - interval '1 millisecond', counted_since]) as at`,
     [teamId, subject, subjectId, credits, per, limitWindow(per, now, null), now, teamId, subjectId],
   );
 }
