@@ -19,7 +19,11 @@ import {
   type PaidOrderFacts,
   rememberOrder,
 } from '../ledger/lifecycle/apply-order.ts';
-import { applySubscription } from '../ledger/lifecycle/apply-subscription.ts';
+import {
+  applySubscription,
+  rememberSubscription,
+  type SubscriptionFacts,
+} from '../ledger/lifecycle/apply-subscription.ts';
 import { forfeitCredits } from '../ledger/lifecycle/forfeit-credits.ts';
 import { unlinkCustomer } from '../polar/ensure-customer.ts';
 import {
@@ -115,7 +119,7 @@ async function applyEarlier(
         if (known?.grantedAt) return;
         const { catalog } = await readCatalog(em);
         for (const state of [order.subscription, subscription])
-          if (state) await mirror(em, team, { ...state, asked: false }, now);
+          if (state) await remember(em, team, { ...state, asked: false }, now);
         await applyPaidOrder(em, await paidFactsOf(em, team, order, saidAt), catalog.policies, now);
       });
     } catch (error) {
@@ -215,9 +219,9 @@ async function applyPayment(
   const facts = await paidFactsOf(em, team, order, saidAt);
   // The order's own state says in which period it was made; the fetched one how the subscription stands.
   if (subscription?.asked && order.subscription) {
-    await mirror(em, team, { ...order.subscription, asked: false }, now);
+    await remember(em, team, { ...order.subscription, asked: false }, now);
   }
-  if (subscription) await mirror(em, team, subscription, now);
+  if (subscription) await remember(em, team, subscription, now);
   if (team.deletedAt) return applyToDeletedTeam(em, team, facts, now);
   const done = await applyPaidOrder(em, facts, catalog.policies, now);
   if (facts.subscriptionId) await retryParked(em, 'cycle_not_granted', team.id);
@@ -323,18 +327,38 @@ function paidAmount({ netAmount, appliedBalanceAmount }: PolarOrder): bigint {
   return paid > 0n ? paid : 0n;
 }
 
+/** Applies a state of the team's subscription, credits included. */
 async function mirror(
   em: EntityManager,
   team: Team,
   subscription: HeardSubscription,
   now: Date,
 ): Promise<string> {
+  const facts = await subscriptionFactsOf(em, team, subscription);
+  const { policies } = (await readCatalog(em)).catalog;
+  return applySubscription(em, facts, { policies, fetched: subscription.asked }, now);
+}
+
+/** Stores a state of the team's subscription. Its credits follow with the order that comes with it. */
+async function remember(
+  em: EntityManager,
+  team: Team,
+  subscription: HeardSubscription,
+  now: Date,
+): Promise<void> {
+  const facts = await subscriptionFactsOf(em, team, subscription);
+  await rememberSubscription(em, facts, { fetched: subscription.asked }, now);
+}
+
+async function subscriptionFactsOf(
+  em: EntityManager,
+  team: Team,
+  subscription: PolarSubscription,
+): Promise<SubscriptionFacts> {
   const { plan, nextPlan } = await plansOf(em, subscription);
   if (plan === null) throw unknownProduct(subscription);
   await rememberPrices(em, plan, subscription.priceIds);
-  const { catalog } = await readCatalog(em);
-  const how = { policies: catalog.policies, fetched: subscription.asked };
-  return applySubscription(em, { ...subscription, teamId: team.id, plan, nextPlan }, how, now);
+  return { ...subscription, teamId: team.id, plan, nextPlan };
 }
 
 function unknownProduct({ productId }: PolarProductRef): Doubt {

@@ -8,6 +8,7 @@ import {
   readCatalogVersion,
 } from '../../catalog/versions.ts';
 import { CatalogVersion } from '../../database/entities/catalog-version.ts';
+import { Debt } from '../../database/entities/debt.ts';
 import { Grant } from '../../database/entities/grant.ts';
 import { Order } from '../../database/entities/order.ts';
 import { OrderLine } from '../../database/entities/order-line.ts';
@@ -236,7 +237,9 @@ async function clawBackPack(
   const grants = await em.find(Grant, { orderId: id });
   const granted = grants.reduce((sum, grant) => sum + grant.granted, 0n);
   const target = clawbackTarget(granted, paidAmount, refundedAmount + disputedAmount);
-  const clawback = { teamId, debtKey: `order:${id}`, grants, target, lifetime: true };
+  const debtKey = `order:${id}`;
+  const debt = await em.findOne(Debt, { key: debtKey });
+  const clawback = { teamId, debtKey, debt, grants, target, lifetime: true };
   const { revoked, outstanding } = await clawBack(em, clawback, {
     lateLife: policies.lateAllotmentLife,
     now,

@@ -42,25 +42,42 @@ type SubscriptionState = Pick<
 >;
 
 /**
- * Mirrors a subscription's newest state, never an older one over a newer, and brings its credits in line with it: when they
- * expire, and which period its lines are for. No state grants anything: only paid lines do. The caller holds the team's
- * lock and has read `now` after it.
+ * Applies a state of a subscription: remembers it, then brings the subscription's credits in line with it: when they expire,
+ * and to which cycle each paid line belongs. No state grants anything: only paid lines do. The caller holds the team's lock
+ * and has read `now` after it.
  *
- * @param fetched  whether Polar itself was asked just now: of two states of one instant, that is the newer
  * @returns what was done, in plain words
  */
 export async function applySubscription(
   em: EntityManager,
   facts: SubscriptionFacts,
-  { policies, fetched }: { policies: CyclePolicies; fetched: boolean },
+  { policies, ...how }: { policies: CyclePolicies; fetched: boolean },
   now: Date,
 ): Promise<string> {
-  const learned = await rememberPeriod(em, facts);
+  const { outcome, isNews } = await rememberSubscription(em, facts, how, now);
+  if (isNews) await followEntitlement(em, facts, policies, now);
+  return outcome;
+}
+
+/**
+ * Stores the newest state of a subscription and its billing period; an older state never replaces a newer one. The caller
+ * brings the credits in line afterwards (`followEntitlement`). It holds the team's lock and has read `now` after it.
+ *
+ * @param fetched  whether the state was just fetched from Polar: of two states of the same instant, that is the newer one
+ * @returns what was done, in plain words, and whether anything new was learned
+ */
+export async function rememberSubscription(
+  em: EntityManager,
+  facts: SubscriptionFacts,
+  { fetched }: { fetched: boolean },
+  now: Date,
+): Promise<{ outcome: string; isNews: boolean }> {
+  const isNewPeriod = await rememberPeriod(em, facts);
   const known = await em.findOne(Subscription, { id: facts.id });
   const age = known ? known.stateAt.getTime() - facts.stateAt.getTime() : -1;
   if (age > 0 || (age === 0 && !fetched)) {
-    if (learned) await followEntitlement(em, facts, policies, now);
-    return `Subscription ${facts.id}: this state or a newer one is known already`;
+    const outcome = `Subscription ${facts.id}: this state or a newer one is known already`;
+    return { outcome, isNews: isNewPeriod };
   }
   const state = {
     plan: facts.plan,
@@ -80,10 +97,10 @@ export async function applySubscription(
   if (known) em.assign(known, state);
   else em.persist(em.create(Subscription, { id: facts.id, teamId: facts.teamId, ...state }));
   await em.flush();
-  await followEntitlement(em, facts, policies, now);
   await recountCycleLimits(em, facts.teamId, now);
   const end = facts.cancelAtPeriodEnd ? ', cancelled at its end' : '';
-  return `Subscription ${facts.id}: ${facts.plan} is ${facts.status} until ${facts.currentPeriodEnd.toISOString().slice(0, 10)}${end}`;
+  const outcome = `Subscription ${facts.id}: ${facts.plan} is ${facts.status} until ${facts.currentPeriodEnd.toISOString().slice(0, 10)}${end}`;
+  return { outcome, isNews: true };
 }
 
 /** Keeps every billing period that Polar states, with its newest end; answers whether this one was news. */

@@ -12,6 +12,8 @@ export interface Clawback {
   teamId: string;
   /** `order:{id}` or `cycle:{subscription}:{start}`: what its transfers and its debt go by. */
   debtKey: string;
+  /** The debt of this key; null if nothing was ever owed. */
+  debt: Debt | null;
   /** All that was granted for it. */
   grants: readonly Grant[];
   /** Micro-credits that must be gone of them, in all. */
@@ -30,10 +32,9 @@ export interface Clawback {
  */
 export async function clawBack(
   em: EntityManager,
-  { teamId, debtKey, grants, target, lifetime }: Clawback,
+  { teamId, debtKey, debt: known, grants, target, lifetime }: Clawback,
   { lateLife, now }: { lateLife: number; now: Date },
 ): Promise<{ revoked: bigint; outstanding: bigint }> {
-  const known = await em.findOne(Debt, { key: debtKey });
   const revoked = () => grants.reduce((total, grant) => total + clawedBack(grant), 0n);
   // Most orders are never refunded: there is nothing to take and nothing to give back.
   if (target === 0n && revoked() === 0n && !known) return { revoked: 0n, outstanding: 0n };

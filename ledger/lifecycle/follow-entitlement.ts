@@ -1,5 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Catalog } from '../../catalog/schema.ts';
+import { Debt } from '../../database/entities/debt.ts';
 import { Grant } from '../../database/entities/grant.ts';
 import { Order } from '../../database/entities/order.ts';
 import { Subscription } from '../../database/entities/subscription.ts';
@@ -51,23 +52,27 @@ export async function followEntitlement(
   const revokedBefore = revokedOf(known);
 
   const granted: EntitledGrant[] = [];
+  const knownKeys = new Set(known.map(({ businessKey }) => businessKey));
   for (const cycle of entitlement.cycles) {
     for (const due of dueGrants(cycle, orders, now)) {
-      const made = await grantOfCycle(em, { id, teamId }, cycle, due, policies, now);
-      if (!made) continue;
+      if (knownKeys.has(due.businessKey)) continue;
+      knownKeys.add(due.businessKey);
+      known.push(await grantOfCycle(em, { id, teamId }, cycle, due, policies, now));
       granted.push(due);
-      known.push(made);
     }
   }
   await alignExpiries(em, known, entitlement.cycles, state, policies, now);
 
   let outstanding = 0n;
-  for (const [debtKey, grants] of Map.groupBy(known, cycleKeyOf)) {
+  const byCycle = Map.groupBy(known, cycleKeyOf);
+  const debts = await em.find(Debt, { key: { $in: [...byCycle.keys()] } });
+  for (const [debtKey, grants] of byCycle) {
     const cycle = entitlement.cycles.find(({ start }) => debtKey === cycleKey(id, start));
     const total = grants.reduce((sum, grant) => sum + grant.granted, 0n);
     const kept = cycle ? cycleTarget(cycle, orders, now) : 0n;
     const target = total > kept ? total - kept : 0n;
-    const clawback = { teamId, debtKey, grants, target, lifetime: false };
+    const debt = debts.find(({ key }) => key === debtKey) ?? null;
+    const clawback = { teamId, debtKey, debt, grants, target, lifetime: false };
     const result = await clawBack(em, clawback, { lateLife: policies.lateAllotmentLife, now });
     outstanding += result.outstanding;
   }
@@ -108,9 +113,7 @@ async function grantOfCycle(
   due: EntitledGrant,
   policies: CyclePolicies,
   now: Date,
-): Promise<Grant | null> {
-  const known = await em.findOne(Grant, { businessKey: due.businessKey });
-  if (known) return null;
+): Promise<Grant> {
   const order = await em.findOneOrFail(Order, { id: due.orderId });
   // Polar stated the payment in time and we came too late: that delay is ours, not the team's.
   const late = due.kind !== 'drip' && cycle.end <= now && order.paidAt !== null && order.paidAt < cycle.end;
