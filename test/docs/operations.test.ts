@@ -67,7 +67,7 @@ test('every route, command, schedule and parked code that operators are told of 
   ]
     .map(read)
     .join('\n');
-  const [, list = ''] = guide.match(/^What each code means[^]*?\n\n([^]*?)\n\n/m) ?? [];
+  const [, list = ''] = guide.match(/^What each code means[\s\S]*?\n\n([\s\S]*?)\n\n/m) ?? [];
   const codes = [...list.matchAll(/^- `(\w+)`:/gm)].map(([, parked]) => parked);
   expect(codes.length).toBeGreaterThan(10);
   for (const parked of codes) expect(code).toContain(`'${parked}'`);
