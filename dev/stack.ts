@@ -207,9 +207,7 @@ function announce({ given, variables, directory, progress }: Stack): void {
   ];
   progress.say('');
   for (const [name = '', address = ''] of rows) progress.say(`  ${name.padEnd(18)} ${address}`);
-  progress.say(
-    '\nEverything is up. Next, in another terminal: npm run demo\nCtrl-C stops everything.\n',
-  );
+  progress.say('\nEverything is up. Next, in another terminal: npm run demo\nCtrl-C stops everything.\n');
 }
 
 async function step<T>(
