@@ -5,7 +5,7 @@ import { cutOldPayloads } from '../inbox/cut-payloads.ts';
 import { closeMonths } from '../ledger/read/closed-months.ts';
 import type { GroupCommit } from '../ledger/spend/group-commit.ts';
 import { sweepHolds } from '../ledger/spend/sweep-holds.ts';
-import { type Finding, verifyLedger } from '../ledger/verify/verify-ledger.ts';
+import { type LedgerFinding, verifyLedger } from '../ledger/verify/verify-ledger.ts';
 import { log } from '../log.ts';
 import { cutExpiredLinks } from '../teams/cut-expired-links.ts';
 import { deleteOldKeys } from '../teams/delete-old-keys.ts';
@@ -22,7 +22,7 @@ export interface LedgerVerdict {
   /** The rules that do not hold. */
   rules: string[];
   /** The first findings; all of them are in the worker's log. */
-  findings: Finding[];
+  findings: LedgerFinding[];
 }
 
 /** A payload in Temporal is small: so many findings are carried, each cut to so many characters a field. */
@@ -116,7 +116,7 @@ async function heartbeating<T>(
   }
 }
 
-function shorten({ expected, found, subject, ...finding }: Finding): Finding {
+function shorten({ expected, found, subject, ...finding }: LedgerFinding): LedgerFinding {
   const cut = (text: string) => (text.length > longestField ? `${text.slice(0, longestField)}…` : text);
   return { ...finding, subject: cut(subject), expected: cut(expected), found: cut(found) };
 }

@@ -10,7 +10,7 @@ import { findDifferences } from '../reconciliation/find-differences.ts';
 import { listTeamsToRun } from '../reconciliation/list-teams-to-run.ts';
 import { listPage, type PolarPage, type Walked } from '../reconciliation/polar-page.ts';
 import { recordReconciliation } from '../reconciliation/reports.ts';
-import { type Finding, type Run, storeRepair } from '../reconciliation/store-repair.ts';
+import { type ReconciliationFinding, type Run, storeRepair } from '../reconciliation/store-repair.ts';
 import {
   fetchSettledOrders,
   forgetSettledOrders,
@@ -34,7 +34,7 @@ export interface ReconciliationDependencies {
 /** What a page held, and where to go on. */
 export interface WalkedPage {
   seen: number;
-  findings: Finding[];
+  findings: ReconciliationFinding[];
   next: number | null;
 }
 
@@ -43,7 +43,7 @@ export interface Report extends Run {
   finishedAt: string | null;
   status: ReconciliationStatus;
   counts: Record<string, number>;
-  findings: Finding[];
+  findings: ReconciliationFinding[];
 }
 
 /** How long webhooks have to tell of a change before reconciliation does, in milliseconds. */
@@ -92,7 +92,7 @@ export function createReconciliationActivities({
       }),
 
     /** @returns what was wrong with our webhook endpoint; null where nothing was */
-    checkWebhookEndpoint: (): Promise<Finding | null> =>
+    checkWebhookEndpoint: (): Promise<ReconciliationFinding | null> =>
       throwAsFailure(async () => {
         if (webhookUrl === undefined) return null;
         const { state, refusedEvents } = await reviveWebhookEndpoint(polar, webhookUrl);
@@ -169,9 +169,9 @@ export function createReconciliationActivities({
     kind: Exclude<Walked, 'unpaid_orders'>,
     items: readonly { id: string }[],
     until: Date,
-  ): Promise<Finding[]> {
+  ): Promise<ReconciliationFinding[]> {
     const found = await findDifferences(database.fork(), polar, kind, items, { until, betweenFetches });
-    const findings: Finding[] = found.unreadable.map((one) => ({
+    const findings: ReconciliationFinding[] = found.unreadable.map((one) => ({
       state: 'unreadable',
       what: `one of Polar’s ${one.kind}, ${one.id}: ${one.what}`,
       teamId: null,

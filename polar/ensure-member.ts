@@ -3,7 +3,7 @@ import type { Role } from '../database/entities/member.ts';
 import { DomainError } from '../domain-error.ts';
 import { callPolar, readAll } from './client.ts';
 
-export interface Person {
+export interface PayingUser {
   userId: string;
   email: string;
   name: string | null;
@@ -21,11 +21,12 @@ export interface Person {
 export async function ensureMember(
   polar: Polar,
   customerId: string,
-  person: Person,
+  person: PayingUser,
   owners: readonly string[],
 ): Promise<string> {
-  return (await bringMemberInLine(polar, customerId, await listMembers(polar, customerId), person, owners))
-    .id;
+  return (
+    await bringMemberInLine(polar, customerId, await listPolarMembers(polar, customerId), person, owners)
+  ).id;
 }
 
 /**
@@ -36,7 +37,7 @@ export async function bringMemberInLine(
   polar: Polar,
   customerId: string,
   members: models.Member[],
-  person: Person,
+  person: PayingUser,
   owners: readonly string[],
 ): Promise<{ id: string; changed: boolean }> {
   const owner = members.find(({ role }) => role === 'owner');
@@ -44,7 +45,7 @@ export async function bringMemberInLine(
   const becomesOwner = person.role === 'owner' && (!ownerStands || owner.external_id === person.userId);
   const wanted = becomesOwner ? 'owner' : polarRoles[person.role];
 
-  const found = findMember(members, person);
+  const found = findPolarMember(members, person);
   const member = found ?? (await makeMember(polar, customerId, person));
   // The role `owner` ends only if another member takes it over.
   const role: models.MemberRole = member.role === 'owner' && wanted === 'billing_manager' ? 'owner' : wanted;
@@ -60,7 +61,7 @@ export async function bringMemberInLine(
 
 /** The member id of the customer's owner; undefined if Polar has no members for this customer. */
 export async function findOwnerMember(polar: Polar, customerId: string): Promise<string | undefined> {
-  return (await listMembers(polar, customerId)).find(({ role }) => role === 'owner')?.id;
+  return (await listPolarMembers(polar, customerId)).find(({ role }) => role === 'owner')?.id;
 }
 
 const polarRoles = {
@@ -70,7 +71,7 @@ const polarRoles = {
   member: 'member',
 } as const satisfies Record<Role, models.MemberRole>;
 
-async function makeMember(polar: Polar, customerId: string, person: Person): Promise<models.Member> {
+async function makeMember(polar: Polar, customerId: string, person: PayingUser): Promise<models.Member> {
   const role = polarRoles[person.role];
   try {
     const made = await callPolar('change', () =>
@@ -85,7 +86,7 @@ async function makeMember(polar: Polar, customerId: string, person: Person): Pro
     if (made.external_id === person.userId || !made.external_id) return made;
   } catch (error) {
     // It may have been created despite the error, or by another caller at the same time.
-    const made = findMember(await listMembers(polar, customerId), person);
+    const made = findPolarMember(await listPolarMembers(polar, customerId), person);
     if (!made) throw error;
     return made;
   }
@@ -98,9 +99,9 @@ async function makeMember(polar: Polar, customerId: string, person: Person): Pro
 }
 
 /** By our user id, or by e-mail if the member was added at Polar by hand. */
-export function findMember(
+export function findPolarMember(
   members: models.Member[],
-  { userId, email }: Pick<Person, 'userId' | 'email'>,
+  { userId, email }: Pick<PayingUser, 'userId' | 'email'>,
 ): models.Member | undefined {
   return (
     members.find(({ external_id }) => external_id === userId) ??
@@ -109,6 +110,6 @@ export function findMember(
 }
 
 /** All members of the customer, as Polar has them now. */
-export async function listMembers(polar: Polar, customerId: string): Promise<models.Member[]> {
+export async function listPolarMembers(polar: Polar, customerId: string): Promise<models.Member[]> {
   return callPolar('read', () => readAll(polar.customers.members.iterList(customerId, { limit: 100 })));
 }

@@ -6,7 +6,7 @@ import { User } from '../database/entities/user.ts';
 import { DomainError } from '../domain-error.ts';
 import { callPolar } from './client.ts';
 import { withCustomer } from './ensure-customer.ts';
-import { ensureMember, findOwnerMember, type Person } from './ensure-member.ts';
+import { ensureMember, findOwnerMember, type PayingUser } from './ensure-member.ts';
 
 /**
  * A new link into Polar's customer portal, valid for an hour: for a user with the user's own role, for a service (no
@@ -20,7 +20,7 @@ export async function openPortal(
   { teamId, userId, returnUrl }: { teamId: string; userId?: string; returnUrl?: string },
 ): Promise<{ url: string; expiresAt: Date }> {
   const em = database.fork();
-  const person = userId === undefined ? undefined : await payingPerson(em, teamId, userId);
+  const person = userId === undefined ? undefined : await payingUser(em, teamId, userId);
   const owners = await em.find(Member, { teamId, role: 'owner' });
   return withCustomer(polar, database, teamId, async (customerId) => {
     const memberId = person
@@ -43,7 +43,7 @@ export async function openPortal(
   });
 }
 
-async function payingPerson(em: EntityManager, teamId: string, userId: string): Promise<Person> {
+async function payingUser(em: EntityManager, teamId: string, userId: string): Promise<PayingUser> {
   const member = await em.findOne(Member, { teamId, userId });
   const user = member && (await em.findOne(User, { id: userId }));
   if (!user?.email || !member || member.role === 'member') {

@@ -6,7 +6,7 @@ import { User } from '../database/entities/user.ts';
 import { DomainError } from '../domain-error.ts';
 import { callPolar } from './client.ts';
 import { findCustomer } from './ensure-customer.ts';
-import { bringMemberInLine, findMember, listMembers, type Person } from './ensure-member.ts';
+import { bringMemberInLine, findPolarMember, listPolarMembers, type PayingUser } from './ensure-member.ts';
 
 /**
  * Sets the members of the team's customer at Polar to the team's roles: one owner becomes Polar's owner; other owners,
@@ -27,7 +27,7 @@ export async function syncMembers(polar: Polar, database: Database, teamId: stri
   const customerId = team.polarCustomerId ?? (team.deletedAt ? await findCustomer(polar, teamId) : undefined);
   if (customerId === undefined) return 'The team has no customer at Polar';
 
-  const people = await payingPeople(database, teamId);
+  const people = await payingUsers(database, teamId);
   try {
     if (people.length > 0) return await bringInLine(polar, customerId, people, team);
     if (!team.deletedAt) return 'No owner, admin or billing member of the team has an e-mail';
@@ -42,7 +42,7 @@ export async function syncMembers(polar: Polar, database: Database, teamId: stri
 async function bringInLine(
   polar: Polar,
   customerId: string,
-  people: Person[],
+  people: PayingUser[],
   { deletedAt }: Team,
 ): Promise<string> {
   const failures: { who: string; error: DomainError }[] = [];
@@ -57,7 +57,7 @@ async function bringInLine(
     }
   };
   const removeSurplus = async (members: models.Member[]) => {
-    const wanted = new Set(people.map((person) => findMember(members, person)?.id));
+    const wanted = new Set(people.map((person) => findPolarMember(members, person)?.id));
     const surplus = members.filter(({ id, role }) => !wanted.has(id) && role !== 'owner');
     let removed = 0;
     for (const member of surplus) {
@@ -67,13 +67,13 @@ async function bringInLine(
     return removed;
   };
 
-  let members = await listMembers(polar, customerId);
+  let members = await listPolarMembers(polar, customerId);
   // Polar's owner cannot be removed. If it is not an owner of the team, an owner of the team takes over below, and the
   // old one is removed after that.
   let removed = await removeSurplus(members);
   // If Polar's owner is an owner of the team, it comes first and stays Polar's owner.
   const owners = people.filter(({ role }) => role === 'owner');
-  const current = owners.filter((person) => findMember(members, person)?.role === 'owner');
+  const current = owners.filter((person) => findPolarMember(members, person)?.role === 'owner');
   const ownerIds = owners.map(({ userId }) => userId);
   let changed = 0;
   for (const person of new Set([...current, ...people])) {
@@ -83,10 +83,10 @@ async function bringInLine(
     );
     if (!done) continue;
     changed += 1;
-    members = await listMembers(polar, customerId);
+    members = await listPolarMembers(polar, customerId);
   }
   if (changed > 0 || failures.length > 0)
-    removed += await removeSurplus(await listMembers(polar, customerId));
+    removed += await removeSurplus(await listPolarMembers(polar, customerId));
 
   // If a failure may be temporary, the whole step is retried.
   const passing = failures.find(({ error }) => error.status >= 500);
@@ -109,7 +109,7 @@ async function remove(polar: Polar, customerId: string, { id }: models.Member): 
 }
 
 /** The users who may pay for the team, owners first, then in the order in which they joined. */
-async function payingPeople(database: Database, teamId: string): Promise<Person[]> {
+async function payingUsers(database: Database, teamId: string): Promise<PayingUser[]> {
   const em = database.fork();
   const members = await em.find(
     Member,

@@ -1,12 +1,12 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { standingSql } from '../database/entities/subscription.ts';
-import type { Finding } from './store-repair.ts';
+import type { ReconciliationFinding } from './store-repair.ts';
 
 /** The maximum number of teams in a report, because the number of such teams has no bound. */
 const mostTeams = 50;
 
 /** Teams with several standing subscriptions at Polar. Each is billed, and a team needs only one. */
-export async function findSubscriptionConflicts(em: EntityManager): Promise<Finding[]> {
+export async function findSubscriptionConflicts(em: EntityManager): Promise<ReconciliationFinding[]> {
   const rows = await em.execute<{ team_id: string; ids: string }[]>(
     `select team_id, string_agg(id, ', ' order by started_at, id) as ids
        from subscriptions s

@@ -34,7 +34,7 @@ export const findingStates = [
 export type FindingState = (typeof findingStates)[number];
 
 /** A difference in a report: plain JSON, no personal data. */
-export interface Finding {
+export interface ReconciliationFinding {
   state: FindingState;
   what: string;
   teamId: string | null;
@@ -60,7 +60,7 @@ export async function storeRepair(
   database: Database,
   difference: Difference,
   run: Run,
-): Promise<Finding | null> {
+): Promise<ReconciliationFinding | null> {
   const { type, sameAs, id, version, occurredAt, credits, what } = difference;
   const data: unknown = JSON.parse(JSON.stringify(difference.data), storable);
   return database.transaction(async (em) => {

@@ -13,7 +13,7 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import type { ReconciliationActivities, Report } from '../activities/create-reconciliation-activities.ts';
-import type { Finding } from '../reconciliation/store-repair.ts';
+import type { ReconciliationFinding } from '../reconciliation/store-repair.ts';
 import { approveUpdate, type OperatorMessage, readOperatorMessage } from './messages.ts';
 
 /** A page that cannot be had for so long fails the run; the next one begins anew. */
@@ -201,12 +201,13 @@ function count(report: Report, what: string, more: number): void {
   report.counts[what] = (report.counts[what] ?? 0) + more;
 }
 
-function note(report: Report, findings: readonly Finding[]): void {
+function note(report: Report, findings: readonly ReconciliationFinding[]): void {
   for (const { state } of findings) count(report, state, 1);
   // Those that a person must look at are kept before those that repair themselves.
   report.findings.push(...findings);
   if (report.findings.length <= mostFindings) return;
-  const urgent = (finding: Finding) => finding.state !== 'repaired' && finding.state !== 'waiting';
+  const urgent = (finding: ReconciliationFinding) =>
+    finding.state !== 'repaired' && finding.state !== 'waiting';
   const ranked = [...report.findings.filter(urgent), ...report.findings.filter((one) => !urgent(one))];
   report.findings = ranked.slice(0, mostFindings);
 }

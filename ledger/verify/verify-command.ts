@@ -1,7 +1,7 @@
 import { connectDatabase } from '../../database/connection.ts';
 import { readEnvironment } from '../../environment.ts';
 import { runCommand } from '../../run-command.ts';
-import { type Finding, type VerificationProgress, verifyLedger } from './verify-ledger.ts';
+import { type LedgerFinding, type VerificationProgress, verifyLedger } from './verify-ledger.ts';
 
 /**
  * `npm run ledger:verify`: proves the rules of the ledger on the live database. Findings go to stdout, progress to
@@ -23,7 +23,7 @@ await runCommand(async () => {
   }
 }, 2);
 
-function describe({ rule, holds, teamId, subject, expected, found, lookNext }: Finding): string {
+function describe({ rule, holds, teamId, subject, expected, found, lookNext }: LedgerFinding): string {
   return [
     `✗ ${rule}: ${subject}${teamId === null ? '' : ` of team ${teamId}`}`,
     `    rule      ${holds}`,

@@ -4,7 +4,7 @@ import { type Check, type FindingRow, type Walk, within } from './check.ts';
 import { checks } from './checks.ts';
 
 /** A rule of the ledger that does not hold. */
-export interface Finding {
+export interface LedgerFinding {
   rule: string;
   /** What the rule says, as a sentence that is true of a sound ledger. */
   holds: string;
@@ -23,7 +23,7 @@ export interface Verification {
   /** How many findings there are, at least: of one rule in one range only the first are counted. */
   found: number;
   /** The first of them. */
-  findings: Finding[];
+  findings: LedgerFinding[];
   milliseconds: number;
 }
 
@@ -40,7 +40,7 @@ export interface VerifyOptions {
   /** Called after each range. */
   onProgress?: (progress: VerificationProgress) => void;
   /** Called with each finding as it is made; those beyond the first thousand are told here only. */
-  onFinding?: (finding: Finding) => void;
+  onFinding?: (finding: LedgerFinding) => void;
   signal?: AbortSignal;
 }
 
@@ -64,7 +64,7 @@ export async function verifyLedger(
 ): Promise<Verification> {
   const started = performance.now();
   const result: Verification = { teams: 0, holds: 0, transfers: 0, found: 0, findings: [], milliseconds: 0 };
-  const report = (finding: Finding) => {
+  const report = (finding: LedgerFinding) => {
     result.found += 1;
     if (result.findings.length < mostFindings) result.findings.push(finding);
     onFinding?.(finding);
@@ -118,7 +118,7 @@ async function verifyRange(
   walk: Walk,
   after: string | null,
   size: number,
-  report: (finding: Finding) => void,
+  report: (finding: LedgerFinding) => void,
   signal: AbortSignal | undefined,
 ): Promise<Range> {
   const { rows } = await client.query<{ id: string }>(
@@ -160,7 +160,7 @@ async function findings(
   return rows;
 }
 
-function toFinding({ rules }: Check, { rule, team_id, subject, expected, found }: FindingRow): Finding {
+function toFinding({ rules }: Check, { rule, team_id, subject, expected, found }: FindingRow): LedgerFinding {
   const known = rules[rule];
   if (!known) throw new Error(`a check told of ${rule}, which is none of its rules`);
   return { rule, holds: known.holds, teamId: team_id, subject, expected, found, lookNext: known.lookNext };
