@@ -4,7 +4,8 @@ import { readCatalog } from '../catalog/versions.ts';
 import { InboxEvent } from '../database/entities/inbox-event.ts';
 import { Order } from '../database/entities/order.ts';
 import type { Team } from '../database/entities/team.ts';
-import { DomainError } from '../domain-error.ts';
+import { DomainError, isRefusal } from '../domain-error.ts';
+import type { ErrorCode } from '../errors.ts';
 import {
   markHandled,
   needsApproval,
@@ -101,7 +102,12 @@ export async function applyInboxEvent({ inboxId, asking, withTeam }: Application
 const withoutProduct = 'order_without_product';
 
 /** Refusals of a payment that is certainly the team's: they end once its money is refunded. */
-const worthRemembering = [withoutProduct, 'team_deleted', 'money_without_credits', 'cycle_not_granted'];
+const worthRemembering: readonly ErrorCode[] = [
+  withoutProduct,
+  'team_deleted',
+  'money_without_credits',
+  'cycle_not_granted',
+];
 
 /**
  * Applies the paid orders of the same subscription that came before, each in its own transaction: they say which cycles it
@@ -162,18 +168,6 @@ async function refresh({ polar }: Asking, em: EntityManager, event: InboxEvent):
     if (current?.replaces && (await refreshParkedEvent(em, event.id, current.data))) await em.refresh(event);
   } catch (error) {
     if (!(error instanceof DomainError)) throw error;
-  }
-}
-
-/** What trying again at once cannot change. */
-function isRefusal(error: unknown): error is DomainError {
-  return error instanceof DomainError && error.status < 500;
-}
-
-/** Why an event cannot be applied now. As with every refusal of the ledger, nothing was granted or taken before. */
-class Doubt extends DomainError {
-  constructor(code: string, message: string) {
-    super(409, code, message);
   }
 }
 
@@ -254,7 +248,7 @@ async function applyWithoutProduct(em: EntityManager, team: Team, order: HeardOr
   const known = await em.findOne(Order, { id: order.id });
   const kept = paidAmount(order) - (known?.refundedAmount ?? order.refundedAmount);
   if (kept <= 0n) return `Order ${order.id} sells no product, and none of its money is kept`;
-  throw new Doubt(
+  throw new DomainError(
     withoutProduct,
     `Order ${order.id} sells no product, as a top-up of the customer's wallet at Polar does: no credits belong to it. Refund it at Polar, or adjust the team's credits`,
   );
@@ -274,7 +268,7 @@ async function applyToDeletedTeam(
   await forfeitCredits(em, team, now);
   const { grantedAt, paidAmount, refundedAmount } = await em.findOneOrFail(Order, { id: facts.id });
   if (!grantedAt && paidAmount > refundedAmount) {
-    throw new Doubt(
+    throw new DomainError(
       'team_deleted',
       `Order ${facts.id} was paid for a team that is deleted: ${paidAmount - refundedAmount} of ${facts.currency}'s minor units came in and nothing is granted. Refund it at Polar`,
     );
@@ -290,7 +284,7 @@ async function paidFactsOf(
 ): Promise<PaidOrderFacts> {
   await checkTeam(em, team, order.teamRef);
   if (order.seats !== null && order.seats > 0) {
-    throw new Doubt('order_with_seats', `Order ${order.id} has seats; our products have none`);
+    throw new DomainError('order_with_seats', `Order ${order.id} has seats; our products have none`);
   }
   const product = await resolveProduct(em, order);
   if (product === null) throw unknownProduct(order);
@@ -361,8 +355,8 @@ async function subscriptionFactsOf(
   return { ...subscription, teamId: team.id, plan, nextPlan };
 }
 
-function unknownProduct({ productId }: PolarProductRef): Doubt {
-  return new Doubt(
+function unknownProduct({ productId }: PolarProductRef): DomainError {
+  return new DomainError(
     'unknown_product',
     `No plan or pack of the catalog is Polar's product ${productId}: add metadata.catalog_key to it there, then run npm run polar:sync -- --apply`,
   );
@@ -372,7 +366,7 @@ function unknownProduct({ productId }: PolarProductRef): Doubt {
 async function checkTeam(em: EntityManager, team: Team, ref: PolarTeamRef): Promise<void> {
   if (meansTeam(ref, team)) return;
   const resolved = await resolveTeam(em, ref);
-  if ('doubtful' in resolved) throw new Doubt('doubtful_team', resolved.doubtful);
+  if ('doubtful' in resolved) throw new DomainError('doubtful_team', resolved.doubtful);
   if ('teamId' in resolved && resolved.teamId !== team.id)
-    throw new Doubt('doubtful_team', `It is of team ${resolved.teamId}, not of ${team.id}`);
+    throw new DomainError('doubtful_team', `It is of team ${resolved.teamId}, not of ${team.id}`);
 }

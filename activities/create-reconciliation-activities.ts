@@ -1,7 +1,7 @@
 import type { Polar } from '@polar-sh/sdk/2026-10';
 import { type Database, readClock } from '../database/connection.ts';
 import type { ReconciliationStatus } from '../database/entities/reconciliation.ts';
-import { DomainError } from '../domain-error.ts';
+import { isRefusal } from '../domain-error.ts';
 import * as teams from '../inbox/operator-decisions.ts';
 import { log } from '../log.ts';
 import { reviveWebhookEndpoint } from '../polar/webhook-endpoint.ts';
@@ -133,7 +133,7 @@ export function createReconciliationActivities({
         await teams.approveRepair(database.fork(), inboxId, by);
         return true;
       } catch (error) {
-        if (error instanceof DomainError && error.status < 500) return false;
+        if (isRefusal(error)) return false;
         throw error;
       }
     },

@@ -62,7 +62,7 @@ export interface Asking {
 
 /**
  * Reads a stored event. Polar is asked, where it may be, about what a payload alone cannot settle.
- * @throws DomainError 422 `unreadable_event`; as `callPolar`
+ * @throws DomainError `unreadable_event`; as `callPolar`
  */
 export async function hearEvent(em: EntityManager, event: InboxEvent, asking?: Asking): Promise<Heard> {
   const polar = asking?.polar;

@@ -2,8 +2,8 @@ import { ApplicationFailure } from '@temporalio/activity';
 import { DomainError } from '../domain-error.ts';
 
 /**
- * Tells Temporal when to try again what was refused: as soon as Polar says that it may be asked again, and never where
- * trying again is of no use (`details.retriable` is false).
+ * Tells Temporal when to try again what was refused: after `retryAfterSeconds` if the error names it, and not at all if
+ * its code is not retriable.
  */
 export async function throwAsFailure<T>(work: () => Promise<T>): Promise<T> {
   try {
@@ -14,7 +14,7 @@ export async function throwAsFailure<T>(work: () => Promise<T>): Promise<T> {
     throw ApplicationFailure.create({
       type: error.code,
       message: error.message,
-      nonRetryable: error.details.retriable === false,
+      nonRetryable: !error.retriable,
       ...(typeof retryAfterSeconds === 'number'
         ? { nextRetryDelay: retryAfterSeconds * 1_000, details: [{ retryAfterSeconds }] }
         : {}),

@@ -114,11 +114,7 @@ function createRoutedApp(
     app.all(expressPath(path), refuseMethod(methods.map(({ method }) => method.toUpperCase())));
   }
   app.use((request) => {
-    throw new DomainError(
-      404,
-      'unknown_route',
-      `There is no ${request.method} ${request.path.slice(0, 200)}`,
-    );
+    throw new DomainError('unknown_route', `There is no ${request.method} ${request.path.slice(0, 200)}`);
   });
   app.use(answerProblem);
   return app;
@@ -133,7 +129,6 @@ function refuseMethod(allowed: string[]): RequestHandler {
   return (request, response) => {
     response.setHeader('Allow', allowed.join(', '));
     throw new DomainError(
-      405,
       'method_not_allowed',
       `${request.method} is not possible here, only ${allowed.join(', ')}`,
       {

@@ -65,7 +65,7 @@ export function nameCaller(caller: Caller): string {
 }
 
 export function unauthenticated(message: string, details: { reason?: string } = {}): DomainError {
-  return new DomainError(401, 'unauthenticated', message, details);
+  return new DomainError('unauthenticated', message, details);
 }
 
 function looksLikeJwt(token: string): boolean {
@@ -162,12 +162,7 @@ function refusedToken(error: unknown): DomainError {
   if (error instanceof errors.JOSEError && !isOfTheKeys(error)) {
     return unauthenticated('The token is not a JWT that we can verify');
   }
-  return new DomainError(
-    503,
-    'identity_provider_unavailable',
-    'The keys that sign tokens cannot be fetched now',
-    {
-      retryAfterSeconds: 1,
-    },
-  );
+  return new DomainError('identity_provider_unavailable', 'The keys that sign tokens cannot be fetched now', {
+    retryAfterSeconds: 1,
+  });
 }

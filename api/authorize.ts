@@ -75,5 +75,5 @@ export async function confirmRights(
 }
 
 export function forbidden(message: string, details: Record<string, unknown>): DomainError {
-  return new DomainError(403, 'forbidden', message, details);
+  return new DomainError('forbidden', message, details);
 }

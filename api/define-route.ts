@@ -4,6 +4,7 @@ import type { Request, Response } from 'express';
 import { z } from 'zod';
 import type { Lane } from '../database/connection.ts';
 import { DomainError } from '../domain-error.ts';
+import type { ErrorCode } from '../errors.ts';
 import { hashBody } from '../teams/hash-body.ts';
 import type { KeyedRequest } from '../teams/idempotent.ts';
 import { type Caller, nameCaller, unauthenticated } from './authenticate.ts';
@@ -11,6 +12,7 @@ import { type Access, authorize, confirmRights } from './authorize.ts';
 import type { Dependencies } from './dependencies.ts';
 import { invalidRequest, refuseFields } from './problem.ts';
 import { readBytes, readJson } from './read-body.ts';
+import { refusalsOf } from './refusals.ts';
 import { teamIdSchema } from './shapes.ts';
 import { createTurns, type Turns } from './take-turns.ts';
 import { createUnsignedBodies, type UnsignedBodies } from './unsigned-bodies.ts';
@@ -50,8 +52,8 @@ export interface RouteDefinition<Shape extends RequestShape> {
   documentedBody?: z.ZodType;
   /** Schema of each answer by status; null: an answer without JSON. */
   answers: Readonly<Record<number, z.ZodType | null>>;
-  /** The refusals that are particular to this route: status to codes. */
-  refusals?: Readonly<Record<number, string>>;
+  /** The codes that are particular to this route; `refusalsOf` adds those of its access, parameters and body. */
+  refusals?: readonly ErrorCode[];
   handle(request: z.output<z.ZodObject<Shape>>, context: CallContext): Promise<Answer>;
 }
 
@@ -111,58 +113,66 @@ export function createRouteTurns(): RouteTurns {
 
 /**
  * Makes a route of what is said about it. At each request, in this order: the body (of a known caller), who calls, whether
- * they may, the key, the schemas, then the handler. Outside production an answer that its own schema does not allow is an error.
+ * they may, the key, the schemas, then the handler. Outside production an answer that its own schema does not allow is an error, and
+ * so is a refusal that the route does not list.
  *
- * The route's `serve` throws DomainError, for `answerProblem` to tell: 401 `unauthenticated`; 403 `forbidden`; 404
- * `unknown_team`; 400 `idempotency_key_required`, `malformed_json`; 413 `body_too_large`; 415 `unsupported_media_type`;
- * 400 or, of a body, 422 `invalid_request`; and whatever the handler throws.
+ * The route's `serve` throws DomainError with the codes of `refusalsOf`, for `answerProblem`.
  */
 export function defineRoute<Shape extends RequestShape>(definition: RouteDefinition<Shape>): Route {
+  const { heavy, ...described } = definition;
   const { handle, request: shape, access } = definition;
   const lane = definition.lane ?? (definition.method === 'get' ? 'reads' : 'administration');
   const schema = z.object(shape);
   const readBody = readJson(definition.bodyLimitBytes ?? 102_400);
   const readRaw = readBytes(definition.bodyLimitBytes ?? 1_048_576);
 
-  const { heavy, ...described } = definition;
+  const serve: Route['serve'] = async (request, response, dependencies, turns) => {
+    // Nobody's body is read before they are known, and nobody's rights are judged by what was so before it came.
+    if (access !== 'public' && shape.body) await dependencies.authenticate(request.headers.authorization);
+    const body = shape.body ? await readBody(request, response) : undefined;
+    definition.rawBody?.admit(request.headers);
+    const bytes = definition.rawBody
+      ? await turns.unsignedBodies.count(request, () => readRaw(request, response))
+      : Buffer.alloc(0);
+    const caller = access === 'public' ? undefined : await admit(request, response, access, dependencies);
+    if (definition.needsIdempotencyKey) readIdempotencyKey(request);
+
+    refuseUnknownQuery(request, shape.query);
+    const parsed = schema.safeParse({ params: request.params, query: request.query, body });
+    if (!parsed.success) throw invalidRequest(parsed.error);
+    const context: CallContext = {
+      dependencies: { ...dependencies, database: dependencies.database.lane(lane) },
+      headers: request.headers,
+      body,
+      bytes,
+      caller: () => demand(caller),
+      confirmRights: (em) => {
+        const teamId = readTeamId(request);
+        if (access === 'public' || teamId === undefined) throw new Error(`${definition.path} has no team`);
+        return confirmRights(em, demand(caller), access, teamId);
+      },
+      idempotency: () => ({
+        scope: `${nameCaller(demand(caller))} ${request.method} ${pathOf(definition.path, request)}`,
+        key: readIdempotencyKey(request),
+        bodyHash: hashBody(body ?? null),
+      }),
+    };
+    const work = () => handle(parsed.data, context);
+    const waitsIn = heavy?.(parsed.data) ? turns.heavyReads : turnsOf(lane, turns);
+    const answer = await (waitsIn ? waitsIn.take(ownerOf(request, caller), work) : work());
+    if (!dependencies.production) checkAnswer(definition, answer);
+    send(response, answer);
+  };
+
   return {
     ...described,
     async serve(request, response, dependencies, turns) {
-      // Nobody's body is read before they are known, and nobody's rights are judged by what was so before it came.
-      if (access !== 'public' && shape.body) await dependencies.authenticate(request.headers.authorization);
-      const body = shape.body ? await readBody(request, response) : undefined;
-      definition.rawBody?.admit(request.headers);
-      const bytes = definition.rawBody
-        ? await turns.unsignedBodies.count(request, () => readRaw(request, response))
-        : Buffer.alloc(0);
-      const caller = access === 'public' ? undefined : await admit(request, response, access, dependencies);
-      if (definition.needsIdempotencyKey) readIdempotencyKey(request);
-
-      refuseUnknownQuery(request, shape.query);
-      const parsed = schema.safeParse({ params: request.params, query: request.query, body });
-      if (!parsed.success) throw invalidRequest(parsed.error);
-      const context: CallContext = {
-        dependencies: { ...dependencies, database: dependencies.database.lane(lane) },
-        headers: request.headers,
-        body,
-        bytes,
-        caller: () => demand(caller),
-        confirmRights: (em) => {
-          const teamId = readTeamId(request);
-          if (access === 'public' || teamId === undefined) throw new Error(`${definition.path} has no team`);
-          return confirmRights(em, demand(caller), access, teamId);
-        },
-        idempotency: () => ({
-          scope: `${nameCaller(demand(caller))} ${request.method} ${pathOf(definition.path, request)}`,
-          key: readIdempotencyKey(request),
-          bodyHash: hashBody(body ?? null),
-        }),
-      };
-      const work = () => handle(parsed.data, context);
-      const waitsIn = heavy?.(parsed.data) ? turns.heavyReads : turnsOf(lane, turns);
-      const answer = await (waitsIn ? waitsIn.take(ownerOf(request, caller), work) : work());
-      if (!dependencies.production) checkAnswer(definition, answer);
-      send(response, answer);
+      try {
+        await serve(request, response, dependencies, turns);
+      } catch (error) {
+        if (!dependencies.production) checkRefusal(definition, error);
+        throw error;
+      }
     },
   };
 }
@@ -172,7 +182,7 @@ function refuseUnknownQuery({ query }: Request, known: z.ZodObject | undefined):
   const unknown = Object.keys(query).filter((name) => !Object.hasOwn(known?.shape ?? {}, name));
   if (unknown.length === 0) return;
   throw refuseFields(
-    400,
+    'invalid_parameters',
     unknown.map((name) => ({ path: `query.${name.slice(0, 50)}`, message: 'unknown query parameter' })),
   );
 }
@@ -225,10 +235,6 @@ function demand(caller: Caller | undefined): Caller {
   return caller;
 }
 
-/** The codes of a 503 from what commits debits and holds. */
-export const whileCommitting =
-  'outcome_unknown, database_unavailable, database_busy, team_busy, shutting_down: send the same key again; catalog_not_published';
-
 /** Keys are the callers' own: 1 to 255 visible ASCII characters. */
 export const idempotencyKeySchema = z
   .string()
@@ -241,10 +247,15 @@ function readIdempotencyKey(request: Request): string {
   const parsed = idempotencyKeySchema.safeParse(request.headers['idempotency-key']);
   if (parsed.success) return parsed.data;
   throw new DomainError(
-    400,
     'idempotency_key_required',
     'Send an Idempotency-Key header of 1 to 255 visible ASCII characters: the same for a retry, a new one for a new request',
   );
+}
+
+/** A refusal that the documentation does not list is a bug: it is found by every test that sees it. */
+function checkRefusal(route: Omit<Route, 'serve'>, error: unknown): void {
+  if (!(error instanceof DomainError) || refusalsOf(route).includes(error.code)) return;
+  throw new Error(`${route.method} ${route.path} does not list ${error.code}`, { cause: error });
 }
 
 /** A wrong answer is a bug: it is found by every test that sees it. */

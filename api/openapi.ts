@@ -3,8 +3,11 @@ import { dirname } from 'node:path';
 import type { Express, RequestHandler } from 'express';
 import { z } from 'zod';
 import { createDocument, type ZodOpenApiOperationObject, type ZodOpenApiResponsesObject } from 'zod-openapi';
+import { errors } from '../errors.ts';
 import { idempotencyKeySchema, type Route } from './define-route.ts';
+import { errorsAsHtml } from './describe-errors.ts';
 import { problemSchema } from './problem.ts';
+import { refusalsOf } from './refusals.ts';
 
 /** The API's description, made from the schemas that check its requests and answers. */
 export function describeApi(routes: readonly Route[], publicUrl: string) {
@@ -44,6 +47,7 @@ export function describeApi(routes: readonly Route[], publicUrl: string) {
 export function serveDocs(app: Express): void {
   const assets = dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'));
   app.get('/docs', docsPolicy, (_request, response) => void response.type('html').send(page));
+  app.get('/docs/errors', docsPolicy, (_request, response) => void response.type('html').send(errorsPage));
   app.get('/docs/start.js', docsPolicy, (_request, response) => void response.type('js').send(script));
   for (const file of ['swagger-ui.css', 'swagger-ui-bundle.js', 'favicon-32x32.png']) {
     app.get(`/docs/${file}`, docsPolicy, (_request, response) =>
@@ -60,6 +64,8 @@ const docsPolicy: RequestHandler = (_request, response, next) => {
   );
   next();
 };
+
+const errorsPage = errorsAsHtml();
 
 const page = `<!doctype html>
 <html lang="en">
@@ -125,11 +131,19 @@ function describeAccess({
   };
 }
 
-function describeAnswers({ answers, refusals = {} }: Route): ZodOpenApiResponsesObject {
+function describeAnswers(route: Route): ZodOpenApiResponsesObject {
+  const { answers } = route;
   const problem = { 'application/problem+json': { schema: problemSchema } };
+  const byStatus = Map.groupBy(refusalsOf(route), (code) => errors[code].status);
   return {
     ...Object.fromEntries(
-      Object.entries(refusals).map(([status, codes]) => [status, { description: codes, content: problem }]),
+      [...byStatus].map(([status, codes]) => [
+        status,
+        {
+          description: codes.map((code) => `- \`${code}\`: ${errors[code].action}`).join('\n'),
+          content: problem,
+        },
+      ]),
     ),
     ...Object.fromEntries(
       Object.entries(answers).map(([status, schema]) => [

@@ -1,22 +1,27 @@
 import { randomUUID } from 'node:crypto';
-import { STATUS_CODES } from 'node:http';
 import type { ErrorRequestHandler, Response } from 'express';
 import { z } from 'zod';
 import { formatCredits } from '../catalog/credits.ts';
 import { isConnectionError, isLockTimeout, isTransientError } from '../database/errors.ts';
 import { DomainError } from '../domain-error.ts';
+import { type ErrorCode, type ErrorEntry, errors } from '../errors.ts';
 import { log } from '../log.ts';
 
 /** An error as callers see it: RFC 9457, with a stable `code`. `errors` names each field that was wrong. */
 export const problemSchema = z
   .looseObject({
-    type: z.string().meta({ description: 'Always about:blank: the code tells problems apart' }),
-    title: z.string(),
+    type: z.string().meta({ description: 'A link to the documentation of the code' }),
+    title: z
+      .string()
+      .meta({ description: 'What happened, in a few words; the same for every problem of this code' }),
     status: z.int(),
     code: z
       .string()
       .meta({ description: 'Stable; the detail may change', examples: ['insufficient_credits'] }),
-    detail: z.string(),
+    detail: z.string().meta({ description: 'What must be true and what to do, for this request' }),
+    retriable: z.boolean().meta({
+      description: 'True: send the same request with the same Idempotency-Key again, after Retry-After',
+    }),
     instance: z.string().optional().meta({ description: 'Names this occurrence in our log' }),
     errors: z.array(z.strictObject({ path: z.string(), message: z.string() })).optional(),
   })
@@ -24,26 +29,32 @@ export const problemSchema = z
 
 export type Problem = z.output<typeof problemSchema>;
 
-/** What a caller is told about an error. The one place that decides it; what is not foreseen is logged and hidden. */
+/** The answer for an error: the one place that decides it. An unexpected error is logged, and its message is not shown. */
 export function toProblem(error: unknown): Problem {
-  const refusal = error instanceof DomainError ? error : (explain(error) ?? unforeseen(error));
-  const details = Object.entries(refusal.details).map(([key, value]) => [
+  const {
+    code,
+    message,
+    details: given,
+  } = error instanceof DomainError ? error : (explain(error) ?? unforeseen(error));
+  const { status, title, retriable }: ErrorEntry = errors[code];
+  const details = Object.entries(given).map(([key, value]) => [
     key,
     typeof value === 'bigint' ? formatCredits(value) : value,
   ]);
   return {
     ...Object.fromEntries(details),
-    type: 'about:blank',
-    title: STATUS_CODES[refusal.status] ?? 'Error',
-    status: refusal.status,
-    code: refusal.code,
-    detail: refusal.message,
+    type: `/docs/errors#${code}`,
+    title,
+    status,
+    code,
+    detail: message,
+    retriable,
   };
 }
 
 /** The last handler of the app. */
 export const answerProblem: ErrorRequestHandler = (error, _request, response, next) => {
-  // The answer is on its way already: all that is left is to cut the connection, which Express does.
+  // Part of the answer is sent already: Express cuts the connection.
   if (response.headersSent) return next(error);
   sendProblem(response, toProblem(error));
 };
@@ -52,9 +63,7 @@ function sendProblem(response: Response, problem: Problem): void {
   if (problem.status === 401) {
     response.setHeader('WWW-Authenticate', 'Bearer realm="waveloom-billing", error="invalid_token"');
   }
-  if (problem.status === 503 || problem.status === 429) {
-    response.setHeader('Retry-After', String(problem.retryAfterSeconds ?? 1));
-  }
+  if (problem.retriable) response.setHeader('Retry-After', String(problem.retryAfterSeconds ?? 1));
   response.status(problem.status).type('application/problem+json').send(JSON.stringify(problem));
 }
 
@@ -65,7 +74,7 @@ function sendProblem(response: Response, problem: Problem): void {
 export function invalidRequest(error: z.ZodError): DomainError {
   const inBody = error.issues.every((issue) => issue.path[0] === 'body');
   return refuseFields(
-    inBody ? 422 : 400,
+    inBody ? 'invalid_request' : 'invalid_parameters',
     error.issues.map((issue) => ({
       path: z.core.toDotPath(issue.path[0] === 'body' ? issue.path.slice(1) : issue.path) || 'body',
       message: issue.message,
@@ -73,11 +82,14 @@ export function invalidRequest(error: z.ZodError): DomainError {
   );
 }
 
-/** `invalid_request`, with every field that was wrong. */
-export function refuseFields(status: 400 | 422, errors: { path: string; message: string }[]): DomainError {
+/** The refusal of a body, or of parameters of the path and query, that names every field that was wrong. */
+export function refuseFields(
+  code: 'invalid_request' | 'invalid_parameters',
+  errors: { path: string; message: string }[],
+): DomainError {
   const shown = errors.slice(0, 3).map(({ path, message }) => `${path}: ${message}`);
   const more = errors.length > shown.length ? `; and ${errors.length - shown.length} more` : '';
-  return new DomainError(status, 'invalid_request', shown.join('; ') + more, {
+  return new DomainError(code, shown.join('; ') + more, {
     errors: errors.slice(0, 100),
   });
 }
@@ -90,21 +102,17 @@ function explain(error: unknown): DomainError | undefined {
 function explainBodyParser(error: unknown): DomainError | undefined {
   const parsed = bodyParserError.safeParse(error);
   if (!parsed.success) return undefined;
-  const { type, status, limit } = parsed.data;
+  const { type, limit } = parsed.data;
   switch (type) {
     case 'entity.parse.failed':
-      return new DomainError(400, 'malformed_json', 'The body is not JSON');
+      return new DomainError('malformed_json', 'The body is not JSON');
     case 'entity.too.large':
-      return new DomainError(413, 'body_too_large', `The body is larger than ${limit} bytes`, { limit });
+      return new DomainError('body_too_large', `The body is larger than ${limit} bytes`, { limit });
     case 'charset.unsupported':
     case 'encoding.unsupported':
-      return new DomainError(
-        415,
-        'unsupported_media_type',
-        'The body’s charset or encoding is not supported',
-      );
+      return new DomainError('unsupported_media_type', 'The body’s charset or encoding is not supported');
     default:
-      return new DomainError(status, 'malformed_body', 'The body could not be read');
+      return new DomainError('malformed_body', 'The body could not be read');
   }
 }
 
@@ -121,7 +129,7 @@ const bodyParserError = z.object({
 
 function explainUrl(error: unknown): DomainError | undefined {
   if (!(error instanceof URIError)) return undefined;
-  return new DomainError(400, 'malformed_url', 'The path is not well-formed');
+  return new DomainError('malformed_url', 'The path is not well-formed');
 }
 
 /** Nothing is known to be wrong with the request: it may be sent again. MikroORM wraps what the driver threw. */
@@ -138,14 +146,14 @@ function explainDatabase(error: unknown): DomainError | undefined {
   return retryLater('database_busy', 'The database could not finish this in time: send the same key again');
 }
 
-function retryLater(code: string, why: string): DomainError {
-  return new DomainError(503, code, why, { retryAfterSeconds: 1 });
+function retryLater(code: ErrorCode, why: string): DomainError {
+  return new DomainError(code, why, { retryAfterSeconds: 1 });
 }
 
 function unforeseen(error: unknown): DomainError {
   const id = randomUUID();
   log.error({ err: error, errorId: id }, 'unforeseen error');
-  return new DomainError(500, 'internal_error', 'Something went wrong on our side', {
+  return new DomainError('internal_error', 'Something went wrong on our side', {
     instance: `urn:uuid:${id}`,
   });
 }

@@ -11,7 +11,7 @@ export function readJson(limitBytes: number): (request: Request, response: Respo
   return async (request, response) => {
     const sent = request.headers['content-length'] !== '0';
     if (sent && request.is('application/json') === false) {
-      throw new DomainError(415, 'unsupported_media_type', 'Send the body as Content-Type: application/json');
+      throw new DomainError('unsupported_media_type', 'Send the body as Content-Type: application/json');
     }
     await run(parse, request, response);
     const body: unknown = request.body;
@@ -33,13 +33,14 @@ export function readBytes(limitBytes: number): (request: Request, response: Resp
 /**
  * Refuses what JSON can say and neither Postgres nor our code can take: text with a NUL or half a surrogate pair,
  * numbers beyond a double (`1e400`), keys that mean something to JavaScript, nesting without end.
- * @throws DomainError 422 `invalid_request`
+ * @throws DomainError `invalid_request`
  */
 function checkJson(body: unknown): void {
   const open: { value: unknown; path: string; depth: number }[] = [{ value: body, path: '', depth: 0 }];
   for (let next = open.pop(); next; next = open.pop()) {
     const { value, path, depth } = next;
-    const refuse = (message: string) => refuseFields(422, [{ path: path.slice(0, 200) || 'body', message }]);
+    const refuse = (message: string) =>
+      refuseFields('invalid_request', [{ path: path.slice(0, 200) || 'body', message }]);
     if (depth > deepest) throw refuse(`nested more than ${deepest} deep`);
     if (typeof value === 'string') {
       if (!isText(value)) throw refuse('text with a NUL or half a surrogate pair');

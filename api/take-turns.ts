@@ -78,10 +78,9 @@ export function createTurns({ perOwner, inAll }: TurnLimits): Turns {
     const details = { retryAfterSeconds: 2 };
     if (owner !== undefined && (running.get(owner) ?? 0) >= perOwner) {
       const why = `At most ${perOwner} such requests of a team run at once: wait for their answers, then send this again`;
-      return new DomainError(429, 'too_many_requests', why, details);
+      return new DomainError('too_many_requests', why, details);
     }
     return new DomainError(
-      503,
       'overloaded',
       'Too many such requests run at once: send this again later',
       details,

@@ -5,7 +5,7 @@ import type { Catalog } from './schema.ts';
  * Checks that `next` may follow `previous` as the published version. Keys are archived, never removed, because grants,
  * subscriptions, usage and Polar's products still refer to them. A plan stays a plan, a pack stays a pack, and a plan
  * keeps its interval, because Polar cannot change a product's interval.
- * @throws DomainError 409 `catalog_breaks_previous` that names every wrong key
+ * @throws DomainError `catalog_breaks_previous` that names every wrong key
  */
 export function checkCatalogSuccession(previous: Catalog, next: Catalog): void {
   const problems = [...products(previous), ...actions(previous)].flatMap(({ key, kind, interval }) => {
@@ -23,7 +23,7 @@ export function checkCatalogSuccession(previous: Catalog, next: Catalog): void {
     return [];
   });
   if (problems.length > 0) {
-    throw new DomainError(409, 'catalog_breaks_previous', problems.join('\n'), { problems });
+    throw new DomainError('catalog_breaks_previous', problems.join('\n'), { problems });
   }
 }
 

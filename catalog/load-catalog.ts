@@ -83,5 +83,5 @@ function toJson(file: string, read: () => unknown): unknown {
 }
 
 function invalid(source: string, problems: string[]): DomainError {
-  return new DomainError(422, 'catalog_invalid', problems.join('\n'), { source, problems });
+  return new DomainError('catalog_invalid', problems.join('\n'), { source, problems });
 }

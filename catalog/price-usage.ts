@@ -24,7 +24,7 @@ export interface PricedUsage {
 /**
  * The price of an action's `quantities` (micro-units by meter). Each line is rounded up to the micro-credit, and the
  * total is the sum of the lines. The lines are in the catalog's order.
- * @throws DomainError 422 `unknown_action`, `unknown_meter`, `invalid_quantity` (none at all, or one below zero),
+ * @throws DomainError `unknown_action`, `unknown_meter`, `invalid_quantity` (none at all, or one below zero),
  *   `quantity_too_large` (a quantity or the total reaches 10^12 units or credits)
  */
 export function priceUsage(
@@ -37,7 +37,7 @@ export function priceUsage(
   if (unknown.length > 0) {
     const known = meters.map(({ meter }) => meter);
     const message = `${action} is not metered by ${unknown.join(', ')}; its meters are ${known.join(', ')}`;
-    throw new DomainError(422, 'unknown_meter', message, { action, meters: unknown, known });
+    throw new DomainError('unknown_meter', message, { action, meters: unknown, known });
   }
 
   const lines: PricedLine[] = [];
@@ -63,12 +63,12 @@ export function priceUsage(
 
 /**
  * The action's prices.
- * @throws DomainError 422 `unknown_action`, also if it is archived
+ * @throws DomainError `unknown_action`, also if it is archived
  */
 export function findPrice(catalog: Catalog, action: string): ActionPrice {
   const price = catalog.prices.find((candidate) => candidate.action === action);
   if (price && !price.archived) return price;
-  throw new DomainError(422, 'unknown_action', `There is no price for the action ${JSON.stringify(action)}`, {
+  throw new DomainError('unknown_action', `There is no price for the action ${JSON.stringify(action)}`, {
     action,
   });
 }
@@ -97,9 +97,9 @@ function costOf(quantity: bigint, price: bigint, per: bigint): bigint {
 }
 
 function invalidQuantity(action: string, message: string): DomainError {
-  return new DomainError(422, 'invalid_quantity', message, { action });
+  return new DomainError('invalid_quantity', message, { action });
 }
 
 function tooLarge(action: string, message: string): DomainError {
-  return new DomainError(422, 'quantity_too_large', message, { action });
+  return new DomainError('quantity_too_large', message, { action });
 }

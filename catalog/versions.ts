@@ -17,7 +17,7 @@ const staleness = 1_000;
 /**
  * The newest published catalog, cached for at most a second, so that the hot path needs no query.
  * @param source  the transaction's EntityManager inside a transaction, else the database
- * @throws DomainError 503 `catalog_not_published`
+ * @throws DomainError `catalog_not_published`
  */
 export async function readCatalog(source: EntityManager | Database): Promise<PublishedCatalog> {
   const driver = 'orm' in source ? source.orm.em.getDriver() : source.getDriver();
@@ -43,7 +43,7 @@ export async function readCatalogVersion(em: EntityManager, version: number): Pr
 
 /**
  * The catalog that was published at an instant, or the first one if none was published yet.
- * @throws DomainError 503 `catalog_not_published`
+ * @throws DomainError `catalog_not_published`
  */
 export async function readCatalogAt(em: EntityManager, at: Date): Promise<PublishedCatalog> {
   const [row] = await em.execute<{ version: number | null }[]>(
@@ -56,7 +56,7 @@ export async function readCatalogAt(em: EntityManager, at: Date): Promise<Publis
 
 /**
  * Stores a catalog as the next version. An unchanged catalog creates no version.
- * @throws DomainError 409 `catalog_breaks_previous` if a key that was in use is missing
+ * @throws DomainError `catalog_breaks_previous` if a key that was in use is missing
  */
 export async function publishCatalog(
   database: Database,
@@ -83,7 +83,6 @@ export async function publishCatalog(
 
 function notPublished(): DomainError {
   return new DomainError(
-    503,
     'catalog_not_published',
     'No catalog has been published yet: run npm run catalog:publish',
   );

@@ -18,13 +18,13 @@ const uuid = z.guid();
 
 /**
  * The id after which a page begins, for a list that is ordered by id. Without a cursor, the smallest id.
- * @throws DomainError 400 `invalid_cursor`
+ * @throws DomainError `invalid_cursor`
  */
 export function uuidCursor(cursor: string | undefined): string {
   if (cursor === undefined) return '00000000-0000-0000-0000-000000000000';
   const parsed = uuid.safeParse(cursor);
   if (parsed.success) return parsed.data;
-  throw new DomainError(400, 'invalid_cursor', 'cursor must be the nextCursor of a page of this list');
+  throw new DomainError('invalid_cursor', 'cursor must be the nextCursor of a page of this list');
 }
 
 /** One page from `limit + 1` rows: the extra row only shows that there is a next page. */

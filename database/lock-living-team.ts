@@ -4,7 +4,7 @@ import { lockTeam, type TeamAndTime } from './connection.ts';
 
 /**
  * Locks the team's row, as `lockTeam`.
- * @throws DomainError 404 `unknown_team`, also for one that was deleted
+ * @throws DomainError `unknown_team`, also for one that was deleted
  */
 export async function lockLivingTeam(em: EntityManager, teamId: string): Promise<TeamAndTime> {
   const locked = await lockTeam(em, teamId);
@@ -13,9 +13,9 @@ export async function lockLivingTeam(em: EntityManager, teamId: string): Promise
 }
 
 /**
- * 404 `unknown_team`. The same error if it does not exist, was deleted, or the user is not in it, so that none of
+ * `unknown_team`. The same error if it does not exist, was deleted, or the user is not in it, so that none of
  * these is revealed.
  */
 export function unknownTeam(teamId: string): DomainError {
-  return new DomainError(404, 'unknown_team', `There is no team ${teamId}`, { teamId });
+  return new DomainError('unknown_team', `There is no team ${teamId}`, { teamId });
 }

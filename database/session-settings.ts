@@ -45,7 +45,7 @@ export function startupOptions(statementTimeoutMs: number): string {
 /**
  * Refuses a connection whose settings are different. A pooler may ignore the startup packet: then the role must have
  * these settings.
- * @throws DomainError 503 `database_misconfigured`, naming each setting
+ * @throws DomainError `database_misconfigured`, naming each setting
  */
 export async function checkSession(client: ClientBase): Promise<void> {
   const { rows } = await client.query<{ name: string; setting: string }>(
@@ -60,7 +60,6 @@ export async function checkSession(client: ClientBase): Promise<void> {
   if (wrong.length === 0) return;
   const named = wrong.map(([name, value]) => `${name} must be ${value}, not ${found.get(name) ?? 'unset'}`);
   throw new DomainError(
-    503,
     'database_misconfigured',
     `The database connection has the wrong settings: ${named.join('; ')}. If a pooler ignores startup parameters, set them on the role`,
   );

@@ -27,7 +27,7 @@ export interface Decided {
  * Retries a parked event now. The relay signals it at once.
  *
  * @returns the team to signal; null while the event names none that we know
- * @throws DomainError 404 `unknown_event`; 409 `not_parked`, `needs_approval`
+ * @throws DomainError `unknown_event`, `not_parked`, `needs_approval`
  */
 export async function retryParkedEvent(em: EntityManager, id: string): Promise<{ teamId: string | null }> {
   const { teamId } = await findRetriable(em, id);
@@ -39,7 +39,7 @@ export async function retryParkedEvent(em: EntityManager, id: string): Promise<{
  * Settles a parked event without applying it: it is never signalled or retried again, and reconciliation does not report its
  * object again. Dismissing again changes nothing. Call it in a transaction.
  *
- * @throws DomainError 404 `unknown_event`; 409 `not_parked`
+ * @throws DomainError `unknown_event`, `not_parked`
  */
 export async function dismissParkedEvent(
   em: EntityManager,
@@ -62,7 +62,7 @@ export async function dismissParkedEvent(
 /**
  * As `dismissParkedEvent`, for an event of this team.
  *
- * @throws DomainError 404 `unknown_event` also for an event of another team
+ * @throws DomainError `unknown_event` also for an event of another team
  */
 export async function dismissEventOfTeam(
   em: EntityManager,
@@ -72,9 +72,7 @@ export async function dismissEventOfTeam(
 ): Promise<void> {
   const event = await findEvent(em, id);
   if (event.teamId !== teamId)
-    throw new DomainError(404, 'unknown_event', `The team ${teamId} has no event ${id}`, {
-      retriable: false,
-    });
+    throw new DomainError('unknown_event', `The team ${teamId} has no event ${id}`);
   await dismissParkedEvent(em, id, decider);
 }
 
@@ -82,7 +80,7 @@ export async function dismissEventOfTeam(
  * Gives a parked event the team or the catalog key that it lacks, whatever its payload says, and retries it now. Call it in
  * a transaction.
  *
- * @throws DomainError 404 `unknown_event`, `unknown_team`; 409 `not_parked`, `needs_approval`, `team_needed`
+ * @throws DomainError `unknown_event`, `unknown_team`, `not_parked`, `needs_approval`, `team_needed`
  */
 export async function assignParkedEvent(
   em: EntityManager,
@@ -94,10 +92,10 @@ export async function assignParkedEvent(
   if (event.status !== 'parked') throw notParked(event.status);
   if (event.parkedCode === needsApproval) throw approvalNeeded();
   if (teamId !== null && !(await em.findOne(Team, { id: teamId })))
-    throw new DomainError(404, 'unknown_team', `There is no team ${teamId}`, { retriable: false });
+    throw new DomainError('unknown_team', `There is no team ${teamId}`);
   const assignedTeam = teamId ?? event.teamId;
   if (assignedTeam === null)
-    throw new DomainError(409, 'team_needed', 'The event has no team: assign one together with the product');
+    throw new DomainError('team_needed', 'The event has no team: assign one together with the product');
   await em.execute(
     `update inbox set team_id = ?, assigned_product = coalesce(?, assigned_product), status = 'received',
                       parked_code = null, outcome = null, signals = 0, next_signal_at = clock_timestamp(),
@@ -113,7 +111,7 @@ export async function assignParkedEvent(
  *
  * @param by  who approves
  * @returns the team to signal
- * @throws DomainError 404 `unknown_event`; 409 `not_awaiting_approval`
+ * @throws DomainError `unknown_event`, `not_awaiting_approval`
  */
 export async function approveRepair(
   em: EntityManager,
@@ -123,7 +121,7 @@ export async function approveRepair(
   const { teamId, parkedCode, decisions } = await findEvent(em, id);
   if (parkedCode !== needsApproval) {
     if (decisions.some(({ decision }) => decision === 'approved')) return { teamId };
-    throw new DomainError(409, 'not_awaiting_approval', 'The event does not wait for an approval');
+    throw new DomainError('not_awaiting_approval', 'The event does not wait for an approval');
   }
   await em.execute(
     `update inbox set status = 'received', parked_code = null, outcome = null, next_signal_at = clock_timestamp(),
@@ -154,23 +152,19 @@ async function findLocked(em: EntityManager, id: string): Promise<InboxEvent> {
   return findEvent(em, id);
 }
 
-/** @throws DomainError 404 `unknown_event` */
+/** @throws DomainError `unknown_event` */
 export async function findEvent(em: EntityManager, id: string): Promise<InboxEvent> {
   const event = await em.findOne(InboxEvent, { id }, { disableIdentityMap: true });
-  if (!event)
-    throw new DomainError(404, 'unknown_event', `The inbox has no event ${id}`, { retriable: false });
+  if (!event) throw new DomainError('unknown_event', `The inbox has no event ${id}`);
   return event;
 }
 
 function notParked(status: string): DomainError {
-  return new DomainError(409, 'not_parked', `The event is ${status}, not parked`, {
+  return new DomainError('not_parked', `The event is ${status}, not parked`, {
     status,
-    retriable: false,
   });
 }
 
 function approvalNeeded(): DomainError {
-  return new DomainError(409, 'needs_approval', 'This repair is large: approve or dismiss it', {
-    retriable: false,
-  });
+  return new DomainError('needs_approval', 'This repair is large: approve or dismiss it');
 }

@@ -16,7 +16,7 @@ import { subjectOf } from './events.ts';
  * As `assignParkedEvent`, and checks that the catalog key fits the event: a plan for a subscription and its orders, a
  * pack for any other order. Call it in a transaction.
  *
- * @throws DomainError 422 `unknown_product`, `wrong_product`; as `assignParkedEvent`
+ * @throws DomainError `unknown_product`, `wrong_product`; as `assignParkedEvent`
  */
 export async function assignEvent(
   em: EntityManager,
@@ -56,6 +56,6 @@ const ofSubscription = z.object({
   data: z.object({ subscription_id: z.unknown(), subscription: z.unknown() }),
 });
 
-function refusal(code: string, message: string): DomainError {
-  return new DomainError(422, code, message, { retriable: false });
+function refusal(code: 'unknown_product' | 'wrong_product', message: string): DomainError {
+  return new DomainError(code, message);
 }

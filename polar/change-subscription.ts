@@ -2,7 +2,7 @@ import type { models, Polar } from '@polar-sh/sdk/2026-10';
 import type { Plan } from '../catalog/schema.ts';
 import { type Database, readClock } from '../database/connection.ts';
 import { findStandingSubscriptions, Subscription } from '../database/entities/subscription.ts';
-import { DomainError } from '../domain-error.ts';
+import { DomainError, hasCode } from '../domain-error.ts';
 import { callPolar } from './client.ts';
 import { endSubscription } from './end-subscriptions.ts';
 import { fetchSubscription, type PolarSubscription, readSubscription } from './events.ts';
@@ -22,9 +22,9 @@ export interface ChosenSubscription {
  * changes. Choosing the current plan cancels a pending change.
  *
  * @returns the subscription at Polar afterwards
- * @throws DomainError 422 `unknown_product`; 503 `product_not_synced`; 404 `unknown_subscription`; 409
+ * @throws DomainError `unknown_product`, `product_not_synced`, `unknown_subscription`; 
  *   `no_subscription`, `subscription_paused` (Polar cannot change a paused one), `subscription_ended` (canceled:
- *   resume it first); 402 `payment_failed`, with the plan unchanged; as `callPolar`
+ *   resume it first); `payment_failed`, with the plan unchanged; as `callPolar`
  */
 export async function changePlan(
   polar: Polar,
@@ -35,8 +35,7 @@ export async function changePlan(
   const { product, polarProductId, catalog } = await findSellableProduct(em, key);
   if (product.kind !== 'plan') {
     throw new DomainError(
-      422,
-      'unknown_product',
+'unknown_product',
       `${key} is a pack: choose a plan, or buy the pack with a checkout`,
     );
   }
@@ -67,7 +66,7 @@ export async function changePlan(
  * paused subscription whose period is over ends at once, because Polar refuses to cancel it at the end of a period,
  * and no paid time is left.
  *
- * @throws DomainError 404 `unknown_subscription`; 409 `no_subscription`; as `callPolar`
+ * @throws DomainError `unknown_subscription`, `no_subscription`; as `callPolar`
  */
 export async function cancelSubscription(
   polar: Polar,
@@ -87,7 +86,7 @@ export async function cancelSubscription(
  * Undoes a cancellation at the period's end, or resumes a paused subscription: its next period starts now and is
  * charged. If it is neither canceled nor paused, nothing changes.
  *
- * @throws DomainError 404 `unknown_subscription`; 409 `no_subscription`; 409 `subscription_ended` if it has ended; as
+ * @throws DomainError `unknown_subscription`, `no_subscription`, `subscription_ended` if it has ended; as
  *   `callPolar`
  */
 export async function resumeSubscription(
@@ -97,7 +96,7 @@ export async function resumeSubscription(
 ): Promise<PolarSubscription> {
   const current = await fetchChosen(polar, database, chosen);
   if (hasEnded(current)) {
-    throw new DomainError(409, 'subscription_ended', 'The subscription has ended: subscribe again');
+    throw new DomainError('subscription_ended', 'The subscription has ended: subscribe again');
   }
   if (current.status === 'paused') {
     return update(polar, current.id, { resume: true }, ({ status }) => status !== 'paused');
@@ -131,14 +130,14 @@ async function fetchChosen(
       : await em.findOne(Subscription, { id: subscriptionId, teamId });
   if (!chosen && subscriptionId !== undefined) {
     const message = `The team has no subscription ${subscriptionId}: take an id from GET …/subscription`;
-    throw new DomainError(404, 'unknown_subscription', message);
+    throw new DomainError('unknown_subscription', message);
   }
   if (!chosen)
-    throw new DomainError(409, 'no_subscription', 'The team has no subscription: create a checkout first');
+    throw new DomainError('no_subscription', 'The team has no subscription: create a checkout first');
   try {
     return await fetchSubscription(polar, chosen.id);
   } catch (error) {
-    const isGone = error instanceof DomainError && error.code === 'polar_not_found';
+    const isGone = hasCode(error, 'polar_not_found');
     throw isGone && chosen.status === 'paused' ? subscriptionPaused(chosen.plan) : error;
   }
 }
@@ -146,7 +145,7 @@ async function fetchChosen(
 /** @param plan  its catalog key */
 export function subscriptionPaused(plan: string | null): DomainError {
   const message = `The subscription to ${plan} is paused: resume it or cancel it first`;
-  return new DomainError(409, 'subscription_paused', message, { plan, status: 'paused' });
+  return new DomainError('subscription_paused', message, { plan, status: 'paused' });
 }
 
 async function update(

@@ -3,6 +3,7 @@ import { PolarClientError, PolarNetworkError, PolarRateLimitError, PolarServerEr
 import { createPolar, type Polar } from '@polar-sh/sdk/2026-10';
 import { z } from 'zod';
 import { DomainError } from '../domain-error.ts';
+import type { ErrorCode } from '../errors.ts';
 
 export interface PolarSettings {
   accessToken: string;
@@ -34,12 +35,12 @@ export function createPolarClient({ accessToken, server, timeoutSeconds = 10 }: 
  *   said that it did nothing (429). After an ambiguous failure (timeout, cut connection, 5xx) `happened` reads whether
  *   the change was made. Its answer is then the result. If it is undefined, the failure is thrown.
  *
- * @throws DomainError, all with `details.retriable`:
- *   503 `polar_unavailable` not reached, too slow, or busy (`details.retryAfterSeconds`);
- *   502 `polar_unavailable` a server error, or an answer that does not come from Polar;
- *   502 `polar_refused` Polar refuses our token or request: a bug or a setting (`details.fields` that are wrong);
- *   402 `payment_failed`; 422 `email_refused`; 404 `polar_not_found`;
- *   409 `subscription_ended`, `subscription_inactive`, `subscription_locked`, `payments_not_ready`, `polar_conflict`
+ * @throws DomainError
+ *   `polar_unavailable` not reached, too slow, busy (`details.retryAfterSeconds`), a server error, or an answer that does
+ *   not come from Polar;
+ *   `polar_refused` Polar refuses our token or request: a bug or a setting (`details.fields` that are wrong);
+ *   `payment_failed`; `email_refused`; `polar_not_found`;
+ *   `subscription_ended`, `subscription_inactive`, `subscription_locked`, `payments_not_ready`, `polar_conflict`
  */
 export async function callPolar<T>(
   kind: 'read' | 'change',
@@ -89,7 +90,7 @@ function explain(thrown: unknown): Failure {
   if (thrown instanceof PolarRateLimitError) {
     // The SDK parses the header with parseInt: a date becomes NaN.
     const seconds = Number.isFinite(thrown.retryAfter) ? Math.max(0, thrown.retryAfter ?? 0) : undefined;
-    const error = unavailable(503, 'Polar is limiting our requests: retry in a moment', seconds ?? 10);
+    const error = unavailable('Polar is limiting our requests: retry in a moment', seconds ?? 10);
     return seconds === undefined
       ? { error, outcome: 'busy' }
       : { error, outcome: 'busy', retryAfterSeconds: seconds };
@@ -98,31 +99,31 @@ function explain(thrown: unknown): Failure {
     return { error: refusal(thrown.statusCode, thrown.error), outcome: 'refused' };
   }
   if (thrown instanceof PolarServerError) {
-    return { error: unavailable(502, 'Polar answered with a server error: retry later'), outcome: 'unknown' };
+    return { error: unavailable('Polar answered with a server error: retry later'), outcome: 'unknown' };
   }
   if (thrown instanceof PolarNetworkError) {
-    return { error: unavailable(503, 'Polar could not be reached: retry later'), outcome: 'unknown' };
+    return { error: unavailable('Polar could not be reached: retry later'), outcome: 'unknown' };
   }
   // Errors of Node's own fetch that the SDK does not wrap, recognized by name: JSON.parse of a proxy's page, a
   // timeout, or a cut connection within the body.
   const { name, message } = named.safeParse(thrown).data ?? {};
   if (name === 'SyntaxError') {
-    return { error: unavailable(502, 'Polar did not answer in JSON: retry later'), outcome: 'unknown' };
+    return { error: unavailable('Polar did not answer in JSON: retry later'), outcome: 'unknown' };
   }
   if (
     name === 'TimeoutError' ||
     name === 'AbortError' ||
     (name === 'TypeError' && message === 'terminated')
   ) {
-    return { error: unavailable(503, 'Polar’s answer was cut off: retry later'), outcome: 'unknown' };
+    return { error: unavailable('Polar’s answer was cut off: retry later'), outcome: 'unknown' };
   }
   throw thrown;
 }
 
 const named = z.object({ name: z.string(), message: z.string() });
 
-function unavailable(status: 502 | 503, message: string, retryAfterSeconds = 5): DomainError {
-  return new DomainError(status, 'polar_unavailable', message, { retriable: true, retryAfterSeconds });
+function unavailable(message: string, retryAfterSeconds = 5): DomainError {
+  return new DomainError('polar_unavailable', message, { retryAfterSeconds });
 }
 
 /** A 4xx from Polar. `detail` is a sentence or, for an invalid body, a list of problems. */
@@ -134,31 +135,27 @@ function refusal(status: number, given: unknown): DomainError {
   const problems = Array.isArray(detail)
     ? detail.map(({ loc, msg }) => ({ path: loc.join('.'), message: msg }))
     : [];
-  const details = { retriable: false, polar: { status, error: name ?? null, detail: sentence ?? null } };
+  const details = { polar: { status, error: name ?? null, detail: sentence ?? null } };
 
   const known = name === undefined ? undefined : knownRefusals[name];
-  if (known)
-    return new DomainError(409, known.code, known.message, { ...details, retriable: known.retriable });
+  if (known) return new DomainError(known.code, known.message, details);
   if (status === 402) {
     return new DomainError(
-      402,
       'payment_failed',
       sentence ?? 'The payment failed and nothing was changed',
       details,
     );
   }
   if (status === 404)
-    return new DomainError(404, 'polar_not_found', sentence ?? 'Polar does not know this object', details);
+    return new DomainError('polar_not_found', sentence ?? 'Polar does not know this object', details);
   if (status === 409)
     return new DomainError(
-      409,
-      'polar_conflict',
+'polar_conflict',
       sentence ?? 'Polar refuses the change in the object’s current state',
       details,
     );
   if (status === 401) {
     return new DomainError(
-      502,
       'polar_refused',
       'Polar refuses our access token: check POLAR_ACCESS_TOKEN',
       details,
@@ -167,38 +164,33 @@ function refusal(status: number, given: unknown): DomainError {
   const why = sentence ?? problems.map(({ path, message }) => `${path}: ${message}`).join('; ');
   if (problems.length > 0 && problems.every(({ path }) => /(^|\.)email$/.test(path))) {
     return new DomainError(
-      422,
       'email_refused',
       `Polar refuses the e-mail address (${why}): set an e-mail that exists and can receive mail`,
       { ...details, fields: problems.map(({ path }) => path) },
     );
   }
-  return new DomainError(502, 'polar_refused', `Polar refused the request${why ? `: ${why}` : ''}`, {
+  return new DomainError('polar_refused', `Polar refused the request${why ? `: ${why}` : ''}`, {
     ...details,
     fields: problems.map(({ path }) => path),
   });
 }
 
-const knownRefusals: Record<string, { code: string; message: string; retriable: boolean }> = {
+const knownRefusals: Record<string, { code: ErrorCode; message: string }> = {
   AlreadyCanceledSubscription: {
     code: 'subscription_ended',
     message: 'The subscription is canceled: resume it first, or subscribe again after it has ended',
-    retriable: false,
   },
   InactiveSubscription: {
     code: 'subscription_inactive',
     message: 'The subscription is not active',
-    retriable: false,
   },
   SubscriptionLocked: {
     code: 'subscription_locked',
     message: 'Another change of the subscription is in progress: retry in a moment',
-    retriable: true,
   },
   PaymentNotReady: {
     code: 'payments_not_ready',
     message: 'Payments are not set up at Polar yet',
-    retriable: false,
   },
 };
 

@@ -27,7 +27,7 @@ export interface CheckoutRequest {
  * A team with a standing subscription cannot buy another plan. Polar refuses a second one only while it charges for
  * the first. If the first is paused, Polar sells a second one and charges for both after a resume.
  *
- * @throws DomainError 422 `unknown_product`; 503 `product_not_synced`; 409 `already_subscribed`,
+ * @throws DomainError `unknown_product`, `product_not_synced`, `already_subscribed`,
  *   `subscription_paused`; as `ensureCustomer` and `callPolar`
  */
 export async function createCheckout(
@@ -67,5 +67,5 @@ async function requireNoSubscription(polar: Polar, database: Database, teamId: s
 function subscriptionStands({ plan, status }: { plan: string | null; status: string }): DomainError {
   if (status === 'paused') return subscriptionPaused(plan);
   const message = `The team is already subscribed to ${plan}: change its plan instead`;
-  return new DomainError(409, 'already_subscribed', message, { plan, status });
+  return new DomainError('already_subscribed', message, { plan, status });
 }

@@ -1,7 +1,7 @@
 import type { Polar } from '@polar-sh/sdk/2026-10';
 import type { Database } from '../database/connection.ts';
 import { isStanding } from '../database/entities/subscription.ts';
-import { DomainError } from '../domain-error.ts';
+import { hasCode } from '../domain-error.ts';
 import { callPolar } from './client.ts';
 import { fetchSubscription } from './events.ts';
 import { findTeamSubscriptions } from './find-subscriptions.ts';
@@ -44,7 +44,7 @@ export async function endSubscription(polar: Polar, id: string): Promise<void> {
     );
   } catch (error) {
     // It ended meanwhile.
-    if (!(error instanceof DomainError && error.code === 'subscription_ended' && (await hasEnded())))
+    if (!(hasCode(error, 'subscription_ended') && (await hasEnded())))
       throw error;
   }
 }

@@ -5,7 +5,7 @@ import { Member } from '../database/entities/member.ts';
 import { Team } from '../database/entities/team.ts';
 import { User } from '../database/entities/user.ts';
 import { unknownTeam } from '../database/lock-living-team.ts';
-import { DomainError } from '../domain-error.ts';
+import { DomainError, hasCode } from '../domain-error.ts';
 import { callPolar } from './client.ts';
 
 /**
@@ -15,14 +15,14 @@ import { callPolar } from './client.ts';
  *
  * If two callers create it at once there is still one customer, because Polar's external ids are unique.
  *
- * @throws DomainError 404 `unknown_team`; 409 `team_deleted`, `team_without_owner`; 422 `email_refused` if Polar
+ * @throws DomainError `unknown_team`, `team_deleted`, `team_without_owner`, `email_refused` if Polar
  *   refuses every owner's e-mail; as `callPolar`
  */
 export async function ensureCustomer(polar: Polar, database: Database, teamId: string): Promise<string> {
   const em = database.fork();
   const team = await em.findOne(Team, { id: teamId });
   if (!team) throw unknownTeam(teamId);
-  if (team.deletedAt) throw new DomainError(409, 'team_deleted', 'This team has been deleted');
+  if (team.deletedAt) throw new DomainError('team_deleted', 'This team has been deleted');
   if (team.polarCustomerId !== null) return team.polarCustomerId;
 
   const customerId = (await findCustomer(polar, teamId)) ?? (await makeCustomer(polar, em, team));
@@ -64,7 +64,7 @@ export async function findCustomer(polar: Polar, teamId: string): Promise<string
     const customer = await callPolar('read', () => polar.customers.getExternal(teamId));
     return customer.id;
   } catch (error) {
-    if (error instanceof DomainError && error.code === 'polar_not_found') return undefined;
+    if (hasCode(error, 'polar_not_found')) return undefined;
     throw error;
   }
 }
@@ -76,13 +76,13 @@ async function makeCustomer(polar: Polar, em: EntityManager, team: Team): Promis
     try {
       return await makeCustomerOf(polar, team, owner);
     } catch (error) {
-      if (!(error instanceof DomainError) || error.code !== 'email_refused') throw error;
+      if (!hasCode(error, 'email_refused')) throw error;
       refused ??= error;
     }
   }
   throw (
     refused ??
-    new DomainError(409, 'team_without_owner', 'The team has no owner with an e-mail: set one first')
+    new DomainError('team_without_owner', 'The team has no owner with an e-mail: set one first')
   );
 }
 
@@ -130,7 +130,7 @@ async function ownersOf(em: EntityManager, teamId: string): Promise<PolarOwner[]
 }
 
 function isRefusal(error: unknown): error is DomainError {
-  return error instanceof DomainError && (error.code === 'polar_refused' || error.code === 'polar_conflict');
+  return hasCode(error, 'polar_refused', 'polar_conflict');
 }
 
 function saysCustomerIsGone(error: unknown): boolean {

@@ -16,7 +16,7 @@ export interface PayingUser {
  * longer owns the team.
  *
  * @param owners  user ids of the team's owners
- * @throws DomainError as `callPolar`; 422 `email_refused` also if the e-mail belongs to another member
+ * @throws DomainError as `callPolar`, `email_refused` also if the e-mail belongs to another member
  */
 export async function ensureMember(
   polar: Polar,
@@ -91,10 +91,8 @@ async function makeMember(polar: Polar, customerId: string, person: PayingUser):
     return made;
   }
   throw new DomainError(
-    422,
     'email_refused',
     'At Polar this e-mail belongs to another member: set another e-mail for the user',
-    { retriable: false },
   );
 }
 

@@ -157,7 +157,7 @@ export interface PolarDispute {
   stateAt: Date;
 }
 
-/** @throws DomainError 422 `unreadable_event` naming the missing field */
+/** @throws DomainError `unreadable_event` naming the missing field */
 export function readOrder(data: unknown): PolarOrder {
   const order = read('order', orderSchema, data);
   const product = { productId: order.product_id ?? null, productCatalogKey: catalogKeyOf(order.product) };
@@ -197,12 +197,12 @@ export function readOrder(data: unknown): PolarOrder {
   };
 }
 
-/** @throws DomainError 422 `unreadable_event` naming the missing field */
+/** @throws DomainError `unreadable_event` naming the missing field */
 export function readSubscription(data: unknown): PolarSubscription {
   return toSubscription(read('subscription', subscriptionSchema, data));
 }
 
-/** @throws DomainError 422 `unreadable_event` naming the missing field */
+/** @throws DomainError `unreadable_event` naming the missing field */
 export function readRefund(data: unknown): PolarRefund {
   const refund = read('refund', refundSchema, data);
   return {
@@ -216,7 +216,7 @@ export function readRefund(data: unknown): PolarRefund {
   };
 }
 
-/** @throws DomainError 422 `unreadable_event` naming the missing field */
+/** @throws DomainError `unreadable_event` naming the missing field */
 export function readDispute(data: unknown): PolarDispute & { orderId: string } {
   const dispute = read('dispute', orderDisputeSchema, data);
   return { ...toDispute(dispute), orderId: dispute.order_id };
@@ -233,7 +233,7 @@ export function readTeamRef(type: string, data: unknown): PolarTeamRef {
   return { metadataTeamId: null, customerExternalId: external_id ?? null, customerId: id ?? null };
 }
 
-/** @throws DomainError 422 `unreadable_event` naming the missing field */
+/** @throws DomainError `unreadable_event` naming the missing field */
 export function readCustomer(data: unknown): { id: string } {
   return read('customer', z.object({ id }), data);
 }
@@ -246,10 +246,10 @@ export function dataOf(payload: unknown): unknown {
 /** The `unreadable_event` error of an event without an object in `data`, if billing needs that object; else null. */
 export function findUnreadable(type: string, data: unknown): DomainError | null {
   if (subjectOf(type) === 'unused' || (typeof data === 'object' && data !== null)) return null;
-  return new DomainError(422, 'unreadable_event', `Polar's ${type} must have an object in data`);
+  return new DomainError('unreadable_event', `Polar's ${type} must have an object in data`);
 }
 
-/** The order as Polar has it now. @throws DomainError as `callPolar`, including 404 `polar_not_found` */
+/** The order as Polar has it now. @throws DomainError as `callPolar`, including `polar_not_found` */
 export async function fetchOrder(polar: Polar, id: string): Promise<PolarOrder> {
   return readOrder(await callPolar('read', () => polar.orders.get(id)));
 }
@@ -262,7 +262,7 @@ export async function listSubscriptionOrders(polar: Polar, subscriptionId: strin
   return orders.map(readOrder);
 }
 
-/** The subscription as Polar has it now. @throws DomainError as `callPolar`, including 404 `polar_not_found` */
+/** The subscription as Polar has it now. @throws DomainError as `callPolar`, including `polar_not_found` */
 export async function fetchSubscription(polar: Polar, id: string): Promise<PolarSubscription> {
   return readSubscription(await callPolar('read', () => polar.subscriptions.get(id)));
 }
@@ -364,9 +364,8 @@ function read<T>(what: string, schema: z.ZodType<T>, data: unknown): T {
     message,
   }));
   const text = problems.map(({ path, message }) => `${path}: ${message}`).join('; ');
-  throw new DomainError(422, 'unreadable_event', `Polar's ${what} lacks required fields: ${text}`, {
+  throw new DomainError('unreadable_event', `Polar's ${what} lacks required fields: ${text}`, {
     problems,
-    retriable: false,
   });
 }
 

@@ -1,6 +1,6 @@
 import type { models, Polar } from '@polar-sh/sdk/2026-10';
 import { z } from 'zod';
-import { DomainError } from '../domain-error.ts';
+import { hasCode } from '../domain-error.ts';
 import { callPolar } from './client.ts';
 import type { PolarTeamRef } from './events.ts';
 
@@ -32,7 +32,7 @@ export async function fetchCheckout(polar: Polar, id: string): Promise<PolarChec
       },
     };
   } catch (error) {
-    if (error instanceof DomainError && error.code === 'polar_not_found') return null;
+    if (hasCode(error, 'polar_not_found')) return null;
     throw error;
   }
 }

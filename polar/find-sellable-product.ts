@@ -7,7 +7,7 @@ import { DomainError } from '../domain-error.ts';
 
 /**
  * The plan or pack with this key, and the Polar product that is sold for it.
- * @throws DomainError 422 `unknown_product` (also archived); 503 `product_not_synced`
+ * @throws DomainError `unknown_product` (also archived); `product_not_synced`
  */
 export async function findSellableProduct(
   em: EntityManager,
@@ -18,14 +18,14 @@ export async function findSellableProduct(
   const archived = product?.kind === 'plan' ? product.plan.archived : product?.pack.archived;
   if (!product || archived) {
     const known = [...catalog.plans, ...catalog.packs].filter((one) => !one.archived).map((one) => one.key);
-    throw new DomainError(422, 'unknown_product', `Nothing is sold under the key ${JSON.stringify(key)}`, {
+    throw new DomainError('unknown_product', `Nothing is sold under the key ${JSON.stringify(key)}`, {
       known,
     });
   }
   const synced = await em.findOne(PolarProduct, { catalogKey: key }, { orderBy: { syncedAt: 'desc' } });
   if (!synced) {
     const message = `${key} is not at Polar yet: run npm run polar:sync -- --apply`;
-    throw new DomainError(503, 'product_not_synced', message, { product: key });
+    throw new DomainError('product_not_synced', message, { product: key });
   }
   return { product, polarProductId: synced.polarProductId, catalog, catalogVersion };
 }

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { Database } from '../database/connection.ts';
 import { Subscription } from '../database/entities/subscription.ts';
 import { Team } from '../database/entities/team.ts';
-import { DomainError } from '../domain-error.ts';
+import { hasCode } from '../domain-error.ts';
 import { callPolar, readAll } from './client.ts';
 import { fetchSubscription, type PolarSubscription, readSubscription } from './events.ts';
 import { listsOfTeam } from './lists-of-team.ts';
@@ -44,7 +44,7 @@ async function fetchIfKnown(polar: Polar, id: string): Promise<PolarSubscription
   try {
     return await fetchSubscription(polar, id);
   } catch (error) {
-    if (error instanceof DomainError && error.code === 'polar_not_found') return null;
+    if (hasCode(error, 'polar_not_found')) return null;
     throw error;
   }
 }

@@ -1,7 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { models, Polar } from '@polar-sh/sdk/2026-10';
 import type { Database } from '../database/connection.ts';
-import { DomainError } from '../domain-error.ts';
+import { DomainError, hasCode } from '../domain-error.ts';
 import { callPolar } from './client.ts';
 import { polarTime, readOrder } from './events.ts';
 import { listsOfTeam, type TeamFilter } from './lists-of-team.ts';
@@ -37,7 +37,7 @@ export interface Invoice {
  * `cursor` is the `nextCursor` of the previous page.
  *
  * @param limit  1 to 100
- * @throws DomainError 400 `invalid_cursor`; as `callPolar`
+ * @throws DomainError `invalid_cursor`; as `callPolar`
  */
 export async function listInvoices(
   polar: Polar,
@@ -113,8 +113,8 @@ function compareNewestFirst(a: Position, b: Position): number {
  * The URL of one invoice's PDF, valid for some minutes, so fetch it for each click. Polar creates the file at the
  * first request.
  *
- * @throws DomainError 404 `unknown_invoice`, also for another team's order; 409 `invoice_not_ready` (retry in a
- *   moment), `polar_conflict` (not paid); 502 `polar_refused` if the billing address is missing: the payer sets it in
+ * @throws DomainError `unknown_invoice`, also for another team's order; `invoice_not_ready` (retry in a
+ *   moment), `polar_conflict` (not paid); `polar_refused` if the billing address is missing: the payer sets it in
  *   the portal
  */
 export async function openInvoice(
@@ -125,7 +125,6 @@ export async function openInvoice(
   const order = await findOrder(polar, orderId);
   if (!order || !(await isOrderOfTeam(database.fork(), order, teamId))) {
     throw new DomainError(
-      404,
       'unknown_invoice',
       'The team has no such invoice: take an id from its list of invoices',
     );
@@ -135,9 +134,8 @@ export async function openInvoice(
   try {
     return await callPolar('read', () => polar.orders.invoice(orderId));
   } catch (error) {
-    if (!(error instanceof DomainError) || error.code !== 'polar_not_found') throw error;
-    throw new DomainError(409, 'invoice_not_ready', 'The invoice is being created: retry in a moment', {
-      retriable: true,
+    if (!hasCode(error, 'polar_not_found')) throw error;
+    throw new DomainError('invoice_not_ready', 'The invoice is being created: retry in a moment', {
       retryAfterSeconds: 2,
     });
   }
@@ -147,7 +145,7 @@ async function findOrder(polar: Polar, orderId: string): Promise<models.Order | 
   try {
     return await callPolar('read', () => polar.orders.get(orderId));
   } catch (error) {
-    if (error instanceof DomainError && error.code === 'polar_not_found') return null;
+    if (hasCode(error, 'polar_not_found')) return null;
     throw error;
   }
 }
@@ -173,7 +171,7 @@ async function toInvoice(em: EntityManager, order: models.Order): Promise<Invoic
 function readCursor(cursor: string): Position {
   const [, createdAtMs, id] = /^(\d{1,14})_([\w-]{1,255})$/.exec(cursor) ?? [];
   if (createdAtMs !== undefined && id !== undefined) return { createdAtMs: Number(createdAtMs), id };
-  throw new DomainError(400, 'invalid_cursor', 'cursor must be the nextCursor of the previous page');
+  throw new DomainError('invalid_cursor', 'cursor must be the nextCursor of the previous page');
 }
 
 function writeCursor({ createdAtMs, id }: Position): string {

@@ -12,7 +12,7 @@ import { ensureMember, findOwnerMember, type PayingUser } from './ensure-member.
  * A new link into Polar's customer portal, valid for an hour: for a user with the user's own role, for a service (no
  * `userId`) with the owner's.
  *
- * @throws DomainError 403 `forbidden` if the user may not pay for the team; as `ensureCustomer` and `callPolar`
+ * @throws DomainError `forbidden` if the user may not pay for the team; as `ensureCustomer` and `callPolar`
  */
 export async function openPortal(
   polar: Polar,
@@ -48,8 +48,7 @@ async function payingUser(em: EntityManager, teamId: string, userId: string): Pr
   const user = member && (await em.findOne(User, { id: userId }));
   if (!user?.email || !member || member.role === 'member') {
     throw new DomainError(
-      403,
-      'forbidden',
+'forbidden',
       'Only an owner, admin or billing member may open the customer portal',
     );
   }

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { readCatalog } from '../catalog/versions.ts';
 import { Order } from '../database/entities/order.ts';
 import { Subscription } from '../database/entities/subscription.ts';
-import { DomainError } from '../domain-error.ts';
+import { hasCode } from '../domain-error.ts';
 import { callPolar } from './client.ts';
 import { type PolarSubject, polarTime, readTeamRef, subjectOf } from './events.ts';
 import { isBefore } from './orders-since.ts';
@@ -103,8 +103,7 @@ export async function fetchCurrentObject(
     const isOrder = subject === 'order';
     return { type: isOrder ? type : 'order.updated', data: asStorable(current), replaces: isOrder };
   } catch (error) {
-    if (error instanceof DomainError && (error.code === 'polar_not_found' || error.code === 'polar_refused'))
-      return null;
+    if (hasCode(error, 'polar_not_found', 'polar_refused')) return null;
     throw error;
   }
 }

@@ -30,7 +30,6 @@ function readArguments(given: string[]): boolean {
   const unknown = given.filter((argument) => argument !== '--apply');
   if (unknown.length === 0) return given.includes('--apply');
   throw new DomainError(
-    422,
     'unknown_argument',
     `Unknown: ${unknown.join(' ')}. Usage: npm run polar:sync [-- --apply]`,
   );

@@ -1,7 +1,7 @@
 import type { Polar } from '@polar-sh/sdk/2026-10';
 import type { Database } from '../database/connection.ts';
 import { Team } from '../database/entities/team.ts';
-import { DomainError } from '../domain-error.ts';
+import { hasCode } from '../domain-error.ts';
 import { callPolar } from './client.ts';
 
 /**
@@ -16,7 +16,7 @@ export async function syncCustomerName(polar: Polar, database: Database, teamId:
     await callPolar('change', () => polar.customers.update(polarCustomerId, { name }));
     return 'The team’s customer at Polar now has the team’s name';
   } catch (error) {
-    if (!(error instanceof DomainError) || error.code !== 'polar_not_found') throw error;
+    if (!hasCode(error, 'polar_not_found')) throw error;
     return 'The customer no longer exists at Polar';
   }
 }

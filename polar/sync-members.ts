@@ -3,7 +3,7 @@ import type { Database } from '../database/connection.ts';
 import { Member } from '../database/entities/member.ts';
 import { Team } from '../database/entities/team.ts';
 import { User } from '../database/entities/user.ts';
-import { DomainError } from '../domain-error.ts';
+import { DomainError, hasCode, isRefusal } from '../domain-error.ts';
 import { callPolar } from './client.ts';
 import { findCustomer } from './ensure-customer.ts';
 import { bringMemberInLine, findPolarMember, listPolarMembers, type PayingUser } from './ensure-member.ts';
@@ -16,7 +16,7 @@ import { bringMemberInLine, findPolarMember, listPolarMembers, type PayingUser }
  * orders stay.
  *
  * @returns what was done, as a sentence
- * @throws DomainError as `callPolar`; 409 `member_refused`, after all other changes, if Polar refuses a user of a team
+ * @throws DomainError as `callPolar`, `member_refused`, after all other changes, if Polar refuses a user of a team
  *   that is not deleted
  */
 export async function syncMembers(polar: Polar, database: Database, teamId: string): Promise<string> {
@@ -34,7 +34,7 @@ export async function syncMembers(polar: Polar, database: Database, teamId: stri
     await callPolar('change', () => polar.customers.delete(customerId, { anonymize: true }));
     return 'The team’s customer at Polar is erased';
   } catch (error) {
-    if (!(error instanceof DomainError) || error.code !== 'polar_not_found') throw error;
+    if (!hasCode(error, 'polar_not_found')) throw error;
     return 'The customer no longer exists at Polar';
   }
 }
@@ -89,21 +89,21 @@ async function bringInLine(
     removed += await removeSurplus(await listPolarMembers(polar, customerId));
 
   // If a failure may be temporary, the whole step is retried.
-  const passing = failures.find(({ error }) => error.status >= 500);
+  const passing = failures.find(({ error }) => !isRefusal(error));
   if (passing) throw passing.error;
   const outcome = `At Polar the team has ${people.length} members: ${changed} changed, ${removed} removed`;
   if (failures.length === 0) return outcome;
   const refused = failures.map(({ who, error }) => `${who} (${error.code})`).join(', ');
   const shown = `${outcome}; Polar refuses ${refused}: set another e-mail or another role for them`;
   if (deletedAt) return shown;
-  throw new DomainError(409, 'member_refused', shown);
+  throw new DomainError('member_refused', shown);
 }
 
 async function remove(polar: Polar, customerId: string, { id }: models.Member): Promise<boolean> {
   try {
     await callPolar('change', () => polar.customers.members.delete(customerId, id));
   } catch (error) {
-    if (!(error instanceof DomainError) || error.code !== 'polar_not_found') throw error;
+    if (!hasCode(error, 'polar_not_found')) throw error;
   }
   return true;
 }

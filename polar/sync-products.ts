@@ -25,7 +25,7 @@ export type SyncStep =
  * database knows the catalog key of each product, and events that were parked as `unknown_product` are due.
  *
  * @param apply  false: only returns the steps
- * @throws DomainError 503 `catalog_not_published`; as `callPolar`. Completed steps stay; run it again
+ * @throws DomainError `catalog_not_published`; as `callPolar`. Completed steps stay; run it again
  */
 export async function syncProducts(
   polar: Polar,

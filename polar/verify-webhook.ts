@@ -22,7 +22,7 @@ export type PolarEnvelope = z.output<typeof envelope>;
  * timestamp within five minutes of wall time. Every secret is tried, because one may be in rotation.
  *
  * @param rawBody  the bytes as received; a body that was parsed and serialised again has another signature
- * @throws DomainError 401 `bad_signature` with `mismatch`, the reason; 400 `unreadable_event` if a signed body is not
+ * @throws DomainError `bad_signature` with `mismatch`, the reason; `unreadable_event` if a signed body is not
  *   an event
  */
 export async function verifyWebhook(
@@ -43,7 +43,7 @@ export async function verifyWebhook(
 
 /**
  * Checks the three signature headers of a webhook, before its body is read.
- * @throws DomainError 401 `bad_signature`: `header_missing`, `header_malformed` or `stale_timestamp`
+ * @throws DomainError `bad_signature`: `header_missing`, `header_malformed` or `stale_timestamp`
  */
 export function readSignedHeaders(
   headers: Readonly<Record<string, string | string[] | undefined>>,
@@ -95,12 +95,11 @@ function readEnvelope(body: Buffer): PolarEnvelope {
   try {
     json = JSON.parse(body.toString('utf8'), storable);
   } catch {
-    throw new DomainError(400, 'unreadable_event', 'The signed body is not JSON');
+    throw new DomainError('unreadable_event', 'The signed body is not JSON');
   }
   const read = envelope.safeParse(json);
   if (read.success) return read.data;
   throw new DomainError(
-    400,
     'unreadable_event',
     'The signed body must have the form {type, timestamp, data}',
   );
@@ -128,7 +127,7 @@ const mismatches = {
 };
 
 function badSignature(mismatch: keyof typeof mismatches): DomainError {
-  return new DomainError(401, 'bad_signature', `The webhook is refused: ${mismatches[mismatch]}`, {
+  return new DomainError('bad_signature', `The webhook is refused: ${mismatches[mismatch]}`, {
     mismatch,
   });
 }

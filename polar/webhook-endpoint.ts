@@ -1,5 +1,5 @@
 import type { models, Polar } from '@polar-sh/sdk/2026-10';
-import { DomainError } from '../domain-error.ts';
+import { hasCode } from '../domain-error.ts';
 import { callPolar, readAll } from './client.ts';
 import { customerChangeEvents, usedEvents } from './events.ts';
 
@@ -105,7 +105,7 @@ async function withoutRefusedEvents<T>(
 }
 
 function refusedIndexes(error: unknown): number[] {
-  if (!(error instanceof DomainError) || error.code !== 'polar_refused') return [];
+  if (!hasCode(error, 'polar_refused')) return [];
   const { fields } = error.details;
   if (!Array.isArray(fields)) return [];
   return fields.flatMap((field) => {

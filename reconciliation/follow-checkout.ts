@@ -24,7 +24,7 @@ const endOfTime = new Date(8.64e15);
  * it once, even if the webhook arrives later.
  *
  * @returns `inboxId`: the event that was stored now, for the team's workflow; null if none was stored
- * @throws DomainError 404 `unknown_checkout`, also for another team's checkout; as `callPolar`
+ * @throws DomainError `unknown_checkout`, also for another team's checkout; as `callPolar`
  */
 export async function followCheckout(
   polar: Polar,
@@ -35,7 +35,7 @@ export async function followCheckout(
   const checkout = await fetchCheckout(polar, checkoutId);
   const resolved = checkout && (await resolveTeam(em, checkout.teamRef));
   if (!resolved || !('teamId' in resolved) || resolved.teamId !== teamId) {
-    throw new DomainError(404, 'unknown_checkout', `The team has no checkout ${checkoutId}`);
+    throw new DomainError('unknown_checkout', `The team has no checkout ${checkoutId}`);
   }
   const nothing = (status: CheckoutStatus) => ({ status, inboxId: null });
   switch (checkout.status) {

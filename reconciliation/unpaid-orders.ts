@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { models, Polar } from '@polar-sh/sdk/2026-10';
-import { DomainError } from '../domain-error.ts';
+import { hasCode } from '../domain-error.ts';
 import { callPolar } from '../polar/client.ts';
 import type { Run } from './store-repair.ts';
 
@@ -53,7 +53,7 @@ export async function fetchSettledOrders(
     try {
       items.push(await callPolar('read', () => polar.orders.get(id)));
     } catch (error) {
-      if (!(error instanceof DomainError) || error.code !== 'polar_not_found') throw error;
+      if (!hasCode(error, 'polar_not_found')) throw error;
       await em.execute('delete from unpaid_orders where id = ?', [id]);
     }
   }

@@ -30,8 +30,8 @@ export async function recordAct(
  * Checks that the actor may still make the change: a user by their role of this moment, a service by its key. The caller
  * holds the team's lock, so a role cannot change before the transaction ends; neither can the key.
  * @param allowed  the roles that may make the change; a service may make any
- * @throws DomainError 404 `unknown_team` for a user who is not in the team; 403 `forbidden` {allowedRoles};
- *   401 `unauthenticated` for a service key that was revoked meanwhile
+ * @throws DomainError `unknown_team` for a user who is not in the team; `forbidden` {allowedRoles};
+ *   `unauthenticated` for a service key that was revoked meanwhile
  */
 export async function demandRights(
   em: EntityManager,
@@ -44,12 +44,12 @@ export async function demandRights(
   if (!member) throw unknownTeam(teamId);
   if (allowed.includes(member.role)) return;
   const message = `A team’s ${member.role} may not do this, only ${allowed.join(', ')}`;
-  throw new DomainError(403, 'forbidden', message, { allowedRoles: allowed });
+  throw new DomainError('forbidden', message, { allowedRoles: allowed });
 }
 
 /**
  * Locks the team's row and then checks the actor's rights: first in each transaction that changes a team.
- * @throws DomainError as {@link demandRights}; 404 `unknown_team`, also for one that was deleted
+ * @throws DomainError as {@link demandRights}; `unknown_team`, also for one that was deleted
  */
 export async function lockTeamAs(
   em: EntityManager,
@@ -64,7 +64,7 @@ export async function lockTeamAs(
 
 /**
  * Checks that a service key is valid, and keeps it so until the transaction ends.
- * @throws DomainError 401 `unauthenticated`
+ * @throws DomainError `unauthenticated`
  */
 export async function demandValidKey(em: EntityManager, keyId: string): Promise<void> {
   if (keyId === environmentKeyId) return;
@@ -73,5 +73,5 @@ export async function demandValidKey(em: EntityManager, keyId: string): Promise<
     [keyId],
   );
   if (valid.length > 0) return;
-  throw new DomainError(401, 'unauthenticated', 'The service key is unknown or was revoked');
+  throw new DomainError('unauthenticated', 'The service key is unknown or was revoked');
 }

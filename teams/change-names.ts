@@ -17,7 +17,7 @@ export interface ToSignal {
 /**
  * Changes a user's e-mail or name. The members at Polar follow, in each team for which the user may pay. Belongs in a
  * transaction.
- * @throws DomainError 404 `unknown_user`, also for one who was erased; 409 `email_taken`; 401 `unauthenticated` for a
+ * @throws DomainError `unknown_user`, also for one who was erased; `email_taken`, `unauthenticated` for a
  *   service key that was revoked meanwhile
  */
 export async function changeUser(
@@ -29,7 +29,7 @@ export async function changeUser(
     'select id, email, name from users where id = ? and erased_at is null for no key update',
     [id],
   );
-  if (!user) throw new DomainError(404, 'unknown_user', `There is no user ${id}`, { userId: id });
+  if (!user) throw new DomainError('unknown_user', `There is no user ${id}`, { userId: id });
   const changed = { ...user, ...change };
   const fields = (['email', 'name'] as const).filter((field) => changed[field] !== user[field]);
   if (fields.length === 0) return { user, toSignal: [] };
@@ -64,7 +64,7 @@ export async function changeUser(
 
 /**
  * Changes a team's name; its customer at Polar follows. Belongs in a transaction; locks the team.
- * @throws DomainError 404 `unknown_team`; 403 `forbidden`; 409 `personal_team`: that keeps its name
+ * @throws DomainError `unknown_team`, `forbidden`, `personal_team`: that keeps its name
  * @returns the inbox row to signal to the team's workflow; null if the team has this name already
  */
 export async function renameTeam(
@@ -75,7 +75,7 @@ export async function renameTeam(
   await demandRights(em, teamId, by, allowed);
   const { team } = await lockTeamAs(em, teamId, by, allowed);
   if (team.personal) {
-    throw new DomainError(409, 'personal_team', 'A Personal Team keeps its name', { teamId });
+    throw new DomainError('personal_team', 'A Personal Team keeps its name', { teamId });
   }
   const renamed = { id: team.id, name, personal: team.personal };
   if (team.name === name) return { team: renamed, inboxId: null };

@@ -10,7 +10,7 @@ import { announceTeam } from './sign-up.ts';
 /**
  * Makes a team that people share, with its owner, the owner's claim of a trial if they have one left, and the inbox row
  * `team.created`. Belongs in a transaction; locks the owner's row, so that their teams claim trials one after the other.
- * @throws DomainError 422 `unknown_user` if the owner has not signed up; 503 `catalog_not_published`
+ * @throws DomainError `unknown_owner` if the owner has not signed up; `catalog_not_published`
  */
 export async function createTeam(
   em: EntityManager,
@@ -18,7 +18,7 @@ export async function createTeam(
 ): Promise<{ id: string; name: string; inboxId: string }> {
   const { catalog } = await readCatalog(em);
   await em.execute('select 1 from users where id = ? for no key update', [ownerId]);
-  await findUser(em, ownerId, { status: 422 });
+  await findUser(em, ownerId, 'unknown_owner');
   const createdAt = await readClock(em);
   const id = uuidv7();
   await em.insert(Team, { id, name, personal: false, createdAt });

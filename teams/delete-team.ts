@@ -17,8 +17,8 @@ export interface DeletedTeam {
  * Deletes a team: from the commit on nobody sees it and nothing of it is spent. Its workflow then ends what it pays at
  * Polar and forfeits its credits. Asking again changes nothing. Belongs in a transaction; locks the team, but not for who
  * is not in it.
- * @throws DomainError 404 `unknown_team`, also for a person who is not in it; 403 `forbidden` for who is no owner;
- *   409 `personal_team`: that goes with its user
+ * @throws DomainError `unknown_team`, also for a person who is not in it; `forbidden` for who is no owner;
+ *   `personal_team`: that goes with its user
  */
 export async function deleteTeam(
   em: EntityManager,
@@ -30,7 +30,7 @@ export async function deleteTeam(
   await demandRights(em, teamId, by, ['owner']);
   const { team, now } = locked;
   if (team.personal) {
-    throw new DomainError(409, 'personal_team', 'A Personal Team goes only with its user', { teamId });
+    throw new DomainError('personal_team', 'A Personal Team goes only with its user', { teamId });
   }
   return markDeleted(em, team, now, by);
 }

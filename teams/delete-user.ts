@@ -21,8 +21,8 @@ export interface ErasedUser {
  * Erases a person: name and e-mail, their memberships and open invitations, and with them their Personal Team and every
  * team whose only member they are. The id stays, opaque, in the ledger, and is never used again. Asking again changes
  * nothing.
- * @throws DomainError 404 `unknown_user`; 409 `last_owner` {teams} if a team with other members would be left without an
- *   owner; 401 `unauthenticated` for a service key that was revoked meanwhile
+ * @throws DomainError `unknown_user`, `last_owner` {teams} if a team with other members would be left without an
+ *   owner; `unauthenticated` for a service key that was revoked meanwhile
  */
 export async function deleteUser(database: Database, userId: string, by: Actor): Promise<ErasedUser> {
   for (;;) {
@@ -48,7 +48,7 @@ async function erase(
   // After the teams, as everywhere; who makes them a member somewhere waits for this, and finds them erased.
   await em.execute('select 1 from users where id = ? for update', [userId]);
   const user = await em.findOne(User, { id: userId }, { refresh: true });
-  if (!user) throw new DomainError(404, 'unknown_user', `There is no user ${userId}`, { userId });
+  if (!user) throw new DomainError('unknown_user', `There is no user ${userId}`, { userId });
   if (user.erasedAt) return { erasedAt: user.erasedAt, tell: [] };
   const memberships = await em.find(Member, { userId });
   if (memberships.some(({ teamId }) => !teamIds.includes(teamId))) return null;
@@ -106,7 +106,6 @@ function refuseLeavingTeamsWithoutOwner(
   });
   if (left.length === 0) return;
   throw new DomainError(
-    409,
     'last_owner',
     'The last owner of a team with other members cannot go: invite another owner, or delete the team',
     { userId, teams: left.map(({ id, name }) => ({ id, name })) },

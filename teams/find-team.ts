@@ -5,7 +5,7 @@ import { unknownTeam } from '../database/lock-living-team.ts';
 
 /**
  * The team with this id.
- * @throws DomainError 404 `unknown_team`, also for one that was deleted
+ * @throws DomainError `unknown_team`, also for one that was deleted
  */
 export async function findTeam(em: EntityManager, teamId: string): Promise<Team> {
   const team = await em.findOne(Team, { id: teamId, deletedAt: null });
@@ -15,7 +15,7 @@ export async function findTeam(em: EntityManager, teamId: string): Promise<Team>
 
 /**
  * What the person is in the team. A team that they are not in looks like one that does not exist.
- * @throws DomainError 404 `unknown_team`
+ * @throws DomainError `unknown_team`
  */
 export async function findRole(em: EntityManager, teamId: string, userId: string): Promise<Role> {
   const [row] = await em.execute<{ role: Role }[]>(

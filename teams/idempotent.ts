@@ -2,7 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { z } from 'zod';
 import { type Database, readClock } from '../database/connection.ts';
 import { IdempotencyKey } from '../database/entities/idempotency-key.ts';
-import { DomainError } from '../domain-error.ts';
+import { DomainError, isRefusal } from '../domain-error.ts';
 
 /** One request under a caller's key. */
 export interface KeyedRequest {
@@ -22,7 +22,7 @@ export interface Recorded {
 /**
  * Does `work` once per key: its effect and its answer commit together, and the same request again gets the same
  * answer. A refusal is not recorded. `work` may make no network call.
- * @throws DomainError 409 `idempotency_conflict` where the key was used with another body
+ * @throws DomainError `idempotency_conflict` where the key was used with another body
  */
 export async function idempotent(
   database: Database,
@@ -47,7 +47,7 @@ export async function idempotent(
  * then its answer is recorded. Two requests with one body at once may both call, and both get the answer that was recorded
  * first; one with another body never calls. An answer that says when it expires (a link) is told again until then, and
  * afterwards made anew. After a refusal the key is free again, as it is where nothing was done.
- * @throws DomainError 409 `idempotency_conflict` where the key was used with another body
+ * @throws DomainError `idempotency_conflict` where the key was used with another body
  */
 export async function idempotentElsewhere(
   database: Database,
@@ -64,7 +64,7 @@ export async function idempotentElsewhere(
     await record(em, request, answer); // where a refusal of the same request at once has freed the key
   } catch (error) {
     // Whether a call that failed otherwise has done something is not known: its key stays with its body.
-    if (error instanceof DomainError && error.status < 500) await free(em, request);
+    if (isRefusal(error)) await free(em, request);
     throw error;
   }
   const answer = await findRecorded(database.fork(), request);
@@ -90,7 +90,6 @@ async function findRecorded(em: EntityManager, request: KeyedRequest): Promise<R
   if (!known) return undefined;
   if (!bodyHash.equals(known.bodyHash)) {
     throw new DomainError(
-      409,
       'idempotency_conflict',
       'This Idempotency-Key was used with another body; a new request needs a new key',
     );

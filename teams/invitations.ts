@@ -6,7 +6,7 @@ import type { Role } from '../database/entities/member.ts';
 import { type ListPage, type ListRange, pageOfRows, uuidCursor } from '../database/list-page.ts';
 import { lockLivingTeam } from '../database/lock-living-team.ts';
 import { recordAuditEvent } from '../database/record-audit-event.ts';
-import { DomainError } from '../domain-error.ts';
+import { DomainError, hasCode } from '../domain-error.ts';
 import { type Actor, lockTeamAs, nameActor } from './actor.ts';
 import { findMember } from './find-team.ts';
 import { findUser } from './find-user.ts';
@@ -46,8 +46,8 @@ const keptDays = 30;
  * Invites somebody into the team, or a member to become an owner. Whether the user id or e-mail is known is not looked at,
  * so the answer cannot reveal it. An earlier open invitation of the same invitee is replaced. Belongs in a transaction;
  * locks the team.
- * @throws DomainError 404 `unknown_team`; 403 `forbidden` (owners and admins invite; only an owner invites owners);
- *   409 `already_member` for a member of the team, whom its members list shows; 429 `too_many_invitations`
+ * @throws DomainError `unknown_team`, `forbidden` (owners and admins invite; only an owner invites owners);
+ *   `already_member` for a member of the team, whom its members list shows; `too_many_invitations`
  */
 export async function invite(
   em: EntityManager,
@@ -131,7 +131,7 @@ interface Times {
 
 /**
  * The team takes an open invitation back. Belongs in a transaction; locks the team.
- * @throws DomainError 404 `unknown_team`, `unknown_invitation`; 403 `forbidden`
+ * @throws DomainError `unknown_team`, `unknown_invitation`, `forbidden`
  */
 export async function revokeInvitation(
   em: EntityManager,
@@ -146,7 +146,7 @@ export async function revokeInvitation(
 /**
  * The invited user joins the team with the role that was offered; a member becomes an owner, or keeps the role that they
  * have. Accepting again answers the same and changes nothing. Belongs in a transaction; locks the team.
- * @throws DomainError 404 `unknown_invitation`: there is none, it is for another user, expired, was revoked or declined, its
+ * @throws DomainError `unknown_invitation`: there is none, it is for another user, expired, was revoked or declined, its
  *   team was deleted, or who sent it may not send it any more
  * @returns the team and the user's role in it, and the inbox row to signal to the team's workflow
  */
@@ -169,7 +169,7 @@ export async function acceptInvitation(
 
 /**
  * The invited user declines. Declining again changes nothing. Belongs in a transaction; locks the team.
- * @throws DomainError 404 `unknown_invitation`, as {@link acceptInvitation}
+ * @throws DomainError `unknown_invitation`, as {@link acceptInvitation}
  */
 export async function declineInvitation(
   em: EntityManager,
@@ -198,11 +198,11 @@ async function lockReceived(em: EntityManager, id: string, userId: string) {
   const found = await em.findOne(Invitation, { id });
   if (!found) throw unknownInvitation(id);
   const { team, now } = await lockLivingTeam(em, found.teamId).catch((error: unknown) => {
-    throw error instanceof DomainError && error.code === 'unknown_team' ? unknownInvitation(id) : error;
+    throw hasCode(error, 'unknown_team') ? unknownInvitation(id) : error;
   });
   // The user's row after the team's, as everywhere: they are not erased, and keep their e-mail, until this commits.
-  const user = await findUser(em, userId, { status: 404 }).catch((error: unknown) => {
-    throw error instanceof DomainError && error.code === 'unknown_user' ? unknownInvitation(id) : error;
+  const user = await findUser(em, userId).catch((error: unknown) => {
+    throw hasCode(error, 'unknown_user') ? unknownInvitation(id) : error;
   });
   const invitation = await em.findOneOrFail(Invitation, { id }, { refresh: true });
   const isTheirs =
@@ -247,7 +247,7 @@ async function refuseMember(em: EntityManager, teamId: string, invitee: Invitee,
     [teamId, userId, email],
   );
   if (!member || (role === 'owner' && member.role !== 'owner')) return;
-  throw new DomainError(409, 'already_member', 'They are in the team: change their role instead', {
+  throw new DomainError('already_member', 'They are in the team: change their role instead', {
     role: member.role,
   });
 }
@@ -257,7 +257,7 @@ async function refuseTooMany(em: EntityManager, teamId: string, now: Date): Prom
   const sent = await em.count(Invitation, { teamId, createdAt: { $gt: since } });
   if (sent < mostPerTeamAndDay) return;
   const message = `A team sends at most ${mostPerTeamAndDay} invitations within 24 hours: try again later`;
-  throw new DomainError(429, 'too_many_invitations', message, {
+  throw new DomainError('too_many_invitations', message, {
     limit: mostPerTeamAndDay,
     retryAfterSeconds: 3_600,
   });
@@ -274,7 +274,7 @@ async function forgetOld(em: EntityManager): Promise<void> {
 }
 
 function unknownInvitation(id: string): DomainError {
-  return new DomainError(404, 'unknown_invitation', `There is no invitation ${id} that you could answer`, {
+  return new DomainError('unknown_invitation', `There is no invitation ${id} that you could answer`, {
     invitationId: id,
   });
 }

@@ -4,7 +4,7 @@ import { type ListPage, type ListRange, pageOfRows, uuidCursor } from '../databa
 
 /**
  * Administrative acts, newest first: ids are in order of time.
- * @throws DomainError 400 `invalid_cursor`
+ * @throws DomainError `invalid_cursor`
  */
 export async function listAuditEvents(
   em: EntityManager,

@@ -33,8 +33,8 @@ export async function listMembers(em: EntityManager, teamId: string): Promise<Li
  * Changes a member's role. A service may also place a user in the team, in any role; a user may not: users join, and become
  * owners, by accepting an invitation. Belongs in a transaction: it locks the team, so that of two owners who demote each
  * other one stays.
- * @throws DomainError 404 `unknown_team`; 404 `unknown_user` (for services); 404 `unknown_member` (for users, the same
- *   whether or not there is such a user); 403 `forbidden` (only an owner makes or unmakes owners); 409 `consent_required`,
+ * @throws DomainError `unknown_team`, `unknown_user` (for services); `unknown_member` (for users, the same
+ *   whether or not there is such a user); `forbidden` (only an owner makes or unmakes owners); `consent_required`,
  *   `last_owner`, `personal_team_owner`
  * @returns the member, and the inbox row to signal to the team's workflow; null if no right to pay changed
  */
@@ -48,21 +48,20 @@ export async function setMemberRole(
   if (role === 'owner' || member?.role === 'owner') await demandRights(em, teamId, by, ['owner']);
   if (by.kind === 'person' && role === 'owner' && member?.role !== 'owner') {
     throw new DomainError(
-      409,
       'consent_required',
       'Nobody becomes an owner without having accepted: invite the member with the role owner',
       { userId },
     );
   }
   if (member?.role === 'owner' && role !== 'owner') await refuseLosingOwner(em, teamId, userId);
-  const user = await findUser(em, userId, { status: 404 });
+  const user = await findUser(em, userId);
   const inboxId = await putMember(em, { teamId, userId, role, by, before: member?.role ?? null });
   return { member: { userId, name: user.name ?? '', email: user.email ?? '', role }, inboxId };
 }
 
 /**
  * Removes a member; every member may remove themselves. Belongs in a transaction; locks the team.
- * @throws DomainError 404 `unknown_team`, 404 `unknown_member`, 403 `forbidden`, 409 `last_owner`, 409 `personal_team_owner`
+ * @throws DomainError `unknown_team`, `unknown_member`, `forbidden`, `last_owner`, `personal_team_owner`
  * @returns the inbox row to signal to the team's workflow; null if the user had no right to pay
  */
 export async function removeMember(
@@ -146,7 +145,7 @@ export async function storeMembersChanged(em: EntityManager, teamId: string): Pr
 
 /** One answer for a user who is not in the team and for one who does not exist. */
 function unknownMember(teamId: string, userId: string): DomainError {
-  return new DomainError(404, 'unknown_member', `${userId} is not in this team: send an invitation`, {
+  return new DomainError('unknown_member', `${userId} is not in this team: send an invitation`, {
     teamId,
     userId,
   });
@@ -155,7 +154,6 @@ function unknownMember(teamId: string, userId: string): DomainError {
 async function refuseLosingOwner(em: EntityManager, teamId: string, userId: string): Promise<void> {
   if ((await em.count(Member, { teamId, role: 'owner' })) === 1) {
     throw new DomainError(
-      409,
       'last_owner',
       'A team keeps at least one owner: invite another owner first, or delete the team',
       { userId },
@@ -163,7 +161,6 @@ async function refuseLosingOwner(em: EntityManager, teamId: string, userId: stri
   }
   if ((await em.count(User, { id: userId, personalTeamId: teamId })) > 0) {
     throw new DomainError(
-      409,
       'personal_team_owner',
       'A person owns their Personal Team for as long as they are a user',
       { userId },

@@ -27,7 +27,7 @@ export async function issueServiceKey(
 
 /**
  * From now on (in a process that has just used it: within two seconds) the key opens nothing.
- * @throws DomainError 404 `unknown_service_key`
+ * @throws DomainError `unknown_service_key`
  */
 export async function revokeServiceKey(em: EntityManager, id: string): Promise<void> {
   const revoked = await em.nativeUpdate(
@@ -36,7 +36,7 @@ export async function revokeServiceKey(em: EntityManager, id: string): Promise<v
     { revokedAt: await readClock(em) },
   );
   if (revoked === 0) {
-    throw new DomainError(404, 'unknown_service_key', `There is no service key ${id} in force`, { id });
+    throw new DomainError('unknown_service_key', `There is no service key ${id} in force`, { id });
   }
 }
 

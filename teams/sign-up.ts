@@ -27,8 +27,8 @@ const personalTeamName = 'Personal Team';
 /**
  * Signs a person up: user, Personal Team, its owner, the claim of their first trial and the inbox row `team.created`
  * commit together. The same person again, also at the same time, is the same user and team.
- * @throws DomainError 409 `user_conflict` if the id is taken with other data, `email_taken` if another user has the e-mail,
- *   in any case; 410 `user_erased`
+ * @throws DomainError `user_conflict` if the id is taken with other data, `email_taken` if another user has the e-mail,
+ *   in any case; `user_erased`
  */
 export async function signUp(database: Database, person: Person): Promise<SignedUp> {
   return database.transaction(
@@ -86,13 +86,12 @@ async function findSignedUp(em: EntityManager, person: Person): Promise<SignedUp
   const user = await em.findOne(User, { id: person.id });
   if (!user) throw emailTaken();
   if (user.erasedAt) {
-    throw new DomainError(410, 'user_erased', `The user ${person.id} was erased; the id is not used again`);
+    throw new DomainError('user_erased', `The user ${person.id} was erased; the id is not used again`);
   }
   const { id, email, name } = user;
   const differing = (['email', 'name'] as const).filter((field) => user[field] !== person[field]);
   if (email === null || name === null || differing.length > 0) {
     throw new DomainError(
-      409,
       'user_conflict',
       `The user ${person.id} has signed up with another ${differing.join(' and ')}`,
       { differing },
@@ -104,5 +103,5 @@ async function findSignedUp(em: EntityManager, person: Person): Promise<SignedUp
 
 /** One e-mail, in any case, is one user. It is not said whose it is. */
 export function emailTaken(): DomainError {
-  return new DomainError(409, 'email_taken', 'Another user has this e-mail: sign up with one of your own');
+  return new DomainError('email_taken', 'Another user has this e-mail: sign up with one of your own');
 }

@@ -1,6 +1,6 @@
 import type { Polar } from '@polar-sh/sdk/2026-10';
 import type { Database } from '../database/connection.ts';
-import { DomainError } from '../domain-error.ts';
+import { DomainError, isRefusal } from '../domain-error.ts';
 import {
   claimTeamlessEvents,
   giveInboxEventTeam,
@@ -41,7 +41,7 @@ async function resolveAnew(
       if (current?.replaces) await refreshParkedEvent(em, id, current.data);
     } catch (error) {
       // Polar is away: the event was claimed, so it is due again after a pause.
-      if (error instanceof DomainError && error.status >= 500) return;
+      if (error instanceof DomainError && !isRefusal(error)) return;
       throw error;
     }
   }

@@ -57,12 +57,7 @@ export const adjustmentRoutes = [
         balance: z.strictObject({ available: decimalOut }),
       }),
     },
-    refusals: {
-      402: 'insufficient_credits',
-      404: 'unknown_team',
-      409: 'idempotency_conflict',
-      422: 'invalid_request, expires_in_the_past, balance_too_large',
-    },
+    refusals: ['insufficient_credits', 'expires_in_the_past', 'balance_too_large'],
     async handle(
       { params: { teamId }, body },
       { dependencies: { database, temporal }, caller, confirmRights, idempotency },
@@ -113,7 +108,7 @@ export const adjustmentRoutes = [
         z.strictObject({ ...adjustmentOut, expiresAt: instantOut.nullable(), createdAt: instantOut }),
       ),
     },
-    refusals: { 400: 'invalid_request, invalid_cursor', 404: 'unknown_team' },
+    refusals: ['invalid_cursor'],
     async handle({ params: { teamId }, query }, { dependencies: { database } }) {
       const { data, nextCursor } = await listAdjustments(database.fork(), teamId, query);
       const adjustments = data.map(({ id, credits, reason, actor, expiresAt, createdAt }) => ({

@@ -33,7 +33,7 @@ export const auditRoutes = [
       }),
     },
     answers: { 200: pageOf(auditEventOut) },
-    refusals: { 400: 'invalid_request, invalid_cursor' },
+    refusals: ['invalid_cursor'],
     async handle({ query }, { dependencies: { database } }) {
       const { data, nextCursor } = await listAuditEvents(database.fork(), query);
       const events = data.map(({ id, at, actor, action, teamId, subject, reason, before, after }) => ({

@@ -60,12 +60,7 @@ export const balanceRoutes = [
     request: { params: teamParams, query: z.object({ at: instantIn.exactOptional() }) },
     heavy: ({ query: { at } }) => at !== undefined,
     answers: { 200: balanceOut },
-    refusals: {
-      404: 'unknown_team',
-      422: 'at_in_the_future',
-      429: 'too_many_requests',
-      503: 'overloaded, database_busy',
-    },
+    refusals: ['at_in_the_future'],
     async handle({ params: { teamId }, query: { at } }, { dependencies: { database } }) {
       return { status: 200, body: balanceJson(await readBalance(database, teamId, at)) };
     },
@@ -80,7 +75,6 @@ export const balanceRoutes = [
     access: { services: ['usage', 'billing', 'admin'], persons: anyRole, teamIsCheckedByHandler: true },
     request: { params: teamParams },
     answers: { 200: forecastOut },
-    refusals: { 404: 'unknown_team' },
     async handle({ params: { teamId } }, { dependencies: { database } }) {
       const { expiring, pace, runsOutAt, asOf } = await readForecast(database, teamId);
       const body: z.output<typeof forecastOut> = {

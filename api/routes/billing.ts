@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { ErrorCode } from '../../errors.ts';
 import { createCheckout } from '../../polar/create-checkout.ts';
 import { listInvoices, openInvoice } from '../../polar/list-invoices.ts';
 import { openPortal } from '../../polar/open-portal.ts';
@@ -9,13 +10,18 @@ import { defineRoute } from '../define-route.ts';
 import { instantOut, linkOut, listQuery, pageOf, teamParams } from '../shapes.ts';
 
 const billingAccess = { services: ['billing'], persons: billingRoles } as const;
-const atPolar = {
-  404: 'unknown_team, polar_not_found',
-  502: 'polar_unavailable, polar_refused',
-  503: 'polar_unavailable',
-};
+const atPolar = [
+  'polar_not_found',
+  'polar_unavailable',
+  'polar_refused',
+] as const satisfies readonly ErrorCode[];
 /** What keeps a team from having a customer at Polar. */
-const noCustomer = 'team_deleted, team_without_owner, payments_not_ready, polar_conflict';
+const noCustomer = [
+  'team_deleted',
+  'team_without_owner',
+  'payments_not_ready',
+  'polar_conflict',
+] as const satisfies readonly ErrorCode[];
 
 const invoice = z.strictObject({
   id: z.string(),
@@ -51,12 +57,16 @@ export const billingRoutes = [
       }),
     },
     answers: { 201: linkOut.extend({ id: z.string().meta({ description: 'Polar’s id of the checkout' }) }) },
-    refusals: {
+    refusals: [
       ...atPolar,
-      409: `already_subscribed, subscription_paused, idempotency_conflict, ${noCustomer}`,
-      422: 'invalid_request, unknown_product, email_refused',
-      503: 'polar_unavailable, product_not_synced, catalog_not_published',
-    },
+      ...noCustomer,
+      'already_subscribed',
+      'subscription_paused',
+      'unknown_product',
+      'email_refused',
+      'product_not_synced',
+      'catalog_not_published',
+    ],
     async handle({ params: { teamId }, body: { product } }, { dependencies, idempotency }) {
       const { database, polar, publicUrl } = dependencies;
       const page = `${publicUrl}/?team=${teamId}`;
@@ -82,7 +92,7 @@ export const billingRoutes = [
     access: billingAccess,
     request: { params: teamParams.extend({ checkoutId: z.guid() }) },
     answers: { 200: z.strictObject({ status: z.enum(checkoutStatuses) }) },
-    refusals: { ...atPolar, 404: 'unknown_team, unknown_checkout' },
+    refusals: [...atPolar, 'unknown_checkout'],
     async handle({ params }, { dependencies: { database, polar, temporal } }) {
       const { status, inboxId } = await followCheckout(polar, database, params);
       if (inboxId !== null) temporal.signal(params.teamId, inboxId);
@@ -99,12 +109,7 @@ export const billingRoutes = [
     needsIdempotencyKey: true,
     request: { params: teamParams },
     answers: { 201: linkOut },
-    refusals: {
-      ...atPolar,
-      403: 'forbidden',
-      409: `idempotency_conflict, ${noCustomer}`,
-      422: 'email_refused',
-    },
+    refusals: [...atPolar, ...noCustomer, 'email_refused'],
     async handle(
       { params: { teamId } },
       { dependencies: { database, polar, publicUrl }, caller, idempotency },
@@ -129,7 +134,7 @@ export const billingRoutes = [
     access: billingAccess,
     request: { params: teamParams, query: listQuery },
     answers: { 200: pageOf(invoice) },
-    refusals: { ...atPolar, 400: 'invalid_request, invalid_cursor' },
+    refusals: [...atPolar, 'invalid_cursor'],
     async handle({ params, query }, { dependencies: { database, polar } }) {
       const { data, nextCursor } = await listInvoices(polar, database, { ...params, ...query });
       const invoices = data.map((one) => ({ ...one, createdAt: one.createdAt.toISOString() }));
@@ -145,7 +150,7 @@ export const billingRoutes = [
     access: billingAccess,
     request: { params: teamParams.extend({ orderId: z.guid() }) },
     answers: { 200: z.strictObject({ url: z.url() }) },
-    refusals: { ...atPolar, 404: 'unknown_team, unknown_invoice', 409: 'invoice_not_ready, polar_conflict' },
+    refusals: [...atPolar, 'unknown_invoice', 'invoice_not_ready', 'polar_conflict'],
     async handle({ params }, { dependencies: { database, polar } }) {
       const { url } = await openInvoice(polar, database, params);
       return { status: 200, body: { url } };

@@ -53,7 +53,7 @@ export const catalogRoutes = [
     access: 'public',
     request: {},
     answers: { 200: catalogOut },
-    refusals: { 503: 'catalog_not_published' },
+    refusals: ['catalog_not_published'],
     async handle(_request, { dependencies: { database } }) {
       const { version, catalog } = await readCatalog(database);
       const { trial, plans, packs, prices } = catalogDocument(catalog);

@@ -4,12 +4,14 @@ import { findPrice, type PricedUsage, priceUsage } from '../../catalog/price-usa
 import type { Catalog } from '../../catalog/schema.ts';
 import { readCatalog, readCatalogVersion } from '../../catalog/versions.ts';
 import { DomainError } from '../../domain-error.ts';
+import type { ErrorCode } from '../../errors.ts';
 import { findHold } from '../../ledger/spend/find-hold.ts';
 import { findReplay } from '../../ledger/spend/find-replay.ts';
 import type { HoldAnswer } from '../../ledger/spend/operation.ts';
 import { hashBody } from '../../teams/hash-body.ts';
-import { type CallContext, defineRoute, whileCommitting } from '../define-route.ts';
+import { type CallContext, defineRoute } from '../define-route.ts';
 import { receiptJson, receiptOut } from '../receipt.ts';
+import { whileCommitting } from '../refusals.ts';
 import {
   actionSchema,
   apiKeyIdSchema,
@@ -51,11 +53,14 @@ const holdOut = z
   })
   .meta({ id: 'Hold' });
 
-const onHolds = {
-  404: 'unknown_hold',
-  409: 'hold_expired, hold_captured, hold_released, idempotency_conflict, team_deleted',
-  503: whileCommitting,
-};
+const onHolds = [
+  'unknown_hold',
+  'hold_expired',
+  'hold_captured',
+  'hold_released',
+  'team_deleted',
+  ...whileCommitting,
+] as const satisfies readonly ErrorCode[];
 
 export const holdRoutes = [
   defineRoute({
@@ -81,13 +86,19 @@ export const holdRoutes = [
         .refine(one, oneOfTwo),
     },
     answers: { 201: holdOut },
-    refusals: {
-      402: 'insufficient_credits, limit_reached',
-      404: 'unknown_team',
-      409: 'idempotency_conflict, team_deleted',
-      422: 'invalid_request, unknown_action, unknown_meter, invalid_quantity, quantity_too_large, hold_too_long, member_required, unknown_member',
-      503: whileCommitting,
-    },
+    refusals: [
+      'insufficient_credits',
+      'limit_reached',
+      'team_deleted',
+      'unknown_action',
+      'unknown_meter',
+      'invalid_quantity',
+      'quantity_too_large',
+      'hold_too_long',
+      'member_required',
+      'member_not_in_team',
+      ...whileCommitting,
+    ],
     async handle({ params: { teamId }, body }, context) {
       const { database, groupCommit } = context.dependencies;
       const { action, ttlSeconds, memberId, apiKeyId } = body;
@@ -131,11 +142,14 @@ export const holdRoutes = [
       body: z.strictObject({ ...cost, metadata: metadataSchema.exactOptional() }).refine(one, oneOfTwo),
     },
     answers: { 201: receiptOut },
-    refusals: {
+    refusals: [
       ...onHolds,
-      402: 'insufficient_credits, limit_reached',
-      422: 'invalid_request, unknown_meter, invalid_quantity, quantity_too_large',
-    },
+      'insufficient_credits',
+      'limit_reached',
+      'unknown_meter',
+      'invalid_quantity',
+      'quantity_too_large',
+    ],
     async handle({ params: { holdId }, body }, context) {
       const { database, groupCommit, metrics } = context.dependencies;
       try {
@@ -187,7 +201,7 @@ export const holdRoutes = [
     needsIdempotencyKey: true,
     request: { params: holdParams, body: z.strictObject({ ttlSeconds: life }) },
     answers: { 200: holdOut },
-    refusals: { ...onHolds, 422: 'invalid_request, hold_too_long' },
+    refusals: [...onHolds, 'hold_too_long'],
     async handle({ params: { holdId }, body: { ttlSeconds } }, context) {
       const { database, groupCommit } = context.dependencies;
       const { teamId } = await findHold(database.fork(), holdId);
@@ -214,7 +228,7 @@ function lifeOf({ policies }: Catalog, ttlSeconds: number | undefined): number {
   if (ttlSeconds === undefined) return policies.holdLife;
   const longestSeconds = policies.holdMaxLife / 1_000;
   if (ttlSeconds <= longestSeconds) return ttlSeconds * 1_000;
-  throw new DomainError(422, 'hold_too_long', `A hold lives at most ${longestSeconds} seconds`, {
+  throw new DomainError('hold_too_long', `A hold lives at most ${longestSeconds} seconds`, {
     longestSeconds,
   });
 }

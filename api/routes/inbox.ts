@@ -56,7 +56,7 @@ export const inboxRoutes = [
       }),
     },
     answers: { 200: pageOf(inboxEvent) },
-    refusals: { 400: 'invalid_request, invalid_cursor' },
+    refusals: ['invalid_cursor'],
     async handle({ query }, { dependencies: { database } }) {
       const { data, nextCursor } = await listInbox(database.fork(), query);
       return { status: 200, body: { data: data.map(present), nextCursor } };
@@ -71,7 +71,7 @@ export const inboxRoutes = [
     access: { services: ['admin'] },
     request: { params: inboxParams },
     answers: { 202: accepted },
-    refusals: { 404: 'unknown_event', 409: 'not_parked, needs_approval' },
+    refusals: ['unknown_event', 'not_parked', 'needs_approval'],
     async handle({ params: { inboxId } }, { dependencies: { database, temporal } }) {
       const { teamId } = await retryParkedEvent(database.fork(), inboxId);
       if (teamId !== null) temporal.signal(teamId, inboxId);
@@ -88,7 +88,7 @@ export const inboxRoutes = [
     access: { services: ['admin'] },
     request: { params: inboxParams },
     answers: { 202: accepted },
-    refusals: { 404: 'unknown_event', 409: 'not_awaiting_approval' },
+    refusals: ['unknown_event', 'not_awaiting_approval'],
     async handle({ params: { inboxId } }, { dependencies: { database, temporal }, caller }) {
       const { teamId } = await approveRepair(database.fork(), inboxId, nameCaller(caller()));
       if (teamId !== null) temporal.signal(teamId, inboxId);
@@ -106,7 +106,7 @@ export const inboxRoutes = [
     access: { services: ['admin'] },
     request: { params: inboxParams, body: z.strictObject({ reason }) },
     answers: { 202: accepted },
-    refusals: { 404: 'unknown_event', 409: 'not_parked' },
+    refusals: ['unknown_event', 'not_parked'],
     async handle({ params: { inboxId }, body }, { dependencies: { database, temporal }, caller }) {
       const decider = { by: nameCaller(caller()), reason: body.reason };
       const { teamIds } = await database.transaction((em) => dismissParkedEvent(em, inboxId, decider));
@@ -136,11 +136,15 @@ export const inboxRoutes = [
         }),
     },
     answers: { 202: accepted },
-    refusals: {
-      404: 'unknown_event, unknown_team',
-      409: 'not_parked, needs_approval, team_needed',
-      422: 'unknown_product, wrong_product',
-    },
+    refusals: [
+      'unknown_event',
+      'unknown_team',
+      'not_parked',
+      'needs_approval',
+      'team_needed',
+      'unknown_product',
+      'wrong_product',
+    ],
     async handle({ params: { inboxId }, body }, { dependencies: { database, temporal }, caller }) {
       const { teamId = null, product = null, reason = null } = body;
       const decider = { by: nameCaller(caller()), reason };

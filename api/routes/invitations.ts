@@ -71,12 +71,7 @@ export const invitationRoutes = [
     needsIdempotencyKey: true,
     request: { params: teamParams, body: invitationIn },
     answers: { 201: sentOut },
-    refusals: {
-      403: 'forbidden',
-      404: 'unknown_team',
-      409: 'already_member, idempotency_conflict',
-      429: 'too_many_invitations',
-    },
+    refusals: ['already_member', 'too_many_invitations'],
     async handle({ params: { teamId }, body }, { dependencies: { database }, caller, idempotency }) {
       const by = caller();
       const { userId, email, role } = body;
@@ -95,7 +90,7 @@ export const invitationRoutes = [
     access: managers,
     request: { params: teamParams, query: listQuery },
     answers: { 200: pageOf(sentOut) },
-    refusals: { 400: 'invalid_request, invalid_cursor', 404: 'unknown_team' },
+    refusals: ['invalid_cursor'],
     async handle({ params, query }, { dependencies: { database } }) {
       const { data, nextCursor } = await listTeamInvitations(database.fork(), { ...params, ...query });
       return { status: 200, body: { data: data.map(sentJson), nextCursor } };
@@ -110,7 +105,7 @@ export const invitationRoutes = [
     access: managers,
     request: { params: teamParams.extend({ invitationId }) },
     answers: { 204: null },
-    refusals: { 403: 'forbidden', 404: 'unknown_team, unknown_invitation' },
+    refusals: ['unknown_invitation'],
     async handle({ params: { teamId, invitationId: id } }, { dependencies: { database }, caller }) {
       const by = caller();
       await database.transaction((em) => revokeInvitation(em, { teamId, id, by }));
@@ -126,7 +121,7 @@ export const invitationRoutes = [
     access: { persons: 'signedIn' },
     request: { query: listQuery },
     answers: { 200: pageOf(receivedOut) },
-    refusals: { 400: 'invalid_request, invalid_cursor' },
+    refusals: ['invalid_cursor'],
     async handle({ query }, { dependencies: { database }, caller }) {
       const userId = personOf(caller());
       const { data, nextCursor } = await listUserInvitations(database.fork(), { userId, ...query });
@@ -150,7 +145,7 @@ export const invitationRoutes = [
     access: { persons: 'signedIn' },
     request: { params: invitationParams },
     answers: { 200: z.strictObject({ id: invitationId, team: teamOut, role: roleSchema }) },
-    refusals: { 404: 'unknown_invitation' },
+    refusals: ['unknown_invitation'],
     async handle({ params: { invitationId: id } }, { dependencies: { database, temporal }, caller }) {
       const userId = personOf(caller());
       const joined = await database.transaction((em) => acceptInvitation(em, { id, userId }));
@@ -169,7 +164,7 @@ export const invitationRoutes = [
     access: { persons: 'signedIn' },
     request: { params: invitationParams },
     answers: { 204: null },
-    refusals: { 404: 'unknown_invitation' },
+    refusals: ['unknown_invitation'],
     async handle({ params: { invitationId: id } }, { dependencies: { database }, caller }) {
       const userId = personOf(caller());
       await database.transaction((em) => declineInvitation(em, { id, userId }));

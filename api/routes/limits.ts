@@ -46,7 +46,6 @@ export const limitRoutes = [
     access: { services: ['usage', 'billing', 'admin'], persons: anyRole },
     request: { params: teamParams },
     answers: { 200: z.strictObject({ data: z.array(limitOut), nextCursor: z.null() }) },
-    refusals: { 404: 'unknown_team' },
     async handle({ params: { teamId } }, { dependencies: { database } }) {
       const limits = await listLimits(database.fork(), teamId);
       return { status: 200, body: { data: limits.map(limitJson), nextCursor: null } };
@@ -63,7 +62,7 @@ export const limitRoutes = [
     access: managers,
     request: { params: memberParams, body: limitIn },
     answers: { 200: limitOut },
-    refusals: { 404: 'unknown_team, unknown_member' },
+    refusals: ['unknown_member'],
     async handle(
       { params: { teamId, memberId }, body },
       { dependencies: { database }, confirmRights, caller },
@@ -88,7 +87,7 @@ export const limitRoutes = [
     access: managers,
     request: { params: memberParams },
     answers: { 204: null },
-    refusals: { 404: 'unknown_team, unknown_limit' },
+    refusals: ['unknown_limit'],
     async handle({ params: { teamId, memberId } }, { dependencies: { database }, confirmRights, caller }) {
       const whose = { teamId, subject: 'member', subjectId: memberId } as const;
       await removeLimit(database, whose, async (em) => {
@@ -108,7 +107,6 @@ export const limitRoutes = [
     access: managers,
     request: { params: keyParams, body: limitIn },
     answers: { 200: limitOut },
-    refusals: { 404: 'unknown_team' },
     async handle(
       { params: { teamId, apiKeyId }, body },
       { dependencies: { database }, confirmRights, caller },
@@ -133,7 +131,7 @@ export const limitRoutes = [
     access: managers,
     request: { params: keyParams },
     answers: { 204: null },
-    refusals: { 404: 'unknown_team, unknown_limit' },
+    refusals: ['unknown_limit'],
     async handle({ params: { teamId, apiKeyId } }, { dependencies: { database }, confirmRights, caller }) {
       const whose = { teamId, subject: 'key', subjectId: apiKeyId } as const;
       await removeLimit(database, whose, async (em) => {

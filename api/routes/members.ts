@@ -22,7 +22,6 @@ export const memberRoutes = [
     access: { services: ['onboarding', 'billing', 'admin'], persons: anyRole },
     request: { params: teamParams },
     answers: { 200: z.strictObject({ data: z.array(member), nextCursor: z.null() }) },
-    refusals: { 404: 'unknown_team' },
     async handle({ params: { teamId } }, { dependencies: { database } }) {
       return { status: 200, body: { data: await listMembers(database.fork(), teamId), nextCursor: null } };
     },
@@ -38,11 +37,7 @@ export const memberRoutes = [
     access: managers,
     request: { params: memberParams, body: z.strictObject({ role: roleSchema }) },
     answers: { 200: member },
-    refusals: {
-      403: 'forbidden',
-      404: 'unknown_team, unknown_member, unknown_user',
-      409: 'consent_required, last_owner, personal_team_owner',
-    },
+    refusals: ['unknown_member', 'unknown_user', 'consent_required', 'last_owner', 'personal_team_owner'],
     async handle({ params, body }, { dependencies: { database, temporal }, caller }) {
       const by = caller();
       const changed = await database.transaction((em) => setMemberRole(em, { ...params, ...body, by }));
@@ -61,11 +56,7 @@ export const memberRoutes = [
     access: { ...managers, persons: anyRole },
     request: { params: memberParams },
     answers: { 204: null },
-    refusals: {
-      403: 'forbidden',
-      404: 'unknown_team, unknown_member',
-      409: 'last_owner, personal_team_owner',
-    },
+    refusals: ['unknown_member', 'last_owner', 'personal_team_owner'],
     async handle({ params }, { dependencies: { database, temporal }, caller }) {
       const by = caller();
       const inboxId = await database.transaction((em) => removeMember(em, { ...params, by }));

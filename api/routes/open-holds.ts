@@ -29,7 +29,7 @@ export const openHoldRoutes = [
     access: { services: ['usage', 'billing', 'admin'], persons: anyRole },
     request: { params: teamParams, query: listQuery },
     answers: { 200: pageOf(holdOut) },
-    refusals: { 400: 'invalid_request, invalid_cursor', 404: 'unknown_team' },
+    refusals: ['invalid_cursor'],
     async handle({ params: { teamId }, query }, { dependencies: { database } }) {
       const { data, nextCursor } = await listOpenHolds(database.fork(), teamId, query);
       return { status: 200, body: { data: data.map(holdJson), nextCursor } };
@@ -44,7 +44,7 @@ export const openHoldRoutes = [
     access: { services: ['usage', 'billing', 'admin'], persons: 'signedIn' },
     request: { params: z.object({ holdId: z.guid({ error: 'expected a hold id: a UUID' }).toLowerCase() }) },
     answers: { 200: holdOut },
-    refusals: { 404: 'unknown_hold' },
+    refusals: ['unknown_hold'],
     async handle({ params: { holdId } }, { dependencies: { database }, caller }) {
       const asking = caller();
       const em = database.fork();

@@ -1,7 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { z } from 'zod';
 import type { Database } from '../../database/connection.ts';
-import { DomainError } from '../../domain-error.ts';
+import { hasCode } from '../../domain-error.ts';
 import {
   type NewInboxEvent,
   storeInboxEvent,
@@ -36,12 +36,7 @@ export const polarWebhookRoutes = [
     bodyLimitBytes: 8_388_608,
     request: {},
     answers: { 202: z.strictObject({ id: z.guid(), stored: z.boolean() }) },
-    refusals: {
-      400: 'unreadable_event',
-      401: 'bad_signature',
-      413: 'body_too_large',
-      503: 'database_unavailable',
-    },
+    refusals: ['unreadable_event', 'bad_signature'],
     async handle(_request, { dependencies: { database, temporal, webhookSecrets }, headers, bytes }) {
       const webhook = await verifyWebhook(bytes, headers, webhookSecrets).catch((error: unknown) => {
         throw logRefusal(error);
@@ -59,7 +54,7 @@ const lastLogged = new Map<unknown, number>();
 
 /** @returns the error, to be thrown */
 function logRefusal(error: unknown): unknown {
-  if (!(error instanceof DomainError) || error.code !== 'bad_signature') return error;
+  if (!hasCode(error, 'bad_signature')) return error;
   const { mismatch } = error.details;
   if (performance.now() - (lastLogged.get(mismatch) ?? Number.NEGATIVE_INFINITY) < quietMs) return error;
   lastLogged.set(mismatch, performance.now());

@@ -34,7 +34,7 @@ export const reconciliationRoutes = [
     access: { services: ['admin'] },
     request: { query: listQuery },
     answers: { 200: pageOf(reconciliation) },
-    refusals: { 400: 'invalid_request, invalid_cursor' },
+    refusals: ['invalid_cursor'],
     async handle({ query }, { dependencies: { database } }) {
       const { data, nextCursor } = await listReconciliations(database.fork(), query);
       const reports = data.map((report) => ({

@@ -52,14 +52,22 @@ const change = {
   access: { services: ['billing'], persons: billingRoles },
   needsIdempotencyKey: true,
   answers: { 200: subscription },
-  refusals: {
-    402: 'payment_failed',
-    404: 'unknown_team, unknown_subscription, polar_not_found',
-    409: 'no_subscription, subscription_paused, subscription_ended, subscription_inactive, subscription_locked, polar_conflict, idempotency_conflict',
-    422: 'invalid_request, unknown_product',
-    502: 'polar_unavailable, polar_refused',
-    503: 'polar_unavailable, product_not_synced, catalog_not_published',
-  },
+  refusals: [
+    'payment_failed',
+    'unknown_subscription',
+    'polar_not_found',
+    'no_subscription',
+    'subscription_paused',
+    'subscription_ended',
+    'subscription_inactive',
+    'subscription_locked',
+    'polar_conflict',
+    'unknown_product',
+    'polar_unavailable',
+    'polar_refused',
+    'product_not_synced',
+    'catalog_not_published',
+  ],
 } as const;
 
 export const subscriptionRoutes = [
@@ -71,7 +79,6 @@ export const subscriptionRoutes = [
     access: { services: ['usage', 'billing', 'admin'], persons: anyRole },
     request: { params: teamParams },
     answers: { 200: current.nullable() },
-    refusals: { 404: 'unknown_team' },
     async handle({ params: { teamId } }, { dependencies: { database } }) {
       const [first, ...others] = (await readSubscriptions(database.fork(), teamId)).map(subscriptionJson);
       return { status: 200, body: first ? { ...first, others } : null };

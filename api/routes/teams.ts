@@ -33,7 +33,7 @@ export const teamRoutes = [
     needsIdempotencyKey: true,
     request: { body: z.strictObject({ name: nameSchema, ownerId: userIdSchema.exactOptional() }) },
     answers: { 201: team },
-    refusals: { 403: 'forbidden', 409: 'idempotency_conflict', 422: 'invalid_request, unknown_user' },
+    refusals: ['unknown_owner', 'catalog_not_published'],
     async handle({ body: { name, ownerId } }, { dependencies: { database, temporal }, caller, idempotency }) {
       const owner = ownerFor(caller(), ownerId);
       let tell = () => {};
@@ -56,7 +56,7 @@ export const teamRoutes = [
     access: { services: ['onboarding', 'billing', 'admin'], persons: 'signedIn' },
     request: { query: listQuery },
     answers: { 200: pageOf(team.extend({ role: roleSchema.optional() })) },
-    refusals: { 400: 'invalid_request, invalid_cursor' },
+    refusals: ['invalid_cursor'],
     async handle({ query }, { dependencies: { database }, caller }) {
       const asking = caller();
       const whose = asking.kind === 'person' ? { userId: asking.userId } : {};
@@ -72,7 +72,6 @@ export const teamRoutes = [
     access: { services: ['onboarding', 'usage', 'billing', 'admin'], persons: anyRole },
     request: { params: teamParams },
     answers: { 200: team },
-    refusals: { 404: 'unknown_team' },
     async handle({ params: { teamId } }, { dependencies: { database } }) {
       const { id, name, personal } = await findTeam(database.fork(), teamId);
       return { status: 200, body: { id, name, personal } };
@@ -88,7 +87,7 @@ export const teamRoutes = [
     access: { services: ['onboarding', 'admin'], persons: memberManagers },
     request: { params: teamParams, body: z.strictObject({ name: nameSchema }) },
     answers: { 200: team },
-    refusals: { 403: 'forbidden', 404: 'unknown_team', 409: 'personal_team' },
+    refusals: ['personal_team'],
     async handle({ params: { teamId }, body: { name } }, { dependencies: { database, temporal }, caller }) {
       const by = caller();
       const renamed = await database.transaction((em) => renameTeam(em, { teamId, name, by }));
@@ -107,7 +106,7 @@ export const teamRoutes = [
     access: { services: ['onboarding', 'admin'], persons: 'signedIn', teamIsCheckedByHandler: true },
     request: { params: teamParams },
     answers: { 202: z.strictObject({ id: teamIdSchema, deletedAt: instantOut }) },
-    refusals: { 403: 'forbidden', 404: 'unknown_team', 409: 'personal_team' },
+    refusals: ['personal_team'],
     async handle({ params: { teamId } }, { dependencies: { database, temporal }, caller }) {
       const by = caller();
       const { deletedAt, inboxId } = await database.transaction((em) => deleteTeam(em, { teamId, by }));
@@ -123,5 +122,5 @@ function ownerFor(caller: Caller, ownerId: string | undefined): string {
     throw forbidden('A person who makes a team is its owner: ownerId can only be your own', {});
   }
   if (ownerId !== undefined) return ownerId;
-  throw refuseFields(422, [{ path: 'ownerId', message: 'a service names the owner' }]);
+  throw refuseFields('invalid_request', [{ path: 'ownerId', message: 'a service names the owner' }]);
 }

@@ -95,13 +95,7 @@ export const usageHistoryRoutes = [
     },
     heavy: () => true,
     answers: { 200: z.union([reportOut, z.string().meta({ description: 'With Accept: text/csv' })]) },
-    refusals: {
-      400: 'invalid_request',
-      404: 'unknown_team',
-      422: 'empty_range, range_too_long, report_too_large, unknown_timezone',
-      429: 'too_many_requests',
-      503: 'overloaded, database_busy',
-    },
+    refusals: ['empty_range', 'range_too_long', 'report_too_large', 'unknown_timezone'],
     async handle({ params: { teamId }, query }, { dependencies: { database }, headers }) {
       const report = await reportUsage(database, { teamId, ...query });
       if (wantsCsv(headers.accept)) {
@@ -125,7 +119,7 @@ export const usageHistoryRoutes = [
     access: readers,
     request: { params: teamParams, query: listQuery.extend(range) },
     answers: { 200: pageOf(usageEventOut) },
-    refusals: { 400: 'invalid_request, invalid_cursor', 404: 'unknown_team' },
+    refusals: ['invalid_cursor'],
     async handle({ params: { teamId }, query }, { dependencies: { database } }) {
       const { data, nextCursor } = await listUsageEvents(database.pool, teamId, query);
       const events = data.map(({ receipt, occurredAt, recordedAt, ...event }) => ({
@@ -146,7 +140,7 @@ export const usageHistoryRoutes = [
     access: readers,
     request: { params: teamParams, query: listQuery.extend(range) },
     answers: { 200: pageOf(transferOut) },
-    refusals: { 400: 'invalid_request, invalid_cursor', 404: 'unknown_team' },
+    refusals: ['invalid_cursor'],
     async handle({ params: { teamId }, query }, { dependencies: { database } }) {
       const { data, nextCursor } = await listTransfers(database.pool, teamId, query);
       const transfers = data.map((transfer) => ({

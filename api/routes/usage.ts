@@ -6,10 +6,11 @@ import { DomainError } from '../../domain-error.ts';
 import { findReplay } from '../../ledger/spend/find-replay.ts';
 import type { Receipt } from '../../ledger/spend/operation.ts';
 import { hashBody } from '../../teams/hash-body.ts';
-import { defineRoute, idempotencyKeySchema, whileCommitting } from '../define-route.ts';
+import { defineRoute, idempotencyKeySchema } from '../define-route.ts';
 import type { Dependencies } from '../dependencies.ts';
 import { invalidRequest, toProblem } from '../problem.ts';
 import { receiptJson, receiptOut, receiptShape } from '../receipt.ts';
+import { whileCommitting } from '../refusals.ts';
 import {
   actionSchema,
   apiKeyIdSchema,
@@ -55,13 +56,19 @@ export const usageRoutes = [
     needsIdempotencyKey: true,
     request: { params: teamParams, body: usage },
     answers: { 201: receiptOut },
-    refusals: {
-      402: 'insufficient_credits, limit_reached',
-      404: 'unknown_team',
-      409: 'idempotency_conflict, team_deleted',
-      422: 'invalid_request, unknown_action, unknown_meter, invalid_quantity, quantity_too_large, occurred_at_out_of_range, member_required, unknown_member',
-      503: whileCommitting,
-    },
+    refusals: [
+      'insufficient_credits',
+      'limit_reached',
+      'team_deleted',
+      'unknown_action',
+      'unknown_meter',
+      'invalid_quantity',
+      'quantity_too_large',
+      'occurred_at_out_of_range',
+      'member_required',
+      'member_not_in_team',
+      ...whileCommitting,
+    ],
     async handle({ params: { teamId }, body }, { dependencies, idempotency }) {
       const { key, bodyHash } = idempotency();
       const published = await readCatalog(dependencies.database);
@@ -90,7 +97,7 @@ export const usageRoutes = [
         ),
       }),
     },
-    refusals: { 413: 'body_too_large', 503: 'catalog_not_published' },
+    refusals: ['catalog_not_published'],
     async handle({ body: { events } }, { dependencies }) {
       const published = await readCatalog(dependencies.database);
       const results = await Promise.all(events.map((event) => spendEvent(dependencies, published, event)));

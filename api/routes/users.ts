@@ -24,7 +24,7 @@ export const userRoutes = [
     access: { services: ['onboarding'] },
     request: { body: z.strictObject(userShape) },
     answers: { 200: signedUp, 201: signedUp },
-    refusals: { 409: 'user_conflict, email_taken', 410: 'user_erased' },
+    refusals: ['user_conflict', 'email_taken', 'user_erased'],
     async handle({ body }, { dependencies: { database, temporal } }) {
       const { user, team, inboxId } = await signUp(database, body);
       if (inboxId !== null) temporal.signal(team.id, inboxId);
@@ -47,7 +47,7 @@ export const userRoutes = [
         .refine((body) => Object.keys(body).length > 0, { error: 'expected email, name or both' }),
     },
     answers: { 200: z.strictObject(userShape) },
-    refusals: { 403: 'forbidden', 404: 'unknown_user', 409: 'email_taken' },
+    refusals: ['unknown_user', 'email_taken'],
     async handle({ params: { userId: id }, body }, { dependencies: { database, temporal }, caller }) {
       const by = caller();
       if (by.kind === 'person' && (by.userId !== id || body.email !== undefined)) {
@@ -72,7 +72,7 @@ export const userRoutes = [
     access: { services: ['onboarding', 'admin'], persons: 'signedIn' },
     request: { params: z.strictObject({ userId: userIdSchema }) },
     answers: { 202: z.strictObject({ id: userIdSchema, erasedAt: instantOut }) },
-    refusals: { 403: 'forbidden', 404: 'unknown_user', 409: 'last_owner' },
+    refusals: ['unknown_user', 'last_owner'],
     async handle({ params: { userId } }, { dependencies: { database, temporal }, caller }) {
       const asking = caller();
       if (asking.kind === 'person' && asking.userId !== userId) {

@@ -40,7 +40,7 @@ export interface Adjusted {
 /**
  * Gives a team credits by hand, as a grant of their own, or takes some of what it can spend, in burn order. Once per call:
  * run it with the caller's idempotency key in one transaction. Locks the team.
- * @throws DomainError 404 `unknown_team`; 402 `insufficient_credits` {required, available}; 422 `expires_in_the_past`,
+ * @throws DomainError `unknown_team`, `insufficient_credits` {required, available}; `expires_in_the_past`,
  * `balance_too_large`
  */
 export async function adjustCredits(em: EntityManager, adjustment: NewAdjustment): Promise<Adjusted> {
@@ -69,12 +69,12 @@ async function give(
   now: Date,
 ): Promise<Adjusted['grants']> {
   if (expiresAt && expiresAt <= now) {
-    throw new DomainError(422, 'expires_in_the_past', `expiresAt must be after ${now.toISOString()}`);
+    throw new DomainError('expires_in_the_past', `expiresAt must be after ${now.toISOString()}`);
   }
   const unspent = await em.find(Grant, { teamId, $or: [{ available: { $gt: 0n } }, { held: { $gt: 0n } }] });
   const after = unspent.reduce((total, { available, held }) => total + available + held, credits);
   if (after >= DECIMAL_LIMIT) {
-    throw new DomainError(422, 'balance_too_large', 'A team has less than 10^12 credits', {
+    throw new DomainError('balance_too_large', 'A team has less than 10^12 credits', {
       balance: formatCredits(after),
     });
   }
@@ -110,7 +110,6 @@ async function take(
     const details = { required: formatCredits(credits), available: formatCredits(credits - short) };
     const what = orderId ? `credits of order ${orderId}` : 'credits';
     throw new DomainError(
-      402,
       'insufficient_credits',
       `This takes ${details.required} ${what} and the team has ${details.available}`,
       details,

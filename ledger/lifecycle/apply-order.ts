@@ -69,7 +69,7 @@ export interface OrderLineFacts {
  * team's lock and has read `now` after it.
  *
  * @returns what was done, in plain words
- * @throws DomainError 409 `cycle_not_granted`: the billing period that it is for is not known (yet); 409
+ * @throws DomainError `cycle_not_granted`: the billing period that it is for is not known (yet); 
  *   `money_without_credits`: it was paid and buys nothing that the catalog knows. Nothing may be committed then.
  */
 export async function applyPaidOrder(
@@ -195,7 +195,7 @@ async function productOf(em: EntityManager, { product: key, promisedVersion, cre
   // It was added to the catalog after the order was made.
   const newest = await readCatalog(em);
   const later = findProduct(newest.catalog, key);
-  if (!later) throw new DomainError(409, 'unknown_product', `The catalog has no ${key}`);
+  if (!later) throw new DomainError('unknown_product', `The catalog has no ${key}`);
   return { product: later, published: newest };
 }
 
@@ -261,7 +261,7 @@ async function expectCredits(
   const brings = cycles.flatMap(({ grants }) => grants).filter(({ orderId }) => orderId === facts.id);
   if (problem && brings.length === 0) {
     if (problem.code === 'no_credits') throw worthless(facts, problem.reason);
-    throw new DomainError(409, 'cycle_not_granted', `Order ${facts.id} waits: ${problem.reason}`);
+    throw new DomainError('cycle_not_granted', `Order ${facts.id} waits: ${problem.reason}`);
   }
   if (facts.lines.length === 0 && facts.paidAmount > 0n) throw worthless(facts, 'it has no lines');
   const state = await em.findOne(Subscription, { id: facts.subscriptionId ?? '' });
@@ -279,7 +279,6 @@ async function expectCredits(
 
 function worthless({ id, paidAmount, currency }: OrderFacts, because: string): DomainError {
   return new DomainError(
-    409,
     'money_without_credits',
     `Order ${id} (${paidAmount} minor units of ${currency}) grants nothing, because ${because}. Refund it at Polar, or assign or dismiss this event`,
   );

@@ -98,7 +98,7 @@ export function toBilling(
 
 /**
  * As the catalog said then; a plan that was added later has the terms of its first version.
- * @throws DomainError 409 `unknown_product` where no version of the catalog has the plan
+ * @throws DomainError `unknown_product` where no version of the catalog has the plan
  */
 function termsOf(catalogs: readonly CatalogAt[], key: string, at: Date): PlanTerms {
   const then = catalogs.findLastIndex(({ publishedAt }) => publishedAt <= at);
@@ -114,7 +114,7 @@ function termsOf(catalogs: readonly CatalogAt[], key: string, at: Date): PlanTer
       catalogVersion: version,
     };
   }
-  throw new DomainError(409, 'unknown_product', `No version of the catalog has the plan ${key}`);
+  throw new DomainError('unknown_product', `No version of the catalog has the plan ${key}`);
 }
 
 interface VersionRow {

@@ -38,14 +38,14 @@ export const integerForm: IdForm = { pattern: /^\d{1,18}$/, least: '0' };
 /**
  * The place before which a page's rows lie. Rows that come in meanwhile move no place, so that a walk through the pages
  * sees each row that was there when it began exactly once.
- * @throws DomainError 400 `invalid_cursor`
+ * @throws DomainError `invalid_cursor`
  */
 export function placeBefore({ to, cursor }: HistoryRange, idForm: IdForm): HistoryPlace {
   const end = { at: to?.toISOString() ?? 'infinity', id: idForm.least };
   if (cursor === undefined) return end;
   const [, milliseconds = '', id = ''] = /^(\d{1,14})\.(.+)$/.exec(cursor) ?? [];
   if (!idForm.pattern.test(id)) {
-    throw new DomainError(400, 'invalid_cursor', 'cursor is not the nextCursor of a page of this list');
+    throw new DomainError('invalid_cursor', 'cursor is not the nextCursor of a page of this list');
   }
   const at = new Date(Number(milliseconds));
   return to && to <= at ? end : { at: at.toISOString(), id };

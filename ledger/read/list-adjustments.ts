@@ -4,7 +4,7 @@ import { type ListPage, type ListRange, pageOfRows, uuidCursor } from '../../dat
 
 /**
  * A team's adjustments with who and why, newest first: ids are in order of time.
- * @throws DomainError 400 `invalid_cursor`
+ * @throws DomainError `invalid_cursor`
  */
 export async function listAdjustments(
   em: EntityManager,

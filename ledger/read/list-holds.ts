@@ -12,7 +12,7 @@ export type ReadHold = Pick<
 
 /**
  * A team's open holds, oldest first: ids are in order of time. Those whose time is over are missing, swept or not.
- * @throws DomainError 400 `invalid_cursor`
+ * @throws DomainError `invalid_cursor`
  */
 export async function listOpenHolds(
   em: EntityManager,
@@ -29,7 +29,7 @@ export async function listOpenHolds(
 
 /**
  * One hold. An open one whose time is over is `lapsed`, swept or not.
- * @throws DomainError 404 `unknown_hold`
+ * @throws DomainError `unknown_hold`
  */
 export async function readHold(em: EntityManager, id: string): Promise<ReadHold> {
   const hold = await em.findOne(Hold, { id });
@@ -39,7 +39,7 @@ export async function readHold(em: EntityManager, id: string): Promise<ReadHold>
   return { ...hold, status };
 }
 
-/** 404 `unknown_hold`: there is none, or the person is not in its team; nobody is told which. */
+/** `unknown_hold`: there is none, or the person is not in its team; nobody is told which. */
 export function unknownHold(id: string): DomainError {
-  return new DomainError(404, 'unknown_hold', `There is no hold ${id}`, { holdId: id });
+  return new DomainError('unknown_hold', `There is no hold ${id}`, { holdId: id });
 }

@@ -26,7 +26,7 @@ export interface ListedTransfer {
 
 /**
  * Every transfer of a team, newest first.
- * @throws DomainError 400 `invalid_cursor`
+ * @throws DomainError `invalid_cursor`
  */
 export async function listTransfers(
   pool: Pool,

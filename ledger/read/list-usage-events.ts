@@ -17,7 +17,7 @@ export interface ListedUsageEvent {
 /**
  * A team's usage events with their receipts, newest first by when they occurred. An event that is reported late takes
  * its place in the past.
- * @throws DomainError 400 `invalid_cursor`
+ * @throws DomainError `invalid_cursor`
  */
 export async function listUsageEvents(
   pool: Pool,

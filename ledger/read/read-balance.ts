@@ -39,7 +39,7 @@ const usedUpGrants = 100;
 
 /**
  * A team's balance, now or as it was at a past instant.
- * @throws DomainError 404 `unknown_team`; 422 `at_in_the_future`
+ * @throws DomainError `unknown_team`, `at_in_the_future`
  */
 export async function readBalance(database: Database, teamId: string, at?: Date): Promise<Balance> {
   const { rows } = at ? await readPast(database, teamId, at) : await readPresent(database, teamId);
@@ -48,7 +48,6 @@ export async function readBalance(database: Database, teamId: string, at?: Date)
   const asOf = new Date(Number(first.as_of));
   if (at && at.getTime() > Number(first.now)) {
     throw new DomainError(
-      422,
       'at_in_the_future',
       'A balance can be told for now and for the past: at lies in the future',
     );

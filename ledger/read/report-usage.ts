@@ -41,7 +41,7 @@ const mostRows = 50_000;
 
 /**
  * What a team consumed in a range of time, by when it occurred. Reads the range and nothing else.
- * @throws DomainError 422 `unknown_timezone`, `empty_range`, `range_too_long`, `report_too_large`
+ * @throws DomainError `unknown_timezone`, `empty_range`, `range_too_long`, `report_too_large`
  */
 export async function reportUsage(database: Database, question: UsageQuestion): Promise<UsageReport> {
   const { from, to } = await readRange(database, question);
@@ -77,23 +77,18 @@ async function readRange(
   // A range that is given only its end is as long as the usual one.
   const start = from ?? (to ? new Date(to.getTime() - 30 * dayMs) : new Date(Number(rows[0]?.first)));
   if (start >= end) {
-    throw new DomainError(422, 'empty_range', 'from must lie before to (not given: the end of today)');
+    throw new DomainError('empty_range', 'from must lie before to (not given: the end of today)');
   }
   if (end.getTime() - start.getTime() > longestRange) {
-    throw new DomainError(
-      422,
-      'range_too_long',
-      'A report covers 400 days at most: ask for a shorter range',
-      {
-        longestDays: longestRange / dayMs,
-      },
-    );
+    throw new DomainError('range_too_long', 'A report covers 400 days at most: ask for a shorter range', {
+      longestDays: longestRange / dayMs,
+    });
   }
   return { from: start, to: end };
 }
 
 function unknownTimezone(timezone: string): DomainError {
-  return new DomainError(422, 'unknown_timezone', `${timezone} is not a time zone of the IANA database`);
+  return new DomainError('unknown_timezone', `${timezone} is not a time zone of the IANA database`);
 }
 
 interface Counted {
@@ -133,7 +128,6 @@ async function countUsage(
   });
   if (rows.length > mostRows) {
     throw new DomainError(
-      422,
       'report_too_large',
       `This would be more than ${mostRows} rows: ask for a shorter range or fewer keys`,
     );

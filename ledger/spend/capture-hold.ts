@@ -14,7 +14,7 @@ import type { GrantStanding, Standing, TeamStanding } from './standing.ts';
 
 /**
  * Debits what a hold's usage came to: less than was held gives the rest back, more comes from the pool.
- * @throws DomainError 402 `insufficient_credits`, `limit_reached`; 404 `unknown_hold`; 409 `hold_captured`,
+ * @throws DomainError `insufficient_credits`, `limit_reached`, `unknown_hold`, `hold_captured`,
  *   `hold_expired`, `hold_released`
  */
 export function captureHold(
@@ -28,7 +28,6 @@ export function captureHold(
   if (held.status === 'captured' && held.event) {
     if (held.event.credits === credits) return { kind: 'replayed', event: held.event };
     throw new DomainError(
-      409,
       'hold_captured',
       `This hold was captured for ${formatCredits(held.event.credits)} credits`,
     );

@@ -1,4 +1,4 @@
-import { DomainError } from '../../domain-error.ts';
+import { DomainError, hasCode } from '../../domain-error.ts';
 import { captureHold } from './capture-hold.ts';
 import { type Changes, noChanges } from './changes.ts';
 import { MoreGrantsNeeded } from './draw-credits.ts';
@@ -41,7 +41,7 @@ export function decideOperations(
         continue;
       }
       if (!(error instanceof DomainError)) throw error;
-      if (error.status === 402) lapsedHolds.add(operation.teamId);
+      if (hasCode(error, 'insufficient_credits', 'limit_reached')) lapsedHolds.add(operation.teamId);
       outcomes.push({ kind: 'refused', error });
     }
   }
@@ -54,14 +54,14 @@ export function decideOperations(
 
 function decide(operation: Operation, standing: Standing, changes: Changes): Outcome {
   const team = standing.teams.get(operation.teamId);
-  if (!team) throw new DomainError(404, 'unknown_team', `There is no team ${operation.teamId}`);
+  if (!team) throw new DomainError('unknown_team', `There is no team ${operation.teamId}`);
   const known = findKey(operation, standing);
   if (known)
     return 'event' in known
       ? { kind: 'replayed', event: known.event }
       : { kind: 'held', answer: known.answer };
   if (team.deleted && operation.kind !== 'lapse')
-    throw new DomainError(409, 'team_deleted', 'This team has been deleted');
+    throw new DomainError('team_deleted', 'This team has been deleted');
   switch (operation.kind) {
     case 'spend':
       return spendCredits(operation, team, standing, changes);
@@ -81,7 +81,6 @@ function findKey({ teamId, idempotencyKey, bodyHash }: Operation, { keys }: Stan
   const known = idempotencyKey === null ? undefined : keys.get(keyOf(teamId, idempotencyKey));
   if (known && !known.bodyHash.equals(bodyHash)) {
     throw new DomainError(
-      409,
       'idempotency_conflict',
       'This idempotency key was used for another request: send a new key with it',
     );

@@ -10,7 +10,7 @@ export class MoreGrantsNeeded extends Error {}
 /**
  * Which of the team's grants pay `credits` micro-credits, in burn order. Moves nothing yet.
  * @param required  what the whole operation needs, where this is only a part of it
- * @throws DomainError 402 `insufficient_credits` {required, available}
+ * @throws DomainError `insufficient_credits` {required, available}
  * @throws MoreGrantsNeeded
  */
 export function drawCredits(
@@ -25,7 +25,6 @@ export function drawCredits(
   if (missing <= 0n) throw new MoreGrantsNeeded();
   const details = { required: formatCredits(required), available: formatCredits(required - missing) };
   throw new DomainError(
-    402,
     'insufficient_credits',
     `This needs ${details.required} credits and the team has ${details.available}`,
     details,

@@ -5,13 +5,13 @@ import { DomainError } from '../../domain-error.ts';
 /**
  * The hold with this id: whose it is and what it was made for, which never changes. How it stands, only an operation on it
  * finds out, behind the team's lock.
- * @throws DomainError 404 `unknown_hold`
+ * @throws DomainError `unknown_hold`
  */
 export async function findHold(
   em: EntityManager,
   id: string,
 ): Promise<Pick<Hold, 'teamId' | 'action' | 'priceVersion'>> {
   const hold = await em.findOne(Hold, { id });
-  if (!hold) throw new DomainError(404, 'unknown_hold', `There is no hold ${id}`, { holdId: id });
+  if (!hold) throw new DomainError('unknown_hold', `There is no hold ${id}`, { holdId: id });
   return hold;
 }

@@ -23,10 +23,10 @@ import type { KnownKey } from './standing.ts';
  * The hot path to the ledger. Each answer comes once its commit is durable, and the same key with the same request
  * answers the same again and does nothing.
  *
- * All throw DomainError 402 `insufficient_credits` {required, available}, `limit_reached`; 404 `unknown_team`,
- * `unknown_hold`; 409 `idempotency_conflict`, `team_deleted`, `hold_expired`, `hold_captured`, `hold_released`;
- * 422 `occurred_at_out_of_range`, `member_required`,
- * `unknown_member`, `hold_too_long`; 503 `outcome_unknown`, `database_unavailable`:
+ * All throw DomainError `insufficient_credits` {required, available}, `limit_reached`; `unknown_team`,
+ * `unknown_hold`; `idempotency_conflict`, `team_deleted`, `hold_expired`, `hold_captured`, `hold_released`;
+ * `occurred_at_out_of_range`, `member_required`,
+ * `member_not_in_team`, `hold_too_long`; `outcome_unknown`, `database_unavailable`:
  * send the same key again.
  */
 export interface GroupCommit {
@@ -107,7 +107,7 @@ export function createGroupCommit(
   function submit(operation: Operation): Promise<Answer> {
     if (closed) {
       const why = 'This server is shutting down: send the same key again';
-      return Promise.reject(new DomainError(503, 'shutting_down', why));
+      return Promise.reject(new DomainError('shutting_down', why));
     }
     return new Promise((resolve, reject) => {
       const pending = { operation, resolve, reject };
@@ -272,7 +272,6 @@ async function readBackWithRetries(
 function lost(decided: boolean): DomainError {
   const known = decided ? 'This was not done' : 'Whether this was done is not known';
   return new DomainError(
-    503,
     'outcome_unknown',
     `${known}: the database was lost on the way. Send the same key again`,
   );
@@ -286,16 +285,11 @@ function isEverybodys(error: unknown): boolean {
 function explain(error: unknown): unknown {
   if (isConnectionError(error)) return unavailable(error);
   if (!isLockTimeout(error)) return error; // a transient one is mapped with those of all other routes
-  return new DomainError(
-    503,
-    'team_busy',
-    'Something else holds this team: send the same key again in a moment',
-  );
+  return new DomainError('team_busy', 'Something else holds this team: send the same key again in a moment');
 }
 
 function unavailable(cause: unknown): DomainError {
   const error = new DomainError(
-    503,
     'database_unavailable',
     'The database cannot be reached: send the same key again in a moment',
   );

@@ -16,7 +16,7 @@ import type { GrantStanding, HoldStanding, Standing, TeamStanding } from './stan
 
 /**
  * Sets credits aside for usage whose cost is not known yet, under the consumer's caps.
- * @throws DomainError 402 `insufficient_credits`, `limit_reached`; 422 `member_required`, `unknown_member`
+ * @throws DomainError `insufficient_credits`, `limit_reached`, `member_required`, `member_not_in_team`
  */
 export function holdCredits(
   operation: HoldOperation,
@@ -61,7 +61,7 @@ export function holdCredits(
 
 /**
  * Gives a hold back, by its caller's wish or because it lapsed. Released twice is released once.
- * @throws DomainError 404 `unknown_hold`; 409 `hold_expired`, `hold_captured`
+ * @throws DomainError `unknown_hold`, `hold_expired`, `hold_captured`
  */
 export function releaseHold(
   operation: ReleaseOperation | LapseOperation,
@@ -84,7 +84,7 @@ export function releaseHold(
 
 /**
  * Lets a hold live for `life` from now, never shorter than it would.
- * @throws DomainError 404 `unknown_hold`; 409 as `releaseHold`; 422 `hold_too_long`
+ * @throws DomainError `unknown_hold`; 409 as `releaseHold`, `hold_too_long`
  */
 export function extendHold(operation: ExtendOperation, standing: Standing, changes: Changes): Outcome {
   const held = findHold(operation, standing);
@@ -92,7 +92,7 @@ export function extendHold(operation: ExtendOperation, standing: Standing, chang
   const expiresAt = new Date(standing.now.getTime() + operation.life);
   if (expiresAt > held.latestExpiry) {
     const latest = held.latestExpiry.toISOString();
-    throw new DomainError(422, 'hold_too_long', `This hold ends at ${latest} at the latest`, {
+    throw new DomainError('hold_too_long', `This hold ends at ${latest} at the latest`, {
       latestExpiry: latest,
     });
   }
@@ -131,14 +131,14 @@ export function drawsOf(
   return found;
 }
 
-/** @throws DomainError 404 `unknown_hold`: there is none, or it is another team's */
+/** @throws DomainError `unknown_hold`: there is none, or it is another team's */
 export function findHold(
   { holdId, teamId }: { holdId: string; teamId: string },
   { holds }: Standing,
 ): HoldStanding {
   const held = holds.get(holdId);
   if (held?.teamId === teamId) return held;
-  throw new DomainError(404, 'unknown_hold', `There is no hold ${holdId}`);
+  throw new DomainError('unknown_hold', `There is no hold ${holdId}`);
 }
 
 /** At the instant at which it expires a hold is over, whether it was swept or not. */
@@ -146,15 +146,14 @@ export function isLapsed({ status, expiresAt }: HoldStanding, now: Date): boolea
   return status === 'open' && expiresAt <= now;
 }
 
-/** @throws DomainError 409 `hold_expired`, `hold_captured`, `hold_released` */
+/** @throws DomainError `hold_expired`, `hold_captured`, `hold_released` */
 export function requireOpen(held: HoldStanding, now: Date): void {
   if (held.status === 'lapsed' || isLapsed(held, now)) {
     throw new DomainError(
-      409,
       'hold_expired',
       `This hold expired at ${held.expiresAt.toISOString()}: make a new one`,
     );
   }
   if (held.status === 'open') return;
-  throw new DomainError(409, `hold_${held.status}`, `This hold was ${held.status}`);
+  throw new DomainError(`hold_${held.status}`, `This hold was ${held.status}`);
 }

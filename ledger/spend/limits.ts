@@ -11,21 +11,19 @@ interface Consumer {
 /**
  * If a team limits its members, usage must name one: neither without a name nor under a made-up one does anybody spend past a
  * limit. API keys are unknown to us, so a usage need not name one.
- * @throws DomainError 422 `member_required`, `unknown_member`
+ * @throws DomainError `member_required`, `member_not_in_team`
  */
 export function requireMember(team: TeamStanding, { memberId }: Consumer): void {
   if (!team.limitsMembers) return;
   if (!memberId) {
     throw new DomainError(
-      422,
       'member_required',
       'This team limits its members: send memberId with each usage and hold',
     );
   }
   if (!team.members.has(memberId)) {
     throw new DomainError(
-      422,
-      'unknown_member',
+      'member_not_in_team',
       `This team limits its members: memberId must be a member of it, and ${memberId} is not`,
       { memberId },
     );
@@ -44,7 +42,7 @@ export function limitsOn(team: TeamStanding, { memberId, apiKeyId }: Consumer, n
 
 /**
  * Refuses what would go over a cap. Held credits count. What costs nothing goes over no cap.
- * @throws DomainError 402 `limit_reached` {subject, limit, used, required}
+ * @throws DomainError `limit_reached` {subject, limit, used, required}
  */
 export function refuseOverLimit(limits: readonly LimitStanding[], credits: bigint): void {
   if (credits === 0n) return;
@@ -58,7 +56,6 @@ export function refuseOverLimit(limits: readonly LimitStanding[], credits: bigin
       required: formatCredits(credits),
     };
     throw new DomainError(
-      402,
       'limit_reached',
       `This would go over the cap of ${details.limit} credits per ${per}: ${details.used} are used`,
       details,

@@ -38,7 +38,7 @@ export interface SetLimit {
  * between, nobody is limited yet; sending the same again completes it.
  *
  * @param confirmRights  called behind each lock: throws if the caller may not do this any more
- * @throws DomainError 404 `unknown_team`, `unknown_member`, and what `confirmRights` throws
+ * @throws DomainError `unknown_team`, `unknown_member`, and what `confirmRights` throws
  */
 export async function setLimit(
   database: Database,
@@ -79,7 +79,7 @@ async function beginLimit(em: EntityManager, limit: NewLimit): Promise<{ set: Se
   const { teamId, subject, subjectId, per } = limit;
   const { team, now } = await lockLivingTeam(em, teamId);
   if (subject === 'member' && (await em.count(Member, { teamId, userId: subjectId })) === 0) {
-    throw new DomainError(404, 'unknown_member', `${subjectId} is not in this team`, {
+    throw new DomainError('unknown_member', `${subjectId} is not in this team`, {
       teamId,
       userId: subjectId,
     });
@@ -219,7 +219,7 @@ export async function recountCycleLimits(em: EntityManager, teamId: string, now:
 
 /**
  * Takes a limit away; what it counted is deleted after that, without the lock.
- * @throws DomainError 404 `unknown_team`, `unknown_limit`
+ * @throws DomainError `unknown_team`, `unknown_limit`
  */
 export async function removeLimit(
   database: Database,
@@ -237,7 +237,7 @@ async function endLimit(em: EntityManager, { teamId, subject, subjectId }: Limit
   const { team } = await lockLivingTeam(em, teamId);
   const known = await em.findOne(Limit, { teamId, subject, subjectId });
   if (!known?.active) {
-    throw new DomainError(404, 'unknown_limit', `The ${subject} ${subjectId} has no cap`, {
+    throw new DomainError('unknown_limit', `The ${subject} ${subjectId} has no cap`, {
       subject: { kind: subject, id: subjectId },
     });
   }

@@ -13,7 +13,7 @@ const toleratedSkewMs = 5 * 60_000;
 
 /**
  * Debits priced usage from the shared pool, in burn order, under the consumer's caps.
- * @throws DomainError 402 `insufficient_credits`, `limit_reached`; 422 `occurred_at_out_of_range`, `member_required`, `unknown_member`
+ * @throws DomainError `insufficient_credits`, `limit_reached`, `occurred_at_out_of_range`, `member_required`, `member_not_in_team`
  */
 export function spendCredits(
   operation: SpendOperation,
@@ -54,7 +54,6 @@ function occurrence({ occurred }: SpendOperation, { now, keysDeletedUpTo }: Stan
   const latest = new Date(now.getTime() + toleratedSkewMs);
   if (occurred.at >= earliest && occurred.at <= latest) return occurred.at;
   throw new DomainError(
-    422,
     'occurred_at_out_of_range',
     `occurredAt must lie between ${earliest.toISOString()} and now: no retry of older usage could be recognised`,
     { earliest: earliest.toISOString() },

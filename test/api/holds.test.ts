@@ -538,6 +538,9 @@ test.each(['capture', 'release', 'extend'])(
     const body = { capture: { credits: 1 }, extend: { ttlSeconds: 60 } }[what];
     const unknown = randomUUID();
     expect(await onHold(unknown, what, body)).toMatchObject({ status: 404, json: { code: 'unknown_hold' } });
-    expect(await onHold('17', what, body)).toMatchObject({ status: 400, json: { code: 'invalid_request' } });
+    expect(await onHold('17', what, body)).toMatchObject({
+      status: 400,
+      json: { code: 'invalid_parameters' },
+    });
   },
 );

@@ -24,7 +24,7 @@ async function expectRefusal(
   const reply = await api.send(method, path.replace('TEAM', teamId), sending);
   expect(reply).toMatchObject({
     status,
-    json: { status, code, type: 'about:blank', title: expect.any(String) },
+    json: { status, code, type: expect.stringMatching(/^\/docs\/errors#/), title: expect.any(String) },
   });
   expect(reply.headers.get('content-type')).toMatch(/^application\/problem\+json/);
   expect(JSON.stringify(reply.json)).toMatch(culprit);
@@ -226,8 +226,8 @@ test.each(ofTeams.map(({ method, path }) => [method.toUpperCase(), path]))(
         .replace(/\{(userId|memberId|apiKeyId)\}/, 'ada');
     const sending: Sending = method === 'GET' || method === 'DELETE' ? {} : { body: bodyFor(path) };
     await expectRefusal([method, at(unknownTeam), sending], 404, 'unknown_team', new RegExp(unknownTeam));
-    await expectRefusal([method, at('17'), sending], 400, 'invalid_request', /params\.teamId/);
-    await expectRefusal([method, at("'%20or%201=1"), sending], 400, 'invalid_request', /params\.teamId/);
+    await expectRefusal([method, at('17'), sending], 400, 'invalid_parameters', /params\.teamId/);
+    await expectRefusal([method, at("'%20or%201=1"), sending], 400, 'invalid_parameters', /params\.teamId/);
   },
 );
 
@@ -338,7 +338,7 @@ test.each(timeParameters)('%s?%s= takes only times between 2000 and 2200', async
   ];
   for (const time of outside) {
     const target = `${path.replace('{teamId}', 'TEAM')}?${name}=${encodeURIComponent(time)}`;
-    await expectRefusal(['GET', target, {}], 400, 'invalid_request', new RegExp(`query.${name}`));
+    await expectRefusal(['GET', target, {}], 400, 'invalid_parameters', new RegExp(`query.${name}`));
   }
 });
 

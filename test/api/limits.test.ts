@@ -76,13 +76,13 @@ test('a capped member gets no further than the cap, others and the pool are not 
 
 test('where members are limited nobody spends under a name that is in no team, alone, in a batch or with a hold', async () => {
   await cap('members/ada', '5', 'day');
-  const unknown = { status: 422, json: { code: 'unknown_member', memberId: 'nobody' } };
+  const unknown = { status: 422, json: { code: 'member_not_in_team', memberId: 'nobody' } };
   for (const quantities of [{ runs: 100 }, { runs: 0 }]) {
     const body = { action: 'workflow.run', quantities, memberId: 'nobody' };
     expect(await api.send('POST', `/v1/teams/${teamId}/usage`, { body })).toMatchObject(unknown);
     const events = [{ teamId, idempotencyKey: 'made-up', ...body }];
     expect(await api.send('POST', '/v1/usage/batch', { body: { events } })).toMatchObject({
-      json: { results: [{ status: 422, code: 'unknown_member' }] },
+      json: { results: [{ status: 422, code: 'member_not_in_team' }] },
     });
   }
   expect(await hold(1, { memberId: 'nobody' })).toMatchObject(unknown);
@@ -98,7 +98,7 @@ test('who has left a team spends no more in it, but what they hold is captured',
   expect(await api.send('DELETE', `/v1/teams/${teamId}/members/bob`)).toMatchObject({ status: 204 });
   expect(await spend(1, { memberId: 'bob' })).toMatchObject({
     status: 422,
-    json: { code: 'unknown_member' },
+    json: { code: 'member_not_in_team' },
   });
   expect(await api.send('POST', `/v1/holds/${id}/capture`, { body: { credits: 3 } })).toMatchObject(done);
 });

@@ -118,6 +118,9 @@ test.each(['/v1/teams?limt=1', '/v1/catalog?a=1', `/v1/audit?team=x`, '/v1/invit
   'an unknown query parameter is refused: %s',
   async (path) => {
     const as = path.includes('invitations') ? { as: member.token } : {};
-    expect(await api.send('GET', path, as)).toMatchObject({ status: 400, json: { code: 'invalid_request' } });
+    expect(await api.send('GET', path, as)).toMatchObject({
+      status: 400,
+      json: { code: 'invalid_parameters' },
+    });
   },
 );

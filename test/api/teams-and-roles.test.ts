@@ -199,6 +199,6 @@ test('a person makes teams for nobody else, and a service must name an owner who
   });
   expect(await make({ body: { name: 'x', ownerId: 'nobody' } })).toMatchObject({
     status: 422,
-    json: { code: 'unknown_user' },
+    json: { code: 'unknown_owner' },
   });
 });

@@ -200,7 +200,7 @@ test.each([
   'Mars/Olympus',
 ])('a time zone is UTC or a region: %s is refused, in words', async (timezone) => {
   const reply = await get(`usage?timezone=${encodeURIComponent(timezone)}`);
-  expect(reply).toMatchObject({ status: 400, json: { code: 'invalid_request' } });
+  expect(reply).toMatchObject({ status: 400, json: { code: 'invalid_parameters' } });
   expect(JSON.stringify(reply.json)).toMatch(
     /query\.timezone.*UTC or a region of the IANA time zone database/,
   );

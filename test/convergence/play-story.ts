@@ -8,7 +8,7 @@ import { storeWebhook } from '../../api/routes/polar-webhook.ts';
 import { priceUsage } from '../../catalog/price-usage.ts';
 import { readCatalog } from '../../catalog/versions.ts';
 import { InboxEvent } from '../../database/entities/inbox-event.ts';
-import { DomainError } from '../../domain-error.ts';
+import { hasCode } from '../../domain-error.ts';
 import { needsApproval } from '../../inbox/inbox.ts';
 import { type Walked, walked } from '../../reconciliation/polar-page.ts';
 import { signUp } from '../../teams/sign-up.ts';
@@ -294,6 +294,6 @@ async function spend({ database, groupCommit }: Lane, teamId: string, credits: n
       priceVersion: version,
     });
   } catch (error) {
-    if (!(error instanceof DomainError && error.code === 'insufficient_credits')) throw error;
+    if (!hasCode(error, 'insufficient_credits')) throw error;
   }
 }

@@ -71,23 +71,23 @@ function changeSubscription(happened?: () => Promise<undefined>) {
 }
 
 test.each([
-  ['a server error', json(500, {}), 502],
-  ['a page of a proxy', page(404), 502],
-  ['an answer that is no JSON', page(200), 502],
-  ['silence', silence, 503],
-  ['a connection that is cut', cutOff, 503],
-  ['a pause within the body', stopInBody, 503],
-  ['a cut within the body', cutInBody, 503],
-  ['a rate limit', json(429, {}, { 'retry-after': '0' }), 503],
-  ['a rate limit without a time', json(429, {}), 503],
-  ['a rate limit until a date', json(429, {}, { 'retry-after': 'Fri, 31 Jul 2026 10:00:00 GMT' }), 503],
-])('%s is "unavailable", after three tries of a read', async (_what, answer, status) => {
+  ['a server error', json(500, {})],
+  ['a page of a proxy', page(404)],
+  ['an answer that is no JSON', page(200)],
+  ['silence', silence],
+  ['a connection that is cut', cutOff],
+  ['a pause within the body', stopInBody],
+  ['a cut within the body', cutInBody],
+  ['a rate limit', json(429, {}, { 'retry-after': '0' })],
+  ['a rate limit without a time', json(429, {})],
+  ['a rate limit until a date', json(429, {}, { 'retry-after': 'Fri, 31 Jul 2026 10:00:00 GMT' })],
+])('%s is "unavailable", after three tries of a read', async (_what, answer) => {
   answers = [answer];
   if (isSilent(answer)) timeoutSeconds = 0.15;
   await expect(readOrder()).rejects.toMatchObject({
-    status,
     code: 'polar_unavailable',
-    details: { retriable: true, retryAfterSeconds: expect.any(Number) },
+    retriable: true,
+    details: { retryAfterSeconds: expect.any(Number) },
   });
   expect(asked).toBe(3);
 });
@@ -99,7 +99,7 @@ test('a read that fails once is tried again', async () => {
 
 test('a rate limit that lasts longer than a request can wait is told at once', async () => {
   answers = [json(429, {}, { 'retry-after': '60' })];
-  await expect(readOrder()).rejects.toMatchObject({ status: 503, details: { retryAfterSeconds: 60 } });
+  await expect(readOrder()).rejects.toMatchObject({ details: { retryAfterSeconds: 60 } });
   expect(asked).toBe(1);
 });
 

@@ -46,7 +46,6 @@ async function buy(teamId: string, product: string) {
 test('a product that is not at Polar yet is said to be so, with what to do', async () => {
   const teamId = await makeTeam(scene.database);
   await expect(checkout(teamId, 'pack_1000')).rejects.toMatchObject({
-    status: 503,
     code: 'product_not_synced',
     message: expect.stringContaining('npm run polar:sync -- --apply'),
   });
@@ -56,7 +55,7 @@ test('a product that is not at Polar yet is said to be so, with what to do', asy
 
 test('a key that nothing is sold under is refused', async () => {
   const teamId = await makeTeam(scene.database);
-  await expect(checkout(teamId, 'pack_1')).rejects.toMatchObject({ status: 422, code: 'unknown_product' });
+  await expect(checkout(teamId, 'pack_1')).rejects.toMatchObject({ code: 'unknown_product' });
 });
 
 test('ten at once end with one customer, which has the team as external id and no e-mail', async () => {
@@ -97,7 +96,6 @@ test('while Polar fails, no customer is kept; afterwards it is made', async () =
   const teamId = await makeTeam(scene.database);
   await scene.act('/faults', { target: 'api', path: '/v1/customers', times: 3, status: 500 });
   await expect(ensureCustomer(scene.polar, scene.database, teamId)).rejects.toMatchObject({
-    status: 502,
     code: 'polar_unavailable',
   });
   expect(
@@ -150,7 +148,6 @@ test('a team with a subscription that stands is told to change its plan, and may
     order.subscription?.currentPeriodStart,
   );
   await expect(checkout(teamId, 'pro_monthly')).rejects.toMatchObject({
-    status: 409,
     code: 'already_subscribed',
     details: { plan: 'starter_monthly' },
   });
@@ -182,7 +179,7 @@ test('a plan change that cannot be paid for leaves the plan as it was', async ()
   const order = await buy(teamId, 'starter_monthly');
   await scene.act(`/customers/${order.teamRef.customerId}/card`, { declines: true });
   const change = changePlan(scene.polar, scene.database, { teamId, plan: 'pro_monthly' });
-  await expect(change).rejects.toMatchObject({ status: 402, code: 'payment_failed' });
+  await expect(change).rejects.toMatchObject({ code: 'payment_failed' });
   const now = await fetchSubscription(scene.polar, order.subscription?.id ?? '');
   expect(now.productCatalogKey).toBe('starter_monthly');
 });
@@ -209,7 +206,7 @@ test('cancelling and resuming may each be asked for twice', async () => {
   }
   await expect(
     changePlan(scene.polar, scene.database, { teamId, plan: 'pro_monthly' }),
-  ).rejects.toMatchObject({ status: 409, code: 'subscription_ended' });
+  ).rejects.toMatchObject({ code: 'subscription_ended' });
   for (let time = 0; time < 2; time += 1) {
     expect((await resumeSubscription(scene.polar, scene.database, ask)).cancelAtPeriodEnd).toBe(false);
   }
@@ -222,7 +219,7 @@ test('cancelling and resuming may each be asked for twice', async () => {
 
 test('a team without a subscription has none to change, cancel or resume', async () => {
   const teamId = await makeTeam(scene.database);
-  const refusal = { status: 409, code: 'no_subscription' };
+  const refusal = { code: 'no_subscription' };
   await expect(
     changePlan(scene.polar, scene.database, { teamId, plan: 'pro_monthly' }),
   ).rejects.toMatchObject(refusal);
@@ -251,7 +248,7 @@ test('the portal is opened as oneself: owner, admin, billing; a plain member may
     dave: 'billing_manager',
   });
   for (const who of ['eve', 'mallory']) {
-    await expect(open(who)).rejects.toMatchObject({ status: 403, code: 'forbidden' });
+    await expect(open(who)).rejects.toMatchObject({ code: 'forbidden' });
   }
 });
 
@@ -322,7 +319,6 @@ test('a portal is never opened for another member, though Polar answers with the
   const [owner] = (await scene.polar.customers.members.list(customerId)).items;
   await scene.polar.customers.members.update(customerId, owner?.id ?? '', { email: 'Sam@example.com' });
   await expect(openPortal(scene.polar, scene.database, { teamId, userId: 'sam' })).rejects.toMatchObject({
-    status: 422,
     code: 'email_refused',
   });
 });
@@ -332,7 +328,6 @@ test('an owner whose e-mail Polar refuses is told so, and another owner stands i
   const run = (sql: string, values: string[]) => scene.database.pool.query(sql, values);
   await run(`update users set email = 'tess@nowhere.invalid' where id = $1`, ['tess']);
   await expect(ensureCustomer(scene.polar, scene.database, teamId)).rejects.toMatchObject({
-    status: 422,
     code: 'email_refused',
   });
   await run(`update members set role = 'owner' where team_id = $1 and user_id = 'ulf'`, [teamId]);
@@ -352,7 +347,6 @@ test('invoices come newest first, page by page, in our words', async () => {
   const last = await listInvoices(scene.polar, scene.database, { teamId, limit: 2, cursor });
   expect(last).toMatchObject({ data: [{ product: 'pack_1000' }], nextCursor: null });
   await expect(listInvoices(scene.polar, scene.database, { teamId, cursor: '-1' })).rejects.toMatchObject({
-    status: 400,
     code: 'invalid_cursor',
   });
   expect(
@@ -364,7 +358,7 @@ test('invoices come newest first, page by page, in our words', async () => {
     openInvoice(scene.polar, scene.database, { teamId: foreign, orderId }).catch(toProblem),
   );
   const [ofAnother, ofNobody] = await Promise.all(refusals);
-  expect(ofAnother).toMatchObject({ status: 404, code: 'unknown_invoice' });
+  expect(ofAnother).toMatchObject({ code: 'unknown_invoice' });
   expect(ofNobody).toEqual(ofAnother); // otherwise it would show that another team's order exists
   expect(await listInvoices(scene.polar, scene.database, { teamId: foreign })).toEqual({
     data: [],
@@ -449,7 +443,7 @@ test('no plan is sold beside a paused subscription, which can be resumed and can
   const order = await buy(teamId, 'starter_monthly');
   const id = order.subscription?.id ?? '';
   await pause(id);
-  const refusal = { status: 409, code: 'subscription_paused', details: { plan: 'starter_monthly' } };
+  const refusal = { code: 'subscription_paused', details: { plan: 'starter_monthly' } };
   // Our mirror has not heard of it yet, then it has.
   for (const heard of [false, true]) {
     if (heard) await mirror(id, teamId);

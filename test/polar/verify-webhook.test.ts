@@ -62,7 +62,7 @@ test.each<[string, Record<string, string | string[] | undefined>]>([
   ['with an id of odd characters', signed({ id: 'msg\u0000' })],
   ['without headers', {}],
 ])('a webhook %s is refused', async (_what, headers) => {
-  await expect(verify(headers)).rejects.toMatchObject({ status: 401, code: 'bad_signature' });
+  await expect(verify(headers)).rejects.toMatchObject({ code: 'bad_signature' });
 });
 
 test.each([
@@ -76,15 +76,16 @@ test.each([
 });
 
 test('without a secret nothing is let in', async () => {
-  await expect(verify(signed(), body, [])).rejects.toMatchObject({ status: 401 });
-  await expect(verify(signed({ by: Buffer.alloc(0) }), body, [''])).rejects.toMatchObject({ status: 401 });
+  await expect(verify(signed(), body, [])).rejects.toMatchObject({ code: 'bad_signature' });
+  await expect(verify(signed({ by: Buffer.alloc(0) }), body, [''])).rejects.toMatchObject({
+    code: 'bad_signature',
+  });
 });
 
 test.each(['not json', '[]', 'null', '{}', '{"type":7}', ''])(
   'a signed body %p is no event',
   async (text) => {
     await expect(verify(signed({ text }), text)).rejects.toMatchObject({
-      status: 400,
       code: 'unreadable_event',
     });
   },
@@ -93,5 +94,5 @@ test.each(['not json', '[]', 'null', '{}', '{"type":7}', ''])(
 test('bytes that are no text do not verify as other bytes', async () => {
   const bytes = Buffer.from([0xff, 0xfe, 0x7b]);
   const headers = signed({ text: bytes.toString('latin1') });
-  await expect(verifyWebhook(bytes, headers, [secret])).rejects.toMatchObject({ status: 401 });
+  await expect(verifyWebhook(bytes, headers, [secret])).rejects.toMatchObject({ code: 'bad_signature' });
 });

@@ -107,7 +107,7 @@ test('while Polar is down, callers are told so, and what does not need it works'
   ]);
   for (const { status, body } of answers)
     expect({ status, code: body.code, retriable: body.retriable }).toEqual({
-      status: 502,
+      status: 503,
       code: 'polar_unavailable',
       retriable: true,
     });

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { connectDatabase, type Database } from '../../database/connection.ts';
 import { DomainError } from '../../domain-error.ts';
+import type { ErrorCode } from '../../errors.ts';
 import { idempotentElsewhere } from '../../teams/idempotent.ts';
 import { createTestDatabase, type TestDatabase } from '../setup/database.ts';
 
@@ -19,7 +20,7 @@ let keys = 0;
 const newKey = () => `key-${++keys}`;
 const request = (key: string, body: string) => ({ scope: 'tests', key, bodyHash: Buffer.alloc(32, body) });
 const answer = (body: unknown) => async () => ({ status: 201, body });
-const conflict = { status: 409, code: 'idempotency_conflict' };
+const conflict = { code: 'idempotency_conflict' };
 
 test('of two requests with one key and two bodies at once, only one calls', async () => {
   const key = newKey();
@@ -54,12 +55,12 @@ test('two requests with one body at once get one answer', async () => {
 
 test('after a refusal the key may be used for another body, after a failure of unknown outcome it may not', async () => {
   const key = newKey();
-  const fails = (status: number) =>
+  const fails = (code: ErrorCode) =>
     idempotentElsewhere(database, request(key, 'first'), async () => {
-      throw new DomainError(status, 'tried', 'in vain');
+      throw new DomainError(code, 'in vain');
     });
-  await expect(fails(402)).rejects.toMatchObject({ code: 'tried' });
-  await expect(fails(502)).rejects.toMatchObject({ code: 'tried' });
+  await expect(fails('payment_failed')).rejects.toMatchObject({ code: 'payment_failed' });
+  await expect(fails('polar_unavailable')).rejects.toMatchObject({ code: 'polar_unavailable' });
   await expect(idempotentElsewhere(database, request(key, 'second'), answer('second'))).rejects.toMatchObject(
     conflict,
   );

@@ -1,0 +1,35 @@
+import type { ErrorCode } from '../errors.ts';
+import type { Route } from './define-route.ts';
+
+/** Failures of the commit of a debit or hold: the same request with the same key may be sent again. */
+export const whileCommitting = [
+  'outcome_unknown',
+  'team_busy',
+  'shutting_down',
+  'catalog_not_published',
+] as const satisfies readonly ErrorCode[];
+
+/** Every code that the route can answer with: its own, and those of its access, parameters, body and key. */
+export function refusalsOf(
+  route: Pick<
+    Route,
+    'access' | 'method' | 'path' | 'request' | 'rawBody' | 'lane' | 'needsIdempotencyKey' | 'refusals'
+  >,
+): readonly ErrorCode[] {
+  const { access, path, request, rawBody, lane, needsIdempotencyKey, refusals = [] } = route;
+  const codes: ErrorCode[] = [
+    'invalid_parameters',
+    'internal_error',
+    'database_busy',
+    'database_unavailable',
+    ...refusals,
+  ];
+  if (access !== 'public') codes.push('unauthenticated', 'forbidden', 'identity_provider_unavailable');
+  if (path.includes('{')) codes.push('malformed_url');
+  if (path.includes('{teamId}')) codes.push('unknown_team', 'team_busy');
+  if (request.body || rawBody) codes.push('malformed_body', 'body_too_large', 'unsupported_media_type');
+  if (request.body) codes.push('malformed_json', 'invalid_request');
+  if (needsIdempotencyKey) codes.push('idempotency_key_required', 'idempotency_conflict');
+  if (lane !== 'spending' && access !== 'public') codes.push('too_many_requests', 'overloaded');
+  return [...new Set(codes)];
+}

@@ -1,0 +1,644 @@
+/** One row of the table of errors. */
+export interface ErrorEntry {
+  /** The HTTP status of an answer with this code. */
+  status: number;
+  /** What happened, in a few words: the `title` of the problem. */
+  title: string;
+  /** True: nothing is wrong with the request. Send the same request, with the same idempotency key, again later. */
+  retriable: boolean;
+  /** What the caller should do. */
+  action: string;
+}
+
+/**
+ * The table of errors: every stable code, what it means and what to do about it. The API's answers, the OpenAPI document,
+ * `docs/errors.md` (`npm run errors:write`) and Temporal's retries are made from it. A code has one status.
+ * Codes are part of the API: add new ones freely, never rename or remove one.
+ */
+export const errors = {
+  // 400: the request cannot be read
+  idempotency_key_required: {
+    status: 400,
+    title: 'Idempotency key required',
+    retriable: false,
+    action: 'Send an Idempotency-Key header: a new key for a new request, the same key for a retry.',
+  },
+  invalid_cursor: {
+    status: 400,
+    title: 'Invalid cursor',
+    retriable: false,
+    action: 'Send the nextCursor of the previous page, unchanged, or no cursor for the first page.',
+  },
+  invalid_parameters: {
+    status: 400,
+    title: 'Invalid parameters',
+    retriable: false,
+    action: 'Correct the path and query parameters that `errors` names.',
+  },
+  malformed_body: {
+    status: 400,
+    title: 'Malformed body',
+    retriable: false,
+    action: 'Send the whole body with the right Content-Length and Content-Encoding.',
+  },
+  malformed_json: {
+    status: 400,
+    title: 'Malformed JSON',
+    retriable: false,
+    action: 'Send a body that is valid JSON.',
+  },
+  malformed_url: {
+    status: 400,
+    title: 'Malformed URL',
+    retriable: false,
+    action: 'Percent-encode the path correctly.',
+  },
+  unreadable_event: {
+    status: 400,
+    title: 'Unreadable event',
+    retriable: false,
+    action: 'Send an event of the form that Polar documents. If Polar sent it, report it to us with its id.',
+  },
+
+  // 401 and 403: who calls
+  bad_signature: {
+    status: 401,
+    title: 'Bad webhook signature',
+    retriable: false,
+    action: 'Sign the webhook with the current secret and a fresh timestamp; `mismatch` says what is wrong.',
+  },
+  unauthenticated: {
+    status: 401,
+    title: 'Not authenticated',
+    retriable: false,
+    action:
+      'Send Authorization: Bearer with a valid service key or a fresh JWT; `reason` says what is wrong.',
+  },
+  forbidden: {
+    status: 403,
+    title: 'Not allowed',
+    retriable: false,
+    action:
+      'Call as a user with one of `allowedRoles`, or with a service key that has one of `allowedScopes`.',
+  },
+
+  // 402: credits and payments
+  insufficient_credits: {
+    status: 402,
+    title: 'Insufficient credits',
+    retriable: false,
+    action:
+      'Buy credits or use less: `required` is needed, `available` is there. The same key may be sent again.',
+  },
+  limit_reached: {
+    status: 402,
+    title: 'Limit reached',
+    retriable: false,
+    action: 'Wait for the next period or ask a role that manages the team to raise the limit.',
+  },
+  payment_failed: {
+    status: 402,
+    title: 'Payment failed',
+    retriable: false,
+    action:
+      'Update the payment method in the customer portal, then send the request again. Nothing was changed.',
+  },
+
+  // 404 and 410: what is not there
+  polar_not_found: {
+    status: 404,
+    title: 'Unknown to Polar',
+    retriable: false,
+    action: 'Check the id: Polar has no such object, or has deleted it.',
+  },
+  unknown_checkout: {
+    status: 404,
+    title: 'Unknown checkout',
+    retriable: false,
+    action: 'Use the id of a checkout that was made for this team.',
+  },
+  unknown_event: {
+    status: 404,
+    title: 'Unknown event',
+    retriable: false,
+    action: 'Use an id from the list of inbox events.',
+  },
+  unknown_hold: {
+    status: 404,
+    title: 'Unknown hold',
+    retriable: false,
+    action: 'Use the id that the hold was made with.',
+  },
+  unknown_invitation: {
+    status: 404,
+    title: 'Unknown invitation',
+    retriable: false,
+    action: 'Use an id from the list of invitations. An answered, withdrawn or expired invitation is gone.',
+  },
+  unknown_invoice: {
+    status: 404,
+    title: 'Unknown invoice',
+    retriable: false,
+    action: 'Use an id from the team’s list of invoices.',
+  },
+  unknown_limit: {
+    status: 404,
+    title: 'Unknown limit',
+    retriable: false,
+    action: 'Nothing is to be removed: the member or API key has no limit.',
+  },
+  unknown_member: {
+    status: 404,
+    title: 'Unknown member',
+    retriable: false,
+    action: 'Use the user id of a member of the team; invite the user first.',
+  },
+  unknown_route: {
+    status: 404,
+    title: 'Unknown route',
+    retriable: false,
+    action: 'Check the method and path against /docs. Paths are case-sensitive and have no slash at the end.',
+  },
+  unknown_service_key: {
+    status: 404,
+    title: 'Unknown service key',
+    retriable: false,
+    action: 'Use the id of a service key that is not revoked.',
+  },
+  unknown_subscription: {
+    status: 404,
+    title: 'Unknown subscription',
+    retriable: false,
+    action: 'Use the id of one of the team’s subscriptions, or leave it out.',
+  },
+  unknown_team: {
+    status: 404,
+    title: 'Unknown team',
+    retriable: false,
+    action: 'Use the id of a team that exists and that the caller may see.',
+  },
+  unknown_user: {
+    status: 404,
+    title: 'Unknown user',
+    retriable: false,
+    action: 'Use the id of a user who has signed up and is not erased.',
+  },
+  method_not_allowed: {
+    status: 405,
+    title: 'Method not allowed',
+    retriable: false,
+    action: 'Use one of the methods in the Allow header.',
+  },
+  user_erased: {
+    status: 410,
+    title: 'User erased',
+    retriable: false,
+    action: 'Sign the user up under a new id: the id of an erased user is not used again.',
+  },
+
+  // 409: the state forbids it
+  already_member: {
+    status: 409,
+    title: 'Already a member',
+    retriable: false,
+    action: 'Change the member’s role instead of inviting them.',
+  },
+  already_subscribed: {
+    status: 409,
+    title: 'Already subscribed',
+    retriable: false,
+    action: 'Change the plan of the subscription instead of buying another.',
+  },
+  catalog_breaks_previous: {
+    status: 409,
+    title: 'Catalog breaks the previous version',
+    retriable: false,
+    action: 'Keep every key that was in use; archive it instead of removing it.',
+  },
+  consent_required: {
+    status: 409,
+    title: 'Consent required',
+    retriable: false,
+    action: 'Invite the user with the role owner: nobody becomes an owner without having accepted.',
+  },
+  cycle_not_granted: {
+    status: 409,
+    title: 'Cycle not granted yet',
+    retriable: false,
+    action: 'Wait for the payment of the subscription’s cycle: the event is then applied.',
+  },
+  doubtful_team: {
+    status: 409,
+    title: 'Ambiguous team',
+    retriable: false,
+    action: 'The event names two teams. Assign it to the right team, or dismiss it.',
+  },
+  email_taken: {
+    status: 409,
+    title: 'E-mail taken',
+    retriable: false,
+    action: 'Use an e-mail address that no other user has.',
+  },
+  hold_captured: {
+    status: 409,
+    title: 'Hold already captured',
+    retriable: false,
+    action: 'Nothing is left to do: the hold was captured. Make a new hold for new work.',
+  },
+  hold_expired: {
+    status: 409,
+    title: 'Hold expired',
+    retriable: false,
+    action: 'Make a new hold; extend it before `expiresAt` if the work takes longer.',
+  },
+  hold_released: {
+    status: 409,
+    title: 'Hold released',
+    retriable: false,
+    action: 'Make a new hold: this one was released.',
+  },
+  idempotency_conflict: {
+    status: 409,
+    title: 'Idempotency key reused',
+    retriable: false,
+    action: 'Send a new key with a new request. A key is bound to the first body that was sent with it.',
+  },
+  invoice_not_ready: {
+    status: 409,
+    title: 'Invoice not ready',
+    retriable: true,
+    action: 'Send the same request again after Retry-After: Polar is making the invoice.',
+  },
+  last_owner: {
+    status: 409,
+    title: 'Last owner',
+    retriable: false,
+    action: 'Invite another owner first, or delete the team.',
+  },
+  member_refused: {
+    status: 409,
+    title: 'Member refused by Polar',
+    retriable: false,
+    action: 'Give the users that the detail names another e-mail address or another role.',
+  },
+  money_without_credits: {
+    status: 409,
+    title: 'Payment without credits',
+    retriable: false,
+    action: 'Refund the order at Polar, or assign or dismiss its event.',
+  },
+  needs_approval: {
+    status: 409,
+    title: 'Approval needed',
+    retriable: false,
+    action: 'Approve or dismiss the repair: it is too large to be applied without an operator.',
+  },
+  no_subscription: {
+    status: 409,
+    title: 'No subscription',
+    retriable: false,
+    action: 'Subscribe with a checkout first.',
+  },
+  not_awaiting_approval: {
+    status: 409,
+    title: 'Not awaiting approval',
+    retriable: false,
+    action: 'Approve only events with the parked code needs_approval; retry the others.',
+  },
+  not_parked: {
+    status: 409,
+    title: 'Event not parked',
+    retriable: false,
+    action: 'Nothing is to be decided: only a parked event can be retried, assigned or dismissed.',
+  },
+  order_with_seats: {
+    status: 409,
+    title: 'Order with seats',
+    retriable: false,
+    action: 'Refund the order at Polar and remove the seats from the product there: our products have none.',
+  },
+  order_without_product: {
+    status: 409,
+    title: 'Order without a product',
+    retriable: false,
+    action: 'Refund the order at Polar, or adjust the team’s credits and dismiss the event.',
+  },
+  payments_not_ready: {
+    status: 409,
+    title: 'Payments not set up',
+    retriable: false,
+    action: 'Finish the set-up of payments in the Polar organisation.',
+  },
+  personal_team: {
+    status: 409,
+    title: 'Personal Team',
+    retriable: false,
+    action: 'A Personal Team keeps its name and is deleted only with its user.',
+  },
+  personal_team_owner: {
+    status: 409,
+    title: 'Owner of a Personal Team',
+    retriable: false,
+    action: 'A user owns their Personal Team for as long as they exist: make another team to share it.',
+  },
+  polar_conflict: {
+    status: 409,
+    title: 'Conflict at Polar',
+    retriable: false,
+    action: 'Read the current state, then decide again: the object is in another state at Polar.',
+  },
+  subscription_ended: {
+    status: 409,
+    title: 'Subscription ended',
+    retriable: false,
+    action: 'Resume the subscription if it is canceled and still runs, else subscribe again.',
+  },
+  subscription_inactive: {
+    status: 409,
+    title: 'Subscription not active',
+    retriable: false,
+    action: 'Settle the open payment in the customer portal first.',
+  },
+  subscription_locked: {
+    status: 409,
+    title: 'Subscription locked',
+    retriable: true,
+    action: 'Send the same request again in a moment: another change of the subscription is under way.',
+  },
+  subscription_paused: {
+    status: 409,
+    title: 'Subscription paused',
+    retriable: false,
+    action: 'Resume or cancel the subscription first.',
+  },
+  team_deleted: {
+    status: 409,
+    title: 'Team deleted',
+    retriable: false,
+    action: 'Use another team: a deleted team can neither spend nor buy.',
+  },
+  team_needed: {
+    status: 409,
+    title: 'Team needed',
+    retriable: false,
+    action: 'Assign a team together with the product: the event has none.',
+  },
+  team_without_owner: {
+    status: 409,
+    title: 'Team without an owner',
+    retriable: false,
+    action: 'Give the team an owner with an e-mail address: Polar needs one.',
+  },
+  user_conflict: {
+    status: 409,
+    title: 'User already exists',
+    retriable: false,
+    action:
+      'Send the same data as the first time, or change the user with PATCH; `differing` names the fields.',
+  },
+
+  // 413 and 415: the body's size and type
+  body_too_large: {
+    status: 413,
+    title: 'Body too large',
+    retriable: false,
+    action: 'Send at most `limit` bytes; split a batch.',
+  },
+  unsupported_media_type: {
+    status: 415,
+    title: 'Unsupported media type',
+    retriable: false,
+    action: 'Send the body as Content-Type: application/json in UTF-8.',
+  },
+
+  // 422: the body is read, but its content is wrong
+  at_in_the_future: {
+    status: 422,
+    title: 'Time in the future',
+    retriable: false,
+    action: 'Send an `at` that is not after now.',
+  },
+  balance_too_large: {
+    status: 422,
+    title: 'Balance too large',
+    retriable: false,
+    action: 'Give fewer credits: a team has less than 10^12.',
+  },
+  catalog_invalid: {
+    status: 422,
+    title: 'Invalid catalog',
+    retriable: false,
+    action: 'Correct the catalog file at the lines that `problems` names.',
+  },
+  email_refused: {
+    status: 422,
+    title: 'E-mail refused by Polar',
+    retriable: false,
+    action: 'Give the user an e-mail address that exists, takes mail and is used by no other member.',
+  },
+  empty_range: {
+    status: 422,
+    title: 'Empty range',
+    retriable: false,
+    action: 'Send a `from` that is before `to`.',
+  },
+  expires_in_the_past: {
+    status: 422,
+    title: 'Expiry in the past',
+    retriable: false,
+    action: 'Send an `expiresAt` that is after now.',
+  },
+  hold_too_long: {
+    status: 422,
+    title: 'Hold too long',
+    retriable: false,
+    action: 'Send a shorter `ttlSeconds`: a hold has a longest lifetime.',
+  },
+  invalid_quantity: {
+    status: 422,
+    title: 'Invalid quantity',
+    retriable: false,
+    action: 'Send at least one quantity, and none below zero.',
+  },
+  invalid_request: {
+    status: 422,
+    title: 'Invalid body',
+    retriable: false,
+    action: 'Correct the fields of the body that `errors` names.',
+  },
+  member_not_in_team: {
+    status: 422,
+    title: 'Member not in the team',
+    retriable: false,
+    action: 'Send the `memberId` of a member: the team limits its members.',
+  },
+  member_required: {
+    status: 422,
+    title: 'Member required',
+    retriable: false,
+    action: 'Send `memberId` with each usage and hold: the team limits its members.',
+  },
+  occurred_at_out_of_range: {
+    status: 422,
+    title: 'Time of use out of range',
+    retriable: false,
+    action: 'Send an `occurredAt` between `earliest` and now.',
+  },
+  quantity_too_large: {
+    status: 422,
+    title: 'Quantity too large',
+    retriable: false,
+    action: 'Send quantities whose amount and price are below 10^12.',
+  },
+  range_too_long: {
+    status: 422,
+    title: 'Range too long',
+    retriable: false,
+    action: 'Ask for at most `longestDays` days.',
+  },
+  report_too_large: {
+    status: 422,
+    title: 'Report too large',
+    retriable: false,
+    action: 'Ask for a shorter range or group by fewer keys.',
+  },
+  unknown_action: {
+    status: 422,
+    title: 'Unknown action',
+    retriable: false,
+    action: 'Send an action that GET /v1/catalog lists with a price.',
+  },
+  unknown_argument: {
+    status: 422,
+    title: 'Unknown argument',
+    retriable: false,
+    action: 'Run the command with the arguments that its usage names.',
+  },
+  unknown_meter: {
+    status: 422,
+    title: 'Unknown meter',
+    retriable: false,
+    action: 'Send only the meters of the action: `known` lists them.',
+  },
+  unknown_owner: {
+    status: 422,
+    title: 'Unknown owner',
+    retriable: false,
+    action: 'Send the `ownerId` of a user who has signed up and is not erased.',
+  },
+  unknown_product: {
+    status: 422,
+    title: 'Unknown product',
+    retriable: false,
+    action: 'Send the key of a plan or pack that GET /v1/catalog lists.',
+  },
+  unknown_timezone: {
+    status: 422,
+    title: 'Unknown time zone',
+    retriable: false,
+    action: 'Send UTC or a region of the IANA time zone database, such as Europe/Berlin.',
+  },
+  wrong_product: {
+    status: 422,
+    title: 'Wrong kind of product',
+    retriable: false,
+    action: 'Assign a plan to an event of a subscription and a pack to any other order.',
+  },
+
+  // 429: too much at once
+  too_many_invitations: {
+    status: 429,
+    title: 'Too many invitations',
+    retriable: true,
+    action: 'Wait for Retry-After: a team sends a limited number of invitations a day.',
+  },
+  too_many_requests: {
+    status: 429,
+    title: 'Too many requests',
+    retriable: true,
+    action: 'Wait for the answers of the requests under way and for Retry-After, then send this again.',
+  },
+
+  // 5xx: a part of ours or of Polar's does not work
+  internal_error: {
+    status: 500,
+    title: 'Internal error',
+    retriable: false,
+    action: 'Report it to us with the `instance`: it names the entry in our log.',
+  },
+  polar_refused: {
+    status: 502,
+    title: 'Refused by Polar',
+    retriable: false,
+    action: 'Report it to us: Polar refuses our settings or our request; `polar` has its reason.',
+  },
+  catalog_not_published: {
+    status: 503,
+    title: 'Catalog not published',
+    retriable: true,
+    action: 'Publish a catalog with npm run catalog:publish, then send the same request again.',
+  },
+  database_busy: {
+    status: 503,
+    title: 'Database busy',
+    retriable: true,
+    action: 'Send the same request with the same key again after Retry-After.',
+  },
+  database_misconfigured: {
+    status: 503,
+    title: 'Database misconfigured',
+    retriable: true,
+    action: 'Correct the settings of the database connection that the detail names; see docs/deployment.md.',
+  },
+  database_unavailable: {
+    status: 503,
+    title: 'Database unavailable',
+    retriable: true,
+    action: 'Send the same request with the same key again after Retry-After.',
+  },
+  identity_provider_unavailable: {
+    status: 503,
+    title: 'Identity provider unavailable',
+    retriable: true,
+    action: 'Send the same request again after Retry-After: the keys that sign tokens could not be fetched.',
+  },
+  outcome_unknown: {
+    status: 503,
+    title: 'Outcome unknown',
+    retriable: true,
+    action: 'Send the same request with the same key again: it is answered once and charged at most once.',
+  },
+  overloaded: {
+    status: 503,
+    title: 'Overloaded',
+    retriable: true,
+    action: 'Send the same request again after Retry-After.',
+  },
+  polar_unavailable: {
+    status: 503,
+    title: 'Polar unavailable',
+    retriable: true,
+    action: 'Send the same request with the same key again after Retry-After.',
+  },
+  product_not_synced: {
+    status: 503,
+    title: 'Product not synced',
+    retriable: true,
+    action: 'Run npm run polar:sync -- --apply: the product is in the catalog, but not yet at Polar.',
+  },
+  shutting_down: {
+    status: 503,
+    title: 'Shutting down',
+    retriable: true,
+    action: 'Send the same request with the same key again: another process answers it.',
+  },
+  team_busy: {
+    status: 503,
+    title: 'Team busy',
+    retriable: true,
+    action: 'Send the same request with the same key again after Retry-After.',
+  },
+} as const satisfies Record<string, ErrorEntry>;
+
+/** A stable code of {@link errors}. */
+export type ErrorCode = keyof typeof errors;
