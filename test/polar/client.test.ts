@@ -129,18 +129,18 @@ test('a change that a rate limit kept from happening is sent again', async () =>
 });
 
 test.each([
-  [402, { error: 'PaymentFailed', detail: 'The card was declined.' }, 402, 'payment_failed'],
-  [403, { error: 'AlreadyCanceledSubscription', detail: '' }, 409, 'subscription_ended'],
-  [403, { error: 'InactiveSubscription', detail: '' }, 409, 'subscription_inactive'],
-  [404, { error: 'ResourceNotFound', detail: 'Not found' }, 404, 'polar_not_found'],
-  [409, { error: 'SubscriptionLocked', detail: '' }, 409, 'subscription_locked'],
-  [409, { error: 'SubscriptionNotScheduledToCancel', detail: '' }, 409, 'polar_conflict'],
-  [401, { error: 'invalid_token', error_description: '' }, 502, 'polar_refused'],
-  [418, 'a teapot', 502, 'polar_refused'],
-  [422, { detail: [{ loc: ['body', 'product_id'], msg: 'Unknown', type: 'x' }] }, 502, 'polar_refused'],
-])('%i %p becomes %i %s, and is not tried again', async (given, body, status, code) => {
+  [402, { error: 'PaymentFailed', detail: 'The card was declined.' }, 'payment_failed'],
+  [403, { error: 'AlreadyCanceledSubscription', detail: '' }, 'subscription_ended'],
+  [403, { error: 'InactiveSubscription', detail: '' }, 'subscription_inactive'],
+  [404, { error: 'ResourceNotFound', detail: 'Not found' }, 'polar_not_found'],
+  [409, { error: 'SubscriptionLocked', detail: '' }, 'subscription_locked'],
+  [409, { error: 'SubscriptionNotScheduledToCancel', detail: '' }, 'polar_conflict'],
+  [401, { error: 'invalid_token', error_description: '' }, 'polar_refused'],
+  [418, 'a teapot', 'polar_refused'],
+  [422, { detail: [{ loc: ['body', 'product_id'], msg: 'Unknown', type: 'x' }] }, 'polar_refused'],
+])('%i %p becomes %s, and is not tried again', async (given, body, code) => {
   answers = [json(given, body)];
-  await expect(changeSubscription()).rejects.toMatchObject({ status, code });
+  await expect(changeSubscription()).rejects.toMatchObject({ code });
   expect(asked).toBe(1);
 });
 
