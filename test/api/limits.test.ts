@@ -353,7 +353,10 @@ test.each<[string, unknown, number, RegExp]>([
   [`keys/${'a'.repeat(129)}`, { credits: 1, per: 'day' }, 400, /params\.apiKeyId/],
 ])('a cap for %s of %j is refused and the field is named', async (who, body, status, culprit) => {
   const reply = await api.send('PUT', `/v1/teams/${teamId}/limits/${who}`, { body });
-  expect(reply).toMatchObject({ status, json: { code: status === 400 ? 'invalid_parameters' : 'invalid_request' } });
+  expect(reply).toMatchObject({
+    status,
+    json: { code: status === 400 ? 'invalid_parameters' : 'invalid_request' },
+  });
   expect(JSON.stringify(reply.json)).toMatch(culprit);
   expect(await limits()).toMatchObject({ json: { data: [] } });
 });
