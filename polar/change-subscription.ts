@@ -22,7 +22,7 @@ export interface ChosenSubscription {
  * changes. Choosing the current plan cancels a pending change.
  *
  * @returns the subscription at Polar afterwards
- * @throws DomainError `unknown_product`, `product_not_synced`, `unknown_subscription`; 
+ * @throws DomainError `unknown_product`, `product_not_synced`, `unknown_subscription`;
  *   `no_subscription`, `subscription_paused` (Polar cannot change a paused one), `subscription_ended` (canceled:
  *   resume it first); `payment_failed`, with the plan unchanged; as `callPolar`
  */
@@ -35,7 +35,7 @@ export async function changePlan(
   const { product, polarProductId, catalog } = await findSellableProduct(em, key);
   if (product.kind !== 'plan') {
     throw new DomainError(
-'unknown_product',
+      'unknown_product',
       `${key} is a pack: choose a plan, or buy the pack with a checkout`,
     );
   }

@@ -150,7 +150,7 @@ function refusal(status: number, given: unknown): DomainError {
     return new DomainError('polar_not_found', sentence ?? 'Polar does not know this object', details);
   if (status === 409)
     return new DomainError(
-'polar_conflict',
+      'polar_conflict',
       sentence ?? 'Polar refuses the change in the object’s current state',
       details,
     );

@@ -44,7 +44,6 @@ export async function endSubscription(polar: Polar, id: string): Promise<void> {
     );
   } catch (error) {
     // It ended meanwhile.
-    if (!(hasCode(error, 'subscription_ended') && (await hasEnded())))
-      throw error;
+    if (!(hasCode(error, 'subscription_ended') && (await hasEnded()))) throw error;
   }
 }

@@ -81,8 +81,7 @@ async function makeCustomer(polar: Polar, em: EntityManager, team: Team): Promis
     }
   }
   throw (
-    refused ??
-    new DomainError('team_without_owner', 'The team has no owner with an e-mail: set one first')
+    refused ?? new DomainError('team_without_owner', 'The team has no owner with an e-mail: set one first')
   );
 }
 

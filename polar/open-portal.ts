@@ -47,10 +47,7 @@ async function payingUser(em: EntityManager, teamId: string, userId: string): Pr
   const member = await em.findOne(Member, { teamId, userId });
   const user = member && (await em.findOne(User, { id: userId }));
   if (!user?.email || !member || member.role === 'member') {
-    throw new DomainError(
-'forbidden',
-      'Only an owner, admin or billing member may open the customer portal',
-    );
+    throw new DomainError('forbidden', 'Only an owner, admin or billing member may open the customer portal');
   }
   return { userId, email: user.email, name: user.name ?? null, role: member.role };
 }

@@ -99,10 +99,7 @@ function readEnvelope(body: Buffer): PolarEnvelope {
   }
   const read = envelope.safeParse(json);
   if (read.success) return read.data;
-  throw new DomainError(
-    'unreadable_event',
-    'The signed body must have the form {type, timestamp, data}',
-  );
+  throw new DomainError('unreadable_event', 'The signed body must have the form {type, timestamp, data}');
 }
 
 /**

@@ -69,7 +69,7 @@ export interface OrderLineFacts {
  * team's lock and has read `now` after it.
  *
  * @returns what was done, in plain words
- * @throws DomainError `cycle_not_granted`: the billing period that it is for is not known (yet); 
+ * @throws DomainError `cycle_not_granted`: the billing period that it is for is not known (yet);
  *   `money_without_credits`: it was paid and buys nothing that the catalog knows. Nothing may be committed then.
  */
 export async function applyPaidOrder(
