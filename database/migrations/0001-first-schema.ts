@@ -33,7 +33,7 @@ create table teams (
   polar_customer_id text unique,
   created_at timestamptz(3) not null default billing_now(),
   deleted_at timestamptz(3),
-  -- Whether the hot path must also look at the team's caps or debts; most teams have neither.
+  -- Whether the hot path must also look at the team's limits or debts; most teams have neither.
   has_limits boolean not null default false,
   has_debts boolean not null default false
 ) with (fillfactor = 70); -- every spend locks its team's row: room for the locks' row versions

@@ -19,36 +19,36 @@ import { clawBack } from './claw-back.ts';
 import { type CyclePolicies, type Followed, followEntitlement } from './follow-entitlement.ts';
 import { grantCredits } from './grant-credits.ts';
 
-/** An order of Polar's as it stands, whose team is known to be ours. Money in the currency's minor units. */
+/** An order at Polar in its current state, of a team that we know. Money in the currency's minor units. */
 export interface OrderFacts {
   id: string;
   teamId: string;
-  /** The plan's or pack's catalog key; null where only the order's money matters. */
+  /** The catalog key of the plan or pack; null if only the order's money matters. */
   product: string | null;
   subscriptionId: string | null;
-  /** How many of a pack; 1 for a plan. */
+  /** The number of packs; 1 for a plan. */
   units: number;
   currency: string;
-  /** `net_amount + applied_balance_amount`; 0 where that is below zero. */
+  /** `net_amount + applied_balance_amount`; 0 if that is negative. */
   paidAmount: bigint;
-  /** Refunded so far, cumulative, without tax. */
+  /** The sum of all refunds, without tax. */
   refundedAmount: bigint;
-  /** In open or lost disputes and not already refunded; absent where Polar was not asked. */
+  /** In open or lost disputes and not refunded; absent if it was not fetched from Polar. */
   disputedAmount?: bigint;
   createdAt: Date;
   /** Polar's time of this state. */
   stateAt: Date;
 }
 
-/** A paid order: what it was paid for. */
+/** A paid order and what it pays for. */
 export interface PaidOrderFacts extends OrderFacts {
   product: string;
   /** When Polar stated the payment. */
   paidAt: Date;
   lines: OrderLineFacts[];
-  /** Whether it bills usage (`subscription_meter_cycle`). */
+  /** Whether it bills metered usage (`subscription_meter_cycle`). */
   billsUsage: boolean;
-  /** The catalog version of the checkout, where the order carries it: what a pack promised. */
+  /** The catalog version of the checkout, if the order has it: a pack grants the credits of that version. */
   promisedVersion: number | null;
 }
 
@@ -64,13 +64,13 @@ export interface OrderLineFacts {
 }
 
 /**
- * Applies a paid order: stores what it was paid for and grants it, once, and brings its clawback to the cumulative target. A
- * refund that came before the payment is applied with it. The same in whatever order events arrive. The caller holds the
+ * Applies a paid order: stores its lines, grants its credits once, and moves its clawback to the cumulative target. A
+ * refund that came before the payment is applied with it. The order of events does not matter. The caller holds the
  * team's lock and has read `now` after it.
  *
- * @returns what was done, in plain words
- * @throws DomainError `cycle_not_granted`: the billing period that it is for is not known (yet);
- *   `money_without_credits`: it was paid and buys nothing that the catalog knows. Nothing may be committed then.
+ * @returns what was done, as a sentence
+ * @throws DomainError `cycle_not_granted`: its billing period is not known (yet); `money_without_credits`: it was paid
+ *   and buys nothing of the catalog. Then the caller must not commit.
  */
 export async function applyPaidOrder(
   em: EntityManager,
@@ -91,8 +91,8 @@ export async function applyPaidOrder(
   const { subscriptionId, units } = facts;
   if (subscriptionId === null || units !== 1) {
     if (isRefunded(order)) return outcomeOf(order, []);
-    if (subscriptionId === null) throw worthless(facts, 'it is for a plan and belongs to no subscription');
-    throw worthless(facts, `it is for ${units} units of a plan, and a team has one`);
+    if (subscriptionId === null) throw worthless(facts, 'it is for a plan and has no subscription');
+    throw worthless(facts, `it is for ${units} units of a plan, and a team can have one`);
   }
   if (first) {
     order.dripsMonthly = product.plan.rhythm === 'monthly';
@@ -107,11 +107,11 @@ export async function applyPaidOrder(
 }
 
 /**
- * Applies what became of an order's money: brings its clawback to the cumulative target. Needs nothing but the order's id:
- * neither its product nor its subscription. An order that is not granted (yet) is remembered with what was reversed of it.
- * The caller holds the team's lock and has read `now` after it.
+ * Applies a change of an order's money: moves its clawback to the cumulative target. Needs only the order's id,
+ * neither its product nor its subscription. If an order is not granted (yet), its reversed amount is stored. The
+ * caller holds the team's lock and has read `now` after it.
  *
- * @returns what was done, in plain words
+ * @returns what was done, as a sentence
  */
 export async function applyReversal(
   em: EntityManager,
@@ -127,8 +127,8 @@ export async function applyReversal(
 }
 
 /**
- * Keeps what is known of an order's money, also of one whose payment cannot be applied (yet): a refund finds it. An older
- * state never replaces a newer one. The caller holds the team's lock.
+ * Stores an order's money, even if its payment cannot be applied (yet), so that a refund finds it. An older state
+ * never replaces a newer one. The caller holds the team's lock.
  */
 export async function rememberOrder(em: EntityManager, facts: OrderFacts): Promise<Order> {
   const known = await em.findOne(Order, { id: facts.id });
@@ -164,7 +164,7 @@ export async function rememberOrder(em: EntityManager, facts: OrderFacts): Promi
   return order;
 }
 
-/** Nothing of its money is left: what it was for is of no account. */
+/** All of its money was reversed, so it does not matter what it was for. */
 function isRefunded({ paidAmount, refundedAmount }: Order): boolean {
   return paidAmount > 0n && refundedAmount >= paidAmount;
 }
@@ -184,7 +184,7 @@ function storeLines(
   }
 }
 
-/** A pack grants what its checkout promised; a plan's terms are read for each line. */
+/** A pack grants the credits of its checkout's version. A plan's terms are read for each line. */
 async function productOf(em: EntityManager, { product: key, promisedVersion, createdAt }: PaidOrderFacts) {
   const known = promisedVersion !== null && (await em.findOne(CatalogVersion, { version: promisedVersion }));
   const published: PublishedCatalog = known
@@ -192,7 +192,7 @@ async function productOf(em: EntityManager, { product: key, promisedVersion, cre
     : await readCatalogAt(em, createdAt);
   const product = findProduct(published.catalog, key);
   if (product) return { product, published };
-  // It was added to the catalog after the order was made.
+  // It was added to the catalog after the order was created.
   const newest = await readCatalog(em);
   const later = findProduct(newest.catalog, key);
   if (!later) throw new DomainError('unknown_product', `The catalog has no ${key}`);
@@ -245,12 +245,12 @@ async function clawBackPack(
     now,
   });
   return [
-    ...(revoked > 0n ? [`${formatCredits(revoked)} credits of it are revoked`] : []),
+    ...(revoked > 0n ? [`${formatCredits(revoked)} of its credits are revoked`] : []),
     ...(outstanding > 0n ? [`${formatCredits(outstanding)} credits are owed`] : []),
   ];
 }
 
-/** Money that buys nothing is for a person to look at; before that, more knowledge may say what it is for. */
+/** Money that buys nothing must be checked by an operator. Until then, later events may show what it is for. */
 async function expectCredits(
   em: EntityManager,
   facts: PaidOrderFacts,
@@ -273,7 +273,7 @@ async function expectCredits(
     state.endedAt <= facts.paidAt &&
     state.endedAt <= now
   ) {
-    throw worthless(facts, `it was paid after its subscription had ended (${state.endedAt.toISOString()})`);
+    throw worthless(facts, `it was paid after the end of its subscription (${state.endedAt.toISOString()})`);
   }
 }
 
@@ -293,7 +293,7 @@ function describe(
   if (revoked < revokedBefore) done.push(`${formatCredits(revokedBefore - revoked)} credits are given back`);
   if (outstanding > 0n) done.push(`${formatCredits(outstanding)} credits are owed`);
   const problem = entitlement.unplaced.get(orderId);
-  if (problem) done.push(`a line of it waits: ${problem.reason}`);
+  if (problem) done.push(`one of its lines waits: ${problem.reason}`);
   return done;
 }
 

@@ -5,13 +5,13 @@ import { SubscriptionPeriod } from '../../database/entities/subscription-period.
 import { recountCycleLimits } from '../spend/set-limit.ts';
 import { type CyclePolicies, followEntitlement } from './follow-entitlement.ts';
 
-/** A subscription of Polar's whose team and plan are known to be ours. */
+/** A subscription at Polar whose team and plan we know. */
 export interface SubscriptionFacts {
   id: string;
   teamId: string;
   /** The plan's catalog key. */
   plan: string;
-  /** The plan that it changes to with the next period, where it does. */
+  /** The plan that it changes to with the next period, if any. */
   nextPlan?: string | null;
   status: string;
   currentPeriodStart: Date;
@@ -23,7 +23,7 @@ export interface SubscriptionFacts {
   stateAt: Date;
 }
 
-/** Whether two states say the same. */
+/** Whether two states are equal. */
 export function isSameState(a: SubscriptionState, b: SubscriptionState): boolean {
   return (
     a.plan === b.plan &&
@@ -42,11 +42,10 @@ type SubscriptionState = Pick<
 >;
 
 /**
- * Applies a state of a subscription: remembers it, then brings the subscription's credits in line with it: when they expire,
- * and to which cycle each paid line belongs. No state grants anything: only paid lines do. The caller holds the team's lock
- * and has read `now` after it.
+ * Applies a state of a subscription: stores it, then updates the subscription's credits: their expiry, and the cycle of each
+ * paid line. No state grants anything: only paid lines do. The caller holds the team's lock and has read `now` after it.
  *
- * @returns what was done, in plain words
+ * @returns what was done, as a sentence
  */
 export async function applySubscription(
   em: EntityManager,
@@ -60,11 +59,11 @@ export async function applySubscription(
 }
 
 /**
- * Stores the newest state of a subscription and its billing period; an older state never replaces a newer one. The caller
- * brings the credits in line afterwards (`followEntitlement`). It holds the team's lock and has read `now` after it.
+ * Stores the newest state of a subscription and its billing period. An older state never replaces a newer one. The caller
+ * then updates the credits (`followEntitlement`). It holds the team's lock and has read `now` after it.
  *
- * @param fetched  whether the state was just fetched from Polar: of two states of the same instant, that is the newer one
- * @returns what was done, in plain words, and whether anything new was learned
+ * @param fetched  whether the state was just fetched from Polar: of two states with the same time, it is the newer
+ * @returns what was done, as a sentence, and whether anything changed
  */
 export async function rememberSubscription(
   em: EntityManager,
@@ -76,7 +75,7 @@ export async function rememberSubscription(
   const known = await em.findOne(Subscription, { id: facts.id });
   const age = known ? known.stateAt.getTime() - facts.stateAt.getTime() : -1;
   if (age > 0 || (age === 0 && !fetched)) {
-    const outcome = `Subscription ${facts.id}: this state or a newer one is known already`;
+    const outcome = `Subscription ${facts.id}: this state or a newer one is already known`;
     return { outcome, isNews: isNewPeriod };
   }
   const state = {
@@ -103,7 +102,7 @@ export async function rememberSubscription(
   return { outcome, isNews: true };
 }
 
-/** Keeps every billing period that Polar states, with its newest end; answers whether this one was news. */
+/** Stores every billing period that Polar reports, with its newest end. Returns whether this one changed anything. */
 async function rememberPeriod(
   em: EntityManager,
   { id, currentPeriodStart: startsAt, currentPeriodEnd: endsAt, stateAt }: SubscriptionFacts,

@@ -2,7 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Grant } from '../../database/entities/grant.ts';
 import { GrantExpiryChange } from '../../database/entities/grant-expiry-change.ts';
 
-/** Sets when a grant expires; each change is a row. The caller holds the team's lock. */
+/** Sets the expiry of a grant. Each change is a row. The caller holds the team's lock. */
 export function changeExpiry(
   em: EntityManager,
   grant: Grant,
@@ -24,8 +24,8 @@ export function changeExpiry(
 }
 
 /**
- * Credits that a won dispute or a reversed refund gives back after their expiry live for `lateLife` milliseconds from now:
- * what would have expired meanwhile can still be used.
+ * Credits that a won dispute or a reversed refund gives back after their expiry can be spent for another `lateLife`
+ * milliseconds from now.
  */
 export function giveLateLife(em: EntityManager, grant: Grant, lateLife: number, now: Date): void {
   if (!grant.expiresAt || grant.expiresAt > now) return;

@@ -7,28 +7,29 @@ import { setDebt, settleDebts } from './debts.ts';
 import { expireCredits } from './expire-credits.ts';
 import { moveCredits } from './move-credits.ts';
 
-/** What an order of a pack, or a cycle of a subscription, was granted and must give back. */
+/** The grants of a pack's order or of a subscription's cycle, and how much of them must be given back. */
 export interface Clawback {
   teamId: string;
-  /** `order:{id}` or `cycle:{subscription}:{start}`: what its transfers and its debt go by. */
+  /** `order:{id}` or `cycle:{subscription}:{start}`: the key of its debt and the reference of its transfers. */
   debtKey: string;
-  /** The debt of this key; null if nothing was ever owed. */
+  /** The debt with this key; null if there never was one. */
   debt: Debt | null;
-  /** All that was granted for it. */
+  /** All its grants. */
   grants: readonly Grant[];
-  /** Micro-credits that must be gone of them, in all. */
+  /** The total of micro-credits that must be taken back. */
   target: bigint;
-  /** Whether lifetime credits may settle what cannot be taken: a pack's debt yes, a subscription's never. */
+  /** Whether lifetime credits may settle the debt: true for a pack, false for a cycle. */
   lifetime: boolean;
 }
 
 /**
- * Brings a clawback to its cumulative target: revokes what is available, keeps the rest as a debt and settles that at once
- * from the team's other credits; gives back what a lower target no longer needs. What is given back after its expiry lives for
- * `lateLife` from now. Doing it again changes nothing. The caller holds the team's lock and has read `now` after it.
+ * Moves a clawback to its cumulative target: revokes available credits, records the rest as a debt and settles that at
+ * once from the team's other credits. If the target is lower than before, gives credits back. Credits that come back
+ * after their expiry can be spent for `lateLife` from now. A repetition changes nothing. The caller holds the team's
+ * lock and has read `now` after it.
  *
  * @param lateLife  the catalog's policy `lateAllotmentLife`, in milliseconds
- * @returns micro-credits that are revoked of the grants, and what is still owed after settling
+ * @returns the micro-credits of the grants that are revoked, and the debt after settling
  */
 export async function clawBack(
   em: EntityManager,
@@ -36,7 +37,7 @@ export async function clawBack(
   { lateLife, now }: { lateLife: number; now: Date },
 ): Promise<{ revoked: bigint; outstanding: bigint }> {
   const revoked = () => grants.reduce((total, grant) => total + clawedBack(grant), 0n);
-  // Most orders are never refunded: there is nothing to take and nothing to give back.
+  // Most orders are never refunded: nothing to take and nothing to give back.
   if (target === 0n && revoked() === 0n && !known) return { revoked: 0n, outstanding: 0n };
 
   await expireCredits(em, teamId, now);
@@ -44,7 +45,7 @@ export async function clawBack(
   const byId = new Map(grants.map((grant) => [grant.id, grant]));
   const grantOf = (id: string) => {
     const grant = byId.get(id);
-    if (!grant) throw new Error(`the plan names the grant ${id}, which is not of ${debtKey}`);
+    if (!grant) throw new Error(`the plan names the grant ${id}, which does not belong to ${debtKey}`);
     return grant;
   };
   for (const { lot, credits } of plan.revoke) {

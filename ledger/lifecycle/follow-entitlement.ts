@@ -23,21 +23,21 @@ import { readBilling } from './read-billing.ts';
 
 export type CyclePolicies = Pick<Catalog['policies'], 'renewalGrace' | 'lateAllotmentLife'>;
 
-/** What following the entitlement did. Micro-credits. */
+/** The result of following the entitlement. Micro-credits. */
 export interface Followed {
   entitlement: Entitlement;
   granted: EntitledGrant[];
   /** Revoked of the subscription's cycles, before and after. */
   revokedBefore: bigint;
   revoked: bigint;
-  /** Owed of the subscription's cycles and not settled. */
+  /** The debts of the subscription's cycles, without what was settled. */
   outstanding: bigint;
 }
 
 /**
- * Brings the credits of a subscription to what its paid lines entitle its cycles to: grants what is due, sets when each
- * cycle's credits expire, and takes back or gives back until each cycle stands at its target. Doing it again changes nothing.
- * The caller holds the team's lock and has read `now` after it.
+ * Moves the credits of a subscription to the entitlement of its cycles: grants what is due, sets the expiry of each
+ * cycle's credits, and takes credits back or gives them back until each cycle is at its target. A repetition changes
+ * nothing. The caller holds the team's lock and has read `now` after it.
  */
 export async function followEntitlement(
   em: EntityManager,
@@ -79,12 +79,12 @@ export async function followEntitlement(
   return { entitlement, granted, revokedBefore, revoked: revokedOf(known), outstanding };
 }
 
-/** What a cycle's grants, clawback and debt go by. */
+/** The key of a cycle's grants, clawback and debt. */
 export function cycleKey(subscriptionId: string, start: Date): string {
   return `cycle:${subscriptionId}:${start.toISOString()}`;
 }
 
-/** The grants of a cycle that are due. What was fully reversed drips no more. */
+/** The grants of a cycle that are due. A fully reversed order has no further drips. */
 export function dueGrants(
   { grants }: CycleEntitlement,
   orders: ReadonlyMap<string, OrderMoney>,
@@ -92,13 +92,13 @@ export function dueGrants(
 ): EntitledGrant[] {
   return grants.filter(({ kind, dueAt, orderId }) => {
     const money = orders.get(orderId);
-    if (!money) throw new Error(`the order ${orderId} brings credits and its money is not known`);
+    if (!money) throw new Error(`the money of order ${orderId} is missing`);
     return kind !== 'drip' || (dueAt <= now && !isFullyReversed(money));
   });
 }
 
 function cycleKeyOf({ debtKey, businessKey }: Grant): string {
-  if (debtKey === null) throw new Error(`the grant ${businessKey} is of no cycle`);
+  if (debtKey === null) throw new Error(`the grant ${businessKey} belongs to no cycle`);
   return debtKey;
 }
 
@@ -115,7 +115,7 @@ async function grantOfCycle(
   now: Date,
 ): Promise<Grant> {
   const order = await em.findOneOrFail(Order, { id: due.orderId });
-  // Polar stated the payment in time and we came too late: that delay is ours, not the team's.
+  // Polar reported the payment in time and we applied it late: the delay is ours, not the team's.
   const late = due.kind !== 'drip' && cycle.end <= now && order.paidAt !== null && order.paidAt < cycle.end;
   const { grant } = await grantCredits(
     em,
@@ -140,7 +140,10 @@ async function grantOfCycle(
   return grant;
 }
 
-/** Sets when each cycle's credits expire, by the facts known now; what a revocation expired comes back with a reinstatement. */
+/**
+ * Sets the expiry of each cycle's credits from the current facts. If a subscription is reinstated, the credits that
+ * its end expired come back.
+ */
 async function alignExpiries(
   em: EntityManager,
   grants: readonly Grant[],
@@ -154,7 +157,7 @@ async function alignExpiries(
     const start = startOf(grant);
     const cycle = cycles.find((one) => one.start.getTime() === start);
     if (cycle) grant.periodEnd = cycle.end; // Polar may have moved it
-    if (!grant.periodEnd) throw new Error(`the grant ${grant.businessKey} is of no cycle`);
+    if (!grant.periodEnd) throw new Error(`the grant ${grant.businessKey} belongs to no cycle`);
     const next = starts.find((other) => other > start);
     const current = state?.currentPeriodStart.getTime() === start;
     const facts = {
@@ -179,7 +182,7 @@ async function alignExpiries(
   if (first) await expireCredits(em, first.teamId, now);
 }
 
-/** An allotment that arrived late was not late if its subscription had ended before its cycle did. */
+/** If the subscription ended before the cycle did, its late allotment does not count as late. */
 function livesUntil(
   { livesUntil, periodEnd, createdAt }: Grant,
   endedAt: Date | null,
@@ -190,7 +193,7 @@ function livesUntil(
 }
 
 function startOf({ periodStart, businessKey }: Grant): number {
-  if (!periodStart) throw new Error(`the grant ${businessKey} is of no cycle`);
+  if (!periodStart) throw new Error(`the grant ${businessKey} belongs to no cycle`);
   return periodStart.getTime();
 }
 

@@ -8,34 +8,37 @@ import { moveCredits } from './move-credits.ts';
 export interface NewGrant {
   teamId: string;
   source: GrantSource;
-  /** Unique for all time: granting twice under one key grants once. */
+  /** Permanently unique: two grants with one key are one grant. */
   businessKey: string;
   /** Micro-credits; > 0. */
   credits: bigint;
-  /** When it became the team's, by Polar's time rather than by arrival. */
+  /** When the team got it, by Polar's time, not by arrival. */
   effectiveAt: Date;
-  /** Null: lifetime. In the past: granted and expired at once. */
+  /** Null: lifetime credits. In the past: granted and expired at once. */
   expiresAt: Date | null;
   catalogVersion: number;
-  /** The plan or pack. */
+  /** The catalog key of the plan or pack. */
   product?: string;
   orderId?: string;
-  /** What its clawback and its debt go by; see `Grant`. */
+  /** The key of its clawback and its debt; see `Grant`. */
   debtKey?: string;
   subscriptionId?: string;
   period?: { start: Date; end: Date };
   allotment?: bigint;
-  /** Of an allotment that came late through a delay of ours: it lives until then, whatever its cycle says. */
+  /**
+   * Set on an allotment that arrived late because of a delay on our side: it can be spent until then, whatever its
+   * cycle's expiry is.
+   */
   livesUntil?: Date;
   actor?: string;
   reason?: string;
 }
 
 /**
- * Gives a team a lot of credits, once per business key, books what has expired, and settles what the team owes from it. The caller holds
- * the team's lock and has read `now` after it.
+ * Grants credits to a team once per business key, expires what has expired, and settles the team's debts. The caller
+ * holds the team's lock and has read `now` after it.
  *
- * @returns the grant, and whether this call made it
+ * @returns the grant, and whether this call created it
  */
 export async function grantCredits(
   em: EntityManager,

@@ -6,16 +6,16 @@ import { type EntitledGrant, entitlementOf, isFullyReversed } from '../rules/ent
 import { type CyclePolicies, followEntitlement } from './follow-entitlement.ts';
 import { readBilling } from './read-billing.ts';
 
-/** A part of a yearly allotment and when it is due. Micro-credits. */
+/** A part of a yearly allotment and its due time. Micro-credits. */
 export interface Drip {
   at: Date;
   credits: bigint;
 }
 
 /**
- * Grants every drip of the team's paid yearly cycles that is due and was not granted yet. A fully refunded order drips no
- * more; of a partly refunded one each drip shrinks alike, by its clawback. The caller holds the team's lock and has
- * read `now` after it.
+ * Grants every drip of the team's paid yearly cycles that is due and not granted yet. A fully refunded order has no
+ * further drips. If an order is partly refunded, its clawback reduces each drip by the same share. The caller holds
+ * the team's lock and has read `now` after it.
  *
  * @returns how many drips were granted
  */
@@ -35,7 +35,7 @@ export async function grantDueDrips(
   return granted;
 }
 
-/** When the team's next drip is due, null where none is to come. */
+/** When the team's next drip is due; null if there is none. */
 export async function nextDripAt(em: EntityManager, teamId: string): Promise<Date | null> {
   const open: EntitledGrant[] = [];
   for (const id of await drippingSubscriptions(em, teamId)) open.push(...(await openDrips(em, id)));
@@ -43,8 +43,8 @@ export async function nextDripAt(em: EntityManager, teamId: string): Promise<Dat
 }
 
 /**
- * The next drip later than `after` of the subscription's cycle that began at `start`: null where the cycle was paid and drips
- * no more, 'not paid' where no payment of it is known.
+ * The next drip after `after` in the subscription's cycle that began at `start`: null if the cycle is paid and has no
+ * further drips, 'not paid' if no payment of it is known.
  */
 export async function nextDripOf(
   em: EntityManager,
@@ -70,7 +70,7 @@ async function drippingSubscriptions(em: EntityManager, teamId: string): Promise
   return [...new Set(orders.flatMap(({ subscriptionId }) => subscriptionId ?? []))];
 }
 
-/** The drips of a subscription that are not granted yet, of every order that was not fully reversed. */
+/** The drips of a subscription that are not granted yet, for every order that is not fully reversed. */
 async function openDrips(em: EntityManager, subscriptionId: string): Promise<EntitledGrant[]> {
   const state = await em.findOne(Subscription, { id: subscriptionId });
   const { billing, orders } = await readBilling(em, subscriptionId, state);

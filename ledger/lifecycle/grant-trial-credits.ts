@@ -6,11 +6,11 @@ import { TrialClaim } from '../../database/entities/trial-claim.ts';
 import { grantCredits } from './grant-credits.ts';
 
 /**
- * Gives a new team its trial, once, if the person who made it claimed one in the transaction that made it. The claim is
- * only read here, so a team that was handed over meanwhile gets what its maker claimed, at the maker's expense. The caller
- * holds the team's lock and has read `now` after it.
+ * Grants a new team's trial once, if the transaction that created the team claimed one for its creator. The claim is
+ * only read here, so if the team was handed over meanwhile, it still gets the trial that its creator claimed. The
+ * caller holds the team's lock and has read `now` after it.
  *
- * @returns what was done, in plain words; null if the trial was granted before
+ * @returns what was done, as a sentence; null if the trial was already granted
  */
 export async function grantTrialCredits(
   em: EntityManager,
@@ -19,7 +19,7 @@ export async function grantTrialCredits(
   now: Date,
 ): Promise<string | null> {
   if ((await em.count(TrialClaim, { teamId })) === 0)
-    return 'No trial: the team’s maker has claimed all of theirs';
+    return 'No trial: the user who created the team has claimed all of their trials';
   const businessKey = `trial:${teamId}`;
   if ((await em.count(Grant, { businessKey })) > 0) return null;
   await grantCredits(

@@ -7,17 +7,17 @@ import { DomainError } from '../../domain-error.ts';
 import type { PlanTerms, SubscriptionBilling } from '../rules/cycle-lines.ts';
 import type { OrderMoney } from '../rules/entitlement.ts';
 
-/** What is stored about the billing of a subscription, and the money of its orders by their id. */
+/** The stored billing data of a subscription, and the money of its orders by order id. */
 export interface StoredBilling {
   billing: SubscriptionBilling;
   orders: Map<string, OrderMoney>;
 }
 
 /**
- * Reads all that decides what a subscription's cycles are entitled to. An order counts from the moment at which its payment
- * was accepted.
+ * Reads everything that decides the entitlement of a subscription's cycles. An order counts from the moment its
+ * payment was accepted.
  *
- * @param state  our mirror of the subscription; null while none of its states is known
+ * @param state  the stored subscription; null if no state of it is known
  */
 export async function readBilling(
   em: EntityManager,
@@ -30,7 +30,7 @@ export async function readBilling(
        from (${billingSql('?')}) b`,
     [id, id],
   );
-  if (!row) throw new Error('a query without a table answered nothing');
+  if (!row) throw new Error('a query without a table returned no row');
   const catalogs: CatalogAt[] = [];
   for (const { version, publishedAt } of row.versions ?? []) {
     catalogs.push({
@@ -42,7 +42,7 @@ export async function readBilling(
   return toBilling(id, state, row, catalogs);
 }
 
-/** The query for a subscription's periods and lines. @param id  what stands for its id, in two places */
+/** The query for a subscription's periods and lines. @param id  the SQL expression of its id, used twice */
 export function billingSql(id: string): string {
   return `
     select (select jsonb_agg(jsonb_build_object('start', p.starts_at, 'end', p.ends_at))
@@ -58,14 +58,14 @@ export function billingSql(id: string): string {
              where l.subscription_id = ${id}) as lines`;
 }
 
-/** A version of the catalog and since when it holds. */
+/** A version of the catalog and when it was published. */
 export interface CatalogAt {
   version: number;
   publishedAt: Date;
   catalog: Catalog;
 }
 
-/** @param catalogs  every version, the oldest first */
+/** @param catalogs  every version, oldest first */
 export function toBilling(
   id: string,
   state: Pick<Subscription, 'startedAt' | 'endedAt'> | null,
@@ -97,8 +97,8 @@ export function toBilling(
 }
 
 /**
- * As the catalog said then; a plan that was added later has the terms of its first version.
- * @throws DomainError `unknown_product` where no version of the catalog has the plan
+ * The terms in the catalog of that time. A plan that was added later has the terms of its first version.
+ * @throws DomainError `unknown_product` if no version of the catalog has the plan
  */
 function termsOf(catalogs: readonly CatalogAt[], key: string, at: Date): PlanTerms {
   const then = catalogs.findLastIndex(({ publishedAt }) => publishedAt <= at);

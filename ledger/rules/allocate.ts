@@ -1,11 +1,11 @@
-/** Credits that can be drawn on, in burn order. */
+/** Credits that can be drawn, in burn order. */
 export interface Lot {
   id: string;
-  /** What can still be drawn, in micro-credits; >= 0. */
+  /** The micro-credits that can still be drawn; >= 0. */
   available: bigint;
 }
 
-/** What is drawn from one lot, in micro-credits; > 0. */
+/** The micro-credits drawn from one lot; > 0. */
 export interface Draw<L extends Lot> {
   lot: L;
   credits: bigint;
@@ -13,15 +13,15 @@ export interface Draw<L extends Lot> {
 
 export interface Allocation<L extends Lot> {
   draws: Draw<L>[];
-  /** What the lots could not cover; 0 when the amount is drawn in full. */
+  /** The amount that the lots did not cover; 0 if everything was drawn. */
   short: bigint;
 }
 
 /**
- * Draws `amount` micro-credits from lots, each as far as it goes before the next is touched. Pure: the lots are
- * not changed. Spending, clawback and settlement all draw through here, so that they agree on whose credits go first.
+ * Draws `amount` micro-credits from lots; each lot is used up before the next. Pure: the lots are not changed.
+ * Spending, clawback and settlement all use this, so they use the same order.
  *
- * @param lots  in burn order (`compareBurnOrder`), expired ones left out
+ * @param lots  in burn order (`compareBurnOrder`), without expired ones
  */
 export function allocate<L extends Lot>(lots: readonly L[], amount: bigint): Allocation<L> {
   const draws: Draw<L>[] = [];

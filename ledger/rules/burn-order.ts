@@ -3,7 +3,7 @@ import type { GrantSource } from '../../database/entities/grant.ts';
 /** Ties of expiry are broken in this order. */
 const tieOrder: readonly GrantSource[] = ['trial', 'subscription', 'adjustment', 'purchase'];
 
-/** What the burn order looks at. Every grant is one. */
+/** The fields that decide the burn order. Every grant has them. */
 export interface Burnable {
   source: GrantSource;
   businessKey: string;
@@ -13,9 +13,9 @@ export interface Burnable {
 }
 
 /**
- * The order in which credits are used (`burnOrderSql` is the same in SQL): soonest expiry first, lifetime last; ties by source (trial,
- * subscription, adjustment, purchase), then by effective time, then by business key. Total: two different
- * grants never tie, because business keys are unique.
+ * The order in which credits are used (`burnOrderSql` is the same in SQL): soonest expiry first, lifetime last; then
+ * by source (trial, subscription, adjustment, purchase), then by effective time, then by business key. The order is
+ * total, because business keys are unique.
  */
 export function compareBurnOrder(a: Burnable, b: Burnable): number {
   return (
@@ -26,7 +26,7 @@ export function compareBurnOrder(a: Burnable, b: Burnable): number {
   );
 }
 
-/** `Number.MAX_VALUE` rather than infinity, so that two lifetime grants subtract to zero. */
+/** `Number.MAX_VALUE` instead of infinity, so that the difference of two lifetime grants is zero. */
 function expiry(grant: Burnable): number {
   return grant.expiresAt?.getTime() ?? Number.MAX_VALUE;
 }

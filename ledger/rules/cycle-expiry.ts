@@ -1,20 +1,23 @@
-/** What decides when a cycle's credits expire. */
+/** The facts that decide when a cycle's credits expire. */
 export interface CycleFacts {
   periodEnd: Date;
-  /** The subscription as Polar has it now, where it is in this cycle. */
+  /** The subscription in its current state, if it is in this cycle. */
   cancelAtPeriodEnd: boolean;
   /** When the subscription ended, if it did. */
   endedAt: Date | null;
-  /** Start of the next cycle of this subscription that was paid and granted, if any. */
+  /** The start of the next paid and granted cycle of this subscription, if any. */
   nextAllotmentAt: Date | null;
-  /** How long an allotment outlives its period, in milliseconds, so that a payment that takes a minute stops nobody. */
+  /**
+   * How long an allotment can be spent after the end of its period, in milliseconds, so that a slow payment stops no
+   * work.
+   */
   renewalGrace: number;
 }
 
 /**
- * When the credits of a subscription's cycle expire: at its end plus the grace; exactly at its end once it is
- * cancelled; when the next allotment lands; when the subscription ends. Whichever is first. Pure, and the same in
- * whatever order the facts became known.
+ * When the credits of a subscription's cycle expire: at its end plus the grace; exactly at its end if it is canceled;
+ * when the next allotment arrives; when the subscription ends. The earliest of these. Pure. The order in which the
+ * facts became known does not matter.
  */
 export function cycleExpiry({
   periodEnd,

@@ -1,29 +1,29 @@
 import type { Cycle } from '../../catalog/cycle.ts';
 
-/** A line of a paid order of a subscription, as it is stored. */
+/** A stored line of a paid order of a subscription. */
 export interface BilledLine {
   orderId: string;
-  /** Its place among the order's lines. */
+  /** Its position in the order. */
   index: number;
   orderedAt: Date;
-  /** The plan that the order names: the one that the subscription is on after it. */
+  /** The plan of the order: the subscription's plan after it. */
   orderPlan: string;
-  /** Whether the order bills usage (`subscription_meter_cycle`): such an order begins no cycle. */
+  /** Whether the order bills metered usage (`subscription_meter_cycle`): such an order begins no cycle. */
   billsUsage: boolean;
-  /** Of the line, after its own discount, in the currency's minor units; below zero where it returns money. */
+  /** The line's amount after its own discount, in the currency's minor units; negative if it returns money. */
   amount: bigint;
   proration: boolean;
-  /** The plan of the line's price; null where the price is not known. */
+  /** The plan of the line's price; null if the price is not known. */
   plan: string | null;
-  /** The period `[start, end)` that it is for; null in payloads made before September 2026. */
+  /** The period `[start, end)` that it pays for; null in payloads from before September 2026. */
   period: Cycle | null;
   /** Whether it is the free line of a trial at Polar. */
   inTrial: boolean;
 }
 
-/** What a plan promises at one instant. */
+/** A plan's terms at one instant. */
 export interface PlanTerms {
-  /** Micro-credits of one whole cycle. */
+  /** Micro-credits of one complete cycle. */
   allotment: bigint;
   dripsMonthly: boolean;
   months: 1 | 12;
@@ -32,19 +32,19 @@ export interface PlanTerms {
   catalogVersion: number;
 }
 
-/** All that is stored about the billing of one subscription. */
+/** All stored billing data of one subscription. */
 export interface SubscriptionBilling {
   id: string;
   startedAt: Date | null;
   endedAt: Date | null;
-  /** Every billing period that Polar has stated, with the newest end. Starts are unique. */
+  /** Every billing period that Polar has reported, with its newest end. Starts are unique. */
   periods: readonly Cycle[];
   lines: readonly BilledLine[];
-  /** What a plan promised at an instant. */
+  /** The terms of a plan at an instant. */
   termsOf(plan: string, at: Date): PlanTerms;
 }
 
-/** A line that was placed: which plan, in which cycle, for which share of it. */
+/** A line whose cycle is known: its plan, its cycle and its share of the cycle. */
 export interface PaidLine {
   orderId: string;
   /** `start` begins the cycle, `debit` is a change to the plan, `credit` a change away from it. */
@@ -53,11 +53,11 @@ export interface PaidLine {
   terms: PlanTerms;
   start: Date;
   end: Date;
-  /** The part of a whole cycle that it is for, as a fraction. */
+  /** The share of the complete cycle that it pays for, as a fraction. */
   share: { part: bigint; whole: bigint };
 }
 
-/** A cycle and the lines that belong to it, in the order of their start. */
+/** A cycle and its lines, in the order of their start. */
 export interface CycleLines extends Cycle {
   /** Whether a line starts it. */
   paid: boolean;
@@ -69,15 +69,19 @@ interface Placing {
   unplaced: Map<string, { code: 'cycle_unknown' | 'no_credits'; reason: string }>;
 }
 
-/** How far the length of a period may be from its plan's interval: months differ, and Polar's clock is not ours. */
+/**
+ * How much the length of a period may differ from its plan's interval: months differ, and Polar's clock differs from
+ * ours.
+ */
 const intervalTolerance = 4 * 86_400_000;
-/** An order is made within this after the change that it bills. */
+/** An order is created at most this long after the change that it bills. */
 const orderDelay = 60_000;
 const averageMonth = (146_097 / 4_800) * 86_400_000;
 
 /**
- * Puts each line into the cycle that it is for. Only a line whose period is a billing period of the subscription starts one,
- * and each cycle is started once: by the plan's regular line, else (a change of interval, `reset`) by the line of the change.
+ * Assigns each line to its cycle. Only a line whose period is a billing period of the subscription starts a cycle.
+ * Each cycle is started once: by the plan's regular line, else by the line of the change (a change of interval,
+ * `reset`).
  */
 export function cyclesOf(billing: SubscriptionBilling): Placing {
   const unplaced: Placing['unplaced'] = new Map();
@@ -111,20 +115,20 @@ export function cyclesOf(billing: SubscriptionBilling): Placing {
   return { cycles: inOrder, unplaced };
 }
 
-/** A line with the period that it is for; the reason where that cannot be told. */
+/** A line with its period; null if the period is unknown. */
 interface PeriodLine {
   line: BilledLine;
   period: Cycle | null;
   /** Its period begins with the change that its order bills. */
   beginsPeriod: boolean;
-  /** It is for an earlier cycle than the one that its order renews: its share is told by its amount. */
+  /** It pays for an earlier cycle than the one that its order renews, so its amount determines its share. */
   byAmount: boolean;
 }
 
-/** A line without a period takes the one in which its order was made, never one that begins after it. */
+/** A line without a period gets the period in which its order was created, never one that begins later. */
 function withPeriod(line: BilledLine, billing: SubscriptionBilling, periods: readonly Cycle[]): PeriodLine {
   if (line.period) {
-    // A regular line states its billing period, though perhaps read from another clock.
+    // A regular line states its billing period, but its clock may differ slightly.
     const stated = line.period;
     const known = periods.some(({ start }) => start.getTime() === stated.start.getTime());
     const close = periods.find(({ start }) => isClose(start, stated.start));
@@ -155,7 +159,7 @@ function withPeriod(line: BilledLine, billing: SubscriptionBilling, periods: rea
   return { line, period: rest, beginsPeriod: false, byAmount: false };
 }
 
-/** Whether the order's change began the period in which it was made; null where that cannot be told. */
+/** Whether the order's change began the period in which it was created; null if that is unknown. */
 function beginsPeriod(
   { orderId, orderedAt, orderPlan }: BilledLine,
   ofOrder: readonly BilledLine[],
@@ -173,7 +177,7 @@ function beginsPeriod(
   return orderedAt.getTime() - current.start.getTime() < orderDelay ? null : false;
 }
 
-/** The line that starts each cycle, by the instant. */
+/** The line that starts each cycle, by its instant. */
 function startingLines(
   lines: readonly PeriodLine[],
   billing: SubscriptionBilling,
@@ -205,7 +209,7 @@ function mayStart(
   periods: readonly Cycle[],
 ): boolean {
   if (line.billsUsage || line.inTrial || line.amount < 0n || line.orderedAt >= period.end) return false;
-  // The final invoice of a subscription that ended.
+  // The final invoice of an ended subscription.
   if (endedAt && (endedAt <= period.start || endedAt <= line.orderedAt)) return false;
   if (line.plan !== null && line.plan !== line.orderPlan) return false;
   if (begins) return true;
@@ -214,7 +218,7 @@ function mayStart(
   const whole = Math.abs(lengthOf(period) - expected) <= intervalTolerance;
   if (line.proration) {
     const others = lines.filter((other) => other.line !== line && other.line.orderId === line.orderId);
-    // The two lines of a change in mid-cycle are for the same rest of it.
+    // The two lines of a change within a cycle are for the same rest of it.
     if (others.some((other) => other.line.proration && isSame(other.period, period))) return false;
     if (known) return isSame(known, period) || whole;
     return whole && line.orderedAt.getTime() - period.start.getTime() < orderDelay;
@@ -245,7 +249,7 @@ function changesByCycle(
     if (!period || !cycle) {
       unplaced.set(line.orderId, {
         code: 'cycle_unknown',
-        reason: `no billing period of the subscription is known that the line of ${line.orderedAt.toISOString()} is for`,
+        reason: `the billing period of the line of ${line.orderedAt.toISOString()} is not known`,
       });
       continue;
     }
@@ -254,7 +258,7 @@ function changesByCycle(
   return [...byCycle].map(([cycle, changes]) => ({ cycle, changes }));
 }
 
-/** The cycle that a change is in: what returns money at the beginning of a new period is for the period before it. */
+/** The cycle of a change. A line that returns money at the start of a new period belongs to the previous period. */
 function cycleFor(
   { line, byAmount }: PeriodLine,
   period: Cycle,
@@ -272,8 +276,8 @@ function cycleFor(
 }
 
 /**
- * Tells debit from credit by the plan that the cycle is on: a line of 0 has no sign. An order that begins a new period by a
- * change only returns what is left of the old one, as the last that happens in it.
+ * Distinguishes debit from credit by the current plan of the cycle, because a line of 0 has no sign. An order that
+ * begins a new period by a change only returns the rest of the old period, as the last change in it.
  *
  * @param closing  the orders that begin a new period by a change
  */
@@ -330,7 +334,7 @@ function placeChanges(
     if (plan === null) {
       unplaced.set(line.orderId, {
         code: 'cycle_unknown',
-        reason: `the plan that the cycle of ${cycle.start.toISOString()} was on before it is not known`,
+        reason: `the previous plan of the cycle of ${cycle.start.toISOString()} is not known`,
       });
       return;
     }
@@ -350,7 +354,7 @@ function placeChanges(
   }
 }
 
-/** Orders with money none of whose lines is for a cycle: nobody can tell what they bought. */
+/** Orders with money and without a line for a cycle: what they paid for is unknown. */
 function ordersWithoutCredits(
   lines: readonly PeriodLine[],
   starting: ReadonlySet<BilledLine>,

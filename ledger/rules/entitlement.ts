@@ -1,7 +1,7 @@
 import { anchorDayOf, type Cycle, dripInstants, splitAllotment } from '../../catalog/cycle.ts';
 import { type CycleLines, cyclesOf, type PaidLine, type SubscriptionBilling } from './cycle-lines.ts';
 
-/** Credits that a line of a paid order brings at one instant. */
+/** Credits that a line of a paid order grants at one instant. */
 export interface EntitledGrant {
   orderId: string;
   businessKey: string;
@@ -10,25 +10,25 @@ export interface EntitledGrant {
   /** When they are due: the start of the cycle, the change of plan, or the instant of the drip. */
   dueAt: Date;
   plan: string;
-  /** Micro-credits of one whole cycle of the plan. */
+  /** Micro-credits of one complete cycle of the plan. */
   allotment: bigint;
   catalogVersion: number;
   kind: 'allotment' | 'change' | 'drip';
 }
 
-/** What the paid lines of a subscription entitle one of its cycles to. */
+/** The entitlement of one cycle from the paid lines of its subscription. */
 export interface CycleEntitlement extends Cycle {
   /** Whether a paid line starts it. */
   paid: boolean;
-  /** When the next cycle begins, if that is before `end`: this cycle brings nothing from then on. */
+  /** When the next cycle begins, if that is before `end`: from then on this cycle grants nothing. */
   closedAt: Date | null;
-  /** In the order in which they are due. */
+  /** In the order of their due times. */
   grants: EntitledGrant[];
-  /** Micro-credits that lines which return money take of what has come, in all. */
+  /** The total of micro-credits that lines which return money take back. */
   taken: bigint;
   /**
-   * What the cycle comes to once all has dripped: what each order brings, and what is returned of that. It bounds what is due:
-   * a refund is a share of the whole order, also where its drips have ended early.
+   * The cycle's total after all drips: the credits of each order, and how much of them is returned. It is the upper
+   * bound of what is due: a refund is a share of the whole order, even if its drips have ended early.
    */
   whole: { brought: Map<string, bigint>; returned: bigint };
 }
@@ -36,29 +36,33 @@ export interface CycleEntitlement extends Cycle {
 export interface Entitlement {
   /** In the order of their start. */
   cycles: CycleEntitlement[];
-  /** Orders of which a line cannot be placed, each with the reason. Such an order contributes nothing. */
+  /** Orders with a line whose cycle is unknown, each with the reason. Such an order adds nothing. */
   unplaced: ReadonlyMap<string, Unplaced>;
 }
 
 export interface Unplaced {
-  /** `cycle_unknown`: more knowledge may place it later. `no_credits`: the order has lines, and none of them is a plan's. */
+  /**
+   * `cycle_unknown`: later events may show its cycle. `no_credits`: the order has lines, and none of them is for a
+   * plan.
+   */
   code: 'cycle_unknown' | 'no_credits';
   reason: string;
 }
 
-/** What an order was paid with and how much of that was reversed. In the currency's minor units. */
+/** The paid and the reversed money of an order. In the currency's minor units. */
 export interface OrderMoney {
   paid: bigint;
   reversed: bigint;
 }
 
 /**
- * What each cycle of a subscription is entitled to: credits follow the lines of its paid orders, in money and in time. The
- * line that starts a cycle brings the plan's allotment. A debit line of a change brings `allotment(new plan) × share`, a
- * credit line takes `allotment(old plan) × share`, where the share is the part of the cycle that the line is for. A monthly
- * drip is due at its instant; of a yearly plan a credit line cancels what would still have dripped before it takes what has.
+ * Computes the entitlement of each cycle of a subscription: credits follow the lines of its paid orders, in money and
+ * in time. The line that starts a cycle grants the plan's allotment. A debit line of a change grants `allotment(new
+ * plan) × share`, and a credit line takes `allotment(old plan) × share`. The share is the part of the cycle that the
+ * line pays for. A monthly drip is due at its instant. For a yearly plan, a credit line first cancels future drips,
+ * then takes granted ones.
  *
- * Pure, and a function of the whole set of lines: their order, duplicates of events and repetitions of changes do not matter.
+ * Pure, and a function of the whole set of lines: their order, duplicated events and repeated changes do not matter.
  */
 export function entitlementOf(billing: SubscriptionBilling): Entitlement {
   const { cycles, unplaced } = cyclesOf(billing);
@@ -72,8 +76,8 @@ export function entitlementOf(billing: SubscriptionBilling): Entitlement {
 }
 
 /**
- * A change that the next renewal bills is paid when its own cycle is over: what it brings lives with the cycle that the same
- * order starts.
+ * A change that the next renewal bills is paid when its own cycle is over. So its credits belong to the cycle that the
+ * same order starts.
  */
 function moveToStartedCycle(cycles: CycleEntitlement[]): void {
   for (const [index, started] of cycles.entries()) {
@@ -94,28 +98,31 @@ function moveToStartedCycle(cycles: CycleEntitlement[]): void {
   }
 }
 
-/** The business key of the credits that a subscription brings at an instant. */
+/** The business key of the credits that a subscription grants at an instant. */
 export function allotmentKey(subscriptionId: string, at: Date): string {
   return `allotment:${subscriptionId}:${at.toISOString()}`;
 }
 
-/** A part of an allotment and when it is due. */
+/** A part of an allotment and its due time. */
 interface Step {
   at: Date;
   credits: bigint;
 }
 
-/** A line that brings credits, and how much of it lines that return money leave. */
+/** A line that grants credits, and how much of them is left after lines that return money. */
 interface Bringing {
   line: PaidLine;
   steps: Step[];
   total: bigint;
-  /** When a credit line returned the rest of it; null while none has. */
+  /** When a credit line returned the rest of it; null if none has. */
   returnedAt: Date | null;
   returned: bigint;
 }
 
-/** What one order brings at a change of plan, and what it takes, as fractions: only their difference is rounded, down. */
+/**
+ * The credits that one order grants and takes at a change of plan, as fractions. Only their difference is rounded,
+ * down.
+ */
 interface Change {
   grant: Omit<EntitledGrant, 'businessKey' | 'credits' | 'kind'> | null;
   brought: Fraction;
@@ -215,8 +222,8 @@ function wholeOf({ lines }: CycleLines): CycleEntitlement['whole'] {
 }
 
 /**
- * What a cycle's credits should come to: what is due of its grants, less what refunds and disputes reversed of each order and
- * what lines that return money took. Never more than the whole cycle comes to, never below zero.
+ * The target of a cycle's credits: its due grants, minus what refunds and disputes reversed of each order, minus what
+ * lines that return money took. At most the whole cycle's total, at least zero.
  *
  * @param now  drips that are due later do not count
  * @returns micro-credits
@@ -240,19 +247,19 @@ function keptOf(brought: ReadonlyMap<string, bigint>, orders: ReadonlyMap<string
   let kept = 0n;
   for (const [orderId, credits] of brought) {
     const money = orders.get(orderId);
-    if (!money) throw new Error(`the order ${orderId} brings credits and its money is not known`);
+    if (!money) throw new Error(`the money of order ${orderId} is missing`);
     kept += credits - clawbackTarget(credits, money.paid, money.reversed);
   }
   return kept;
 }
 
 /**
- * How many of an order's credits must go, in all: floor(granted × reversed / paid); everything once it is fully reversed;
- * nothing for an order that cost nothing.
+ * The total that must be taken back from an order's credits: floor(granted × reversed / paid); everything if it is
+ * fully reversed; nothing for an order that cost nothing.
  *
- * @param granted  micro-credits that the order brought
- * @param paid  what the order was paid with, in the currency's minor units
- * @param reversed  what was refunded or is disputed of that; more than `paid` counts as `paid`
+ * @param granted  micro-credits that the order granted
+ * @param paid  the paid money of the order, in the currency's minor units
+ * @param reversed  the part of it that was refunded or is disputed; more than `paid` counts as `paid`
  */
 export function clawbackTarget(granted: bigint, paid: bigint, reversed: bigint): bigint {
   if (paid <= 0n || reversed <= 0n) return 0n;
@@ -260,7 +267,7 @@ export function clawbackTarget(granted: bigint, paid: bigint, reversed: bigint):
   return (granted * reversed) / paid;
 }
 
-/** Whether all of an order's money was reversed: it drips no more. */
+/** Whether all of an order's money was reversed: it has no further drips. */
 export function isFullyReversed({ paid, reversed }: OrderMoney): boolean {
   return paid > 0n && reversed >= paid;
 }
@@ -282,12 +289,15 @@ function subtract(a: Fraction, b: Fraction): Fraction {
   return add(a, { part: -b.part, whole: b.whole });
 }
 
-/** Towards minus infinity. */
+/** Rounds towards minus infinity. */
 function floor({ part, whole }: Fraction): bigint {
   return part < 0n && part % whole !== 0n ? part / whole - 1n : part / whole;
 }
 
-/** When a line's credits come: a whole allotment in equal drips, the rest of one in proportion to the time between drips. */
+/**
+ * When a line's credits are due: a complete allotment in equal drips, the rest of one in proportion to the time
+ * between drips.
+ */
 function stepsOf(line: PaidLine, cycle: Cycle, startedOn: Date): Step[] {
   const total = creditsOf(line);
   if (!line.terms.dripsMonthly) return [{ at: line.start, credits: total }];
@@ -303,7 +313,7 @@ function stepsOf(line: PaidLine, cycle: Cycle, startedOn: Date): Step[] {
   let before = 0n;
   return [line.start, ...later].map((at, index) => {
     const end = ends[index];
-    if (!end) throw new Error('each step ends where the next begins');
+    if (!end) throw new Error('each step must end where the next begins');
     const upTo = (total * BigInt(end.getTime() - line.start.getTime())) / length;
     const credits = upTo - before;
     before = upTo;

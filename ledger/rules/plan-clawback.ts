@@ -1,18 +1,18 @@
 import { allocate, type Draw } from './allocate.ts';
 import { type Burnable, compareBurnOrder } from './burn-order.ts';
 
-/** A grant as far as taking it back goes. Micro-credits. */
+/** The fields of a grant that a clawback uses. Micro-credits. */
 export interface ClawbackGrant extends Burnable {
   id: string;
   granted: bigint;
   available: bigint;
   expired: bigint;
   revoked: bigint;
-  /** The part of `revoked` that an adjustment took: it counts as use, so a clawback takes as much again. */
+  /** The part of `revoked` that an adjustment took. It counts as use, so a clawback takes its full amount as well. */
   adjusted: bigint;
   /**
-   * The part of `revoked` that was given up: by an adjustment that names the order, or with a deleted team. It counts as
-   * taken back, and no reversal gives it back.
+   * The part of `revoked` that was given up, by an adjustment that names the order or with a deleted team. It counts
+   * as taken back, and no reversal gives it back.
    */
   writtenOff: bigint;
 }
@@ -20,19 +20,19 @@ export interface ClawbackGrant extends Burnable {
 export interface ClawbackPlan {
   /** `available → revoked`. */
   revoke: Draw<ClawbackGrant>[];
-  /** `revoked → available`, where a reversal or a won dispute lowered the target. */
+  /** `revoked → available`, if a reversal or a won dispute lowered the target. */
   restore: Draw<ClawbackGrant>[];
-  /** What is owed in all because it was spent or is held; what was settled of it is included. */
+  /** The total debt, because credits were spent or are held. Includes what was settled. */
   owed: bigint;
 }
 
 /**
- * What to revoke, restore and owe so that a clawback stands at its cumulative target. Depends only on how things stand, not on
- * how many events led there: planned again, it changes nothing. What has expired counts first, it is gone already; what other
- * grants have settled stays settled while the target needs it.
+ * Plans what to revoke, restore and owe so that a clawback is at its cumulative target. It depends only on the current
+ * state, not on the number of events before, so planning again changes nothing. Expired credits count first, because
+ * they are already gone. What other grants have settled stays settled while the target requires it.
  *
- * @param grants  all that an order, or a cycle of a subscription, was granted
- * @param target  micro-credits that must be gone of them, in all
+ * @param grants  all grants of a pack's order or of a subscription's cycle
+ * @param target  the total of micro-credits that must be taken back
  * @param settled  micro-credits of their debt that other grants have paid
  */
 export function planClawback(

@@ -1,10 +1,10 @@
-/** What decides whether a grant's credits can be spent. Every grant is one. */
+/** The field that decides whether a grant's credits can be spent. Every grant has it. */
 export interface Expiring {
-  /** Null: lifetime. */
+  /** Null: lifetime credits. */
   expiresAt: Date | null;
 }
 
-/** Credits are expired from the instant of their expiry on, whether that is booked or not. */
+/** Credits are expired from `expiresAt` on, even if the transfer is not written yet. */
 export function isExpired({ expiresAt }: Expiring, now: Date): boolean {
   return expiresAt !== null && expiresAt <= now;
 }

@@ -1,11 +1,12 @@
 import { type Check, within } from './check.ts';
 
-/** Credits given or taken by hand, and what that did. */
+/** Adjustments, and the credits that they gave or took. */
 export const checkAdjustments: Check = {
   over: 'teams',
   rules: {
     'adjustment-is-applied': {
-      holds: 'An adjustment upwards has its grant, one downwards its transfers, of just its credits',
+      holds:
+        'An adjustment that gives credits has a grant, one that takes credits has transfers, of exactly its credits',
       lookNext:
         'select * from transfers where team_id = … and reference = ‘adjustment:{id}’, and the grant with that business key',
     },

@@ -1,26 +1,25 @@
 import { type Check, within } from './check.ts';
 
-/** What a grant was made for: its key names it, and is never used again. */
+/** The key of a grant says what it was made for, and is unique. */
 export const checkBusinessKeys: Check = {
   over: 'teams',
   rules: {
     'business-key-says-what-paid': {
       holds:
         'A grant’s key is trial:{team}, order:{order}, allotment:{subscription}:{start}, drip:{order}:{at} or adjustment:{id}, as its source and columns say',
-      lookNext: 'the transfer that issued the grant: its reference is the key that was granted under',
+      lookNext: 'the transfer that issued the grant: its reference is the original key',
     },
     'business-key-is-unique': {
-      holds: 'No two grants have one key',
-      lookNext:
-        'whether the unique index on grants.business_key still stands: the same money was granted twice',
+      holds: 'No two grants have the same key',
+      lookNext: 'whether the unique index on grants.business_key exists: the same money was granted twice',
     },
     'grant-has-order': {
-      holds: 'The order that a grant names is an order of its team',
-      lookNext: 'the order at Polar; reconciliation stores what is missing',
+      holds: 'The order of a grant belongs to the grant’s team',
+      lookNext: 'the order at Polar; reconciliation stores missing orders',
     },
     'issue-names-business-key': {
-      holds: 'The transfer that issues a grant carries the grant’s key',
-      lookNext: 'both: which of the two was changed',
+      holds: 'The transfer that issues a grant has the grant’s key as its reference',
+      lookNext: 'which of the two was changed',
     },
   },
   find: `

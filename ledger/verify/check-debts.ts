@@ -1,6 +1,6 @@
 import { type Check, within } from './check.ts';
 
-/** What clawbacks could not take, and what settled it. Only the transfers of teams with debts are read. */
+/** Debts and the transfers that settled them. Reads only the transfers of teams with debts. */
 export const checkDebts: Check = {
   over: 'teams',
   rules: {
@@ -10,21 +10,21 @@ export const checkDebts: Check = {
         'select * from transfers where team_id = … and reference = … order by id, and the debt’s debt_changes',
     },
     'debt-equals-last-change': {
-      holds: 'A debt stands as its last debt_changes row says, settled between 0 and owed',
+      holds: 'A debt equals its last debt_changes row, and settled lies between 0 and owed',
       lookNext: 'select * from debt_changes where key = … order by id',
     },
     'debt-has-grants': {
-      holds: 'A debt is of credits that its team was granted: grants carry its key',
+      holds: 'A debt has grants of its team with its key',
       lookNext:
         'select * from grants where debt_key = …, and the order or the subscription that the key names',
     },
     'payments-equal-settlements': {
-      holds: 'What a grant has paid of a debt is the net of its transfers debt:{key}',
+      holds: 'The amount that a grant has paid of a debt is the net of its transfers debt:{key}',
       lookNext: 'select * from transfers where team_id = … and reference = … order by id',
     },
     'team-knows-its-debts': {
-      holds: 'A team with an outstanding debt says so (has_debts), so that the hot path settles it',
-      lookNext: 'update teams set has_debts = true for this team, behind its lock',
+      holds: 'A team with an outstanding debt has has_debts = true, so that the hot path settles it',
+      lookNext: 'update teams set has_debts = true for this team, under its lock',
     },
   },
   find: `

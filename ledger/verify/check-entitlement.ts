@@ -5,27 +5,27 @@ import { type BillingRow, billingSql, type CatalogAt, toBilling } from '../lifec
 import { clawbackTarget, cycleTarget, entitlementOf } from '../rules/entitlement.ts';
 import { type Check, type FindingRow, within } from './check.ts';
 
-/** A drip that became due this short a time ago may not be granted yet. In milliseconds. */
+/** A drip that became due less than this long ago may not be granted yet. In milliseconds. */
 const timerDelayMs = 600_000;
 const everDue = new Date(8_640_000_000_000_000);
 
-/** Credits follow money: what was granted and what was taken back, against the paid lines. */
+/** Credits follow money: compares granted and taken credits with the paid lines. */
 export const checkEntitlement: Check = {
   over: 'teams',
   rules: {
     'cycle-equals-entitlement': {
       holds:
-        'What a cycle was granted, net of clawback and debt, is what the paid lines of its subscription entitle it to',
+        'The credits of a cycle, net of clawback and debt, equal the entitlement of its subscription’s paid lines',
       lookNext:
         'select * from order_lines where subscription_id = …, its orders, and the grants with this debt_key',
     },
     'entitled-credits-are-granted': {
-      holds: 'Each credit that a paid line brings is granted once it is due',
-      lookNext: 'the order at Polar and its inbox rows: an event that waits or failed',
+      holds: 'Each credit of a paid line is granted when it is due',
+      lookNext: 'the order at Polar and its inbox rows: an event that waits or has failed',
     },
     'pack-equals-reversal': {
       holds:
-        'What was taken back of a pack, with its debt, is the share of its money that was refunded or is disputed',
+        'The credits taken back from a pack, with its debt, are the share of its money that was refunded or is disputed',
       lookNext: 'the order at Polar, and the grants with this debt_key',
     },
   },
@@ -95,7 +95,7 @@ function findInSubscription(row: SubscriptionRow, catalogs: readonly CatalogAt[]
   }
   for (const [debtKey, ofCycle] of Map.groupBy(grants, (grant) => grant.debtKey)) {
     const cycle = cycles.find(({ start }) => debtKey === `cycle:${row.id}:${start.toISOString()}`);
-    // All that is granted was due: the drips that were not are filtered out above.
+    // All granted credits were due: the drips that are not due were filtered out above.
     const kept = cycle ? cycleTarget(cycle, orders, everDue) : 0n;
     const granted = sum(ofCycle, 'granted');
     const target = granted > kept ? granted - kept : 0n;

@@ -1,15 +1,15 @@
 import { type Check, within } from './check.ts';
 
-/** Each change of an expiry is a row, never a silent update. */
+/** Each change of an expiry is a row. */
 export const checkExpiries: Check = {
   over: 'teams',
   rules: {
     'expiry-equals-last-change': {
-      holds: 'A grant expires when its last grant_expiry_changes row says',
+      holds: 'A grant’s expiry equals its last grant_expiry_changes row',
       lookNext: 'select * from grant_expiry_changes where grant_id = … order by id',
     },
     'expiry-changes-follow-on': {
-      holds: 'Each change of an expiry begins where the one before it ended, in the grant’s team',
+      holds: 'Each change of an expiry starts from the previous expiry, in the grant’s team',
       lookNext: 'select * from grant_expiry_changes where grant_id = … order by id',
     },
   },

@@ -2,7 +2,7 @@ import { type Check, within } from './check.ts';
 
 const columns = ['available', 'held', 'consumed', 'expired', 'revoked', 'settled'];
 
-/** Which accounts a transfer of each kind moves credits between. */
+/** The accounts of each kind of transfer. */
 const movesOfKind = {
   grant: ['issued → available'],
   spend: ['available → consumed'],
@@ -23,7 +23,7 @@ const allowed = Object.entries(movesOfKind)
 
 const transfersOf = 'its transfers: select * from transfers where team_id = … and grant_id = … order by id';
 
-/** Grants against their transfers, in one scan of the transfers. */
+/** Compares grants with their transfers, in one scan of the transfers. */
 export const checkGrants: Check = {
   over: 'teams',
   rules: {
@@ -33,11 +33,10 @@ export const checkGrants: Check = {
     },
     'grant-is-balanced': {
       holds: 'granted = available + held + consumed + expired + revoked + settled, each ≥ 0',
-      lookNext:
-        'whether the check grant_is_balanced still stands on the table grants, and the grant’s transfers',
+      lookNext: 'whether the table grants still has the check grant_is_balanced, and the grant’s transfers',
     },
     'grant-is-issued-once': {
-      holds: 'A grant is issued by one transfer, when it was made, and nothing moves before that',
+      holds: 'A grant is issued by one transfer, at its creation, and has no earlier transfer',
       lookNext: transfersOf,
     },
     'transfer-has-grant': {
@@ -46,15 +45,15 @@ export const checkGrants: Check = {
     },
     'transfer-has-team': {
       holds: 'The team of every transfer exists',
-      lookNext: 'the grant of these transfers, which names the right team',
+      lookNext: 'the grant of these transfers: it has the right team',
     },
     'transfer-is-of-its-grants-team': {
       holds: 'A transfer belongs to the team of its grant',
-      lookNext: 'the usage event or the reference of these transfers: it names the right team',
+      lookNext: 'the usage event or the reference of these transfers: it has the right team',
     },
     'transfer-moves-as-its-kind': {
       holds:
-        'A transfer moves credits between the accounts of its kind, and names a usage event where it consumes',
+        'A transfer moves credits between the accounts of its kind, and names a usage event if it consumes',
       lookNext: transfersOf,
     },
     'clawback-restores-its-own': {
@@ -62,11 +61,11 @@ export const checkGrants: Check = {
       lookNext: transfersOf,
     },
     'revoked-says-why': {
-      holds: 'A grant’s adjusted and written-off credits are what adjustments and forfeits took of it',
+      holds: 'A grant’s adjusted and written-off credits equal what adjustments and forfeits took from it',
       lookNext: transfersOf,
     },
     'settlement-has-debt': {
-      holds: 'Credits settle a debt only where the team has one',
+      holds: 'Credits settle a debt only if the team has one',
       lookNext: 'the reference of these transfers: debt:{key}',
     },
   },

@@ -3,16 +3,16 @@ import { type Check, within } from './check.ts';
 const seeHold =
   'the hold, its hold_draws, and select * from transfers where team_id = … and reference = ‘hold:{id}’ order by id';
 
-/** Each hold against what it sets aside, by primary keys only: holds are many and few are open. */
+/** Compares each hold with its draws, by primary keys only, because holds are many and few are open. */
 export const checkHolds: Check = {
   over: 'holds',
   rules: {
     'hold-equals-draws': {
-      holds: 'A hold’s credits are the sum of its draws, each on a grant of its team',
+      holds: 'The held credits of a hold are the sum of its draws, each on a grant of its team',
       lookNext: seeHold,
     },
     'draws-equal-transfers': {
-      holds: 'Each draw of a hold is the transfer that set it aside, when the hold was made',
+      holds: 'Each draw of a hold equals the transfer that held its credits, when the hold was created',
       lookNext: seeHold,
     },
     'draw-has-hold': {
@@ -68,14 +68,14 @@ export const checkHolds: Check = {
      where h.status = 'captured' and e.hold_id is distinct from h.id`,
 };
 
-/** What teams' grants and caps hold against the holds that are open. */
+/** Compares the held credits of grants and limits with the open holds. */
 export const checkOpenHolds: Check = {
   over: 'teams',
   rules: {
     'held-equals-open-holds': {
-      holds: 'A grant’s held credits are the draws of the holds that are open',
+      holds: 'A grant’s held credits are the draws of the open holds',
       lookNext:
-        'select * from hold_draws join holds on id = hold_id where grant_id = …: a hold that ended kept its credits, or an open one lost them',
+        'select * from hold_draws join holds on id = hold_id where grant_id = …: an ended hold kept its credits, or an open one lost them',
     },
   },
   find: `

@@ -1,15 +1,18 @@
 import { type Check, within, withinText } from './check.ts';
 
-/** Usage and the keys that it was sent under. Old keys are deleted, up to `key_deletions`: later events must still have theirs. */
+/**
+ * Usage events and their idempotency keys. Old keys are deleted until `key_deletions`; later events must still have
+ * theirs.
+ */
 export const checkKeys: Check = {
   over: 'teams',
   rules: {
     'event-has-key': {
-      holds: 'Every usage event has the one key that it was sent under, for as long as keys are kept',
-      lookNext: 'who deletes from idempotency_keys: the caller’s retry of this event would be debited again',
+      holds: 'Every usage event has exactly one key, while keys are kept',
+      lookNext: 'what deletes from idempotency_keys: the caller’s retry of this event would be debited again',
     },
     'key-has-event': {
-      holds: 'Every key of usage points at its usage event',
+      holds: 'Every key of usage has its usage event',
       lookNext:
         'the transfers with this usage_event_id, and a backup for the event: the caller’s retry cannot be answered',
     },

@@ -1,25 +1,25 @@
 import { type Check, within } from './check.ts';
 
 /**
- * Caps and what they count. Only the usage of teams with caps is read. A cycle may have begun, by Polar's word, before we
- * heard of it: what was consumed in between was counted for the cycle before.
+ * Limits and what they count. Reads only the usage of teams with limits. A cycle may have begun before we knew it. The
+ * usage in between was counted for the previous cycle.
  */
 export const checkLimits: Check = {
   over: 'teams',
   rules: {
     'limit-counts-its-window': {
       holds:
-        'What a cap counts as consumed is what its subject consumed since its window began; no more than that for a cycle',
+        'The consumed credits of a limit are what its subject consumed since its window began; for a cycle at most that',
       lookNext:
-        'the subject’s usage events since window_start: DELETE the limit and PUT it again to count anew',
+        'the subject’s usage events since window_start: DELETE the limit and PUT it again to count again',
     },
     'limit-counts-open-holds': {
-      holds: 'What a cap counts as held is what its subject’s open holds set aside',
-      lookNext: 'the subject’s open holds: DELETE the limit and PUT it again to count anew',
+      holds: 'The held credits of a limit are those of its subject’s open holds',
+      lookNext: 'the subject’s open holds: DELETE the limit and PUT it again to count again',
     },
     'team-knows-its-limits': {
-      holds: 'A team with caps says so (has_limits), so that the hot path checks them',
-      lookNext: 'update teams set has_limits = true for this team, behind its lock',
+      holds: 'A team with limits has has_limits = true, so that the hot path checks them',
+      lookNext: 'update teams set has_limits = true for this team, under its lock',
     },
   },
   find: `
@@ -39,13 +39,13 @@ export const checkLimits: Check = {
                     and l.subject_id = case l.subject when 'member' then h.member_id else h.api_key_id end
        group by 1, 2, 3
     )
-    select 'limit-counts-its-window' as rule, l.team_id, format('cap of %s %s per %s', l.subject, l.subject_id, l.per) as subject,
+    select 'limit-counts-its-window' as rule, l.team_id, format('limit of %s %s per %s', l.subject, l.subject_id, l.per) as subject,
            format('%s since %s', coalesce(c.credits, 0), l.window_start) as expected, l.consumed::text as found
       from ranged l
       left join consumed c using (team_id, subject, subject_id)
      where case l.per when 'cycle' then l.consumed > coalesce(c.credits, 0) else l.consumed <> coalesce(c.credits, 0) end
     union all
-    select 'limit-counts-open-holds', l.team_id, format('cap of %s %s per %s', l.subject, l.subject_id, l.per),
+    select 'limit-counts-open-holds', l.team_id, format('limit of %s %s per %s', l.subject, l.subject_id, l.per),
            coalesce(h.credits, 0)::text, l.held::text
       from ranged l
       left join held h using (team_id, subject, subject_id)

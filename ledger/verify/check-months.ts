@@ -3,14 +3,14 @@ import { type Check, within } from './check.ts';
 
 const columns = ['granted', 'available', 'held', 'consumed', 'expired', 'revoked', 'settled'];
 
-/** What balances of the past are added up from. */
+/** The monthly sums from which past balances are computed. */
 export const checkMonths: Check = {
   over: 'teams',
   rules: {
     'month-equals-transfers': {
-      holds: 'What a closed month says of a grant is the sum of the grant’s transfers in that month',
+      holds: 'The sums of a grant in a closed month are the sums of its transfers in that month',
       lookNext:
-        'transfers of the grant in that month; then delete from grant_months and closed_months: the maintenance schedule makes both again',
+        'transfers of the grant in that month; then delete from grant_months and closed_months: the maintenance schedule creates both again',
     },
   },
   find: `

@@ -1,16 +1,16 @@
 import { type Check, within } from './check.ts';
 
-/** Decimal strings as receipts have them. A line that is written otherwise adds nothing up. */
+/** Decimal strings as in receipts. A line in another format adds nothing. */
 const decimal = (field: string) =>
   `case when line->>'${field}' ~ '^[0-9]{1,18}([.][0-9]{1,18})?$' then (line->>'${field}')::numeric end`;
 
-/** Each receipt against itself: what its lines say and what was charged. */
+/** Compares each receipt's lines with its total. */
 export const checkReceipts: Check = {
   over: 'teams',
   rules: {
     'receipt-adds-up': {
       holds: 'A usage event’s credits are the sum of its receipt’s lines',
-      lookNext: 'the event’s lines and its transfers: which of the two agrees with credits',
+      lookNext: 'the event’s lines and its transfers: which of the two equals credits',
     },
     'line-is-priced': {
       holds: 'Each line of a receipt costs quantity × unitPrice, rounded up to the micro-credit',

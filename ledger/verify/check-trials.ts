@@ -1,16 +1,16 @@
 import { type Check, within } from './check.ts';
 
-/** Every team once, and every trial on somebody's account. */
+/** At most one trial per team, each with a claim. */
 export const checkTrials: Check = {
   over: 'teams',
   rules: {
     'trial-once': {
       holds: 'A team has at most one trial grant',
-      lookNext: 'the grants’ transfers: the later one was not due',
+      lookNext: 'the grants’ transfers: the later one is wrong',
     },
     'trial-is-claimed': {
       holds:
-        'Every trial grant has the claim of the person who made the team, and every claim of a living team whose `team.created` is handled has its grant',
+        'Every trial grant has the claim of the user who created the team, and every claim of a team that is not deleted and whose `team.created` is handled has its grant',
       lookNext: 'select * from trial_claims where team_id = …, and the team’s `team.created` in the inbox',
     },
   },

@@ -3,7 +3,7 @@ import { type Check, within } from './check.ts';
 const seeReceipt =
   'the event and its transfers: select * from transfers where team_id = … and usage_event_id = … (at is the event’s recorded_at)';
 
-/** What was consumed against what was debited for it. */
+/** Compares usage events with the transfers that paid for them. */
 export const checkUsage: Check = {
   over: 'teams',
   rules: {
@@ -12,11 +12,11 @@ export const checkUsage: Check = {
       lookNext: seeReceipt,
     },
     'event-is-paid-when-recorded': {
-      holds: 'The transfers of a usage event are made at its recorded_at, where its receipt is read from',
+      holds: 'The transfers of a usage event have its recorded_at, with which its receipt is read',
       lookNext: seeReceipt,
     },
     'event-is-paid-as-its-kind': {
-      holds: 'A usage event is paid by spends, that of a hold by captures',
+      holds: 'A usage event is paid by spends, or by captures if it captured a hold',
       lookNext: seeReceipt,
     },
     'transfer-has-event': {
@@ -24,15 +24,15 @@ export const checkUsage: Check = {
       lookNext: 'the idempotency key of the event (usage_event_id), and a backup for the event',
     },
     'event-captures-its-hold': {
-      holds: 'The hold that a usage event names was captured by it',
+      holds: 'The hold of a usage event was captured by that event',
       lookNext: 'the hold, its hold_draws and its transfers (reference hold:{id})',
     },
     'event-has-team': {
       holds: 'The team of every usage event exists',
-      lookNext: 'the grants that paid for these events: they name the right team',
+      lookNext: 'the grants that paid for these events: they have the right team',
     },
     'balance-after-is-possible': {
-      holds: 'The balance after a usage event lies between 0 and all that the team was ever granted',
+      holds: 'The balance after a usage event lies between 0 and all credits ever granted to the team',
       lookNext: 'the team’s balance as of the event’s recorded_at',
     },
   },

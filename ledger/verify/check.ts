@@ -1,22 +1,22 @@
 import type { PoolClient } from 'pg';
 
-/** What a check goes through in ranges of ids: all of a range is read in one short snapshot. */
+/** The table whose ids a check goes through in ranges. Each range is read in one short snapshot. */
 export type Walk = 'teams' | 'holds';
 
-/** What a rule says of the ledger, and where an operator looks who finds it broken. */
+/** A rule of the ledger, and what an operator should read if it is broken. */
 export interface Rule {
-  /** One sentence that is true of a sound ledger. */
+  /** One sentence that is true of a correct ledger. */
   holds: string;
   lookNext: string;
 }
 
-/** Rules that are proven in one scan, for a range of ids. */
+/** Rules that are checked in one scan, for a range of ids. */
 export interface Check {
   over: Walk;
   rules: Readonly<Record<string, Rule>>;
   /**
-   * What breaks the rules: one statement that answers with `rule, team_id, subject, expected, found`, or a function that does.
-   * `$1` and `$2` bound the range (see `within`), both are uuids or null.
+   * Finds violations of the rules: a statement that returns `rule, team_id, subject, expected, found`, or a function
+   * that does. `$1` and `$2` bound the range (see `within`). Both are uuids or null.
    */
   find: string | ((client: PoolClient, range: [string | null, string | null]) => Promise<FindingRow[]>);
 }
@@ -29,7 +29,10 @@ export interface FindingRow {
   found: string;
 }
 
-/** Limits a statement to its range of ids: above `$1`, up to `$2`; null is no bound. An index range scan once planned. */
+/**
+ * Limits a statement to its range of ids: above `$1`, up to `$2`; null is no bound. Postgres plans it as an index
+ * range scan.
+ */
 export function within(column: string): string {
   return `($1::uuid is null or ${column} > $1::uuid) and ($2::uuid is null or ${column} <= $2::uuid)`;
 }

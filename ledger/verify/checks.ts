@@ -13,7 +13,7 @@ import { checkReceipts } from './check-receipts.ts';
 import { checkTrials } from './check-trials.ts';
 import { checkUsage } from './check-usage.ts';
 
-/** Every rule of the ledger that can be proven from what is stored. */
+/** Every rule of the ledger that can be checked from stored data. */
 export const checks: readonly Check[] = [
   checkGrants,
   checkMonths,

@@ -4,8 +4,8 @@ import { runCommand } from '../../run-command.ts';
 import { type LedgerFinding, type VerificationProgress, verifyLedger } from './verify-ledger.ts';
 
 /**
- * `npm run ledger:verify`: proves the rules of the ledger on the live database. Findings go to stdout, progress to
- * stderr. Exits with 0 where every rule holds, 1 where one does not, 2 where it could not be told.
+ * `npm run ledger:verify`: checks the rules of the ledger on the live database. Findings go to stdout, progress to
+ * stderr. Exit codes: 0 if every rule holds, 1 if one does not, 2 if the check failed.
  */
 await runCommand(async () => {
   const { databaseUrl } = readEnvironment(process.env, ['databaseUrl']);
@@ -33,7 +33,7 @@ function describe({ rule, holds, teamId, subject, expected, found, lookNext }: L
   ].join('\n');
 }
 
-/** One line that is written over on a terminal; in a file one line every five seconds. */
+/** On a terminal one line that is overwritten, in a file one line every five seconds. */
 function showProgress(): (progress: VerificationProgress) => void {
   let last = 0;
   return ({ walk, done, total, transfers, found, milliseconds }) => {

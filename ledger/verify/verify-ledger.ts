@@ -3,13 +3,13 @@ import type { Database } from '../../database/connection.ts';
 import { type Check, type FindingRow, type Walk, within } from './check.ts';
 import { checks } from './checks.ts';
 
-/** A rule of the ledger that does not hold. */
+/** A violation of a rule of the ledger. */
 export interface LedgerFinding {
   rule: string;
-  /** What the rule says, as a sentence that is true of a sound ledger. */
+  /** The rule, as a sentence that is true of a correct ledger. */
   holds: string;
   teamId: string | null;
-  /** The grant, event, key, debt or hold at fault. */
+  /** The grant, event, key, debt or hold with the violation. */
   subject: string;
   expected: string;
   found: string;
@@ -20,7 +20,7 @@ export interface Verification {
   teams: number;
   holds: number;
   transfers: number;
-  /** How many findings there are, at least: of one rule in one range only the first are counted. */
+  /** The minimum number of findings: for one rule and range only the first ones are counted. */
   found: number;
   /** The first of them. */
   findings: LedgerFinding[];
@@ -39,24 +39,24 @@ export interface VerificationProgress {
 export interface VerifyOptions {
   /** Called after each range. */
   onProgress?: (progress: VerificationProgress) => void;
-  /** Called with each finding as it is made; those beyond the first thousand are told here only. */
+  /** Called with each finding. Findings after the first thousand are only passed here. */
   onFinding?: (finding: LedgerFinding) => void;
   signal?: AbortSignal;
 }
 
-/** A range is read in one snapshot: long enough to be quick, short enough never to hold vacuum back. */
+/** A range is read in one snapshot: large enough to be fast, short enough not to delay vacuum. */
 const goal = { shortest: 250, longest: 1_000 };
 const firstRange = 50;
 const largestRange = 10_000;
-/** Of one check in one range: a ledger that is broken throughout must not fill the memory. */
+/** The maximum for one check in one range, so that a completely broken ledger does not fill the memory. */
 const mostFindings = 1_000;
 
 /**
- * Proves the rules of the ledger on a live database: teams, then holds, in ranges of ids, each range in one short
- * read-only snapshot of its own. It sees whole transactions only, so writers that go on meanwhile are no false alarm, and
- * takes no locks. Postgres adds up; in memory is never more than the findings of one range.
+ * Checks the rules of the ledger on a live database: teams, then holds, in ranges of ids, each range in one short
+ * read-only snapshot. A snapshot contains only complete transactions, so concurrent writers cause no false findings.
+ * It takes no locks. Postgres computes the sums; memory holds at most the findings of one range.
  *
- * @throws the signal's reason once it is aborted, between two statements
+ * @throws the signal's reason after it is aborted, between two statements
  */
 export async function verifyLedger(
   { pool }: Pick<Database, 'pool'>,
@@ -108,11 +108,14 @@ export async function verifyLedger(
 interface Range {
   ids: number;
   transfers: number;
-  /** Where the next range begins; null after the last. */
+  /** The start of the next range; null after the last. */
   upTo: string | null;
 }
 
-/** Bounds the range by its next `size` ids; the last one has no end, so that rows of ids that do not exist are seen too. */
+/**
+ * Ends the range after its next `size` ids. The last range has no end, so that rows with ids of missing objects are
+ * included.
+ */
 async function verifyRange(
   client: PoolClient,
   walk: Walk,
@@ -162,13 +165,14 @@ async function findings(
 
 function toFinding({ rules }: Check, { rule, team_id, subject, expected, found }: FindingRow): LedgerFinding {
   const known = rules[rule];
-  if (!known) throw new Error(`a check told of ${rule}, which is none of its rules`);
+  if (!known) throw new Error(`a check returned the rule ${rule}, which it does not have`);
   return { rule, holds: known.holds, teamId: team_id, subject, expected, found, lookNext: known.lookNext };
 }
 
 async function inSnapshot<T>(client: PoolClient, work: () => Promise<T>): Promise<T> {
   await client.query('begin isolation level repeatable read read only');
-  // One pass over much data, once: compiling costs more than it saves, and callers keep the other cores.
+  // A single pass over much data: compiling costs more than it saves, and parallel workers would take cores from
+  // callers.
   await client.query(
     `set local jit = off; set local max_parallel_workers_per_gather = 0; set local work_mem = '64MB'`,
   );

@@ -28,7 +28,7 @@ const join = async (id: string) => {
   expect(reply).toMatchObject({ status: 200 });
 };
 const at = (time: string) => clock.set(new Date(time));
-const cap = (who: string, credits: unknown, per: string) =>
+const setLimit = (who: string, credits: unknown, per: string) =>
   api.send('PUT', `/v1/teams/${teamId}/limits/${who}`, { body: { credits, per } });
 /** Half a credit a run. */
 const spend = (runs: number, rest: object = { memberId: 'ada' }) =>
@@ -44,8 +44,8 @@ const limits = () => api.send('GET', `/v1/teams/${teamId}/limits`);
 const done = { status: 201 };
 const reached = (used: string) => ({ status: 402, json: { code: 'limit_reached', used } });
 
-test('a capped member gets no further than the cap, others and the pool are not touched', async () => {
-  expect(await cap('members/ada', '5', 'day')).toMatchObject({
+test('a limited member gets no further than the limit, others and the pool are not touched', async () => {
+  expect(await setLimit('members/ada', '5', 'day')).toMatchObject({
     status: 200,
     json: {
       subject: { kind: 'member', id: 'ada' },
@@ -75,7 +75,7 @@ test('a capped member gets no further than the cap, others and the pool are not 
 });
 
 test('where members are limited nobody spends under a name that is in no team, alone, in a batch or with a hold', async () => {
-  await cap('members/ada', '5', 'day');
+  await setLimit('members/ada', '5', 'day');
   const unknown = { status: 422, json: { code: 'member_not_in_team', memberId: 'nobody' } };
   for (const quantities of [{ runs: 100 }, { runs: 0 }]) {
     const body = { action: 'workflow.run', quantities, memberId: 'nobody' };
@@ -93,7 +93,7 @@ test('where members are limited nobody spends under a name that is in no team, a
 });
 
 test('who has left a team spends no more in it, but what they hold is captured', async () => {
-  await cap('members/ada', '5', 'day');
+  await setLimit('members/ada', '5', 'day');
   const id = idOf((await hold(2, { memberId: 'bob' })).json);
   expect(await api.send('DELETE', `/v1/teams/${teamId}/members/bob`)).toMatchObject({ status: 204 });
   expect(await spend(1, { memberId: 'bob' })).toMatchObject({
@@ -104,29 +104,29 @@ test('who has left a team spends no more in it, but what they hold is captured',
 });
 
 test('a limit is set only for a member of the team', async () => {
-  expect(await cap('members/never_joined', '5', 'day')).toMatchObject({
+  expect(await setLimit('members/never_joined', '5', 'day')).toMatchObject({
     status: 404,
     json: { code: 'unknown_member' },
   });
   const other = await api.person();
-  expect(await cap(`members/${other.id}`, '5', 'day')).toMatchObject({ status: 404 });
+  expect(await setLimit(`members/${other.id}`, '5', 'day')).toMatchObject({ status: 404 });
   expect(await limits()).toMatchObject({ json: { data: [] } });
   expect(await spend(1, {})).toMatchObject(done);
 });
 
-test('of many usages at once just as many pass as the cap has room for', async () => {
-  await cap('members/ada', '5', 'month');
+test('of many usages at once just as many pass as the limit has room for', async () => {
+  await setLimit('members/ada', '5', 'month');
   const replies = await Promise.all(Array.from({ length: 30 }, () => spend(1)));
   expect(replies.filter(({ status }) => status === 201)).toHaveLength(10);
   expect(replies.filter(({ status }) => status === 402)).toHaveLength(20);
 });
 
 test('where members are capped, a usage and a hold must name theirs; where keys are, they need not', async () => {
-  await cap('keys/key-1', '5', 'day');
+  await setLimit('keys/key-1', '5', 'day');
   expect(await spend(20, {})).toMatchObject(done);
   expect(await spend(11, { apiKeyId: 'key-1' })).toMatchObject(reached('0'));
   expect(await spend(10, { apiKeyId: 'key-1' })).toMatchObject(done);
-  await cap('members/ada', '5', 'day');
+  await setLimit('members/ada', '5', 'day');
   for (const nameless of [await spend(1, {}), await hold(1, { apiKeyId: 'key-2' })]) {
     expect(nameless).toMatchObject({ status: 422, json: { code: 'member_required' } });
   }
@@ -135,7 +135,7 @@ test('where members are capped, a usage and a hold must name theirs; where keys 
 });
 
 test('held credits count, whatever a capture takes; what it takes too much must fit', async () => {
-  await cap('members/ada', '10', 'day');
+  await setLimit('members/ada', '10', 'day');
   const { json } = await hold(8);
   expect(await spend(5)).toMatchObject(reached('8'));
   expect(await limits()).toMatchObject({ json: { data: [{ consumed: '0', held: '8' }] } });
@@ -148,17 +148,17 @@ test('held credits count, whatever a capture takes; what it takes too much must 
   expect(await spend(14)).toMatchObject(done);
 });
 
-test('a hold that was made before the cap was lowered is captured all the same', async () => {
-  await cap('members/ada', '10', 'day');
+test('a hold that was made before the limit was lowered is captured all the same', async () => {
+  await setLimit('members/ada', '10', 'day');
   const { json } = await hold(8);
-  await cap('members/ada', '2', 'day');
+  await setLimit('members/ada', '2', 'day');
   const path = `/v1/holds/${idOf(json)}/capture`;
   expect(await api.send('POST', path, { body: { credits: 9 } })).toMatchObject(reached('8'));
   expect(await api.send('POST', path, { body: { credits: 8 } })).toMatchObject(done);
 });
 
-test('a lapsed hold does not count against a cap', async () => {
-  await cap('members/ada', '10', 'day');
+test('a lapsed hold does not count against a limit', async () => {
+  await setLimit('members/ada', '10', 'day');
   await hold(8, { memberId: 'ada', ttlSeconds: 60 });
   expect(await spend(20)).toMatchObject(reached('8'));
   await at('2026-03-10T12:01:00Z');
@@ -169,8 +169,8 @@ test.each([
   ['day', '2026-03-10T23:59:59.999Z', '2026-03-11T00:00:00Z'],
   ['month', '2026-03-31T23:59:59.999Z', '2026-04-01T00:00:00Z'],
   ['cycle', '2026-03-31T23:59:59.999Z', '2026-04-01T00:00:00Z'],
-])('a cap per %s has room again when its window is over', async (per, last, next) => {
-  await cap('members/ada', '5', per);
+])('a limit per %s has room again when its window is over', async (per, last, next) => {
+  await setLimit('members/ada', '5', per);
   expect(await spend(10)).toMatchObject(done);
   await at(last);
   expect(await spend(1)).toMatchObject(reached('5'));
@@ -221,7 +221,7 @@ test('a cycle that began before we were told of it counts just what was consumed
   await spend(2);
   await at('2026-03-10T12:00:00Z');
   await spend(4);
-  await cap('members/ada', '50', 'cycle');
+  await setLimit('members/ada', '50', 'cycle');
   await spend(6); // in the millisecond in which counting began
   for (const [second, runs] of [
     [10, 8],
@@ -251,8 +251,8 @@ test('a cycle that began before we were told of it counts just what was consumed
 });
 
 test('a new cycle reads no usage, and as few marks for a team of much use as for one of little', async () => {
-  await cap('members/ada', '900', 'cycle');
-  await cap('members/bob', '900', 'cycle');
+  await setLimit('members/ada', '900', 'cycle');
+  await setLimit('members/bob', '900', 'cycle');
   // Marks of other teams, so that Postgres plans as on a large table.
   await api.database.pool.query(
     `insert into limit_marks select counter, timestamptz '2026-01-01' + make_interval(secs => second), 0
@@ -271,9 +271,9 @@ test('a new cycle reads no usage, and as few marks for a team of much use as for
   expect(await use(60)).toEqual(afterFew);
 });
 
-test('with a subscription, a cap per cycle is per its cycle', async () => {
+test('with a subscription, a limit per cycle is per its cycle', async () => {
   await subscribe('2026-03-05T08:00:00Z', '2026-04-05T08:00:00Z');
-  expect(await cap('members/ada', '5', 'cycle')).toMatchObject({
+  expect(await setLimit('members/ada', '5', 'cycle')).toMatchObject({
     json: { windowStart: '2026-03-05T08:00:00.000Z' },
   });
   expect(await spend(10)).toMatchObject(done);
@@ -284,7 +284,7 @@ test('with a subscription, a cap per cycle is per its cycle', async () => {
   expect(await spend(10)).toMatchObject(done);
 });
 
-test('a new cap counts what was consumed and held in its window before it was set', async () => {
+test('a new limit counts what was consumed and held in its window before it was set', async () => {
   await at('2026-03-09T12:00:00Z');
   await spend(2);
   await at('2026-03-10T12:00:00Z');
@@ -292,16 +292,16 @@ test('a new cap counts what was consumed and held in its window before it was se
   await spend(6, { memberId: 'ada', occurredAt: '2026-01-01T00:00:00Z' });
   await spend(100, { memberId: 'bob' });
   await hold(3);
-  expect(await cap('members/ada', '10', 'day')).toMatchObject({ json: { consumed: '5', held: '3' } });
-  expect(await cap('members/ada', '10', 'month')).toMatchObject({ json: { consumed: '6', held: '3' } });
+  expect(await setLimit('members/ada', '10', 'day')).toMatchObject({ json: { consumed: '5', held: '3' } });
+  expect(await setLimit('members/ada', '10', 'month')).toMatchObject({ json: { consumed: '6', held: '3' } });
   expect(await spend(3)).toMatchObject(reached('9'));
   expect(await spend(2)).toMatchObject(done);
 });
 
-test('a cap of nothing stops its subject; a cap that is taken away stops nobody', async () => {
-  expect(await cap('members/ada', 0, 'day')).toMatchObject({ status: 200, json: { credits: '0' } });
+test('a limit of nothing stops its subject; a limit that is taken away stops nobody', async () => {
+  expect(await setLimit('members/ada', 0, 'day')).toMatchObject({ status: 200, json: { credits: '0' } });
   expect(await spend(1)).toMatchObject(reached('0'));
-  await cap('keys/key-1', '0', 'day');
+  await setLimit('keys/key-1', '0', 'day');
   const remove = (who: string) => api.send('DELETE', `/v1/teams/${teamId}/limits/${who}`);
   expect(await remove('members/ada')).toMatchObject({ status: 204 });
   expect(await remove('members/ada')).toMatchObject({ status: 404, json: { code: 'unknown_limit' } });
@@ -312,7 +312,7 @@ test('a cap of nothing stops its subject; a cap that is taken away stops nobody'
   expect(rows).toEqual([{ has_limits: false }]);
 });
 
-test('caps are listed for everybody in the team, and set by owners, admins and the right services', async () => {
+test('limits are listed for everybody in the team, and set by owners, admins and the right services', async () => {
   const owner = await api.person();
   teamId = owner.teamId;
   await join('ada');
@@ -351,7 +351,7 @@ test.each<[string, unknown, number, RegExp]>([
   [`members/${'a'.repeat(65)}`, { credits: 1, per: 'day' }, 400, /params\.memberId/],
   ['keys/a%00b', { credits: 1, per: 'day' }, 400, /params\.apiKeyId/],
   [`keys/${'a'.repeat(129)}`, { credits: 1, per: 'day' }, 400, /params\.apiKeyId/],
-])('a cap for %s of %j is refused and the field is named', async (who, body, status, culprit) => {
+])('a limit for %s of %j is refused and the field is named', async (who, body, status, culprit) => {
   const reply = await api.send('PUT', `/v1/teams/${teamId}/limits/${who}`, { body });
   expect(reply).toMatchObject({
     status,
@@ -361,7 +361,7 @@ test.each<[string, unknown, number, RegExp]>([
   expect(await limits()).toMatchObject({ json: { data: [] } });
 });
 
-test('a cap on a key that is called null binds only the usage of that key', async () => {
+test('a limit on a key that is called null binds only the usage of that key', async () => {
   const { id } = z.object({ id: z.string() }).parse(
     (
       await api.send('POST', `/v1/teams/${teamId}/holds`, {
@@ -369,6 +369,6 @@ test('a cap on a key that is called null binds only the usage of that key', asyn
       })
     ).json,
   );
-  expect(await cap('keys/null', '5', 'day')).toMatchObject({ status: 200 });
+  expect(await setLimit('keys/null', '5', 'day')).toMatchObject({ status: 200 });
   expect(await api.send('POST', `/v1/holds/${id}/release`)).toMatchObject({ json: { status: 'released' } });
 });

@@ -36,7 +36,7 @@ const hardStories: [Command[]][] = [
         kind: 'requests',
         sent: [{ kind: 'spend', team: 0, credits: 1n, age: null, member: 'ada', apiKey: null }],
       },
-      { kind: 'cap', team: 0, credits: 0n, per: 'cycle', subject: 'member', id: 'ada' },
+      { kind: 'limit', team: 0, credits: 0n, per: 'cycle', subject: 'member', id: 'ada' },
       { kind: 'subscribe', team: 0, paid: 0n, length: 3_600_000 },
     ],
   ],

@@ -345,22 +345,22 @@ const corruptions: { rule: string; what: string; sql: string }[] = [
   },
   {
     rule: 'limit-counts-its-window',
-    what: 'a cap that counts less than was consumed',
+    what: 'a limit that counts less than was consumed',
     sql: `update limits set consumed = consumed - 1 where per = 'month'`,
   },
   {
     rule: 'limit-counts-its-window',
-    what: 'a cap per cycle that counts more than was consumed',
+    what: 'a limit per cycle that counts more than was consumed',
     sql: `update limits set consumed = consumed + 1 where per = 'cycle'`,
   },
   {
     rule: 'limit-counts-open-holds',
-    what: 'a cap that forgot an open hold',
+    what: 'a limit that forgot an open hold',
     sql: `update limits set held = 0`,
   },
   {
     rule: 'team-knows-its-limits',
-    what: 'a team that forgot its caps',
+    what: 'a team that forgot its limits',
     sql: `update teams set has_limits = false`,
   },
   {
@@ -502,12 +502,12 @@ const allRules = new Set(checks.flatMap(({ rules }) => Object.keys(rules)));
 async function fill(database: Database): Promise<void> {
   const published = { catalog, version: (await publishCatalog(database, catalog)).version };
   const commit = groupCommit(database);
-  const [spending, buying, indebted, subscribed, holding, capped] = await Promise.all(
-    ['spending', 'buying', 'indebted', 'subscribed', 'holding', 'capped'].map((id) =>
+  const [spending, buying, indebted, subscribed, holding, limited] = await Promise.all(
+    ['spending', 'buying', 'indebted', 'subscribed', 'holding', 'limited'].map((id) =>
       withTrial(database, id, published),
     ),
   );
-  if (!spending || !buying || !indebted || !subscribed || !holding || !capped)
+  if (!spending || !buying || !indebted || !subscribed || !holding || !limited)
     throw new Error('teams are missing');
 
   for (const runs of [1n, 5n, 30n]) await spend(commit, spending, runs);
@@ -530,24 +530,24 @@ async function fill(database: Database): Promise<void> {
   await commit.release({ ...keyed(holding), holdId: released.id });
   await hold(commit, holding, 4n * credit);
 
-  await locked(database, capped, (em) =>
+  await locked(database, limited, (em) =>
     setMemberRole(em, {
-      teamId: capped,
+      teamId: limited,
       userId: 'buying',
       role: 'member',
       by: { kind: 'service', keyId: 'environment' },
     }),
   );
-  await spend(commit, capped, 2n, 'capped'); // counts although there was no cap yet
+  await spend(commit, limited, 2n, 'limited'); // counts although there was no limit yet
   for (const [subjectId, per] of [
-    ['capped', 'month'],
+    ['limited', 'month'],
     ['buying', 'cycle'],
   ] as const) {
-    const cap = { teamId: capped, subject: 'member', subjectId, credits: 100n * credit, per } as const;
-    await setLimit(database, cap);
-    await spend(commit, capped, 3n, subjectId);
+    const limit = { teamId: limited, subject: 'member', subjectId, credits: 100n * credit, per } as const;
+    await setLimit(database, limit);
+    await spend(commit, limited, 3n, subjectId);
   }
-  await hold(commit, capped, 5n * credit, 'capped');
+  await hold(commit, limited, 5n * credit, 'limited');
 
   const adjustment = { teamId: spending, reason: 'an apology', actor: 'service', expiresAt: null };
   await database.transaction((em) => adjustCredits(em, { ...adjustment, credits: 50n * credit }));

@@ -55,7 +55,7 @@ test('a team deleted with credits left and a late renewal for it: nothing is gra
   await expectSoundLedger(story.database.pool);
 });
 
-test('deleting a team ends its subscription at Polar, gives holds back, forfeits everything and takes caps away', async () => {
+test('deleting a team ends its subscription at Polar, gives holds back, forfeits everything and takes limits away', async () => {
   const team = await foundTeam('ada', 'Weavers');
   await story.buy(team, 'pack_1000');
   await story.buy(team, 'pro_monthly');

@@ -523,7 +523,7 @@ test('an older state that comes after a newer one changes nothing', async () => 
   await story.settle();
   expect((await story.balance(team)).nextExpiry?.at).toBe('2040-02-29T11:00:00.000Z');
   // Passed over where both waited together, else compared.
-  expect((await story.inbox(team)).at(-1)?.outcome).toMatch(/Superseded by a newer state|is known already/);
+  expect((await story.inbox(team)).at(-1)?.outcome).toMatch(/Superseded by a newer state|is already known/);
 });
 
 test('an upgrade that is heard of before the first payment waits for it, and mints nothing', async () => {

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import type { ModelCap } from './ledger-model.ts';
+import type { ModelLimit } from './ledger-model.ts';
 
 /**
  * What a run does to its two teams, as plain values: fast-check prints and shrinks them. What a command points at (a hold,
@@ -24,8 +24,8 @@ export type Command =
   | { kind: 'tellOrder'; team: number; order: number; refunded: bigint; stale: boolean; pays: boolean }
   | { kind: 'expire'; team: number }
   | { kind: 'adjust'; team: number; credits: bigint; lifetime: number | null }
-  | ({ kind: 'cap'; team: number } & ModelCap)
-  | { kind: 'uncap'; team: number; cap: number };
+  | ({ kind: 'limit'; team: number } & ModelLimit)
+  | { kind: 'unlimit'; team: number; limit: number };
 
 /** A request on the hot path; all of one command are sent at once. */
 export type Sent =
@@ -92,7 +92,7 @@ const request: Record<Exclude<Sent['kind'], 'lapse' | 'releaseOfAnotherTeam'>, f
 const sent = weighted(request, { spend: 8, hold: 7, capture: 6, release: 4, extend: 2, again: 3 });
 
 const per = fc.constantFrom('day', 'month', 'cycle');
-const cap = { kind: is('cap'), team, credits: fc.bigInt({ min: 0n, max: 40n }), per };
+const limit = { kind: is('limit'), team, credits: fc.bigInt({ min: 0n, max: 40n }), per };
 
 const command: Record<Command['kind'], fc.Arbitrary<Command>> = {
   requests: fc.record({
@@ -142,22 +142,22 @@ const command: Record<Command['kind'], fc.Arbitrary<Command>> = {
     credits: fc.bigInt({ min: -40n, max: 40n }).filter((credits) => credits !== 0n),
     lifetime: fc.constantFrom(null, 0, minute, hour, day, 10 * day),
   }),
-  cap: fc.oneof(
-    fc.record({ ...cap, subject: is('member'), id: fc.constantFrom('ada', 'bob') }),
-    fc.record({ ...cap, subject: is('key'), id: is('key1') }),
+  limit: fc.oneof(
+    fc.record({ ...limit, subject: is('member'), id: fc.constantFrom('ada', 'bob') }),
+    fc.record({ ...limit, subject: is('key'), id: is('key1') }),
   ),
-  uncap: fc.record({ kind: is('uncap'), team, cap: anyOfThem }),
+  unlimit: fc.record({ kind: is('unlimit'), team, limit: anyOfThem }),
 };
 
 /** What a story is about: a mixture of everything meets less than one of a few things that matter to each other. */
 const themes: Partial<Record<Command['kind'], number>>[] = [
   { requests: 20, wait: 6, grant: 3, buy: 1 },
-  { requests: 20, wait: 4, grant: 1, cap: 5, uncap: 1, subscribe: 1 },
+  { requests: 20, wait: 4, grant: 1, limit: 5, unlimit: 1, subscribe: 1 },
   { requests: 14, wait: 3, grant: 3, buy: 2, subscribe: 3, tellOrder: 9, adjust: 2 },
   { requests: 10, wait: 6, subscribe: 4, endSubscription: 2, tellOrder: 4, adjust: 1, expire: 1 },
   {
     ...{ requests: 20, wait: 6, grant: 3, grantAgain: 1, buy: 3, subscribe: 2, endSubscription: 1 },
-    ...{ tellOrder: 4, expire: 1, adjust: 3, cap: 2, uncap: 1 },
+    ...{ tellOrder: 4, expire: 1, adjust: 3, limit: 2, unlimit: 1 },
   },
 ];
 

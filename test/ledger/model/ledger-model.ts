@@ -13,7 +13,7 @@ export interface ModelTeam {
   subscriptions: ModelSubscription[];
   /** User ids. */
   members: string[];
-  caps: ModelCap[];
+  limits: ModelLimit[];
   debits: { member: string | null; apiKey: string | null; credits: bigint; at: number }[];
   keys: Map<string, { body: string; answer: Answer }>;
 }
@@ -76,7 +76,7 @@ interface ModelSubscription {
   endedAt: number | null;
 }
 
-export interface ModelCap {
+export interface ModelLimit {
   subject: 'member' | 'key';
   id: string;
   credits: bigint;
@@ -144,14 +144,14 @@ export function newTeam(): ModelTeam {
     orders: [],
     subscriptions: [],
     members: ['ada', 'bob'],
-    caps: [],
+    limits: [],
     debits: [],
     keys: new Map(),
   };
 }
 
 /**
- * Requests that are sent at once are decided one after the other. Where one of them runs short or over a cap, what the
+ * Requests that are sent at once are decided one after the other. Where one of them runs short or over a limit, what the
  * team's lapsed holds set aside is freed before all of them.
  */
 export function answerRequests(team: ModelTeam, requests: KeyedRequest[], now: number): Answer[] {
@@ -242,7 +242,7 @@ function hold(team: ModelTeam, request: Extract<Request, { kind: 'hold' }>, now:
   return stand(made);
 }
 
-/** Once. What was held goes first, in burn order, whatever expired meanwhile; the rest comes from the pool, under the caps. */
+/** Once. What was held goes first, in burn order, whatever expired meanwhile; the rest comes from the pool, under the limits. */
 function capture(
   team: ModelTeam,
   held: ModelHold,
@@ -482,13 +482,13 @@ export function adjust(
   return { grants, available };
 }
 
-export function setCap(team: ModelTeam, cap: ModelCap): void {
-  removeCap(team, cap);
-  team.caps.push(cap);
+export function setLimit(team: ModelTeam, limit: ModelLimit): void {
+  removeLimit(team, limit);
+  team.limits.push(limit);
 }
 
-export function removeCap(team: ModelTeam, cap: ModelCap): void {
-  team.caps = team.caps.filter(({ subject, id }) => subject !== cap.subject || id !== cap.id);
+export function removeLimit(team: ModelTeam, limit: ModelLimit): void {
+  team.limits = team.limits.filter(({ subject, id }) => subject !== limit.subject || id !== limit.id);
 }
 
 /** Whatever has expired, has expired: nothing has to be booked first. */
@@ -520,17 +520,17 @@ export function balanceOf(past: ModelTeam, at: number) {
   };
 }
 
-/** What a cap's subject has used in the cap's window; holds that are not over count. */
-export function usedUnder(team: ModelTeam, cap: ModelCap, now: number): bigint {
+/** What a limit's subject has used in the limit's window; holds that are not over count. */
+export function usedUnder(team: ModelTeam, limit: ModelLimit, now: number): bigint {
   const isTheirs = ({ member, apiKey }: { member: string | null; apiKey: string | null }) =>
-    (cap.subject === 'member' ? member : apiKey) === cap.id;
-  const since = windowStart(team, cap.per, now);
+    (limit.subject === 'member' ? member : apiKey) === limit.id;
+  const since = windowStart(team, limit.per, now);
   const debits = team.debits.filter((debit) => debit.at >= since && isTheirs(debit));
   const holds = team.holds.filter((hold) => hold.status === 'open' && isTheirs(hold));
   return [...debits, ...holds].reduce((total, { credits }) => total + credits, 0n);
 }
 
-function windowStart(team: ModelTeam, per: ModelCap['per'], now: number): number {
+function windowStart(team: ModelTeam, per: ModelLimit['per'], now: number): number {
   const running = team.subscriptions.filter(({ endedAt }) => endedAt === null).at(-1);
   if (per === 'cycle' && running) return running.start;
   const date = new Date(now);
@@ -545,15 +545,15 @@ function refuseConsumer(
   required: bigint,
   now: number,
 ): RefusalAnswer | null {
-  if (team.caps.some(({ subject }) => subject === 'member') && !consumer.captures) {
+  if (team.limits.some(({ subject }) => subject === 'member') && !consumer.captures) {
     if (consumer.member === null) return { refused: 'member_required' };
     if (!team.members.includes(consumer.member)) return { refused: 'unknown_member' };
   }
   const short = refuseIfShort(team, credits, required, now);
   if (short) return short;
-  const isOver = team.caps.some((cap) => {
-    const binds = cap.id === (cap.subject === 'member' ? consumer.member : consumer.apiKey);
-    return binds && credits > 0n && usedUnder(team, cap, now) + credits > cap.credits;
+  const isOver = team.limits.some((limit) => {
+    const binds = limit.id === (limit.subject === 'member' ? consumer.member : consumer.apiKey);
+    return binds && credits > 0n && usedUnder(team, limit, now) + credits > limit.credits;
   });
   return isOver ? { refused: 'limit_reached' } : null;
 }

@@ -171,17 +171,17 @@ async function play(run: Run, command: Command): Promise<RunTeam[]> {
   }
   const team = run.teams[command.team];
   if (!team) throw new Error('a run has two teams');
-  if (command.kind === 'cap') {
+  if (command.kind === 'limit') {
     const { subject, id, credits, per } = command;
     await setLimit(run.lane.database, { teamId: team.id, subject, subjectId: id, credits, per });
-    model.setCap(team.model, { subject, id, credits, per });
+    model.setLimit(team.model, { subject, id, credits, per });
     return [team];
   }
-  if (command.kind === 'uncap') {
-    const cap = newest(team.model.caps, command.cap);
-    if (cap) {
-      await removeLimit(run.lane.database, { teamId: team.id, subject: cap.subject, subjectId: cap.id });
-      model.removeCap(team.model, cap);
+  if (command.kind === 'unlimit') {
+    const limit = newest(team.model.limits, command.limit);
+    if (limit) {
+      await removeLimit(run.lane.database, { teamId: team.id, subject: limit.subject, subjectId: limit.id });
+      model.removeLimit(team.model, limit);
     }
     return [team];
   }
@@ -193,7 +193,7 @@ async function play(run: Run, command: Command): Promise<RunTeam[]> {
   return [team];
 }
 
-type Change = Exclude<Command, { kind: 'wait' | 'requests' | 'cap' | 'uncap' }>;
+type Change = Exclude<Command, { kind: 'wait' | 'requests' | 'limit' | 'unlimit' }>;
 type Em = Parameters<typeof lockLivingTeam>[0];
 
 async function change(run: Run, team: RunTeam, command: Change, em: Em, at: Date): Promise<void> {
@@ -586,7 +586,7 @@ function byKey<G extends { key: string }>(grants: G[]): G[] {
 
 const columns = ['available', 'held', 'consumed', 'expired', 'revoked', 'settled'] as const;
 
-/** The rules that a balance does not show: sums of transfers, events and keys, debts, holds, caps, and the past. */
+/** The rules that a balance does not show: sums of transfers, events and keys, debts, holds, limits, and the past. */
 async function expectEverythingAddsUp(run: Run, team: RunTeam): Promise<void> {
   const stored = await readStored(run, team);
   for (const grant of stored.grants) {
@@ -628,7 +628,7 @@ async function expectEverythingAddsUp(run: Run, team: RunTeam): Promise<void> {
       )
       .sort(),
   );
-  if (team.model.caps.length > 0) await expectSameCaps(run, team);
+  if (team.model.limits.length > 0) await expectSameLimits(run, team);
 
   const times = [...new Set(team.past.map(({ at }) => at))];
   for (const share of [0.3, 0.7]) {
@@ -694,11 +694,11 @@ function sumOfCredits(events: Stored['events']): number {
   return events.reduce((total, { credits }) => total + credits, 0);
 }
 
-async function expectSameCaps(run: Run, team: RunTeam): Promise<void> {
+async function expectSameLimits(run: Run, team: RunTeam): Promise<void> {
   const real = await listLimits(run.lane.database.fork(), team.id);
   const used = real.map(({ subject, subjectId, consumed, held }) => [subject, subjectId, consumed + held]);
-  const expected = team.model.caps.map((cap) => {
-    return [cap.subject, cap.id, model.usedUnder(team.model, cap, run.now)];
+  const expected = team.model.limits.map((limit) => {
+    return [limit.subject, limit.id, model.usedUnder(team.model, limit, run.now)];
   });
   expect(used.sort()).toEqual(expected.sort());
 }
