@@ -3,14 +3,14 @@ import { v7 as uuidv7 } from 'uuid';
 import { DECIMAL_LIMIT, formatCredits } from '../../catalog/credits.ts';
 import { readCatalog } from '../../catalog/versions.ts';
 import { Adjustment } from '../../database/entities/adjustment.ts';
-import { Grant, type GrantSource } from '../../database/entities/grant.ts';
+import type { GrantSource } from '../../database/entities/grant.ts';
 import { lockLivingTeam } from '../../database/lock-living-team.ts';
 import { DomainError } from '../../domain-error.ts';
 import { allocate } from '../rules/allocate.ts';
-import { compareBurnOrder } from '../rules/burn-order.ts';
 import { expireCredits } from './expire-credits.ts';
 import { grantCredits } from './grant-credits.ts';
 import { moveCredits } from './move-credits.ts';
+import { readSpendableGrants, sumSpendableCredits } from './spendable-grants.ts';
 
 export interface NewAdjustment {
   teamId: string;
@@ -54,7 +54,7 @@ export async function adjustCredits(em: EntityManager, adjustment: NewAdjustment
   );
   const grants = credits > 0n ? await give(em, id, adjustment, now) : await take(em, id, adjustment, now);
   await em.flush();
-  return { id, grants, available: sum(await spendable(em, teamId)) };
+  return { id, grants, available: await sumSpendableCredits(em, teamId, now) };
 }
 
 /** The business key or reference of all that an adjustment did. */
@@ -71,8 +71,7 @@ async function give(
   if (expiresAt && expiresAt <= now) {
     throw new DomainError('expires_in_the_past', `expiresAt must be after ${now.toISOString()}`);
   }
-  const unspent = await em.find(Grant, { teamId, $or: [{ available: { $gt: 0n } }, { held: { $gt: 0n } }] });
-  const after = unspent.reduce((total, { available, held }) => total + available + held, credits);
+  const after = (await sumUnspentCredits(em, teamId)) + credits;
   if (after >= DECIMAL_LIMIT) {
     throw new DomainError('balance_too_large', 'A team has less than 10^12 credits', {
       balance: formatCredits(after),
@@ -104,8 +103,8 @@ async function take(
   now: Date,
 ): Promise<Adjusted['grants']> {
   const credits = -change;
-  const lots = await spendable(em, teamId);
-  const { draws, short } = allocate(orderId ? lots.filter((lot) => lot.orderId === orderId) : lots, credits);
+  const lots = await readSpendableGrants(em, teamId, { credits, now, orderId: orderId ?? null });
+  const { draws, short } = allocate(lots, credits);
   if (short > 0n) {
     const details = { required: formatCredits(credits), available: formatCredits(credits - short) };
     const what = orderId ? `credits of order ${orderId}` : 'credits';
@@ -122,11 +121,12 @@ async function take(
   });
 }
 
-/** What expired is booked before, so that all that is available can be spent. In burn order. */
-async function spendable(em: EntityManager, teamId: string): Promise<Grant[]> {
-  return (await em.find(Grant, { teamId, available: { $gt: 0n } })).sort(compareBurnOrder);
-}
-
-function sum(lots: readonly Grant[]): bigint {
-  return lots.reduce((total, { available }) => total + available, 0n);
+/** What a team has that is not used up: to spend, or held. Micro-credits. */
+async function sumUnspentCredits(em: EntityManager, teamId: string): Promise<bigint> {
+  const [row] = await em.execute<{ credits: string }[]>(
+    'select coalesce(sum(available + held), 0) as credits from grants where team_id = ? and open',
+    [teamId],
+  );
+  if (!row) throw new Error('a sum has one row');
+  return BigInt(row.credits);
 }

@@ -1,13 +1,13 @@
-import type { EntityManager } from '@mikro-orm/postgresql';
+import { type EntityManager, raw } from '@mikro-orm/postgresql';
 import { Debt } from '../../database/entities/debt.ts';
 import { DebtChange } from '../../database/entities/debt-change.ts';
 import { DebtPayment } from '../../database/entities/debt-payment.ts';
-import { Grant } from '../../database/entities/grant.ts';
+import { burnOrderSql, Grant } from '../../database/entities/grant.ts';
 import { Team } from '../../database/entities/team.ts';
-import { allocate } from '../rules/allocate.ts';
-import { compareBurnOrder } from '../rules/burn-order.ts';
+import { type Payment, planReturn, planSettlement } from '../rules/plan-settlement.ts';
 import { giveLateLife } from './change-expiry.ts';
-import { moveCredits } from './move-credits.ts';
+import { applyMoves } from './move-credits.ts';
+import { readSpendableGrants } from './spendable-grants.ts';
 
 /**
  * Sets what is owed because it was spent before it was taken back. Where that is less than was settled, the difference goes
@@ -42,31 +42,66 @@ export async function setDebt(
 export async function settleDebts(em: EntityManager, teamId: string, now: Date): Promise<void> {
   const team = await em.findOneOrFail(Team, { id: teamId });
   if (!team.hasDebts) return;
-  const debts = await em.find(Debt, { teamId }, { orderBy: { createdAt: 'asc', key: 'asc' } });
-  const open = debts.filter((debt) => debt.owed > debt.settled);
-  if (open.length > 0) await payDebts(em, teamId, open, now);
-  team.hasDebts = open.some((debt) => debt.owed > debt.settled);
+  const debts = await readOpenDebts(em, teamId);
+  const outstanding = debts.reduce((total, debt) => total + outstandingOf(debt), 0n);
+  const payers = await readSpendableGrants(em, teamId, { credits: outstanding, now });
+  const open = debts.map((debt) => {
+    return { key: debt.key, lifetime: debt.lifetime, outstanding: outstandingOf(debt) };
+  });
+  for (const [index, { settled, moves }] of planSettlement(open, payers).entries()) {
+    const debt = debts[index];
+    if (!debt) throw new Error('a settlement is of no debt');
+    if (settled === 0n) continue;
+    applyMoves(em, payers, moves, now);
+    for (const { grantId, amount } of moves) await recordPayment(em, debt.key, grantId, amount);
+    debt.settled += settled;
+    recordDebt(em, debt, now);
+  }
+  team.hasDebts = debts.some((debt) => outstandingOf(debt) > 0n);
   await em.flush();
 }
 
-async function payDebts(em: EntityManager, teamId: string, debts: Debt[], now: Date): Promise<void> {
-  const unspent = await em.find(Grant, { teamId, available: { $gt: 0n } });
-  const lots = unspent.filter(({ expiresAt }) => !expiresAt || expiresAt > now).sort(compareBurnOrder);
-  for (const debt of debts) {
-    const payers = debt.lifetime ? lots : lots.filter((lot) => lot.expiresAt !== null);
-    const { draws, short } = allocate(payers, debt.owed - debt.settled);
-    for (const { lot, credits } of draws) {
-      const move = { from: 'available', to: 'settled', amount: credits, kind: 'settle' } as const;
-      moveCredits(em, { grant: lot, ...move, reference: settlementReference(debt.key), at: now });
-      const payment = { key: debt.key, grantId: lot.id };
-      const known = await em.findOne(DebtPayment, payment);
-      if (known) known.credits += credits;
-      else em.persist(em.create(DebtPayment, { ...payment, credits }));
-    }
-    if (draws.length === 0) continue;
-    debt.settled = debt.owed - short;
+/** What is outstanding of the team's debts, by their key, in micro-credits. */
+export async function readOwed(em: EntityManager, teamId: string): Promise<Map<string, bigint>> {
+  return new Map((await readOpenDebts(em, teamId)).map((debt) => [debt.key, outstandingOf(debt)]));
+}
+
+/** Makes debts smaller by what was taken of the orders' own credits (`planRelease`). The caller holds the team's lock. */
+export async function forgiveDebts(
+  em: EntityManager,
+  forgiven: ReadonlyMap<string, bigint>,
+  now: Date,
+): Promise<void> {
+  for (const [key, credits] of forgiven) {
+    const debt = await em.findOneOrFail(Debt, { key });
+    debt.owed -= credits;
     recordDebt(em, debt, now);
   }
+  await em.flush();
+}
+
+/** The debts that are not settled, oldest first. */
+function readOpenDebts(em: EntityManager, teamId: string): Promise<Debt[]> {
+  return em.find(
+    Debt,
+    { teamId, [raw((alias) => `(${alias}.owed > ${alias}.settled)`)]: [] },
+    { orderBy: { createdAt: 'asc', key: 'asc' } },
+  );
+}
+
+function outstandingOf({ owed, settled }: Debt): bigint {
+  return owed - settled;
+}
+
+async function recordPayment(
+  em: EntityManager,
+  key: string,
+  grantId: string,
+  credits: bigint,
+): Promise<void> {
+  const known = await em.findOne(DebtPayment, { key, grantId });
+  if (known) known.credits += credits;
+  else em.persist(em.create(DebtPayment, { key, grantId, credits }));
 }
 
 /** `settled → available`, in the reverse of the order in which the credits were taken. */
@@ -76,28 +111,35 @@ async function giveBackSettled(
   amount: bigint,
   { lateLife, now }: { lateLife: number; now: Date },
 ): Promise<void> {
-  const payments = await em.find(DebtPayment, { key: debt.key, credits: { $gt: 0n } });
-  const paidBy = new Map(payments.map((payment) => [payment.grantId, payment]));
-  const payers = (await em.find(Grant, { id: { $in: [...paidBy.keys()] } })).sort(compareBurnOrder).reverse();
-  let left = amount;
-  for (const grant of payers) {
-    const payment = paidBy.get(grant.id);
-    if (!payment) throw new Error(`the grant ${grant.id} has not paid the debt ${debt.key}`);
-    const back = payment.credits < left ? payment.credits : left;
-    if (back === 0n) break;
-    const move = { from: 'settled', to: 'available', amount: back, kind: 'settle' } as const;
-    moveCredits(em, { grant, ...move, reference: settlementReference(debt.key), at: now });
-    payment.credits -= back;
+  const payments = await readLastPayments(em, debt.key, amount);
+  const grants = await em.find(Grant, { id: { $in: payments.map(({ grantId }) => grantId) } });
+  const moves = planReturn(debt.key, payments, amount);
+  applyMoves(em, grants, moves, now);
+  const returned = new Map(moves.map((move) => [move.grantId, move.amount]));
+  for (const grant of grants) {
+    const credits = returned.get(grant.id);
+    if (credits === undefined) continue;
+    (await em.findOneOrFail(DebtPayment, { key: debt.key, grantId: grant.id })).credits -= credits;
     giveLateLife(em, grant, lateLife, now);
-    left -= back;
   }
-  if (left > 0n) throw new Error(`the debt ${debt.key} was settled by ${amount - left}, not by ${amount}`);
   debt.settled -= amount;
 }
 
-/** What the transfers that settle a debt carry. */
-function settlementReference(key: string): string {
-  return `debt:${key}`;
+/** The payments of a debt that burn last, as many as `amount` needs: others are not read. */
+async function readLastPayments(em: EntityManager, key: string, amount: bigint): Promise<Payment[]> {
+  await em.flush();
+  const rows = await em.execute<{ grant_id: string; credits: string }[]>(
+    `select grant_id, credits
+       from (select p.grant_id, p.credits, g.place,
+                    sum(p.credits) over (order by g.place desc) - p.credits as after
+               from (select id, row_number() over (order by ${burnOrderSql('grants')}) as place
+                       from grants where id in (select grant_id from debt_payments where key = ? and credits > 0)) g
+               join debt_payments p on p.key = ? and p.grant_id = g.id) ordered
+      where after < ?
+      order by place desc`,
+    [key, key, amount],
+  );
+  return rows.map(({ grant_id, credits }) => ({ grantId: grant_id, credits: BigInt(credits) }));
 }
 
 /** Keeps how the debt stands from `at` on. */

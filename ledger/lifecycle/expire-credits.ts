@@ -1,6 +1,7 @@
 import { type EntityManager, raw } from '@mikro-orm/postgresql';
-import { Grant } from '../../database/entities/grant.ts';
-import { moveCredits } from './move-credits.ts';
+import { expirySql, Grant } from '../../database/entities/grant.ts';
+import { planExpiry } from '../rules/plan-expiry.ts';
+import { applyMoves } from './move-credits.ts';
 
 /**
  * Books what has expired: `available → expired` of every grant of the team whose expiry is not after `now`.
@@ -12,23 +13,17 @@ import { moveCredits } from './move-credits.ts';
 export async function expireCredits(em: EntityManager, teamId: string, now: Date): Promise<bigint> {
   const due = await em.find(
     Grant,
-    // The index of open grants: those that are used up grow with history.
-    { teamId, [raw((alias) => `${alias}.open`)]: true, available: { $gt: 0n }, expiresAt: { $lte: now } },
+    // The conditions of the index in burn order: neither history nor what has not expired is read.
+    {
+      teamId,
+      [raw((alias) => `${alias}.open`)]: true,
+      [raw((alias) => expirySql(alias))]: { $lte: now },
+      available: { $gt: 0n },
+    },
     { orderBy: { id: 'asc' } },
   );
-  let expired = 0n;
-  for (const grant of due) {
-    expired += grant.available;
-    moveCredits(em, {
-      grant,
-      from: 'available',
-      to: 'expired',
-      amount: grant.available,
-      kind: 'expire',
-      reference: grant.businessKey,
-      at: now,
-    });
-  }
+  const moves = planExpiry(due, now);
+  applyMoves(em, due, moves, now);
   await em.flush();
-  return expired;
+  return moves.reduce((total, { amount }) => total + amount, 0n);
 }

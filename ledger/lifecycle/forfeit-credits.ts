@@ -4,9 +4,11 @@ import { Hold } from '../../database/entities/hold.ts';
 import { HoldDraw } from '../../database/entities/hold-draw.ts';
 import { Limit } from '../../database/entities/limit.ts';
 import type { Team } from '../../database/entities/team.ts';
-import { settleDebts } from './debts.ts';
+import { planForfeit } from '../rules/plan-forfeit.ts';
+import { planRelease } from '../rules/plan-release.ts';
+import { forgiveDebts, readOwed, settleDebts } from './debts.ts';
 import { expireCredits } from './expire-credits.ts';
-import { moveCredits } from './move-credits.ts';
+import { applyMoves } from './move-credits.ts';
 
 /**
  * Takes a deleted team's credits out of the world: its open holds are released, what has expired is booked, what it owes
@@ -21,44 +23,32 @@ export async function forfeitCredits(em: EntityManager, team: Team, now: Date): 
   await expireCredits(em, team.id, now);
   await settleDebts(em, team.id, now);
 
-  let forfeited = 0n;
-  for (const grant of await em.find(Grant, { teamId: team.id, available: { $gt: 0n } })) {
-    forfeited += grant.available;
-    moveCredits(em, {
-      grant,
-      from: 'available',
-      to: 'revoked',
-      amount: grant.available,
-      kind: 'forfeit',
-      reference: `team.deleted:${team.id}`,
-      at: now,
-    });
-  }
+  const grants = await em.find(Grant, { teamId: team.id, available: { $gt: 0n } });
+  const moves = planForfeit(grants, team.id);
+  applyMoves(em, grants, moves, now);
   await em.nativeDelete(Limit, { teamId: team.id });
   team.hasLimits = false;
   await em.flush();
-  return forfeited;
+  return moves.reduce((total, { amount }) => total + amount, 0n);
 }
 
-/** Gives back what the team's open holds set aside. */
+/** Releases the team's open holds, as each is released on the hot path. */
 async function releaseHolds(em: EntityManager, teamId: string, now: Date): Promise<void> {
   const holds = await em.find(Hold, { teamId, status: 'open' });
   const draws = await em.find(HoldDraw, { holdId: { $in: holds.map(({ id }) => id) } });
   const grants = await em.find(Grant, { id: { $in: draws.map(({ grantId }) => grantId) } });
   const byId = new Map(grants.map((grant) => [grant.id, grant]));
-  for (const { holdId, grantId, credits } of draws) {
-    const grant = byId.get(grantId);
-    if (!grant) throw new Error(`hold ${holdId} draws on a grant ${grantId} that is not there`);
-    moveCredits(em, {
-      grant,
-      from: 'held',
-      to: 'available',
-      amount: credits,
-      kind: 'release',
-      reference: `hold:${holdId}`,
-      at: now,
+  const drawsOf = Map.groupBy(draws, ({ holdId }) => holdId);
+  for (const hold of holds) {
+    const parts = (drawsOf.get(hold.id) ?? []).map(({ grantId, credits }) => {
+      const grant = byId.get(grantId);
+      if (!grant) throw new Error(`hold ${hold.id} draws on grant ${grantId}, which does not exist`);
+      return { grantId, debtKey: grant.debtKey, expiresAt: grant.expiresAt, credits };
     });
+    const { moves, forgiven } = planRelease(hold.id, parts, await readOwed(em, teamId), now);
+    applyMoves(em, grants, moves, now);
+    await forgiveDebts(em, forgiven, now);
+    hold.status = 'released';
   }
-  for (const hold of holds) hold.status = 'released';
   await em.flush();
 }

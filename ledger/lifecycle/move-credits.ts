@@ -1,8 +1,9 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Grant } from '../../database/entities/grant.ts';
 import { type Account, Transfer, type TransferKind } from '../../database/entities/transfer.ts';
+import { type Move, moveBetween } from '../rules/move.ts';
 
-export interface Move {
+interface MoveOfGrant {
   grant: Grant;
   from: Account;
   to: Exclude<Account, 'issued'>;
@@ -22,14 +23,9 @@ export interface Move {
  */
 export function moveCredits(
   em: EntityManager,
-  { grant, from, to, amount, kind, reference, givesUp = false, at }: Move,
+  { grant, from, to, amount, kind, reference, givesUp = false, at }: MoveOfGrant,
 ): void {
-  if (amount <= 0n) throw new Error(`a transfer moves more than ${amount} micro-credits`);
-  if (from !== 'issued') {
-    if (grant[from] < amount) throw new Error(`grant ${grant.id} has ${grant[from]} ${from}, not ${amount}`);
-    grant[from] -= amount;
-  }
-  grant[to] += amount;
+  moveBetween(grant, { from, to, amount });
   if (kind === 'adjust' && !givesUp) grant.adjusted += amount;
   if (kind === 'forfeit' || givesUp) grant.writtenOff += amount;
   em.persist(
@@ -45,4 +41,22 @@ export function moveCredits(
       reference,
     }),
   );
+}
+
+/**
+ * Makes the moves of a plan. The caller holds the team's lock.
+ * @param grants  those that the plan was made from
+ */
+export function applyMoves(
+  em: EntityManager,
+  grants: readonly Grant[],
+  moves: readonly Move[],
+  at: Date,
+): void {
+  const byId = new Map(grants.map((grant) => [grant.id, grant]));
+  for (const { grantId, ...move } of moves) {
+    const grant = byId.get(grantId);
+    if (!grant) throw new Error(`a plan moves credits of grant ${grantId}, which it was not made from`);
+    moveCredits(em, { grant, ...move, at });
+  }
 }

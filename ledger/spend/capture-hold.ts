@@ -44,7 +44,7 @@ export function captureHold(
   const id = newId();
   const paid: Receipt['grants'] = [];
   const pay = (grant: GrantStanding, from: 'held' | 'available', amount: bigint) => {
-    move(changes, operation, grant, { kind: 'capture', from, to: 'consumed', amount, event: id });
+    move(changes, operation, grant, { kind: 'capture', from, to: 'consumed', amount, cause: { event: id } });
     const before = paid.find(({ grantId }) => grantId === grant.id);
     if (before) before.credits += amount;
     else paid.push({ grantId: grant.id, source: grant.source, credits: amount });

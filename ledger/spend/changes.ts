@@ -1,4 +1,4 @@
-import type { Account, TransferKind } from '../../database/entities/transfer.ts';
+import { type Move, moveBetween } from '../rules/move.ts';
 import { isSpendable } from '../rules/spendable.ts';
 import type { HoldAnswer, Receipt } from './operation.ts';
 import type { GrantStanding, TeamStanding } from './standing.ts';
@@ -28,43 +28,40 @@ export interface EventRow {
   metadata: Record<string, unknown> | null;
 }
 
-/** A transfer: `amount` micro-credits between two accounts of a grant. */
-export interface MoveRow {
+/** A transfer, and what caused it: a usage event, or the business key or id in `reference`. */
+export interface MoveRow extends Omit<Move, 'reference'> {
   teamId: string;
-  grantId: string;
-  kind: TransferKind;
-  from: Account;
-  to: Account;
-  amount: bigint;
-  /** The event that it pays for; else what it was made for. */
-  event: string | null;
-  reference: string | null;
+  cause: { event: string } | { reference: string };
 }
 
 export function noChanges(): Changes {
   return { keys: [], events: [], moves: [] };
 }
 
-/** Moves credits of a grant: draws down its standing and records the transfer, together. */
+/** Moves credits of a grant, if any: draws down its standing and records the transfer, together. */
 export function move(
   changes: Changes,
-  team: { teamId: string },
+  { teamId }: { teamId: string },
   grant: GrantStanding,
-  {
-    kind,
-    from,
-    to,
-    amount,
-    event = null,
-    reference = null,
-  }: Omit<MoveRow, 'teamId' | 'grantId' | 'event' | 'reference'> &
-    Partial<Pick<MoveRow, 'event' | 'reference'>>,
+  moved: Omit<MoveRow, 'teamId' | 'grantId'>,
 ): void {
-  if (amount === 0n) return;
-  if (from === 'available' || from === 'held') grant[from] -= amount;
-  if (to === 'available' || to === 'held') grant[to] += amount;
-  if (grant.available < 0n || grant.held < 0n) throw new Error(`grant ${grant.id} would fall below zero`);
-  changes.moves.push({ teamId: team.teamId, grantId: grant.id, kind, from, to, amount, event, reference });
+  if (moved.amount === 0n) return;
+  moveBetween(grant, moved);
+  changes.moves.push({ teamId, grantId: grant.id, ...moved });
+}
+
+/** Makes the moves of a plan. */
+export function applyMoves(
+  changes: Changes,
+  team: TeamStanding,
+  { teamId }: { teamId: string },
+  moves: readonly Move[],
+): void {
+  for (const { grantId, reference, ...moved } of moves) {
+    const grant = team.grants.find(({ id }) => id === grantId);
+    if (!grant) throw new Error(`a plan moves credits of grant ${grantId}, which was not read`);
+    move(changes, { teamId }, grant, { ...moved, cause: { reference } });
+  }
 }
 
 /** The grants that can be drawn on at `now`, in burn order. */

@@ -51,7 +51,7 @@ export function holdCredits(
       from: 'available',
       to: 'held',
       amount: credits,
-      reference: `hold:${made.id}`,
+      cause: { reference: `hold:${made.id}` },
     });
   }
   countAgainst(limits, { held: credits });

@@ -35,7 +35,7 @@ export function spendCredits(
       from: 'available',
       to: 'consumed',
       amount: credits,
-      event: id,
+      cause: { event: id },
     });
   }
   countAgainst(limits, { consumed: credits });

@@ -85,8 +85,8 @@ function writeLedger({ keys, events, moves }: Changes, now: Date): QueryConfig[]
       binaryColumn('text', moves, ({ from }) => from),
       binaryColumn('text', moves, ({ to }) => to),
       binaryColumn('int8', moves, ({ amount }) => amount),
-      binaryColumn('uuid', moves, ({ event }) => event),
-      binaryColumn('text', moves, ({ reference }) => reference),
+      binaryColumn('uuid', moves, ({ cause }) => ('event' in cause ? cause.event : null)),
+      binaryColumn('text', moves, ({ cause }) => ('reference' in cause ? cause.reference : null)),
 
       ...grantDeltas(moves),
     ],

@@ -1,0 +1,34 @@
+import type { Account, TransferKind } from '../../database/entities/transfer.ts';
+
+/** A transfer that a plan asks for: credits of a grant move between two of its accounts. */
+export interface Move {
+  grantId: string;
+  kind: TransferKind;
+  from: Account;
+  to: Exclude<Account, 'issued'>;
+  /** Micro-credits; > 0. */
+  amount: bigint;
+  /** The business key or id of what caused it. */
+  reference: string;
+}
+
+/** A grant's accounts, or those of them that are known where credits move. */
+export type Accounts = { [account in Account]?: bigint };
+
+/**
+ * Moves credits between two accounts of a grant. An account that is not known is left alone.
+ * @throws Error if nothing would move, or an account would fall below zero
+ */
+export function moveBetween(
+  accounts: Accounts,
+  { from, to, amount }: Pick<Move, 'from' | 'to' | 'amount'>,
+): void {
+  if (amount <= 0n) throw new Error(`a transfer must move more than ${amount} micro-credits`);
+  const source = accounts[from];
+  if (source !== undefined) {
+    if (source < amount) throw new Error(`a grant has ${source} micro-credits ${from}, not ${amount}`);
+    accounts[from] = source - amount;
+  }
+  const target = accounts[to];
+  if (target !== undefined) accounts[to] = target + amount;
+}
