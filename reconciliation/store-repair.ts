@@ -205,9 +205,10 @@ async function findExcess(em: EntityManager, teamId: string, { id }: Run): Promi
       where payload->'reconciliation'->>'run' = ?`,
     [teamId, id],
   );
+  if (!row) throw new Error('a sum over the inbox returned no row');
   const { catalog } = await readCatalog(em);
   const { reconciliationApproval, reconciliationApprovalTotal } = catalog.policies;
-  const [ofTeam, total] = [BigInt(row?.team ?? 0), BigInt(row?.total ?? 0)];
+  const [ofTeam, total] = [BigInt(row.team), BigInt(row.total)];
   if (ofTeam > reconciliationApproval) return `this run moves ${formatCredits(ofTeam)} credits of the team`;
   if (total > reconciliationApprovalTotal)
     return `this run moves ${formatCredits(total)} credits of all teams`;

@@ -102,7 +102,7 @@ export async function applyPaidOrder(
   }
   const subscription = { id: subscriptionId, teamId: facts.teamId };
   const followed = await followEntitlement(em, subscription, policies, now);
-  if (first && !isRefunded(order)) await expectCredits(em, facts, followed, now);
+  if (first && !isRefunded(order)) await expectCredits(em, facts, subscriptionId, followed, now);
   return outcomeOf(order, describe(followed, facts.id));
 }
 
@@ -254,6 +254,7 @@ async function clawBackPack(
 async function expectCredits(
   em: EntityManager,
   facts: PaidOrderFacts,
+  subscriptionId: string,
   { entitlement: { unplaced, cycles } }: Followed,
   now: Date,
 ): Promise<void> {
@@ -264,7 +265,7 @@ async function expectCredits(
     throw new DomainError('cycle_not_granted', `Order ${facts.id} waits: ${problem.reason}`);
   }
   if (facts.lines.length === 0 && facts.paidAmount > 0n) throw worthless(facts, 'it has no lines');
-  const state = await em.findOne(Subscription, { id: facts.subscriptionId ?? '' });
+  const state = await em.findOne(Subscription, { id: subscriptionId });
   const starts = brings.some(({ kind }) => kind === 'allotment');
   if (
     starts &&

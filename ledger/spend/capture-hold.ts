@@ -3,7 +3,7 @@ import { DomainError } from '../../domain-error.ts';
 import { allocate } from '../rules/allocate.ts';
 import { available, type Changes, move } from './changes.ts';
 import { drawCredits } from './draw-credits.ts';
-import { drawsOf, findHold, requireOpen } from './holds.ts';
+import { drawsOf, lockedHoldOf, requireOpen } from './holds.ts';
 import { countAgainst, limitsOn, refuseOverLimit } from './limits.ts';
 import { makeReceipt } from './make-receipt.ts';
 import { newId } from './new-id.ts';
@@ -23,7 +23,7 @@ export function captureHold(
   standing: Standing,
   changes: Changes,
 ): Outcome {
-  const held = findHold(operation, standing);
+  const held = lockedHoldOf(operation, standing);
   const { credits } = operation.priced;
   if (held.status === 'captured' && held.event) {
     if (held.event.credits === credits) return { kind: 'replayed', event: held.event };

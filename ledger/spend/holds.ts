@@ -69,7 +69,7 @@ export function releaseHold(
   standing: Standing,
   changes: Changes,
 ): Outcome {
-  const held = findHold(operation, standing);
+  const held = lockedHoldOf(operation, standing);
   if (operation.kind === 'lapse') {
     if (held.status === 'open' && isLapsed(held, standing.now))
       endHold(changes, team, held, 'lapsed', standing.now);
@@ -87,7 +87,7 @@ export function releaseHold(
  * @throws DomainError `unknown_hold`; 409 as `releaseHold`, `hold_too_long`
  */
 export function extendHold(operation: ExtendOperation, standing: Standing, changes: Changes): Outcome {
-  const held = findHold(operation, standing);
+  const held = lockedHoldOf(operation, standing);
   requireOpen(held, standing.now);
   const expiresAt = new Date(standing.now.getTime() + operation.life);
   if (expiresAt > held.latestExpiry) {
@@ -132,7 +132,7 @@ export function drawsOf(
 }
 
 /** @throws DomainError `unknown_hold`: there is none, or it is another team's */
-export function findHold(
+export function lockedHoldOf(
   { holdId, teamId }: { holdId: string; teamId: string },
   { holds }: Standing,
 ): HoldStanding {
