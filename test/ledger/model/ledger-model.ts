@@ -547,7 +547,7 @@ function refuseConsumer(
 ): RefusalAnswer | null {
   if (team.limits.some(({ subject }) => subject === 'member') && !consumer.captures) {
     if (consumer.member === null) return { refused: 'member_required' };
-    if (!team.members.includes(consumer.member)) return { refused: 'unknown_member' };
+    if (!team.members.includes(consumer.member)) return { refused: 'member_not_in_team' };
   }
   const short = refuseIfShort(team, credits, required, now);
   if (short) return short;
