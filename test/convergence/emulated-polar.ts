@@ -11,23 +11,23 @@ import type { Deed } from './stories.ts';
 
 const accessToken = 'polar_oat_convergence';
 
-/** A Polar of a run's own, with what it knows of the run's teams. */
+/** The Polar emulator of one run, and what it knows about the run's teams. */
 export interface EmulatedPolar {
   polar: Polar;
-  /** A customer at Polar for a team of ours. */
+  /** Creates a customer at Polar for a team of ours. */
   admit(teamId: string): Promise<PolarTeam>;
-  /** Does the same for each team. False where Polar refuses it, to all of them. */
+  /** Does the same for each team. Returns false if Polar refuses it, which it then does for all of them. */
   perform(deed: Deed, teams: readonly PolarTeam[]): Promise<boolean>;
-  /** When Polar does something by itself next: renew, end, try a payment again. */
+  /** When Polar acts next: renews, ends, or retries a payment. */
   nextDue(): Promise<Date | null>;
-  /** Does what is due by the clock. */
+  /** Does everything that is due by the clock. */
   renewDue(): Promise<void>;
-  /** Resolves when every webhook so far stands in its team's `sent`. */
+  /** Resolves when every webhook so far is in its team's `sent`. */
   idle(): Promise<void>;
   stop(): Promise<void>;
 }
 
-/** A team as Polar knows it. Ids in the order in which Polar made them. */
+/** A team as Polar knows it. Ids are in the order of their creation at Polar. */
 export interface PolarTeam {
   teamId: string;
   customerId: string;
@@ -35,7 +35,7 @@ export interface PolarTeam {
   subscriptions: string[];
   refunds: string[];
   disputes: string[];
-  /** Webhooks that Polar has sent and nobody has taken yet. */
+  /** Webhooks that Polar has sent and that are not delivered yet. */
   sent: VerifiedWebhook[];
 }
 
@@ -47,7 +47,7 @@ interface PaidOrder {
 
 /**
  * @param clock  the emulator's time
- * @param twins  whether webhooks are sent too that only say what `subscription.updated` says beside them
+ * @param twins  whether Polar also sends the webhooks that only repeat `subscription.updated`
  */
 export async function openPolar(
   database: Database,
@@ -105,7 +105,7 @@ export async function openPolar(
     return post(`/checkouts/${id}/pay`);
   };
 
-  /** The id of what was made or changed; null where Polar refuses. */
+  /** The id of the created or changed object; null if Polar refuses. */
   const performFor = async (deed: Deed, team: PolarTeam): Promise<string | null> => {
     const current = team.subscriptions.at(-1);
     switch (deed.kind) {
@@ -189,7 +189,7 @@ export async function openPolar(
   };
 }
 
-/** What is enough to tell of each state of a subscription once. */
+/** The types that report each state of a subscription once. */
 const plainly: readonly string[] = ['subscription.created', 'subscription.updated', 'subscription.revoked'];
 
 const identified = z.object({ id: z.string() });
@@ -214,7 +214,7 @@ const toldSchema = z.object({
   applied_balance_amount: z.int().optional(),
 });
 
-/** What later deeds are about. */
+/** The objects that later actions refer to. */
 function remember(team: PolarTeam, { type, payload }: VerifiedWebhook): void {
   const { id, net_amount = 0, applied_balance_amount = 0 } = toldSchema.parse(payload.data);
   if (type === 'order.paid') team.orders.push({ id, paid: net_amount + applied_balance_amount });
@@ -222,7 +222,7 @@ function remember(team: PolarTeam, { type, payload }: VerifiedWebhook): void {
   if (type === 'refund.created') team.refunds.push(id);
 }
 
-/** Takes webhooks as they come in the place of our door, which hears of each when its time has come. */
+/** Receives webhooks instead of our API. Each team gets its webhooks at their scheduled time. */
 interface Doorway {
   url: string;
   secret: string;
@@ -262,7 +262,7 @@ async function settled(emulator: PolarEmulator, doorway: Doorway): Promise<void>
   if (doorway.failure) throw doorway.failure;
 }
 
-/** An organization has plan changes by `reset` only where Polar has turned them on. */
+/** An organization allows plan changes with `reset` only if Polar has enabled them. */
 async function allowResets(emulatorUrl: string): Promise<void> {
   const response = await fetch(`${emulatorUrl}/emulator/settings`, {
     method: 'POST',

@@ -11,10 +11,10 @@ export interface Heard {
 }
 
 /**
- * Expects that a team that was disturbed ends where the undisturbed one does.
+ * Expects that a team with disturbed webhooks ends in the same state as the undisturbed team.
  *
- * @param spent  whether credits were spent on the way: then what is left of each grant depends on what there was to spend
- *   when, and only the grants themselves, the orders' money and the subscriptions are the same
+ * @param spent  whether credits were spent: then the rest of each grant depends on what was available at each time,
+ *   and only the grants themselves, the orders' money and the subscriptions are equal
  */
 export function expectSame(undisturbed: Heard, disturbed: Heard, { spent }: { spent: boolean }): void {
   const [a, b] = [undisturbed.ledger, disturbed.ledger];
@@ -39,8 +39,8 @@ export function expectSame(undisturbed: Heard, disturbed: Heard, { spent }: { sp
 }
 
 /**
- * What is left of each cycle. Which of its grants a change of plan took from depends on what there was when it became known,
- * and what has expired counts first; what the cycle is left with does not.
+ * The rest of each cycle. Which of its grants a plan change took from depends on the state at the time when it became
+ * known, and expired credits count first. The cycle's total does not depend on it.
  */
 function cyclesOf({ grants }: TeamLedger) {
   const cycles = new Map<string, { available: bigint; held: bigint; consumed: bigint; settled: bigint }>();
@@ -56,7 +56,7 @@ function cyclesOf({ grants }: TeamLedger) {
   return [...cycles].sort(([one], [other]) => (one < other ? -1 : 1));
 }
 
-/** Every cycle and every pack stands at what its paid lines and reversals say. */
+/** Every cycle and every pack is at the target of its paid lines and reversals. */
 export async function expectEntitled(pool: Pool, teamId: string): Promise<void> {
   const { find } = checkEntitlement;
   if (typeof find !== 'function') throw new Error('the check is a function');
@@ -68,7 +68,7 @@ export async function expectEntitled(pool: Pool, teamId: string): Promise<void> 
   }
 }
 
-/** The id that comes just before: ranges exclude their lower bound. */
+/** The previous id, because ranges exclude their lower bound. */
 function before(id: string): string {
   const hex = (BigInt(`0x${id.replaceAll('-', '')}`) - 1n).toString(16).padStart(32, '0');
   return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
@@ -89,8 +89,8 @@ function identityOf({ source, order, subscription, product, granted, effectiveAt
 }
 
 /**
- * What a cycle was granted after its end, because we came too late, lives seven days from then. Where the order was
- * refunded meanwhile, Polar no longer says that it was paid in time.
+ * Credits that a cycle got after its end because of our delay can be spent for seven days from then. If the order was
+ * refunded meanwhile, Polar no longer reports that it was paid in time.
  */
 function expectSameExpiry(key: string, one: LedgerGrant, other: LedgerGrant, heard: readonly Heard[]): void {
   const { livesUntil, createdAt, periodStart, periodEnd, effectiveAt, expiresAt, order } = other;
@@ -112,9 +112,8 @@ function expectSameExpiry(key: string, one: LedgerGrant, other: LedgerGrant, hea
 }
 
 /**
- * What became of a grant. What a refund takes of credits that expire depends on which came first: expired counts first.
- * Where it was told, or was heard of, while they were still there for one of the two teams and gone for the other,
- * only both together are the same.
+ * The state of a grant. How a refund takes expiring credits depends on what comes first, because expired credits count
+ * first. If it became known before the expiry for one team and after it for the other, only the sum of both is equal.
  */
 function leftOf(grant: LedgerGrant, twin: LedgerGrant, listeners: readonly Heard[]) {
   const { available, held, consumed, expired, revoked, settled } = grant;

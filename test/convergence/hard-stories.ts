@@ -4,14 +4,17 @@ const soon: Fate = { delay: 0, lost: false, again: null, rank: 0 };
 const lost: Fate = { ...soon, lost: true };
 const late: Fate = { ...soon, delay: 5 * day };
 const minute = 60_000;
-/** What Polar tells of a pack that is paid, and then of its refund, the reversal and the refund that prevents a dispute. */
+/** Polar's events for a paid pack, its refund, the reversal, and the refund that prevents a dispute. */
 const paid = [soon, soon];
 const moneyBackWords = 8;
 const words = Array.from({ length: moneyBackWords }, (_, index) => index);
 
-/** Stories that chance seldom tells; each went wrong once, or would with one line of the handlers left out. */
+/**
+ * Stories that random generation finds rarely. Each failed once, or would fail if one line of the handlers were
+ * missing.
+ */
 export const hardStories: [Story, Schedule[]][] = [
-  // Up, down and up again mints nothing, also where the first rise is heard of last.
+  // Up, down and up again creates no credits, even if the first upgrade becomes known last.
   [
     story(
       [minute, subscribe('starter_monthly')],
@@ -21,7 +24,7 @@ export const hardStories: [Story, Schedule[]][] = [
     ),
     [[lost], [soon, soon, soon, soon, lost, lost, lost, soon, soon, soon, soon, soon, soon]],
   ],
-  // An end that was taken back before anybody heard of it.
+  // An end that was undone before it became known.
   [
     story([minute, subscribe('starter_monthly')], [day, { kind: 'revoke' }], [day, { kind: 'reinstate' }]),
     [
@@ -29,7 +32,7 @@ export const hardStories: [Story, Schedule[]][] = [
       [soon, soon, soon, soon, lost, late, lost],
     ],
   ],
-  // Reconciliation tells of one order twice.
+  // Reconciliation reports one order twice.
   [
     story(
       [minute, { kind: 'buy', pack: 'pack_1000', units: 2 }],
@@ -39,7 +42,7 @@ export const hardStories: [Story, Schedule[]][] = [
     ),
     [[soon, soon, lost, lost, lost, lost, lost, lost, lost, lost]],
   ],
-  // The order of a period that a change began, heard of when the next change has begun another.
+  // The order of a period that one change began becomes known after the next change has begun another period.
   [
     story(
       [minute, subscribe('pro_yearly')],
@@ -49,7 +52,7 @@ export const hardStories: [Story, Schedule[]][] = [
     ),
     [[lost], [soon, soon, soon, soon, lost, lost, lost, lost, lost, lost, soon, soon, soon]],
   ],
-  // Drips of a cycle that is paid, heard of when another day of the month is the anchor.
+  // Drips of a paid cycle that become known after the anchor day has changed.
   [
     story(
       [minute, subscribe('pro_yearly')],
@@ -58,7 +61,7 @@ export const hardStories: [Story, Schedule[]][] = [
     ),
     [[lost], [soon, soon, soon, lost, soon, soon, soon, soon]],
   ],
-  // Money that went back, came back and went back again, where but one word of it is heard, or all but one.
+  // Money that was refunded, reversed and refunded again, if only one of these events arrives, or all but one.
   [
     story(
       [minute, { kind: 'buy', pack: 'pack_1000', units: 1 }],
@@ -71,7 +74,7 @@ export const hardStories: [Story, Schedule[]][] = [
       [...paid, ...words.map((word) => (word === heard ? lost : soon))],
     ]).flat(),
   ],
-  // A change in the very instant of a renewal: both cycles have one start.
+  // A change at the exact time of a renewal: both cycles have the same start.
   [
     story([minute, subscribe('starter_monthly')], [29 * day, change('pro_yearly', 'prorate')]),
     [[lost], [soon]],

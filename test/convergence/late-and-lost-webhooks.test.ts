@@ -13,21 +13,21 @@ import { readLedger } from './read-ledger.ts';
 import { type Schedule, type Story, schedules, stories } from './stories.ts';
 
 /**
- * Random stories of customers at Polar, each told to one team as it happens and to others with the webhooks late, doubled,
- * shuffled and lost: a schedule each. The seed stands still, so that red means what was changed; another `FC_SEED` looks for
- * what nobody has thought of. To repeat a failure: `FC_SEED` as printed, and `FC_RUNS` as many as it took.
+ * Random stories of customers at Polar. One team gets the webhooks as they happen. The others get them late,
+ * duplicated, shuffled or lost, each with its own schedule. The seed is fixed, so a failure is caused by a change of
+ * the code. Another `FC_SEED` runs new stories. To repeat a failure, use the printed `FC_SEED` and the same `FC_RUNS`.
  */
 const wanted = Number(process.env.FC_RUNS ?? 70);
 const seed = Number(process.env.FC_SEED ?? 20_260_101);
 const schedulesPerStory = 7;
 const storiesPerTest = Math.ceil(wanted / 2 / schedulesPerStory);
 const laneCount = Math.min(6, storiesPerTest);
-/** Shrinking gives up after this with the shortest story so far; no lane takes so long otherwise. */
+/** Shrinking stops after this time with the shortest story so far. A lane without a failure never takes that long. */
 const longestMs = 600_000;
 
 let database: TestDatabase;
 let lanes: Lane[] = [];
-/** What each lane does: a run that was given up as too long goes on until it ends. */
+/** The state of each lane. A run that was aborted because of its time continues until it ends. */
 const busy: Promise<unknown>[] = [];
 
 beforeAll(async () => {
@@ -39,7 +39,7 @@ beforeAll(async () => {
   const [first] = lanes;
   if (!first) throw new Error('FC_RUNS is at least 1');
   await publishCatalog(first.database, loadCatalog(join(import.meta.dirname, '../../catalog/catalog.yaml')));
-  // Lanes that make the same month's partitions at once would wait for each other.
+  // Otherwise lanes that create the same month's partitions at once would wait for each other.
   await first.database.pool.query(
     `select create_partitions((date '2039-09-01' + make_interval(months => n))::date) from generate_series(0, 27) as n`,
   );
@@ -59,7 +59,7 @@ for (const spent of [false, true]) {
     async () => {
       process.stderr.write(`  ${storiesPerTest * schedulesPerStory} schedules, FC_SEED=${seed}\n`);
       let played = 0;
-      let failed: number | null = null; // the first lane that fails has the machine to itself, to shrink its story
+      let failed: number | null = null; // the first lane that fails runs alone, to shrink its story
       const results = await Promise.allSettled(
         lanes.map((lane, index) =>
           fc.assert(
@@ -96,15 +96,15 @@ for (const spent of [false, true]) {
   );
 }
 
-test('and after all of it every rule of the ledger holds', async () => {
+test('afterwards every rule of the ledger holds', async () => {
   const [first] = lanes;
   if (!first) throw new Error('there is a lane');
-  // Each lane stopped at a time of its own: at a time before all of them nothing is due that could be missing.
+  // Each lane stopped at its own time. At a time before all of them nothing is due, so nothing can be missing.
   await first.setClock(Date.UTC(2026, 0, 1));
   await expectSoundLedger(first.database.pool);
 });
 
-/** Every lane begins with a few of the stories that chance seldom tells. */
+/** Every lane starts with some of the rare stories. */
 function examplesOf(lane: number): [Story, Schedule[]][] {
   return hardStories.filter((_, index) => index % laneCount === lane);
 }

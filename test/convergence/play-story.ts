@@ -16,13 +16,13 @@ import type { Lane } from '../ledger/model/ledger-under-test.ts';
 import { openPolar, type PolarTeam } from './emulated-polar.ts';
 import { type Deed, day, type Fate, type Schedule, type Story } from './stories.ts';
 
-/** A team of ours that lives through the story, and hears of it as its schedule has it. */
+/** A team in the story, which gets its webhooks by its schedule. */
 export interface Listener {
   teamId: string;
   /** Null: undisturbed. */
   schedule: Schedule | null;
   atPolar: PolarTeam;
-  /** What was said of each order's money and when we heard of it. */
+  /** The events of each order's money, and when we got them. */
   moneyBack: Map<string, { from: number; heard: number }>;
 }
 
@@ -32,33 +32,33 @@ export interface Played {
 }
 
 interface Hearer extends Listener {
-  /** What has still to arrive. */
+  /** The events that have not arrived yet. */
   onTheWay: Arrival[];
   overview: TeamOverview;
-  /** How many webhooks Polar has sent to it, and how many repairs reconciliation has. */
+  /** How many webhooks Polar has sent to it, and how many repairs reconciliation has stored. */
   told: number;
 }
 
 interface Arrival {
   at: number;
   rank: number;
-  /** The order that it is about. */
+  /** The order that it concerns. */
   order: string | null;
-  /** Stores what arrives; answers with the inbox row that the team is to hear of. */
+  /** Stores the event. Returns the inbox row that the team must process. */
   arrive(): Promise<string | null>;
 }
 
 const undisturbed: Fate = { delay: 0, lost: false, again: null, rank: 0 };
 const minute = 60_000;
-/** As long as an allotment lives that came late, and a little more. */
+/** Slightly longer than the lifetime of a late allotment. */
 const lateLife = 8 * day;
 
 /**
- * Plays a story for one team that hears of everything at once and for one team for each schedule; then Polar stands still,
- * reconciliation finds what was lost, and what still comes late changes nothing. The teams stand side by side on one clock,
- * at one Polar.
+ * Plays a story for one team that gets every event at once, and for one team for each schedule. Then Polar stops,
+ * reconciliation finds what was lost, and events that arrive later change nothing. All teams use one clock and one
+ * Polar.
  *
- * @throws where something is left over: an event that cannot be applied, a difference, a deadline that stays due
+ * @throws if something is left: an event that cannot be applied, a difference, a deadline that stays due
  */
 export async function playStory(lane: Lane, story: Story, schedules: readonly Schedule[]): Promise<Played> {
   let now = story.begins.getTime();
@@ -92,12 +92,12 @@ export async function playStory(lane: Lane, story: Story, schedules: readonly Sc
       await perform(deed);
     }
     await goTo(now + story.rest);
-    polarDue = null; // from now on Polar stands still
-    await goTo(now + 3 * minute); // reconciliation leaves what is younger to webhooks
+    polarDue = null; // from now on Polar does nothing
+    await goTo(now + 3 * minute); // reconciliation leaves newer changes to webhooks
 
     await reconcile(walked, { atOnce: true });
     await goTo(now + minute);
-    for (const hearer of hearers) await deliver(hearer, Number.POSITIVE_INFINITY); // what comes after all
+    for (const hearer of hearers) await deliver(hearer, Number.POSITIVE_INFINITY); // events that arrive after everything else
     expect(await reconcile(walked, { atOnce: true })).toEqual([]);
     await goTo(now + lateLife);
     for (const { teamId } of hearers) expect(await leftOver(teamId)).toEqual([]);
@@ -116,7 +116,7 @@ export async function playStory(lane: Lane, story: Story, schedules: readonly Sc
       return hearer;
     }
 
-    /** Moves the clock to `end`, stopping wherever Polar acts, a webhook arrives or something falls due. */
+    /** Moves the clock to `end`, and stops at each time when Polar acts, a webhook arrives or something is due. */
     async function goTo(end: number): Promise<void> {
       for (;;) {
         const next = Math.min(
@@ -141,7 +141,7 @@ export async function playStory(lane: Lane, story: Story, schedules: readonly Sc
       }
     }
 
-    /** Whatever falls due is done with once it is booked: the workflow's timer does not fire for it again. */
+    /** A due time is done after it is booked: the workflow's timer does not fire for it again. */
     async function bookDue(hearer: Hearer): Promise<void> {
       if (!isDue(hearer)) return;
       hearer.overview = await activities.bookDueCredits(hearer.teamId);
@@ -161,12 +161,12 @@ export async function playStory(lane: Lane, story: Story, schedules: readonly Sc
       if (!(await shop.perform(deed, teams))) return;
       await takeWebhooks();
       for (const hearer of hearers) await deliver(hearer, now);
-      // Nobody tells of a dispute: it is found.
+      // A dispute has no event, so reconciliation must find it.
       if (deed.kind === 'dispute' || deed.kind === 'win' || deed.kind === 'lose')
         await reconcile(['disputes'], { atOnce: false });
     }
 
-    /** Sends what Polar has made since on its way to our door. */
+    /** Schedules the delivery of the webhooks that Polar has created since then. */
     async function takeWebhooks(): Promise<void> {
       await shop.idle();
       polarDue = await shop.nextDue();
@@ -178,7 +178,7 @@ export async function playStory(lane: Lane, story: Story, schedules: readonly Sc
           if (lost) continue;
           const arrive = async () => {
             const { id, teamId } = await storeWebhook(database, webhook);
-            return teamId === null ? null : id; // what is stored already is not told of again
+            return teamId === null ? null : id; // an event that is already stored is not processed again
           };
           hearer.onTheWay.push({ at: now + delay, rank, order, arrive });
           if (again !== null) hearer.onTheWay.push({ at: now + delay + again, rank, order, arrive });
@@ -191,7 +191,7 @@ export async function playStory(lane: Lane, story: Story, schedules: readonly Sc
       return schedule?.[(hearer.told - 1) % Math.max(schedule.length, 1)] ?? undisturbed;
     }
 
-    /** Lets arrive what is to arrive until `until`, in order, and hears it. */
+    /** Delivers the events that are due until `until`, in order, and processes them. */
     async function deliver(hearer: Hearer, until: number): Promise<void> {
       const due = hearer.onTheWay.filter(({ at }) => at <= until);
       if (due.length === 0) return;
@@ -204,7 +204,7 @@ export async function playStory(lane: Lane, story: Story, schedules: readonly Sc
         if (told) told.heard = now;
       }
       await hear(hearer, inboxIds);
-      if (hearer.overview.parked > 0) await hear(hearer, await listParked(hearer)); // as the relay has it
+      if (hearer.overview.parked > 0) await hear(hearer, await listParked(hearer)); // as the relay does
     }
 
     /** As the team's workflow does. */
@@ -234,8 +234,8 @@ export async function playStory(lane: Lane, story: Story, schedules: readonly Sc
     }
 
     /**
-     * Compares Polar with the ledger, and lets each team hear of what differs: at once, or as its schedule has it.
-     * Whoever heard of everything lacks nothing, but for disputes.
+     * Compares Polar with the ledger, and gives each team its differences: at once, or by its schedule. A team that
+     * got every event has no differences, except disputes.
      */
     async function reconcile(kinds: readonly Walked[], { atOnce }: { atOnce: boolean }): Promise<string[]> {
       const run = { id: randomUUID(), startedAt: new Date(now).toISOString() };
@@ -245,7 +245,7 @@ export async function playStory(lane: Lane, story: Story, schedules: readonly Sc
           const walk = await reconciliation.reconcilePage(run, kind, page, atOnce);
           page = walk.next;
           for (const { teamId, inboxId, state, what } of walk.findings) {
-            // Two subscriptions of one team are for a person: nothing differs.
+            // Two subscriptions of one team are a conflict for an operator, not a difference.
             if (state === 'needs_operator') continue;
             found.push(`${state}: ${what}`);
             const hearer = hearers.find((one) => one.teamId === teamId);
@@ -271,7 +271,7 @@ const about = z.object({
   data: z.object({ id: z.string(), order_id: z.string().nullish(), net_amount: z.unknown().optional() }),
 });
 
-/** The order that an event is about. */
+/** The order of an event. */
 function orderOf(payload: unknown): string | null {
   const read = about.safeParse(payload);
   if (!read.success) return null;
@@ -279,7 +279,7 @@ function orderOf(payload: unknown): string | null {
   return order_id ?? (net_amount === undefined ? null : id);
 }
 
-/** Spends so many credits, or nothing. */
+/** Spends this many credits, or nothing. */
 async function spend({ database, groupCommit }: Lane, teamId: string, credits: number): Promise<void> {
   const { version, catalog } = await readCatalog(database);
   const runs = { runs: BigInt(2 * credits) * 1_000_000n }; // half a credit each

@@ -1,13 +1,13 @@
 import type { Pool } from 'pg';
 
 /**
- * What a team was granted, what became of it, and what we know of its orders and subscriptions; by business key, with
- * Polar's ids replaced by their place among the team's own, so that two teams can be compared. Micro-credits and cents.
+ * A team's grants and their state, and its orders and subscriptions as we know them, by business key. Polar's ids are
+ * replaced by their position among the team's own, so that two teams can be compared. Micro-credits and cents.
  */
 export interface TeamLedger {
   grants: Map<string, LedgerGrant>;
   orders: Map<string, LedgerOrder>;
-  /** By what they go by. */
+  /** By their keys. */
   debts: Map<string, { owed: bigint; settled: bigint }>;
   subscriptions: Map<string, LedgerSubscription>;
 }
@@ -27,7 +27,7 @@ export interface LedgerGrant {
   settled: bigint;
   effectiveAt: Date;
   expiresAt: Date | null;
-  /** When it was over: its expiry or, where that was set in retrospect, when it was set. */
+  /** When it was over: its expiry or, if the expiry was set to a past time, the time when it was set. */
   overAt: Date | null;
   livesUntil: Date | null;
   periodStart: Date | null;
@@ -47,11 +47,11 @@ export interface LedgerOrder {
 export interface LedgerSubscription {
   currentPeriodStart: Date;
   endedAt: Date | null;
-  /** The whole mirror. */
+  /** The complete stored state. */
   state: object;
 }
 
-/** @param names  what stands for each of Polar's ids */
+/** @param names  the replacements of Polar's ids */
 export async function readLedger(
   pool: Pool,
   teamId: string,
@@ -113,7 +113,7 @@ export async function readLedger(
   }
   const subscriptions = new Map<string, LedgerSubscription>();
   for (const row of await read('select * from subscriptions where team_id = $1')) {
-    // When Polar said it last is no part of what it said: who missed a webhook that changed nothing heard it earlier.
+    // The time of the last report is not compared: a team that missed a webhook without changes has an earlier one.
     const { id, team_id, state_at, ...state } = row;
     subscriptions.set(nameOf(id) ?? '', {
       currentPeriodStart: new Date(row.current_period_start),

@@ -4,7 +4,7 @@ const minute = 60_000;
 const hour = 60 * minute;
 export const day = 24 * hour;
 
-/** What a team of Polar's customers does, or what happens to it there. Orders, refunds and disputes are counted from the newest. */
+/** An action of a team at Polar, or an event there. Orders, refunds and disputes are counted from the newest. */
 export type Deed =
   | { kind: 'buy'; pack: string; units: number }
   | { kind: 'subscribe'; plan: string; trialDays: number; free: boolean }
@@ -33,7 +33,7 @@ interface Simple {
 }
 
 export interface Step {
-  /** Milliseconds since the step before. */
+  /** Milliseconds since the previous step. */
   after: number;
   deed: Deed;
 }
@@ -41,29 +41,29 @@ export interface Step {
 export interface Story {
   begins: Date;
   steps: Step[];
-  /** From the last step until what was lost is found by reconciliation, in milliseconds. */
+  /** From the last step until reconciliation finds what was lost, in milliseconds. */
   rest: number;
   /**
-   * Whether Polar sends those webhooks too that only say what `subscription.updated` says beside them. Most stories go
-   * without: each loss tells more.
+   * Whether Polar also sends the webhooks that only repeat `subscription.updated`. Most stories run without them,
+   * because then each loss has an effect.
    */
   twins: boolean;
 }
 
-/** What becomes of one webhook on its way: delays in milliseconds. */
+/** The delivery of one webhook: delays in milliseconds. */
 export interface Fate {
   delay: number;
   lost: boolean;
-  /** It comes once more, so long after the first time. */
+  /** It arrives again this long after the first time. */
   again: number | null;
-  /** Where it stands among those that arrive in the same instant. */
+  /** Its position among those that arrive at the same time. */
   rank: number;
 }
 
-/** The fates of a team's webhooks, in the order in which Polar makes them, over and over. None: undisturbed. */
+/** The deliveries of a team's webhooks, in the order of their creation, repeated. None: undisturbed. */
 export type Schedule = Fate[];
 
-/** No whole days together: what people do is never in the very instant of a renewal. */
+/** Never a whole number of days, so that an action is never at the exact time of a renewal. */
 const short = [
   minute,
   7_000,
@@ -75,9 +75,9 @@ const short = [
 ];
 const long = [9 * day + 8_009, 16 * day + 16_033, 29 * day + 32_057];
 const plan = fc.constantFrom('starter_monthly', 'starter_monthly', 'pro_monthly', 'pro_yearly');
-/** Mostly the newest. */
+/** Usually the newest. */
 const nth = fc.constantFrom(0, 0, 0, 1, 2);
-/** Of what an order was paid with. */
+/** A part of the money that an order was paid with. */
 const share = fc.constantFrom(1, 0.5, 0.3, 0.01);
 
 const deeds = {
@@ -111,7 +111,7 @@ const deeds = {
   }),
 };
 
-/** What happens after one another, though not at once: a payment fails, and later the customer pays. */
+/** Steps in sequence, but not at once: a payment fails, and later the customer pays. */
 const scenes = {
   buy: scene(deeds.buy),
   subscribe: scene(deeds.subscribe),
@@ -135,7 +135,7 @@ const scenes = {
   spend: scene(deeds.spend),
 };
 
-/** What a story is about: how often each scene is met. */
+/** The weights of a story: how often each scene occurs. */
 const themes: Partial<Record<keyof typeof scenes, number>>[] = [
   { buy: 3, refund: 4, dispute: 4, end: 1, reconcile: 1 },
   { change: 8, cancel: 1, refund: 3, fail: 1, pause: 1, reconcile: 1 },
@@ -154,7 +154,7 @@ const themes: Partial<Record<keyof typeof scenes, number>>[] = [
   },
 ];
 
-/** Leap days, months that are too short, a year's end. */
+/** Leap days, months that are too short, the end of a year. */
 const beginnings = [
   '2040-01-31T10:00:00Z',
   '2040-02-29T23:30:00Z',
@@ -162,7 +162,7 @@ const beginnings = [
   '2040-08-30T12:34:56Z',
 ];
 
-/** Stories of some weeks to some months, a year at most, in which credits are spent or not. */
+/** Stories of some weeks to some months, at most a year, with or without spent credits. */
 export function stories({ spent }: { spent: boolean }): fc.Arbitrary<Story> {
   return record<Story>({
     begins: fc.constantFrom(...beginnings).map((at) => new Date(at)),
@@ -193,7 +193,7 @@ function scene(...all: fc.Arbitrary<Deed>[]): fc.Arbitrary<Step[]> {
   return fc.tuple(...all.map((deed, index) => record<Step>({ after: pauses(index === 0), deed })));
 }
 
-/** One deed in one period, the other some days into the next. */
+/** One action in one period, the other some days into the next. */
 function overRenewal(first: fc.Arbitrary<Deed>, then: fc.Arbitrary<Deed>): fc.Arbitrary<Step[]> {
   const after = fc.constantFrom(31 * day + 3_001, 40 * day + 3_001, 50 * day + 3_001);
   return fc.tuple(
@@ -211,7 +211,7 @@ const fate = record<Fate>({
   rank: fc.nat(9),
 });
 
-/** Webhooks shuffled, doubled, late and lost. */
+/** Webhooks that are shuffled, duplicated, late and lost. */
 export const schedules: fc.Arbitrary<Schedule> = fc.oneof(
   { weight: 8, arbitrary: fc.array(fate, { minLength: 1, maxLength: 40, size: 'max' }) },
   { weight: 1, arbitrary: fc.constant<Schedule>([{ delay: 0, lost: true, again: null, rank: 0 }]) },
@@ -225,7 +225,7 @@ function simply(kind: Simple['kind']): fc.Arbitrary<Deed> {
   return record<Deed>({ kind: fc.constant(kind) });
 }
 
-/** Plain objects, which print short. */
+/** Plain objects, because their printed form is short. */
 function record<T>(model: { [K in keyof T]: fc.Arbitrary<T[K]> }): fc.Arbitrary<T> {
   return fc.record<T>(model, { noNullPrototype: true });
 }

@@ -13,7 +13,7 @@ afterEach(() => rmSync(above, { recursive: true }));
 
 const modeOf = (path: string) => (statSync(path).mode & 0o7777).toString(8);
 
-test('what DATA_DIR holds can be read by its owner only', async () => {
+test('the contents of DATA_DIR can be read only by its owner', async () => {
   const directory = await openDataDirectory(join(above, 'deep', 'data'));
   directory.announce({ POLAR_WEBHOOK_SECRET: 'secret' });
   for (const path of ['deep', 'deep/data']) expect(modeOf(join(above, path))).toBe('700');
@@ -46,7 +46,7 @@ test('a DATA_DIR of an earlier release, or an empty one, is closed to other user
   ]);
 });
 
-test('Postgres reaches its data below a DATA_DIR that only we may enter', async () => {
+test('Postgres reaches its data below a DATA_DIR that only its owner may enter', async () => {
   const directory = await openDataDirectory(join(above, 'data'));
   const postgres = await startPostgres({
     dataDir: join(directory.path, 'postgres'),

@@ -7,7 +7,7 @@ import { EnvironmentError, readEnvironment } from '../../environment.ts';
 const strong = 'k3J9-xQ2m_Vb7Lr0Wz5Tn8Yc1Pd4Hf6Gs';
 const webhookSecret = 'whsec_0123456789abcdef0123456789abcdef';
 let directory: string;
-/** As a person would set it: everything that production asks for. */
+/** The variables of a person's production setup. */
 let production: Record<string, string>;
 
 beforeAll(() => {
@@ -38,7 +38,7 @@ function problemsOf(variables: Record<string, string | undefined>): readonly str
 }
 
 describe('in production', () => {
-  test('everything that is set is read', () => {
+  test('every variable that is set is read', () => {
     const { polar, auth, publicUrl, port, temporal, serviceApiKey } = readEnvironment(production);
     expect(polar).toEqual({
       accessToken: 'polar_oat_0123456789abcdef',
@@ -113,13 +113,13 @@ describe('in production', () => {
     expect(problems.map((line) => line.split(' ')[0])).toEqual(['PORT', 'DATABASE_URL', 'LOG_LEVEL']);
   });
 
-  test('a running development stack fills in nothing', () => {
+  test('a running development stack sets no variable', () => {
     const dataDir = stackOf({ DATABASE_URL: 'postgresql://dev@127.0.0.1/dev' });
     const problems = problemsOf({ ...production, DATABASE_URL: undefined, DATA_DIR: dataDir });
     expect(problems).toEqual(['DATABASE_URL is not set']);
   });
 
-  test('a key set stands in for the JWT secret, and demands the audience and issuer of its tokens', () => {
+  test('a key set replaces the JWT secret, and requires the audience and issuer of its tokens', () => {
     const jwksUrl = 'https://login.example.com/jwks';
     const given = { ...production, AUTH_JWT_SECRET: undefined, AUTH_JWKS_URL: jwksUrl };
     const claims = { AUTH_AUDIENCE: 'billing', AUTH_ISSUER: 'https://login.example.com/' };
@@ -131,7 +131,7 @@ describe('in production', () => {
     ]);
   });
 
-  test('a temporal.toml stands in for TEMPORAL_ADDRESS, with its namespace and key', () => {
+  test('a temporal.toml replaces TEMPORAL_ADDRESS, with its namespace and key', () => {
     const file = join(directory, 'temporal.toml');
     writeFileSync(
       file,
@@ -149,7 +149,7 @@ describe('in production', () => {
     });
   });
 
-  test('a webhook secret that is being rotated: both are read', () => {
+  test('while a webhook secret is rotated, both are read', () => {
     const { polar } = readEnvironment(
       { ...production, POLAR_WEBHOOK_SECRET: `${webhookSecret}, whsec_fedcba9876543210fedcba9876543210` },
       ['polar'],
@@ -176,7 +176,7 @@ test('a line end after a webhook secret, and an older secret beside it, are read
   ]);
 });
 
-test('the API listens on every interface in production, and on this machine only elsewhere', () => {
+test('the API listens on every interface in production, and elsewhere only on this machine', () => {
   const listens = (variables: Record<string, string>) =>
     readEnvironment(variables, ['host', 'port', 'operationsPort']);
   expect(listens(production)).toEqual({ host: '0.0.0.0', port: 3000, operationsPort: 9464 });
@@ -189,7 +189,7 @@ test('the API listens on every interface in production, and on this machine only
 });
 
 describe('in development', () => {
-  test('what is unset comes from the running stack', () => {
+  test('unset variables come from the running stack', () => {
     const dataDir = stackOf({ DATABASE_URL: 'postgresql://dev@127.0.0.1/dev', PORT: '4000' });
     const read = readEnvironment({ DATA_DIR: dataDir }, ['databaseUrl', 'port', 'publicUrl']);
     expect(read).toEqual({
@@ -199,7 +199,7 @@ describe('in development', () => {
     });
   });
 
-  test('what is set wins over the running stack', () => {
+  test('a set variable overrides the running stack', () => {
     const dataDir = stackOf({ DATABASE_URL: 'postgresql://dev@127.0.0.1/dev' });
     const { databaseUrl } = readEnvironment({ DATA_DIR: dataDir, DATABASE_URL: 'postgresql://other/mine' }, [
       'databaseUrl',
@@ -218,7 +218,7 @@ describe('in development', () => {
     expect(() => readEnvironment({ DATA_DIR: dataDir }, ['databaseUrl'])).toThrow('npm start');
   });
 
-  test('a process that needs one part is asked for no other', () => {
+  test('a process that needs one part requires no other', () => {
     expect(readEnvironment({ DATABASE_URL: 'postgres://u:p@h/d' }, ['databaseUrl'])).toEqual({
       databaseUrl: 'postgres://u:p@h/d',
     });

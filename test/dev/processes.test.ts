@@ -30,7 +30,7 @@ test('a part ends when the process that started it is killed with -9', async () 
   await untilGone(owner.part);
 });
 
-test('a part that ignores its signal ends too, and so does what it had started', async () => {
+test('a part that ignores its signal ends too, and so do the processes that it started', async () => {
   const stubborn = `trap "" TERM; sleep 1000 & echo $!; wait; wait`;
   const owner = await owning({ command: 'sh', args: ['-c', stubborn], patienceMs: 100 });
   owner.process.kill('SIGKILL');
@@ -55,7 +55,7 @@ test('dev/run.mjs ends with the exit code of its script', async () => {
   expect(await once(runner, 'exit')).toEqual([42, null]);
 });
 
-test('a part that fails to start says why, with its last words', async () => {
+test('a part that fails to start says why, with its last lines', async () => {
   const failing = startPart({
     name: 'thing',
     command: 'sh',
@@ -70,7 +70,7 @@ test('a part that fails to start says why, with its last words', async () => {
   );
 });
 
-test('a part that crashes is started again, and not after it was asked to stop', async () => {
+test('a part that crashes is started again, but not after it was told to stop', async () => {
   const said: string[] = [];
   const supervisor = supervise((line) => said.push(line));
   const pids: number[] = [];
@@ -102,7 +102,7 @@ test('one stack a data directory; a killed one does not block the next', async (
   (await openDataDirectory(dataDir)).release();
 });
 
-test('secrets are made once, and only their owner can read them', async () => {
+test('secrets are created once, and only their owner can read them', async () => {
   const dataDir = join(directory, 'secrets');
   const first = await openDataDirectory(dataDir);
   first.release();
@@ -118,7 +118,7 @@ test('secrets are made once, and only their owner can read them', async () => {
   expect(readFileSync(join(dataDir, 'secrets.json'), 'utf8')).toBe('{"half":');
 });
 
-test('a data directory that cannot be written is said in one line', async () => {
+test('a data directory that cannot be written is reported in one line', async () => {
   const file = join(directory, 'file');
   writeFileSync(file, '');
   await expect(openDataDirectory(join(file, 'data'))).rejects.toThrow(
@@ -129,7 +129,7 @@ test('a data directory that cannot be written is said in one line', async () => 
   }
 });
 
-/** A process of its own that starts one part and tells its pid. */
+/** A separate process that starts one part and prints its pid. */
 async function owning(part: { command: string; args: string[]; patienceMs?: number }) {
   const script = `
     import { startPart } from './dev/part.ts';
@@ -156,7 +156,7 @@ async function firstLine(child: ChildProcess): Promise<string> {
   return String(line);
 }
 
-/** Gone, or only waiting for a parent to take notice. */
+/** Ended, or only waiting for its parent to read its status. */
 async function untilGone(pid: number): Promise<void> {
   while (commandOf(pid) !== undefined) await sleep(20);
 }

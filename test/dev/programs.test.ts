@@ -31,20 +31,20 @@ test.each([
   ]);
 });
 
-test('a Postgres that cannot be reached is said in one line', async () => {
+test('a Postgres that cannot be reached is reported in one line', async () => {
   const { code, said } = await run('teams/service-keys-command.ts list', {
     DATABASE_URL: 'postgresql://nobody@127.0.0.1:1/nothing',
   });
   expect({ code, said }).toEqual({ code: 1, said: [expect.stringContaining('(DATABASE_URL)')] });
 });
 
-test('a service key that does not exist cannot be revoked, which is said in one line', async () => {
+test('a service key that does not exist cannot be revoked, which is reported in one line', async () => {
   const id = '0198c5a0-7d3e-7c3a-9f5e-2f4c8a1b6d70';
   const { code, said } = await run(`teams/service-keys-command.ts revoke --id ${id}`, {});
   expect({ code, said }).toEqual({ code: 1, said: [`There is no service key ${id} in force`] });
 });
 
-/** Runs a program to its end: its exit code, and the lines that it has written to stderr. */
+/** Runs a program to its end. Returns its exit code, and its lines on stderr. */
 async function run(program: string, variables: Record<string, string>) {
   const complete = {
     PATH: process.env.PATH,

@@ -11,7 +11,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(directory, { recursive: true }));
 
-test('a temporal on PATH is taken before everything else, and named', async () => {
+test('a temporal on PATH is used before everything else, and named', async () => {
   const bin = program('good', 'echo "temporal version 1.9.1 (Server 1.32.0)"');
   const found = await resolveTemporal('temporal', {
     env: { PATH: bin },
@@ -21,7 +21,7 @@ test('a temporal on PATH is taken before everything else, and named', async () =
   expect(found.from).toContain('PATH');
 });
 
-test('a temporal on PATH that does not run is passed over', async () => {
+test('a temporal on PATH that does not run is skipped', async () => {
   const broken = program('broken', 'exit 1');
   const other = program('other', 'echo "a temporal of another trade"');
   const cacheDir = cacheOf('temporal-1.9.1');
@@ -38,7 +38,7 @@ test('what is in the cache is used without a network', async () => {
   });
 });
 
-test('a cached program that is not what was downloaded is downloaded again', async () => {
+test('a cached program that differs from its download is downloaded again', async () => {
   const cacheDir = cacheOf('temporal-test-server-1.40.0');
   writeFileSync(join(cacheDir, 'temporal-test-server-1.40.0'), 'damaged');
   const asked: string[] = [];
@@ -62,7 +62,7 @@ function program(name: string, body: string): string {
   return bin;
 }
 
-/** A cache that holds this program, with its checksum. */
+/** A cache with this program and its checksum. */
 function cacheOf(name: string): string {
   const cacheDir = mkdtempSync(join(directory, 'cache-'));
   writeFileSync(join(cacheDir, name), 'a program');

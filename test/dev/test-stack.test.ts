@@ -4,7 +4,7 @@ import { withClient } from '../../dev/postgres.ts';
 import { createTestDatabase } from '../setup/database.ts';
 import { temporalCli, temporalTestServer } from '../setup/temporal.ts';
 
-test('every test file gets a database of its own, on Postgres 18, in UTC', async () => {
+test('every test file gets its own database, on Postgres 18, in UTC', async () => {
   const [one, other] = [await createTestDatabase(), await createTestDatabase()];
   expect(one.url).not.toBe(other.url);
   await withClient(one.url, async (client) => {
@@ -18,7 +18,7 @@ test('every test file gets a database of its own, on Postgres 18, in UTC', async
   await expect(withClient(one.url, (client) => client.query('select 1'))).rejects.toThrow('does not exist');
 });
 
-test('both Temporal programs are there', async () => {
+test('both Temporal programs exist', async () => {
   await access(temporalCli());
   await access(temporalTestServer());
 });

@@ -42,7 +42,7 @@ test.each<[string, bigint[], bigint, { draws: [string, bigint][]; short: bigint 
   expect(drawn(available, amount)).toEqual(expected);
 });
 
-test('what is drawn and what is short make up the amount, and no lot gives more than it has', () => {
+test('the drawn and the missing credits add up to the amount, and no lot gives more than it has', () => {
   const credits = fc.bigInt({ min: 0n, max: 2n ** 62n });
   fc.assert(
     fc.property(fc.array(credits), credits, (available, amount) => {

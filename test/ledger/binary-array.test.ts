@@ -16,7 +16,7 @@ afterAll(async () => {
   await database.drop();
 });
 
-/** What Postgres says that it was sent, as text. */
+/** The value that Postgres received, as text. */
 async function sent(type: Parameters<typeof binaryColumn>[0], column: Buffer): Promise<(string | null)[]> {
   const { rows } = await client.query<{ value: string | null }>({
     text: `select case when jsonb_typeof(to_jsonb(value)) in ('object', 'array') then value::text else to_jsonb(value) #>> '{}' end as value
@@ -26,7 +26,7 @@ async function sent(type: Parameters<typeof binaryColumn>[0], column: Buffer): P
   return rows.map(({ value }) => value);
 }
 
-/** Rows of a column: some of them NULL, and none at all. */
+/** Rows of a column: some of them NULL, or no rows at all. */
 const rowsOf = <T>(value: fc.Arbitrary<T>) => fc.array(fc.option(value), { maxLength: 20 });
 
 async function arrivesAsSent<T>(
@@ -43,7 +43,7 @@ async function arrivesAsSent<T>(
   );
 }
 
-// NUL is what Postgres stores in no text, and half of a pair of surrogates is no character.
+// Postgres cannot store NUL in text, and half of a surrogate pair is not a character.
 const text = fc
   .string({ unit: 'grapheme', maxLength: 50 })
   .filter((value) => value.isWellFormed() && !value.includes('\0'));
@@ -53,7 +53,7 @@ test('text arrives as it was sent, in every script', () => arrivesAsSent('text',
 test('a UUID arrives as it was sent, in lower case or upper case', () =>
   arrivesAsSent('uuid', fc.mixedCase(fc.uuid()), (value) => value.toLowerCase()));
 
-test('an amount arrives to the last micro-credit', () =>
+test('an amount arrives with every micro-credit', () =>
   arrivesAsSent('int8', fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }), String));
 
 test('a number arrives as it was sent', () => arrivesAsSent('int4', fc.integer(), String));
@@ -74,14 +74,14 @@ test('an instant arrives to the millisecond, before the year 2000 as well as aft
   );
 });
 
-test('a JSON document arrives with what is in it', async () => {
+test('a JSON document arrives with its contents', async () => {
   const documents = [{ quantity: '1200', 'ключ "é"': [1, null, '\\'] }, [], null];
   const column = binaryColumn('jsonb', documents, (document) => document && JSON.stringify(document));
   const arrived = await sent('jsonb', column);
   expect(arrived.map((document) => document && JSON.parse(document))).toEqual(documents);
 });
 
-test('columns of many rows arrive whole', async () => {
+test('columns of many rows arrive completely', async () => {
   const rows = Array.from({ length: 5_000 }, (_, row) => `${row} `.repeat(10));
   expect(
     await sent(
@@ -97,6 +97,6 @@ test.each([
   '0195f0d0-0000-7000-8000-00000000000g',
   '0195f0d0-0000-7000-8000-0000000000000',
   'é'.repeat(32),
-])('what is no UUID is not sent: %j', (value) => {
+])('a value that is not a UUID is not sent: %j', (value) => {
   expect(() => binaryColumn('uuid', [value], (row) => row)).toThrow('this is no UUID');
 });

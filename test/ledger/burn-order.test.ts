@@ -42,7 +42,7 @@ test.each<[string, Burnable[]]>([
   expect([...expected].reverse().sort(compareBurnOrder)).toEqual(expected);
 });
 
-test('different grants never tie, and the order is the same from wherever one starts', () => {
+test('different grants never tie, and the order does not depend on the initial order', () => {
   const burnable = fc.record({
     source: fc.constantFrom(...grantSources),
     businessKey: fc.string({ minLength: 1, maxLength: 3 }),

@@ -19,21 +19,21 @@ import { expectSoundLedger } from '../scenarios/sound-ledger.ts';
 import { defaultCatalog } from '../setup/default-catalog.ts';
 
 /**
- * Four API processes under load from 500 callers, killed at random, on a Postgres that crashes once: what callers were told
- * is what the ledger holds. `LOAD_SECONDS` sets for how long.
+ * Four API processes with load from 500 callers. The processes are killed at random, and Postgres crashes once. The
+ * ledger must contain exactly what the callers were answered. `LOAD_SECONDS` sets the duration.
  */
 const seconds = Number(process.env.LOAD_SECONDS ?? 30);
 const processes = 4;
 const callers = 500;
 const smallTeams = 1_000;
-/** One team gets half of all that is sent, and has enough for it; the others run dry. */
+/** One team gets half of all requests and has enough credits. The others run out of credits. */
 const hotCredits = 1_000_000;
 const smallCredits = 4;
 
 const serviceKey = `key-of-the-load-${randomBytes(12).toString('hex')}`;
 const agent = new Agent({ keepAlive: true, maxSockets: callers });
 
-/** What callers were told, by key. A key of a hold, and of its capture, is a key like any other. */
+/** The answers to callers, by key. The key of a hold, and of its capture, is a key like any other. */
 const told = {
   /** Usage event's id by key, with its credits. */
   debited: new Map<string, { teamId: string; id: string; credits: bigint }>(),
@@ -98,7 +98,7 @@ test(
       failed = true;
       throw error;
     } finally {
-      await chaos; // what it has killed is running again, and can be stopped
+      await chaos; // the processes that it killed run again, and can be stopped
     }
     report();
 
@@ -118,7 +118,7 @@ test(
     expect(wrong).toEqual([]);
     expect([...told.held.keys()].filter((key) => eventOf.get(key) !== null)).toEqual([]);
     expect([...told.refused].filter((key) => eventOf.has(key))).toEqual([]);
-    // And nothing else: what had no answer was sent again until it had one.
+    // And nothing else: a request without an answer was sent again until it had one.
     expect(keys.length).toBe(told.debited.size + told.held.size);
     expect(events.length).toBe(told.debited.size);
 
@@ -127,7 +127,7 @@ test(
 
     expect([...seen.statuses.keys()].filter((status) => ![200, 201, 402, 503].includes(status))).toEqual([]);
 
-    // It was a test of something: all of it happened.
+    // The test proves something only if all of these happened.
     expect(told.refused.size).toBeGreaterThan(0);
     expect(told.held.size).toBeGreaterThan(0);
     expect(seen.unknown).toBeGreaterThan(0);
@@ -136,7 +136,7 @@ test(
   (seconds + 240) * 1_000,
 );
 
-/** One caller: sends one thing after the other, each until it has an answer. */
+/** One caller: sends one request after another, each until it has an answer. */
 async function call(goesOn: () => boolean): Promise<void> {
   while (goesOn()) {
     const dice = Math.random();
@@ -159,7 +159,7 @@ async function spend(): Promise<void> {
   }
 }
 
-/** Each event of a batch has an answer of its own; what has none is sent again alone, under its key. */
+/** Each event of a batch has its own answer. An event without an answer is sent again alone, with the same key. */
 async function spendBatch(): Promise<void> {
   const events = Array.from({ length: 5 }, () => ({
     teamId: anyTeam(),
@@ -218,7 +218,7 @@ interface Reply {
   json: unknown;
 }
 
-/** Sends the same key until somebody says what became of it. */
+/** Sends the same key until an API answers with the outcome. */
 async function sendUntilAnswered(path: string, body: object, key: string): Promise<Reply> {
   for (const giveUp = performance.now() + 90_000; performance.now() < giveUp; ) {
     const reply = await send(path, body, key);
@@ -229,7 +229,7 @@ async function sendUntilAnswered(path: string, body: object, key: string): Promi
   throw new Error(`nobody answered ${path}`);
 }
 
-/** To any of the APIs; null where the connection broke. */
+/** To any of the APIs. Returns null if the connection broke. */
 function send(path: string, body: object, key: string | null): Promise<Reply | null> {
   const { port } = apis[Math.floor(Math.random() * apis.length)] ?? { port: 0 };
   const headers = {
@@ -245,7 +245,7 @@ function send(path: string, body: object, key: string | null): Promise<Reply | n
         text += chunk;
       });
       response.on('error', () => resolve(null));
-      response.on('close', () => resolve(null)); // after `end` it changes nothing
+      response.on('close', () => resolve(null)); // after `end` this has no effect
       response.on('end', () => {
         const status = response.statusCode ?? 0;
         seen.statuses.set(status, (seen.statuses.get(status) ?? 0) + 1);
@@ -257,10 +257,10 @@ function send(path: string, body: object, key: string | null): Promise<Reply | n
   });
 }
 
-/** Kills an API every few seconds, and crashes Postgres once, half-way; what was killed is started again. */
+/** Kills an API every few seconds, and crashes Postgres once, halfway. Killed processes are started again. */
 async function killAtRandom(goesOn: () => boolean): Promise<void> {
   const crash = pause(seconds * 500).then(async () => {
-    process.kill(postgres.part.pid, 'SIGQUIT'); // no checkpoint, no goodbye: it recovers from its log
+    process.kill(postgres.part.pid, 'SIGQUIT'); // an immediate crash without a checkpoint: it recovers from its log
     await postgres.part.exited;
     postgres = await startAgain();
   });
@@ -285,7 +285,7 @@ async function restart(api: (typeof apis)[number]): Promise<void> {
       api.part = await startApi(api.port);
       return;
     } catch (error) {
-      if (attempt === 20) throw error; // Postgres may be away
+      if (attempt === 20) throw error; // Postgres may be down
       await pause(500);
     }
   }
@@ -318,7 +318,8 @@ function startApi(port: number): Promise<Part> {
 }
 
 /**
- * Each with two adjustments upwards, so that debits are split: what `adjustCredits` writes, for a thousand teams at once.
+ * Each team has two adjustments that give credits, so that debits are split. Inserts what `adjustCredits` writes, for
+ * a thousand teams at once.
  */
 async function makeTeams(): Promise<void> {
   const all = [hotTeam, ...teams];

@@ -4,7 +4,7 @@ import { deleteOldKeys } from '../../teams/delete-old-keys.ts';
 import { type RunningApi, startApi } from '../api/running-api.ts';
 import { type SettableClock, settableClock } from '../setup/clock.ts';
 
-/** A usage that names when it occurred is debited once, however long ago its key was deleted. The policy is 90 days. */
+/** Usage with an `occurredAt` is debited once, however long ago its key was deleted. The policy is 90 days. */
 const start = new Date('2026-03-10T12:00:00Z');
 const minuteMs = 60_000;
 const dayMs = 24 * 60 * minuteMs;
@@ -31,7 +31,7 @@ const after = (from: Date, milliseconds: number) => new Date(from.getTime() + mi
 const available = async () => (await api.send('GET', `/v1/teams/${teamId}/balance`)).json;
 const refused = { status: 422, json: { code: 'occurred_at_out_of_range' } };
 
-test('a usage ahead of our clock is debited once: its key is kept until it can be refused', async () => {
+test('usage ahead of our clock is debited once: its key is kept until such usage is refused', async () => {
   const sent = clock.now();
   const ahead = after(sent, 5 * minuteMs);
   const first = await spend('ahead', ahead);
@@ -51,7 +51,7 @@ test('a usage ahead of our clock is debited once: its key is kept until it can b
   expect(await available()).toMatchObject({ available: '9' });
 });
 
-test('where keys were deleted by a shorter policy, a longer one accepts no usage of that time', async () => {
+test('if keys were deleted under a shorter policy, a longer one accepts no usage of that time', async () => {
   const sent = clock.now();
   await spend('early', sent);
   const later = after(sent, 5 * dayMs);
@@ -72,7 +72,7 @@ test('where keys were deleted by a shorter policy, a longer one accepts no usage
   expect(findings.filter(({ rule }) => rule === 'event-has-key')).toEqual([]);
 });
 
-test('deleting nothing, or keys of other requests, shortens no window', async () => {
+test('deleting no keys, or keys of other requests, shortens no window', async () => {
   const sent = clock.now();
   await api.send('POST', `/v1/teams/${teamId}/holds`, { body: { action: 'workflow.run', credits: 1 } });
   await clock.set(after(sent, 30 * dayMs));

@@ -5,8 +5,8 @@ import type { BilledLine, PlanTerms } from '../../ledger/rules/cycle-lines.ts';
 import { cycleTarget, entitlementOf, type OrderMoney } from '../../ledger/rules/entitlement.ts';
 
 /**
- * Random lives of a subscription at a model of Polar that knows money only: a price list, a wallet, line amounts in cents.
- * The model says what the money that was kept bought, at the catalog's price; the entitlement may not exceed it.
+ * Random subscriptions at a model of Polar that knows only money: a price list, a wallet, line amounts in cents. The
+ * model computes the credits that the kept money bought at the catalog's price. The entitlement must not exceed them.
  */
 const runs = Number(process.env.FC_RUNS ?? 2_000);
 
@@ -60,7 +60,7 @@ const stepsOf = (...deeds: fc.Arbitrary<Deed>[]) =>
   );
 const steps = stepsOf(change, change, change, renew, refund, reverse, discount);
 
-/** A line as the model bills it: its list price before any discount says what it bought. */
+/** A line as the model bills it. Its list price before any discount says what it bought. */
 interface ModelLine {
   plan: PlanKey;
   listCents: number;
@@ -76,14 +76,14 @@ interface ModelOrder {
   at: Date;
   plan: PlanKey;
   lines: ModelLine[];
-  /** Cents that were paid in money. */
+  /** Cents paid in money. */
   charged: number;
   /** `net_amount + applied_balance_amount`, at least 0. */
   paid: number;
   refunded: number;
 }
 
-/** Polar as far as money goes. */
+/** A model of Polar's money. */
 class Wallet {
   now = new Date(Date.UTC(2040, 0, 1, 10));
   plan: PlanKey;
@@ -93,7 +93,7 @@ class Wallet {
   orders: ModelOrder[] = [];
   later: ModelLine[] = [];
   discount = 0;
-  /** What Polar owes the customer, in cents. */
+  /** Cents that Polar owes the customer. */
   credit = 0;
 
   constructor(first: PlanKey) {
@@ -210,7 +210,7 @@ function live(first: PlanKey, life: readonly Step[]): Wallet {
   return wallet;
 }
 
-/** As the orders come out of Polar's payloads. */
+/** As read from Polar's payloads of the orders. */
 function billedLines({ orders }: Wallet, { withPrices }: { withPrices: boolean }): BilledLine[] {
   return orders.flatMap(({ id, at, plan: orderPlan, lines }) =>
     lines.map(({ plan: key, cents, proration, period }, index) => ({
@@ -247,7 +247,9 @@ function entitledCredits(wallet: Wallet, lines: BilledLine[]): { total: number; 
   };
 }
 
-/** What the money that was kept bought at the price list: by cycle, for what one cycle returned pays for no other. */
+/**
+ * The credits that the kept money bought at the price list, by cycle: money returned for one cycle pays for no other.
+ */
 function boughtCredits({ orders }: Wallet): number {
   const byCycle = new Map<number, number>();
   for (const { lines, paid, refunded } of orders) {
@@ -258,7 +260,7 @@ function boughtCredits({ orders }: Wallet): number {
         0,
       );
       const kept = paid > 0 && worth > 0 ? 1 - refunded / paid : 1;
-      // A change that is billed with the start of a later cycle is paid with that cycle.
+      // A change that is billed at the start of a later cycle is paid with that cycle.
       const started = lines.find((line) => line.period.start.getTime() === line.cycle)?.cycle;
       const of = worth > 0 && started !== undefined ? started : cycle;
       byCycle.set(of, (byCycle.get(of) ?? 0) + worth * kept);
@@ -267,12 +269,12 @@ function boughtCredits({ orders }: Wallet): number {
   return [...byCycle.values()].reduce((sum, credits) => sum + Math.max(0, credits), 0);
 }
 
-/** Each amount is a whole cent, which is worth up to 1.5 credits. */
+/** Each amount is rounded to a whole cent, which is worth up to 1.5 credits. */
 function rounding({ orders }: Wallet): number {
   return orders.reduce((sum, { lines }) => sum + 1.5 * lines.length, 1);
 }
 
-test(`no life of a subscription brings more credits than the money that was kept bought (${runs} lives)`, () => {
+test(`no sequence of changes grants more credits than the kept money bought (${runs} lives)`, () => {
   fc.assert(
     fc.property(plan, steps, (first, life) => {
       const wallet = live(first, life);
@@ -284,7 +286,7 @@ test(`no life of a subscription brings more credits than the money that was kept
   );
 });
 
-test(`without refunds and discounts, credits are bounded by the cash that was kept (${runs} lives)`, () => {
+test(`without refunds and discounts, the credits are at most those of the cash that was kept (${runs} lives)`, () => {
   const dearest = Math.max(...Object.values(plans).map(({ credits, cents }) => credits / cents));
   const paidOnly = steps.map((life) =>
     life.filter(({ deed }) => deed.kind === 'change' || deed.kind === 'renew'),
@@ -295,7 +297,7 @@ test(`without refunds and discounts, credits are bounded by the cash that was ke
       const cash = wallet.orders.reduce((sum, { charged }) => sum + charged, 0) - wallet.credit;
       const owedLater = wallet.later.reduce((sum, { cents }) => sum + cents, 0);
       const { total } = entitledCredits(wallet, billedLines(wallet, { withPrices: true }));
-      // A change that the next renewal bills has brought nothing yet, and taken nothing.
+      // A change that the next renewal bills has granted and taken nothing yet.
       expect(total).toBeLessThanOrEqual((cash + Math.max(0, -owedLater)) * dearest + rounding(wallet));
     }),
     { numRuns: runs },
@@ -317,7 +319,7 @@ test(`the order in which lines are known does not matter (${runs} lives)`, () =>
   );
 });
 
-test(`a life whose prices are unknown brings the same credits, as long as its lines have signs (${runs} lives)`, () => {
+test(`with unknown prices the credits are the same, if the lines have signs (${runs} lives)`, () => {
   const signed = stepsOf(changeNow, renew);
   fc.assert(
     fc.property(plan, signed, (first, life) => {

@@ -40,7 +40,7 @@ function billing(given: Partial<SubscriptionBilling>): SubscriptionBilling {
   return { id: 'sub', startedAt: null, endedAt: null, periods: [], lines: [], termsOf, ...given };
 }
 
-/** What each cycle keeps in the end, in credits, with all orders paid and none reversed. */
+/** The final credits of each cycle, with all orders paid and none reversed. */
 function kept(of: SubscriptionBilling, now = at('2099-01-01')): Record<string, number> {
   const { cycles } = entitlementOf(of);
   const orders = new Map(of.lines.map(({ orderId }) => [orderId, { paid: 1_000n, reversed: 0n }]));
@@ -61,7 +61,7 @@ const bought = line({
   period: january,
 });
 
-/** The two lines of a change in mid-cycle, as an order of their own. */
+/** The two lines of a change within a cycle, as a separate order. */
 function change(
   id: string,
   when: Date,
@@ -78,18 +78,18 @@ function change(
   ];
 }
 
-test('a paid line whose period is a billing period starts a cycle and brings the plan’s allotment', () => {
+test('a paid line whose period is a billing period starts a cycle and grants the plan’s allotment', () => {
   expect(kept(billing({ periods: [january], lines: [bought] }))).toEqual({ '2040-01-01': 2_000 });
 });
 
-test('a regular line whose period starts some seconds off the billing period is for that period', () => {
+test('a regular line whose period starts some seconds before or after a billing period is for that period', () => {
   const period = { start: seconds(january.start, 3), end: seconds(january.end, 3) };
   expect(kept(billing({ periods: [january], lines: [{ ...bought, period }] }))).toEqual({
     '2040-01-01': 2_000,
   });
 });
 
-test('of two orders that were paid for one cycle the earlier starts it, and the other buys nothing', () => {
+test('of two paid orders for one cycle the earlier one starts it, and the other grants nothing', () => {
   const double = line({
     orderId: 'double',
     orderPlan: 'starter',
@@ -108,33 +108,33 @@ test('of two orders that were paid for one cycle the earlier starts it, and the 
   }
 });
 
-test('a change of 0 that comes before the payment of its cycle takes and brings as one with money', () => {
+test('a change of 0 before the payment of its cycle takes and grants the same as one with money', () => {
   const half = new Date((january.start.getTime() + january.end.getTime()) / 2);
   const up = change('up', half, 'starter', 'pro', january.end, { amount: 0n });
   expect(kept(billing({ periods: [january], lines: up }))).toEqual({ '2040-01-01': 2_000 });
 });
 
-test('an unpaid period brings nothing', () => {
+test('an unpaid period grants nothing', () => {
   expect(kept(billing({ periods: [january, february], lines: [bought] }))).toEqual({
     '2040-01-01': 2_000,
     '2040-02-01': 0,
   });
 });
 
-test('an upgrade halfway brings half of the difference', () => {
+test('an upgrade halfway grants half of the difference', () => {
   const half = new Date((january.start.getTime() + january.end.getTime()) / 2);
   const lines = [bought, ...change('up', half, 'starter', 'pro', january.end)];
   expect(kept(billing({ periods: [january], lines }))).toEqual({ '2040-01-01': 4_000 });
 });
 
-test('an upgrade that comes before the payment of its cycle ends the same', () => {
+test('an upgrade that arrives before the payment of its cycle has the same result', () => {
   const half = new Date((january.start.getTime() + january.end.getTime()) / 2);
   const up = change('up', half, 'starter', 'pro', january.end);
   expect(kept(billing({ periods: [january], lines: up }))).toEqual({ '2040-01-01': 2_000 });
   expect(kept(billing({ periods: [january], lines: [...up, bought] }))).toEqual({ '2040-01-01': 4_000 });
 });
 
-test('an upgrade and the way back a second later leave what the smaller plan paid for', () => {
+test('an upgrade that is undone a second later leaves the credits of the smaller plan', () => {
   const up = seconds(january.start, 60);
   const back = seconds(up, 1);
   const lines = [
@@ -147,7 +147,7 @@ test('an upgrade and the way back a second later leave what the smaller plan pai
   expect(left).toBeLessThan(2_000.01);
 });
 
-test('with a 100 % discount every line is 0, and the plans say which one takes', () => {
+test('with a 100 % discount every line is 0, and the plans decide which one takes credits', () => {
   const half = new Date((january.start.getTime() + january.end.getTime()) / 2);
   for (const plan of [null, undefined]) {
     const free = change('up', half, 'starter', 'pro', january.end, { amount: 0n }).map((one) =>
@@ -158,7 +158,7 @@ test('with a 100 % discount every line is 0, and the plans say which one takes',
   }
 });
 
-test('the credit line of a change takes what the returned time would still have dripped, and what came too early', () => {
+test('the credit line of a change takes the drips of the returned time, and those granted too early', () => {
   const year = month('2040-01-01', 12);
   const first = line({
     orderId: 'first',
@@ -188,7 +188,7 @@ function base(orderId: string, orderPlan: string, when: Date) {
   return { orderId, orderPlan, orderedAt: seconds(when, 1), proration: true };
 }
 
-test('switching the interval back and forth brings no more than each switch kept', () => {
+test('switching the interval back and forth grants only what each switch kept', () => {
   let when = seconds(january.start, 60);
   const periods = [january];
   const lines = [{ ...bought, orderPlan: 'pro', amount: 4_900n }];
@@ -225,7 +225,7 @@ test('an interval change without item timestamps starts the new cycle at the cha
   expect(kept(of)['2040-01-01']).toBeCloseTo((2_000 * 10) / 31, 5);
 });
 
-test('an interval change whose old period is unknown never brings a year at once', () => {
+test('an interval change whose old period is unknown never grants a year at once', () => {
   const switched = at('2040-01-11');
   const year = { start: switched, end: addMonthsAnchored(switched, 12, 11) };
   const order = { ...base('switch', 'yearly', switched), period: null };
@@ -235,7 +235,7 @@ test('an interval change whose old period is unknown never brings a year at once
   expect(kept(of)['2040-01-11']).toBe(0);
 });
 
-test('a line without a period is of the period in which its order was made, never of one that begins later', () => {
+test('a line without a period is for the period in which its order was created, never for a later one', () => {
   const old = line({ orderId: 'old', orderPlan: 'starter', orderedAt: seconds(january.start, 5) });
   expect(kept(billing({ periods: [january, february], lines: [old] }))).toEqual({
     '2040-01-01': 2_000,
@@ -249,7 +249,7 @@ test('a line without a period is of the period in which its order was made, neve
 test.each([
   ['of last month', '2040-03-01', '2040-04-01'],
   ['of a period that is still open', '2040-03-20', '2040-04-20'],
-])('a line that bills usage %s in mid-cycle begins no cycle', (_, start, end) => {
+])('a line that bills usage %s within a cycle begins no cycle', (_, start, end) => {
   const year = month('2040-01-01', 12);
   const first = line({ orderId: 'first', orderPlan: 'yearly', orderedAt: year.start, period: year });
   const usage = line({
@@ -266,7 +266,7 @@ test.each([
   }
 });
 
-test('a usage line beside the fixed line of a renewal hides nothing, wherever it stands', () => {
+test('a usage line beside the fixed line of a renewal has no effect, in any position', () => {
   const renewal = { orderId: 'second', orderPlan: 'starter', orderedAt: seconds(february.start, 1) };
   for (const [usage, fixed] of [
     [0, 1],
@@ -284,7 +284,7 @@ test('a usage line beside the fixed line of a renewal hides nothing, wherever it
   }
 });
 
-test('a period whose end Polar moved keeps its allotment, and a later change is a share up to the new end', () => {
+test('a period whose end Polar moved keeps its allotment, and a later change is a share until the new end', () => {
   const moved = from('2040-01-01', '2040-02-15');
   const up = at('2040-02-05');
   const lines = [bought, ...change('up', up, 'starter', 'pro', moved.end)];
@@ -297,7 +297,7 @@ test('a period whose end Polar moved keeps its allotment, and a later change is 
   );
 });
 
-test('a trial’s free line brings nothing, and the period at its conversion brings the allotment', () => {
+test('a trial’s free line grants nothing, and the first period after the trial grants the allotment', () => {
   const trial = from('2039-12-25', '2040-01-01');
   const lines = [
     line({
@@ -316,14 +316,14 @@ test('a trial’s free line brings nothing, and the period at its conversion bri
   });
 });
 
-test('the final invoice of a subscription that ended starts no cycle', () => {
+test('the final invoice of an ended subscription starts no cycle', () => {
   const final = line({ orderId: 'final', orderPlan: 'starter', orderedAt: february.start, period: february });
   const of = billing({ endedAt: february.start, periods: [january, february], lines: [bought, final] });
   expect(kept(of)['2040-02-01']).toBe(0);
   expect(entitlementOf(of).unplaced.has('final')).toBe(false);
 });
 
-test('a downgrade that the next renewal bills takes of the cycle in which it was made', () => {
+test('a downgrade that the next renewal bills takes from the cycle in which it was made', () => {
   const half = new Date((january.start.getTime() + january.end.getTime()) / 2);
   const order = { orderId: 'second', orderPlan: 'starter', orderedAt: seconds(february.start, 1) };
   const rest = { start: half, end: january.end };
@@ -335,12 +335,12 @@ test('a downgrade that the next renewal bills takes of the cycle in which it was
   ];
   const expected = { '2040-01-01': 4_000, '2040-02-01': 2_000 };
   expect(kept(billing({ periods: [january, february], lines }))).toEqual(expected);
-  // Without periods, the amount tells the share.
+  // Without periods, the amount determines the share.
   const older = lines.map((one) => (one.orderId === 'second' ? { ...one, period: null } : one));
   expect(kept(billing({ periods: [january, february], lines: older }))).toEqual(expected);
 });
 
-test('an upgrade that the next renewal bills is paid with it, and lives with the cycle that it starts', () => {
+test('an upgrade that the next renewal bills is paid with it, and belongs to the cycle that it starts', () => {
   const half = new Date((january.start.getTime() + january.end.getTime()) / 2);
   const order = { orderId: 'second', orderPlan: 'pro', orderedAt: seconds(february.start, 1) };
   const rest = { start: half, end: january.end };
@@ -369,7 +369,7 @@ test('a change between yearly plans keeps dripping monthly, at the new rate', ()
   expect(afterwards).toBeLessThan(20_000);
 });
 
-test('what was refunded of an order is taken in proportion, beside what its cycle’s changes take', () => {
+test('a refund takes its share of an order’s credits, in addition to what the cycle’s changes take', () => {
   const half = new Date((january.start.getTime() + january.end.getTime()) / 2);
   const lines = [{ ...bought, orderPlan: 'pro' }, ...change('down', half, 'pro', 'starter', january.end)];
   const { cycles } = entitlementOf(billing({ periods: [january], lines }));

@@ -9,7 +9,7 @@ const lot = (available: number, days: number | null): ForecastLot => ({
   expiresAt: days === null ? null : after(days),
 });
 
-/** Lots in burn order: what there is, and after how many days it expires. 70 consumed in 7 days are 10 a day. */
+/** Lots in burn order: the credits, and the days until they expire. 70 consumed in 7 days are 10 a day. */
 test.each<[string, ForecastLot[], number, [number, number, number][], number | null]>([
   ['nothing, at no pace', [], 0, [], 0],
   ['nothing, at a pace', [], 70, [], 0],

@@ -79,7 +79,7 @@ test.each<[string, ClawbackGrant, bigint, { revoke: bigint; restore: bigint; owe
   expect(plan([one], 10n, unpaid)).toEqual(expected);
 });
 
-/** A pack's one grant and its debt, as the ledger keeps them: what comes in what order must not matter. */
+/** A pack's one grant and its debt, as in the ledger. The order of events must not matter. */
 class Standing {
   grant: ClawbackGrant;
   owed = 0n;
@@ -99,7 +99,7 @@ class Standing {
   }
 }
 
-test('refunds, reversals and repetitions end where the last cumulative amount says, whatever came before', () => {
+test('refunds, reversals and repetitions end at the last cumulative amount, whatever happened before', () => {
   const amount = fc.bigInt({ min: 0n, max: 10_000n });
   fc.assert(
     fc.property(
@@ -123,18 +123,18 @@ test('refunds, reversals and repetitions end where the last cumulative amount sa
   );
 });
 
-test('planned again after others settled the debt, nothing moves, though credits came free meanwhile', () => {
+test('planned again after other grants settled the debt, nothing moves, even if credits were released meanwhile', () => {
   const released = grant({ granted: 100n, available: 40n, revoked: 60n });
   expect(planClawback([released], 100n, 40n)).toEqual({ revoke: [], restore: [], owed: 40n });
 });
 
-test('a reversal first gives back what others settled, then what was revoked', () => {
+test('a reversal first gives back settled credits of other grants, then revoked ones', () => {
   const taken = grant({ granted: 100n, available: 0n, revoked: 50n });
   expect(planClawback([taken], 60n, 50n)).toMatchObject({ restore: [], owed: 10n });
   expect(planClawback([taken], 40n, 50n)).toMatchObject({ restore: [{ credits: 10n }], owed: 0n });
 });
 
-test('an order’s many grants give up their target together, the ones that expire first going first', () => {
+test('an order’s grants share its target, and those that expire first are revoked first', () => {
   const soon = grant({ id: 'soon', businessKey: 'a', granted: 100n, available: 20n, expiresAt: new Date(1) });
   const late = grant({
     id: 'late',
@@ -151,7 +151,7 @@ test('an order’s many grants give up their target together, the ones that expi
   expect(owed).toBe(0n);
 });
 
-test('what an adjustment took counts as used: a clawback takes as much as if it had been spent', () => {
+test('credits that an adjustment took count as used: a clawback takes as much as if they had been spent', () => {
   const taken = grant({ granted: 1_000n, available: 400n, revoked: 600n, adjusted: 600n });
   const spent = grant({ granted: 1_000n, available: 400n });
   for (const one of [taken, spent]) {
@@ -160,7 +160,7 @@ test('what an adjustment took counts as used: a clawback takes as much as if it 
   }
 });
 
-test('what was given up for the order counts as taken back, and no reversal returns it', () => {
+test('credits given up for the order count as taken back, and no reversal returns them', () => {
   const givenUp = grant({ granted: 1_000n, available: 400n, revoked: 600n, writtenOff: 600n });
   expect(planClawback([givenUp], 500n, 0n)).toEqual({ revoke: [], restore: [], owed: 0n });
   expect(planClawback([givenUp], 0n, 0n)).toEqual({ revoke: [], restore: [], owed: 0n });

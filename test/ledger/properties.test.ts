@@ -12,23 +12,23 @@ import {
 } from './model/ledger-under-test.ts';
 
 /**
- * Random stories of two teams each, on the ledger and on the model, which have to agree after each step. Lanes run side
- * by side; each has a seed of its own. To repeat a failure: `FC_SEED` as printed, and `FC_RUNS` as many as it took.
+ * Random stories of two teams each, on the ledger and on the model. They must agree after each step. Lanes run
+ * concurrently, each with its own seed. To repeat a failure, use the printed `FC_SEED` and the same `FC_RUNS`.
  */
 const runs = Number(process.env.FC_RUNS ?? 1_000);
 const seed = Number(process.env.FC_SEED ?? Math.floor(Math.random() * 2 ** 31));
-/** Shrinking gives up after this with the shortest story so far; no lane takes so long otherwise. */
+/** Shrinking stops after this time with the shortest story so far. A lane without a failure never takes that long. */
 const longestMs = 400_000;
 const laneCount = Math.min(8, runs);
 /**
- * In half of the lanes a commit reads only the first one or two grants of each team at first: it has to draw on the same grants
- * as if it had read all, which the model does.
+ * In half of the lanes a commit first reads only one or two grants of each team. It must draw on the same grants as if
+ * it had read all, as the model does.
  */
 const firstGrants = [1, undefined, 2, undefined, 1, undefined, 2, undefined];
 
-/** Stories that chance seldom finds. */
+/** Stories that random generation finds rarely. */
 const hardStories: [Command[]][] = [
-  // Usage of the millisecond in which a limit is set is not usage of a cycle that begins later.
+  // Usage in the millisecond in which a limit is set does not belong to a cycle that begins later.
   [
     [
       { kind: 'buy', team: 0, units: 1, paid: 10n, refunded: 0n, pays: true },
@@ -68,7 +68,7 @@ test(
     const catalog = await smallCatalog();
     const tally = new Map<string, number>();
     let played = 0;
-    let failed: number | null = null; // the first lane that fails has the machine to itself, to shrink its story
+    let failed: number | null = null; // the first lane that fails runs alone, to shrink its story
     const results = await Promise.allSettled(
       lanes.map((lane, index) =>
         fc.assert(

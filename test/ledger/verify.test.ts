@@ -36,7 +36,7 @@ beforeAll(async () => {
 });
 afterAll(() => sound.drop());
 
-/** What was planted behind the ledger's back, and the rule that must find it. */
+/** An error planted in the database, and the rule that must find it. */
 const corruptions: { rule: string; what: string; sql: string }[] = [
   {
     rule: 'grant-equals-transfers',
@@ -370,7 +370,7 @@ const corruptions: { rule: string; what: string; sql: string }[] = [
   },
 ];
 
-test('an untouched ledger keeps every rule, in however many ranges it is read', async () => {
+test('a correct ledger keeps every rule, in any number of ranges', async () => {
   await onDatabase(async (database) => {
     const progress: string[] = [];
     const { findings, found, teams, transfers, holds } = await verifyLedger(database, {
@@ -388,7 +388,7 @@ test('an untouched ledger keeps every rule, in however many ranges it is read', 
   });
 });
 
-test('every rule finds what it is there for', () => {
+test('every rule has a planted error that it finds', () => {
   const planted = new Set(corruptions.map(({ rule }) => rule));
   expect([...allRules].filter((rule) => !planted.has(rule))).toEqual([]);
 });
@@ -406,7 +406,7 @@ test.each(corruptions)('$rule finds $what', async ({ rule, sql }) => {
   });
 });
 
-test('the command ends with 0 where every rule holds, with 1 and the rows at fault where one does not', async () => {
+test('the command ends with 0 if every rule holds, and with 1 and the wrong rows if one does not', async () => {
   await onCopy(async (url) => {
     const verify = () =>
       promisify(execFile)(process.execPath, ['ledger/verify/verify-command.ts'], {
@@ -427,7 +427,7 @@ test('the command ends with 0 where every rule holds, with 1 and the rows at fau
   });
 });
 
-test('a key that is older than keys are kept may be gone', async () => {
+test('a key older than the policy may be missing', async () => {
   await onDatabase(async (database, url) => {
     await plant(
       url,
@@ -438,7 +438,7 @@ test('a key that is older than keys are kept may be gone', async () => {
   });
 });
 
-test('debits that go on meanwhile are no false alarm', async () => {
+test('concurrent debits cause no false findings', async () => {
   await onDatabase(async (database) => {
     const { rows } = await database.pool.query<{ team_id: string }>(
       'select distinct team_id from grants where open',
@@ -464,7 +464,7 @@ test('debits that go on meanwhile are no false alarm', async () => {
   });
 });
 
-test('a ledger that is broken throughout is told in full and kept in part', async () => {
+test('every finding of a completely broken ledger is passed on, and only some are kept', async () => {
   await onDatabase(async (database, url) => {
     await plant(
       url,
@@ -498,7 +498,7 @@ test('verifying can be stopped, and leaves the connection as it was', async () =
 
 const allRules = new Set(checks.flatMap(({ rules }) => Object.keys(rules)));
 
-/** A small ledger in which everything has happened once: 6 teams that do something and 110 that do nothing. */
+/** A small ledger in which every kind of event has happened once: 6 active teams and 110 teams without activity. */
 async function fill(database: Database): Promise<void> {
   const published = { catalog, version: (await publishCatalog(database, catalog)).version };
   const commit = groupCommit(database);
@@ -512,9 +512,9 @@ async function fill(database: Database): Promise<void> {
 
   for (const runs of [1n, 5n, 30n]) await spend(commit, spending, runs);
   await buyPack(database, published, buying);
-  await spend(commit, buying, 1_200n); // more than the trial: two grants pay
+  await spend(commit, buying, 1_200n); // more than the trial, so two grants pay
 
-  // The pack is spent and then refunded: a debt, settled by what the team buys next.
+  // The pack is spent and then refunded: a debt, settled by the team's next purchase.
   await buyPack(database, published, indebted);
   await spend(commit, indebted, 2_800n);
   await refund(database, `pack-of-${indebted}`);
@@ -605,7 +605,7 @@ async function refund(database: Database, id: string): Promise<void> {
   if (!outcome.includes('are owed')) throw new Error('the refund was to leave a debt');
 }
 
-/** Two cycles, the second of which closes the first; then it is cancelled, not, and cancelled again. */
+/** Two cycles, of which the second closes the first. Then the subscription is canceled, resumed, and canceled again. */
 async function subscribe(database: Database, _: PublishedCatalog, teamId: string): Promise<void> {
   const began = Date.now() - 32 * day;
   const state = {
@@ -675,7 +675,7 @@ function hold(commit: GroupCommit, teamId: string, credits: bigint, memberId?: s
   });
 }
 
-/** Runs `work` on a copy of the sound ledger that is thrown away. */
+/** Runs `work` on a temporary copy of the correct ledger. */
 async function onCopy(work: (url: string) => Promise<void>): Promise<void> {
   const name = `copy_${randomBytes(6).toString('hex')}`;
   const source = new URL(sound.url).pathname.slice(1);
@@ -702,7 +702,7 @@ async function onDatabase(work: (database: Database, url: string) => Promise<voi
   });
 }
 
-/** As only a superuser can: triggers and foreign keys are off. */
+/** Only a superuser can do this: triggers and foreign keys are off. */
 async function plant(url: string, ...statements: string[]): Promise<void> {
   await withClient(url, async (client) => {
     await client.query(`set session_replication_role = replica`);

@@ -1,12 +1,12 @@
 import { withClient } from '../../dev/postgres.ts';
 
-/** The one clock of a test: Postgres' `billing_now()`, and whoever is given `now`. It moves only when it is set. */
+/** The one clock of a test: Postgres' `billing_now()`, and code that takes `now`. It moves only when it is set. */
 export interface SettableClock {
   now(): Date;
   set(at: Date): Promise<void>;
 }
 
-/** Replaces the clock of a test's database by one that can be set. */
+/** Replaces the clock of a test's database with one that can be set. */
 export async function settableClock(databaseUrl: string, start: Date): Promise<SettableClock> {
   let now = start;
   await withClient(databaseUrl, async (client) => {

@@ -4,7 +4,7 @@ import { withClient } from '../../dev/postgres.ts';
 
 export type TestDatabase = { url: string; drop(): Promise<void> };
 
-/** A migrated, empty database of its own for one test file. Drop it in `afterAll`. */
+/** A migrated, empty database for one test file. Drop it in `afterAll`. */
 export async function createTestDatabase(): Promise<TestDatabase> {
   const { TEST_POSTGRES_URL, TEST_DATABASE_TEMPLATE } = process.env;
   if (!TEST_POSTGRES_URL || !TEST_DATABASE_TEMPLATE) throw new Error('Run the tests through Jest: npm test');

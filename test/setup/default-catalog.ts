@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { loadCatalog } from '../../catalog/load-catalog.ts';
 
-/** What `catalog/catalog.yaml` says: the catalog of every test that asks for no other. */
+/** The contents of `catalog/catalog.yaml`: the default catalog of the tests. */
 export const defaultCatalog = loadCatalog(
   fileURLToPath(new URL('../../catalog/catalog.yaml', import.meta.url)),
 );

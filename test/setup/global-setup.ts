@@ -9,8 +9,8 @@ import { startPostgres } from '../../dev/postgres.ts';
 import { resolveTemporal } from '../../dev/resolve-temporal.ts';
 
 /**
- * What all test files of a run share: one Postgres that is thrown away afterwards, in it a migrated database
- * to copy, and the two Temporal programs. Test files learn of them through `process.env`.
+ * Everything that the test files of a run share: a temporary Postgres with a migrated database to copy, and the two
+ * Temporal programs. Test files find them in `process.env`.
  */
 export default async function globalSetup(): Promise<void> {
   const directory = await mkdtemp(join(tmpdir(), 'waveloom-test-'));
@@ -22,7 +22,7 @@ export default async function globalSetup(): Promise<void> {
     dataDir: join(directory, 'postgres'),
     logFile: join(directory, 'postgres.log'),
     password: randomBytes(16).toString('hex'),
-    // The machine will not lose power in the middle of a test; killing Postgres loses nothing either way.
+    // No test cuts the machine's power, and a killed Postgres loses nothing.
     durable: false,
   });
   globalThis.stopTestStack = async () => {
@@ -42,7 +42,7 @@ export default async function globalSetup(): Promise<void> {
   }
 }
 
-/** In a process of its own: Jest runs this file as CommonJS, where MikroORM is not at home. */
+/** In a separate process: Jest runs this file as CommonJS, in which MikroORM does not work. */
 async function migrate(databaseUrl: string): Promise<void> {
   const script =
     "import { migrateDatabase } from './database/migrate-database.ts'; await migrateDatabase(process.env.DATABASE_URL);";
@@ -53,6 +53,6 @@ async function migrate(databaseUrl: string): Promise<void> {
 }
 
 declare global {
-  // Jest runs setup and teardown in one process, as modules of their own: the global object is what they share.
+  // Jest runs setup and teardown in one process but as separate modules, so they share the global object.
   var stopTestStack: (() => Promise<void>) | undefined;
 }

@@ -1,6 +1,6 @@
 import type { Server } from 'node:http';
 
-/** Lets a server listen on a free port of this machine. Resolves to its URL, without a trailing slash. */
+/** Starts a server on a free port of this machine. Resolves to its URL, without a trailing slash. */
 export async function listen(server: Server): Promise<string> {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const address = server.address();

@@ -1,9 +1,9 @@
-/** Path of the Temporal CLI, for a dev server of one's own: `{ type: 'existing-path', path }`. */
+/** The path of the Temporal CLI, to start a dev server: `{ type: 'existing-path', path }`. */
 export function temporalCli(): string {
   return pathFrom('TEST_TEMPORAL_CLI');
 }
 
-/** Path of the server that skips time, for `TestWorkflowEnvironment.createTimeSkipping`. */
+/** The path of the server that skips time, for `TestWorkflowEnvironment.createTimeSkipping`. */
 export function temporalTestServer(): string {
   return pathFrom('TEST_TEMPORAL_TEST_SERVER');
 }

@@ -2,9 +2,9 @@ import fc from 'fast-check';
 import type { ModelLimit } from './ledger-model.ts';
 
 /**
- * What a run does to its two teams, as plain values: fast-check prints and shrinks them. What a command points at (a hold,
- * an order, an earlier request) is a number, counted back from the newest, so that it still points at something when
- * the commands before it are shrunk away.
+ * The commands of a run with two teams, as plain values that fast-check prints and shrinks. A reference (to a hold, an
+ * order, an earlier request) is a number, counted back from the newest, so that it stays valid when earlier commands
+ * are removed by shrinking.
  */
 export type Command =
   | { kind: 'wait'; ms: number }
@@ -27,7 +27,7 @@ export type Command =
   | ({ kind: 'limit'; team: number } & ModelLimit)
   | { kind: 'unlimit'; team: number; limit: number };
 
-/** A request on the hot path; all of one command are sent at once. */
+/** A request on the hot path. All requests of one command are sent at once. */
 export type Sent =
   | {
       kind: 'spend';
@@ -48,7 +48,7 @@ export type Sent =
   | { kind: 'capture'; hold: number; credits: bigint | 'the same' }
   | { kind: 'release' | 'lapse' | 'releaseOfAnotherTeam'; hold: number }
   | { kind: 'extend'; hold: number; life: number }
-  /** An earlier request once more, under its key; with another body it is another request. */
+  /** Repeats an earlier request with its key. With another body it is another request. */
   | { kind: 'again'; request: number; changed: boolean };
 
 const second = 1_000;
@@ -149,7 +149,7 @@ const command: Record<Command['kind'], fc.Arbitrary<Command>> = {
   unlimit: fc.record({ kind: is('unlimit'), team, limit: anyOfThem }),
 };
 
-/** What a story is about: a mixture of everything meets less than one of a few things that matter to each other. */
+/** The weights of a story: a mixture of a few related commands finds more than a mixture of everything. */
 const themes: Partial<Record<Command['kind'], number>>[] = [
   { requests: 20, wait: 6, grant: 3, buy: 1 },
   { requests: 20, wait: 4, grant: 1, limit: 5, unlimit: 1, subscribe: 1 },
@@ -161,7 +161,7 @@ const themes: Partial<Record<Command['kind'], number>>[] = [
   },
 ];
 
-/** What there is to spend, most of the time. */
+/** The credits available most of the time. */
 const opening: fc.Arbitrary<Command[]> = fc.constantFrom<Command[][]>(
   [],
   [give(0, 40n, null), give(1, 40n, null)],

@@ -2,9 +2,9 @@ import { formatCredits } from '../../../catalog/credits.ts';
 import type { GrantSource } from '../../../database/entities/grant.ts';
 
 /**
- * What the ledger promises, in the plainest way: one team's credits as arrays in memory, one function for each command,
- * no locks, no SQL, no batches of statements. It shares no code with the ledger, so that the two can disagree. Times are
- * epoch milliseconds, credits micro-credits.
+ * The rules of the ledger in the simplest form: one team's credits as arrays in memory, one function for each command,
+ * no locks, no SQL, no batches. It shares no code with the ledger, so that the two can disagree. Times are epoch
+ * milliseconds, credits are micro-credits.
  */
 export interface ModelTeam {
   grants: ModelGrant[];
@@ -19,7 +19,7 @@ export interface ModelTeam {
 }
 
 export interface ModelGrant {
-  /** Its business key. */
+  /** The order's business key. */
   key: string;
   source: GrantSource;
   granted: bigint;
@@ -28,12 +28,12 @@ export interface ModelGrant {
   consumed: bigint;
   expired: bigint;
   revoked: bigint;
-  /** What adjustments took, as a part of what is revoked: no reversal of a refund gives it back. */
+  /** The part of the revoked credits that adjustments took. No reversal of a refund gives it back. */
   adjusted: bigint;
   settled: bigint;
   effectiveAt: number;
   expiresAt: number | null;
-  /** Set where credits came back after their expiry. */
+  /** Set if credits came back after their expiry. */
   livesUntil: number | null;
   order: string | null;
   cycle: { subscription: string; start: number; end: number } | null;
@@ -62,7 +62,7 @@ interface ModelOrder {
   debt: ModelDebt | null;
 }
 
-/** What a clawback could not take, and which grants paid for it since. */
+/** Credits that a clawback could not take, and the grants that have paid for them since. */
 interface ModelDebt {
   owed: bigint;
   payments: Map<string, bigint>;
@@ -88,7 +88,7 @@ interface Part {
   credits: bigint;
 }
 
-/** A request on the hot path. Holds go by the name that they were given. */
+/** A request on the hot path. Holds are identified by the name that the model gave them. */
 export type Request =
   | {
       kind: 'spend';
@@ -151,8 +151,8 @@ export function newTeam(): ModelTeam {
 }
 
 /**
- * Requests that are sent at once are decided one after the other. Where one of them runs short or over a limit, what the
- * team's lapsed holds set aside is freed before all of them.
+ * Concurrent requests are decided one after another. If one of them has not enough credits or exceeds a limit, the
+ * team's lapsed holds are released before all of them.
  */
 export function answerRequests(team: ModelTeam, requests: KeyedRequest[], now: number): Answer[] {
   expire(team, now);
@@ -172,13 +172,13 @@ function answer(team: ModelTeam, request: KeyedRequest, now: number): Answer {
   const known = request.key === null ? undefined : team.keys.get(request.key);
   if (known) return known.body === body ? known.answer : { refused: 'idempotency_conflict' };
   const { answer: given, replay } = decide(team, request, now);
-  // A refusal is not recorded, and neither is what was answered by an earlier capture.
+  // A refusal is not recorded, and neither is the repeated answer to an earlier capture.
   if (request.key !== null && !('refused' in given) && !replay)
     team.keys.set(request.key, { body, answer: given });
   return given;
 }
 
-/** What a key stands for: the request without the key, and without the name that the answer gives. */
+/** The identity of a keyed request: the request without its key, and without the name that the answer gives. */
 export function bodyOf({ key: _, ...request }: KeyedRequest): string {
   const { name: _name, ...body } = { name: '', ...request };
   return JSON.stringify(body, (_key, value) => (typeof value === 'bigint' ? `${value}` : value));
@@ -242,7 +242,10 @@ function hold(team: ModelTeam, request: Extract<Request, { kind: 'hold' }>, now:
   return stand(made);
 }
 
-/** Once. What was held goes first, in burn order, whatever expired meanwhile; the rest comes from the pool, under the limits. */
+/**
+ * Captures once. Held credits pay first, in burn order, even if they have expired meanwhile. The rest comes from the
+ * balance, under the limits.
+ */
 function capture(
   team: ModelTeam,
   held: ModelHold,
@@ -285,7 +288,7 @@ function capture(
   return { answer: held.receipt };
 }
 
-/** Frees all that a hold sets aside. */
+/** Releases all credits of a hold. */
 function free(team: ModelTeam, held: ModelHold, status: 'released' | 'lapsed', now: number): void {
   held.status = status;
   for (const grant of inBurnOrder(team.grants)) {
@@ -295,7 +298,10 @@ function free(team: ModelTeam, held: ModelHold, status: 'released' | 'lapsed', n
   settle(team, now);
 }
 
-/** Credits of an expired grant expire; those of an order with a debt pay it first; the rest pays debts or can be spent again. */
+/**
+ * Released credits of an expired grant expire. Those of an order with a debt pay it first. The rest pays debts or is
+ * available.
+ */
 function giveBack(team: ModelTeam, { grant: key, credits }: Part, now: number): void {
   const grant = grantOf(team, key);
   const debt = orderOf(team, grant.order)?.debt;
@@ -310,7 +316,7 @@ function giveBack(team: ModelTeam, { grant: key, credits }: Part, now: number): 
   if (debt) debt.owed -= paid;
 }
 
-/** A lot of credits, once for its key. */
+/** Grants credits once per key. */
 export function giveGrant(
   team: ModelTeam,
   grant: Pick<ModelGrant, 'key' | 'source' | 'granted' | 'effectiveAt' | 'expiresAt'> &
@@ -332,7 +338,7 @@ export function giveGrant(
   settle(team, now);
 }
 
-/** An order as it stands at Polar: what it pays for is granted once, and what was refunded of it is taken back. */
+/** An order in its state at Polar: its credits are granted once, and a refund takes them back. */
 export function tellOrder(
   team: ModelTeam,
   told: Pick<ModelOrder, 'id' | 'credits' | 'paid' | 'refunded' | 'stateAt' | 'cycle'> & { pays: boolean },
@@ -370,7 +376,9 @@ export function tellSubscription(team: ModelTeam, told: ModelSubscription, now: 
   alignCycles(team, told.id, now);
 }
 
-/** A cycle's credits expire a grace after its end, when the next allotment starts, or when the subscription ends. */
+/**
+ * A cycle's credits expire at its end plus the grace, when the next allotment starts, or when the subscription ends.
+ */
 function alignCycles(team: ModelTeam, subscription: string, now: number): void {
   const ended = team.subscriptions.find(({ id }) => id === subscription)?.endedAt ?? Number.POSITIVE_INFINITY;
   const cycles = team.grants.filter(({ cycle }) => cycle?.subscription === subscription);
@@ -383,8 +391,8 @@ function alignCycles(team: ModelTeam, subscription: string, now: number): void {
 }
 
 /**
- * Brings what is taken back of an order to floor(granted × un-paid / paid): what expired is gone already and counts, what
- * was taken by hand counts as used, what others settled stays settled while it is needed, what is available goes, the rest is owed.
+ * Moves an order's clawback to floor(granted × reversed / paid). Expired credits count first, adjusted credits count
+ * as used, settled credits stay settled while needed, available credits are revoked, the rest is owed.
  */
 function clawBack(team: ModelTeam, order: ModelOrder, now: number): void {
   const mine = inBurnOrder(team.grants.filter((grant) => grant.order === order.id));
@@ -415,7 +423,7 @@ function clawBack(team: ModelTeam, order: ModelOrder, now: number): void {
   settle(team, now);
 }
 
-/** Sets what an order owes. What others paid too much for it, they get back: the last to burn first. */
+/** Sets the debt of an order. Grants that paid too much get it back, the last in burn order first. */
 function owe(team: ModelTeam, order: ModelOrder, owed: bigint, now: number): void {
   if (!order.debt && owed === 0n) return;
   order.debt ??= { owed, payments: new Map(), createdAt: now };
@@ -432,19 +440,22 @@ function owe(team: ModelTeam, order: ModelOrder, owed: bigint, now: number): voi
   }
 }
 
-/** What comes back after its expiry lives for a while. */
+/** Credits that come back after their expiry can be spent for a while. */
 function letLive(grant: ModelGrant, now: number): void {
   if (grant.expiresAt === null || grant.expiresAt > now) return;
   grant.livesUntil = now + lateLife;
   grant.expiresAt = grant.livesUntil;
 }
 
-/** What a debt goes by: a pack's by its order, a subscription's by its cycle. */
+/** The key of a debt: a pack's order, or a subscription's cycle. */
 export function debtKey({ id, cycle }: Pick<ModelOrder, 'id' | 'cycle'>): string {
   return cycle ? `cycle:${cycle.subscription}:${new Date(cycle.start).toISOString()}` : `order:${id}`;
 }
 
-/** Debts are paid at once, oldest first, from what can be spent, in burn order; a subscription's never from lifetime credits. */
+/**
+ * Debts are paid at once, oldest first, from spendable credits in burn order; a subscription's debt never from
+ * lifetime credits.
+ */
 function settle(team: ModelTeam, now: number): void {
   const indebted = team.orders.flatMap(({ id, cycle, debt }) =>
     debt ? [{ key: debtKey({ id, cycle }), cycle, debt }] : [],
@@ -461,7 +472,7 @@ function settle(team: ModelTeam, now: number): void {
   }
 }
 
-/** Gives credits by hand as a grant of their own, or takes of what can be spent, in burn order. */
+/** An adjustment: gives credits as a separate grant, or takes spendable credits in burn order. */
 export function adjust(
   team: ModelTeam,
   { key, credits, expiresAt }: { key: string; credits: bigint; expiresAt: number | null },
@@ -491,7 +502,7 @@ export function removeLimit(team: ModelTeam, limit: ModelLimit): void {
   team.limits = team.limits.filter(({ subject, id }) => subject !== limit.subject || id !== limit.id);
 }
 
-/** Whatever has expired, has expired: nothing has to be booked first. */
+/** Expired credits count as expired before the transfer is written. */
 export function expire(team: ModelTeam, now: number): void {
   for (const grant of team.grants) {
     if (grant.expiresAt === null || grant.expiresAt > now) continue;
@@ -500,7 +511,7 @@ export function expire(team: ModelTeam, now: number): void {
   }
 }
 
-/** How a team stands at an instant from which on nothing has happened. */
+/** The state of a team at an instant after which nothing has happened. */
 export function balanceOf(past: ModelTeam, at: number) {
   const team = structuredClone(past);
   expire(team, at);
@@ -514,13 +525,13 @@ export function balanceOf(past: ModelTeam, at: number) {
     held: sum(open, 'held'),
     debt: team.orders.reduce((total, { debt }) => total + (debt ? outstanding(debt) : 0n), 0n),
     nextExpiry: next.length > 0 ? { at: soonest, credits: sum(next, 'available') } : null,
-    /** In burn order; those that are used up apart. */
+    /** In burn order, used up grants separately. */
     open,
     usedUp: team.grants.filter((grant) => grant.available + grant.held === 0n),
   };
 }
 
-/** What a limit's subject has used in the limit's window; holds that are not over count. */
+/** The credits that a limit's subject has used in the limit's window. Open holds count. */
 export function usedUnder(team: ModelTeam, limit: ModelLimit, now: number): bigint {
   const isTheirs = ({ member, apiKey }: { member: string | null; apiKey: string | null }) =>
     (limit.subject === 'member' ? member : apiKey) === limit.id;
@@ -537,7 +548,7 @@ function windowStart(team: ModelTeam, per: ModelLimit['per'], now: number): numb
   return Date.UTC(date.getUTCFullYear(), date.getUTCMonth(), per === 'day' ? date.getUTCDate() : 1);
 }
 
-/** @param required  what the whole request needs, where this is only its excess over a hold */
+/** @param required  the need of the whole request, if this is only its excess over a hold */
 function refuseConsumer(
   team: ModelTeam,
   consumer: { member: string | null; apiKey: string | null; captures?: boolean },
@@ -579,7 +590,7 @@ function isLapsed({ status, expiresAt }: ModelHold, now: number): boolean {
   return status === 'open' && expiresAt <= now;
 }
 
-/** Takes from what can be spent, soonest to expire first; there is enough. */
+/** Takes spendable credits, soonest expiry first. There are enough. */
 function draw(team: ModelTeam, credits: bigint, to: 'consumed' | 'held' | 'revoked', now: number): Part[] {
   const parts: Part[] = [];
   let left = credits;
@@ -640,7 +651,7 @@ function outstanding(debt: ModelDebt): bigint {
   return debt.owed - paidFor(debt);
 }
 
-/** What other grants paid for a debt. */
+/** The payments of other grants for a debt. */
 export function paidFor({ payments }: ModelDebt): bigint {
   return [...payments.values()].reduce((total, paid) => total + paid, 0n);
 }

@@ -29,7 +29,7 @@ import {
   type Request,
 } from './ledger-model.ts';
 
-/** Runs go on side by side in one database, each lane with a clock of its own. */
+/** Runs are concurrent in one database. Each lane has its own clock. */
 export interface Lane {
   database: Database;
   groupCommit: GroupCommit;
@@ -41,7 +41,7 @@ const start = Date.UTC(2026, 4, 20, 20);
 const packCredits = 40n;
 const planCredits = 70n;
 
-/** Replaces the clock by one that each lane sets for its own connections. */
+/** Replaces the clock with one that each lane sets for its own connections. */
 export async function replaceClockByLanes(databaseUrl: string): Promise<void> {
   await withClient(databaseUrl, async (client) => {
     await client.query('create table lane_clocks (lane text primary key, at timestamptz(3) not null)');
@@ -62,7 +62,7 @@ export async function replaceClockByLanes(databaseUrl: string): Promise<void> {
 /** @param firstGrants  how many grants of a team a commit reads before it knows whether they suffice */
 export async function openLane(databaseUrl: string, name: string, firstGrants?: number): Promise<Lane> {
   const database = await connectDatabase(databaseUrl, { pool: 3 });
-  // For the connections to come, and for the one that it has opened.
+  // For new connections, and for the open one.
   database.pool.options.application_name = name;
   await database.pool.query(`select set_config('application_name', $1, false)`, [name]);
   const lane: Lane = {
@@ -83,7 +83,7 @@ export async function openLane(databaseUrl: string, name: string, firstGrants?: 
   return lane;
 }
 
-/** One run: two teams, and what the model says of them. */
+/** One run: two teams, and the model of each. */
 export interface Run {
   lane: Lane;
   catalog: PublishedCatalog;
@@ -91,9 +91,9 @@ export interface Run {
   teams: RunTeam[];
   /** Every hold by the name that the model knows it by. */
   holds: { name: string; id: string; team: RunTeam; credits: bigint }[];
-  /** Every request that carried a key. */
+  /** Every request with a key. */
   requests: { team: RunTeam; request: KeyedRequest }[];
-  /** Counts what became of requests: a run that is refused everything proves little. */
+  /** Counts the outcomes of requests: a run in which everything is refused proves little. */
   tally: Map<string, number>;
 }
 
@@ -104,7 +104,7 @@ interface RunTeam {
   past: { at: number; model: ModelTeam }[];
   /** Business keys by the grants' ids. */
   grantKeys: Map<string, string>;
-  /** What the ledger first answered to a key. */
+  /** The first answer to a key. */
   firstReceipts: Map<string, Receipt>;
 }
 
@@ -121,7 +121,7 @@ export async function smallCatalog(): Promise<PublishedCatalog> {
   };
 }
 
-/** Does the commands to the ledger and to the model; throws where they disagree or a rule is broken. */
+/** Executes the commands on the ledger and on the model. Throws if they disagree or a rule is broken. */
 export async function playRun(
   lane: Lane,
   catalog: PublishedCatalog,
@@ -165,7 +165,7 @@ async function play(run: Run, command: Command): Promise<RunTeam[]> {
     case 'requests':
       return sendRequests(run, command.sent);
     case 'subscribe':
-      // A period begins at an instant at which nothing else happens: what was used before it is of the period before.
+      // A period begins at an instant without another event, so that earlier usage belongs to the previous period.
       await play(run, { kind: 'wait', ms: 1 });
       break;
   }
@@ -222,7 +222,7 @@ async function change(run: Run, team: RunTeam, command: Change, em: Em, at: Date
     }
     case 'subscribe': {
       const running = team.model.subscriptions.find(({ endedAt }) => endedAt === null);
-      if (running?.start === now) return; // one payment starts a cycle
+      if (running?.start === now) return; // one payment starts one cycle
       const subscription = {
         id: running?.id ?? randomUUID(),
         start: now,
@@ -240,7 +240,7 @@ async function change(run: Run, team: RunTeam, command: Change, em: Em, at: Date
     }
     case 'endSubscription': {
       const running = team.model.subscriptions.find(({ endedAt }) => endedAt === null);
-      // An order made at the end is the final invoice, so a subscription does not end when it was paid.
+      // An order made at the end is the final invoice, so a subscription never ends at the time of its payment.
       if (!running || running.start === now) return;
       await tellSubscription(team, { ...running, endedAt: now }, em, at);
       return model.tellSubscription(team.model, { ...running, endedAt: now }, now);
@@ -292,7 +292,7 @@ async function adjust(
       available,
     };
   } catch (error) {
-    em.clear(); // nothing of it is written
+    em.clear(); // none of it is written
     return refusal(error);
   }
 }
@@ -309,7 +309,7 @@ async function giveGrant(em: Em, team: RunTeam, grant: GrantFacts, at: Date): Pr
     effectiveAt: new Date(effectiveAt),
     expiresAt: expiresAt === null ? null : new Date(expiresAt),
     catalogVersion: 1,
-    ...(source === 'adjustment' ? { actor: 'a test', reason: 'because' } : {}), // one that is granted again
+    ...(source === 'adjustment' ? { actor: 'a test', reason: 'because' } : {}), // a repeated grant
   };
   await grantCredits(em, made, at);
 }
@@ -364,7 +364,7 @@ async function tellSubscription(
   await applySubscription(em, facts, { policies, fetched: true }, at);
 }
 
-/** Sends all of them before the ledger takes the first: they share a commit. */
+/** Sends all of them before the ledger starts the first, so that they share a commit. */
 async function sendRequests(run: Run, sent: readonly Sent[]): Promise<RunTeam[]> {
   const requests = sent.flatMap((one) => toRequest(run, one) ?? []);
   const replies = await Promise.allSettled(requests.map(({ team, request }) => send(run, team, request)));
@@ -390,7 +390,7 @@ function toRequest(run: Run, sent: Sent): { team: RunTeam; request: KeyedRequest
     const earlier = newest(run.requests, sent.request);
     if (!earlier) return null;
     const { team, request } = earlier;
-    // What it makes gets a name of its own; a replay goes by the first one's.
+    // A new hold gets a new name. A replay returns the name of the first.
     const named = request.kind === 'hold' ? { ...request, name: randomUUID() } : request;
     return { team, request: sent.changed ? changed(named) : named };
   }
@@ -497,7 +497,7 @@ function priced(credits: bigint) {
   return { credits, lines: [{ meter: 'runs', quantity: credits * 1_000_000n, unitPrice, credits }] };
 }
 
-/** What the ledger answered, in the model's words. */
+/** The ledger's answer, in the model's words. */
 function hear(
   run: Run,
   team: RunTeam,
@@ -545,7 +545,7 @@ function count({ tally }: Run, kind: string, answer: object): void {
   tally.set(`${kind}: ${outcome}`, (tally.get(`${kind}: ${outcome}`) ?? 0) + 1);
 }
 
-/** The balance as anybody reads it. */
+/** The balance as callers read it. */
 async function expectSameBalance(run: Run, team: RunTeam, at?: number): Promise<void> {
   const real = await readBalance(run.lane.database, team.id, at === undefined ? undefined : new Date(at));
   const then = at ?? run.now;
@@ -586,7 +586,9 @@ function byKey<G extends { key: string }>(grants: G[]): G[] {
 
 const columns = ['available', 'held', 'consumed', 'expired', 'revoked', 'settled'] as const;
 
-/** The rules that a balance does not show: sums of transfers, events and keys, debts, holds, limits, and the past. */
+/**
+ * The rules that a balance does not show: sums of transfers, events and keys, debts, holds, limits, and past balances.
+ */
 async function expectEverythingAddsUp(run: Run, team: RunTeam): Promise<void> {
   const stored = await readStored(run, team);
   for (const grant of stored.grants) {
@@ -604,7 +606,7 @@ async function expectEverythingAddsUp(run: Run, team: RunTeam): Promise<void> {
       ...Object.fromEntries(sums),
     });
   }
-  // Released credits of an expired grant expire: at once, not when the timer comes by.
+  // Released credits of an expired grant expire at once, not when the timer fires.
   const late = stored.transfers.filter(({ grant_id, at, kind, to_account }) => {
     const expiresAt = stored.grants.find(({ id }) => id === grant_id)?.expires_at ?? null;
     const isOver = expiresAt !== null && Date.parse(at) > Date.parse(expiresAt);
@@ -638,7 +640,7 @@ async function expectEverythingAddsUp(run: Run, team: RunTeam): Promise<void> {
   }
 }
 
-/** The amounts of a run are small enough for a number. */
+/** The amounts of a run fit a number. */
 interface Stored {
   grants: ({ id: string; business_key: string; granted: number; expires_at: string | null } & Record<
     (typeof columns)[number],
