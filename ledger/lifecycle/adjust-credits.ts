@@ -14,34 +14,34 @@ import { readSpendableGrants, sumSpendableCredits } from './spendable-grants.ts'
 
 export interface NewAdjustment {
   teamId: string;
-  /** Micro-credits, up or down; never 0. */
+  /** Micro-credits: positive to give, negative to take; never 0. */
   credits: bigint;
-  /** Why. */
+  /** The reason. */
   reason: string;
-  /** Who. */
+  /** The operator. */
   actor: string;
-  /** When credits that are given expire; null: never. */
+  /** When given credits expire; null: never. */
   expiresAt: Date | null;
   /**
-   * The order whose credits are taken: only those that it paid for are, and a refund of it takes so many less. Without it
-   * what is taken counts as use.
+   * The order whose credits are taken: only credits of its grants are taken, and a refund of it takes that amount
+   * less. Without it the taken credits count as use.
    */
   orderId?: string | null;
 }
 
 export interface Adjusted {
   id: string;
-  /** The grant that was made, or those that credits were taken from, in burn order. Micro-credits. */
+  /** The created grant, or the grants that credits were taken from, in burn order. Micro-credits. */
   grants: { grantId: string; source: GrantSource; credits: bigint }[];
-  /** What the team can spend now, after its debts took theirs. */
+  /** The team's spendable credits after its debts were settled. */
   available: bigint;
 }
 
 /**
- * Gives a team credits by hand, as a grant of their own, or takes some of what it can spend, in burn order. Once per call:
- * run it with the caller's idempotency key in one transaction. Locks the team.
+ * Gives a team credits as a separate grant, or takes spendable credits in burn order. Each call has an effect: run it
+ * in one transaction with the caller's idempotency key. Locks the team.
  * @throws DomainError `unknown_team`, `insufficient_credits` {required, available}; `expires_in_the_past`,
- * `balance_too_large`
+ *   `balance_too_large`
  */
 export async function adjustCredits(em: EntityManager, adjustment: NewAdjustment): Promise<Adjusted> {
   const { teamId, credits } = adjustment;
@@ -57,7 +57,7 @@ export async function adjustCredits(em: EntityManager, adjustment: NewAdjustment
   return { id, grants, available: await sumSpendableCredits(em, teamId, now) };
 }
 
-/** The business key or reference of all that an adjustment did. */
+/** The business key or reference of everything that an adjustment did. */
 function keyOf(id: string): string {
   return `adjustment:${id}`;
 }
@@ -73,7 +73,7 @@ async function give(
   }
   const after = (await sumUnspentCredits(em, teamId)) + credits;
   if (after >= DECIMAL_LIMIT) {
-    throw new DomainError('balance_too_large', 'A team has less than 10^12 credits', {
+    throw new DomainError('balance_too_large', 'A team must have less than 10^12 credits', {
       balance: formatCredits(after),
     });
   }
@@ -110,7 +110,7 @@ async function take(
     const what = orderId ? `credits of order ${orderId}` : 'credits';
     throw new DomainError(
       'insufficient_credits',
-      `This takes ${details.required} ${what} and the team has ${details.available}`,
+      `This would take ${details.required} ${what}, and the team has ${details.available}`,
       details,
     );
   }
@@ -121,7 +121,7 @@ async function take(
   });
 }
 
-/** What a team has that is not used up: to spend, or held. Micro-credits. */
+/** A team's available and held credits. Micro-credits. */
 async function sumUnspentCredits(em: EntityManager, teamId: string): Promise<bigint> {
   const [row] = await em.execute<{ credits: string }[]>(
     'select coalesce(sum(available + held), 0) as credits from grants where team_id = ? and open',

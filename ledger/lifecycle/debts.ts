@@ -10,10 +10,10 @@ import { applyMoves } from './move-credits.ts';
 import { readSpendableGrants } from './spendable-grants.ts';
 
 /**
- * Sets what is owed because it was spent before it was taken back. Where that is less than was settled, the difference goes
+ * Sets the debt of spent credits that a clawback could not take. If it is less than was settled, the difference goes
  * back to the grants that paid it. The caller holds the team's lock.
  *
- * @param lateLife  how long credits live that come back after their expiry, in milliseconds
+ * @param lateLife  how long credits can be spent that come back after their expiry, in milliseconds
  */
 export async function setDebt(
   em: EntityManager,
@@ -36,8 +36,8 @@ export async function setDebt(
 }
 
 /**
- * Pays the team's debts, oldest first, from what it has, in burn order: `available → settled`. A subscription's
- * debt never takes lifetime credits, and what has expired pays nothing. The caller holds the team's lock.
+ * Settles the team's debts, oldest first, in burn order: `available → settled`. A cycle's debt never takes lifetime
+ * credits, and expired credits pay nothing. The caller holds the team's lock.
  */
 export async function settleDebts(em: EntityManager, teamId: string, now: Date): Promise<void> {
   const team = await em.findOneOrFail(Team, { id: teamId });
@@ -50,7 +50,7 @@ export async function settleDebts(em: EntityManager, teamId: string, now: Date):
   });
   for (const [index, { settled, moves }] of planSettlement(open, payers).entries()) {
     const debt = debts[index];
-    if (!debt) throw new Error('a settlement is of no debt');
+    if (!debt) throw new Error('a settlement must belong to a debt');
     if (settled === 0n) continue;
     applyMoves(em, payers, moves, now);
     for (const { grantId, amount } of moves) await recordPayment(em, debt.key, grantId, amount);
@@ -61,12 +61,14 @@ export async function settleDebts(em: EntityManager, teamId: string, now: Date):
   await em.flush();
 }
 
-/** What is outstanding of the team's debts, by their key, in micro-credits. */
+/** The team's outstanding debts, by their key, in micro-credits. */
 export async function readOwed(em: EntityManager, teamId: string): Promise<Map<string, bigint>> {
   return new Map((await readOpenDebts(em, teamId)).map((debt) => [debt.key, outstandingOf(debt)]));
 }
 
-/** Makes debts smaller by what was taken of the orders' own credits (`planRelease`). The caller holds the team's lock. */
+/**
+ * Reduces debts by what was taken back from the orders' own credits (`planRelease`). The caller holds the team's lock.
+ */
 export async function forgiveDebts(
   em: EntityManager,
   forgiven: ReadonlyMap<string, bigint>,
@@ -80,7 +82,7 @@ export async function forgiveDebts(
   await em.flush();
 }
 
-/** The debts that are not settled, oldest first. */
+/** The debts that are not completely settled, oldest first. */
 function readOpenDebts(em: EntityManager, teamId: string): Promise<Debt[]> {
   return em.find(
     Debt,
@@ -125,7 +127,7 @@ async function giveBackSettled(
   debt.settled -= amount;
 }
 
-/** The payments of a debt that burn last, as many as `amount` needs: others are not read. */
+/** The payments of a debt, last in burn order first, as many as `amount` needs. Others are not read. */
 async function readLastPayments(em: EntityManager, key: string, amount: bigint): Promise<Payment[]> {
   await em.flush();
   const rows = await em.execute<{ grant_id: string; credits: string }[]>(
@@ -142,7 +144,7 @@ async function readLastPayments(em: EntityManager, key: string, amount: bigint):
   return rows.map(({ grant_id, credits }) => ({ grantId: grant_id, credits: BigInt(credits) }));
 }
 
-/** Keeps how the debt stands from `at` on. */
+/** Stores the state of the debt from `at` on. */
 function recordDebt(em: EntityManager, { key, teamId, owed, settled }: Debt, at: Date): void {
   em.persist(em.create(DebtChange, { key, teamId, owed, settled, at }));
 }

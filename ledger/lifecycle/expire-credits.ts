@@ -4,16 +4,16 @@ import { planExpiry } from '../rules/plan-expiry.ts';
 import { applyMoves } from './move-credits.ts';
 
 /**
- * Books what has expired: `available → expired` of every grant of the team whose expiry is not after `now`.
- * Nobody could spend those credits any more; this only writes it down. Held credits stay capturable.
- * The caller holds the team's lock and has read `now` after it.
+ * Expires what has expired: `available → expired` of every grant of the team whose expiry is not after `now`. Those
+ * credits could no longer be spent before; this only writes the transfers. Held credits can still be captured. The
+ * caller holds the team's lock and has read `now` after it.
  *
- * @returns micro-credits that were booked as expired
+ * @returns the expired micro-credits
  */
 export async function expireCredits(em: EntityManager, teamId: string, now: Date): Promise<bigint> {
   const due = await em.find(
     Grant,
-    // The conditions of the index in burn order: neither history nor what has not expired is read.
+    // The conditions of the index in burn order, so neither used up grants nor unexpired ones are read.
     {
       teamId,
       [raw((alias) => `${alias}.open`)]: true,

@@ -11,14 +11,14 @@ import { expireCredits } from './expire-credits.ts';
 import { applyMoves } from './move-credits.ts';
 
 /**
- * Takes a deleted team's credits out of the world: its open holds are released, what has expired is booked, what it owes
- * is paid, and the rest is forfeited (`available → revoked`). Its caps go. Doing it again changes nothing. The caller
- * holds the team's lock and has read `now` after it.
+ * Takes all credits of a deleted team: releases its open holds, expires what has expired, settles its debts, and
+ * forfeits the rest (`available → revoked`). Removes its limits. A repetition changes nothing. The caller holds the
+ * team's lock and has read `now` after it.
  *
- * @returns micro-credits that were forfeited by this call
+ * @returns the micro-credits that this call forfeited
  */
 export async function forfeitCredits(em: EntityManager, team: Team, now: Date): Promise<bigint> {
-  if (!team.deletedAt) throw new Error(`team ${team.id} lives: nothing of it is forfeited`);
+  if (!team.deletedAt) throw new Error(`team ${team.id} must be deleted before its credits are forfeited`);
   await releaseHolds(em, team.id, now);
   await expireCredits(em, team.id, now);
   await settleDebts(em, team.id, now);
@@ -32,7 +32,7 @@ export async function forfeitCredits(em: EntityManager, team: Team, now: Date): 
   return moves.reduce((total, { amount }) => total + amount, 0n);
 }
 
-/** Releases the team's open holds, as each is released on the hot path. */
+/** Releases the team's open holds in the same way as the hot path does. */
 async function releaseHolds(em: EntityManager, teamId: string, now: Date): Promise<void> {
   const holds = await em.find(Hold, { teamId, status: 'open' });
   const draws = await em.find(HoldDraw, { holdId: { $in: holds.map(({ id }) => id) } });

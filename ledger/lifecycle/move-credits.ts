@@ -10,15 +10,15 @@ interface MoveOfGrant {
   /** Micro-credits; > 0. */
   amount: bigint;
   kind: TransferKind;
-  /** The business key or id of what caused it. */
+  /** The business key or id of its cause. */
   reference: string;
-  /** Of an adjustment that names the order which paid for the grant: it counts as taken back, not as used. */
+  /** For an adjustment that names the order which paid for the grant: it counts as taken back, not as used. */
   givesUp?: boolean;
   at: Date;
 }
 
 /**
- * Moves credits between two accounts of a grant: one transfer row and the grant's two columns, together, so that
+ * Moves credits between two accounts of a grant: writes one transfer and the grant's two columns together, so that
  * each column stays the sum of its transfers. The caller holds the team's lock.
  */
 export function moveCredits(
@@ -44,8 +44,8 @@ export function moveCredits(
 }
 
 /**
- * Makes the moves of a plan. The caller holds the team's lock.
- * @param grants  those that the plan was made from
+ * Executes the moves of a plan. The caller holds the team's lock.
+ * @param grants  the grants from which the plan was made
  */
 export function applyMoves(
   em: EntityManager,
@@ -56,7 +56,7 @@ export function applyMoves(
   const byId = new Map(grants.map((grant) => [grant.id, grant]));
   for (const { grantId, ...move } of moves) {
     const grant = byId.get(grantId);
-    if (!grant) throw new Error(`a plan moves credits of grant ${grantId}, which it was not made from`);
+    if (!grant) throw new Error(`a plan moves credits of grant ${grantId}, which was not passed to it`);
     moveCredits(em, { grant, ...move, at });
   }
 }

@@ -1,12 +1,12 @@
 import { type EntityManager, raw } from '@mikro-orm/postgresql';
 import { burnOrderSql, expirySql, Grant } from '../../database/entities/grant.ts';
 
-/** How many grants are read before it is known whether they suffice. */
+/** How many grants are read at first, before it is known whether they are enough. */
 const firstGrants = 32;
 
 /**
- * The team's spendable grants in burn order: as many of the first ones as `credits` micro-credits need, or all if they come to
- * less. What a team has beyond them is not read. The caller holds the team's lock.
+ * The team's spendable grants in burn order: the first ones that cover `credits` micro-credits, or all if they have
+ * less. The grants after them are not read. The caller holds the team's lock.
  *
  * @param orderId  if given, only the grants that this order paid for
  */
@@ -15,7 +15,7 @@ export async function readSpendableGrants(
   teamId: string,
   { credits, now, orderId }: { credits: bigint; now: Date; orderId?: string | null },
 ): Promise<Grant[]> {
-  await em.flush(); // what was moved in this transaction counts
+  await em.flush(); // moves of this transaction count
   const find = (limit?: number) =>
     em.find(
       Grant,
@@ -27,7 +27,7 @@ export async function readSpendableGrants(
   return first.length < firstGrants || enough ? first : find();
 }
 
-/** What a team can spend at `now`, in micro-credits. The caller holds the team's lock. */
+/** The team's spendable credits at `now`, in micro-credits. The caller holds the team's lock. */
 export async function sumSpendableCredits(em: EntityManager, teamId: string, now: Date): Promise<bigint> {
   await em.flush();
   const [row] = await em.execute<{ credits: string }[]>(

@@ -1,9 +1,9 @@
 import type { Pool } from 'pg';
 
-/** A month is closed when no transaction can still be open that read the clock in it. */
+/** A month is closed this long after its end, when no open transaction can have read the clock in it. */
 const closedAfter = '1 day';
 
-/** What transfers come to for their grants: the change of each of a grant's columns. */
+/** The sums of a grant's transfers: the change of each of its columns. */
 export const sumsOfTransfers = [
   `coalesce(sum(amount) filter (where from_account = 'issued'), 0) as granted`,
   ...['available', 'held', 'consumed', 'expired', 'revoked', 'settled'].map(
@@ -13,7 +13,8 @@ export const sumsOfTransfers = [
 ].join(',\n       ');
 
 /**
- * Adds up the transfers of each month that has been over for a day, in order, once. Of two at once, one waits for the other.
+ * Adds up the transfers of each month that ended at least a day ago, in order, once. If two processes run this, one
+ * waits.
  * @returns how many months were closed
  */
 export async function closeMonths(pool: Pool): Promise<number> {
@@ -53,6 +54,6 @@ async function closeNextMonth(pool: Pool): Promise<boolean> {
     usable = true;
     return month !== undefined;
   } finally {
-    client.release(!usable); // in the middle of it the connection is in a transaction
+    client.release(!usable); // if it failed, the connection is still in a transaction
   }
 }

@@ -1,26 +1,26 @@
 import type { Database } from '../../database/connection.ts';
 import { readBalance } from './read-balance.ts';
 
-/** Credits that can be spent, as a forecast sees them. */
+/** The fields of spendable credits that a forecast uses. */
 export interface ForecastLot {
   /** Micro-credits. */
   available: bigint;
-  /** Null: lifetime. */
+  /** Null: lifetime credits. */
   expiresAt: Date | null;
 }
 
 export interface Forecast {
-  /** What expires when. Micro-credits. */
+  /** Which credits expire when. Micro-credits. */
   expiring: {
     at: Date;
-    /** All that can be spent until then and not after. */
+    /** Credits that can be spent until then and not after. */
     credits: bigint;
-    /** What is left of it then at the present pace, and lost. */
+    /** The part of them that will be lost at the current pace. */
     unused: bigint;
   }[];
-  /** What was consumed a day, on average of the last days. Micro-credits, rounded down. */
+  /** The average consumption per day over the last days. Micro-credits, rounded down. */
   pace: { days: number; creditsPerDay: bigint };
-  /** When nothing is left, used up or expired; null where that is more than a hundred years away. */
+  /** When no credits are left, used up or expired; null if that is more than a hundred years away. */
   runsOutAt: Date | null;
 }
 
@@ -28,7 +28,7 @@ const dayMs = 86_400_000n;
 const farAway = 36_525n * dayMs;
 const paceDays = 7;
 
-/** What a team's credits come to if it goes on as in the last 7 days and gets no more. */
+/** The forecast of a team's credits if it continues as in the last 7 days and gets no more. */
 export async function readForecast(database: Database, teamId: string): Promise<Forecast & { asOf: Date }> {
   const { grants, asOf } = await readBalance(database, teamId);
   const { rows } = await database.pool.query<{ consumed: string }>({
@@ -42,10 +42,10 @@ export async function readForecast(database: Database, teamId: string): Promise<
 }
 
 /**
- * Uses credits at a steady pace from now on, in burn order: what expires before its turn comes is lost. Pure.
+ * Uses credits at a constant pace from now on, in burn order. Credits that expire before they are used are lost. Pure.
  *
  * @param lots  in burn order (`compareBurnOrder`), none expired
- * @param consumed  micro-credits that were consumed in the last `days` days
+ * @param consumed  micro-credits consumed in the last `days` days
  */
 export function forecastCredits(
   lots: readonly ForecastLot[],
@@ -55,11 +55,11 @@ export function forecastCredits(
 ): Forecast {
   const window = BigInt(days) * dayMs;
   const expiring = new Map<number, { at: Date; credits: bigint; unused: bigint }>();
-  // Milliseconds from now until which the credits so far last. Null: for ever.
+  // Milliseconds from now until the credits so far are used up. Null: never.
   let lasts: bigint | null = 0n;
   for (const { available, expiresAt } of lots) {
     const end: bigint | null = expiresAt && BigInt(expiresAt.getTime() - now.getTime());
-    // A lot's turn comes when those before it are gone; it never is where one of them lasts for ever.
+    // A lot is used after the previous ones are used up. If one of them lasts for ever, it is never used.
     const left: bigint | null = lasts === null || end === null ? null : end > lasts ? end - lasts : 0n;
     const usable: bigint = left === null ? 0n : (consumed * left) / window;
     if (expiresAt) {

@@ -1,11 +1,11 @@
 import { DomainError } from '../../domain-error.ts';
 
-/** Which part of a team's history is asked for: `[from, to)`, newest first. */
+/** The requested part of a team's history: `[from, to)`, newest first. */
 export interface HistoryRange {
   from?: Date | undefined;
   to?: Date | undefined;
   limit: number;
-  /** The `nextCursor` of the page before. */
+  /** The `nextCursor` of the previous page. */
   cursor?: string | undefined;
 }
 
@@ -15,14 +15,14 @@ export interface HistoryPage<Row> {
   nextCursor: string | null;
 }
 
-/** A place between two rows of a history that is ordered by time and then by id. */
+/** A position between two rows of a history that is ordered by time and then by id. */
 export interface HistoryPlace {
   /** ISO 8601, or `infinity`: after everything. */
   at: string;
   id: string;
 }
 
-/** What the ids of a history look like, and the least that there is. */
+/** The format of the history's ids, and the smallest id. */
 export interface IdForm {
   pattern: RegExp;
   least: string;
@@ -36,8 +36,8 @@ export const uuidForm: IdForm = {
 export const integerForm: IdForm = { pattern: /^\d{1,18}$/, least: '0' };
 
 /**
- * The place before which a page's rows lie. Rows that come in meanwhile move no place, so that a walk through the pages
- * sees each row that was there when it began exactly once.
+ * The position before which a page's rows lie. New rows do not change it, so paging through the history returns each
+ * row that existed at its start exactly once.
  * @throws DomainError `invalid_cursor`
  */
 export function placeBefore({ to, cursor }: HistoryRange, idForm: IdForm): HistoryPlace {
@@ -45,13 +45,13 @@ export function placeBefore({ to, cursor }: HistoryRange, idForm: IdForm): Histo
   if (cursor === undefined) return end;
   const [, milliseconds = '', id = ''] = /^(\d{1,14})\.(.+)$/.exec(cursor) ?? [];
   if (!idForm.pattern.test(id)) {
-    throw new DomainError('invalid_cursor', 'cursor is not the nextCursor of a page of this list');
+    throw new DomainError('invalid_cursor', 'cursor must be the nextCursor of a page of this list');
   }
   const at = new Date(Number(milliseconds));
   return to && to <= at ? end : { at: at.toISOString(), id };
 }
 
-/** One page out of `limit + 1` rows: the row too many only tells that there is a next page. */
+/** One page from `limit + 1` rows: the extra row only shows that there is a next page. */
 export function pageOfHistory<Row>(
   rows: Row[],
   limit: number,

@@ -3,7 +3,7 @@ import { Adjustment } from '../../database/entities/adjustment.ts';
 import { type ListPage, type ListRange, pageOfRows, uuidCursor } from '../../database/list-page.ts';
 
 /**
- * A team's adjustments with who and why, newest first: ids are in order of time.
+ * A team's adjustments with who and why, newest first. Ids sort by time.
  * @throws DomainError `invalid_cursor`
  */
 export async function listAdjustments(

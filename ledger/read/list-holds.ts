@@ -4,14 +4,14 @@ import { Hold, type HoldStatus } from '../../database/entities/hold.ts';
 import { type ListPage, type ListRange, pageOfRows, uuidCursor } from '../../database/list-page.ts';
 import { DomainError } from '../../domain-error.ts';
 
-/** A hold as it stands now. Credits in micro-credits. */
+/** The current state of a hold. Credits in micro-credits. */
 export type ReadHold = Pick<
   Hold,
   'id' | 'teamId' | 'action' | 'credits' | 'memberId' | 'apiKeyId' | 'status' | 'createdAt' | 'expiresAt'
 >;
 
 /**
- * A team's open holds, oldest first: ids are in order of time. Those whose time is over are missing, swept or not.
+ * A team's open holds, oldest first. Ids sort by time. Expired holds are left out, whether they are swept or not.
  * @throws DomainError `invalid_cursor`
  */
 export async function listOpenHolds(
@@ -28,7 +28,7 @@ export async function listOpenHolds(
 }
 
 /**
- * One hold. An open one whose time is over is `lapsed`, swept or not.
+ * One hold. An open hold after its expiry is `lapsed`, whether it is swept or not.
  * @throws DomainError `unknown_hold`
  */
 export async function readHold(em: EntityManager, id: string): Promise<ReadHold> {
@@ -39,7 +39,7 @@ export async function readHold(em: EntityManager, id: string): Promise<ReadHold>
   return { ...hold, status };
 }
 
-/** `unknown_hold`: there is none, or the person is not in its team; nobody is told which. */
+/** `unknown_hold`. The same error if it does not exist or the user is not in its team, so that neither is revealed. */
 export function unknownHold(id: string): DomainError {
   return new DomainError('unknown_hold', `There is no hold ${id}`, { holdId: id });
 }

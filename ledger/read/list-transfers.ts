@@ -20,7 +20,7 @@ export interface ListedTransfer {
   to: Account;
   credits: bigint;
   usageEventId: string | null;
-  /** The business key or id of what caused it, where no usage event did. */
+  /** The business key or id of its cause, if that is not a usage event. */
   reference: string | null;
 }
 
@@ -36,7 +36,7 @@ export async function listTransfers(
   const before = placeBefore(range, integerForm);
   const { rows } = await pool.query<TransferRow>({
     name: 'list-transfers',
-    // The primary key from its newest end, month by month and only as far as the page goes.
+    // Reads the primary key from its newest end, month by month, only as far as the page needs.
     text: `select t.id, t.kind, t.grant_id, t.from_account, t.to_account, t.amount, t.usage_event_id, t.reference,
                   extract(epoch from t.at) * 1000 as at,
                   (select g.source from grants g where g.id = t.grant_id) as source

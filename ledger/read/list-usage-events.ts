@@ -4,7 +4,7 @@ import type { StoredReceiptLine } from '../../database/entities/usage-event.ts';
 import type { Receipt } from '../spend/operation.ts';
 import { type HistoryPage, type HistoryRange, pageOfHistory, placeBefore, uuidForm } from './history-page.ts';
 
-/** What was consumed, when, by whom, and the receipt that its caller was given. */
+/** A usage event: what, when, by whom, and the receipt that its caller got. */
 export interface ListedUsageEvent {
   receipt: Receipt;
   occurredAt: Date;
@@ -15,8 +15,8 @@ export interface ListedUsageEvent {
 }
 
 /**
- * A team's usage events with their receipts, newest first by when they occurred. An event that is reported late takes
- * its place in the past.
+ * A team's usage events with their receipts, newest first by the time when they occurred. An event that is reported
+ * late is listed at the time when it occurred.
  * @throws DomainError `invalid_cursor`
  */
 export async function listUsageEvents(
@@ -27,7 +27,7 @@ export async function listUsageEvents(
   const before = placeBefore(range, uuidForm);
   const { rows } = await pool.query<EventRow>({
     name: 'list-usage-events',
-    // The primary key from its newest end, month by month and only as far as the page goes; a transfer carries its
+    // Reads the primary key from its newest end, month by month, only as far as the page needs. A transfer has its
     // event's recorded_at, so receipts are found by primary key too.
     text: `select e.id, e.action, e.credits, e.lines, e.price_version, e.balance_after, e.hold_id, e.member_id, e.api_key_id,
                   e.metadata,

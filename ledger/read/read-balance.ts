@@ -5,16 +5,19 @@ import { DomainError } from '../../domain-error.ts';
 import { compareBurnOrder } from '../rules/burn-order.ts';
 import { sumsOfTransfers } from './closed-months.ts';
 
-/** A team's credits at an instant, in micro-credits. What has expired counts as expired, booked or not. */
+/**
+ * A team's credits at an instant, in micro-credits. Expired credits count as expired even if their transfer is not
+ * written yet.
+ */
 export interface Balance {
-  /** What can be spent. */
+  /** The credits that can be spent. */
   available: bigint;
   held: bigint;
-  /** What clawbacks could not take and nothing has settled yet. */
+  /** Debts: credits that clawbacks could not take and that are not settled yet. */
   debt: bigint;
-  /** What can be spent, by source. */
+  /** The credits that can be spent, by source. */
   bySource: Record<GrantSource, bigint>;
-  /** Grants with credits left, in burn order, then those used up, newest first. */
+  /** Grants with credits left, in burn order, then used up ones, newest first. */
   grants: BalanceGrant[];
   nextExpiry: { at: Date; credits: bigint } | null;
   asOf: Date;
@@ -34,7 +37,7 @@ export interface BalanceGrant {
   expiresAt: Date | null;
 }
 
-/** Of the grants that are used up, only so many are listed: the current balance does not grow with history. */
+/** The maximum number of used up grants in the list, so that the current balance does not grow with history. */
 const usedUpGrants = 100;
 
 /**
@@ -47,10 +50,7 @@ export async function readBalance(database: Database, teamId: string, at?: Date)
   if (!first) throw unknownTeam(teamId);
   const asOf = new Date(Number(first.as_of));
   if (at && at.getTime() > Number(first.now)) {
-    throw new DomainError(
-      'at_in_the_future',
-      'A balance can be told for now and for the past: at lies in the future',
-    );
+    throw new DomainError('at_in_the_future', 'at must not lie in the future');
   }
 
   const grants = rows.flatMap((row) => (row.id === null ? [] : [toGrant(row, asOf)]));
@@ -116,8 +116,8 @@ function readPresent(database: Database, teamId: string) {
 }
 
 /**
- * From the months that were closed before then and the transfers since, with the expiry that each grant had then. It reads
- * a row a month and grant, and the transfers of one month, however long the history is.
+ * From the months that were closed before that instant and the transfers since, with the expiry that each grant had
+ * then. It reads one row per month and grant, and the transfers of one month, however long the history is.
  */
 function readPast(database: Database, teamId: string, at: Date) {
   return database.pool.query<BalanceRow>({
@@ -178,7 +178,7 @@ function toGrant(row: BalanceRow, asOf: Date): BalanceGrant & { businessKey: str
   };
 }
 
-/** All that expires at the soonest instant at which anything does. */
+/** All credits that expire at the next expiry. */
 function nextExpiry(open: readonly BalanceGrant[]): Balance['nextExpiry'] {
   const times = open.flatMap((grant) =>
     grant.expiresAt && grant.available > 0n ? [grant.expiresAt.getTime()] : [],

@@ -7,7 +7,7 @@ import { readClock } from '../../database/connection.ts';
 import { findStandingSubscriptions } from '../../database/entities/subscription.ts';
 import { type Drip, nextDripOf } from '../lifecycle/grant-due-drips.ts';
 
-/** A subscription's state, from our mirror or as Polar has just told it. */
+/** A subscription's state, from our database or as just fetched from Polar. */
 export interface SubscriptionState {
   id: string;
   teamId: string;
@@ -18,13 +18,13 @@ export interface SubscriptionState {
   currentPeriodStart: Date;
   currentPeriodEnd: Date;
   cancelAtPeriodEnd: boolean;
-  /** Day of month on which its cycles start. */
+  /** The day of the month on which its cycles start. */
   anchorDay: number;
   /** The plan that it changes to with the next period. */
   nextPlan?: string | null | undefined;
 }
 
-/** A subscription as people see it. Credits in micro-credits. */
+/** A subscription as the API shows it. Credits in micro-credits. */
 export interface TeamSubscription {
   /** Polar's id. */
   id: string;
@@ -32,15 +32,18 @@ export interface TeamSubscription {
   status: string;
   cycle: Cycle;
   cancelAtPeriodEnd: boolean;
-  /** When the next credits come (once they are paid); never in the past. Null if none will, or if a payment is due first. */
+  /**
+   * When the next credits arrive (after they are paid); never in the past. Null if none will, or if a payment is due
+   * first.
+   */
   nextAllotment: { at: Date; credits: bigint } | null;
-  /** The payment that is due since this time, and the credits that come once it is made. */
+  /** The time since which a payment is due, and the credits that arrive after it. */
   paymentDue: { since: Date; credits: bigint } | null;
 }
 
 type Forecast = Pick<TeamSubscription, 'nextAllotment' | 'paymentDue'>;
 
-/** The team's standing subscriptions by our mirror of Polar's, the current one first; see `findStandingSubscriptions`. */
+/** The team's standing subscriptions in our database, the current one first; see `findStandingSubscriptions`. */
 export async function readSubscriptions(em: EntityManager, teamId: string): Promise<TeamSubscription[]> {
   const described: TeamSubscription[] = [];
   for (const subscription of await findStandingSubscriptions(em, teamId))
@@ -48,7 +51,7 @@ export async function readSubscriptions(em: EntityManager, teamId: string): Prom
   return described;
 }
 
-/** What a subscription's state means for the team's credits, by the catalog and the clock. */
+/** The consequences of a subscription's state for the team's credits, by the catalog and the clock. */
 export async function describeSubscription(
   em: EntityManager,
   state: SubscriptionState,
@@ -86,13 +89,14 @@ function forecast(
   const { currentPeriodStart: start, currentPeriodEnd: end, anchorDay, status } = state;
   const plan = findPlan(catalog, state.plan);
   const paidDrip = drip === 'not paid' ? null : drip;
-  // Polar starts a period before it is paid.
+  // At Polar a period starts before it is paid.
   if (unpaidStatuses.includes(status)) {
     return { nextAllotment: paidDrip, paymentDue: plan ? { since: start, credits: firstPart(plan) } : null };
   }
   if (!renewingStatuses.includes(status)) return { nextAllotment: null, paymentDue: null };
   if (paidDrip) return { nextAllotment: paidDrip, paymentDue: null };
-  // A trial's cycle is not paid, so nothing drips in it. A cycle whose payment is not yet known drips by the catalog.
+  // A trial's cycle is not paid, so it has no drips. The drips of a cycle whose payment is not known yet come from the
+  // catalog.
   if (drip === 'not paid' && plan?.rhythm === 'monthly' && status !== 'trialing') {
     const drips = dripInstants({ start, end }, anchorDay);
     const next = drips.findIndex((at) => at > now);
@@ -108,10 +112,10 @@ function forecast(
     : { nextAllotment: null, paymentDue: { since: end, credits } };
 }
 
-/** What the first instant of a paid cycle brings, in micro-credits. */
+/** The credits at the first instant of a paid cycle, in micro-credits. */
 function firstPart({ allotment, rhythm }: Plan): bigint {
   const [first] = splitAllotment(allotment, rhythm === 'monthly' ? 12 : 1);
-  if (first === undefined) throw new Error('an allotment has at least one part');
+  if (first === undefined) throw new Error('an allotment must have at least one part');
   return first;
 }
 

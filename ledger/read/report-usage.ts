@@ -2,25 +2,25 @@ import { readCatalogVersion } from '../../catalog/versions.ts';
 import type { Database } from '../../database/connection.ts';
 import { DomainError } from '../../domain-error.ts';
 
-/** What usage can be grouped by, in the order of a report's columns. */
+/** The keys by which usage can be grouped, in the order of a report's columns. */
 export const usageKeys = ['day', 'action', 'model', 'member'] as const;
 export type UsageKey = (typeof usageKeys)[number];
 
 export interface UsageQuestion {
   teamId: string;
-  /** Default: the first of the last 30 days, today included. */
+  /** Default: the first of the last 30 days, including today. */
   from?: Date | undefined;
-  /** Not included. Default: the end of today. */
+  /** Exclusive. Default: the end of today. */
   to?: Date | undefined;
   groupBy: readonly UsageKey[];
-  /** An IANA time zone: whose days. */
+  /** An IANA time zone, which defines the days. */
   timezone: string;
 }
 
 export interface UsageReport {
   from: Date;
   to: Date;
-  /** Sorted by their keys; only what was used is listed. */
+  /** Sorted by their keys. Only groups with usage are listed. */
   rows: UsageRow[];
   /** Micro-credits. */
   credits: bigint;
@@ -28,7 +28,9 @@ export interface UsageReport {
 }
 
 export interface UsageRow {
-  /** By what it was asked to be grouped. A day is `2026-01-31`; null: an action without a model, a usage without a member. */
+  /**
+   * The values of the grouping keys. A day is `2026-01-31`. Null: an action without a model, usage without a member.
+   */
   keys: Partial<Record<UsageKey, string | null>>;
   /** Micro-credits. */
   credits: bigint;
@@ -40,7 +42,7 @@ const longestRange = 400 * dayMs;
 const mostRows = 50_000;
 
 /**
- * What a team consumed in a range of time, by when it occurred. Reads the range and nothing else.
+ * A team's consumption in a time range, by the time when it occurred. Reads only that range.
  * @throws DomainError `unknown_timezone`, `empty_range`, `range_too_long`, `report_too_large`
  */
 export async function reportUsage(database: Database, question: UsageQuestion): Promise<UsageReport> {
@@ -74,13 +76,13 @@ async function readRange(
       throw error;
     });
   const end = to ?? new Date(Number(rows[0]?.last));
-  // A range that is given only its end is as long as the usual one.
+  // A range with only an end has the default length.
   const start = from ?? (to ? new Date(to.getTime() - 30 * dayMs) : new Date(Number(rows[0]?.first)));
   if (start >= end) {
-    throw new DomainError('empty_range', 'from must lie before to (not given: the end of today)');
+    throw new DomainError('empty_range', 'from must lie before to (default: the end of today)');
   }
   if (end.getTime() - start.getTime() > longestRange) {
-    throw new DomainError('range_too_long', 'A report covers 400 days at most: ask for a shorter range', {
+    throw new DomainError('range_too_long', 'A report may cover at most 400 days: choose a shorter range', {
       longestDays: longestRange / dayMs,
     });
   }
@@ -107,7 +109,7 @@ async function countUsage(
   to: Date,
 ): Promise<Counted[]> {
   const by = new Set(groupBy);
-  // An action's model is what the price version of the event said.
+  // The model of an action in the event's price version.
   const columns = [
     ['day', by.has('day'), `to_char(occurred_at at time zone $4, 'YYYY-MM-DD')`],
     ['action', by.has('action') || by.has('model'), 'action'],
@@ -117,7 +119,7 @@ async function countUsage(
   const { rows } = await database.pool.query<
     Omit<Counted, 'credits' | 'events'> & { credits: string; events: string }
   >({
-    // A range of the primary key (team_id, occurred_at), in the months that it touches.
+    // A range of the primary key (team_id, occurred_at), in the months that it covers.
     text: `select ${columns.map(([name, used, sql]) => `${used ? sql : 'null'} as ${name}`).join(', ')},
                   sum(credits) as credits, count(*) as events
              from usage_events
@@ -129,13 +131,13 @@ async function countUsage(
   if (rows.length > mostRows) {
     throw new DomainError(
       'report_too_large',
-      `This would be more than ${mostRows} rows: ask for a shorter range or fewer keys`,
+      `This would be more than ${mostRows} rows: choose a shorter range or fewer keys`,
     );
   }
   return rows.map((row) => ({ ...row, credits: BigInt(row.credits), events: Number(row.events) }));
 }
 
-/** Puts together what differs only in what was not asked for: actions of one model, prices of one action. */
+/** Merges rows that differ only in keys that were not requested: actions of one model, prices of one action. */
 async function foldModels(
   database: Database,
   groupBy: readonly UsageKey[],

@@ -1,6 +1,6 @@
 import type { Account, TransferKind } from '../../database/entities/transfer.ts';
 
-/** A transfer that a plan asks for: credits of a grant move between two of its accounts. */
+/** A planned transfer: moves credits of a grant between two of its accounts. */
 export interface Move {
   grantId: string;
   kind: TransferKind;
@@ -8,15 +8,15 @@ export interface Move {
   to: Exclude<Account, 'issued'>;
   /** Micro-credits; > 0. */
   amount: bigint;
-  /** The business key or id of what caused it. */
+  /** The business key or id of its cause. */
   reference: string;
 }
 
-/** A grant's accounts, or those of them that are known where credits move. */
+/** The accounts of a grant that a plan needs. The others may be missing. */
 export type Accounts = { [account in Account]?: bigint };
 
 /**
- * Moves credits between two accounts of a grant. An account that is not known is left alone.
+ * Moves credits between two accounts of a grant. A missing account is not changed.
  * @throws Error if nothing would move, or an account would fall below zero
  */
 export function moveBetween(

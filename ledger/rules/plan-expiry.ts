@@ -1,7 +1,7 @@
 import type { Move } from './move.ts';
 import { type Expiring, isExpired } from './spendable.ts';
 
-/** A grant as far as booking its expiry goes. */
+/** The fields of a grant that its expiry uses. */
 export interface ExpiringGrant extends Expiring {
   id: string;
   businessKey: string;
@@ -9,7 +9,7 @@ export interface ExpiringGrant extends Expiring {
   available: bigint;
 }
 
-/** Books what has expired at `now`. Held credits stay, so that their hold can be captured. */
+/** Expires what has expired at `now`. Held credits stay, so that their hold can be captured. */
 export function planExpiry(grants: readonly ExpiringGrant[], now: Date): Move[] {
   return grants
     .filter((grant) => grant.available > 0n && isExpired(grant, now))

@@ -1,7 +1,10 @@
 import type { Lot } from './allocate.ts';
 import type { Move } from './move.ts';
 
-/** Takes all that a deleted team has left. Before that its holds are released, its expiries booked and its debts settled. */
+/**
+ * Forfeits all credits of a deleted team. Its holds must be released, its expired credits expired and its debts
+ * settled before.
+ */
 export function planForfeit(grants: readonly Lot[], teamId: string): Move[] {
   return grants
     .filter(({ available }) => available > 0n)

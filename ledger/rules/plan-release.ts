@@ -1,10 +1,10 @@
 import type { Move } from './move.ts';
 import { type Expiring, isExpired } from './spendable.ts';
 
-/** What a hold gives back of one grant. */
+/** The part of a hold that one grant holds. */
 export interface HeldPart extends Expiring {
   grantId: string;
-  /** What its grant's debt goes by; null if no money paid for the grant. */
+  /** The key of its grant's debt; null if no money paid for the grant. */
   debtKey: string | null;
   /** Micro-credits; > 0. */
   credits: bigint;
@@ -12,16 +12,16 @@ export interface HeldPart extends Expiring {
 
 export interface Release {
   moves: Move[];
-  /** By how much debts become smaller, by their key: what is gone from an order's own grants was never lent. */
+  /** The reduction of each debt, by its key: credits taken back from the order's own grants reduce its debt. */
   forgiven: Map<string, bigint>;
 }
 
 /**
- * Gives back what a hold set aside. Expired credits expire. Credits of an order with a debt are taken back first, which makes
- * the debt smaller. The rest can be spent again; the team's debts are settled after that (`planSettlement`), so that no other
- * credits pay what an order's own can.
+ * Releases the held credits of a hold. Expired credits expire. Credits of an order with a debt are taken back first,
+ * which reduces the debt. The rest becomes available, and then settles the team's debts (`planSettlement`), so that no
+ * other credits pay a debt that the order's own can pay.
  *
- * @param owed  what is outstanding of debts, by their key, in micro-credits
+ * @param owed  the outstanding debts, by their key, in micro-credits
  */
 export function planRelease(
   holdId: string,

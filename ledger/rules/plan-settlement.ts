@@ -2,29 +2,29 @@ import { allocate, type Lot } from './allocate.ts';
 import type { Move } from './move.ts';
 import type { Expiring } from './spendable.ts';
 
-/** A debt that is not settled. */
+/** A debt that is not completely settled. */
 export interface OpenDebt {
   key: string;
   /** Micro-credits that are owed and not settled; > 0. */
   outstanding: bigint;
-  /** Whether lifetime credits may settle it: a pack's debt yes, a subscription's never. */
+  /** Whether lifetime credits may settle it: true for a pack's debt, false for a cycle's. */
   lifetime: boolean;
 }
 
-/** What settles a debt, in whole or in part. */
+/** The settlement of a debt, in whole or in part. */
 export interface Settlement {
   key: string;
-  /** Micro-credits that `moves` come to. */
+  /** The sum of `moves`, in micro-credits. */
   settled: bigint;
   moves: Move[];
 }
 
 /**
- * Pays debts, one after the other, each from the credits that burn first: `available → settled`. Depends only on how things
- * stand: planned again after its moves, it moves nothing.
+ * Settles debts one after another in burn order: `available → settled`. It depends only on the current state, so
+ * planning again after its moves moves nothing.
  *
- * @param debts  in the order in which they are paid, the oldest first
- * @param payers  the team's spendable grants in burn order; the first ones suffice if they cover all debts together
+ * @param debts  in the order in which they are settled, oldest first
+ * @param payers  the team's spendable grants in burn order; the first ones are enough if they cover all debts together
  */
 export function planSettlement(
   debts: readonly OpenDebt[],
@@ -42,17 +42,17 @@ export function planSettlement(
   });
 }
 
-/** What a grant has paid of a debt. Micro-credits. */
+/** The amount that a grant has paid of a debt. Micro-credits. */
 export interface Payment {
   grantId: string;
   credits: bigint;
 }
 
 /**
- * Gives back what a debt that has become smaller no longer needs: `settled → available`.
+ * Gives back what a smaller debt no longer needs: `settled → available`.
  *
- * @param payments  of this debt, what burns last first: the reverse of the order in which they were taken
- * @throws Error if the payments do not come to `amount`
+ * @param payments  of this debt, last in burn order first: the reverse of the order in which they were taken
+ * @throws Error if the sum of the payments is less than `amount`
  */
 export function planReturn(key: string, payments: readonly Payment[], amount: bigint): Move[] {
   const lots = payments.map(({ grantId, credits }) => ({ id: grantId, available: credits }));
@@ -62,7 +62,7 @@ export function planReturn(key: string, payments: readonly Payment[], amount: bi
   return draws.map(({ lot, credits }) => ({ grantId: lot.id, ...move, amount: credits }));
 }
 
-/** What the transfers that settle a debt refer to. */
+/** The reference of the transfers that settle a debt. */
 function settlementOf(key: string): string {
   return `debt:${key}`;
 }
