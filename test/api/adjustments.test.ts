@@ -21,7 +21,7 @@ afterAll(async () => {
   await expectFiguresAddUp(api.database.pool).finally(() => api.stop());
 });
 
-test('a key means the same however the ids in the path are spelt', async () => {
+test('a key is the same for every spelling of the ids in the path', async () => {
   const { teamId } = await api.person();
   const give = (path: string) =>
     api.send('POST', `/v1/${path}`, { key: 'spelt', body: { credits: '7', reason: 'goodwill' } });
@@ -38,7 +38,7 @@ const adjust = (body: unknown, sending: object = {}) =>
   api.send('POST', `/v1/teams/${teamId}/adjustments`, { body, ...sending });
 const balance = () => api.send('GET', `/v1/teams/${teamId}/balance`);
 
-test('credits are given as a grant of their own, and it is kept who gave them and why', async () => {
+test('given credits are a separate grant, with who gave them and why', async () => {
   const { id, key } = await api.key('admin');
   const body = { credits: '+12.5', reason: ' An apology ', expiresAt: '2026-03-11T12:00:00+01:00' };
   const reply = await adjust(body, { as: key });
@@ -77,7 +77,7 @@ test('credits are given as a grant of their own, and it is kept who gave them an
   });
 });
 
-test('credits are taken in burn order: what expires first goes first', async () => {
+test('credits are taken in burn order: the soonest expiry first', async () => {
   await api.give(teamId, '10');
   await adjust({ credits: 5, reason: 'a gift', expiresAt: '2026-04-01T00:00:00Z' });
   expect(await adjust({ credits: '-7.25', reason: 'a mistake' })).toMatchObject({
@@ -96,7 +96,7 @@ test('credits are taken in burn order: what expires first goes first', async () 
   });
 });
 
-test('more than there is cannot be taken, nor what is held or expired', async () => {
+test('no more than the available credits can be taken, and no held or expired ones', async () => {
   await api.give(teamId, '10');
   await adjust({ credits: 5, reason: 'a gift', expiresAt: '2026-03-10T12:00:00.001Z' });
   await clock.set(new Date('2026-03-10T12:00:00.001Z'));
@@ -113,7 +113,7 @@ test('more than there is cannot be taken, nor what is held or expired', async ()
   });
 });
 
-test('a key adjusts once, at once and later, and answers the same', async () => {
+test('a key adjusts once, concurrently and later, with the same answer', async () => {
   const body = { credits: 5, reason: 'a gift', expiresAt: '2026-03-20T00:00:00Z' };
   const replies = await Promise.all(Array.from({ length: 8 }, () => adjust(body, { key: 'gift' })));
   await clock.set(new Date('2026-03-25T00:00:00Z'));
@@ -126,7 +126,7 @@ test('a key adjusts once, at once and later, and answers the same', async () => 
   });
 });
 
-test('credits that are given pay what the team owes', async () => {
+test('given credits settle the team’s debts', async () => {
   await api.database.transaction(async (em) => {
     const { team } = await lockLivingTeam(em, teamId);
     team.hasDebts = true;
@@ -155,7 +155,7 @@ test('adjustments are listed newest first, page by page', async () => {
   expect(second).toEqual({ data: [{ reason: 'gift 1' }], nextCursor: null });
 });
 
-test('only a service with admin adjusts, and sees adjustments', async () => {
+test('only a service with the scope admin makes and reads adjustments', async () => {
   const { token, teamId: theirs } = await api.person();
   teamId = theirs;
   const { key } = await api.key('usage', 'billing', 'onboarding');

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { freePort } from '../../dev/free-port.ts';
 import { firstKey, jwtSecret, type RunningApi, signWebhook, startApi, webhookSecret } from './running-api.ts';
 
-/** The API as it runs, in a process of its own, on a Postgres that can be cut off, with Temporal down. */
+/** The API as a separate process, on a Postgres that can be stopped, with Temporal down. */
 const wire = {
   server: createServer(),
   sockets: new Set<Socket>(),
@@ -44,7 +44,7 @@ afterAll(async () => {
   await api.stop();
 });
 
-test('a second API on the same port says so in one line and ends', async () => {
+test('a second API on the same port reports it in one line and ends', async () => {
   const second = start(Number(new URL(url).port));
   let said = '';
   second.stderr?.on('data', (chunk) => {
@@ -73,7 +73,7 @@ test('outside production the API listens on the loopback interface only', async 
   }
 });
 
-test('while Postgres is away all is 503 and may be sent again; once it is back, it goes on', async () => {
+test('while Postgres is down every request is 503 and may be sent again; when it is back, requests succeed', async () => {
   const spend = () => send('POST', `/v1/teams/${teamId}/usage`, usage, { 'idempotency-key': 'same' });
   const event = JSON.stringify({ type: 'order.paid', data: { id: 'o', metadata: { team_id: teamId } } });
   const headers = signWebhook(event);
@@ -103,7 +103,7 @@ test('while Postgres is away all is 503 and may be sent again; once it is back, 
   expect(await (await spend()).json()).toMatchObject({ balance: { available: '9.5' } });
 });
 
-test('asked to stop, it answers what is under way and ends by itself', async () => {
+test('on SIGTERM it answers requests in flight and ends', async () => {
   const ended = once(program, 'exit');
   const lock = await api.database.pool.connect();
   await lock.query('begin');

@@ -20,7 +20,7 @@ const audit = async (query: string) => {
   return z.object({ data: z.array(event), nextCursor: z.string().nullable() }).parse(json);
 };
 
-test('every administrative act is on record with who did it, before and after, and cannot be changed', async () => {
+test('every administrative action is recorded with who, before and after, and cannot be changed', async () => {
   const owner = await api.person('owner');
   const member = await api.person('member');
   const as = owner.token;
@@ -68,7 +68,7 @@ test('every administrative act is on record with who did it, before and after, a
   await expect(api.database.pool.query('delete from audit_events')).rejects.toThrow('immutable');
 });
 
-test('the record is read page by page, by actor, and with the scope admin alone', async () => {
+test('the record is read page by page, by actor, and only with the scope admin', async () => {
   const first = await audit('actor=person:owner&limit=2');
   const rest = await audit(`actor=person:owner&limit=100&cursor=${first.nextCursor}`);
   expect(first.data).toHaveLength(2);
@@ -77,7 +77,7 @@ test('the record is read page by page, by actor, and with the scope admin alone'
   expect(await api.send('GET', '/v1/audit', { as: key })).toMatchObject({ status: 403 });
 });
 
-test('an act that is refused leaves no record', async () => {
+test('a refused action leaves no record', async () => {
   const { token, teamId } = await api.person('alone');
   await api.send('DELETE', `/v1/teams/${teamId}/members/alone`, { as: token });
   await api.send('DELETE', `/v1/teams/${teamId}/limits/members/alone`, { as: token });

@@ -40,7 +40,7 @@ test.each<[string, () => Promise<string | null>]>([
     'a JWT with a changed payload',
     async () => (await personToken('ada')).replace(/\.[^.]+\./, '.eyJzdWIiOiJldmUifQ.'),
   ],
-])('%s is 401 and says how to do it', async (_, token) => {
+])('%s is 401 and says what to send', async (_, token) => {
   const reply = await api.send('GET', `/v1/teams/${teamId}`, { as: await token() });
   expect(reply).toMatchObject({ status: 401, json: { code: 'unauthenticated', status: 401 } });
   expect(reply.headers.get('www-authenticate')).toMatch(/^Bearer/);
@@ -62,7 +62,7 @@ test.each([
   expect(reply).toMatchObject({ status: 401, json: { code: 'unauthenticated', reason } });
 });
 
-test('a token for another audience or of another issuer is refused where these are set', async () => {
+test('a token for another audience or of another issuer is refused if these are set', async () => {
   const authenticate = createAuthenticate({
     database: api.database,
     auth: { jwtSecret, audience: 'billing', issuer: 'https://login.example.com' },
@@ -82,11 +82,11 @@ test('a token for another audience or of another issuer is refused where these a
   }
 });
 
-test('a person’s own valid token lets them in', async () => {
+test('a user’s own valid token is accepted', async () => {
   expect((await api.send('GET', `/v1/teams/${teamId}`, { as: await personToken('ada') })).status).toBe(200);
 });
 
-test('where the identity provider gives no keys nobody is told that their token is wrong', async () => {
+test('if the identity provider returns no keys, no token is called wrong', async () => {
   let answer: (response: ServerResponse) => void = () => {};
   const provider = createServer((_request, response) => answer(response));
   const jwksUrl = await listen(provider);
@@ -137,7 +137,7 @@ test.each([
   }
 });
 
-test('a revoked key stops opening within seconds, and at once where it was not just used', async () => {
+test('a revoked key is refused within seconds, and at once if it was not just used', async () => {
   const { id, key } = await api.key('usage');
   await revokeServiceKey(api.database.fork(), id);
   expect((await api.send('GET', `/v1/teams/${teamId}/balance`, { as: key })).status).toBe(401);

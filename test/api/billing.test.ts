@@ -23,7 +23,7 @@ afterAll(() => api.stop());
 
 const link = { url: expect.stringMatching(/^http/), expiresAt: expect.stringMatching(/Z$/) };
 
-test('a checkout is made once per key', async () => {
+test('a checkout is created once per key', async () => {
   const make = (product: string) =>
     api.send('POST', `/v1/teams/${ada.teamId}/checkout`, { as: ada.token, body: { product }, key: 'one' });
   const first = await make('pack_1000');
@@ -32,7 +32,7 @@ test('a checkout is made once per key', async () => {
   expect(await make('pack_5000')).toMatchObject({ status: 409, json: { code: 'idempotency_conflict' } });
 });
 
-test('one key opens a checkout for each team: a key means nothing beyond its route', async () => {
+test('one key opens a checkout for each team, because keys are separate per route', async () => {
   const eve = await api.person('eve');
   const make = (teamId: string) =>
     api.send('POST', `/v1/teams/${teamId}/checkout`, { body: { product: 'pack_1000' }, key: 'shared' });
@@ -41,14 +41,14 @@ test('one key opens a checkout for each team: a key means nothing beyond its rou
   expect(one.json).not.toEqual(two.json);
 });
 
-test('what is not at Polar yet cannot be sold', async () => {
+test('a product that is not at Polar yet cannot be sold', async () => {
   const reply = await api.send('POST', `/v1/teams/${ada.teamId}/checkout`, {
     body: { product: 'pack_5000' },
   });
   expect(reply).toMatchObject({ status: 503, json: { code: 'product_not_synced', product: 'pack_5000' } });
 });
 
-test('the portal opens for a person and for a service, and invoices are listed', async () => {
+test('the portal opens for a user and for a service, and invoices are listed', async () => {
   const portal = (sending: object) => api.send('POST', `/v1/teams/${ada.teamId}/portal`, sending);
   expect(await portal({ as: ada.token })).toMatchObject({ status: 201, json: link });
   expect(await portal({})).toMatchObject({ status: 201, json: link });
@@ -56,7 +56,7 @@ test('the portal opens for a person and for a service, and invoices are listed',
   expect(invoices).toMatchObject({ status: 200, json: { data: [], nextCursor: null } });
 });
 
-test('a link is told again under its key until it expires, and then made anew', async () => {
+test('the same key returns the same link until it expires, and then a new one', async () => {
   const open = () => api.send('POST', `/v1/teams/${ada.teamId}/portal`, { as: ada.token, key: 'clicked' });
   const first = await open();
   expect((await open()).json).toEqual(first.json);
@@ -69,7 +69,7 @@ test('a link is told again under its key until it expires, and then made anew', 
   expect(meanwhile.json).toEqual(again.json);
 });
 
-test('a stored answer keeps its link until it expires; then the address is cut, and the same request gets a new one', async () => {
+test('a stored answer keeps its link until it expires; then the URL is removed, and the same request gets a new one', async () => {
   const ask = {
     portal: () => api.send('POST', `/v1/teams/${ada.teamId}/portal`, { as: ada.token, key: 'kept' }),
     checkout: () =>

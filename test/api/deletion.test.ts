@@ -19,7 +19,7 @@ beforeAll(async () => {
 });
 afterAll(() => api.stop());
 
-/** A shared team of everybody but the stranger. */
+/** A shared team with everyone except the stranger. */
 async function makeTeam(): Promise<string> {
   const reply = await api.send('POST', '/v1/teams', { as: people.owner.token, body: { name: 'Weavers' } });
   const { id } = z.object({ id: z.string() }).parse(reply.json);
@@ -52,7 +52,7 @@ test.each([
   expect((await api.send('DELETE', `/v1/teams/${await makeTeam()}`, { as: key })).status).toBe(status);
 });
 
-test('an owner deletes a team: at once nobody sees it and nothing of it is spent; twice is once', async () => {
+test('an owner deletes a team: nobody sees it and nothing is spent from then on; a repetition changes nothing', async () => {
   const teamId = await makeTeam();
   await api.give(teamId, '100');
   const held = await api.send('POST', `/v1/teams/${teamId}/holds`, {
@@ -98,7 +98,7 @@ test('an owner deletes a team: at once nobody sees it and nothing of it is spent
   expect(rows).toEqual([{ status: 'received' }]);
 });
 
-test('a Personal Team goes only with its user', async () => {
+test('a Personal Team is deleted only with its user', async () => {
   for (const as of [people.owner.token, undefined]) {
     const reply = await api.send(
       'DELETE',
@@ -122,7 +122,7 @@ test('a team or user that does not exist cannot be deleted', async () => {
   });
 });
 
-test('a person erases themselves and nobody else; a service needs onboarding or admin', async () => {
+test('a user erases only themselves; a service needs onboarding or admin', async () => {
   const { token } = await api.person('eve');
   const { key } = await api.key('billing', 'usage');
   for (const as of [people.admin.token, key])
@@ -137,7 +137,7 @@ test('a person erases themselves and nobody else; a service needs onboarding or 
     expect(reply).toMatchObject({ status: 202, json: first?.json });
 });
 
-test('the last owner of a team with other members cannot go before it has another or is deleted', async () => {
+test('the last owner of a team with other members cannot leave before it has another owner or is deleted', async () => {
   const { token } = await api.person('frank');
   const make = async (name: string) => {
     const reply = await api.send('POST', '/v1/teams', { as: token, body: { name } });
@@ -174,7 +174,7 @@ test('the last owner of a team with other members cannot go before it has anothe
   expect(rows).toEqual([]);
 });
 
-test('teams whose only member is erased go with them; their open invitations are withdrawn', async () => {
+test('teams whose only member is erased are deleted; their open invitations are revoked', async () => {
   const { token } = await api.person('henry');
   const made = await api.send('POST', '/v1/teams', { as: token, body: { name: 'Alone' } });
   const { id: alone } = z.object({ id: z.string() }).parse(made.json);
@@ -197,7 +197,7 @@ test('teams whose only member is erased go with them; their open invitations are
   expect(invitations.rows).toEqual([{ status: 'revoked', email: null }]);
 });
 
-test('an erased person has no name, no e-mail and no team, cannot sign up again and joins no team', async () => {
+test('an erased user has no name, no e-mail and no team, cannot sign up again and joins no team', async () => {
   const grace = await api.person('grace');
   const teamId = await makeTeam();
   await api.send('PUT', `/v1/teams/${teamId}/members/grace`, { body: { role: 'member' } });
@@ -216,7 +216,7 @@ test('an erased person has no name, no e-mail and no team, cannot sign up again 
   expect(join).toMatchObject({ status: 404, json: { code: 'unknown_user' } });
 });
 
-test('of an erasure and a membership at the same time, no membership of an erased person is left', async () => {
+test('after a concurrent erasure and membership, no membership of the erased user is left', async () => {
   const teams = await Promise.all([makeTeam(), makeTeam(), makeTeam()]);
   for (let round = 0; round < 5; round += 1) {
     const id = `brief${round}`;
@@ -238,7 +238,7 @@ test('of an erasure and a membership at the same time, no membership of an erase
   }
 });
 
-test('what people are called and where they are reached is left out of a stored webhook; the rest stays', async () => {
+test('names, e-mails and postal addresses are removed from a stored webhook; the rest stays', async () => {
   const { withoutPersonalData } = await import('../../inbox/without-personal-data.ts');
   expect(
     withoutPersonalData({

@@ -44,7 +44,7 @@ const spend = (runs: number | string, rest: object = {}) =>
 const idOf = ({ json }: Reply) => z.object({ id: z.string() }).parse(json).id;
 const held = async (credits: string, rest: object = {}) => idOf(await hold({ credits, ...rest }));
 
-/** Credits that expire after so many milliseconds. */
+/** Credits that expire after this many milliseconds. */
 async function giveExpiring(credits: string, life: number): Promise<void> {
   const expiresAt = new Date(clock.now().getTime() + life).toISOString();
   const body = { credits, reason: 'for a test', expiresAt };
@@ -55,7 +55,7 @@ async function expectBalance(balance: object): Promise<void> {
   expect(await api.send('GET', `/v1/teams/${teamId}/balance`)).toMatchObject({ status: 200, json: balance });
 }
 
-test('held credits cannot be spent; by quantities a hold costs what the usage would', async () => {
+test('held credits cannot be spent; a hold by quantities holds the price of the usage', async () => {
   await api.give(teamId, '10');
   const reply = await hold({ quantities: { output_tokens: 5000 }, ttlSeconds: 60 });
   expect(reply).toMatchObject({
@@ -77,7 +77,7 @@ test('held credits cannot be spent; by quantities a hold costs what the usage wo
   });
 });
 
-test('a hold lives as long as the catalog says where nobody says how long', async () => {
+test('without a given lifetime a hold lives as long as the catalog says', async () => {
   await api.give(teamId, '10');
   const reply = await hold({ credits: 1 });
   expect(reply).toMatchObject({
@@ -89,7 +89,7 @@ test.each([
   ['less', '2', '8'],
   ['the same', '6', '4'],
   ['more', '9', '1'],
-])('a capture for %s than was held debits just that', async (_, credits, left) => {
+])('a capture for %s than the held credits debits exactly that', async (_, credits, left) => {
   await api.give(teamId, '10');
   const id = await held('6');
   const reply = await onHold(id, 'capture', { credits });
@@ -108,7 +108,7 @@ test.each([
   await expectBalance({ available: left, held: '0' });
 });
 
-test('a capture for more than there is refuses, and the hold stands', async () => {
+test('a capture for more than the balance is refused, and the hold stays', async () => {
   await api.give(teamId, '10');
   const id = await held('6');
   expect(await onHold(id, 'capture', { credits: '10.5' }, 'again')).toMatchObject({
@@ -123,7 +123,7 @@ test('a capture for more than there is refuses, and the hold stands', async () =
   });
 });
 
-test('a hold is captured once: the same amount answers the same again, any other is a conflict', async () => {
+test('a hold is captured once: the same amount gets the same answer again, another one is a conflict', async () => {
   await api.give(teamId, '10');
   const id = await held('6');
   const first = await onHold(id, 'capture', { quantities: { output_tokens: 5000 } }, 'first');
@@ -145,7 +145,7 @@ test('a hold is captured once: the same amount answers the same again, any other
   await expectBalance({ available: '4', held: '0' });
 });
 
-test('of many captures at once one debits and the others answer its receipt', async () => {
+test('of many concurrent captures one debits and the others return its receipt', async () => {
   await api.give(teamId, '10');
   const id = await held('6');
   const replies = await Promise.all(
@@ -156,7 +156,7 @@ test('of many captures at once one debits and the others answer its receipt', as
   await expectBalance({ available: '3', held: '0' });
 });
 
-test('a released hold gives everything back, and can be released again but not captured', async () => {
+test('a released hold returns all its credits, and can be released again but not captured', async () => {
   await api.give(teamId, '10');
   const id = await held('6');
   const first = await onHold(id, 'release', undefined, 'release');
@@ -191,7 +191,7 @@ test.each([
   }
 });
 
-test('an extension counts from now, never shortens, and ends a day after the hold began at the latest', async () => {
+test('an extension counts from now, never shortens, and ends at most a day after the hold began', async () => {
   await api.give(teamId, '10');
   const id = await held('6', { ttlSeconds: 600 });
   const made = clock.now().getTime();
@@ -211,7 +211,7 @@ test('an extension counts from now, never shortens, and ends a day after the hol
   });
 });
 
-test('an extension reaches the longest life to the second', async () => {
+test('an extension can reach the maximum lifetime exactly', async () => {
   await api.give(teamId, '10');
   const id = await held('6');
   await later(minutes);
@@ -224,7 +224,7 @@ test('an extension reaches the longest life to the second', async () => {
   });
 });
 
-test('a captured hold draws on a grant that has expired meanwhile, and what it leaves of it expires', async () => {
+test('a captured hold draws on a grant that has expired meanwhile, and the rest of it expires', async () => {
   await giveExpiring('6', 10 * minutes);
   await api.give(teamId, '10');
   const id = await held('8', { ttlSeconds: 3600 });
@@ -265,7 +265,7 @@ test('held credits are captured in burn order', async () => {
   await expectBalance({ available: '2', bySource: { purchase: '2', adjustment: '0' } });
 });
 
-test('a spend that would run short first frees the holds that have lapsed', async () => {
+test('a spend without enough credits first releases lapsed holds', async () => {
   await api.give(teamId, '10');
   const id = await held('9', { ttlSeconds: 60 });
   await held('1', { ttlSeconds: 3600 });
@@ -275,7 +275,7 @@ test('a spend that would run short first frees the holds that have lapsed', asyn
   expect(await onHold(id, 'capture', { credits: '1' })).toMatchObject({ json: { code: 'hold_expired' } });
 });
 
-test('two sweeps at once free each lapsed hold once', async () => {
+test('two concurrent sweeps release each lapsed hold once', async () => {
   await api.give(teamId, '30');
   const ids = await Promise.all(Array.from({ length: 30 }, () => held('1', { ttlSeconds: 60 })));
   await later(minutes);
@@ -291,7 +291,7 @@ test('two sweeps at once free each lapsed hold once', async () => {
   expect(rows.filter(({ times }) => times !== 1)).toEqual([]);
 });
 
-test('a sweep takes the longest lapsed first, and no more than it was told', async () => {
+test('a sweep takes the holds that lapsed first, and at most the given number', async () => {
   await api.give(teamId, '10');
   await held('1', { ttlSeconds: 120 });
   await held('2', { ttlSeconds: 60 });
@@ -301,7 +301,7 @@ test('a sweep takes the longest lapsed first, and no more than it was told', asy
   expect(await sweepHolds(api.database, api.dependencies.groupCommit, { limit: 10 })).toBe(1);
 });
 
-test('a capture and a sweep while time runs out: one of them wins, never both', async () => {
+test('of a capture and a concurrent sweep at the expiry only one succeeds', async () => {
   await api.give(teamId, '20');
   const ids = await Promise.all(Array.from({ length: 20 }, () => held('1', { ttlSeconds: 60 })));
   await later(minutes - 1);
@@ -318,7 +318,7 @@ test('a capture and a sweep while time runs out: one of them wins, never both', 
   await expectBalance({ available: String(20 - captured), held: '0' });
 });
 
-test('credits that a debt waits for pay it when they are released', async () => {
+test('released credits settle a waiting debt', async () => {
   await api.give(teamId, '10');
   const [{ debt_key: key }] = (
     await api.database.pool.query(
@@ -343,7 +343,7 @@ test('credits that a debt waits for pay it when they are released', async () => 
   await expectBalance({ grants: [{ consumed: '5', revoked: '5' }] });
 });
 
-test('a key belongs to one request on one hold', async () => {
+test('a key belongs to one request for one hold', async () => {
   await api.give(teamId, '20');
   const [one, other] = [await held('2'), await held('2')];
   const conflict = { status: 409, json: { code: 'idempotency_conflict' } };
@@ -366,7 +366,7 @@ test('a key belongs to one request on one hold', async () => {
   }
 });
 
-test('holds are for services that may report usage', async () => {
+test('only services that may report usage can use holds', async () => {
   await api.give(teamId, '10');
   const id = await held('6');
   const { token } = await api.person();
@@ -381,7 +381,7 @@ test('holds are for services that may report usage', async () => {
   expect(await api.send('POST', `/v1/holds/${id}/release`, { as: usage.key })).toMatchObject({ status: 200 });
 });
 
-test('a hold and what was used keep their prices, though the action is archived meanwhile', async () => {
+test('a hold and its capture keep their prices, even if the action is archived meanwhile', async () => {
   await api.give(teamId, '100');
   const usage = { action: 'web.page', quantities: { pages: 10 } };
   const path = `/v1/teams/${teamId}/usage`;
@@ -394,7 +394,7 @@ test('a hold and what was used keep their prices, though the action is archived 
   );
   await publishCatalog(api.database, { ...catalog, prices });
   const archived = { status: 422, json: { code: 'unknown_action' } };
-  // A process takes a second to hear of the new version.
+  // A process uses the new version within a second.
   while ((await api.send('POST', path, { body: usage })).status === 201) await setTimeout(50);
 
   expect((await api.send('POST', path, { body: usage, key: 'spend' })).json).toEqual(spent.json);
@@ -407,7 +407,7 @@ test('a hold and what was used keep their prices, though the action is archived 
   });
 });
 
-test('a capture of nothing ends the hold, gives all of it back and is answered with a receipt of 0, once', async () => {
+test('a capture of 0 ends the hold, returns all its credits and has a receipt of 0, once', async () => {
   await api.give(teamId, '10');
   for (const nothing of [{ quantities: { input_tokens: 0, output_tokens: '0' } }, { credits: 0 }]) {
     const id = await held('6');
@@ -427,7 +427,7 @@ test('a capture of nothing ends the hold, gives all of it back and is answered w
   }
 });
 
-test('a hold of nothing sets nothing aside, even where a team has nothing, and can be captured for more', async () => {
+test('a hold of 0 holds no credits, even if a team has none, and can be captured for more', async () => {
   const id = idOf(await hold({ quantities: { input_tokens: 0 } }, 'nothing'));
   expect((await hold({ quantities: { input_tokens: 0 } }, 'nothing')).json).toMatchObject({
     id,
@@ -521,7 +521,7 @@ test.each<[string, string, unknown, number, string, RegExp]>([
     'invalid_request',
     /ttlSeconds/,
   ],
-])('%s in a request to %s is refused and named', async (_, what, body, status, code, culprit) => {
+])('%s in a request to %s is refused by name', async (_, what, body, status, code, culprit) => {
   await api.give(teamId, '10');
   const id = await held('1');
   const before = await api.snapshot();

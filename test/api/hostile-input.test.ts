@@ -13,7 +13,7 @@ beforeAll(async () => {
 });
 afterAll(() => api.stop());
 
-/** Sends, and demands a problem that names the culprit, and that nothing has changed. */
+/** Sends the request, and expects a problem that names the wrong value, and no change. */
 async function expectRefusal(
   [method, path, sending]: [string, string, Sending],
   status: number,
@@ -51,7 +51,7 @@ test.each<[string, unknown, RegExp]>([
   ['an object', { valueOf: 1 }, /quantities\.runs/],
   ['spaces', ' 1', /quantities\.runs/],
   ['other digits', '١', /quantities\.runs/],
-])('a quantity that is %s is refused and named', async (_, quantity, culprit) => {
+])('a quantity that is %s is refused by name', async (_, quantity, culprit) => {
   await expectRefusal(['POST', usagePath, { body: runs(quantity) }], 422, 'invalid_request', culprit);
 });
 
@@ -136,7 +136,7 @@ test.each<[string, string | object, number, string, RegExp]>([
     'invalid_request',
     /deep/,
   ],
-])('a usage with %s is refused and says why', async (_, body, status, code, culprit) => {
+])('usage with %s is refused with a reason', async (_, body, status, code, culprit) => {
   await expectRefusal(['POST', usagePath, { body }], status, code, culprit);
 });
 
@@ -188,7 +188,7 @@ test.each(keyed.map(({ method, path }) => [method.toUpperCase(), path]))(
   },
 );
 
-test('every POST that changes something demands a key, but for those that are keyed by what is in them', () => {
+test('every POST that changes something requires a key, except those with keys in the body', () => {
   const free = routes.filter(({ method, needsIdempotencyKey }) => method === 'post' && !needsIdempotencyKey);
   expect(free.map(({ path }) => path).sort()).toEqual([
     '/v1/inbox/{inboxId}/approve',
@@ -204,7 +204,7 @@ test('every POST that changes something demands a key, but for those that are ke
 });
 
 const ofTeams = routes.filter(({ path }) => path.includes('{teamId}'));
-/** What each route takes, by how its path ends. */
+/** The body of each route, by the end of its path. */
 const bodies: [RegExp, unknown][] = [
   [/\/usage$/, runs(1)],
   [/\/holds$/, { action: 'workflow.run', credits: 1 }],
@@ -294,7 +294,7 @@ test.each<[string, string, unknown, number, RegExp]>([
   },
 );
 
-test('a wrong event of a batch takes no other with it', async () => {
+test('a wrong event of a batch does not affect the others', async () => {
   const event = { teamId, idempotencyKey: 'good', ...runs(1) };
   const { json } = await api.send('POST', '/v1/usage/batch', {
     body: {
@@ -328,7 +328,7 @@ const timeParameters = routes.flatMap(({ method, path, request: { query } }) =>
     : [],
 );
 
-test.each(timeParameters)('%s?%s= takes only times between 2000 and 2200', async (path, name) => {
+test.each(timeParameters)('%s?%s= accepts only times between 2000 and 2200', async (path, name) => {
   const outside = [
     '0000-01-01T00:00:00Z',
     '1999-12-31T23:59:59Z',

@@ -52,7 +52,7 @@ const roleOf = async (userId: string) => {
 test.each([
   ['user id', { userId: 'guest' }],
   ['e-mail, in any case', { email: 'Guest@Example.com' }],
-])('a user who is invited by %s joins with the role that they accepted, once', async (_, invitee) => {
+])('a user invited by %s joins once, with the accepted role', async (_, invitee) => {
   const sent = await send({ ...invitee, role: 'billing' });
   expect(sent).toMatchObject({
     status: 201,
@@ -89,7 +89,7 @@ test('an invitation answers the same for users who exist and users who do not', 
   expect(shapes[2]).toBe(shapes[3]);
 });
 
-test('an invitation is answered by the invited user alone, and looks unknown to all others', async () => {
+test('only the invited user can answer an invitation, and it is unknown to all others', async () => {
   const id = idOf(await send({ userId: 'guest', role: 'member' }));
   const missing = '0198c5a0-7d3e-7c3a-9f5e-2f4c8a1b6d70';
   for (const answer of [accept, decline]) {
@@ -100,7 +100,7 @@ test('an invitation is answered by the invited user alone, and looks unknown to 
   expect(await mine(people.stranger)).toEqual([]);
 });
 
-test('a declined, revoked, expired or replaced invitation brings nobody in', async () => {
+test('nobody joins by a declined, revoked, expired or replaced invitation', async () => {
   const declined = idOf(await send({ userId: 'guest', role: 'member' }));
   for (let times = 0; times < 2; times += 1) expect((await decline(declined, people.guest)).status).toBe(204);
   expect((await accept(declined, people.guest)).status).toBe(404);
@@ -123,7 +123,7 @@ test('a declined, revoked, expired or replaced invitation brings nobody in', asy
   expect(await accept(replacing, people.guest)).toMatchObject({ status: 200, json: { role: 'member' } });
 });
 
-test('invitations of an admin who was removed bring nobody in', async () => {
+test('nobody joins by an invitation of a removed admin', async () => {
   const id = idOf(await send({ userId: 'guest', role: 'admin' }, people.admin.token));
   await api.send('DELETE', `/v1/teams/${teamId}/members/admin`, { as: people.owner.token });
   expect(await mine(people.guest)).toEqual([]);
@@ -131,7 +131,7 @@ test('invitations of an admin who was removed bring nobody in', async () => {
   expect(await roleOf('guest')).toBeNull();
 });
 
-test('one who accepted and was removed does not come back by accepting again', async () => {
+test('a removed member cannot join again by accepting the same invitation', async () => {
   const id = idOf(await send({ userId: 'guest', role: 'member' }));
   await accept(id, people.guest);
   await api.send('DELETE', `/v1/teams/${teamId}/members/guest`, { as: people.owner.token });
@@ -139,7 +139,7 @@ test('one who accepted and was removed does not come back by accepting again', a
   expect(await roleOf('guest')).toBeNull();
 });
 
-test('nobody becomes an owner without having accepted, and only an owner invites owners', async () => {
+test('a user becomes an owner only by accepting, and only an owner invites owners', async () => {
   const promote = await api.send('PUT', `/v1/teams/${teamId}/members/member`, {
     as: people.owner.token,
     body: { role: 'owner' },
@@ -155,7 +155,7 @@ test('nobody becomes an owner without having accepted, and only an owner invites
   ).toBe(204);
 });
 
-test('members and strangers invite nobody, and a member of the team is not invited again', async () => {
+test('members and strangers cannot invite, and a member of the team is not invited again', async () => {
   const before = await api.snapshot();
   expect(await send({ userId: 'guest', role: 'member' }, people.member.token)).toMatchObject({ status: 403 });
   expect(await send({ userId: 'guest', role: 'member' }, people.stranger.token)).toMatchObject({
@@ -171,7 +171,7 @@ test('members and strangers invite nobody, and a member of the team is not invit
   expect(await api.snapshot()).toBe(before);
 });
 
-test('a team sends at most 50 invitations within a day, also not more by revoking them', async () => {
+test('a team sends at most 50 invitations within a day, even if it revokes some', async () => {
   for (let sent = 0; sent < 50; sent += 1) {
     const reply = await send({ userId: `guest_${sent}`, role: 'member' });
     expect(reply.status).toBe(201);

@@ -30,7 +30,7 @@ const join = async (id: string) => {
 const at = (time: string) => clock.set(new Date(time));
 const setLimit = (who: string, credits: unknown, per: string) =>
   api.send('PUT', `/v1/teams/${teamId}/limits/${who}`, { body: { credits, per } });
-/** Half a credit a run. */
+/** Half a credit per run. */
 const spend = (runs: number, rest: object = { memberId: 'ada' }) =>
   api.send('POST', `/v1/teams/${teamId}/usage`, {
     body: { action: 'workflow.run', quantities: { runs }, ...rest },
@@ -44,7 +44,7 @@ const limits = () => api.send('GET', `/v1/teams/${teamId}/limits`);
 const done = { status: 201 };
 const reached = (used: string) => ({ status: 402, json: { code: 'limit_reached', used } });
 
-test('a limited member gets no further than the limit, others and the pool are not touched', async () => {
+test('a member cannot exceed their limit, and others are not affected', async () => {
   expect(await setLimit('members/ada', '5', 'day')).toMatchObject({
     status: 200,
     json: {
@@ -74,7 +74,7 @@ test('a limited member gets no further than the limit, others and the pool are n
   expect(await api.send('GET', `/v1/teams/${teamId}/balance`)).toMatchObject({ json: { available: '945' } });
 });
 
-test('where members are limited nobody spends under a name that is in no team, alone, in a batch or with a hold', async () => {
+test('if members are limited, usage of an unknown member is refused, alone, in a batch or with a hold', async () => {
   await setLimit('members/ada', '5', 'day');
   const unknown = { status: 422, json: { code: 'member_not_in_team', memberId: 'nobody' } };
   for (const quantities of [{ runs: 100 }, { runs: 0 }]) {
@@ -92,7 +92,7 @@ test('where members are limited nobody spends under a name that is in no team, a
   expect(await spend(1, { memberId: 'nobody' })).toMatchObject(done);
 });
 
-test('who has left a team spends no more in it, but what they hold is captured', async () => {
+test('a user who has left a team cannot spend in it, but their hold can be captured', async () => {
   await setLimit('members/ada', '5', 'day');
   const id = idOf((await hold(2, { memberId: 'bob' })).json);
   expect(await api.send('DELETE', `/v1/teams/${teamId}/members/bob`)).toMatchObject({ status: 204 });
@@ -114,14 +114,14 @@ test('a limit is set only for a member of the team', async () => {
   expect(await spend(1, {})).toMatchObject(done);
 });
 
-test('of many usages at once just as many pass as the limit has room for', async () => {
+test('of many concurrent usages only as many succeed as the limit allows', async () => {
   await setLimit('members/ada', '5', 'month');
   const replies = await Promise.all(Array.from({ length: 30 }, () => spend(1)));
   expect(replies.filter(({ status }) => status === 201)).toHaveLength(10);
   expect(replies.filter(({ status }) => status === 402)).toHaveLength(20);
 });
 
-test('where members are capped, a usage and a hold must name theirs; where keys are, they need not', async () => {
+test('if members are limited, usage and holds must name theirs; if keys are limited, they need not', async () => {
   await setLimit('keys/key-1', '5', 'day');
   expect(await spend(20, {})).toMatchObject(done);
   expect(await spend(11, { apiKeyId: 'key-1' })).toMatchObject(reached('0'));
@@ -134,7 +134,7 @@ test('where members are capped, a usage and a hold must name theirs; where keys 
   expect(await spend(1, { memberId: 'bob', apiKeyId: 'key-1' })).toMatchObject(reached('5'));
 });
 
-test('held credits count, whatever a capture takes; what it takes too much must fit', async () => {
+test('held credits count, and a capture can exceed them only within the limit', async () => {
   await setLimit('members/ada', '10', 'day');
   const { json } = await hold(8);
   expect(await spend(5)).toMatchObject(reached('8'));
@@ -148,7 +148,7 @@ test('held credits count, whatever a capture takes; what it takes too much must 
   expect(await spend(14)).toMatchObject(done);
 });
 
-test('a hold that was made before the limit was lowered is captured all the same', async () => {
+test('a hold that was made before the limit was lowered can still be captured', async () => {
   await setLimit('members/ada', '10', 'day');
   const { json } = await hold(8);
   await setLimit('members/ada', '2', 'day');
@@ -169,7 +169,7 @@ test.each([
   ['day', '2026-03-10T23:59:59.999Z', '2026-03-11T00:00:00Z'],
   ['month', '2026-03-31T23:59:59.999Z', '2026-04-01T00:00:00Z'],
   ['cycle', '2026-03-31T23:59:59.999Z', '2026-04-01T00:00:00Z'],
-])('a limit per %s has room again when its window is over', async (per, last, next) => {
+])('a limit per %s starts again when its window is over', async (per, last, next) => {
   await setLimit('members/ada', '5', per);
   expect(await spend(10)).toMatchObject(done);
   await at(last);
@@ -182,7 +182,7 @@ test.each([
   expect(await spend(1)).toMatchObject(reached('5'));
 });
 
-/** Stores the team's subscription and has its limits per cycle follow; answers how many rows that read of these tables. */
+/** Stores the team's subscription and updates its limits per cycle. Returns how many rows of these tables that read. */
 const subscribe = (start: string, end: string, endedAt: string | null = null) =>
   api.database.transaction(async (em) => {
     const locked = await lockTeam(em, teamId);
@@ -201,7 +201,7 @@ const subscribe = (start: string, end: string, endedAt: string | null = null) =>
       endedAt: endedAt === null ? null : new Date(endedAt),
       stateAt: new Date(start),
     });
-    // This connection's counters, also of what it did before.
+    // The counters of this connection, including earlier statements.
     const rowsRead = async () => {
       const tables = await em.execute<{ name: string; rows: number }[]>(
         `select relname as name, (seq_tup_read + coalesce(idx_tup_fetch, 0))::int as rows from pg_stat_xact_user_tables`,
@@ -216,7 +216,7 @@ const subscribe = (start: string, end: string, endedAt: string | null = null) =>
     return { usage: rowsOf('usage_events'), transfers: rowsOf('transfers'), marks: rowsOf('limit_marks') };
   });
 
-test('a cycle that began before we were told of it counts just what was consumed since then', async () => {
+test('a cycle that began before it was known counts exactly the usage since its start', async () => {
   await at('2026-03-09T12:00:00Z');
   await spend(2);
   await at('2026-03-10T12:00:00Z');
@@ -235,7 +235,7 @@ test('a cycle that began before we were told of it counts just what was consumed
   expect(await limits()).toMatchObject(consumed('21'));
   await at('2026-03-10T12:01:00Z');
   for (const [start, credits] of [
-    ['2026-03-10T12:00:15Z', '11'], // its own millisecond is in it
+    ['2026-03-10T12:00:15Z', '11'], // its own millisecond is included
     ['2026-03-10T12:00:20.001Z', '0'],
     ['2026-03-10T12:00:00Z', '20'],
     ['2026-03-09T12:00:00.001Z', '20'],
@@ -250,10 +250,10 @@ test('a cycle that began before we were told of it counts just what was consumed
   await expectFiguresAddUp(api.database.pool);
 });
 
-test('a new cycle reads no usage, and as few marks for a team of much use as for one of little', async () => {
+test('a new cycle reads no usage, and for a busy team no more marks than for a quiet one', async () => {
   await setLimit('members/ada', '900', 'cycle');
   await setLimit('members/bob', '900', 'cycle');
-  // Marks of other teams, so that Postgres plans as on a large table.
+  // Marks of other teams, so that Postgres plans as for a large table.
   await api.database.pool.query(
     `insert into limit_marks select counter, timestamptz '2026-01-01' + make_interval(secs => second), 0
        from generate_series(-20, -1) as counter cross join generate_series(1, 2000) as second`,
@@ -271,7 +271,7 @@ test('a new cycle reads no usage, and as few marks for a team of much use as for
   expect(await use(60)).toEqual(afterFew);
 });
 
-test('with a subscription, a limit per cycle is per its cycle', async () => {
+test('with a subscription, a limit per cycle uses its cycle', async () => {
   await subscribe('2026-03-05T08:00:00Z', '2026-04-05T08:00:00Z');
   expect(await setLimit('members/ada', '5', 'cycle')).toMatchObject({
     json: { windowStart: '2026-03-05T08:00:00.000Z' },
@@ -284,7 +284,7 @@ test('with a subscription, a limit per cycle is per its cycle', async () => {
   expect(await spend(10)).toMatchObject(done);
 });
 
-test('a new limit counts what was consumed and held in its window before it was set', async () => {
+test('a new limit counts earlier usage and holds in its window', async () => {
   await at('2026-03-09T12:00:00Z');
   await spend(2);
   await at('2026-03-10T12:00:00Z');
@@ -298,7 +298,7 @@ test('a new limit counts what was consumed and held in its window before it was 
   expect(await spend(2)).toMatchObject(done);
 });
 
-test('a limit of nothing stops its subject; a limit that is taken away stops nobody', async () => {
+test('a limit of 0 stops its subject; a removed limit stops nothing', async () => {
   expect(await setLimit('members/ada', 0, 'day')).toMatchObject({ status: 200, json: { credits: '0' } });
   expect(await spend(1)).toMatchObject(reached('0'));
   await setLimit('keys/key-1', '0', 'day');
@@ -312,7 +312,7 @@ test('a limit of nothing stops its subject; a limit that is taken away stops nob
   expect(rows).toEqual([{ has_limits: false }]);
 });
 
-test('limits are listed for everybody in the team, and set by owners, admins and the right services', async () => {
+test('every member can list limits, and owners, admins and services with the right scope can set them', async () => {
   const owner = await api.person();
   teamId = owner.teamId;
   await join('ada');
@@ -361,7 +361,7 @@ test.each<[string, unknown, number, RegExp]>([
   expect(await limits()).toMatchObject({ json: { data: [] } });
 });
 
-test('a limit on a key that is called null binds only the usage of that key', async () => {
+test('a limit on a key named null affects only that key', async () => {
   const { id } = z.object({ id: z.string() }).parse(
     (
       await api.send('POST', `/v1/teams/${teamId}/holds`, {

@@ -22,7 +22,7 @@ const inbox = async (type: string, team = teamId) =>
   (await api.database.pool.query(`select id from inbox where type = $1 and team_id = $2`, [type, team])).rows
     .length;
 
-test('a user’s e-mail and name change, and each team for which they may pay is told', async () => {
+test('a user’s e-mail and name change, and each team that they may pay for gets an event', async () => {
   const before = [await inbox('members.changed'), await inbox('members.changed', owner.teamId)];
   const change = () =>
     api.send('PATCH', '/v1/users/owner', { body: { email: 'new@example.com', name: 'New Name' } });
@@ -36,7 +36,7 @@ test('a user’s e-mail and name change, and each team for which they may pay is
   expect(after.map((rows, index) => rows - (before[index] ?? 0))).toEqual([1, 1]);
 });
 
-test('a user takes no e-mail that another has, in any case, and unknown users have none', async () => {
+test('a user cannot get another user’s e-mail, in upper or lower case, and an unknown user cannot be changed', async () => {
   expect(await api.send('PATCH', '/v1/users/owner', { body: { email: 'MEMBER@example.com' } })).toMatchObject(
     {
       status: 409,
@@ -56,7 +56,7 @@ test('a user takes no e-mail that another has, in any case, and unknown users ha
   expect(atOnce.map(({ status }) => status).sort()).toEqual([200, 409]);
 });
 
-test('a person changes their own name and nothing else of anybody', async () => {
+test('a user changes only their own name', async () => {
   const as = member.token;
   expect(await api.send('PATCH', '/v1/users/member', { as, body: { name: 'Me' } })).toMatchObject({
     status: 200,
@@ -69,7 +69,7 @@ test('a person changes their own name and nothing else of anybody', async () => 
   }
 });
 
-test('a team is renamed by its owner, not by a member, and its customer at Polar is told', async () => {
+test('a team is renamed by its owner, not by a member, and an event updates its customer at Polar', async () => {
   const rename = (as: string, body: object, id = teamId) =>
     api.send('PATCH', `/v1/teams/${id}`, { as, body });
   expect(await rename(member.token, { name: 'Mine' })).toMatchObject({ status: 403 });
@@ -84,7 +84,7 @@ test('a team is renamed by its owner, not by a member, and its customer at Polar
   });
 });
 
-test('a team’s open holds are listed oldest first, and one hold is read by its team alone', async () => {
+test('a team’s open holds are listed oldest first, and one hold is read only by its team', async () => {
   await api.give(teamId, '100');
   const ids: string[] = [];
   for (let made = 0; made < 3; made += 1) {

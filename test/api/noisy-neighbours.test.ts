@@ -18,7 +18,7 @@ afterAll(() => api.stop());
 const usage = { action: 'workflow.run', quantities: { runs: 1 } };
 const spend = (teamId: string) => api.send('POST', `/v1/teams/${teamId}/usage`, { body: usage });
 
-/** The statuses of a flood, and of another team's spends and holds that are sent one after the other meanwhile. */
+/** The statuses of a flood, and of another team's spends and holds that are sent one after another meanwhile. */
 async function underFlood(flood: () => Promise<Reply>[]): Promise<{ flood: Reply[]; spends: number[] }> {
   const flooding = Promise.all(flood());
   const spends: number[] = [];
@@ -80,14 +80,14 @@ test('with changes of limits on a team that is locked, no spend of another is re
       ),
     );
     expect(new Set(spends)).toEqual(new Set([201]));
-    // Nobody waits for the lock without an end.
+    // Every wait for the lock has a time limit.
     expect(new Set(flood.map(({ status }) => status))).toEqual(new Set([429, 503]));
   });
 });
 
 const ofTeams = routes.filter(({ path }) => path.includes('{teamId}'));
 
-test('a stranger is answered as for a team that does not exist while the team is locked, 60 times', async () => {
+test('a stranger gets the answer for an unknown team while the team is locked, 60 times', async () => {
   const unknown = '0198c5a0-7d3e-7c3a-9f5e-2f4c8a1b6d70';
   const ask = (teamId: string, { method, path }: (typeof ofTeams)[number]) =>
     api.send(

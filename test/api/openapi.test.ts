@@ -40,7 +40,7 @@ test('the description lists every route, each with its answers and problems', as
   }
 });
 
-test('the docs come from our own disk, under a policy that allows nothing else', async () => {
+test('the docs are served from our own disk, with a policy that allows no other source', async () => {
   const page = await fetch(`${api.url}/docs`);
   expect(page.status).toBe(200);
   expect(page.headers.get('content-security-policy')).toMatch(/script-src 'self';/);
@@ -53,14 +53,14 @@ test('the docs come from our own disk, under a policy that allows nothing else',
   }
 });
 
-test('answers carry no trace of what made them', async () => {
+test('answers do not reveal the server software', async () => {
   const { headers } = await api.send('GET', '/v1/catalog', { as: null });
   expect(headers.has('x-powered-by')).toBe(false);
   expect(headers.has('etag')).toBe(false);
   expect(headers.get('x-content-type-options')).toBe('nosniff');
 });
 
-test('the process is alive, and not ready while Temporal is down', async () => {
+test('while Temporal is down the process is healthy and not ready', async () => {
   expect(await api.send('GET', '/healthz', { as: null })).toMatchObject({ status: 200 });
   expect(await api.send('GET', '/readyz', { as: null })).toMatchObject({
     status: 503,
@@ -68,7 +68,7 @@ test('the process is alive, and not ready while Temporal is down', async () => {
   });
 });
 
-test('metrics tell requests by route and what waits in the inbox', async () => {
+test('metrics count requests by route and waiting inbox events', async () => {
   await api.person();
   const text = await (await fetch(`${api.operationsUrl}/metrics`)).text();
   expect(text).toMatch(
@@ -77,7 +77,7 @@ test('metrics tell requests by route and what waits in the inbox', async () => {
   expect(text).toMatch(/billing_inbox_waiting\{status="received",code=""\} 1/);
 });
 
-test('metrics and readiness have a port of their own; in production the public port answers neither', async () => {
+test('metrics and readiness have their own port; in production the public port serves neither', async () => {
   const statusOf = async (url: string, path: string) => (await fetch(url + path)).status;
   expect(await statusOf(api.operationsUrl, '/metrics')).toBe(200);
   expect(await statusOf(api.operationsUrl, '/readyz')).toBe(503);
@@ -102,7 +102,7 @@ test.each([
   '/docs/',
   '/DOCS',
   '/openapi.json/',
-])('%s is no spelling of a route', async (path) => {
+])('%s is not a route', async (path) => {
   expect(await api.send('GET', path)).toMatchObject({ status: 404, json: { code: 'unknown_route' } });
 });
 
@@ -113,11 +113,11 @@ test.each([
   'swagger-ui.js',
   'swagger-ui.css.map',
   'README.md',
-])('the docs do not serve %s of the package that they come from', async (file) => {
+])('the docs do not serve %s of their package', async (file) => {
   expect((await fetch(`${api.url}/docs/${file}`)).status).toBe(404);
 });
 
-test('the catalog is for everybody', async () => {
+test('everyone can read the catalog', async () => {
   const { status, json } = await api.send('GET', '/v1/catalog', { as: null });
   expect(status).toBe(200);
   expect(json).toMatchObject({ trial: { credits: '500', lifetime: '30d' }, priceVersion: 1 });

@@ -66,12 +66,12 @@ test.each<[string, (body: string) => Record<string, string>]>([
   expect(await stored()).toEqual([]);
 });
 
-test('an event of a type that nobody knows is stored, ignored and answered 202', async () => {
+test('an event of an unknown type is stored, ignored and answered 202', async () => {
   expect((await deliver(event('moon.landed', { id: 1 }))).status).toBe(202);
   expect(await stored()).toMatchObject([{ type: 'moon.landed', status: 'ignored' }]);
 });
 
-test('an event of a team that is not known yet is stored, parked and visible to operators', async () => {
+test('an event of an unknown team is stored, parked and visible to operators', async () => {
   const metadata = { team_id: '0198c5a0-7d3e-7c3a-9f5e-2f4c8a1b6d70' };
   expect((await deliver(event('order.paid', { id: 'order-2', metadata }))).status).toBe(202);
   const parked = { status: 'parked', parkedCode: 'unknown_team', teamId: null, type: 'order.paid' };
@@ -111,14 +111,14 @@ test('an event without data is stored and parked as unreadable', async () => {
   expect(rows).toEqual(Array(2).fill({ parked_code: 'unreadable_event' }));
 });
 
-test('a signed body that is no event is 400', async () => {
+test('a signed body that is not an event is 400', async () => {
   for (const body of ['[]', '{"type":7}', 'hello']) {
     expect(await deliver(body)).toMatchObject({ status: 400, json: { code: 'unreadable_event' } });
   }
   expect(await stored()).toEqual([]);
 });
 
-test('a webhook without its three headers, or with a stale timestamp, is refused before its body arrives', async () => {
+test('a webhook without its three headers, or with a stale timestamp, is refused before its body is read', async () => {
   const stale = signWebhook('{}', { at: new Date(Date.now() - 360_000) });
   const { 'webhook-id': _, ...withoutId } = signWebhook('{}');
   for (const headers of [{}, withoutId, stale]) {
@@ -138,7 +138,7 @@ test('a signed webhook of 8 MiB is stored, a larger one is 413', async () => {
   expect(await deliver(isTooLarge ?? '')).toMatchObject({ status: 413, json: { code: 'body_too_large' } });
 });
 
-test('webhooks that never end keep at most 64 MiB: the oldest are cut, a whole one is still stored', async () => {
+test('unfinished webhooks use at most 64 MiB: the oldest are closed, a complete one is still stored', async () => {
   const part = Buffer.alloc(8_000_000, 'x');
   const senders: Socket[] = [];
   const cut = new Set<number>();
@@ -154,7 +154,7 @@ test('webhooks that never end keep at most 64 MiB: the oldest are cut, a whole o
   for (const socket of senders) socket.destroy();
 });
 
-/** Sends the headers of a webhook and no body. */
+/** Sends the headers of a webhook without a body. */
 async function beginWebhook(headers: Record<string, string>, lengthBytes: number): Promise<Socket> {
   const socket = connect(Number(new URL(api.url).port), '127.0.0.1');
   socket.on('error', () => {});

@@ -33,7 +33,7 @@ test.each([
   ['an I/O error', '58030'],
   ['a lock that somebody else keeps', '55P03'],
   ['a lost connection', '08006'],
-])('%s is 503 and asks for the same key again', async (_, sqlState) => {
+])('%s is 503: send the same key again', async (_, sqlState) => {
   expect(toProblem(await failWith(sqlState))).toMatchObject({
     status: 503,
     code: expect.stringMatching(/^(database_busy|database_unavailable|team_busy)$/),

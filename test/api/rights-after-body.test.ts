@@ -37,7 +37,7 @@ async function begin(method: string, path: string, token: string, body: object) 
     });
   });
   await new Promise<void>((resolve) => request.write(text.slice(0, 5), () => resolve()));
-  // An answer to another request means that this one has arrived as well.
+  // After an answer to another request, this one has arrived as well.
   await api.send('GET', `/v1/teams/${teamId}`);
   return (): Promise<number> => {
     request.end(text.slice(5));
@@ -45,7 +45,7 @@ async function begin(method: string, path: string, token: string, body: object) 
   };
 }
 
-test('a removed admin who kept a request open does not make themselves admin again', async () => {
+test('a removed admin with an open request cannot become admin again', async () => {
   await api.send('PUT', `/v1/teams/${teamId}/members/admin`, { body: { role: 'admin' } });
   const token = await personToken('admin');
   const finish = await begin('PUT', `/v1/teams/${teamId}/members/admin`, token, { role: 'admin' });
@@ -58,7 +58,7 @@ test('a removed admin who kept a request open does not make themselves admin aga
   expect(rows).toEqual([]);
 });
 
-test('a service key that was revoked while its request was open gives no credits', async () => {
+test('a service key revoked during its request gives no credits', async () => {
   const { id, key } = await api.key('admin');
   const finish = await begin('POST', `/v1/teams/${teamId}/adjustments`, key, { credits: '100', reason: 'x' });
   await revokeServiceKey(api.database.fork(), id);
@@ -66,7 +66,7 @@ test('a service key that was revoked while its request was open gives no credits
   expect(await api.send('GET', `/v1/teams/${teamId}/balance`)).toMatchObject({ json: { available: '0' } });
 });
 
-test('a token that expired while its request was open sets no limit', async () => {
+test('a token that expired during its request sets no limit', async () => {
   const token = await personToken('owner', new Date(Date.now() + 1_500));
   const path = `/v1/teams/${teamId}/limits/members/owner`;
   const finish = await begin('PUT', path, token, { credits: '1', per: 'month' });
@@ -75,7 +75,7 @@ test('a token that expired while its request was open sets no limit', async () =
   expect(await api.send('GET', `/v1/teams/${teamId}/limits`)).toMatchObject({ json: { data: [] } });
 });
 
-test('a role that is lost while a request waits for the team’s lock does not count any more', async () => {
+test('a role that is lost while a request waits for the team’s lock no longer counts', async () => {
   await api.send('PUT', `/v1/teams/${teamId}/members/admin`, { body: { role: 'admin' } });
   const as = await personToken('admin');
   const client = await api.database.pool.connect();

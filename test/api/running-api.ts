@@ -31,14 +31,14 @@ const polarToken = 'polar_oat_tests';
 export interface Reply {
   status: number;
   headers: Headers;
-  /** The parsed JSON; null where there is none. */
+  /** The parsed JSON; null if there is none. */
   json: unknown;
 }
 
 export interface Sending {
   /** The bearer token; default: a key with every scope. Null: none. */
   as?: string | null;
-  /** Sent as JSON, or as it is where it is a string. */
+  /** Sent as JSON, or unchanged if it is a string. */
   body?: unknown;
   /** Default: a new one for every POST. Null: none. */
   key?: string | null;
@@ -47,26 +47,26 @@ export interface Sending {
 
 export interface RunningApi {
   url: string;
-  /** Of `/readyz` and `/metrics`. */
+  /** The URL of `/readyz` and `/metrics`. */
   operationsUrl: string;
   databaseUrl: string;
   database: Database;
   dependencies: Dependencies;
   send(method: string, path: string, sending?: Sending): Promise<Reply>;
-  /** A service key with these scopes. */
+  /** Creates a service key with these scopes. */
   key(...scopes: Scope[]): Promise<{ id: string; key: string }>;
-  /** Signs a person up and returns them with a token and their Personal Team. */
+  /** Signs a user up and returns the user with a token and their Personal Team. */
   person(id?: string): Promise<{ id: string; token: string; teamId: string }>;
   /** Gives a team lifetime credits, as a pack would. */
   give(teamId: string, credits: string): Promise<void>;
-  /** Rows of every table that a request could change, as one text: the same text, nothing changed. */
+  /** The rows of every table that a request could change, as one text. If the text is equal, nothing has changed. */
   snapshot(): Promise<string>;
   stop(): Promise<void>;
 }
 
 /**
- * The API over real HTTP on a real Postgres and the Polar emulator, in this process. Temporal is down, unless an
- * address is given: nothing in the API may need it.
+ * The API over real HTTP with a real Postgres and the Polar emulator, in this process. Temporal is down unless an
+ * address is given, because no request of the API may need it.
  */
 export async function startApi({
   temporal = '127.0.0.1:1',
@@ -175,7 +175,7 @@ export async function startApi({
   return api;
 }
 
-/** A person's JWT, good for five minutes. */
+/** A user's JWT, valid for five minutes. */
 export async function personToken(userId: string, expires: string | Date = '5m'): Promise<string> {
   return new SignJWT({})
     .setProtectedHeader({ alg: 'HS256' })
@@ -184,7 +184,7 @@ export async function personToken(userId: string, expires: string | Date = '5m')
     .sign(new TextEncoder().encode(jwtSecret));
 }
 
-/** The headers of Standard Webhooks over a body, signed as Polar signs. */
+/** The Standard Webhooks headers for a body, signed as Polar does. */
 export function signWebhook(
   body: string,
   { id = `msg_${randomUUID()}`, at = new Date(), secret = webhookSecret } = {},

@@ -9,7 +9,7 @@ afterAll(() => api.stop());
 
 const ada = { id: 'ada', email: 'ada@example.com', name: 'Ada Lovelace' };
 
-test('a person signs up while Temporal is down, and again: the same user and Personal Team', async () => {
+test('a user signs up while Temporal is down, and a repetition returns the same user and Personal Team', async () => {
   const first = await api.send('POST', '/v1/users', { body: ada, key: null });
   expect(first.status).toBe(201);
   expect(first.json).toEqual({
@@ -30,7 +30,7 @@ test('the same id with other data is refused', async () => {
   expect(reply).toMatchObject({ status: 409, json: { code: 'user_conflict', differing: ['email'] } });
 });
 
-test('one e-mail, in any case, is one user, also for fifty who sign up with it at once', async () => {
+test('one e-mail, in upper or lower case, is one user, also with fifty concurrent sign-ups', async () => {
   expect(
     await api.send('POST', '/v1/users', { body: { ...ada, id: 'ada_2', email: 'ADA@Example.com' } }),
   ).toMatchObject({ status: 409, json: { code: 'email_taken' } });
@@ -45,7 +45,7 @@ test('one e-mail, in any case, is one user, also for fifty who sign up with it a
   expect(rows).toHaveLength(1);
 });
 
-test('fifty sign-ups of one person at once make one user and one team', async () => {
+test('fifty concurrent sign-ups of one user create one user and one team', async () => {
   const before = await count('teams');
   const replies = await Promise.all(
     Array.from({ length: 50 }, () =>
@@ -58,7 +58,7 @@ test('fifty sign-ups of one person at once make one user and one team', async ()
   expect(await count('teams')).toBe(before + 1);
 });
 
-test('the id of an erased person is not used again', async () => {
+test('the id of an erased user is not used again', async () => {
   await api.person('erased');
   await api.database.pool.query(
     `update users set email = null, name = null, erased_at = now() where id = 'erased'`,

@@ -16,7 +16,7 @@ beforeAll(async () => {
 });
 afterAll(() => api.stop());
 
-test('a monthly plan that becomes a yearly one drips from the day of the change on, and says so at once', async () => {
+test('a monthly plan that becomes a yearly one drips from the day of the change, and is shown so at once', async () => {
   const { teamId, token } = await api.person('ada');
   await subscribe(teamId, 'starter_monthly');
   atPolar = new Date();
@@ -31,7 +31,7 @@ test('a monthly plan that becomes a yearly one drips from the day of the change 
   });
 });
 
-test('a paused subscription is shown, keeps other plans from being sold, and says what to do; it can be resumed and canceled', async () => {
+test('a paused subscription is shown, prevents the purchase of another plan with a message, and can be resumed and canceled', async () => {
   const { teamId, token } = await api.person('ben');
   atPolar = new Date();
   const { id } = await subscribe(teamId, 'starter_monthly');
@@ -54,13 +54,13 @@ test('a paused subscription is shown, keeps other plans from being sold, and say
   expect(await send('POST', '/subscription/cancel')).toMatchObject({ json: { id, status: 'canceled' } });
 });
 
-test('several subscriptions of one team are all shown, the running one first, and each can be canceled by its id', async () => {
+test('several subscriptions of one team are all shown, the active one first, and each can be canceled by its id', async () => {
   const { teamId, token } = await api.person('cid');
   atPolar = new Date();
   const first = await subscribe(teamId, 'starter_monthly');
   await pause(first.id, teamId);
   const { polar, database } = api.dependencies;
-  // Sold at Polar itself beside the paused one.
+  // Sold at Polar itself, in addition to the paused one.
   const synced = await database.fork().findOneOrFail(PolarProduct, { catalogKey: 'pro_monthly' });
   const { items } = await polar.customers.list({ query: teamId });
   const sale = { products: [synced.polarProductId], customer_id: items[0]?.id ?? '' };
@@ -85,7 +85,7 @@ test('several subscriptions of one team are all shown, the running one first, an
   });
 });
 
-test('the next allotment never lies in the past, and a payment that is due is named with its credits', async () => {
+test('the next allotment never lies in the past, and a due payment is shown with its credits', async () => {
   const { teamId, token } = await api.person('dora');
   atPolar = new Date();
   const { id, currentPeriodStart } = await subscribe(teamId, 'starter_monthly');
@@ -111,7 +111,7 @@ test('the next allotment never lies in the past, and a payment that is due is na
   expect(await show()).toMatchObject({ nextAllotment: null, paymentDue: null });
 });
 
-/** Checks out a plan and pays for it at Polar, and mirrors the subscription. */
+/** Buys a plan at Polar, and stores the subscription. */
 async function subscribe(teamId: string, plan: string): Promise<PolarSubscription> {
   const checkout = await api.send('POST', `/v1/teams/${teamId}/checkout`, { body: { product: plan } });
   expect(checkout.status).toBe(201);
@@ -134,7 +134,7 @@ async function pause(id: string, teamId: string): Promise<void> {
   expect(await mirror(id, teamId)).toMatchObject({ status: 'paused' });
 }
 
-/** Mirrors the subscription as it is now, as the team's workflow does. */
+/** Stores the subscription's current state, as the team's workflow does. */
 async function mirror(id: string, teamId: string): Promise<PolarSubscription> {
   const facts = await fetchSubscription(api.dependencies.polar, id);
   await api.database.fork().upsert(Subscription, {

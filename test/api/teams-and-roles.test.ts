@@ -26,7 +26,7 @@ beforeAll(async () => {
 });
 afterAll(() => api.stop());
 
-// 200 stands for "let in": what the route then says (no subscription, nothing synced) is not the role's affair.
+// 200 means "allowed": the route's own result (no subscription, nothing synced) does not depend on the role.
 test.each([
   ['GET', '', 'owner admin billing member', ''],
   ['GET', '/balance', 'owner admin billing member', ''],
@@ -61,7 +61,7 @@ test.each([
   }
 });
 
-test('a foreign team answers exactly as one that does not exist', async () => {
+test('for a foreign team the answer is exactly that for an unknown team', async () => {
   const nowhere = '0198c5a0-7d3e-7c3a-9f5e-2f4c8a1b6d70';
   const ask = (id: string) => api.send('GET', `/v1/teams/${id}/balance`, { as: people.stranger.token });
   const [foreign, missing] = [await ask(teamId), await ask(nowhere)];
@@ -69,7 +69,7 @@ test('a foreign team answers exactly as one that does not exist', async () => {
   expect(missing.status).toBe(404);
 });
 
-test('the last owner can be neither removed nor demoted, also not by two requests at once', async () => {
+test('the last owner can be neither removed nor demoted, not even by two concurrent requests', async () => {
   const path = `/v1/teams/${teamId}/members`;
   for (const as of [people.owner.token, undefined]) {
     const caller = as === undefined ? {} : { as };
@@ -91,7 +91,7 @@ test('the last owner can be neither removed nor demoted, also not by two request
   await api.send('PUT', `${path}/admin`, { body: { role: 'admin' } });
 });
 
-test('an admin makes nobody an owner, not even themselves, and removes no owner', async () => {
+test('an admin cannot appoint an owner, not even themselves, and cannot remove one', async () => {
   const path = `/v1/teams/${teamId}/members`;
   const as = people.admin.token;
   for (const id of ['admin', 'member']) {
@@ -101,7 +101,7 @@ test('an admin makes nobody an owner, not even themselves, and removes no owner'
   expect((await api.send('DELETE', `${path}/owner`, { as })).status).toBe(403);
 });
 
-test('the owner of a Personal Team stays its owner, whoever else becomes one', async () => {
+test('the owner of a Personal Team stays its owner, even if others become owners', async () => {
   const { teamId: personal, token } = people.owner;
   await api.send('PUT', `/v1/teams/${personal}/members/admin`, { body: { role: 'owner' } });
   for (const as of [token, people.admin.token]) {
@@ -110,7 +110,7 @@ test('the owner of a Personal Team stays its owner, whoever else becomes one', a
   }
 });
 
-test('every member may leave a team, and nobody but owner and admin removes another', async () => {
+test('every member may leave a team, and only owner and admin remove others', async () => {
   const reply = await api.send('POST', '/v1/teams', { as: people.owner.token, body: { name: 'Leavers' } });
   const { id } = z.object({ id: z.string() }).parse(reply.json);
   const path = `/v1/teams/${id}/members`;
@@ -132,7 +132,7 @@ test('every member may leave a team, and nobody but owner and admin removes anot
   });
 });
 
-test('a person adds nobody to a team, and the answer is the same for known and unknown users', async () => {
+test('a user cannot add anyone to a team, and the answer is the same for known and unknown users', async () => {
   const put = (id: string) =>
     api.send('PUT', `/v1/teams/${people.owner.teamId}/members/${id}`, {
       as: people.owner.token,
@@ -145,7 +145,7 @@ test('a person adds nobody to a team, and the answer is the same for known and u
   );
 });
 
-test('one who was removed sees the team no more', async () => {
+test('a removed member no longer sees the team', async () => {
   await api.send('PUT', `/v1/teams/${teamId}/members/stranger`, { body: { role: 'member' } });
   const look = () => api.send('GET', `/v1/teams/${teamId}`, { as: people.stranger.token });
   expect((await look()).status).toBe(200);
@@ -153,7 +153,7 @@ test('one who was removed sees the team no more', async () => {
   expect((await look()).status).toBe(404);
 });
 
-test('a person lists their own teams, page by page, each with their role', async () => {
+test('a user lists their own teams, page by page, each with their role', async () => {
   const page = z.object({
     data: z.array(z.object({ id: z.string(), role: z.string() })),
     nextCursor: z.string().nullable(),
@@ -169,7 +169,7 @@ test('a person lists their own teams, page by page, each with their role', async
   expect(rest.nextCursor).toBeNull();
 });
 
-test('a team is made once per key, and the same key with another body is a conflict', async () => {
+test('a team is created once per key, and the same key with another body is a conflict', async () => {
   const make = (name: string) =>
     api.send('POST', '/v1/teams', {
       as: people.owner.token,
@@ -188,7 +188,7 @@ test('a team is made once per key, and the same key with another body is a confl
   expect(await make('Twice')).toMatchObject({ status: 409, json: { code: 'idempotency_conflict' } });
 });
 
-test('a person makes teams for nobody else, and a service must name an owner who exists', async () => {
+test('a user creates teams only for themselves, and a service must name an existing owner', async () => {
   const make = (sending: object) => api.send('POST', '/v1/teams', sending);
   expect(await make({ as: people.owner.token, body: { name: 'x', ownerId: 'admin' } })).toMatchObject({
     status: 403,

@@ -20,12 +20,12 @@ beforeEach(async () => {
 });
 afterAll(() => api.stop());
 
-/** Half a credit a run. */
+/** Half a credit per run. */
 const run = (runs: number, rest: object = {}) =>
   api.send('POST', `/v1/teams/${teamId}/usage`, {
     body: { action: 'workflow.run', quantities: { runs }, ...rest },
   });
-/** 1.2 credits a thousand. */
+/** 1.2 credits per thousand. */
 const think = (tokens: number, rest: object = {}) =>
   api.send('POST', `/v1/teams/${teamId}/usage`, {
     body: { action: 'model.gpt-5', quantities: { output_tokens: tokens }, ...rest },
@@ -37,7 +37,7 @@ const page = z.object({
   nextCursor: z.string().nullable(),
 });
 
-/** Every page of a list, one after the other. */
+/** Every page of a list, one after another. */
 async function walk(path: string, between: () => Promise<unknown> = async () => {}) {
   const all: z.output<typeof page>['data'] = [];
   let cursor: string | null = '';
@@ -53,7 +53,7 @@ async function walk(path: string, between: () => Promise<unknown> = async () => 
   return all;
 }
 
-test('every event is listed with the receipt that its caller got, newest first', async () => {
+test('every event is listed with its caller’s receipt, newest first', async () => {
   const consumer = { memberId: 'ada', apiKeyId: 'key-1', metadata: { run: 'r1' } };
   const early = await run(2, { ...consumer, occurredAt: '2026-03-01T00:00:00Z' });
   const hold = await api.send('POST', `/v1/teams/${teamId}/holds`, {
@@ -85,7 +85,7 @@ test('every event is listed with the receipt that its caller got, newest first',
   });
 });
 
-test('a walk through the events meets each once, though many share an instant and new ones come in', async () => {
+test('paging through the events returns each once, even if many have the same time and new ones arrive', async () => {
   await Promise.all(Array.from({ length: 10 }, () => run(1)));
   await run(1, { occurredAt: '2026-01-31T23:59:59.999Z' });
   const before = page.parse((await get('usage/events')).json).data.map(({ id }) => id);
@@ -97,7 +97,7 @@ test('a walk through the events meets each once, though many share an instant an
   expect(new Set(before).size).toBe(11);
 });
 
-test('a part of the history is what lies from its first instant up to its last, which is not in it', async () => {
+test('a range of the history includes its start and excludes its end', async () => {
   for (const hour of [1, 2, 3]) await run(hour, { occurredAt: `2026-03-01T0${hour}:00:00Z` });
   const credits = async (query: string) =>
     (await walk(`usage/events?${query}`)).map((event) => event.credits);
@@ -179,7 +179,7 @@ test.each([
   ['Asia/Tokyo', '2026-03-10', '2026-02-08T15:00:00.000Z'],
   ['America/New_York', '2026-03-09', '2026-02-09T05:00:00.000Z'],
   ['Asia/Kathmandu', '2026-03-10', '2026-02-08T18:15:00.000Z'],
-])('a day is a day in %s', async (timezone, day, from) => {
+])('a report’s day is a day in %s', async (timezone, day, from) => {
   await run(1, { occurredAt: '2026-03-09T20:00:00Z' });
   expect((await get(`usage?timezone=${timezone}`)).json).toMatchObject({ timezone, from, data: [{ day }] });
 });
@@ -198,7 +198,7 @@ test.each([
   '+03:00',
   'utc',
   'Mars/Olympus',
-])('a time zone is UTC or a region: %s is refused, in words', async (timezone) => {
+])('a time zone is UTC or a region: %s is refused with a message', async (timezone) => {
   const reply = await get(`usage?timezone=${encodeURIComponent(timezone)}`);
   expect(reply).toMatchObject({ status: 400, json: { code: 'invalid_parameters' } });
   expect(JSON.stringify(reply.json)).toMatch(
@@ -227,7 +227,7 @@ test('every region that is accepted has the same offset in Node and in Postgres'
   }
 });
 
-test('a report covers what it was asked for', async () => {
+test('a report covers exactly the requested range', async () => {
   for (const hour of [1, 2, 3]) await run(hour, { occurredAt: `2026-03-01T0${hour}:00:00Z` });
   const report = await get('usage?from=2026-03-01T02:00:00Z&to=2026-03-01T03:00:00Z&groupBy=action');
   expect(report).toMatchObject({ json: { total: { credits: '1', events: 1 } } });
@@ -245,7 +245,7 @@ test('a report covers what it was asked for', async () => {
   });
 });
 
-test('as a file, a report is CSV in which no cell is a formula', async () => {
+test('as CSV, a report has no cell with a formula', async () => {
   await run(1, { memberId: '-2-3' });
   await think(1000);
   const csv = async (accept: string) => {
@@ -266,15 +266,15 @@ test('as a file, a report is CSV in which no cell is a formula', async () => {
   expect((await csv('*/*')).type).toMatch(/json/);
 });
 
-test('a forecast tells what expires and when the credits run out', async () => {
-  await run(1_980, { occurredAt: '2026-03-03T12:00:00Z' }); // 7 days ago: not counted any more
+test('a forecast says which credits expire and when none are left', async () => {
+  await run(1_980, { occurredAt: '2026-03-03T12:00:00Z' }); // 7 days ago, not counted
   expect(await get('forecast')).toMatchObject({
     json: { expiring: [], pace: { days: 7, creditsPerDay: '0' }, runsOutAt: null },
   });
   await run(14, { occurredAt: '2026-03-03T12:00:00.001Z' });
   const body = { credits: 10, reason: 'a gift', expiresAt: '2026-03-12T12:00:00Z' };
   await api.send('POST', `/v1/teams/${teamId}/adjustments`, { body });
-  // 1 a day: 2 days of the gift, then 3 days of what else there is
+  // 1 a day: 2 days of the gift, then 3 days of the other credits
   expect((await get('forecast')).json).toEqual({
     expiring: [{ at: '2026-03-12T12:00:00.000Z', credits: '10', unused: '8' }],
     pace: { days: 7, creditsPerDay: '1' },
@@ -283,7 +283,7 @@ test('a forecast tells what expires and when the credits run out', async () => {
   });
 });
 
-test('everybody in the team reads its usage, its ledger and its forecast; nobody else does', async () => {
+test('every member reads the team’s usage, ledger and forecast; nobody else does', async () => {
   const [{ token, teamId: theirs }, stranger] = [await api.person(), await api.person()];
   for (const path of ['usage', 'usage/events', 'ledger', 'forecast']) {
     const at = `/v1/teams/${theirs}/${path}`;

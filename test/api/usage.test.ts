@@ -16,7 +16,7 @@ const receipt = z.object({
   balance: z.object({ available: z.string() }),
 });
 
-test('a usage is priced, debited and answered with its receipt; the balance says the same', async () => {
+test('usage is priced, debited and answered with its receipt, and the balance agrees', async () => {
   const { teamId, token } = await api.person();
   await api.give(teamId, '100');
   const reply = await api.send('POST', `/v1/teams/${teamId}/usage`, {
@@ -82,7 +82,7 @@ test('a key is replayed, in any order of the body’s fields, alone or in a batc
   expect(await api.send('GET', `/v1/teams/${teamId}/balance`)).toMatchObject({ json: { available: '98.5' } });
 });
 
-test('a team that runs out is told what was needed and what there is, and may use the key again later', async () => {
+test('without enough credits the answer is 402 with the required and available credits, and the key can be used again', async () => {
   const { teamId } = await api.person();
   await api.give(teamId, '1');
   const spend = () => api.send('POST', `/v1/teams/${teamId}/usage`, { body: usage, key: 'later' });
@@ -105,7 +105,7 @@ test('200 spends at once against credits for 100: exactly 100 succeed and nothin
   expect(await api.send('GET', `/v1/teams/${teamId}/balance`)).toMatchObject({ json: { available: '0' } });
 });
 
-test('a batch is applied in order within each team, each event on its own', async () => {
+test('a batch is applied in order within each team, each event separately', async () => {
   const [one, two] = [await api.person(), await api.person()];
   await api.give(one.teamId, '3');
   await api.give(two.teamId, '1.5');
@@ -124,7 +124,7 @@ test('a batch is applied in order within each team, each event on its own', asyn
   ]);
 });
 
-test('zero is a quantity: a line that costs nothing stands beside the others, alone and in a batch', async () => {
+test('zero is a valid quantity: its line costs nothing, alone and in a batch', async () => {
   const { teamId } = await api.person();
   await api.give(teamId, '10');
   const body = {
@@ -148,7 +148,7 @@ test('zero is a quantity: a line that costs nothing stands beside the others, al
   });
 });
 
-test('a usage of nothing but zeros is recorded with a receipt of 0, also where a team has nothing, and is replayed', async () => {
+test('usage with only zeros is recorded with a receipt of 0, even if a team has no credits, and is replayed', async () => {
   const { teamId } = await api.person();
   const body = { action: 'model.gpt-5', quantities: { input_tokens: 0 }, memberId: 'ada' };
   const first = await api.send('POST', `/v1/teams/${teamId}/usage`, { body, key: 'nothing' });
@@ -178,7 +178,7 @@ test('a usage of nothing but zeros is recorded with a receipt of 0, also where a
   await expectFiguresAddUp(api.database.pool);
 });
 
-test('a past balance tells what there was', async () => {
+test('a past balance is the balance at that time', async () => {
   const { teamId } = await api.person();
   await api.give(teamId, '10');
   const { json } = await api.send('GET', `/v1/teams/${teamId}/balance`);

@@ -33,7 +33,7 @@ const report = z.object({
   ),
 });
 
-test('the whole bench runs, with every measure beside its baseline, and a short run judges nothing', async () => {
+test('the whole bench runs, with every measure beside its baseline, and a short run is not compared with the goals', async () => {
   const file = join(directory, 'bench.json');
   const { code, output } = await bench('--quick', '--json', file);
   expect({ code, output }).toMatchObject({ code: 0 });
@@ -55,7 +55,7 @@ test('the whole bench runs, with every measure beside its baseline, and a short 
   for (const { name } of measures) expect(output).toContain(name);
 }, 300_000);
 
-test('a measure that does not exist, or a file that cannot be written, is said before anything starts', async () => {
+test('a measure that does not exist, or a file that cannot be written, is reported before anything starts', async () => {
   expect(await bench('--only', 'teams,speed')).toMatchObject({
     code: 2,
     output: expect.stringContaining('There is no measure speed'),
@@ -63,7 +63,7 @@ test('a measure that does not exist, or a file that cannot be written, is said b
   expect(await bench('--json', join(directory, 'nowhere', 'bench.json'))).toMatchObject({ code: 2 });
 });
 
-test('ours and the baseline take turns, and the median of the rounds counts', async () => {
+test('ours and the baseline run alternately, and the median of the rounds counts', async () => {
   const turns: string[] = [];
   const round = (who: string, figures: number[]) => async () => {
     turns.push(who);
@@ -81,7 +81,7 @@ test('ours and the baseline take turns, and the median of the rounds counts', as
   });
 });
 
-test('of a throughput more is better, of a time less is', () => {
+test('more throughput is better, and less time is better', () => {
   const run = { perSecond: 100, p50: 3, p99: 9 };
   const finding = { name: 'x', compares: '', ours: run, baseline: { perSecond: 20, p50: 2, p99: 4 } };
   expect(ratioOf({ ...finding, unit: '/s', goal: { atLeast: 5 } })).toBe(5);
@@ -91,7 +91,7 @@ test('of a throughput more is better, of a time less is', () => {
   expect(isMet({ ...finding, unit: 'ms', goal: { atMost: 1.2 } })).toBe(false);
 });
 
-test('percentiles are values that were measured', () => {
+test('percentiles are measured values', () => {
   const hundred = Array.from({ length: 100 }, (_, index) => index + 1);
   expect([50, 99, 100].map((percent) => percentile(hundred, percent))).toEqual([50, 99, 100]);
   expect(percentile([7], 99)).toBe(7);

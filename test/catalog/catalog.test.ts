@@ -65,14 +65,14 @@ describe('the default catalog', () => {
 });
 
 describe('a stored version', () => {
-  test('is plain JSON and reads back as the same catalog, also when Postgres has reordered its keys', () => {
+  test('is plain JSON and reads back as the same catalog, even if Postgres has reordered its keys', () => {
     const stored = JSON.stringify(catalogDocument(catalog), null, 1);
     expect(parseCatalog(JSON.parse(stored))).toEqual(catalog);
     expect(parseCatalog(reversed(JSON.parse(stored)))).toEqual(catalog);
     expect(catalogDocument(parseCatalog(JSON.parse(stored)))).toEqual(JSON.parse(stored));
   });
 
-  test('is the same document however the file writes its numbers', () => {
+  test('is the same document for every spelling of its numbers', () => {
     const rewritten = load(text.replace('"500"', '500').replace('"4.8"', '"04.800"').replace('24h', '1d'));
     expect(catalogDocument(rewritten)).toEqual(catalogDocument(catalog));
   });
@@ -175,14 +175,14 @@ describe('a wrong catalog file', () => {
     ['an unknown tag', 'trial:', 'trial: !secret', 'Unresolved tag'],
     ['a hidden prototype', 'trial:', '__proto__: { trial: 1 }\ntrial:', 'Unrecognized key: "__proto__"'],
     ['bad indentation', '  perOwner: 3', ' perOwner: 3', 'catalog.yaml:'],
-  ])('with %s is refused with file, line, path and what was expected', (_, from, to, expected) => {
+  ])('with %s is refused with file, line, path and expected value', (_, from, to, expected) => {
     expect(text).toContain(from);
     const found = problems(() => load(text.replace(from, to)));
     expect(found.join('\n')).toContain(expected);
     for (const problem of found) expect(problem).toMatch(/catalog\.yaml:\d+: /);
   });
 
-  test('names the line of the field at fault', () => {
+  test('names the line of the wrong field', () => {
     const line = text.slice(0, text.indexOf('allotment: "6000"')).split('\n').length;
     expect(problems(() => load(text.replace('allotment: "6000"', 'allotment: many')))[0]).toContain(
       `catalog.yaml:${line}: plans[1].allotment`,
@@ -196,7 +196,7 @@ describe('a wrong catalog file', () => {
     expect(problems(() => load(broken))).toHaveLength(2);
   });
 
-  test('that is empty, missing, or made to explode is refused', () => {
+  test('that is empty, missing, or expands without bound is refused', () => {
     expect(problems(() => load(''))[0]).toContain('document: ');
     expect(problems(() => loadCatalog(join(folder, 'missing.yaml')))[0]).toContain('cannot be read');
     const bomb = Array.from({ length: 12 }, (_, level) =>
@@ -224,7 +224,7 @@ describe('the next catalog', () => {
     expect(() => checkCatalogSuccession(next, catalog)).not.toThrow();
   });
 
-  test('may not lose a plan, a pack or an action', () => {
+  test('may not remove a plan, a pack or an action', () => {
     const next = {
       ...catalog,
       plans: without(catalog.plans, 0),
@@ -238,7 +238,7 @@ describe('the next catalog', () => {
     ]);
   });
 
-  test('may not make a pack of a plan', () => {
+  test('may not turn a plan into a pack', () => {
     if (!pack) throw new Error('the default catalog has a pack');
     const next = {
       ...catalog,
@@ -279,7 +279,7 @@ function problems(act: () => unknown): string[] {
   throw new Error('Nothing was refused');
 }
 
-/** The same JSON with the keys of every object in another order, as `jsonb` gives it back. */
+/** The same JSON with the keys of every object in another order, as from `jsonb`. */
 function reversed(json: unknown): unknown {
   if (Array.isArray(json)) return json.map(reversed);
   if (typeof json !== 'object' || json === null) return json;

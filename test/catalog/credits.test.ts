@@ -31,7 +31,7 @@ describe('a decimal', () => {
     expect(parseDecimal(value)).toBe(micro);
   });
 
-  test('is nothing else', () => {
+  test('in any other form is refused', () => {
     const texts = [
       '',
       '.',
@@ -88,7 +88,7 @@ describe('a decimal', () => {
     expect(decimalOut.parse(text)).toBe(text);
   });
 
-  test('that is written is read back as the same amount, with either sign', () => {
+  test('is read back as the same amount, with either sign', () => {
     fc.assert(
       fc.property(amounts, (micro) => {
         expect(parseDecimal(formatCredits(micro))).toBe(micro);
@@ -98,7 +98,7 @@ describe('a decimal', () => {
     );
   });
 
-  test('has one way to be written', () => {
+  test('has one spelling', () => {
     const digits = (max: number) =>
       fc.string({ unit: fc.constantFrom(...'0123456789'), minLength: 1, maxLength: max });
     fc.assert(
@@ -113,7 +113,7 @@ describe('a decimal', () => {
   });
 });
 
-describe('at the door', () => {
+describe('in a request', () => {
   const hostile: unknown[] = [
     ...[-1, 0.5, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, Number.NaN, 2 ** 53, 1e21],
     ...[
@@ -134,7 +134,7 @@ describe('at the door', () => {
 
   const zeros = [0, -0, '0', '0.000000', '000'];
 
-  test('credits that are sold or given take nothing that is not an exact number above zero', () => {
+  test('sold or given credits must be an exact number above zero', () => {
     for (const value of [...hostile, ...zeros]) {
       const result = creditsSchema.safeParse(value);
       expect([value, result.success]).toEqual([value, false]);
@@ -143,7 +143,7 @@ describe('at the door', () => {
     expect(creditsSchema.parse(3)).toBe(3_000_000n);
   });
 
-  test('zero is a quantity; nothing else is that is not an exact number above it', () => {
+  test('a quantity must be zero or an exact number above it', () => {
     for (const schema of [quantitySchema, creditsOrZeroSchema]) {
       for (const value of zeros) expect([value, schema.parse(value)]).toEqual([value, 0n]);
       for (const value of hostile) {
@@ -155,7 +155,7 @@ describe('at the door', () => {
     expect(quantitySchema.parse('0.5')).toBe(500_000n);
   });
 
-  test('an adjustment goes up or down by an exact number, never by zero', () => {
+  test('an adjustment is an exact number other than zero', () => {
     expect(signedCreditsSchema.parse('+12.5')).toBe(12_500_000n);
     expect(signedCreditsSchema.parse('12.5')).toBe(12_500_000n);
     expect(signedCreditsSchema.parse('-0.000001')).toBe(-1n);
@@ -178,14 +178,14 @@ describe('at the door', () => {
     }
   });
 
-  test('credits are always fewer than the ledger can hold, as text or as a number', () => {
+  test('credits are always below the ledger’s maximum, as text or as a number', () => {
     expect(creditsSchema.parse('999999999999.999999')).toBeLessThan(2n ** 63n);
     expect(creditsSchema.parse(999_999_999_999)).toBeLessThan(DECIMAL_LIMIT);
     expect(creditsSchema.safeParse(1_000_000_000_000).success).toBe(false);
     expect(signedCreditsSchema.safeParse(-1_000_000_000_000).success).toBe(false);
   });
 
-  test('a usage names at least one meter', () => {
+  test('usage has at least one meter', () => {
     expect(quantitiesSchema.parse({ images: 2, seconds: '1.5' })).toEqual({
       images: 2_000_000n,
       seconds: 1_500_000n,
@@ -195,7 +195,7 @@ describe('at the door', () => {
     }
   });
 
-  test('JSON Schema says the same as the door: exponents, and zero where it is refused, are outside the pattern', () => {
+  test('the JSON Schema has the same rules: exponents, and zero if it is refused, do not match the pattern', () => {
     for (const schema of [quantitySchema, creditsOrZeroSchema, creditsSchema, signedCreditsSchema]) {
       const takesZero = schema === quantitySchema || schema === creditsOrZeroSchema;
       const [text, integer] = z.toJSONSchema(schema, { io: 'input' }).anyOf ?? [];

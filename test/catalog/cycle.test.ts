@@ -9,7 +9,7 @@ const starts = fc.date({
   max: at('2120-01-01T00:00:00Z'),
   noInvalidDate: true,
 });
-/** Where Polar ends the cycle that begins at `start`. */
+/** The end of the cycle that begins at `start`, at Polar. */
 const cycleEnd = (start: Date, interval: 'month' | 'year', anchorDay: number) =>
   addMonthsAnchored(start, interval === 'year' ? 12 : 1, anchorDay);
 
@@ -39,7 +39,7 @@ describe('a cycle', () => {
     ['2026-04-30', '2026-05-30', '2025-08-31', 30],
     ['2026-03-10', '2026-04-10', '2025-08-31', 10],
     ['2026-03-10', '2026-03-24', '2026-03-10', 10],
-  ])('from %s to %s, of what began on %s, keeps to the %i', (start, end, startedOn, day) => {
+  ])('from %s to %s, of a subscription from %s, has the anchor day %i', (start, end, startedOn, day) => {
     expect(anchorDayOf({ start: at(start), end: at(end) }, at(startedOn))).toBe(day);
   });
 
@@ -54,7 +54,7 @@ describe('a cycle', () => {
     expect(days([addMonthsAnchored(at('2096-02-29T00:00:00Z'), 48, 29)])).toEqual(['2100-02-28']);
   });
 
-  test('chained one by one arrives where one step arrives, for every anchor', () => {
+  test('computed step by step ends where one step ends, for every anchor', () => {
     fc.assert(
       fc.property(starts, fc.integer({ min: 1, max: 60 }), (start, months) => {
         const anchorDay = start.getUTCDate();
@@ -74,7 +74,7 @@ describe('a cycle', () => {
     );
   });
 
-  test('does not change the date that it is given', () => {
+  test('does not change its argument', () => {
     const start = at('2026-01-31T00:00:00Z');
     addMonthsAnchored(start, 1, 31);
     expect(start).toEqual(at('2026-01-31T00:00:00Z'));
@@ -102,7 +102,7 @@ describe('the drips of a year', () => {
     expect(days(dripInstants(next, 29)).slice(0, 3)).toEqual(['2025-02-28', '2025-03-29', '2025-04-29']);
   });
 
-  test('are twelve, ascending, inside the cycle, the first at its start, whatever the start and the anchor', () => {
+  test('are twelve, ascending, inside the cycle, the first at its start, for every start and anchor', () => {
     fc.assert(
       fc.property(starts, fc.integer({ min: 1, max: 31 }), (start, anchorDay) => {
         const cycle = { start, end: cycleEnd(start, 'year', start.getUTCDate()) };
@@ -117,7 +117,7 @@ describe('the drips of a year', () => {
     );
   });
 
-  test('stay twelve where Polar ends the year some hours off', () => {
+  test('stay twelve if Polar’s end of the year differs by some hours', () => {
     const start = at('2026-01-31T23:59:59.900Z');
     for (const end of ['2027-01-31T20:00:00Z', '2027-02-01T00:00:01Z', '2027-02-01T04:00:00Z']) {
       expect(dripInstants({ start, end: at(end) }, 31)).toHaveLength(12);
@@ -133,7 +133,7 @@ describe('the drips of a year', () => {
     );
   });
 
-  test('need a cycle that ends after it starts', () => {
+  test('need a cycle whose end is after its start', () => {
     const start = at('2026-01-31T00:00:00Z');
     expect(() => dripInstants({ start, end: start }, 31)).toThrow(RangeError);
     expect(() => dripInstants({ start, end: new Date(Number.NaN) }, 31)).toThrow(RangeError);
@@ -159,7 +159,7 @@ describe('an allotment', () => {
     );
   });
 
-  test('is never split into no parts, and never negative', () => {
+  test('is never split into zero parts, and never negative', () => {
     for (const parts of [0, -1, 1.5, Number.NaN]) expect(() => splitAllotment(1n, parts)).toThrow(RangeError);
     expect(() => splitAllotment(-1n, 2)).toThrow(RangeError);
   });

@@ -31,7 +31,7 @@ test.each<[string, Record<string, string>, string]>([
   expect(formatCredits(priceUsage(catalog, action, quantities(used)).credits)).toBe(credits);
 });
 
-test('each line is the least number of micro-credits that covers it, and the total is the sum of the lines', () => {
+test('each line is rounded up to the micro-credit, and the total is the sum of the lines', () => {
   const price = fc.record({
     credits: fc.bigInt({ min: 1n, max: 10n ** 12n }),
     per: fc.integer({ min: 0, max: 9 }).map((power) => 10n ** BigInt(power)),
@@ -54,7 +54,7 @@ test('each line is the least number of micro-credits that covers it, and the tot
   );
 });
 
-test('the unit price is shown exactly, however small', () => {
+test('even a very small unit price is exact', () => {
   expect(formatUnitPrice({ credits: 2_500_000n, per: 1_000_000n })).toBe('0.0000025');
   expect(formatUnitPrice({ credits: 1n, per: 10n ** 9n })).toBe('0.000000000000001');
   expect(formatUnitPrice({ credits: 10_000_000n, per: 1n })).toBe('10');
@@ -79,7 +79,7 @@ test.each<[string, string, Record<string, bigint>, string]>([
   expect(refusal(() => priceUsage(catalog, action, used))).toMatchObject({ code });
 });
 
-test('an unknown meter is answered with the meters that there are', () => {
+test('the error for an unknown meter lists the known meters', () => {
   expect(refusal(() => priceUsage(catalog, 'workflow.run', { images: 1n, run: 1n }))?.details).toEqual({
     action: 'workflow.run',
     meters: ['images', 'run'],
@@ -87,7 +87,7 @@ test('an unknown meter is answered with the meters that there are', () => {
   });
 });
 
-test('a total that the ledger cannot hold is refused, also where each quantity could be', () => {
+test('a total above the ledger’s maximum is refused, even if each quantity is below it', () => {
   const meters = [
     { meter: 'a', credits: MICRO, per: 1n },
     { meter: 'b', credits: MICRO, per: 1n },

@@ -21,7 +21,7 @@ afterAll(async () => {
   await testDatabase.drop();
 });
 
-test('every query that operators are told to run runs, and only reads', async () => {
+test('every query in the operators’ guide runs, and only reads', async () => {
   const blocks = [...guide.matchAll(/```sql\n([^`]+)```/g)].map(([, sql]) => sql ?? '');
   const inline = [...guide.matchAll(/`(select [^`]+)`/g)].map(([, sql]) => sql ?? '');
   expect(blocks.length).toBeGreaterThan(8);
@@ -35,7 +35,7 @@ test('every query that operators are told to run runs, and only reads', async ()
   }
 });
 
-test('every route, command, schedule and parked code that operators are told of exists', () => {
+test('every route, command, schedule and parked code in the operators’ guide exists', () => {
   const known = new Set(
     [...routes, ...operationsRoutes].map(({ method, path }) => `${method.toUpperCase()} ${path}`),
   );

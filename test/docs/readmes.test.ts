@@ -17,11 +17,11 @@ const folders = globSync('*/', { cwd: root, exclude: ['node_modules', 'docs'] })
   basename(path),
 );
 
-test.each(folders)('%s has a README that says what lives there', (folder) => {
+test.each(folders)('%s has a README', (folder) => {
   expect(existsSync(join(root, folder, 'README.md'))).toBe(true);
 });
 
-test.each(texts)('%s names no file and links to none that is not there', (path) => {
+test.each(texts)('%s names and links only existing files', (path) => {
   const text = read(path);
   const here = (file: string) =>
     existsSync(join(root, dirname(path), file)) ||

@@ -5,7 +5,7 @@ import { operationsRoutes } from '../../api/routes/health.ts';
 
 const page = readFileSync(new URL('../../docs/security.md', import.meta.url), 'utf8');
 
-test('the page about security says of every route who may call it', () => {
+test('the security page says for every route who may call it', () => {
   const written = [...page.matchAll(/^\| `([A-Z]+ \/\S*)` +\| ([^|]+?) +\| ([^|]+?) +\|$/gm)].map(
     ([, route, services, users]) => `${route}: ${services}; ${users}`,
   );

@@ -11,7 +11,7 @@ test.each(['x', 'x@', '@', 'x.', '@x', 'x@x ', 'x@ .'])(
   },
 );
 
-test('an e-mail address in 8 MiB of text is found, wherever it stands', () => {
+test('an e-mail address in 8 MiB of text is found at any position', () => {
   const filling = 'x'.repeat(mebibytes8);
   const one = '@x'.repeat(100_000);
   for (const text of [

@@ -16,7 +16,7 @@ test('a wrong token is refused', async () => {
   expect((await fetch(`${shop.emulator.url}/v1/products/`)).status).toBe(401);
 });
 
-test('what is not there is Polar’s ResourceNotFound', async () => {
+test('a missing object is Polar’s ResourceNotFound', async () => {
   for (const ask of [
     () => shop.polar.products.get(UNKNOWN),
     () => shop.polar.orders.get(UNKNOWN),
@@ -28,7 +28,7 @@ test('what is not there is Polar’s ResourceNotFound', async () => {
   }
 });
 
-test('a body that Polar would not take is an HTTPValidationError that says where', async () => {
+test('a body that Polar would refuse is an HTTPValidationError with the path', async () => {
   await expect(
     shop.polar.products.create({ name: 'X', prices: [{ amount_type: 'fixed', price_amount: 1 }] }),
   ).rejects.toMatchObject({
@@ -48,7 +48,7 @@ test('a body that Polar would not take is an HTTPValidationError that says where
   ).rejects.toMatchObject({ error: { detail: [{ loc: ['body', 'amount'] }] } });
 });
 
-test('a list comes in pages, newest first, and can be narrowed by metadata', async () => {
+test('a list comes in pages, newest first, and can be filtered by metadata', async () => {
   for (let index = 0; index < 5; index++)
     await shop.buy(shop.pack, { metadata: { team_id: 'team-1', index } });
   const page = await shop.polar.orders.list({ limit: 2, page: 3 });
@@ -63,7 +63,7 @@ test('a list comes in pages, newest first, and can be narrowed by metadata', asy
   expect(byKey.items).toMatchObject([{ id: shop.pro.id }]);
 });
 
-test('an external id and an e-mail belong to one customer, and an external id is never rewritten', async () => {
+test('an external id and an e-mail belong to one customer, and an external id never changes', async () => {
   await expect(
     shop.polar.customers.create({
       type: 'team',
@@ -81,7 +81,7 @@ test('an external id and an e-mail belong to one customer, and an external id is
   });
 });
 
-test('one person owns many teams', async () => {
+test('one user owns many teams', async () => {
   const second = await shop.polar.customers.create({
     type: 'team',
     external_id: 'team-2',
@@ -92,7 +92,7 @@ test('one person owns many teams', async () => {
   expect(items).toMatchObject([{ role: 'owner', external_id: 'ada' }]);
 });
 
-test('a checkout’s external id is lost where the payer’s e-mail already has a customer', async () => {
+test('a checkout’s external id is ignored if the payer’s e-mail already has a customer', async () => {
   const known = await shop.polar.customers.create({ email: 'bob@example.com' });
   const checkout = await shop.polar.checkouts.create({
     products: [shop.pack.id],
@@ -137,7 +137,7 @@ test('an archived product can no longer be bought', async () => {
   await expect(shop.buy(shop.pack)).rejects.toMatchObject({ statusCode: 422 });
 });
 
-test('a new price holds for new checkouts and not for a running subscription', async () => {
+test('a new price applies to new checkouts and not to an existing subscription', async () => {
   await shop.buy(shop.starter);
   await shop.polar.products.update(shop.starter.id, {
     prices: [{ amount_type: 'fixed', price_amount: 2_500 }],
@@ -162,7 +162,7 @@ test('a checkout is open for 24 hours', async () => {
   await expect(shop.control(`/checkouts/${checkout.id}/pay`)).rejects.toThrow('410');
 });
 
-test('the checkout page pays and leads back, or says that the card was declined', async () => {
+test('the checkout page pays and redirects back, or says that the card was declined', async () => {
   const checkout = await shop.polar.checkouts.create({
     products: [shop.pack.id],
     customer_id: shop.team.id,
@@ -188,7 +188,7 @@ test('names on the pages are escaped', async () => {
   expect(text).not.toContain('<script>');
 });
 
-test('the portal changes the plan by the organization’s proration, and cancels', async () => {
+test('the portal changes the plan with the organization’s proration, and cancels', async () => {
   await shop.buy(shop.starter);
   const { items } = await shop.polar.subscriptions.list();
   const session = await shop.polar.customerSessions.create({
@@ -213,7 +213,7 @@ test('the portal changes the plan by the organization’s proration, and cancels
   expect((await shop.polar.orders.list()).pagination.total_count).toBe(1);
 });
 
-test('the API fails on demand: 500, 429 with a time to wait, and a cut after the effect', async () => {
+test('the API fails on demand: 500, 429 with a time to wait, and a cut connection after the effect', async () => {
   const customers = () => shop.polar.customers.list();
   await shop.control('/faults', { target: 'api', status: 500, path: '/v1/customers' });
   await shop.polar.products.list();
@@ -233,7 +233,7 @@ test('the API fails on demand: 500, 429 with a time to wait, and a cut after the
   ]);
 });
 
-test('an invoice is made on request and can be opened', async () => {
+test('an invoice is created on request and can be opened', async () => {
   await shop.buy(shop.pack);
   const [order] = (await shop.polar.orders.list()).items;
   const id = order?.id ?? '';
@@ -243,7 +243,7 @@ test('an invoice is made on request and can be opened', async () => {
   expect(await (await fetch(url)).text()).toContain('1,000 credits');
 });
 
-test('a member with a known e-mail is answered with the one who has it', async () => {
+test('for a known e-mail the answer is the existing member', async () => {
   const { members } = shop.polar.customers;
   const first = await members.create(shop.team.id, { email: 'bill@example.com', external_id: 'bill' });
   const second = await members.create(shop.team.id, { email: 'Bill@example.com', external_id: 'william' });

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { readCaptured } from './captured-story.ts';
 import { type EmulatedShop, openShop } from './emulated-shop.ts';
 
-/** Every refusal that Polar's own server gave is provoked on the emulator, and compared. */
+/** Every error that Polar's own server returned is provoked on the emulator, and compared. */
 
 interface CapturedRefusal {
   method: string;
@@ -23,7 +23,7 @@ interface Provocation {
   before?: () => Promise<unknown>;
 }
 
-/** What differs, and why: by the refusal's place in the file. */
+/** The differences and their reasons, by the error's position in the file. */
 const known: Record<number, { field: 'status' | 'type' | 'problems'; reason: string }> = {
   1: { field: 'status', reason: 'the SDK of 2026-10 lists members; the captured server is older' },
   22: { field: 'type', reason: 'the emulator calls every value that is not in a list `enum`' },
@@ -81,7 +81,7 @@ test.each(
   return expect(keys.sort()).toEqual(firstWas?.keys.filter((key) => key !== 'ctx'));
 });
 
-/** Where the refused type stood among those that were asked for. */
+/** The position of the refused type in the request. */
 function placeOfUnknownType(): number {
   const answer = captured[2]?.answer;
   return Number(typeof answer === 'object' ? answer.detail?.[0]?.loc.at(-1) : undefined);

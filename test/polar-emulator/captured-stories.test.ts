@@ -4,7 +4,7 @@ import { differences, readCaptured, readStory, type Shape, shapeOf } from './cap
 import { type EmulatedShop, openShop } from './emulated-shop.ts';
 import { knownDifferences, knownElsewhere } from './known-differences.ts';
 
-/** Every story that Polar's own server told is replayed on the emulator, and compared. */
+/** Every story captured from Polar's own server is replayed on the emulator, and compared. */
 
 const START = '2026-11-25T04:00:00Z';
 const EVENTS: models.WebhookEventType[] = [
@@ -31,7 +31,7 @@ interface Scene {
   change(id: string, update: models.SubscriptionUpdate): Promise<models.Subscription>;
   moveEnd(id: string): Promise<void>;
   endPeriod(): Promise<unknown>;
-  /** What is told from here on is the story. */
+  /** Events from here on belong to the story. */
   begin(): Promise<void>;
 }
 const END = '2026-11-25T04:00:40Z';
@@ -232,7 +232,7 @@ test('the organization and the disputes have the same fields', () => {
   expect(unknown(differing.answers)).toEqual([]);
 });
 
-test('every difference that is listed is still there', () => {
+test('every listed difference still exists', () => {
   for (const each of Object.values(differing).flat()) found.add(each);
   expect(Object.keys(knownDifferences).filter((each) => !found.has(each))).toEqual([]);
 });
@@ -243,7 +243,7 @@ const itemOf = (list: Shape | undefined): Shape => {
   return Array.isArray(items) ? (items[0] ?? null) : null;
 };
 
-/** `all` without the first of each of `types`, all of which must be there. */
+/** `all` without the first of each of `types`. All of them must be present. */
 function without(all: string[], types: string[]): string[] {
   return withoutEvents(
     all.map((type): [string, Shape] => [type, null]),

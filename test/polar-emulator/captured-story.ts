@@ -1,14 +1,14 @@
 import { readFileSync } from 'node:fs';
 
 /**
- * Stories that Polar's own server was seen to tell (August 2026), reduced to facts: event types, keys, which fields are
- * null, statuses and amounts. An object that a story shows more than once stands in `objects` under its `#name`.
+ * Stories captured from Polar's own server (August 2026), reduced to facts: event types, keys, null fields, statuses
+ * and amounts. An object that occurs more than once in a story is in `objects` under its `#name`.
  */
 export interface CapturedStory {
   events: [type: string, data: Shape][];
 }
 
-/** What is compared of a payload: `"filled"` for any text, `"number"` for any number that is no amount. */
+/** The compared form of a payload: `"filled"` for any text, `"number"` for any number that is not an amount. */
 export type Shape = null | boolean | number | string | Shape[] | { [key: string]: Shape };
 
 export function readCaptured(name: string): unknown {
@@ -36,7 +36,7 @@ const WORDS = [
 const UUID = /^[0-9a-f-]{36}$/;
 const OPAQUE = ['metadata', 'payment_processor_metadata', 'customer_metadata', 'custom_field_data'];
 
-/** The shape of a payload of the emulator, by the same rules as the captured ones. */
+/** The same form of a payload of the emulator. */
 export function shapeOf(value: unknown, key = ''): Shape {
   if (value === null || value === undefined) return null;
   if (OPAQUE.includes(key)) return 'object';
@@ -56,8 +56,8 @@ export function shapeOf(value: unknown, key = ''): Shape {
 }
 
 /**
- * How `here` differs from what was captured, one short sentence for each field, under the name of the object that
- * holds it: `order.user_id is missing`, `customer.locale is null, was "filled"`.
+ * The differences between `here` and the captured form, one short sentence per field, with the name of the object that
+ * contains it: `order.user_id is missing`, `customer.locale is null, was "filled"`.
  */
 export function differences(captured: Shape, here: Shape, name: string): string[] {
   if (isObject(captured) && isObject(here)) {
@@ -73,7 +73,7 @@ export function differences(captured: Shape, here: Shape, name: string): string[
   if (Array.isArray(captured) && Array.isArray(here)) {
     if (captured.length !== here.length)
       return [`${name} has ${here.length} entries, had ${captured.length}`];
-    // Polar gives the lines of an order in no order: they are compared by amount.
+    // Polar's order lines have no fixed order, so they are compared by amount.
     const [was, is] = [sorted(captured), sorted(here)];
     const one = name.replace(/^.*\./, '').replace(/s$/, '');
     return was.flatMap((each, index) => differences(each, is[index] ?? null, one));

@@ -58,7 +58,7 @@ test('a percentage lowers the credit and the debit of a change', async () => {
   });
 });
 
-test('a fixed discount is taken from each plan’s price before its share of the period', async () => {
+test('a fixed discount reduces each plan’s price before its share of the period', async () => {
   const id = await discounted({ type: 'fixed', amount: 900, currency: 'usd' });
   expect(await newestOrder()).toMatchObject({
     subtotal_amount: 1_900,
@@ -73,7 +73,7 @@ test('a fixed discount is taken from each plan’s price before its share of the
   });
 });
 
-test('prorations that wait keep the discount of their own period, and the renewal has its own', async () => {
+test('pending prorations keep the discount of their period, and the renewal has its own', async () => {
   const id = await discounted({ type: 'fixed', amount: 900, currency: 'usd' });
   await shop.moveTo('2026-04-16T00:00:00Z');
   await changeTo(id, shop.pro, 'prorate');
@@ -85,7 +85,7 @@ test('prorations that wait keep the discount of their own period, and the renewa
   });
 });
 
-test('a discount that holds once is over with the next period, one that repeats after its months', async () => {
+test('a one-time discount ends with the next period, a repeating one after its months', async () => {
   const id = await discounted({ type: 'fixed', amount: 900, duration: 'once' });
   await shop.moveTo('2026-05-01T00:00:00Z');
   expect(await newestOrder()).toMatchObject({ discount_amount: 0, net_amount: 1_900 });
@@ -128,7 +128,7 @@ test('a discount for other products is refused at checkout, and a change to one 
   expect(await newestOrder()).toMatchObject({ items: [{ amount: -475 }, { amount: 2_450 }] });
 });
 
-test('a subscription’s amount is what its discount leaves of the price', async () => {
+test('a subscription’s amount is the price minus its discount', async () => {
   const id = await discounted({ basis_points: 2_000, duration: 'once' });
   expect(await shop.polar.subscriptions.get(id)).toMatchObject({ amount: 1_520 });
   await shop.moveTo('2026-05-01T00:00:00Z');

@@ -32,19 +32,19 @@ export interface EmulatedShop {
   pro: models.Product;
   proYearly: models.Product;
   pack: models.Product;
-  /** Moves the emulator's clock and does what became due. */
+  /** Moves the emulator's clock and does everything that became due. */
   moveTo(time: string): Promise<number>;
-  /** Posts to the control API and gives its answer. */
+  /** Posts to the control API and returns its answer. */
   control(path: string, body?: object): Promise<unknown>;
   /** Changes the emulator's settings. */
   settings(changes: object): Promise<void>;
   buy(product: models.Product, more?: Partial<models.CheckoutCreate>): Promise<models.Checkout>;
-  /** Types of the webhooks that `work` causes, in the order in which they arrive. */
+  /** The types of the webhooks that `work` causes, in the order of arrival. */
   typesDuring(work: () => Promise<unknown>): Promise<string[]>;
   stop(): Promise<void>;
 }
 
-/** A shop with two plans, a yearly one and a pack, one team as its customer, and a receiver of webhooks. */
+/** A shop with two plans, a yearly plan and a pack, one team as its customer, and a receiver of webhooks. */
 export async function openShop(
   now: string,
   options: { retryScale?: number; dataDir?: string; events?: models.WebhookEventType[] } = {},

@@ -1,4 +1,4 @@
-/** Fields in which the emulator differs from the captured server, each with its reason. */
+/** Fields in which the emulator differs from the captured server, each with a reason. */
 export const knownDifferences: Record<string, string> = {
   ...because('the SDK of 2026-10 has no such field; the captured server is older', [
     ...['price.type', 'price.recurring_interval', 'product_price.type', 'product_price.recurring_interval'],
@@ -40,17 +40,17 @@ export const knownDifferences: Record<string, string> = {
     'whether a price includes tax is a setting here, not the payer’s country',
 };
 
-/** Events that come at another place, by story. */
+/** Events at another position, by story. */
 export const knownElsewhere: Record<string, { captured?: string[]; emulator?: string[] }> = {
-  // Polar's server makes this event in the background: it can come after `order.paid`.
+  // Polar's server sends this event in the background: it can come after `order.paid`.
   'pack-checkout': { captured: ['customer.created'], emulator: ['customer.created'] },
   'tax-inclusive-order-and-refunds': {
     captured: ['customer.created', 'customer.updated'],
     emulator: ['customer.created', 'customer.updated'],
   },
-  // The payer typed the code in; here the checkout is made with its discount.
+  // The payer entered the code. Here the checkout is created with its discount.
   'free-plan-by-discount': { captured: ['checkout.updated'] },
-  // The capture begins after these.
+  // The capture begins after these events.
   'trial-start-and-conversion': { emulator: ['checkout.updated', 'customer.updated'] },
 };
 

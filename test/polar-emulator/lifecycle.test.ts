@@ -24,7 +24,7 @@ const newestOrder = async () => {
   return order;
 };
 
-test('a paid checkout of a plan makes a subscription and a paid order, told in Polar’s order', async () => {
+test('a paid checkout of a plan creates a subscription and a paid order, with events in Polar’s order', async () => {
   shop = await openShop('2026-01-10T00:00:00Z');
   const types = await shop.typesDuring(() => shop.buy(shop.starter));
   expect(types).toEqual([
@@ -57,7 +57,7 @@ test('a paid checkout of a plan makes a subscription and a paid order, told in P
   ]);
 });
 
-test('a pack makes a paid order without a subscription, and its units multiply the price', async () => {
+test('a pack creates a paid order without a subscription, and its units multiply the price', async () => {
   shop = await openShop('2026-01-10T00:00:00Z');
   const types = await shop.typesDuring(() => shop.buy(shop.pack, { units: 3 }));
   expect(types).toEqual([
@@ -119,7 +119,7 @@ test('months that are too short keep the anchor on the 31st', async () => {
   ]);
 });
 
-test('renew now ends the current period now and starts a full one', async () => {
+test('renew now ends the current period and starts a full one', async () => {
   const { id } = await subscribed('2026-01-10T00:00:00Z');
   await shop.moveTo('2026-01-20T12:00:00Z');
   const types = await shop.typesDuring(() => shop.control(`/subscriptions/${id}/renew-now`));
@@ -130,7 +130,7 @@ test('renew now ends the current period now and starts a full one', async () => 
   });
 });
 
-test('cancel at period end stays active, can be taken back, and ends the subscription at the end', async () => {
+test('cancel at period end stays active, can be undone, and ends the subscription at the end', async () => {
   const { id } = await subscribed('2026-01-10T00:00:00Z');
   const cancel = () => shop.polar.subscriptions.update(id, { cancel_at_period_end: true });
   expect(await shop.typesDuring(cancel)).toEqual(['subscription.updated', 'subscription.canceled']);
@@ -154,7 +154,7 @@ test('cancel at period end stays active, can be taken back, and ends the subscri
   expect(await shop.moveTo('2026-12-31T00:00:00Z')).toBe(0);
 });
 
-test('a revoked subscription is over at once and can be reinstated', async () => {
+test('a revoked subscription ends at once and can be reinstated', async () => {
   const { id } = await subscribed('2026-01-10T00:00:00Z');
   expect(await shop.typesDuring(() => shop.polar.subscriptions.revoke(id))).toEqual([
     'subscription.updated',
@@ -165,7 +165,7 @@ test('a revoked subscription is over at once and can be reinstated', async () =>
   expect(await onlySubscription()).toMatchObject({ status: 'active', ended_at: null });
 });
 
-test('dunning tries again after 2, 7, 14 and 21 days and then gives up', async () => {
+test('dunning retries after 2, 7, 14 and 21 days and then stops', async () => {
   await subscribed('2026-01-01T00:00:00Z');
   await shop.control(`/customers/${shop.team.id}/card`, { declines: true });
   expect(await shop.typesDuring(() => shop.moveTo('2026-02-01T00:00:00Z'))).toEqual([
@@ -230,7 +230,7 @@ test('an upgrade by invoice credits the unused time and charges the rest of the 
   });
 });
 
-test('prorations by prorate wait for the next renewal', async () => {
+test('prorations with prorate wait for the next renewal', async () => {
   const { id } = await subscribed('2026-04-01T00:00:00Z');
   await shop.moveTo('2026-04-16T00:00:00Z');
   await shop.polar.subscriptions.update(id, { product_id: shop.pro.id, proration_behavior: 'prorate' });
@@ -242,7 +242,7 @@ test('prorations by prorate wait for the next renewal', async () => {
   });
 });
 
-test('a downgrade for the next period waits, and the renewal is the new plan’s', async () => {
+test('a downgrade for the next period waits, and the renewal has the new plan', async () => {
   const { id } = await subscribed('2026-04-01T00:00:00Z', 'pro');
   const changed = await shop.polar.subscriptions.update(id, {
     product_id: shop.starter.id,
@@ -283,7 +283,7 @@ test('a plan change whose charge fails answers 402 and changes nothing', async (
   expect(await upgrade()).toMatchObject({ product_id: shop.pro.id });
 });
 
-test('what a downgrade by invoice leaves over pays for the next renewal', async () => {
+test('the credit of a downgrade by invoice pays for the next renewal', async () => {
   const { id } = await subscribed('2026-04-01T00:00:00Z', 'pro');
   await shop.moveTo('2026-04-16T00:00:00Z');
   await shop.polar.subscriptions.update(id, { product_id: shop.starter.id, proration_behavior: 'invoice' });
@@ -296,7 +296,7 @@ test('what a downgrade by invoice leaves over pays for the next renewal', async 
   });
 });
 
-test('refunds add up, a reversed one is taken off again, and the subscription goes on', async () => {
+test('refunds add up, a reversed one is subtracted, and the subscription continues', async () => {
   await subscribed('2026-01-10T00:00:00Z');
   const { id } = await newestOrder();
   const refund = (amount: number) =>
@@ -321,7 +321,7 @@ test('refunds add up, a reversed one is taken off again, and the subscription go
   expect(await onlySubscription()).toMatchObject({ status: 'active' });
 });
 
-test('a dispute sends no webhook and is found by asking; a prevented one refunds', async () => {
+test('a dispute sends no webhook and is found in the list; a prevented one refunds', async () => {
   await subscribed('2026-01-10T00:00:00Z');
   const { id } = await newestOrder();
   expect(await shop.typesDuring(() => shop.control(`/orders/${id}/dispute`, { amount: 500 }))).toEqual([]);
@@ -335,7 +335,7 @@ test('a dispute sends no webhook and is found by asking; a prevented one refunds
   ]);
 });
 
-test('a trial is an order of 0, and its end is no activation', async () => {
+test('a trial is an order of 0, and its end is not an activation', async () => {
   shop = await openShop('2026-01-10T00:00:00Z');
   await shop.buy(shop.pro, { trial_interval: 'day', trial_interval_count: 14 });
   expect(await onlySubscription()).toMatchObject({
@@ -355,7 +355,7 @@ test('a trial is an order of 0, and its end is no activation', async () => {
   expect(await onlySubscription()).toMatchObject({ current_period_end: '2026-02-24T00:00:00.000Z' });
 });
 
-test('a full discount is paid with nothing charged, even by a card that declines', async () => {
+test('an order with a full discount is paid without a charge, even with a declining card', async () => {
   shop = await openShop('2026-01-10T00:00:00Z');
   const discount = await shop.polar.discounts.create({
     type: 'percentage',
@@ -384,7 +384,7 @@ test('a deleted customer’s subscription is revoked and its external id is free
   await shop.polar.customers.create({ type: 'team', external_id: 'team-1', name: 'Again', owner: ADA });
 });
 
-test('a revoke invoices the prorations that waited, as a cycle that begins no period', async () => {
+test('a revoke invoices pending prorations, as a cycle that begins no period', async () => {
   const { id } = await subscribed('2026-04-01T00:00:00Z');
   await shop.moveTo('2026-04-16T00:00:00Z');
   await shop.polar.subscriptions.update(id, { product_id: shop.pro.id, proration_behavior: 'prorate' });

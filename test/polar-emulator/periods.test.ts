@@ -20,7 +20,7 @@ test.each([
   },
 );
 
-test('what is left of a period is prorated to the nearest cent, and nothing after its end', () => {
+test('the rest of a period is prorated to the nearest cent, and is 0 after its end', () => {
   expect(prorate(1_900, day('2026-04-01'), day('2026-05-01'), day('2026-04-16'))).toBe(950);
   expect(prorate(1_000, day('2026-04-01'), day('2026-05-01'), day('2026-05-02'))).toBe(0);
 });

@@ -50,7 +50,7 @@ async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<number 
   return child.exitCode;
 }
 
-test('a killed emulator knows all that it had answered, and goes on with its webhooks', async () => {
+test('a killed emulator restarts with everything that it had answered, and continues its webhooks', async () => {
   const first = await start();
   const endpoint = await first.polar.webhooks.createWebhookEndpoint({
     url: receiver.url,
@@ -75,7 +75,7 @@ test('SIGTERM ends it cleanly', async () => {
   expect(await end(child, 'SIGTERM')).toBe(0);
 });
 
-test('it goes when its parent’s channel closes', async () => {
+test('it ends when its parent’s channel closes', async () => {
   const { child } = await start();
   child.disconnect();
   await once(child, 'exit');

@@ -42,7 +42,7 @@ test('the end of a period moves in both directions, and the renewal follows it',
   expect((await newestOrder())?.items).toMatchObject([{ end_timestamp: '2026-07-15T00:00:00.000Z' }]);
 });
 
-test('a pending update keeps its time when the end of the period moves, and does not count as a modification', async () => {
+test('a pending update keeps its time when the end of the period moves, and does not change modified_at', async () => {
   const id = await subscribe(shop.pro);
   const before = await shop.polar.subscriptions.get(id);
   const pending = await shop.polar.subscriptions.update(id, {
@@ -74,7 +74,7 @@ test('a trial given to an active subscription sets its end and not its start', a
   });
 });
 
-test('reset is refused unless the organization has it', async () => {
+test('reset is refused unless the organization has enabled it', async () => {
   const id = await subscribe();
   const reset = () =>
     shop.polar.subscriptions.update(id, { product_id: shop.pro.id, proration_behavior: 'reset' });
@@ -86,7 +86,7 @@ test('reset is refused unless the organization has it', async () => {
   expect(await reset()).toMatchObject({ product_id: shop.pro.id });
 });
 
-test('a paused subscription is resumed without a cycle event, and does not stop a second plan', async () => {
+test('a paused subscription is resumed without a cycle event, and does not prevent a second plan', async () => {
   const id = await subscribe();
   await shop.polar.subscriptions.update(id, { pause_at_period_end: true });
   expect(await shop.typesDuring(() => shop.moveTo('2026-05-01T00:00:00Z'))).toEqual([
@@ -99,7 +99,7 @@ test('a paused subscription is resumed without a cycle event, and does not stop 
   expect((await shop.polar.subscriptions.list({ active: true })).items).toHaveLength(2);
 });
 
-test('a deleted customer’s orders are not listed by its external id, but by the metadata', async () => {
+test('a deleted customer’s orders are not listed by its external id, only by the metadata', async () => {
   await subscribe();
   await shop.polar.customers.delete(shop.team.id);
   expect((await shop.polar.orders.list({ external_customer_id: 'team-1' })).items).toHaveLength(0);

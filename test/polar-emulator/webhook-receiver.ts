@@ -9,20 +9,20 @@ export interface ReceivedWebhook {
 
 export interface WebhookReceiver {
   readonly url: string;
-  /** What was accepted, in the order of arrival. */
+  /** The accepted webhooks, in the order of arrival. */
   readonly received: ReceivedWebhook[];
-  /** Ids of all that arrived, also what was answered with a failure. */
+  /** The ids of all webhooks that arrived, including those answered with a failure. */
   readonly seen: string[];
   types(): string[];
   /** Answers the next requests with these statuses instead of 202. */
   failNext(...statuses: number[]): void;
-  /** Answers as it should again. */
+  /** Answers with 202 again. */
   recover(): void;
   secret: string;
   stop(): Promise<void>;
 }
 
-/** A small server that takes webhooks and lets the official SDK check every signature. */
+/** A small server that receives webhooks. The official SDK checks every signature. */
 export async function startWebhookReceiver(): Promise<WebhookReceiver> {
   const received: ReceivedWebhook[] = [];
   const seen: string[] = [];

@@ -9,7 +9,7 @@ afterEach(() => shop.stop());
 
 const settled = () => shop.emulator.idle({ retries: true });
 
-test('a webhook carries Polar’s envelope, and a time of its own', async () => {
+test('a webhook has Polar’s envelope, and its own time', async () => {
   await shop.buy(shop.pack);
   const [, created, updated, paid] = shop.receiver.received;
   expect(paid?.event).toMatchObject({
@@ -22,7 +22,7 @@ test('a webhook carries Polar’s envelope, and a time of its own', async () => 
   expect([...times].sort()).toEqual(times);
 });
 
-test('a failed webhook is sent again under the same id, after those behind it', async () => {
+test('a failed webhook is sent again with the same id, after later ones', async () => {
   await shop.stop();
   shop = await openShop('2026-01-10T00:00:00Z', { retryScale: 0.1 });
   shop.receiver.failNext(500);
@@ -48,7 +48,7 @@ test('a redirect is a failure', async () => {
   expect(items).toMatchObject([{ http_code: 302, webhook_event: { type: 'checkout.updated' } }]);
 });
 
-test('ten attempts are made, and no more', async () => {
+test('at most ten attempts are made', async () => {
   shop.receiver.failNext(...Array(10).fill(503));
   await shop.control('/faults', { target: 'webhooks', mode: 'lost', times: 5 });
   await shop.buy(shop.pack);
@@ -57,7 +57,7 @@ test('ten attempts are made, and no more', async () => {
   expect(shop.receiver.received).toHaveLength(0);
 });
 
-test('a webhook is redelivered under its id, also when it had arrived', async () => {
+test('a webhook is redelivered with its id, even if it had arrived', async () => {
   await shop.buy(shop.pack);
   const paid = shop.receiver.received.find(({ event }) => event.type === 'order.paid');
   await shop.polar.webhooks.redeliverWebhookEvent(paid?.id ?? '');
@@ -65,7 +65,7 @@ test('a webhook is redelivered under its id, also when it had arrived', async ()
   expect(shop.receiver.received.at(-1)).toEqual(paid);
 });
 
-test('ten events given up in a row disable the endpoint, and what happens then is never told', async () => {
+test('ten failed events in a row disable the endpoint, and later events are never sent', async () => {
   shop.receiver.failNext(...Array(200).fill(500));
   for (let buys = 0; buys < 3; buys++) await shop.buy(shop.pack);
   await settled();
@@ -79,7 +79,7 @@ test('ten events given up in a row disable the endpoint, and what happens then i
   expect(shop.receiver.types()).toContain('order.paid');
 });
 
-test('a new secret signs what comes after it', async () => {
+test('a new secret signs later webhooks', async () => {
   const { secret } = await shop.polar.webhooks.resetWebhookEndpointSecret(shop.endpoint.id);
   expect(secret).toMatch(/^whsec_/);
   expect(secret).not.toBe(shop.receiver.secret);
@@ -88,7 +88,7 @@ test('a new secret signs what comes after it', async () => {
   expect(shop.receiver.types()).toContain('order.paid');
 });
 
-test('webhooks are lost, doubled, reversed and held back on demand', async () => {
+test('webhooks are lost, duplicated, reversed and held back on demand', async () => {
   await shop.control('/faults', { target: 'webhooks', mode: 'lost', type: 'order.created' });
   await shop.control('/faults', { target: 'webhooks', mode: 'duplicate', type: 'order.paid' });
   const first = await shop.typesDuring(() => shop.buy(shop.pack));

@@ -3,12 +3,12 @@ import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { callPolar, createPolarClient } from '../../polar/client.ts';
 import { listen } from '../setup/listen.ts';
 
-/** What the server does with each request in turn; the last is repeated. */
+/** The server's answers in order. The last one is repeated. */
 let answers: ((response: ServerResponse) => void)[] = [];
 let answered = 0;
-/** How often Polar was asked: counted where it is asked, as a request that timed out may not have come in yet. */
+/** The number of calls to Polar, counted at the caller, because a request that timed out may never arrive. */
 let asked = 0;
-/** Only a test of silence is kept waiting: elsewhere a slow machine must not be taken for a silent Polar. */
+/** Only the test of silence waits this long. Elsewhere a slow machine must not look like a silent Polar. */
 let timeoutSeconds = 30;
 let server: Server;
 let url = '';
@@ -97,7 +97,7 @@ test('a read that fails once is tried again', async () => {
   await expect(readOrder()).resolves.toMatchObject({ id: 'o1' });
 });
 
-test('a rate limit that lasts longer than a request can wait is told at once', async () => {
+test('a rate limit that is too long to wait for is returned at once', async () => {
   answers = [json(429, {}, { 'retry-after': '60' })];
   await expect(readOrder()).rejects.toMatchObject({ details: { retryAfterSeconds: 60 } });
   expect(asked).toBe(1);
@@ -115,14 +115,14 @@ test('a change is not sent again after an unknown outcome', async () => {
   }
 });
 
-test('a change whose answer was lost is what is found to have happened', async () => {
+test('if the answer to a change is lost, the change is looked up at Polar', async () => {
   answers = [cutOff];
   const polar = createPolarClient({ accessToken: 'secret-token', server: url });
   const change = async () => (await polar.subscriptions.update('s1', { cancel_at_period_end: true })).id;
   await expect(callPolar('change', change, async () => 's1 as found')).resolves.toBe('s1 as found');
 });
 
-test('a change that a rate limit kept from happening is sent again', async () => {
+test('a change that a rate limit refused is sent again', async () => {
   answers = [json(429, {}, { 'retry-after': '0' }), json(200, { id: 's1' })];
   await expect(changeSubscription()).resolves.toMatchObject({ id: 's1' });
   expect(asked).toBe(2);
@@ -138,13 +138,13 @@ test.each([
   [401, { error: 'invalid_token', error_description: '' }, 'polar_refused'],
   [418, 'a teapot', 'polar_refused'],
   [422, { detail: [{ loc: ['body', 'product_id'], msg: 'Unknown', type: 'x' }] }, 'polar_refused'],
-])('%i %p becomes %s, and is not tried again', async (given, body, code) => {
+])('%i %p becomes %s, and is not retried', async (given, body, code) => {
   answers = [json(given, body)];
   await expect(changeSubscription()).rejects.toMatchObject({ code });
   expect(asked).toBe(1);
 });
 
-test('a refusal says which field was wrong, and nothing that is secret', async () => {
+test('an error names the wrong field, and contains no secret', async () => {
   answers = [json(422, { detail: [{ loc: ['body', 'email'], msg: 'Taken', input: 'eve@example.com' }] })];
   const error = await changeSubscription().catch((thrown: unknown) => thrown);
   expect(error).toMatchObject({

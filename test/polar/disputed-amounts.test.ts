@@ -7,7 +7,7 @@ import { listen } from '../setup/listen.ts';
 
 const stated = { created_at: '2040-01-01T00:00:00Z', modified_at: null };
 
-/** In Polar’s place: its lists of all disputes and refunds. */
+/** Replaces Polar: its lists of all disputes and refunds. */
 const items: Record<string, object[]> = {
   '/v1/disputes/': [
     dispute('one', { order_id: 'order_1', amount: 700 }),
@@ -32,13 +32,13 @@ beforeAll(async () => {
 });
 afterAll(() => void server.close());
 
-test('what is disputed of an order adds up, without what was refunded for it or is won', async () => {
+test('the disputed amounts of an order add up, without refunded or won ones', async () => {
   const amounts = await fetchDisputedAmounts(polar, ['order_1', 'order_2']);
   expect(amounts.get('order_1')).toEqual({ amount: 600n, stateAt: new Date('2040-01-03T00:00:00Z') });
   expect(amounts.get('order_2')).toMatchObject({ amount: 0n });
 });
 
-test('a dispute or a refund that cannot be read leaves its own order in doubt, and no other', async () => {
+test('an unreadable dispute or refund affects only its own order', async () => {
   const amounts = await fetchDisputedAmounts(polar, ['order_1', 'order_3', 'order_4']);
   expect(amounts.get('order_1')).toMatchObject({ amount: 600n });
   for (const id of ['order_3', 'order_4']) {

@@ -45,7 +45,7 @@ test("an order's embedded subscription takes the team and the product from the o
   });
 });
 
-test('an embedded subscription of another product does not take the catalog key of what the order sold', () => {
+test('an embedded subscription of another product does not take the catalog key of the order’s product', () => {
   const { subscription } = orderPayload();
   const other = { ...(typeof subscription === 'object' ? subscription : {}), product_id: 'another' };
   expect(readOrder(orderPayload({ subscription: other })).subscription?.productCatalogKey).toBeNull();
@@ -62,7 +62,7 @@ test.each([
   expect(readOrder(orderPayload(changes)).id).toBe(orderPayload().id);
 });
 
-test('whether an order is paid follows from its status where the payload does not say', () => {
+test('if the payload does not say whether an order is paid, its status decides', () => {
   expect(readOrder(orderPayload({ paid: undefined, status: 'partially_refunded' })).paid).toBe(true);
   expect(readOrder(orderPayload({ paid: undefined, status: 'pending' })).paid).toBe(false);
 });
@@ -77,7 +77,7 @@ test.each([
     'order.subscription.current_period_end',
     { subscription: { ...subscriptionPayload(), current_period_end: null } },
   ],
-])('an order without a usable %s is refused by name', (path, changes) => {
+])('an order without a valid %s is refused by name', (path, changes) => {
   expect(() => readOrder(orderPayload(changes))).toThrow(
     expect.objectContaining({
       code: 'unreadable_event',
@@ -86,13 +86,13 @@ test.each([
   );
 });
 
-test.each([null, 'order', 7, [], {}])('%p is no order and no subscription', (data) => {
+test.each([null, 'order', 7, [], {}])('%p is not an order or a subscription', (data) => {
   for (const read of [readOrder, readSubscription, readRefund]) {
     expect(() => read(data)).toThrow(expect.objectContaining({ code: 'unreadable_event' }));
   }
 });
 
-test('a subscription tells a change that waits', () => {
+test('a subscription contains its pending change', () => {
   const pending_update = { id: 'x', product_id: 'p2', applies_at: '2026-02-28T10:00:00Z', seats: null };
   expect(readSubscription(subscriptionPayload({ pending_update })).pendingUpdate).toEqual({
     productId: 'p2',
@@ -103,7 +103,7 @@ test('the time of a state is when it was last modified', () => {
   expect(readSubscription(subscriptionPayload()).stateAt).toEqual(new Date('2026-01-31T10:00:01Z'));
 });
 
-test('a refund names its order and customer, and its dispute where there is one', () => {
+test('a refund has its order and customer, and its dispute if there is one', () => {
   const refund = {
     id: 'r1',
     created_at: '2026-02-01T00:00:00Z',
@@ -142,7 +142,7 @@ test('every used event has one subject, and all others have none', () => {
   }
 });
 
-test('whose an event is, is read from whatever it says, and never fails', () => {
+test('reading the team of an event never fails', () => {
   const nobody = { metadataTeamId: null, customerExternalId: null, customerId: null };
   expect(readTeamRef('order.paid', orderPayload()).metadataTeamId).toBe(teamId);
   expect(readTeamRef('customer.deleted', { id: 'c1', external_id: teamId })).toEqual({

@@ -1,4 +1,4 @@
-/** Payloads as Polar sends them, cut to what differs from the SDK's models: fields that are newer are not there. */
+/** Payloads as Polar sends them, reduced to the differences from the SDK's models: newer fields are missing. */
 export const teamId = '019a52c0-7e1b-7d6c-9b1f-0a6f1c2d3e4f';
 
 export function orderPayload(changes: Record<string, unknown> = {}): Record<string, unknown> {

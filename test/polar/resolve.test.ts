@@ -27,7 +27,7 @@ const resolve = (metadata: string | null, external: string | null, customer: str
     customerId: customer,
   });
 
-test('a team is found by metadata, else by the external id, else by the customer that we made for it', async () => {
+test('a team is found by metadata, else by the external id, else by the customer that we created for it', async () => {
   expect(await resolve(weavers, null)).toEqual({ teamId: weavers });
   expect(await resolve(weavers.toUpperCase(), weavers)).toEqual({ teamId: weavers });
   expect(await resolve(null, weavers)).toEqual({ teamId: weavers });
@@ -35,7 +35,7 @@ test('a team is found by metadata, else by the external id, else by the customer
   expect(await resolve(weavers, weavers, 'customer-of-weavers')).toEqual({ teamId: weavers });
 });
 
-test('whoever plainly means a team means the one that would be found', async () => {
+test('an object whose ids all belong to one team resolves to that team', async () => {
   const em = scene.database.fork();
   const team = await em.findOneOrFail(Team, { id: weavers });
   for (const metadataTeamId of [null, weavers, weavers.toUpperCase(), knitters, stranger, 'not a uuid']) {
@@ -58,14 +58,14 @@ test('a deleted team is still a team', async () => {
   expect(await resolve(gone, gone)).toEqual({ teamId: gone });
 });
 
-test('who names no team of ours is unknown', async () => {
+test('an object without a team of ours is unknown', async () => {
   expect(await resolve(null, null)).toEqual({ unknown: true });
   expect(await resolve(stranger, stranger)).toEqual({ unknown: true });
   expect(await resolve('not a uuid', null)).toEqual({ unknown: true });
   expect(await resolve("' or true --", null, 'no customer')).toEqual({ unknown: true });
 });
 
-test('who contradicts themselves is doubtful', async () => {
+test('an object with ids of different teams is doubtful', async () => {
   for (const [metadata, external, customer] of [
     [weavers, knitters, null],
     [weavers, stranger, null],
@@ -78,7 +78,7 @@ test('who contradicts themselves is doubtful', async () => {
   }
 });
 
-test('a product is found by its stored id, else by a catalog key that the catalog has', async () => {
+test('a product is found by its stored id, else by its catalog key, if the catalog has it', async () => {
   const em = scene.database.fork();
   expect(await resolveProduct(em, { productId: 'p1', productCatalogKey: 'pack_5000' })).toBe('pack_1000');
   expect(await resolveProduct(em, { productId: 'p2', productCatalogKey: 'pack_5000' })).toBe('pack_5000');

@@ -14,7 +14,7 @@ export interface PolarScene {
   database: Database;
   emulator: PolarEmulator;
   polar: Polar;
-  /** Does at Polar what only people and banks do: `POST /emulator{path}`. */
+  /** An action of payers, banks or Polar's staff: `POST /emulator{path}`. */
   act(path: string, body?: unknown): Promise<unknown>;
   end(): Promise<void>;
 }
@@ -47,7 +47,7 @@ export async function startScene(): Promise<PolarScene> {
   };
 }
 
-/** A team with the given people in it: `{alice: 'owner'}`. */
+/** A team with these members: `{alice: 'owner'}`. */
 export async function makeTeam(
   database: Database,
   people: Record<string, Role> = { [`u_${randomUUID()}`]: 'owner' },

@@ -25,7 +25,7 @@ test('without --apply nothing is changed, neither at Polar nor here', async () =
   expect(await scene.database.fork().count(PolarProduct)).toBe(0);
 });
 
-test('two at once make every product once, and parked events that waited for it are due', async () => {
+test('two concurrent runs create every product once, and events parked for a product are due', async () => {
   const em = scene.database.fork();
   const parkedUntil = new Date('2100-01-01');
   await em.insert(InboxEvent, {
@@ -60,7 +60,7 @@ test('two at once make every product once, and parked events that waited for it 
   expect(event?.nextSignalAt?.getTime()).toBeLessThan(parkedUntil.getTime());
 });
 
-test('a second run changes nothing, and a new database learns what Polar has', async () => {
+test('a second run changes nothing, and a new database gets Polar’s products', async () => {
   await scene.database.fork().nativeDelete(PolarProduct, {});
   const { steps } = await run(true);
   expect(kinds(steps)).toEqual(Array(6).fill('keep'));
@@ -68,7 +68,7 @@ test('a second run changes nothing, and a new database learns what Polar has', a
   expect(await scene.database.fork().count(PolarProduct)).toBe(6);
 });
 
-test('a name, a price or an archiving that somebody changed at Polar is put right', async () => {
+test('a name, price or archiving that someone changed at Polar is corrected', async () => {
   const products = await productsAtPolar();
   const of = (key: string) => products.find(({ metadata }) => metadata.catalog_key === key)?.id ?? '';
   await scene.polar.products.update(of('pack_1000'), { name: 'Thousand' });
@@ -85,7 +85,7 @@ test('a name, a price or an archiving that somebody changed at Polar is put righ
   expect(kinds((await run(false)).steps)).toEqual(Array(6).fill('keep'));
 });
 
-test('a product that was made, but whose answer was lost, is not made twice', async () => {
+test('a product whose answer was lost is not created twice', async () => {
   const [first] = (await productsAtPolar()).filter(({ metadata }) => metadata.catalog_key === 'pack_1000');
   await scene.polar.products.update(first?.id ?? '', {
     is_archived: true,
@@ -108,11 +108,11 @@ test('an archived key is archived at Polar; another interval is another product'
   plan.plan.interval = 'year';
   const { steps } = planProductSync(changed, products);
   expect(steps.filter(({ key }) => key === 'pack_5000')).toMatchObject([{ kind: 'archive' }]);
-  // The replacement comes last: what was stored last is what is sold.
+  // The replacement comes last, because the product that is stored last is sold.
   expect(kinds(steps.filter(({ key }) => key === 'starter_monthly'))).toEqual(['archive', 'create']);
 });
 
-test('what the policies do not expect of the organisation and its products is said', async () => {
+test('settings and products that do not fit the policies are reported', async () => {
   const stray = { name: 'Stray', prices: [{ amount_type: 'fixed' as const, price_amount: 100 }] };
   await scene.polar.products.create({ ...stray, recurring_interval: null });
   const { warnings } = await run(false);
@@ -125,7 +125,7 @@ test('what the policies do not expect of the organisation and its products is sa
   );
 });
 
-test('npm run polar:sync prints what it would do, and one clear line where it cannot', async () => {
+test('npm run polar:sync prints its steps, or one clear line if it cannot run', async () => {
   const command = (variables: Record<string, string>, ...args: string[]) =>
     promisify(execFile)(process.execPath, ['polar/sync-command.ts', ...args], {
       env: { PATH: process.env.PATH, ...variables },

@@ -32,7 +32,7 @@ const membersOf = async (customerId: string) => {
   return Object.fromEntries(items.map(({ external_id, email, role }) => [external_id ?? email, role]));
 };
 
-/** Checks out and pays, as a person does, and mirrors the subscription, as the team's workflow does. */
+/** Buys a product like a payer, and stores the subscription as the team's workflow does. */
 async function buy(teamId: string, product: string) {
   await checkout(teamId, product);
   const [open] = (await scene.polar.checkouts.list({ external_customer_id: teamId, status: 'open' })).items;
@@ -43,7 +43,7 @@ async function buy(teamId: string, product: string) {
   return facts;
 }
 
-test('a product that is not at Polar yet is said to be so, with what to do', async () => {
+test('a product that is not at Polar yet is reported, with what to do', async () => {
   const teamId = await makeTeam(scene.database);
   await expect(checkout(teamId, 'pack_1000')).rejects.toMatchObject({
     code: 'product_not_synced',
@@ -53,12 +53,12 @@ test('a product that is not at Polar yet is said to be so, with what to do', asy
   expect((await checkout(teamId, 'pack_1000')).url).toMatch(/^http/);
 });
 
-test('a key that nothing is sold under is refused', async () => {
+test('a key without a product is refused', async () => {
   const teamId = await makeTeam(scene.database);
   await expect(checkout(teamId, 'pack_1')).rejects.toMatchObject({ code: 'unknown_product' });
 });
 
-test('ten at once end with one customer, which has the team as external id and no e-mail', async () => {
+test('ten concurrent calls create one customer, with the team as external id and no e-mail', async () => {
   const teamId = await makeTeam(scene.database, { alice: 'owner', bob: 'owner' });
   const ids = await Promise.all(
     Array.from({ length: 10 }, () => ensureCustomer(scene.polar, scene.database, teamId)),
@@ -76,14 +76,14 @@ test('ten at once end with one customer, which has the team as external id and n
   expect(await membersOf(ids[0] ?? '')).toEqual({ alice: 'owner' });
 });
 
-test('one person may own two teams, each with a customer of its own', async () => {
+test('one user may own two teams, each with its own customer', async () => {
   const one = await makeTeam(scene.database, { alice: 'owner' });
   const two = await makeTeam(scene.database, { alice: 'owner' });
   const [first, second] = [one, two].map((teamId) => ensureCustomer(scene.polar, scene.database, teamId));
   expect(await first).not.toBe(await second);
 });
 
-test('a customer that was made, but whose answer was lost, is found', async () => {
+test('a customer whose answer was lost is found', async () => {
   for (const after_effect of ['drop', 'hang']) {
     const teamId = await makeTeam(scene.database);
     await scene.act('/faults', { target: 'api', path: '/v1/customers', method: 'POST', after_effect });
@@ -92,7 +92,7 @@ test('a customer that was made, but whose answer was lost, is found', async () =
   }
 });
 
-test('while Polar fails, no customer is kept; afterwards it is made', async () => {
+test('while Polar fails, no customer is stored; afterwards it is created', async () => {
   const teamId = await makeTeam(scene.database);
   await scene.act('/faults', { target: 'api', path: '/v1/customers', times: 3, status: 500 });
   await expect(ensureCustomer(scene.polar, scene.database, teamId)).rejects.toMatchObject({
@@ -104,7 +104,7 @@ test('while Polar fails, no customer is kept; afterwards it is made', async () =
   await expect(ensureCustomer(scene.polar, scene.database, teamId)).resolves.toEqual(expect.any(String));
 });
 
-test('a customer that was deleted at Polar without our hearing of it is made anew', async () => {
+test('a customer deleted at Polar without a webhook is created again', async () => {
   const teamId = await makeTeam(scene.database, { alice: 'owner' });
   const before = await ensureCustomer(scene.polar, scene.database, teamId);
   await scene.polar.customers.delete(before);
@@ -128,7 +128,7 @@ test('a team that is unknown, deleted or without an owner gets no customer', asy
   await expect(ensure(deleted)).rejects.toMatchObject({ code: 'team_deleted' });
 });
 
-test('a pack that is paid for leads back to its team and its catalog key', async () => {
+test('a paid pack resolves to its team and its catalog key', async () => {
   const teamId = await makeTeam(scene.database);
   const order = await buy(teamId, 'pack_5000');
   expect(order).toMatchObject({
@@ -140,7 +140,7 @@ test('a pack that is paid for leads back to its team and its catalog key', async
   expect(await resolveTeam(scene.database.fork(), order.teamRef)).toEqual({ teamId });
 });
 
-test('a team with a subscription that stands is told to change its plan, and may still buy packs', async () => {
+test('a team with a standing subscription must change its plan instead of buying one, and can still buy packs', async () => {
   const teamId = await makeTeam(scene.database);
   const order = await buy(teamId, 'starter_monthly');
   expect(order.subscription).toMatchObject({ status: 'active', productCatalogKey: 'starter_monthly' });
@@ -154,7 +154,7 @@ test('a team with a subscription that stands is told to change its plan, and may
   expect((await checkout(teamId, 'pack_1000')).url).toMatch(/^http/);
 });
 
-test('a plan goes up at once and down with the next period, and asking twice changes it once', async () => {
+test('a plan is upgraded at once and downgraded with the next period, and a repetition changes nothing', async () => {
   const teamId = await makeTeam(scene.database);
   await buy(teamId, 'starter_monthly');
   const change = (plan: string) => changePlan(scene.polar, scene.database, { teamId, plan });
@@ -170,11 +170,11 @@ test('a plan goes up at once and down with the next period, and asking twice cha
   expect(down.productCatalogKey).toBe('pro_monthly');
   expect(down.pendingUpdate).not.toBeNull();
   expect((await change('starter_monthly')).pendingUpdate).toEqual(down.pendingUpdate);
-  expect((await change('pro_monthly')).pendingUpdate).toBeNull(); // thought better of it
+  expect((await change('pro_monthly')).pendingUpdate).toBeNull(); // the downgrade is undone
   expect(await orders()).toBe(2);
 });
 
-test('a plan change that cannot be paid for leaves the plan as it was', async () => {
+test('a plan change whose payment fails leaves the plan unchanged', async () => {
   const teamId = await makeTeam(scene.database);
   const order = await buy(teamId, 'starter_monthly');
   await scene.act(`/customers/${order.teamRef.customerId}/card`, { declines: true });
@@ -184,7 +184,7 @@ test('a plan change that cannot be paid for leaves the plan as it was', async ()
   expect(now.productCatalogKey).toBe('starter_monthly');
 });
 
-test('a plan change whose answer was lost is made once', async () => {
+test('a plan change whose answer is lost is made once', async () => {
   const teamId = await makeTeam(scene.database);
   await buy(teamId, 'starter_monthly');
   await scene.act('/faults', {
@@ -197,7 +197,7 @@ test('a plan change whose answer was lost is made once', async () => {
   expect(now.productCatalogKey).toBe('pro_monthly');
 });
 
-test('cancelling and resuming may each be asked for twice', async () => {
+test('cancelling and resuming can be repeated', async () => {
   const teamId = await makeTeam(scene.database);
   const order = await buy(teamId, 'pro_yearly');
   const ask = { teamId };
@@ -227,7 +227,7 @@ test('a team without a subscription has none to change, cancel or resume', async
   await expect(resumeSubscription(scene.polar, scene.database, { teamId })).rejects.toMatchObject(refusal);
 });
 
-test('the portal is opened as oneself: owner, admin, billing; a plain member may not', async () => {
+test('owner, admin and billing open the portal as themselves; a plain member may not', async () => {
   const people = { alice: 'owner', bob: 'owner', carol: 'admin', dave: 'billing', eve: 'member' } as const;
   const teamId = await makeTeam(scene.database, people);
   const open = (userId?: string) =>
@@ -252,7 +252,7 @@ test('the portal is opened as oneself: owner, admin, billing; a plain member may
   }
 });
 
-test("an owner takes over at Polar where Polar's owner is none of the team's any more", async () => {
+test("an owner takes over at Polar if Polar's owner no longer owns the team", async () => {
   const teamId = await makeTeam(scene.database, { alice: 'owner', bob: 'admin' });
   const customerId = await ensureCustomer(scene.polar, scene.database, teamId);
   await scene.database
@@ -265,7 +265,7 @@ test("an owner takes over at Polar where Polar's owner is none of the team's any
   expect(await membersOf(customerId)).toMatchObject({ bob: 'owner' });
 });
 
-test('a person whom somebody added at Polar by e-mail is that member', async () => {
+test('a member whom someone added at Polar by e-mail is recognised', async () => {
   const teamId = await makeTeam(scene.database, { alice: 'owner', bob: 'billing' });
   const customerId = await ensureCustomer(scene.polar, scene.database, teamId);
   await scene.polar.customers.members.create(customerId, { email: 'Bob@example.com' });
@@ -273,7 +273,7 @@ test('a person whom somebody added at Polar by e-mail is that member', async () 
   expect((await scene.polar.customers.members.list(customerId)).items).toHaveLength(2);
 });
 
-test('a member whom Polar refuses stops nobody else: who lost their role is removed, who got one is added', async () => {
+test('a member whom Polar refuses does not block others: removed members are removed, new ones added', async () => {
   const teamId = await makeTeam(scene.database, { alice2: 'owner', bob2: 'billing', carol2: 'admin' });
   const customerId = await ensureCustomer(scene.polar, scene.database, teamId);
   await syncMembers(scene.polar, scene.database, teamId);
@@ -298,7 +298,7 @@ test('a member whom Polar refuses stops nobody else: who lost their role is remo
   expect(await membersOf(customerId)).toEqual({ ...inLine, dave2: 'billing_manager' });
 });
 
-test('Polar’s owner who left is removed once one of the team’s owners can take over', async () => {
+test('Polar’s owner who left is removed after one of the team’s owners has taken over', async () => {
   const teamId = await makeTeam(scene.database, { olga: 'owner' });
   const customerId = await ensureCustomer(scene.polar, scene.database, teamId);
   const run = (sql: string, values: string[]) => scene.database.pool.query(sql, values);
@@ -313,7 +313,7 @@ test('Polar’s owner who left is removed once one of the team’s owners can ta
   expect(await membersOf(customerId)).toEqual({ quinn: 'owner' });
 });
 
-test('a portal is never opened for another member, though Polar answers with the one who has the e-mail', async () => {
+test('a portal is never opened for another member, even if Polar answers with that member', async () => {
   const teamId = await makeTeam(scene.database, { rosa: 'owner', sam: 'billing' });
   const customerId = await ensureCustomer(scene.polar, scene.database, teamId);
   const [owner] = (await scene.polar.customers.members.list(customerId)).items;
@@ -323,7 +323,7 @@ test('a portal is never opened for another member, though Polar answers with the
   });
 });
 
-test('an owner whose e-mail Polar refuses is told so, and another owner stands in for them', async () => {
+test('an owner whose e-mail Polar refuses gets an error, and another owner is used', async () => {
   const teamId = await makeTeam(scene.database, { tess: 'owner', ulf: 'admin' });
   const run = (sql: string, values: string[]) => scene.database.pool.query(sql, values);
   await run(`update users set email = 'tess@nowhere.invalid' where id = $1`, ['tess']);
@@ -359,14 +359,14 @@ test('invoices come newest first, page by page, in our words', async () => {
   );
   const [ofAnother, ofNobody] = await Promise.all(refusals);
   expect(ofAnother).toMatchObject({ code: 'unknown_invoice' });
-  expect(ofNobody).toEqual(ofAnother); // otherwise it would show that another team's order exists
+  expect(ofNobody).toEqual(ofAnother); // otherwise it would reveal that another team's order exists
   expect(await listInvoices(scene.polar, scene.database, { teamId: foreign })).toEqual({
     data: [],
     nextCursor: null,
   });
 });
 
-test('our webhook endpoint is made once, completed, and turned on again', async () => {
+test('our webhook endpoint is created once, completed, and enabled again', async () => {
   const url = 'http://127.0.0.1:9/v1/webhooks/polar';
   const made = await ensureWebhookEndpoint(scene.polar, url);
   expect(made).toMatchObject({ enabled: true, secret: expect.stringMatching(/^whsec_/) });
@@ -377,12 +377,12 @@ test('our webhook endpoint is made once, completed, and turned on again', async 
   expect((await scene.polar.webhooks.listWebhookEndpoints()).items).toHaveLength(1);
 });
 
-test('our webhook endpoint is turned on alone first, and an event type that Polar refuses is left out', async () => {
+test('our webhook endpoint is enabled alone first, and an event type that Polar refuses is left out', async () => {
   const url = 'http://127.0.0.1:9/v1/webhooks/unknown-type';
   const made = await ensureWebhookEndpoint(scene.polar, url);
   await scene.polar.webhooks.updateWebhookEndpoint(made.id, { enabled: false, events: ['checkout.created'] });
   const patches = { target: 'api', path: '/v1/webhooks/endpoints/', method: 'PATCH' };
-  // The first change is made, and its answer lost: nothing but the first change can have had an effect.
+  // The first change is made, and its answer is lost: only the first change can have had an effect.
   await scene.act('/faults', { ...patches, after_effect: 'drop' });
   await expect(reviveWebhookEndpoint(scene.polar, url)).rejects.toMatchObject({ code: 'polar_unavailable' });
   expect(await scene.polar.webhooks.getWebhookEndpoint(made.id)).toMatchObject({
@@ -403,7 +403,7 @@ test('our webhook endpoint is turned on alone first, and an event type that Pola
   expect(events).not.toContain('order.refunded');
 });
 
-test('every subscription of a deleted team is ended, whatever customer it belongs to, and no other', async () => {
+test('every subscription of a deleted team is ended, for every customer it belongs to, and no other', async () => {
   const teamId = await makeTeam(scene.database, { alice: 'owner' });
   const neighbour = await makeTeam(scene.database, { alice: 'owner' });
   const customerId = await ensureCustomer(scene.polar, scene.database, teamId);
@@ -438,13 +438,13 @@ test('a subscription without metadata is ended by the customer that we stored', 
   expect(await endSubscriptions(scene.polar, scene.database, teamId)).toEqual([sold]);
 });
 
-test('no plan is sold beside a paused subscription, which can be resumed and canceled, not changed', async () => {
+test('a team with a paused subscription cannot buy another plan; the subscription can be resumed and canceled, not changed', async () => {
   const teamId = await makeTeam(scene.database);
   const order = await buy(teamId, 'starter_monthly');
   const id = order.subscription?.id ?? '';
   await pause(id);
   const refusal = { code: 'subscription_paused', details: { plan: 'starter_monthly' } };
-  // Our mirror has not heard of it yet, then it has.
+  // First our database does not know it yet, then it does.
   for (const heard of [false, true]) {
     if (heard) await mirror(id, teamId);
     else await scene.database.fork().nativeDelete(Subscription, { id });
@@ -466,7 +466,7 @@ test('no plan is sold beside a paused subscription, which can be resumed and can
   expect((await checkout(teamId, 'pro_monthly')).url).toMatch(/^http/);
 });
 
-test('the invoices of a customer that was deleted and made anew stay in the list, page by page', async () => {
+test('the invoices of a customer that was deleted and created again stay in the list, page by page', async () => {
   const teamId = await makeTeam(scene.database, { alice: 'owner' });
   const first = await buy(teamId, 'pack_1000');
   await scene.polar.customers.delete(first.teamRef.customerId ?? '');
@@ -508,7 +508,7 @@ async function pause(id: string): Promise<void> {
   expect(await fetchSubscription(scene.polar, id)).toMatchObject({ status: 'paused' });
 }
 
-/** Mirrors the subscription as it is now, as the team's workflow does. */
+/** Stores the subscription's current state, as the team's workflow does. */
 async function mirror(id: string, teamId: string): Promise<void> {
   const now = await fetchSubscription(scene.polar, id);
   await scene.database.fork().upsert(Subscription, {

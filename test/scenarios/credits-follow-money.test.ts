@@ -12,7 +12,7 @@ const micro = (credits: string) => Number(credits);
 const balance = (team: string) => story.balance(team);
 const available = async (team: string) => micro((await balance(team)).available);
 
-/** Spends all that the team has; answers how much that was. */
+/** Spends all available credits of the team. Returns the amount. */
 async function spendAll(team: string): Promise<number> {
   const { available: all } = await balance(team);
   const runs = Math.floor(2 * Number(all));
@@ -29,7 +29,7 @@ async function begin(begins: string, plan?: string, more: object = {}): Promise<
   return team;
 }
 
-/** Pays for a product at Polar, with what our own checkout does not offer: a discount. */
+/** Pays for a product at Polar with a discount, which our checkout does not offer. */
 async function checkOut(team: string, product: string, more: object = {}): Promise<void> {
   if (Object.keys(more).length === 0) return story.buy(team, product);
   const { url } = await story.call<{ url: string }>('POST', `/v1/teams/${team}/checkout`, { product });
@@ -44,7 +44,7 @@ async function checkOut(team: string, product: string, more: object = {}): Promi
   await story.settle();
 }
 
-/** As the customer portal does it: with the organisation's default, unless a behaviour is given. */
+/** As the customer portal does: with the organisation's default, unless a behaviour is given. */
 async function change(team: string, plan: string, behavior?: string): Promise<void> {
   await story.control(`/subscriptions/${await story.subscriptionOf(team)}/change-plan`, {
     product_id: await story.productOf(plan),
@@ -53,7 +53,7 @@ async function change(team: string, plan: string, behavior?: string): Promise<vo
   await story.settle();
 }
 
-/** While this goes on, no webhook reaches us. */
+/** While this runs, no webhook reaches us. */
 async function deaf(during: () => Promise<unknown>): Promise<void> {
   await story.control('/faults', { target: 'webhooks', mode: 'lost', times: 10_000 });
   await during();
@@ -75,7 +75,7 @@ test.each([['invoice'], [undefined]])(
   },
 );
 
-test('a portal upgrade that is taken back a second later brings no month at the larger plan for the smaller price', async () => {
+test('a portal upgrade that is undone a second later grants no month of the larger plan for the smaller price', async () => {
   const team = await begin('2040-01-01T00:00:00Z', 'starter_monthly');
   const spentIn: number[] = [];
   for (const month of ['01', '02', '03', '04']) {
@@ -96,7 +96,7 @@ test('a portal upgrade that is taken back a second later brings no month at the 
   }
 });
 
-test('a cycle whose end Polar moves back lives to the new end, and a change in between is a share of it', async () => {
+test('if Polar moves a cycle’s end back, its credits live until the new end, and a change in between is a share of it', async () => {
   const team = await begin('2040-01-01T00:00:00Z', 'starter_monthly');
   await story.advanceTo('2040-01-20T00:00:00Z');
   await story.polar.subscriptions.update(await story.subscriptionOf(team), {
@@ -110,7 +110,7 @@ test('a cycle whose end Polar moves back lives to the new end, and a change in b
   expect(await available(team)).toBeCloseTo(2_000 + (4_000 * 10) / 45, 5);
 });
 
-test('a cycle whose end Polar moves forward ends then, and a change in between is a share of it', async () => {
+test('if Polar moves a cycle’s end forward, its credits end then, and a change in between is a share of it', async () => {
   const team = await begin('2040-01-01T00:00:00Z', 'starter_monthly');
   await story.advanceTo('2040-01-05T00:00:00Z');
   await story.polar.subscriptions.update(await story.subscriptionOf(team), {
@@ -123,7 +123,7 @@ test('a cycle whose end Polar moves forward ends then, and a change in between i
   expect((await balance(team)).nextExpiry?.at).toBe('2040-01-12T01:00:00.000Z');
 });
 
-test('with a 100 % discount a change of plan, and one of the interval, bring what they would bring for money', async () => {
+test('with a 100 % discount a change of plan or interval grants the same as with money', async () => {
   const team = await begin('2040-01-01T00:00:00Z');
   const gift = await story.polar.discounts.create({
     ...{ name: 'Friends', type: 'percentage', basis_points: 10_000, duration: 'forever' },
@@ -141,7 +141,7 @@ test('with a 100 % discount a change of plan, and one of the interval, bring wha
 test.each([
   ['a change of interval', 'pro_yearly', 'invoice', 6_000, 12_000],
   ['a reset', 'pro_monthly', 'reset', 6_000, 6_000],
-])('%s whose lines say no period begins a cycle at the change', async (_, plan, behavior, now, later) => {
+])('%s whose lines have no period begins a cycle at the change', async (_, plan, behavior, now, later) => {
   const team = await begin('2040-01-01T00:00:00Z', 'starter_monthly');
   await story.control('/settings', { item_timestamps: false, reset_proration_behavior_enabled: true });
   await spendAll(team);
@@ -155,7 +155,7 @@ test.each([
   expect(await available(team)).toBeLessThanOrEqual(later);
 });
 
-test('reinstated after we heard of the end: what the end had expired comes back', async () => {
+test('reinstated after its end is known: the credits that had expired come back', async () => {
   const team = await begin('2040-01-31T10:00:00Z', 'pro_monthly');
   const subscription = await story.subscriptionOf(team);
   await story.control(`/subscriptions/${subscription}/revoke`);
@@ -174,7 +174,7 @@ test('a dispute that is won after the cycle has ended gives the paid credits bac
   const team = await begin('2040-01-01T00:00:00Z', 'starter_monthly');
   await story.buy(team, 'pack_5000');
   const pack = (await story.ordersOf(team)).find(({ billing_reason }) => billing_reason === 'purchase');
-  await spendAll(team); // all of the plan's and all of the pack's
+  await spendAll(team); // all credits of the plan and the pack
   await story.advanceTo('2040-02-01T00:30:00Z'); // 2,000 of February
   const dispute = await story.control<{ id: string }>(`/orders/${pack?.id}/dispute`);
   await story.reconcile();
@@ -184,13 +184,13 @@ test('a dispute that is won after the cycle has ended gives the paid credits bac
   await story.advanceTo('2040-03-20T00:00:00Z');
   await story.control(`/disputes/${dispute.id}/win`);
   await story.reconcile();
-  // February's 2,000 had expired by now: they live seven days. March's live as long as March.
+  // February's 2,000 have expired by now, so they live seven days. March's live as long as March.
   expect(await balance(team)).toMatchObject({ available: '4000', debt: '0' });
   await story.advanceTo('2040-03-29T00:00:00Z');
   expect(await available(team)).toBe(2_000);
 });
 
-test('revoked on the fifth, heard of five weeks later: nothing is spendable, for that was no delay of ours', async () => {
+test('revoked on the fifth and known five weeks later: nothing is spendable, because that was not our delay', async () => {
   const team = await begin('2040-01-01T00:00:00Z');
   await deaf(async () => {
     await story.buy(team, 'pro_monthly');
@@ -208,7 +208,7 @@ test('revoked on the fifth, heard of five weeks later: nothing is spendable, for
   expect(await available(team)).toBe(0);
 });
 
-test('a pack grants what its checkout promised, whatever was published before it was paid', async () => {
+test('a pack grants the credits of its checkout’s catalog version, even if a newer one is published before it is paid', async () => {
   const team = await begin('2040-01-01T00:00:00Z');
   const { url } = await story.call<{ url: string }>('POST', `/v1/teams/${team}/checkout`, {
     product: 'pack_5000',
@@ -220,7 +220,7 @@ test('a pack grants what its checkout promised, whatever was published before it
       credits: pack.key === 'pack_5000' ? 4_000_000_000n : pack.credits,
     })),
   });
-  // Each process learns of it within a second.
+  // Each process uses the new version within a second.
   await until(async () => {
     const { packs } = await story.call<{ packs: { credits: string }[] }>('GET', '/v1/catalog');
     return packs.some(({ credits }) => credits === '4000');
@@ -284,7 +284,7 @@ test('money that buys nothing is parked until it is refunded', async () => {
   expect(await parked()).toEqual(['money_without_credits', 'money_without_credits']);
   expect(await available(team)).toBe(0);
 
-  // Named, not embedded: our mirror knows it.
+  // Named, not embedded: our database has it.
   await story.deliver({ type: 'subscription.active', timestamp: '2040-01-01T00:00:00Z', data: subscription });
   await story.deliver(paid({ subscription: null, items: [line] }));
   await story.settle();
@@ -299,7 +299,7 @@ test('money that buys nothing is parked until it is refunded', async () => {
   await until(async () => (await parked()).length === 1);
 });
 
-test('a refund needs nothing but the order: its product may be gone', async () => {
+test('a refund needs only the order: its product may be deleted', async () => {
   const team = await begin('2040-01-01T00:00:00Z');
   for (const product of [{ product_id: null, product: null }, { product_id: crypto.randomUUID() }]) {
     await story.buy(team, 'pack_1000');

@@ -9,7 +9,7 @@ beforeEach(async () => {
 });
 afterEach(() => story.stop());
 
-test('a team deleted with credits left and a late renewal for it: nothing is granted, an operator is told, and a refund ends it', async () => {
+test('a team deleted with credits left and a late renewal for it: nothing is granted, its event waits for an operator, and a refund ends it', async () => {
   const team = await foundTeam('ada', 'Weavers');
   await story.buy(team, 'pack_1000');
   await story.buy(team, 'starter_monthly');
@@ -18,7 +18,7 @@ test('a team deleted with credits left and a late renewal for it: nothing is gra
   await story.call('POST', `/v1/teams/${team}/holds`, { action: 'workflow.run', credits: '40' });
   await story.call('PUT', `/v1/teams/${team}/limits/members/ada`, { credits: '500', per: 'month' });
 
-  // The renewal is charged, and Polar's webhook of it comes only after the team is gone.
+  // The renewal is charged, and its webhook arrives after the team is deleted.
   const subscription = await story.subscriptionOf(team);
   await story.control('/faults', { target: 'webhooks', mode: 'hold', type: 'order.paid' });
   await story.control(`/subscriptions/${subscription}/renew-now`);
@@ -42,7 +42,7 @@ test('a team deleted with credits left and a late renewal for it: nothing is gra
   await until(async () => (await workflowStatus(team)) === 'COMPLETED');
   await expectSoundLedger(story.database.pool);
 
-  // It comes once more, and stays what it was.
+  // It arrives again, and its state does not change.
   await story.deliver({ type: 'order.paid', timestamp: story.clock.now().toISOString(), data: renewal });
   await story.settle();
   expect(await accounts(team)).toEqual({ available: 0n, held: 0n });
@@ -55,7 +55,7 @@ test('a team deleted with credits left and a late renewal for it: nothing is gra
   await expectSoundLedger(story.database.pool);
 });
 
-test('deleting a team ends its subscription at Polar, gives holds back, forfeits everything and takes limits away', async () => {
+test('deleting a team ends its subscription at Polar, releases holds, forfeits everything and removes limits', async () => {
   const team = await foundTeam('ada', 'Weavers');
   await story.buy(team, 'pack_1000');
   await story.buy(team, 'pro_monthly');
@@ -99,7 +99,7 @@ test('a checkout that was open when the team was deleted, paid afterwards: the s
   ]);
 });
 
-test('while Polar is down a team is deleted for its members at once, and at Polar once it is back', async () => {
+test('while Polar is down a team is deleted for its members at once, and at Polar when it is back', async () => {
   const team = await foundTeam('ada', 'Weavers');
   await story.buy(team, 'pro_monthly');
   await story.control('/faults', { target: 'api', path: '/v1/subscriptions', times: 4, status: 500 });
@@ -110,7 +110,7 @@ test('while Polar is down a team is deleted for its members at once, and at Pola
   expect(await accounts(team)).toEqual({ available: 0n, held: 0n });
 });
 
-test('an erased person is nowhere in the database, nor at Polar; their Personal Team is gone and the ledger is sound', async () => {
+test('no data of an erased user is in the database or at Polar; their Personal Team is deleted and the ledger is correct', async () => {
   const email = 'ada@example.com';
   const personal = await story.signUp('ada');
   await story.signUp('bob');
@@ -137,7 +137,7 @@ test('an erased person is nowhere in the database, nor at Polar; their Personal 
   await expectSoundLedger(story.database.pool);
 });
 
-test('the people at Polar follow the roles of the team, also where somebody changes them there', async () => {
+test('the members at Polar follow the roles of the team, even if someone changes them there', async () => {
   const team = await foundTeam('ada', 'Weavers');
   for (const id of ['bob', 'carol', 'dave']) await story.signUp(id);
   const role = async (id: string, role: string) => {
@@ -167,7 +167,7 @@ test('the people at Polar follow the roles of the team, also where somebody chan
   expect(calls.every(({ status }) => status === 'handled')).toBe(true);
 });
 
-test('a customer that is deleted at Polar is unlinked, what it subscribed to ends, and the next purchase makes a new one', async () => {
+test('a customer deleted at Polar is removed from its team, its subscription ends, and the next purchase creates a new one', async () => {
   const team = await foundTeam('ada', 'Weavers');
   await story.buy(team, 'pro_monthly');
   const before = await story.polar.customers.getExternal(team);
@@ -209,7 +209,7 @@ async function workflowStatus(teamId: string): Promise<string> {
   return status.name;
 }
 
-/** Every column of any table in which the text stands, in whatever case. */
+/** Every column of any table that contains the text, in any case. */
 async function findInDatabase(text: string): Promise<string[]> {
   const { pool } = story.database;
   const columns = await pool.query<{ table: string; column: string }>(

@@ -11,7 +11,7 @@ afterEach(async () => {
   await expectSoundLedger(story.database.pool).finally(() => story.stop());
 });
 
-test('a new team gets its trial, and what it does not spend expires after 30 days', async () => {
+test('a new team gets its trial, and unspent credits expire after 30 days', async () => {
   const team = await story.signUp('ada');
   expect(await story.balance(team)).toMatchObject({
     available: '500',
@@ -30,7 +30,7 @@ test('a new team gets its trial, and what it does not spend expires after 30 day
   ]);
 });
 
-test('twelve monthly renewals with the anchor on the 31st, and ten packs in between, end in the exact balance after a short history', async () => {
+test('twelve monthly renewals with the anchor on the 31st, and ten packs in between, end with the exact balance and a short history', async () => {
   const team = await story.signUp('ada');
   await story.buy(team, 'pro_monthly');
   for (let month = 2; month <= 11; month += 1) {
@@ -70,7 +70,7 @@ test('twelve monthly renewals with the anchor on the 31st, and ten packs in betw
   expect(events).toBeLessThan(1_500);
 });
 
-test('two years from 31 January renew 24 times, each on the last day of its month, and end in the exact balance', async () => {
+test('two years from 31 January renew 24 times, each on the last day of its month, and end with the exact balance', async () => {
   const team = await story.signUp('ada');
   await story.buy(team, 'pack_1000');
   await story.buy(team, 'pro_monthly');
@@ -107,7 +107,7 @@ test('two years from 31 January renew 24 times, each on the last day of its mont
   );
 });
 
-/** How many events the team's workflow has made, over all its runs. */
+/** The number of history events of the team's workflow, over all its runs. */
 async function historyOf(team: string): Promise<{ runs: number; events: number }> {
   const { workflow } = story.temporal;
   const sum = { runs: 0, events: 0 };

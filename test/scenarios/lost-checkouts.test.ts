@@ -16,7 +16,7 @@ const follow = async (team: string, id: string) =>
   (await story.request('GET', `/v1/teams/${team}/checkouts/${id}`)).body;
 const loseWebhooks = () => story.control('/faults', { target: 'webhooks', mode: 'lost', times: 1_000 });
 
-test('a pack whose webhooks were lost is granted when its buyer comes back, once, also if the webhook comes later', async () => {
+test('a pack whose webhooks were lost is granted once when its buyer comes back, even if the webhook arrives later', async () => {
   const team = await story.signUp('ada');
   const id = await checkOut(team, 'pack_1000');
   expect(await follow(team, id)).toEqual({ status: 'open' });
@@ -42,7 +42,7 @@ test('a pack whose webhooks were lost is granted when its buyer comes back, once
   expect(stored).toHaveLength(2);
 });
 
-test('a plan whose webhooks were lost is granted and mirrored when its buyer comes back', async () => {
+test('a plan whose webhooks were lost is granted and stored when its buyer comes back', async () => {
   const team = await story.signUp('bob');
   const id = await checkOut(team, 'starter_monthly');
   await loseWebhooks();

@@ -28,7 +28,7 @@ const parkedPayment = () =>
   until(async () => (await rows('&status=parked')).find(({ type }) => type === 'order.paid'));
 const sql = (text: string, values: unknown[] = []) => story.database.pool.query(text, values);
 
-/** Pays for a pack by a link of Polar's own: no metadata, a customer whom we did not make. */
+/** Pays for a pack with a checkout link of Polar: no metadata, and a customer that we did not create. */
 async function payAsStranger(product = 'pack_1000'): Promise<{ customerId: string; orderId: string }> {
   const checkout = await story.polar.checkouts.create({ products: [await story.productOf(product)] });
   const email = `stranger-${crypto.randomUUID().slice(0, 8)}@example.com`;
@@ -38,7 +38,7 @@ async function payAsStranger(product = 'pack_1000'): Promise<{ customerId: strin
   return { customerId: items[0]?.customer_id ?? '', orderId: items[0]?.id ?? '' };
 }
 
-/** A paid order as Polar sends it, which Polar does not hold. */
+/** A paid order as Polar sends it, which Polar itself does not have. */
 async function deliverOrder(more: Record<string, unknown> = {}): Promise<string> {
   const at = story.clock.now().toISOString();
   const data = {
@@ -76,7 +76,7 @@ test('a purchase without a team is granted once its customer is attached to a te
   expect(await story.balance(team)).toMatchObject({ bySource: { purchase: '1000' } });
 });
 
-test('a retry resolves a purchase without a team by what Polar says now', async () => {
+test('a retry resolves a purchase without a team with Polar’s current state', async () => {
   const team = await story.signUp('ada');
   const { customerId } = await payAsStranger();
   const { id } = await parkedPayment();
@@ -232,7 +232,7 @@ test('an event that cannot be applied is retried a bounded number of times, then
   const signals = async () =>
     (await sql('select id, signals, attempts from inbox where id = any($1) order by id', [ids])).rows;
   const before = await signals();
-  // Nothing but an operator, or news of it, brings it back.
+  // Only an operator, or a change of the object, makes it due again.
   await story.buy(team, 'pack_1000');
   expect(await signals()).toEqual(before);
   await story.call('POST', `/v1/inbox/${ids[0]}/retry`);
@@ -240,7 +240,7 @@ test('an event that cannot be applied is retried a bounded number of times, then
   await until(async () => (await waiting()).length === 2);
 });
 
-test('an order of something else that the organisation sells is recorded once, small, and ages out', async () => {
+test('an order of another product of the organisation is recorded once, with ids only, and deleted later', async () => {
   const order = {
     id: crypto.randomUUID(),
     metadata: { sku: 'mug' },

@@ -3,7 +3,7 @@ import { log } from '../../log.ts';
 import { expectSoundLedger } from './sound-ledger.ts';
 import { type Story, type StoryAnswer, startStory, until } from './story.ts';
 
-log.level = 'error'; // each of the calls that fail here is warned of
+log.level = 'error'; // each of the failing calls logs a warning
 
 let story: Story;
 beforeEach(async () => {
@@ -13,7 +13,7 @@ afterEach(async () => {
   await expectSoundLedger(story.database.pool).finally(() => story.stop());
 });
 
-test('Polar down for an hour, failing and then limiting us: credits expire on time, nothing is lost or doubled, and it is not asked in a hot loop', async () => {
+test('Polar down for an hour, failing and then limiting us: credits expire on time, nothing is lost or doubled, and it gets no flood of requests', async () => {
   const [ada, bob, cyd] = [await story.signUp('ada'), await story.signUp('bob'), await story.signUp('cyd')];
   await story.signUp('dan');
   await story.advanceTo('2040-03-01T09:00:00Z');
@@ -26,7 +26,7 @@ test('Polar down for an hour, failing and then limiting us: credits expire on ti
   const bobsPack = await checkout(bob, 'pack_1000');
   await story.advanceTo('2040-03-01T09:30:00Z');
 
-  // People, banks and webhooks go on. All but the pack and the upgrade can only be settled by asking Polar.
+  // Payers, banks and webhooks continue. Everything except the pack and the upgrade needs Polar's current state.
   await polarAnswers({ status: 500 });
   await story.call('PUT', `/v1/teams/${ada}/members/dan`, { role: 'billing' });
   await story.control(`/orders/${adasPack?.id}/refund`, { amount: 600 });
@@ -44,7 +44,7 @@ test('Polar down for an hour, failing and then limiting us: credits expire on ti
   const expired = await story.database.pool.query(
     `select from grants where source = 'trial' and available = 0 and expired = granted`,
   );
-  expect(expired.rowCount).toBe(4); // at 10:00, in the middle of it
+  expect(expired.rowCount).toBe(4); // at 10:00, during the outage
   await pass(29);
   calls += await polarIsBack();
   console.log(`${calls} calls to a Polar that was down for an hour, by 3 teams with 6 events to settle`);
@@ -63,12 +63,12 @@ test('Polar down for an hour, failing and then limiting us: credits expire on ti
   expect(await membersAtPolar(ada)).toEqual({ ada: 'owner', dan: 'billing_manager' });
   expect(await story.balance(bob)).toMatchObject({ bySource: { subscription: '0', purchase: '1000' } });
   expect(await story.balance(cyd)).toMatchObject({
-    available: '5997.311827', // the rise for what was left of the cycle at 9:30
+    available: '5997.311827', // the difference for the rest of the cycle at 9:30
     nextExpiry: { at: '2040-04-01T10:00:00.000Z', credits: '5997.311827' },
   });
 }, 120_000);
 
-test('Polar asks us to come again later: what is soon is waited for, for the rest the caller is told when', async () => {
+test('Polar limits us: a short wait is waited for, a long one is passed on to the caller', async () => {
   const ada = await story.signUp('ada');
   const key = crypto.randomUUID();
   const buy = () => story.request('POST', `/v1/teams/${ada}/checkout`, { product: 'pack_1000' }, key);
@@ -92,7 +92,7 @@ test('Polar asks us to come again later: what is soon is waited for, for the res
   expect(await story.balance(ada)).toMatchObject({ bySource: { purchase: '500' } });
 });
 
-test('while Polar is down, callers are told so, and what does not need it works', async () => {
+test('while Polar is down, requests that need it are 503, and all others work', async () => {
   const ada = await story.signUp('ada');
   await story.buy(ada, 'starter_monthly');
   await polarAnswers({ status: 500 });
@@ -145,7 +145,7 @@ test.each([
     const loseAnswer = (method: string, path: string) =>
       polarAnswers({ method, path, after_effect, times: 1 });
 
-    // What can be looked up at Polar is: it was done, and is not done again.
+    // The change is found at Polar, so it is not made again.
     await loseAnswer('POST', `/v1/customers/${guildsCustomer}/members`);
     await loseAnswer('POST', '/v1/customers');
     await loseAnswer('PATCH', `/v1/subscriptions/${ofBob}`);
@@ -162,7 +162,7 @@ test.each([
     expect(changed).toMatchObject({ status: 200, body: { plan: 'pro_monthly' } });
     expect(cancelled).toMatchObject({ status: 200, body: { cancelAtPeriodEnd: true } });
 
-    // A page that nobody received does nothing: the caller is told, and asks once more.
+    // A page whose answer was lost has no effect, so the caller retries.
     await loseAnswer('POST', '/v1/checkouts');
     await loseAnswer('POST', '/v1/customer-sessions');
     const keys = { checkout: crypto.randomUUID(), portal: crypto.randomUUID() };
@@ -192,14 +192,14 @@ test.each([
   },
 );
 
-test('what must ask a Polar that is down holds up what need not for ten minutes at most', async () => {
+test('events that need Polar during an outage delay the others for at most ten minutes', async () => {
   const ada = await story.signUp('ada');
   await story.buy(ada, 'pro_monthly');
   const pack = await checkout(ada, 'pack_1000');
   const subscription = await story.subscriptionOf(ada);
   await story.clock.set(new Date('2040-01-31T10:01:00Z'));
   await polarAnswers({ status: 429, retry_after: 60 });
-  await story.control(`/subscriptions/${subscription}/revoke`); // three events, and each must ask
+  await story.control(`/subscriptions/${subscription}/revoke`); // three events, and each needs Polar
   await story.control(`/checkouts/${pack}/pay`);
   await story.emulator.idle();
   await story.skipTo('2040-01-31T10:12:00Z');
@@ -207,7 +207,7 @@ test('what must ask a Polar that is down holds up what need not for ten minutes 
   await polarIsBack();
 });
 
-test('a stuck event that must ask Polar gets one attempt when it is tried again, and holds nothing up', async () => {
+test('a stuck event that needs Polar gets one attempt when it is retried, and delays no other event', async () => {
   const ada = await story.signUp('ada');
   await story.buy(ada, 'pack_1000');
   const [order] = await story.ordersOf(ada);
@@ -226,7 +226,7 @@ test('a stuck event that must ask Polar gets one attempt when it is tried again,
   await polarIsBack();
 });
 
-test('a team’s workflow asks a Polar that limits us no sooner than it is told to', async () => {
+test('a team’s workflow does not call Polar before the end of its Retry-After', async () => {
   const ada = await story.signUp('ada');
   await story.buy(ada, 'pack_1000');
   const [order] = await story.ordersOf(ada);
@@ -242,26 +242,26 @@ test('a team’s workflow asks a Polar that limits us no sooner than it is told 
 
 const many = 1_000_000;
 
-/** From now on Polar answers so, as often as is said. */
+/** From now on Polar answers with this, this many times. */
 async function polarAnswers(fault: object): Promise<void> {
   await story.control('/faults', { target: 'api', times: many, ...fault });
 }
 
-/** Polar answers as ever again. Returns how many calls it failed. */
+/** Ends the faults. Returns how many calls failed. */
 async function polarIsBack(): Promise<number> {
   const failed = await failedCalls();
   await story.control('/faults/clear');
   return failed;
 }
 
-/** How many calls were answered by faults without end. */
+/** How many calls were answered by unlimited faults. */
 async function failedCalls(): Promise<number> {
   const response = await fetch(`${story.emulator.url}/emulator/faults`);
   const faults = (await response.json()) as { times: number }[];
   return faults.reduce((sum, { times }) => sum + many - times, 0);
 }
 
-/** Lets time pass for everybody: clocks, timers, and the pauses of the relay, which are told by Postgres' own time. */
+/** Advances all time: clocks, timers, and the pauses of the relay, which use Postgres' own time. */
 async function pass(minutes: number): Promise<void> {
   const { pool } = story.database;
   const open = `status in ('received', 'parked')`;
@@ -281,7 +281,7 @@ async function pass(minutes: number): Promise<void> {
 
 const idIn = ({ body }: StoryAnswer) => String(body.url).split('/').at(-1);
 
-/** Refunds half of a pack's order at Polar; only `refund.created` tells of it, which only Polar can settle. */
+/** Refunds half of a pack's order at Polar. Only `refund.created` is sent, and applying it needs Polar. */
 async function refundUntold(order: string | undefined): Promise<void> {
   for (const type of ['order.updated', 'order.refunded'])
     await story.control('/faults', { target: 'webhooks', mode: 'lost', type });

@@ -22,7 +22,7 @@ afterEach(async () => {
 const minutesLater = (minutes: number) =>
   story.clock.set(new Date(story.clock.now().getTime() + minutes * 60_000));
 
-/** Polar’s webhooks are lost while `during` happens. */
+/** Polar’s webhooks are lost while `during` runs. */
 async function deaf(during: () => Promise<unknown>): Promise<void> {
   await story.control('/faults', { target: 'webhooks', mode: 'lost', times: 10_000 });
   await during();
@@ -33,7 +33,7 @@ const pay = async (team: string, product: string) => {
   const { url } = await story.call<{ url: string }>('POST', `/v1/teams/${team}/checkout`, { product });
   await story.control(`/checkouts/${url.split('/').at(-1)}/pay`);
 };
-/** Pays for packs of a team that is not ours, or not yet. */
+/** Pays for packs of a team that is not ours, or does not exist yet. */
 const payAsStranger = async (product: string, packs: number, team = crypto.randomUUID()) => {
   const { id } = await story.polar.customers.create({
     type: 'team',
@@ -61,7 +61,7 @@ const spend = (team: string, credits: number) =>
     quantities: { runs: 2 * credits },
   });
 
-/** Everything that was ever granted and moved, by business key. */
+/** All grants and transfers so far, by business key. */
 async function ledger(): Promise<unknown[]> {
   const { rows } = await story.database.pool.query(
     `select team_id, business_key, granted, available, consumed, expired, revoked, settled, expires_at
@@ -70,7 +70,7 @@ async function ledger(): Promise<unknown[]> {
   return rows;
 }
 
-/** Reconciles once more and finds that nothing is left to do. */
+/** Reconciles once more and expects no difference. */
 async function expectNothingLeft(): Promise<void> {
   const before = await ledger();
   const { counts } = await story.reconcile();
@@ -99,7 +99,7 @@ test('a pack and a first subscription whose webhooks were all lost are granted, 
   await expectNothingLeft();
 });
 
-test('what webhooks have told in time, or are still telling, is left to them', async () => {
+test('changes whose webhooks arrived in time, or may still arrive, are left to them', async () => {
   const team = await story.signUp('ada');
   await story.buy(team, 'pack_1000');
   expect((await story.reconcile()).counts).not.toHaveProperty('repaired');
@@ -120,7 +120,7 @@ test('what webhooks have told in time, or are still telling, is left to them', a
   await expectNothingLeft();
 });
 
-test('three renewals that nobody told us of are caught up, each once, and the mirror with them', async () => {
+test('three renewals without webhooks are granted, each once, and the subscription is updated', async () => {
   const team = await story.signUp('ada');
   await story.buy(team, 'pro_monthly');
   await deaf(() => story.advanceTo('2040-05-01T00:00:00Z'));
@@ -128,7 +128,7 @@ test('three renewals that nobody told us of are caught up, each once, and the mi
 
   await story.reconcile({ everything: true });
   const { available, grants } = await story.balance(team);
-  // The cycles that are over live seven more days: nobody could spend them while they lasted.
+  // Credits of past cycles live seven more days, because nobody could spend them in time.
   expect(available).toBe('18000');
   expect(grants.filter(({ source }) => source === 'subscription').map(({ granted }) => granted)).toEqual(
     Array(4).fill('6000'),
@@ -140,7 +140,7 @@ test('three renewals that nobody told us of are caught up, each once, and the mi
   expect(await story.balance(team)).toMatchObject({ available: '6000' });
 });
 
-test('a refund of months ago’s order that nobody told us of takes the credits back', async () => {
+test('a refund without a webhook, of an order some months ago, takes the credits back', async () => {
   const team = await story.signUp('ada');
   await story.buy(team, 'pack_1000');
   await story.advanceTo('2040-04-01T00:00:00Z');
@@ -151,7 +151,7 @@ test('a refund of months ago’s order that nobody told us of takes the credits 
   await expectNothingLeft();
 });
 
-test('an end of a subscription that nobody told us of expires its credits', async () => {
+test('an end of a subscription without a webhook expires its credits', async () => {
   const team = await story.signUp('ada');
   await story.buy(team, 'pro_monthly');
   await minutesLater(1);
@@ -201,7 +201,7 @@ test('a lost dispute stays taken; a refund, a dispute of the rest, then won, lea
   await expectNothingLeft();
 });
 
-test('money that Polar gave back by itself before a dispute counts once', async () => {
+test('money that Polar returned itself before a dispute counts once', async () => {
   const team = await story.signUp('ada');
   await story.buy(team, 'pack_1000');
   await minutesLater(1);
@@ -212,7 +212,7 @@ test('money that Polar gave back by itself before a dispute counts once', async 
   await expectNothingLeft();
 });
 
-test('our webhook endpoint is turned on again, and what was never told in the meantime is repaired', async () => {
+test('our webhook endpoint is enabled again, and events that were never sent are repaired', async () => {
   const team = await story.signUp('ada');
   const endpoint = async () => (await story.polar.webhooks.listWebhookEndpoints()).items[0];
   await story.polar.webhooks.updateWebhookEndpoint((await endpoint())?.id ?? '', { enabled: false });
@@ -225,7 +225,7 @@ test('our webhook endpoint is turned on again, and what was never told in the me
   expect(await story.balance(team)).toMatchObject({ bySource: { purchase: '2000' } });
 });
 
-test('a large repair waits for an operator, and for nothing else', async () => {
+test('a large repair waits until an operator approves it', async () => {
   const [ada, bob] = [await story.signUp('ada'), await story.signUp('bob')];
   await deaf(async () => {
     for (let packs = 0; packs < 3; packs += 1) await pay(ada, 'pack_20000');
@@ -242,7 +242,7 @@ test('a large repair waits for an operator, and for nothing else', async () => {
   expect(data).toEqual([expect.objectContaining({ parkedCode: 'needs_approval', type: 'order.paid' })]);
   const inboxId = data[0]?.id ?? '';
 
-  // Neither trying again nor another signal lets it through, nor a run that finds it again.
+  // Neither a retry, another signal, nor a run that finds it again applies it.
   expect(await story.request('POST', `/v1/inbox/${inboxId}/retry`)).toMatchObject({
     status: 409,
     body: { code: 'needs_approval' },
@@ -276,7 +276,7 @@ test('a large repair waits for an operator, and for nothing else', async () => {
   await expectNothingLeft();
 });
 
-test('an approval that nobody gives ends the run, and can be given later, once', async () => {
+test('without an approval the run ends, and the approval can be given later, once', async () => {
   const ada = await story.signUp('ada');
   await deaf(async () => {
     for (let packs = 0; packs < 3; packs += 1) await pay(ada, 'pack_20000');
@@ -291,7 +291,7 @@ test('an approval that nobody gives ends the run, and can be given later, once',
   await expectNothingLeft();
 });
 
-test('Temporal’s data thrown away in mid-story: every team goes on, nothing is granted or expired twice', async () => {
+test('Temporal’s data lost: every team goes on, nothing is granted or expired twice', async () => {
   const [ada, bob, cyd] = [await story.signUp('ada'), await story.signUp('bob'), await story.signUp('cyd')];
   await story.buy(ada, 'pro_monthly');
   await story.buy(bob, 'pro_yearly');
@@ -305,7 +305,7 @@ test('Temporal’s data thrown away in mid-story: every team goes on, nothing is
   expect(await ledger()).toEqual(before);
   expect((await story.reconcile()).counts).toMatchObject({ teams: 3, teams_started: 0 });
 
-  // No event comes: only the workflows' timers do what falls due.
+  // There are no events: only the workflows' timers act.
   await story.advanceTo('2040-03-15T00:00:00Z');
   expect(await story.balance(cyd)).toMatchObject({ available: '0' });
   expect(await story.balance(ada)).toMatchObject({ bySource: { trial: '0', subscription: '6000' } });
@@ -319,7 +319,7 @@ test('Temporal’s data thrown away in mid-story: every team goes on, nothing is
   expect(drips).toEqual([{ drips: 2 }]);
 });
 
-test('Polar failing, limiting us and cutting its answers off: the run goes on and nothing is lost or doubled', async () => {
+test('Polar fails, limits us and cuts off answers: the run continues and nothing is lost or doubled', async () => {
   const team = await story.signUp('ada');
   await deaf(async () => {
     await pay(team, 'pack_1000');
@@ -342,7 +342,7 @@ test('Polar failing, limiting us and cutting its answers off: the run goes on an
   await expectNothingLeft();
 }, 120_000);
 
-test('Polar away for longer than a run waits: the run fails visibly, and the next one repairs', async () => {
+test('Polar down for longer than a run waits: the run fails visibly, and the next one repairs', async () => {
   const team = await story.signUp('ada');
   await deaf(() => pay(team, 'pack_1000'));
   const away = { target: 'api', path: '/v1/orders', status: 429, retry_after: 120, times: 1_000 };
@@ -361,7 +361,7 @@ test('Polar away for longer than a run waits: the run fails visibly, and the nex
   expect(await story.balance(team)).toMatchObject({ bySource: { purchase: '1000' } });
 });
 
-test('what Polar refuses us keeps nothing else from being repaired, and the run says so', async () => {
+test('a list that Polar refuses does not stop other repairs, and the run reports it', async () => {
   const team = await story.signUp('ada');
   await deaf(() => pay(team, 'pack_1000'));
   await story.temporal.workflow.getHandle(teamWorkflowId(team)).terminate();
@@ -369,14 +369,14 @@ test('what Polar refuses us keeps nothing else from being repaired, and the run 
   await story.control('/faults', { target: 'api', path: '/v1/disputes', status: 403, times: 1_000 });
   await expect(story.reconcile()).rejects.toThrow();
   const [report] = await reports();
-  // Orders, those that were seen unpaid, and disputes.
+  // Orders, earlier unpaid ones, and disputes.
   expect(report).toMatchObject({ status: 'failed', counts: { teams_started: 1, not_repaired: 3 } });
   await story.control('/faults/clear');
   await story.reconcile();
   expect(await story.balance(team)).toMatchObject({ bySource: { purchase: '1000' } });
 });
 
-test('more orders than a page holds are walked through, each granted once', async () => {
+test('more orders than a page holds are compared, each granted once', async () => {
   const teams: string[] = [];
   for (const person of ['ada', 'bob', 'cyd']) teams.push(await story.signUp(person));
   await deaf(async () => {
@@ -388,7 +388,7 @@ test('more orders than a page holds are walked through, each granted once', asyn
   await expectNothingLeft();
 }, 120_000);
 
-test('a run that is too long for one history goes on in the next where it was, with the approvals that it was given', async () => {
+test('a run that is too long for one history continues in the next one, with its approvals', async () => {
   await story.stop();
   story = await startStory('2040-01-31T10:00:00Z', { shortHistories: 12 });
   const { schedule, workflow } = story.temporal;
@@ -414,7 +414,7 @@ test('a run that is too long for one history goes on in the next where it was, w
   const parked = await until(async () =>
     (await story.inbox(ada)).find(({ parkedCode }) => parkedCode === 'needs_approval'),
   );
-  // While it still walks through the pages.
+  // While it still reads the pages.
   await until(() =>
     run.executeUpdate(approveUpdate, { args: [{ inboxId: parked.id, by: 'olga' }] }).then(
       () => true,
@@ -436,7 +436,7 @@ test('a run that is too long for one history goes on in the next where it was, w
   expect(runs.length).toBeGreaterThan(3);
 });
 
-test('an order for a team that is not known is parked once, and granted once the team is there', async () => {
+test('an order for an unknown team is parked once, and granted when the team exists', async () => {
   const team = crypto.randomUUID();
   await deaf(async () => {
     await payAsStranger('pack_1000', 1, team);
@@ -459,7 +459,7 @@ test('an order for a team that is not known is parked once, and granted once the
   await expectNothingLeft();
 });
 
-test('money for a deleted team is parked once, and once it is given back nothing is left to report', async () => {
+test('money for a deleted team is parked once, and after its refund nothing is reported', async () => {
   await story.signUp('ada');
   const { id: team } = await story.call<{ id: string }>('POST', '/v1/teams', {
     name: 'Shared',
@@ -486,7 +486,7 @@ test('money for a deleted team is parked once, and once it is given back nothing
   expect(counts).not.toHaveProperty('waiting');
 });
 
-/** A checkout that only names the team in its metadata; its payer is a customer of Polar's own. */
+/** A checkout that names the team only in its metadata. Its payer is a separate customer at Polar. */
 const checkoutOf = async (team: string, product: string) =>
   story.polar.checkouts.create({ products: [await story.productOf(product)], metadata: { team_id: team } });
 const payAs = ({ id }: { id: string }, person: string) =>
@@ -563,7 +563,7 @@ test('orders from before ordersSince are recorded and never granted, by webhook 
       policies: { ...story.catalog.policies, ...policies },
     });
   await publish({ ordersSince: new Date('2040-02-01T00:00:00Z') });
-  // Published catalogs are read again after a second.
+  // Processes read a newly published catalog within a second.
   await new Promise((resolve) => setTimeout(resolve, 1_100));
   await deaf(() => pay(team, 'pack_1000'));
   await pay(team, 'pack_5000');
@@ -583,7 +583,7 @@ test('orders from before ordersSince are recorded and never granted, by webhook 
   expect(await story.balance(team)).toMatchObject({ bySource: { purchase: '1000' } });
 });
 
-test('what one run grants to many teams counts together: beyond the total it waits for an operator', async () => {
+test('the grants of one run to all teams are added up: beyond the total they wait for an operator', async () => {
   await publishCatalog(story.database, {
     ...story.catalog,
     policies: { ...story.catalog.policies, reconciliationApprovalTotal: 2_500_000_000n },
@@ -604,7 +604,7 @@ test('what one run grants to many teams counts together: beyond the total it wai
   await expectNothingLeft();
 });
 
-test('a parked event is tried again by hand, through the API and by the team’s workflow', async () => {
+test('a parked event is retried by an operator, through the API and by the team’s workflow', async () => {
   const team = await story.signUp('ada');
   const product = await story.productOf('pack_1000');
   const { rows } = await story.database.pool.query(

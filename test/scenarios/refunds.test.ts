@@ -25,10 +25,10 @@ const spend = (team: string, credits: number) =>
     quantities: { runs: 2 * credits },
   });
 
-/** Polar tells states apart by their time. */
+/** Polar distinguishes states by their time. */
 const aSecondLater = () => story.clock.set(new Date(story.clock.now().getTime() + 1_000));
 
-/** Refunds of what the team bought last, in cents; all of it unless said. */
+/** Refunds the team's last purchase, in cents; the full amount by default. */
 async function refund(team: string, amount?: number): Promise<string> {
   await aSecondLater();
   const order = (await story.ordersOf(team)).at(-1);
@@ -57,7 +57,7 @@ async function standing(team: string) {
   };
 }
 
-test('a half-spent pack that is refunded: the rest is revoked, what was spent is owed and paid from what comes next', async () => {
+test('a refund of a half-spent pack: the rest is revoked, the spent half is a debt that the next credits settle', async () => {
   const team = await newTeam();
   await story.buy(team, 'pack_1000');
   await spend(team, 400);
@@ -89,7 +89,7 @@ test('a debt is settled at once from what the team has, its expiring credits fir
   });
 });
 
-test('a refund in two parts adds up to what one refund of the whole would take', async () => {
+test('a refund in two parts takes the same as one refund of the whole', async () => {
   const team = await newTeam();
   await story.buy(team, 'pack_1000');
   await refund(team, 401);
@@ -111,7 +111,7 @@ test('a half-spent pack: refunded in two parts, the rest disputed, and the dispu
 
   await aSecondLater();
   const dispute = await story.control<{ id: string; amount: number }>(`/orders/${pack?.id}/dispute`);
-  expect(dispute.amount).toBe(600); // what was not refunded; no webhook tells of it
+  expect(dispute.amount).toBe(600); // the part that was not refunded; there is no webhook for it
   await story.reconcile();
   expect(await standing(team)).toEqual({ available: '0', debt: '500', revoked: ['500'], settled: ['0'] });
   await story.buy(team, 'pack_1000');
@@ -139,7 +139,7 @@ test('a refund that comes before its order is known to us is applied with the gr
   expect(await standing(team)).toMatchObject({ available: '500', debt: '0', revoked: ['500'] });
 });
 
-test('whatever order a purchase and its refunds are heard of in, they end alike', async () => {
+test('a purchase and its refunds have the same result in any order', async () => {
   const team = await newTeam();
   await story.control('/faults', { target: 'webhooks', mode: 'hold', times: 1_000 });
   await story.buy(team, 'pack_1000');
@@ -152,7 +152,7 @@ test('whatever order a purchase and its refunds are heard of in, they end alike'
   expect(await standing(team)).toMatchObject({ available: '250', debt: '0', revoked: ['750'] });
 });
 
-test('a refunded subscription takes its own credits, and never lifetime ones', async () => {
+test('a refund of a subscription takes its own credits, and never lifetime ones', async () => {
   const team = await newTeam();
   await story.buy(team, 'pack_1000');
   await story.buy(team, 'pro_monthly');
@@ -166,7 +166,7 @@ test('a refunded subscription takes its own credits, and never lifetime ones', a
   await story.buy(team, 'pack_1000');
   expect(await story.balance(team)).toMatchObject({ available: '2000', debt: '4000' });
   await aSecondLater();
-  // The subscription goes on, and its next allotment pays.
+  // The subscription continues, and its next allotment settles the debt.
   await story.control(`/subscriptions/${await story.subscriptionOf(team)}/renew-now`);
   await story.settle();
   expect(await story.balance(team)).toMatchObject({
@@ -176,7 +176,7 @@ test('a refunded subscription takes its own credits, and never lifetime ones', a
   });
 });
 
-test('a reversed refund gives everything back: what was revoked and what was settled', async () => {
+test('a reversed refund gives back revoked and settled credits', async () => {
   const team = await newTeam();
   await story.buy(team, 'pack_1000');
   await spend(team, 400);
@@ -202,7 +202,7 @@ test('a reversal of one of two refunds leaves the other', async () => {
   expect(await standing(team)).toMatchObject({ available: '750', revoked: ['250'] });
 });
 
-test('what a hold gives back of a refunded pack pays for the pack before anything else does', async () => {
+test('released credits of a refunded pack pay for the pack before other credits do', async () => {
   const team = await story.signUp('holder');
   await story.buy(team, 'pack_1000');
   const { id } = await story.call<{ id: string }>('POST', `/v1/teams/${team}/holds`, {
@@ -218,7 +218,7 @@ test('what a hold gives back of a refunded pack pays for the pack before anythin
   });
 });
 
-/** What the team is told of its subscription, and the instants at which its drips are due. */
+/** The subscription as the API shows it, and the instants at which its drips are due. */
 const subscriptionOf = async (team: string) => {
   const told = await story.call<{ cycle: Cycle }>('GET', `/v1/teams/${team}/subscription`);
   const start = new Date(told.cycle.start);
@@ -231,7 +231,7 @@ interface Cycle {
 }
 const shortlyAfter = (at: Date) => new Date(at.getTime() + 10 * 60_000).toISOString();
 
-test('a yearly order that is refunded in the middle of its drips drips no more', async () => {
+test('a yearly order that is refunded between its drips has no further drips', async () => {
   const team = await newTeam();
   await story.buy(team, 'pro_yearly');
   await spend(team, 1_000);
@@ -245,7 +245,7 @@ test('a yearly order that is refunded in the middle of its drips drips no more',
   await refund(team);
   for (const month of [2, 4]) {
     expect(await story.balance(team)).toMatchObject({ available: '0', debt: '1000' });
-    // The subscription goes on at Polar: what comes next is what its next cycle is paid for.
+    // The subscription continues at Polar. Its next credits are those of its next paid cycle.
     expect((await subscriptionOf(team)).told).toMatchObject({ nextAllotment: { at: end } });
     await story.advanceTo(shortlyAfter(drip(month)));
   }

@@ -3,8 +3,8 @@ import type { Pool } from 'pg';
 import { verifyLedger } from '../../ledger/verify/verify-ledger.ts';
 
 /**
- * Proves on a test's database that its ledger is sound: by the tests' own figures, for what the proof itself should ever
- * overlook, and by every rule of `npm run ledger:verify`.
+ * Checks the ledger in a test's database: with the tests' own sums, in case the verification itself is wrong, and with
+ * every rule of `npm run ledger:verify`.
  */
 export async function expectSoundLedger(pool: Pool): Promise<void> {
   await expectFiguresAddUp(pool);
@@ -12,8 +12,8 @@ export async function expectSoundLedger(pool: Pool): Promise<void> {
 }
 
 /**
- * A grant's columns are the sums of its transfers, a usage event's credits are what its transfers moved, a key belongs to the
- * one event that it made, a debt is what was settled. For tests that plant grants and debts without the orders behind them.
+ * A grant's columns are the sums of its transfers, a usage event's credits are those of its transfers, a key belongs
+ * to the event that it made, a debt is what was settled. For tests that insert grants and debts without their orders.
  */
 export async function expectFiguresAddUp(pool: Pool): Promise<void> {
   for (const [rule, faults] of Object.entries(rules)) {

@@ -45,7 +45,7 @@ test('200 spends at once on a balance that covers 100: exactly 100 succeed and n
   expect(left.sort((a, b) => a - b)).toEqual(Array.from({ length: 100 }, (_, index) => index * 5));
 });
 
-test('the same key sent 50 times at once debits once and answers each alike', async () => {
+test('the same key sent 50 times at once debits once and gets equal answers', async () => {
   const team = await newTeam();
   const answers = await Promise.all(Array.from({ length: 50 }, () => spend(team, 5, 'fifty')));
   expect(statuses(answers)).toEqual({ 201: 50 });
@@ -53,7 +53,7 @@ test('the same key sent 50 times at once debits once and answers each alike', as
   expect(await available(team)).toBe('495');
 });
 
-test('a replay gives the same status and JSON, however the balance has changed; another body is a conflict', async () => {
+test('a replay returns the same status and JSON even if the balance has changed; another body is a conflict', async () => {
   const team = await newTeam();
   const first = await spend(team, 5, 'key');
   await spend(team, 100);
@@ -66,14 +66,14 @@ test('a replay gives the same status and JSON, however the balance has changed; 
   expect(await available(team)).toBe('395');
 });
 
-test('a key is its team’s own', async () => {
+test('teams can use the same key independently', async () => {
   const [one, other] = [await newTeam(), await newTeam()];
   const answers = [await spend(one, 5, 'shared'), await spend(other, 5, 'shared')];
   expect(statuses(answers)).toEqual({ 201: 2 });
   expect(answers[0]?.body.id).not.toBe(answers[1]?.body.id);
 });
 
-test('refused, then topped up: the same key succeeds', async () => {
+test('after a refusal and a top-up the same key succeeds', async () => {
   const team = await newTeam();
   expect(await spend(team, 600, 'again')).toMatchObject({
     status: 402,
@@ -86,9 +86,9 @@ test('refused, then topped up: the same key succeeds', async () => {
   });
 });
 
-test('expired credits cannot be spent although nothing has booked them', async () => {
+test('expired credits cannot be spent, even before their transfer is written', async () => {
   const team = await newTeam();
-  // The clock alone is moved: the workflow's timer has not fired.
+  // Only the clock has moved: the workflow's timer has not fired.
   await story.clock.set(new Date('2040-01-30T23:59:59.999Z'));
   expect(await spend(team, 1)).toMatchObject({ status: 201 });
   await story.clock.set(new Date('2040-01-31T00:00:00.000Z'));
@@ -99,7 +99,7 @@ test('expired credits cannot be spent although nothing has booked them', async (
   await story.advanceTo('2040-01-31T00:00:01Z');
 });
 
-test('credits burn in order: what expires first pays first, lifetime credits last', async () => {
+test('credits burn in order: the soonest expiry first, lifetime credits last', async () => {
   const team = await newTeam();
   await story.buy(team, 'pack_1000');
   await story.buy(team, 'starter_monthly'); // ends on 29 February, the trial on 1 March
@@ -155,7 +155,7 @@ test('a batch answers each event on its own, in order within a team', async () =
   ]);
 });
 
-test('a team that is locked elsewhere stalls no other, alone or in a batch, and goes on when it is free', async () => {
+test('a team that is locked elsewhere stalls no other team, alone or in a batch, and continues when it is free', async () => {
   const [busy, other, third] = [await newTeam(), await newTeam(), await newTeam()];
   await withClient(story.workerVariables.DATABASE_URL ?? '', async (client) => {
     await client.query('begin');
@@ -178,7 +178,7 @@ test('a team that is locked elsewhere stalls no other, alone or in a batch, and 
   expect(await available(busy)).toBe('497');
 });
 
-test('more locked teams than the server has connections stall nobody else', async () => {
+test('more locked teams than the server has connections stall no other team', async () => {
   const busy = await Promise.all(Array.from({ length: 25 }, newTeam));
   const free = await newTeam();
   await withClient(story.workerVariables.DATABASE_URL ?? '', async (client) => {
@@ -195,11 +195,11 @@ test('more locked teams than the server has connections stall nobody else', asyn
   });
 });
 
-test('a commit that takes long keeps nobody else waiting', async () => {
+test('a slow commit delays no other team', async () => {
   const [slow, other] = [await newTeam(), await newTeam()];
   await withClient(story.workerVariables.DATABASE_URL ?? '', async (client) => {
     await client.query('begin');
-    await client.query('lock table holds in share mode'); // whoever makes a hold cannot commit
+    await client.query('lock table holds in share mode'); // a hold cannot be committed now
     const waiting = story.request('POST', `/v1/teams/${slow}/holds`, {
       action: 'workflow.run',
       credits: '1',
@@ -213,7 +213,7 @@ test('a commit that takes long keeps nobody else waiting', async () => {
   });
 });
 
-test('a write that Postgres refuses fails for its caller alone, and the next commit knows nothing of it', async () => {
+test('a write that Postgres refuses fails only for its caller, and does not affect the next commit', async () => {
   const [team, other] = [await newTeam(), await newTeam()];
   const { catalog, version } = await readCatalog(story.database);
   const groupCommit = createGroupCommit(story.database);
@@ -227,7 +227,7 @@ test('a write that Postgres refuses fails for its caller alone, and the next com
       priceVersion: version,
       metadata,
     });
-  // The door lets no NUL through; jsonb does not hold one.
+  // The API refuses NUL, and jsonb cannot store it.
   const results = await Promise.allSettled([
     spendInProcess(team, { note: 'fine' }),
     spendInProcess(team, { note: '\u0000' }),
@@ -239,7 +239,7 @@ test('a write that Postgres refuses fails for its caller alone, and the next com
   expect([await available(team), await available(other)]).toEqual(['498', '499']);
 });
 
-test('a hold that is damaged fails its own capture alone', async () => {
+test('a damaged hold fails only its own capture', async () => {
   const [team, other] = [await newTeam(), await newTeam()];
   const { catalog, version } = await readCatalog(story.database);
   const priced = priceUsage(catalog, 'workflow.run', { runs: parseDecimal('2') });
@@ -260,7 +260,7 @@ test('a hold that is damaged fails its own capture alone', async () => {
   const capture = () => groupCommit.capture({ ...keyed(team), holdId, priced });
   const exchangeDraws = (grant: string) =>
     withClient(story.workerVariables.DATABASE_URL ?? '', async (client) => {
-      await client.query('set session_replication_role = replica'); // else the database refuses it
+      await client.query('set session_replication_role = replica'); // otherwise the database refuses it
       const { rows } = await client.query(
         `update hold_draws new set grant_id = $1 from hold_draws old
           where new.hold_id = $2 and old.hold_id = $2 returning old.grant_id as grant`,
@@ -281,7 +281,7 @@ test('a hold that is damaged fails its own capture alone', async () => {
   expect([await available(team), await available(other)]).toEqual(['499', '498']);
 });
 
-test('two teams with more to do than a commit holds let a third one in between', async () => {
+test('two teams with more operations than a commit holds do not delay a third team', async () => {
   const [busy, alsoBusy, third] = [await newTeam(), await newTeam(), await newTeam()];
   const { catalog, version } = await readCatalog(story.database);
   const groupCommit = createGroupCommit(story.database);
@@ -304,7 +304,7 @@ test('two teams with more to do than a commit holds let a third one in between',
   await groupCommit.close();
 });
 
-test('a team that stays locked is refused for now, and takes no other team’s connections', async () => {
+test('a team that stays locked is refused for now, and uses no connections of other teams', async () => {
   const [busy, other] = [await newTeam(), await newTeam()];
   const adjust = (team: string) =>
     story.request('POST', `/v1/teams/${team}/adjustments`, { credits: '5', reason: 'goodwill' });
@@ -313,7 +313,7 @@ test('a team that stays locked is refused for now, and takes no other team’s c
     await client.query('select 1 from teams where id = $1 for update', [busy]);
     const waiting = Promise.all(Array.from({ length: 11 }, () => adjust(busy)));
     expect(await adjust(other)).toMatchObject({ status: 201 });
-    // Some wait for the lock in vain; what one team may ask for at once is bounded before that.
+    // Some wait for the lock without success. The number of concurrent requests of one team is limited before that.
     for (const answer of await waiting)
       expect(['503 team_busy', '429 too_many_requests']).toContain(`${answer.status} ${answer.body.code}`);
     await client.query('rollback');

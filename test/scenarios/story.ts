@@ -30,7 +30,7 @@ import { type SettableClock, settableClock } from '../setup/clock.ts';
 import { createTestDatabase } from '../setup/database.ts';
 import { temporalCli, temporalTestServer } from '../setup/temporal.ts';
 
-/** The parts of billing as they run in production, but for one settable clock; driven over HTTP. */
+/** The parts of billing as in production, except that all use one settable clock. Driven over HTTP. */
 export interface Story {
   clock: SettableClock;
   database: Database;
@@ -39,43 +39,43 @@ export interface Story {
   polar: Polar;
   temporal: Client;
   apiUrl: string;
-  /** Calls the API as a service with every scope. Throws on any status that is not 2xx. */
+  /** Calls the API as a service with every scope. Throws if the status is not 2xx. */
   call<T = Record<string, unknown>>(method: string, path: string, body?: object): Promise<T>;
-  /** As `call`, for answers that are no success. `key`: the idempotency key, a new one unless given. */
+  /** As `call`, also for errors. `key`: the idempotency key, default a new one. */
   request(method: string, path: string, body?: object, key?: string): Promise<StoryAnswer>;
-  /** Sends a webhook to our door as Polar does; `headers` replace those that sign it. */
+  /** Sends a webhook to our API as Polar does. `headers` replace the signature headers. */
   deliver(event: object, sent?: { id?: string; headers?: Record<string, string> }): Promise<StoryAnswer>;
-  /** What Polar's webhooks are signed with. */
+  /** The secret that signs Polar's webhooks. */
   webhookSecret: string;
-  /** The variables of a worker process that joins the story. */
+  /** The environment variables of a worker process for this story. */
   workerVariables: Record<string, string>;
-  /** Signs a person up and waits for the Personal Team's trial. */
+  /** Signs a user up and waits for the trial of the Personal Team. */
   signUp(id: string): Promise<string>;
   /** Checks a plan or pack out and pays for it. */
   buy(teamId: string, product: string): Promise<void>;
-  /** What the team's inbox holds, oldest first. */
+  /** The team's inbox, oldest first. */
   inbox(teamId: string): Promise<StoryEvent[]>;
   /** The team's orders at Polar, oldest first. */
   ordersOf(teamId: string): Promise<models.Order[]>;
   /** Polar's id of a plan's or pack's product. */
   productOf(key: string): Promise<string>;
-  /** Presses a button of the emulator: POSTs to its control API. */
+  /** Calls an action of the emulator: POSTs to its control API. */
   control<T = Record<string, unknown>>(path: string, body?: object): Promise<T>;
   /** Polar's id of the team's newest subscription. */
   subscriptionOf(teamId: string): Promise<string>;
   balance(teamId: string): Promise<StoryBalance>;
-  /** Moves all clocks to `at`, stopping wherever something falls due on the way. */
+  /** Moves all clocks to `at`, and stops at each deadline on the way. */
   advanceTo(at: string): Promise<void>;
-  /** Moves all clocks to `at` at once and waits for nothing: for stories in which something keeps failing. */
+  /** Moves all clocks to `at` at once, without waiting: for stories in which something keeps failing. */
   skipTo(at: string): Promise<void>;
-  /** Waits until every event that was sent has become something and nothing that is due is left undone. */
+  /** Waits until every sent event is processed and nothing due is left. */
   settle(): Promise<void>;
-  /** Starts a run of the reconciliation three minutes from now, when webhooks have had their time. */
+  /** Starts a run of the reconciliation three minutes from now, when webhooks have had time to arrive. */
   startReconciliation(input?: Pick<ReconcileInput, 'everything'>): Promise<WorkflowHandle>;
-  /** As `startReconciliation`; waits until what it repairs is repaired. */
+  /** As `startReconciliation`, and waits until its repairs are applied. */
   reconcile(input?: Pick<ReconcileInput, 'everything'>): Promise<Report>;
   startWorker(): Promise<RunningWorker>;
-  /** Throws Temporal's data away: an empty server takes the place of the one that ran. Postgres is kept. */
+  /** Deletes Temporal's data: an empty server replaces the running one. Postgres is kept. */
   loseTemporal(): Promise<void>;
   worker: RunningWorker;
   stop(): Promise<void>;
@@ -119,10 +119,10 @@ const accessToken = 'polar_oat_story';
 /**
  * Workflow time cannot go back, so stories begin after any day on which these tests are run.
  *
- * @param restarts  whether workers will stop and others take over. The server that skips time never gives a workflow
- *   that one worker has cached to another, so then nothing is cached
- * @param shortHistories  Temporal's development server takes the place of the one that skips time, and suggests
- *   continue-as-new after so many events: for stories that are over at once
+ * @param restarts  whether workers are stopped and replaced. The server that skips time never gives a workflow in one
+ *   worker's cache to another worker, so then nothing is cached
+ * @param shortHistories  uses Temporal's development server instead of the one that skips time. It suggests
+ *   continue-as-new after this many events: for short stories
  */
 export async function startStory(
   begins: string,
@@ -348,7 +348,7 @@ export async function startStory(
   return story;
 }
 
-/** Waits until `look` finds something: for what happens outside of a story's clock. */
+/** Waits until `look` finds something: for events outside the story's clock. */
 export async function until<T>(
   look: () => Promise<T | null | undefined | false>,
   patience = 20_000,
@@ -398,7 +398,10 @@ async function skipTo(environment: TestWorkflowEnvironment, at: Date): Promise<v
   if (ahead > 0) await environment.sleep(ahead);
 }
 
-/** The next instant at which credits expire or arrive or Polar renews, so that a long way is gone as it would be in life. */
+/**
+ * The next instant at which credits expire or arrive or Polar renews, so that the story visits each of them as in
+ * production.
+ */
 async function nextDue(database: Database, now: Date): Promise<Date | null> {
   const { rows } = await database.pool.query<{ at: string | null }>(
     `select to_json(min(at)) #>> '{}' as at
@@ -419,7 +422,7 @@ async function nextDrip(database: Database): Promise<Date | null> {
   return drips.filter((at) => at !== null).sort((a, b) => a.getTime() - b.getTime())[0] ?? null;
 }
 
-/** What has not happened yet although it should have by now. */
+/** Everything that should have happened by now and has not. */
 async function undone(database: Database, now: Date): Promise<unknown[]> {
   const { rows } = await database.pool.query<Record<string, unknown>>(
     `select 'inbox' as what, type from inbox where status = 'received'

@@ -50,7 +50,7 @@ test('cancelled at period end, credits live exactly until then, without the grac
   expect(await story.call('GET', `/v1/teams/${team}/subscription`)).toBeNull();
 });
 
-test('cancelled, uncancelled and cancelled again: the last word decides', async () => {
+test('cancelled, uncancelled and cancelled again: the last one counts', async () => {
   const { team, subscription } = await subscribed('2040-01-31T10:00:00Z');
   for (const word of ['cancel', 'uncancel', 'cancel', 'uncancel'] as const) {
     await story.control(`/subscriptions/${subscription}/${word}`);
@@ -82,13 +82,13 @@ test('revoked now, the cycle’s credits expire at once and a pack’s stay', as
   });
 });
 
-test('reinstated before we heard of the end: nothing expires, for Polar is asked first', async () => {
+test('reinstated before its end is known: nothing expires, because Polar’s current state is fetched first', async () => {
   const { team, subscription } = await subscribed('2040-01-31T10:00:00Z');
   const [order] = await story.ordersOf(team);
   await story.control('/faults', { target: 'webhooks', mode: 'hold', times: 1_000 });
   await story.advanceTo('2040-02-10T00:00:00Z');
   await story.control(`/subscriptions/${subscription}/revoke`);
-  // Its order tells of the ended subscription as well.
+  // Its order also contains the ended subscription.
   await story.control(`/orders/${order?.id}/refund`, { amount: 1 });
   await story.control(`/subscriptions/${subscription}/reinstate`);
   await story.control('/faults/clear');
@@ -97,7 +97,7 @@ test('reinstated before we heard of the end: nothing expires, for Polar is asked
   expect(await available(team)).toBe('5998.775511');
 });
 
-test('past due grants nothing until it is paid, and the old credits live through the hour of grace', async () => {
+test('past due grants nothing until it is paid, and the old credits live until the end of the hour of grace', async () => {
   const { team, subscription } = await subscribed('2040-01-31T10:00:00Z');
   await story.control(`/subscriptions/${subscription}/fail-next-payment`, { times: 5 });
   await story.advanceTo('2040-02-29T10:59:59Z');
@@ -116,11 +116,11 @@ test('past due grants nothing until it is paid, and the old credits live through
   });
 });
 
-test('past due for 20 days, then paid: the rest of the cycle is granted, the next comes on its day, a pack lives through it all', async () => {
+test('past due for 20 days, then paid: the rest of the cycle is granted, the next allotment comes on its day, a pack is not affected', async () => {
   const { team, subscription } = await subscribed('2040-01-31T10:00:00Z');
   await story.buy(team, 'pack_1000');
   await story.control(`/subscriptions/${subscription}/fail-next-payment`, { times: 4 });
-  // The renewal, and Polar's own attempts after 2, 7 and 14 days.
+  // The renewal, and Polar's retries after 2, 7 and 14 days.
   for (const day of ['02-29', '03-02', '03-07', '03-14', '03-20']) {
     await story.advanceTo(`2040-${day}T11:00:00Z`);
     expect(await story.call('GET', `/v1/teams/${team}/subscription`)).toMatchObject({ status: 'past_due' });
@@ -184,7 +184,7 @@ test.each([
   },
 );
 
-test('a payment that takes a minute stops nobody: the old allotment ends when the new one lands', async () => {
+test('a payment that takes a minute stops no spend: the old allotment ends when the new one arrives', async () => {
   const { team, subscription } = await subscribed('2040-01-31T10:00:00Z');
   await story.control(`/subscriptions/${subscription}/fail-next-payment`);
   await story.advanceTo('2040-02-29T10:01:00Z');
@@ -198,7 +198,7 @@ test('a payment that takes a minute stops nobody: the old allotment ends when th
   expect(await granted(team)).toEqual(['6000', '6000']);
 });
 
-test('given up after 21 days of dunning, the period that was never paid grants nothing', async () => {
+test('after 21 days of failed payments, the unpaid period grants nothing', async () => {
   const { team, subscription } = await subscribed('2040-01-31T10:00:00Z');
   await story.control(`/subscriptions/${subscription}/fail-next-payment`, { times: 10 });
   for (const day of ['2040-03-02', '2040-03-07', '2040-03-14', '2040-03-21', '2040-03-22'])
@@ -236,7 +236,7 @@ test('a Polar trial grants nothing at its start, and the allotment when it is co
   });
 });
 
-test('a discount of 100 % is paid: it grants, and a refund of nothing takes nothing', async () => {
+test('an order with a discount of 100 % is paid: it grants, and a refund of 0 takes nothing', async () => {
   story = await startStory('2040-01-31T10:00:00Z');
   const team = await story.signUp('ada');
   await story.buy(team, 'pack_1000');
@@ -297,28 +297,31 @@ test.each([
     ],
     '2042-01-31',
   ],
-])('a yearly plan of %s drips on its anchor day and its parts make up the year', async (day, drips, end) => {
-  const { team } = await subscribed(`${day}T10:00:00Z`, 'pro_yearly');
-  expect(await story.balance(team)).toMatchObject({
-    available: '6000',
-    nextExpiry: { at: `${end}T11:00:00.000Z` },
-  });
-  await story.advanceTo(`${end}T09:59:59Z`);
-  const { rows } = await story.database.pool.query<{ day: string; granted: string; created: string }>(
-    `select to_char(effective_at at time zone 'UTC', 'MM-DD') as day, granted,
+])(
+  'a yearly plan of %s drips on its anchor day and its parts add up to the year',
+  async (day, drips, end) => {
+    const { team } = await subscribed(`${day}T10:00:00Z`, 'pro_yearly');
+    expect(await story.balance(team)).toMatchObject({
+      available: '6000',
+      nextExpiry: { at: `${end}T11:00:00.000Z` },
+    });
+    await story.advanceTo(`${end}T09:59:59Z`);
+    const { rows } = await story.database.pool.query<{ day: string; granted: string; created: string }>(
+      `select to_char(effective_at at time zone 'UTC', 'MM-DD') as day, granted,
             to_char(created_at at time zone 'UTC', 'MM-DD') as created
        from grants where source = 'subscription' order by effective_at`,
-  );
-  expect(rows.map((row) => row.day)).toEqual(drips);
-  expect(rows.map((row) => row.created)).toEqual(drips); // each on its day, not later
-  expect(rows.reduce((sum, row) => sum + BigInt(row.granted), 0n)).toBe(72_000_000_000n);
-  expect(await available(team)).toBe('72000');
+    );
+    expect(rows.map((row) => row.day)).toEqual(drips);
+    expect(rows.map((row) => row.created)).toEqual(drips); // each on its day, not later
+    expect(rows.reduce((sum, row) => sum + BigInt(row.granted), 0n)).toBe(72_000_000_000n);
+    expect(await available(team)).toBe('72000');
 
-  await story.advanceTo(`${end}T11:30:00Z`);
-  expect(await available(team)).toBe('6000');
-});
+    await story.advanceTo(`${end}T11:30:00Z`);
+    expect(await available(team)).toBe('6000');
+  },
+);
 
-test('a yearly plan that is revoked drips no more', async () => {
+test('a revoked yearly plan has no further drips', async () => {
   const { team, subscription } = await subscribed('2040-02-29T10:00:00Z', 'pro_yearly');
   await story.advanceTo('2040-04-01T00:00:00Z');
   expect(await available(team)).toBe('12000');
@@ -344,7 +347,7 @@ test('a yearly plan that is cancelled drips on until its end, and then all of it
   expect(await granted(team)).toHaveLength(12);
 });
 
-test('a change from yearly to monthly closes the year, and its drips with it', async () => {
+test('a change from yearly to monthly closes the year and ends its drips', async () => {
   const { team, subscription } = await subscribed('2040-01-31T10:00:00Z', 'pro_yearly');
   await story.advanceTo('2040-03-15T00:00:00Z');
   expect(await available(team)).toBe('12000');
@@ -362,7 +365,7 @@ test('a change from yearly to monthly closes the year, and its drips with it', a
   expect(await available(team)).toBe('2000');
 });
 
-test('paused at the end of its cycle, a subscription grants nothing until it goes on', async () => {
+test('paused at the end of its cycle, a subscription grants nothing until it is resumed', async () => {
   const { team, subscription } = await subscribed('2040-01-31T10:00:00Z');
   await story.control(`/subscriptions/${subscription}/pause`);
   await story.advanceTo('2040-04-10T10:00:00Z');
@@ -377,7 +380,7 @@ test('paused at the end of its cycle, a subscription grants nothing until it goe
   });
 });
 
-test('an upgrade in mid-cycle grants the difference for the rest of the cycle; down takes it away, up brings it back', async () => {
+test('an upgrade within a cycle grants the difference for the rest of the cycle; a downgrade takes it, an upgrade gives it back', async () => {
   const { team, subscription } = await subscribed('2040-01-01T00:00:00Z', 'starter_monthly');
   await story.advanceTo('2040-01-16T12:00:00Z'); // half of January is left
   const change = async (plan: string) => {
@@ -401,7 +404,7 @@ test('an upgrade in mid-cycle grants the difference for the rest of the cycle; d
   expect(await available(team)).toBe('6000');
 });
 
-test('upgrade, downgrade, upgrade on three days of one cycle: credits follow the time on each plan, and the next cycle is the larger plan’s', async () => {
+test('upgrade, downgrade, upgrade on three days of one cycle: credits follow the time on each plan, and the next cycle has the larger plan’s allotment', async () => {
   const { team, subscription } = await subscribed('2040-01-01T00:00:00Z', 'starter_monthly');
   const change = async (day: string, plan: string) => {
     await story.advanceTo(`2040-01-${day}`);
@@ -422,7 +425,7 @@ test('upgrade, downgrade, upgrade on three days of one cycle: credits follow the
   expect((await story.inbox(team)).filter(({ status }) => status !== 'handled')).toEqual([]);
 });
 
-test('upgrade, downgrade, upgrade through our API: the downgrade waits for the next cycle and is taken back', async () => {
+test('upgrade, downgrade, upgrade through our API: the downgrade waits for the next cycle and is undone', async () => {
   const { team } = await subscribed('2040-01-01T00:00:00Z', 'starter_monthly');
   for (const [day, plan] of [
     ['16T12:00:00Z', 'pro_monthly'],
@@ -450,7 +453,7 @@ test('an upgrade that Polar’s portal puts on the next invoice is granted when 
   expect(await available(team)).toBe('2000');
   expect(await story.call('GET', `/v1/teams/${team}/subscription`)).toMatchObject({ plan: 'pro_monthly' });
   await story.advanceTo('2040-02-01T00:30:00Z');
-  // The rise of January came with February's money, and lives as long as that.
+  // January's upgrade was paid with February's money, and lives as long as that.
   expect(await granted(team)).toEqual(expect.arrayContaining(['2000', '2000', '6000']));
   expect(await story.balance(team)).toMatchObject({
     available: '8000',
@@ -458,7 +461,7 @@ test('an upgrade that Polar’s portal puts on the next invoice is granted when 
   });
 });
 
-test('an upgrade that begins a new period closes the old cycle and brings the whole allotment', async () => {
+test('an upgrade that begins a new period closes the old cycle and grants the whole allotment', async () => {
   const { team, subscription } = await subscribed('2040-01-01T00:00:00Z', 'starter_monthly');
   await story.buy(team, 'pack_1000');
   await story.advanceTo('2040-01-16T12:00:00Z');
@@ -495,7 +498,7 @@ test('our API upgrades at once and downgrades with the next cycle', async () => 
   expect(await available(team)).toBe('2000');
 });
 
-test('a change from monthly to yearly closes the month and drips like any other year', async () => {
+test('a change from monthly to yearly closes the month and drips like any other yearly plan', async () => {
   const { team, subscription } = await subscribed('2040-01-01T00:00:00Z');
   await story.advanceTo('2040-01-16T12:00:00Z');
   await story.control(`/subscriptions/${subscription}/change-plan`, {
@@ -511,7 +514,7 @@ test('a change from monthly to yearly closes the month and drips like any other 
   expect(await available(team)).toBe('12000');
 });
 
-test('an older state that comes after a newer one changes nothing', async () => {
+test('an older state that arrives after a newer one changes nothing', async () => {
   const { team, subscription } = await subscribed('2040-01-31T10:00:00Z');
   await story.control('/faults', { target: 'webhooks', mode: 'hold', times: 1_000 });
   await story.advanceTo('2040-02-05T00:00:00Z');
@@ -522,11 +525,11 @@ test('an older state that comes after a newer one changes nothing', async () => 
   await story.control('/webhooks/release'); // newest first
   await story.settle();
   expect((await story.balance(team)).nextExpiry?.at).toBe('2040-02-29T11:00:00.000Z');
-  // Passed over where both waited together, else compared.
+  // Superseded if both waited at the same time, otherwise compared.
   expect((await story.inbox(team)).at(-1)?.outcome).toMatch(/Superseded by a newer state|is already known/);
 });
 
-test('an upgrade that is heard of before the first payment waits for it, and mints nothing', async () => {
+test('an upgrade that arrives before the first payment waits for it, and grants nothing extra', async () => {
   story = await startStory('2040-01-01T00:00:00Z');
   const team = await story.signUp('ada');
   await spendAll(team);
@@ -545,7 +548,7 @@ test('an upgrade that is heard of before the first payment waits for it, and min
   expect(await granted(team)).toEqual(expect.arrayContaining(['2000', '2000']));
 });
 
-test('three renewals that are heard of at once, newest first, are caught up one by one', async () => {
+test('three renewals that arrive at once, newest first, are granted one by one', async () => {
   const { team } = await subscribed('2040-01-31T10:00:00Z');
   await story.control('/faults', { target: 'webhooks', mode: 'hold', times: 10_000 });
   await story.advanceTo('2040-04-30T10:10:00Z');
@@ -554,7 +557,7 @@ test('three renewals that are heard of at once, newest first, are caught up one 
   await story.control('/webhooks/release');
   await story.settle();
   expect(await granted(team)).toEqual(['6000', '6000', '6000', '6000']);
-  // Both were paid in time and came after their cycles' ends, by no fault of the team's: they live 7 days.
+  // Both were paid in time and arrived after their cycles' ends because of our delay: they live 7 days.
   expect(await story.balance(team)).toMatchObject({
     available: '18000',
     nextExpiry: { at: '2040-05-07T10:10:00.000Z', credits: '12000' },

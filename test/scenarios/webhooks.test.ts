@@ -58,7 +58,7 @@ test('the same signed webhook sent 50 times at once grants once', async () => {
   ]);
 });
 
-test('the same order told under 20 webhook ids at once grants once', async () => {
+test('the same order under 20 webhook ids at once grants once', async () => {
   const team = await story.signUp('twenty');
   const event = await paidPack(team);
   await Promise.all(Array.from({ length: 20 }, () => story.deliver(event)));
@@ -103,7 +103,7 @@ test('a forged, stale, future or unsigned webhook is refused with 401 and nothin
   await story.settle();
 });
 
-test('unknown fields and unknown event types are taken, whatever they hold', async () => {
+test('unknown fields and unknown event types are accepted, with any content', async () => {
   const team = await story.signUp('unknown_fields');
   const novel = await paidPack(team, { novelty: { deep: [1, null, 'x'] }, status: 'partially_gifted' });
   expect(await story.deliver({ ...novel, api_version: '2099-01', extra: true })).toMatchObject({
@@ -120,7 +120,7 @@ test('unknown fields and unknown event types are taken, whatever they hold', asy
   );
 });
 
-test('text that Postgres cannot store as it is costs nobody their credits', async () => {
+test('text that Postgres cannot store does not prevent a grant', async () => {
   const team = await story.signUp('odd_text');
   const event = await paidPack(team, { description: 'nul \u0000, half a pair \ud800, "\\u0000" spelt out' });
   expect(await story.deliver(event)).toMatchObject({ status: 202 });
@@ -141,7 +141,7 @@ test('an event without a required field is parked and names the field', async ()
   );
 });
 
-test('a stored event without data is parked as unreadable, and what comes after it is applied', async () => {
+test('a stored event without data is parked as unreadable, and later events are applied', async () => {
   const team = await story.signUp('no_data');
   for (const type of ['order.paid', 'subscription.updated', 'refund.created', 'customer.deleted']) {
     await storeInboxEvent(story.database.fork(), {
@@ -159,7 +159,7 @@ test('a stored event without data is parked as unreadable, and what comes after 
   expect(await story.balance(team)).toMatchObject({ bySource: { purchase: '1000' } });
 });
 
-test('an order that sells no product waits for an operator under its own code, until it is refunded', async () => {
+test('an order without a product waits for an operator with its own code, until it is refunded', async () => {
   const team = await story.signUp('wallet');
   const topUp = await paidPack(team, { product_id: null, product: null });
   await story.deliver(topUp);
@@ -177,7 +177,7 @@ test('an order that sells no product waits for an operator under its own code, u
   expect(await story.balance(team)).toMatchObject({ bySource: { purchase: '0' } });
 });
 
-test('an event for a product that is not known yet waits, visibly, and is applied once it is', async () => {
+test('an event for an unknown product waits, visibly, and is applied when the product is known', async () => {
   const team = await story.signUp('unknown_product');
   const product = await story.productOf('pack_5000');
   await story.database.pool.query('delete from polar_products where polar_product_id = $1', [product]);
@@ -195,7 +195,7 @@ test('an event for a product that is not known yet waits, visibly, and is applie
   );
 });
 
-test('an event for a team that is not known yet waits, visibly, and is applied once it is', async () => {
+test('an event for an unknown team waits, visibly, and is applied when the team exists', async () => {
   const team = uuidv7();
   const answer = await story.deliver(await paidPack(team));
   expect(answer.status).toBe(202);
@@ -219,7 +219,7 @@ test('an event for a team that is not known yet waits, visibly, and is applied o
   );
 });
 
-test('an order that names two teams is parked for an operator, and neither gets its credits', async () => {
+test('an order that names two teams is parked for an operator, and neither gets credits', async () => {
   const [one, other] = [await story.signUp('one'), await story.signUp('other')];
   const { body } = await story.deliver(await paidPack(one, { customer: { external_id: other } }));
   await story.settle();

@@ -2,8 +2,8 @@ import { readEnvironment } from '../../environment.ts';
 import { startWorker } from '../../worker/start-worker.ts';
 
 /**
- * The worker process of a story in which workers are killed: `worker/main.ts`, but for a cache. The server that skips
- * time never gives a workflow that one worker has cached to another.
+ * The worker process of a story in which workers are killed: `worker/main.ts` without a cache. The server that skips
+ * time never gives a workflow in one worker's cache to another worker.
  */
 const worker = await startWorker(readEnvironment(process.env, ['databaseUrl', 'temporal', 'polar']), {
   maxCachedWorkflows: 0,

@@ -22,7 +22,7 @@ const request = (key: string, body: string) => ({ scope: 'tests', key, bodyHash:
 const answer = (body: unknown) => async () => ({ status: 201, body });
 const conflict = { code: 'idempotency_conflict' };
 
-test('of two requests with one key and two bodies at once, only one calls', async () => {
+test('of two concurrent requests with one key and two bodies, only one calls', async () => {
   const key = newKey();
   const gate = Promise.withResolvers<void>();
   let calls = 0;
@@ -43,7 +43,7 @@ test('of two requests with one key and two bodies at once, only one calls', asyn
   expect(calls).toBe(1);
 });
 
-test('two requests with one body at once get one answer', async () => {
+test('two concurrent requests with one body get one answer', async () => {
   const key = newKey();
   let calls = 0;
   const call = () =>
@@ -53,7 +53,7 @@ test('two requests with one body at once get one answer', async () => {
   expect(await call()).toEqual(one);
 });
 
-test('after a refusal the key may be used for another body, after a failure of unknown outcome it may not', async () => {
+test('after an error the key may be used for another body, after an ambiguous failure it may not', async () => {
   const key = newKey();
   const fails = (code: ErrorCode) =>
     idempotentElsewhere(database, request(key, 'first'), async () => {

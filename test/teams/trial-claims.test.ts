@@ -43,7 +43,7 @@ async function handOver(teamId: string, from: string, to: string): Promise<void>
   await database.transaction((em) => setMemberRole(em, { teamId, userId: from, role: 'admin', by }));
 }
 
-test('a team that is handed over at once gets its trial at the expense of the user who made it', async () => {
+test('a team that is handed over at once still uses a trial of the user who created it', async () => {
   await person('mallory');
   await person('victim');
   const outcomes: (string | null)[] = [];
@@ -63,7 +63,7 @@ test('a team that is handed over at once gets its trial at the expense of the us
   expect(await claims('victim')).toEqual([1]);
 });
 
-test('ten teams that one user makes at the same time claim no more trials than they have', async () => {
+test('ten teams that one user creates at the same time claim no more trials than allowed', async () => {
   await person('ada');
   const teams = await Promise.all(Array.from({ length: 10 }, () => make('ada')));
   const outcomes = await Promise.all(teams.map(({ id }) => grant(id)));
