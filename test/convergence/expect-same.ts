@@ -103,6 +103,9 @@ function expectSameExpiry(key: string, one: LedgerGrant, other: LedgerGrant, hea
   if (late && (untold || livesUntil)) {
     const until = new Date(createdAt.getTime() + 7 * 86_400_000);
     expect({ key, livesUntil, expiresAt }).toEqual({ key, livesUntil: until, expiresAt: until });
+  } else if (livesUntil?.getTime() !== one.livesUntil?.getTime() && crossesExpiry(other, one, heard)) {
+    expectCameBackLate(key, one, other);
+    expectCameBackLate(key, other, one);
   } else
     expect({ key, livesUntil, expiresAt }).toEqual({
       key,
@@ -111,21 +114,37 @@ function expectSameExpiry(key: string, one: LedgerGrant, other: LedgerGrant, hea
     });
 }
 
+/** Credits that a reversal or a won dispute gave back after their expiry can be spent for seven days from then. */
+function expectCameBackLate(key: string, { livesUntil, expiresAt }: LedgerGrant, twin: LedgerGrant): void {
+  if (livesUntil === null) return;
+  const cameBackAt = livesUntil.getTime() - 7 * 86_400_000;
+  const regularEnd = twin.livesUntil === null ? (twin.expiresAt?.getTime() ?? Number.POSITIVE_INFINITY) : 0;
+  expect({ key, expiresAt, late: cameBackAt >= regularEnd }).toEqual({
+    key,
+    expiresAt: livesUntil,
+    late: true,
+  });
+}
+
 /**
  * The state of a grant. How a refund takes expiring credits depends on what comes first, because expired credits count
  * first. If it became known before the expiry for one team and after it for the other, only the sum of both is equal.
  */
 function leftOf(grant: LedgerGrant, twin: LedgerGrant, listeners: readonly Heard[]) {
   const { available, held, consumed, expired, revoked, settled } = grant;
+  const gone = crossesExpiry(grant, twin, listeners) ? { gone: expired + revoked } : { expired, revoked };
+  return { available, held, consumed, settled, ...gone };
+}
+
+/** Whether an order's refund or dispute became known before the end of a grant to one team, and after it to the other. */
+function crossesExpiry(grant: LedgerGrant, twin: LedgerGrant, listeners: readonly Heard[]): boolean {
   const ends = [grant, twin].flatMap(({ expiresAt, overAt }) =>
     [expiresAt, overAt].map((at) => at?.getTime() ?? Number.POSITIVE_INFINITY),
   );
-  const crossed = listeners.some(({ listener, names }) =>
+  return listeners.some(({ listener, names }) =>
     [...listener.moneyBack].some(
       ([id, { from, heard }]) =>
         names.get(id) === grant.order && from <= Math.max(...ends) && Math.min(...ends) <= heard,
     ),
   );
-  const gone = crossed ? { gone: expired + revoked } : { expired, revoked };
-  return { available, held, consumed, settled, ...gone };
 }
