@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { z } from 'zod';
 
-/** What a process is told from outside, parsed. Secrets are in here: never log it whole. */
+/** The environment of a process, parsed. It contains secrets: never log it as a whole. */
 export type Environment = {
   production: boolean;
   /** Port of the API. */
@@ -13,29 +13,29 @@ export type Environment = {
   /** The address on which both ports listen. */
   host: string;
   databaseUrl: string;
-  /** `const { namespace, ...connection } = temporal`: the rest is what a Temporal connection takes. */
+  /** `const { namespace, ...connection } = temporal`: the rest are the options of a Temporal connection. */
   temporal: TemporalTarget;
   polar: {
     accessToken: string;
     /** `production`, `sandbox`, or a base URL without a trailing slash. */
     server: string;
-    /** All are valid: there is more than one while a secret is being rotated. */
+    /** All are valid. During a rotation there is more than one. */
     webhookSecrets: string[];
   };
   /** Absolute path of the catalog file. */
   catalogFile: string;
-  /** A first service key with every scope. */
+  /** An initial service key with every scope. */
   serviceApiKey: string | undefined;
   auth: AuthSettings;
-  /** How the API is reached from outside, without a trailing slash. */
+  /** The URL of the API from outside, without a trailing slash. */
   publicUrl: string;
-  /** Absolute path of the embedded data. */
+  /** Absolute path of the development stack's data. */
   dataDir: string;
 };
 
-/** How persons' tokens are checked: by whose signature, and whom they must be for and from. */
+/** How users' tokens are checked: the signature, the audience and the issuer. */
 export type AuthSettings = ({ jwtSecret: string } | { jwksUrl: string }) & {
-  /** The token's `aud` must be, or hold, this. */
+  /** The token's `aud` must equal or contain this. */
   audience?: string;
   /** The token's `iss` must be this. */
   issuer?: string;
@@ -52,7 +52,7 @@ export type TemporalTarget = {
 type ConnectionOptions = ReturnType<typeof loadClientConnectConfig>['connectionOptions'];
 type Variables = Readonly<Record<string, string | undefined>>;
 
-/** One line a problem, each with the variable's name and what was expected; never the value of a secret. */
+/** One line per problem, with the variable's name and the expected value; never the value of a secret. */
 export class EnvironmentError extends Error {
   readonly problems: readonly string[];
 
@@ -63,7 +63,7 @@ export class EnvironmentError extends Error {
   }
 }
 
-/** What the parts are read from. `NODE_ENV` and `LOG_LEVEL` concern every process, whatever it asks for. */
+/** The variables of all parts. Every process also reads `NODE_ENV` and `LOG_LEVEL`. */
 export const environmentVariables = [
   'PORT',
   'OPERATIONS_PORT',
@@ -87,7 +87,7 @@ export const environmentVariables = [
   'DATA_DIR',
 ] as const;
 
-/** What a process gets that does not say which parts it needs: all of them. */
+/** All parts. A process that names none gets all of them. */
 const environmentParts = [
   'production',
   'port',
@@ -103,14 +103,14 @@ const environmentParts = [
   'dataDir',
 ] as const satisfies readonly (keyof Environment)[];
 
-/** What `LOG_LEVEL` may be, the fewest lines first. */
+/** The values of `LOG_LEVEL`, the fewest lines first. */
 export const logLevels = ['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const;
 
 /**
  * Reads and checks the environment, or only the named parts of it: `readEnvironment(process.env, ['databaseUrl'])`.
  *
- * Outside production, what is unset comes from the running development stack (`DATA_DIR/stack.json`, which
- * `npm start` keeps while it is up). In production nothing has an embedded default or a generated secret.
+ * Outside production, unset variables come from the running development stack (`DATA_DIR/stack.json`, which exists
+ * while `npm start` runs). In production there are no embedded defaults and no generated secrets.
  *
  * @throws EnvironmentError naming every wrong or missing variable at once.
  */
@@ -144,14 +144,14 @@ export function readEnvironment(
     dataDir: () => dataDir,
   };
   const environment = Object.fromEntries(parts.map((part) => [part, read[part]()]));
-  reader.optional('LOG_LEVEL', logLevel); // the log itself takes a wrong one for none: `log.ts`
+  reader.optional('LOG_LEVEL', logLevel); // the log itself ignores an invalid one: `log.ts`
   if (reader.problems.length > 0) throw new EnvironmentError(reader.problems);
   return environment;
 }
 
 /**
- * What the running development stack told other processes: the variables that they would otherwise lack.
- * Undefined when no stack is running on this directory.
+ * The variables of the running development stack, for other processes that lack them. Undefined if no stack runs on
+ * this directory.
  */
 export function runningStack(dataDir: string): Record<string, string> | undefined {
   try {
@@ -159,7 +159,7 @@ export function runningStack(dataDir: string): Record<string, string> | undefine
     process.kill(pid, 0);
     return variables;
   } catch {
-    // No file, a foreign one, or one that a killed supervisor left behind: nothing runs here.
+    // No file, an invalid one, or one left behind by a killed supervisor: nothing runs here.
     return undefined;
   }
 }
@@ -167,7 +167,7 @@ export function runningStack(dataDir: string): Record<string, string> | undefine
 /** `DATA_DIR/stack.json`, mode 0600: written by `npm start` when everything is up, removed when it stops. */
 export const stackFile = z.object({ pid: z.int().positive(), variables: z.record(z.string(), z.string()) });
 
-/** Reads single variables and gathers what is wrong with them, so that all of it is said at once. */
+/** Reads single variables and collects the problems, so that all of them are reported at once. */
 class VariableReader {
   readonly problems: string[] = [];
   readonly variables: Variables;
@@ -225,8 +225,8 @@ function readOperationsPort(reader: VariableReader): number {
 
 function readTemporal(reader: VariableReader): TemporalTarget | undefined {
   const { variables } = reader;
-  // In development a developer's own ~/.config/temporalio/temporal.toml is used only when asked for: a test
-  // credit must not end up in somebody's cloud namespace.
+  // In development a developer's own ~/.config/temporalio/temporal.toml is used only if requested, so that test
+  // credits do not end up in a cloud namespace.
   const useFile = reader.production || 'TEMPORAL_CONFIG_FILE' in variables || 'TEMPORAL_PROFILE' in variables;
   const address = reader.optional('TEMPORAL_ADDRESS', hostAndPort);
   let config: ReturnType<typeof loadClientConnectConfig>;
@@ -272,7 +272,7 @@ function readPolar(reader: VariableReader): Environment['polar'] | undefined {
 
 function readCatalogFile(reader: VariableReader): string {
   const path = resolve(reader.variables.CATALOG_FILE ?? join(import.meta.dirname, 'catalog', 'catalog.yaml'));
-  if (!existsSync(path)) reader.wrong('CATALOG_FILE', `a file, and there is none at ${path}`);
+  if (!existsSync(path)) reader.wrong('CATALOG_FILE', `an existing file, and ${path} does not exist`);
   return path;
 }
 
@@ -282,7 +282,7 @@ function readAuth(reader: VariableReader): Environment['auth'] | undefined {
     reader.wrong('AUTH_JWT_SECRET', 'only one of AUTH_JWT_SECRET and AUTH_JWKS_URL');
     return undefined;
   }
-  // A provider's key set signs tokens for all of its applications, so in production a token must say that it is for us.
+  // A provider's key set signs tokens for all of its applications, so in production a token must name this API.
   const demanded = reader.production && AUTH_JWKS_URL !== undefined;
   const readClaim = (name: string) =>
     demanded ? reader.required(name, tokenClaim) : reader.optional(name, tokenClaim);
@@ -303,7 +303,7 @@ function readPublicUrl(reader: VariableReader): string | undefined {
   return reader.optional('PUBLIC_URL', webUrl(false)) ?? `http://localhost:${readPort(reader)}`;
 }
 
-/** Compared letter by letter, so a space or a quote around it would refuse every token. */
+/** Compared exactly, so a space or a quote around it would make every token invalid. */
 const tokenClaim = z.string().regex(/^[^\s"'](.*[^\s"'])?$/, {
   error: "the claim exactly as the identity provider's tokens have it, without spaces or quotes around",
 });
@@ -331,7 +331,7 @@ const databaseUrl = z.string().refine(
   { error: 'postgresql://user:password@host:port/database' },
 );
 
-/** A web address without a trailing slash; in production over TLS unless it never leaves the machine. */
+/** A URL without a trailing slash. In production it must use TLS, except on this machine. */
 function webUrl(production: boolean) {
   return z
     .string()
@@ -356,7 +356,7 @@ function polarServer(production: boolean) {
   });
 }
 
-/** In production what a generator makes, not what a person types; elsewhere only no accident. */
+/** In production a generated secret, not one that a person typed. Elsewhere only long enough to be intentional. */
 function secret(production: boolean) {
   return z
     .string()
@@ -381,9 +381,9 @@ function accessTokenOf(production: boolean) {
 }
 
 /**
- * Secrets as Polar shows them, comma-separated while one is being rotated: `whsec_` and base64, or an older secret, whose
- * bytes are the key. What is pasted with a signature's `v1,`, quotes or the prefix twice would refuse every webhook, or
- * make a key that anybody can guess: it is named instead.
+ * Secrets as Polar shows them, comma-separated during a rotation: `whsec_` and base64, or an older secret whose bytes
+ * are the key. If a secret is pasted with a signature's `v1,`, quotes or a double prefix, every webhook would be
+ * refused, or the key could be guessed. So such a secret is reported.
  */
 function webhookSecretsOf(production: boolean) {
   return z
@@ -395,15 +395,15 @@ function webhookSecretsOf(production: boolean) {
     });
 }
 
-/** Standard Webhooks asks for keys of 24 to 64 bytes. @see https://www.standardwebhooks.com */
+/** Standard Webhooks requires keys of 24 to 64 bytes. @see https://www.standardwebhooks.com */
 const leastKeyBytes = 24;
 
-/** What was expected in the place of this secret; undefined if it is one. Never repeats it. */
+/** The expected format of an invalid secret; undefined if it is valid. Never contains the secret. */
 function explainWebhookSecret(secret: string, production: boolean): string | undefined {
   const expected = "the webhook endpoint's secret from Polar (comma-separated while one is being rotated)";
-  if (/^v\d+\w?$/i.test(secret)) return `${expected}: without the v1, that signatures begin with`;
+  if (/^v\d+\w?$/i.test(secret)) return `${expected}: without the prefix v1, of signatures`;
   if (/["'`]/.test(secret)) return `${expected}: without quotes`;
-  if (/whsec_/i.test(secret.slice(1))) return `${expected}: with whsec_ once, at its beginning`;
+  if (/whsec_/i.test(secret.slice(1))) return `${expected}: with whsec_ once, at the beginning`;
   const encoded = /^whsec_(.*)$/is.exec(secret)?.[1];
   if (encoded === undefined) {
     return /^[\x21-\x7e]{16,}$/.test(secret) ? undefined : `${expected}: at least 16 characters, no spaces`;
@@ -411,7 +411,7 @@ function explainWebhookSecret(secret: string, production: boolean): string | und
   const isBase64 = /^[A-Za-z0-9+/]+={0,2}$/.test(encoded) && encoded.replace(/=+$/, '').length % 4 !== 1;
   if (!secret.startsWith('whsec_') || !isBase64) return `${expected}: whsec_ followed by base64`;
   if (!production || Buffer.from(encoded, 'base64').length >= leastKeyBytes) return undefined;
-  return `${expected}: whsec_ followed by base64 of at least ${leastKeyBytes} bytes, all of it`;
+  return `${expected}: whsec_ followed by base64 of at least ${leastKeyBytes} bytes, complete`;
 }
 
 function withoutEmpty(variables: Variables): Record<string, string> {

@@ -2,21 +2,21 @@
 export interface ErrorEntry {
   /** The HTTP status of an answer with this code. */
   status: number;
-  /** What happened, in a few words: the `title` of the problem. */
+  /** The `title` of the problem: what happened, in a few words. */
   title: string;
-  /** True: nothing is wrong with the request. Send the same request, with the same idempotency key, again later. */
+  /** True: nothing is wrong with the request. Send the same request later, with the same idempotency key. */
   retriable: boolean;
   /** What the caller should do. */
   action: string;
 }
 
 /**
- * The table of errors: every stable code, what it means and what to do about it. The API's answers, the OpenAPI document,
- * `docs/errors.md` (`npm run errors:write`) and Temporal's retries are made from it. A code has one status.
- * Codes are part of the API: add new ones freely, never rename or remove one.
+ * The table of errors: every stable code, its meaning and what to do. The API's answers, the OpenAPI document,
+ * `docs/errors.md` (`npm run errors:write`) and Temporal's retries use it. A code has one status. Codes are part of
+ * the API: new ones may be added, existing ones are never renamed or removed.
  */
 export const errors = {
-  // 400: the request cannot be read
+  // 400: the request cannot be parsed
   idempotency_key_required: {
     status: 400,
     title: 'Idempotency key required',
@@ -51,16 +51,17 @@ export const errors = {
     status: 400,
     title: 'Malformed URL',
     retriable: false,
-    action: 'Percent-encode the path correctly.',
+    action: 'Percent-encode the path.',
   },
   unreadable_event: {
     status: 400,
     title: 'Unreadable event',
     retriable: false,
-    action: 'Send an event of the form that Polar documents. If Polar sent it, report it to us with its id.',
+    action:
+      'Send an event in the format that Polar documents. If Polar sent it, report it to us with its id.',
   },
 
-  // 401 and 403: who calls
+  // 401 and 403: the caller
   bad_signature: {
     status: 401,
     title: 'Bad webhook signature',
@@ -88,7 +89,7 @@ export const errors = {
     title: 'Insufficient credits',
     retriable: false,
     action:
-      'Buy credits or use less: `required` is needed, `available` is there. The same key may be sent again.',
+      'Buy credits or use less: `required` is needed, `available` is the balance. The same key may be sent again.',
   },
   limit_reached: {
     status: 402,
@@ -104,7 +105,7 @@ export const errors = {
       'Update the payment method in the customer portal, then send the request again. Nothing was changed.',
   },
 
-  // 404 and 410: what is not there
+  // 404 and 410: not found
   polar_not_found: {
     status: 404,
     title: 'Unknown to Polar',
@@ -115,7 +116,7 @@ export const errors = {
     status: 404,
     title: 'Unknown checkout',
     retriable: false,
-    action: 'Use the id of a checkout that was made for this team.',
+    action: 'Use the id of a checkout of this team.',
   },
   unknown_event: {
     status: 404,
@@ -127,13 +128,14 @@ export const errors = {
     status: 404,
     title: 'Unknown hold',
     retriable: false,
-    action: 'Use the id that the hold was made with.',
+    action: 'Use the id from the answer that created the hold.',
   },
   unknown_invitation: {
     status: 404,
     title: 'Unknown invitation',
     retriable: false,
-    action: 'Use an id from the list of invitations. An answered, withdrawn or expired invitation is gone.',
+    action:
+      'Use an id from the list of invitations. An invitation that was answered, revoked or has expired cannot be used.',
   },
   unknown_invoice: {
     status: 404,
@@ -145,7 +147,7 @@ export const errors = {
     status: 404,
     title: 'Unknown limit',
     retriable: false,
-    action: 'Nothing is to be removed: the member or API key has no limit.',
+    action: 'Do nothing: the member or API key has no limit.',
   },
   unknown_member: {
     status: 404,
@@ -196,7 +198,7 @@ export const errors = {
     action: 'Sign the user up under a new id: the id of an erased user is not used again.',
   },
 
-  // 409: the state forbids it
+  // 409: the current state does not allow it
   already_member: {
     status: 409,
     title: 'Already a member',
@@ -213,13 +215,13 @@ export const errors = {
     status: 409,
     title: 'Catalog breaks the previous version',
     retriable: false,
-    action: 'Keep every key that was in use; archive it instead of removing it.',
+    action: 'Keep every published key. Archive it instead of removing it.',
   },
   consent_required: {
     status: 409,
     title: 'Consent required',
     retriable: false,
-    action: 'Invite the user with the role owner: nobody becomes an owner without having accepted.',
+    action: 'Invite the user with the role owner: a user becomes an owner only by accepting.',
   },
   cycle_not_granted: {
     status: 409,
@@ -243,19 +245,19 @@ export const errors = {
     status: 409,
     title: 'Hold already captured',
     retriable: false,
-    action: 'Nothing is left to do: the hold was captured. Make a new hold for new work.',
+    action: 'Do nothing: the hold was captured. Create a new hold for new work.',
   },
   hold_expired: {
     status: 409,
     title: 'Hold expired',
     retriable: false,
-    action: 'Make a new hold; extend it before `expiresAt` if the work takes longer.',
+    action: 'Create a new hold. Extend it before `expiresAt` if the work takes longer.',
   },
   hold_released: {
     status: 409,
     title: 'Hold released',
     retriable: false,
-    action: 'Make a new hold: this one was released.',
+    action: 'Create a new hold: this one was released.',
   },
   idempotency_conflict: {
     status: 409,
@@ -267,7 +269,7 @@ export const errors = {
     status: 409,
     title: 'Invoice not ready',
     retriable: true,
-    action: 'Send the same request again after Retry-After: Polar is making the invoice.',
+    action: 'Send the same request again after Retry-After: Polar is creating the invoice.',
   },
   last_owner: {
     status: 409,
@@ -291,7 +293,7 @@ export const errors = {
     status: 409,
     title: 'Approval needed',
     retriable: false,
-    action: 'Approve or dismiss the repair: it is too large to be applied without an operator.',
+    action: 'Approve or dismiss the repair: it is too large to be applied automatically.',
   },
   no_subscription: {
     status: 409,
@@ -309,7 +311,7 @@ export const errors = {
     status: 409,
     title: 'Event not parked',
     retriable: false,
-    action: 'Nothing is to be decided: only a parked event can be retried, assigned or dismissed.',
+    action: 'Do nothing: only a parked event can be retried, assigned or dismissed.',
   },
   order_with_seats: {
     status: 409,
@@ -327,7 +329,7 @@ export const errors = {
     status: 409,
     title: 'Payments not set up',
     retriable: false,
-    action: 'Finish the set-up of payments in the Polar organisation.',
+    action: 'Set up payments in the Polar organisation.',
   },
   personal_team: {
     status: 409,
@@ -339,19 +341,19 @@ export const errors = {
     status: 409,
     title: 'Owner of a Personal Team',
     retriable: false,
-    action: 'A user owns their Personal Team for as long as they exist: make another team to share it.',
+    action: 'A user owns their Personal Team for as long as they exist: create another team to share.',
   },
   polar_conflict: {
     status: 409,
     title: 'Conflict at Polar',
     retriable: false,
-    action: 'Read the current state, then decide again: the object is in another state at Polar.',
+    action: 'Read the current state, then decide again: the object has changed at Polar.',
   },
   subscription_ended: {
     status: 409,
     title: 'Subscription ended',
     retriable: false,
-    action: 'Resume the subscription if it is canceled and still runs, else subscribe again.',
+    action: 'If the subscription is canceled and still active, resume it. Otherwise subscribe again.',
   },
   subscription_inactive: {
     status: 409,
@@ -363,7 +365,7 @@ export const errors = {
     status: 409,
     title: 'Subscription locked',
     retriable: true,
-    action: 'Send the same request again in a moment: another change of the subscription is under way.',
+    action: 'Send the same request again in a moment: another change of the subscription is in progress.',
   },
   subscription_paused: {
     status: 409,
@@ -397,7 +399,7 @@ export const errors = {
       'Send the same data as the first time, or change the user with PATCH; `differing` names the fields.',
   },
 
-  // 413 and 415: the body's size and type
+  // 413 and 415: the size and type of the body
   body_too_large: {
     status: 413,
     title: 'Body too large',
@@ -411,7 +413,7 @@ export const errors = {
     action: 'Send the body as Content-Type: application/json in UTF-8.',
   },
 
-  // 422: the body is read, but its content is wrong
+  // 422: the body was parsed, but its content is wrong
   at_in_the_future: {
     status: 422,
     title: 'Time in the future',
@@ -422,7 +424,7 @@ export const errors = {
     status: 422,
     title: 'Balance too large',
     retriable: false,
-    action: 'Give fewer credits: a team has less than 10^12.',
+    action: 'Give fewer credits: a team must have less than 10^12.',
   },
   catalog_invalid: {
     status: 422,
@@ -434,7 +436,7 @@ export const errors = {
     status: 422,
     title: 'E-mail refused by Polar',
     retriable: false,
-    action: 'Give the user an e-mail address that exists, takes mail and is used by no other member.',
+    action: 'Give the user an e-mail address that exists, can receive mail and belongs to no other member.',
   },
   empty_range: {
     status: 422,
@@ -452,7 +454,7 @@ export const errors = {
     status: 422,
     title: 'Hold too long',
     retriable: false,
-    action: 'Send a shorter `ttlSeconds`: a hold has a longest lifetime.',
+    action: 'Send a shorter `ttlSeconds`: the lifetime of a hold is limited.',
   },
   invalid_quantity: {
     status: 422,
@@ -494,13 +496,13 @@ export const errors = {
     status: 422,
     title: 'Range too long',
     retriable: false,
-    action: 'Ask for at most `longestDays` days.',
+    action: 'Request at most `longestDays` days.',
   },
   report_too_large: {
     status: 422,
     title: 'Report too large',
     retriable: false,
-    action: 'Ask for a shorter range or group by fewer keys.',
+    action: 'Request a shorter range or group by fewer keys.',
   },
   unknown_action: {
     status: 422,
@@ -512,13 +514,13 @@ export const errors = {
     status: 422,
     title: 'Unknown argument',
     retriable: false,
-    action: 'Run the command with the arguments that its usage names.',
+    action: 'Run the command with the arguments in its usage text.',
   },
   unknown_meter: {
     status: 422,
     title: 'Unknown meter',
     retriable: false,
-    action: 'Send only the meters of the action: `known` lists them.',
+    action: 'Send only meters of the action: `known` lists them.',
   },
   unknown_owner: {
     status: 422,
@@ -542,10 +544,10 @@ export const errors = {
     status: 422,
     title: 'Wrong kind of product',
     retriable: false,
-    action: 'Assign a plan to an event of a subscription and a pack to any other order.',
+    action: 'Assign a plan to an event of a subscription, and a pack to any other order.',
   },
 
-  // 429: too much at once
+  // 429: too many requests
   too_many_invitations: {
     status: 429,
     title: 'Too many invitations',
@@ -556,10 +558,10 @@ export const errors = {
     status: 429,
     title: 'Too many requests',
     retriable: true,
-    action: 'Wait for the answers of the requests under way and for Retry-After, then send this again.',
+    action: 'Wait for the answers of the requests in flight and for Retry-After, then send this again.',
   },
 
-  // 5xx: a part of ours or of Polar's does not work
+  // 5xx: a failure of our service or of Polar
   internal_error: {
     status: 500,
     title: 'Internal error',
