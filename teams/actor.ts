@@ -9,15 +9,15 @@ import { findMember } from './find-team.ts';
 /** Who makes a change: a user with their role in the team, or a service by its key. */
 export type Actor = { kind: 'person'; userId: string } | { kind: 'service'; keyId: string };
 
-/** The id of the service key that comes from the environment: it is valid for as long as the process runs. */
+/** The id of the service key from the environment. It is valid while the process runs. */
 export const environmentKeyId = 'environment';
 
-/** A name for the actor that keys, records and logs can carry: `person:{userId}` or `service:{keyId}`. */
+/** The actor's name in keys, records and logs: `person:{userId}` or `service:{keyId}`. */
 export function nameActor(actor: Actor): string {
   return actor.kind === 'service' ? `service:${actor.keyId}` : `person:${actor.userId}`;
 }
 
-/** Records an administrative act of an actor. Belongs in the transaction that does it. */
+/** Records an administrative action of an actor. Call it in the same transaction as the action. */
 export async function recordAct(
   em: EntityManager,
   actor: Actor,
@@ -27,11 +27,11 @@ export async function recordAct(
 }
 
 /**
- * Checks that the actor may still make the change: a user by their role of this moment, a service by its key. The caller
- * holds the team's lock, so a role cannot change before the transaction ends; neither can the key.
+ * Checks that the actor may still make the change: a user by their current role, a service by its key. The caller
+ * holds the team's lock, so neither role nor key can change before the transaction ends.
  * @param allowed  the roles that may make the change; a service may make any
- * @throws DomainError `unknown_team` for a user who is not in the team; `forbidden` {allowedRoles};
- *   `unauthenticated` for a service key that was revoked meanwhile
+ * @throws DomainError `unknown_team` for a user who is not in the team; `forbidden` {allowedRoles}; `unauthenticated`
+ *   for a service key that was revoked meanwhile
  */
 export async function demandRights(
   em: EntityManager,
@@ -48,7 +48,7 @@ export async function demandRights(
 }
 
 /**
- * Locks the team's row and then checks the actor's rights: first in each transaction that changes a team.
+ * Locks the team's row and then checks the actor's rights. Call it first in each transaction that changes a team.
  * @throws DomainError as {@link demandRights}; `unknown_team`, also for one that was deleted
  */
 export async function lockTeamAs(
@@ -63,7 +63,7 @@ export async function lockTeamAs(
 }
 
 /**
- * Checks that a service key is valid, and keeps it so until the transaction ends.
+ * Checks that a service key is valid, and locks it until the transaction ends.
  * @throws DomainError `unauthenticated`
  */
 export async function demandValidKey(em: EntityManager, keyId: string): Promise<void> {

@@ -8,17 +8,17 @@ import { type Actor, demandRights, demandValidKey, lockTeamAs, nameActor } from 
 import { storeMembersChanged } from './members.ts';
 import { emailTaken, type Person } from './sign-up.ts';
 
-/** An inbox row to signal to its team's workflow. */
+/** An inbox row that must be signalled to its team's workflow. */
 export interface ToSignal {
   teamId: string;
   inboxId: string;
 }
 
 /**
- * Changes a user's e-mail or name. The members at Polar follow, in each team for which the user may pay. Belongs in a
- * transaction.
- * @throws DomainError `unknown_user`, also for one who was erased; `email_taken`, `unauthenticated` for a
- *   service key that was revoked meanwhile
+ * Changes a user's e-mail or name. An inbox event updates the members at Polar, in each team that the user may pay
+ * for. Call it in a transaction.
+ * @throws DomainError `unknown_user`, also for one who was erased; `email_taken`, `unauthenticated` for a service key
+ *   that was revoked meanwhile
  */
 export async function changeUser(
   em: EntityManager,
@@ -34,7 +34,7 @@ export async function changeUser(
   const fields = (['email', 'name'] as const).filter((field) => changed[field] !== user[field]);
   if (fields.length === 0) return { user, toSignal: [] };
 
-  // Not found out by a failing statement, which would end the transaction.
+  // Checked without a failing statement, which would abort the transaction.
   const written = await em.execute<{ id: string }[]>(
     `update users set email = ?, name = ?
       where id = ? and not exists (select from users other where lower(other.email) = lower(?) and other.id <> ?)
@@ -42,7 +42,7 @@ export async function changeUser(
     [changed.email, changed.name, id, changed.email, id],
   );
   if (written.length === 0) throw emailTaken();
-  // By name of the field only: the record is kept for good, the person may be erased.
+  // Only the field's name: the record is kept permanently, and the user may be erased.
   await recordAuditEvent(em, {
     actor: nameActor(by),
     action: 'user.changed',
@@ -63,9 +63,9 @@ export async function changeUser(
 }
 
 /**
- * Changes a team's name; its customer at Polar follows. Belongs in a transaction; locks the team.
- * @throws DomainError `unknown_team`, `forbidden`, `personal_team`: that keeps its name
- * @returns the inbox row to signal to the team's workflow; null if the team has this name already
+ * Changes a team's name. An inbox event updates its customer at Polar. Call it in a transaction; locks the team.
+ * @throws DomainError `unknown_team`, `forbidden`, `personal_team`: its name cannot change
+ * @returns the inbox row to signal to the team's workflow; null if the team already has this name
  */
 export async function renameTeam(
   em: EntityManager,

@@ -8,8 +8,9 @@ import { findUser } from './find-user.ts';
 import { announceTeam } from './sign-up.ts';
 
 /**
- * Makes a team that people share, with its owner, the owner's claim of a trial if they have one left, and the inbox row
- * `team.created`. Belongs in a transaction; locks the owner's row, so that their teams claim trials one after the other.
+ * Creates a shared team with its owner, a trial claim of the owner if they have one left, and the inbox row
+ * `team.created`. Call it in a transaction. Locks the owner's row, so that concurrent teams of one owner claim trials
+ * one after another.
  * @throws DomainError `unknown_owner` if the owner has not signed up; `catalog_not_published`
  */
 export async function createTeam(

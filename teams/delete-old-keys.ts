@@ -5,14 +5,14 @@ interface DeleteOptions {
   signal?: AbortSignal;
 }
 
-/** Rows of one short transaction. */
+/** Rows per short transaction. */
 const batchSize = 5_000;
 
 /**
- * Deletes callers' keys that were last needed longer ago than keys are kept, in short transactions. A key of usage is needed
- * from when it was written or when its usage occurred, whichever is later. The same transaction stores in `key_deletions` up to
- * when usage has lost its keys: usage that occurred until then is refused from now on, whatever the policy says later. A retry
- * without `occurredAt` after so long is a new request.
+ * Deletes callers' keys that are older than the policy, in short transactions. The age of a usage key counts from its
+ * creation or from `occurredAt`, whichever is later. The same transaction stores in `key_deletions` until when usage
+ * has lost its keys. Usage that occurred earlier is refused from then on, even if the policy is lengthened later. A
+ * retry without `occurredAt` after that time is a new request.
  *
  * @param keptMs  how long keys are kept, in milliseconds
  * @returns how many were deleted
@@ -38,7 +38,7 @@ async function deleteBatch(pool: Pool, keptMs: number): Promise<number> {
   try {
     await client.query('begin');
     await client.query('select from key_deletions for update'); // one deletion at a time; spends only read it
-    // The clock is read once, as a subquery: compared with a volatile function no index could be used.
+    // The clock is read once, in a subquery: a comparison with a volatile function could not use an index.
     const { rows } = await client.query<{ deleted: string; up_to: string | null }>(
       `with deleted as (
          delete from idempotency_keys
@@ -58,6 +58,6 @@ async function deleteBatch(pool: Pool, keptMs: number): Promise<number> {
     usable = true;
     return Number(row?.deleted ?? 0);
   } finally {
-    client.release(!usable); // otherwise it may still be in the transaction
+    client.release(!usable); // if it failed, the connection may still be in the transaction
   }
 }

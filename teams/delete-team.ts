@@ -9,16 +9,16 @@ import { type Actor, demandRights, nameActor } from './actor.ts';
 
 export interface DeletedTeam {
   deletedAt: Date;
-  /** The inbox row that the team's workflow is to be told of; null where the team was deleted before. */
+  /** The inbox row to signal to the team's workflow; null if the team was already deleted. */
   inboxId: string | null;
 }
 
 /**
- * Deletes a team: from the commit on nobody sees it and nothing of it is spent. Its workflow then ends what it pays at
- * Polar and forfeits its credits. Asking again changes nothing. Belongs in a transaction; locks the team, but not for who
- * is not in it.
- * @throws DomainError `unknown_team`, also for a person who is not in it; `forbidden` for who is no owner;
- *   `personal_team`: that goes with its user
+ * Deletes a team: from the commit on nobody sees it and nothing is spent from it. Its workflow then ends its
+ * subscriptions at Polar and forfeits its credits. A repetition changes nothing. Call it in a transaction. Locks the
+ * team, but not for a user who is not in it.
+ * @throws DomainError `unknown_team`, also for a user who is not in it; `forbidden` for a user who is not an owner;
+ *   `personal_team`: it is deleted only with its user
  */
 export async function deleteTeam(
   em: EntityManager,
@@ -30,14 +30,14 @@ export async function deleteTeam(
   await demandRights(em, teamId, by, ['owner']);
   const { team, now } = locked;
   if (team.personal) {
-    throw new DomainError('personal_team', 'A Personal Team goes only with its user', { teamId });
+    throw new DomainError('personal_team', 'A Personal Team is deleted only with its user', { teamId });
   }
   return markDeleted(em, team, now, by);
 }
 
 /**
- * Marks a team deleted, with the inbox row `team.deleted` that makes its workflow do the rest. The caller holds the team's
- * lock and has read `now` after it.
+ * Marks a team as deleted and writes the inbox row `team.deleted`, which makes its workflow do the rest. The caller
+ * holds the team's lock and has read `now` after it.
  */
 export async function markDeleted(em: EntityManager, team: Team, now: Date, by: Actor): Promise<DeletedTeam> {
   if (team.deletedAt) return { deletedAt: team.deletedAt, inboxId: null };

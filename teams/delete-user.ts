@@ -13,16 +13,15 @@ import { announceMembers } from './members.ts';
 
 export interface ErasedUser {
   erasedAt: Date;
-  /** The inbox rows that teams' workflows are to be told of. */
+  /** The inbox rows to signal to the teams' workflows. */
   tell: { teamId: string; inboxId: string }[];
 }
 
 /**
- * Erases a person: name and e-mail, their memberships and open invitations, and with them their Personal Team and every
- * team whose only member they are. The id stays, opaque, in the ledger, and is never used again. Asking again changes
- * nothing.
- * @throws DomainError `unknown_user`, `last_owner` {teams} if a team with other members would be left without an
- *   owner; `unauthenticated` for a service key that was revoked meanwhile
+ * Erases a user: name and e-mail, memberships and open invitations, and also deletes their Personal Team and every
+ * team whose only member they are. The id stays in the ledger and is never used again. A repetition changes nothing.
+ * @throws DomainError `unknown_user`, `last_owner` {teams} if a team with other members would have no owner;
+ *   `unauthenticated` for a service key that was revoked meanwhile
  */
 export async function deleteUser(database: Database, userId: string, by: Actor): Promise<ErasedUser> {
   for (;;) {
@@ -32,7 +31,7 @@ export async function deleteUser(database: Database, userId: string, by: Actor):
   }
 }
 
-/** Null: the person came into another team while their teams were being locked. */
+/** Null: the user joined another team while their teams were being locked. */
 async function erase(
   em: EntityManager,
   userId: string,
@@ -45,7 +44,8 @@ async function erase(
     if (locked) teams.push(locked.team);
   }
   if (by.kind === 'service') await demandValidKey(em, by.keyId);
-  // After the teams, as everywhere; who makes them a member somewhere waits for this, and finds them erased.
+  // Locked after the teams, as everywhere. A concurrent membership waits for this lock, and then finds the user
+  // erased.
   await em.execute('select 1 from users where id = ? for update', [userId]);
   const user = await em.findOne(User, { id: userId }, { refresh: true });
   if (!user) throw new DomainError('unknown_user', `There is no user ${userId}`, { userId });
@@ -87,7 +87,7 @@ async function erase(
   return { erasedAt: now, tell };
 }
 
-/** In the order in which teams are locked: of their ids. Deleted ones too, whose customers at Polar may know the person. */
+/** In the lock order of teams: by id. Includes deleted teams, because their customers at Polar may contain the user. */
 async function teamsOf(em: EntityManager, userId: string): Promise<string[]> {
   const memberships = await em.find(Member, { userId });
   const user = await em.findOne(User, { id: userId });
@@ -107,7 +107,7 @@ function refuseLeavingTeamsWithoutOwner(
   if (left.length === 0) return;
   throw new DomainError(
     'last_owner',
-    'The last owner of a team with other members cannot go: invite another owner, or delete the team',
+    'The last owner of a team with other members cannot be erased: invite another owner, or delete the team',
     { userId, teams: left.map(({ id, name }) => ({ id, name })) },
   );
 }

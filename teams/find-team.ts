@@ -14,7 +14,7 @@ export async function findTeam(em: EntityManager, teamId: string): Promise<Team>
 }
 
 /**
- * What the person is in the team. A team that they are not in looks like one that does not exist.
+ * The user's role in the team. For a team that the user is not in, the error is the same as for an unknown one.
  * @throws DomainError `unknown_team`
  */
 export async function findRole(em: EntityManager, teamId: string, userId: string): Promise<Role> {
@@ -27,7 +27,7 @@ export async function findRole(em: EntityManager, teamId: string, userId: string
   return row.role;
 }
 
-/** A person's membership, read anew, for those who change roles under the team's lock. Null: not a member. */
+/** A user's membership, read again, for changes of roles under the team's lock. Null: not a member. */
 export async function findMember(em: EntityManager, teamId: string, userId: string): Promise<Member | null> {
   return em.findOne(Member, { teamId, userId }, { refresh: true });
 }

@@ -3,7 +3,7 @@ import { User } from '../database/entities/user.ts';
 import { DomainError } from '../domain-error.ts';
 
 /**
- * The user with this id, who is not erased before the transaction ends.
+ * The user with this id, locked so that they are not erased before the transaction ends.
  * @param code  `unknown_owner` if the id is that of a new team's owner
  * @throws DomainError with this code, also for one who was erased
  */

@@ -1,12 +1,12 @@
 import { hash } from 'node:crypto';
 
-/** Deeper than any body of ours; a hostile one must not overflow the stack. */
+/** Deeper than any valid body. A hostile body must not overflow the stack. */
 const deepest = 64;
 
 /**
- * SHA-256 of a parsed JSON value, in a form in which the order of an object's keys does not matter. `1` and
- * `"1.0"` are different bodies, as are a missing key and `null`.
- * @throws RangeError where the value is nested more than 64 deep
+ * SHA-256 of a parsed JSON value, independent of the order of an object's keys. `1` and `"1.0"` are different bodies,
+ * and so are a missing key and `null`.
+ * @throws RangeError if the value is nested more than 64 deep
  */
 export function hashBody(body: unknown): Buffer {
   return hash('sha256', canonical(body, 0), 'buffer');

@@ -6,23 +6,23 @@ import { DomainError, isRefusal } from '../domain-error.ts';
 
 /** One request under a caller's key. */
 export interface KeyedRequest {
-  /** `{caller} {method} {route}`: whose key it is, and for what. */
+  /** `{caller} {method} {route}`: the scope of the key. */
   scope: string;
   key: string;
   /** SHA-256 of the parsed body. */
   bodyHash: Buffer;
 }
 
-/** A success as it is told, and told again: status and JSON value. */
+/** A success, replayed for the same key: status and JSON value. */
 export interface Recorded {
   status: number;
   body: unknown;
 }
 
 /**
- * Does `work` once per key: its effect and its answer commit together, and the same request again gets the same
- * answer. A refusal is not recorded. `work` may make no network call.
- * @throws DomainError `idempotency_conflict` where the key was used with another body
+ * Does `work` once per key: its effect and its answer commit together, and the same request gets the same answer
+ * again. An error is not recorded. `work` must make no network call.
+ * @throws DomainError `idempotency_conflict` if the key was used with another body
  */
 export async function idempotent(
   database: Database,
@@ -30,7 +30,7 @@ export async function idempotent(
   work: (em: EntityManager) => Promise<Recorded>,
 ): Promise<Recorded> {
   return database.transaction(async (em) => {
-    // Of two at once, the second waits here and then finds what the first recorded.
+    // Of two concurrent requests, the second waits here and then finds the answer of the first.
     await em.execute('select pg_advisory_xact_lock(hashtextextended(?, 0))', [
       `${request.scope} ${request.key}`,
     ]);
@@ -43,11 +43,11 @@ export async function idempotent(
 }
 
 /**
- * As {@link idempotent} for an effect that is made elsewhere (at Polar): the key is taken for this body, then the call is made,
- * then its answer is recorded. Two requests with one body at once may both call, and both get the answer that was recorded
- * first; one with another body never calls. An answer that says when it expires (a link) is told again until then, and
- * afterwards made anew. After a refusal the key is free again, as it is where nothing was done.
- * @throws DomainError `idempotency_conflict` where the key was used with another body
+ * As {@link idempotent} for an effect outside Postgres (at Polar): reserves the key for this body, makes the call,
+ * then records its answer. Two concurrent requests with one body may both call, and both return the answer that was
+ * recorded first. A request with another body never calls. An answer with an expiry (a link) is replayed until then,
+ * and afterwards created again. After an error without an effect the key is free again.
+ * @throws DomainError `idempotency_conflict` if the key was used with another body
  */
 export async function idempotentElsewhere(
   database: Database,
@@ -61,9 +61,9 @@ export async function idempotentElsewhere(
   try {
     const answer = await call();
     await replace(em, request, answer);
-    await record(em, request, answer); // where a refusal of the same request at once has freed the key
+    await record(em, request, answer); // if a concurrent error of the same request has freed the key
   } catch (error) {
-    // Whether a call that failed otherwise has done something is not known: its key stays with its body.
+    // If a call failed ambiguously, it may have had an effect, so its key stays bound to its body.
     if (isRefusal(error)) await free(em, request);
     throw error;
   }
@@ -72,7 +72,7 @@ export async function idempotentElsewhere(
   return answer;
 }
 
-/** Stands for an answer that is still to come; 102 is HTTP's Processing. */
+/** Marks an answer that is still to come; 102 is HTTP's Processing. */
 const underWay: Recorded = { status: 102, body: null };
 
 function isUnderWay({ status }: Recorded): boolean {
@@ -91,7 +91,7 @@ async function findRecorded(em: EntityManager, request: KeyedRequest): Promise<R
   if (!bodyHash.equals(known.bodyHash)) {
     throw new DomainError(
       'idempotency_conflict',
-      'This Idempotency-Key was used with another body; a new request needs a new key',
+      'This Idempotency-Key was used with another body: send a new key with a new request',
     );
   }
   if (known.status === null) throw new Error(`${scope} has a key without an answer`);
@@ -114,7 +114,7 @@ async function record(em: EntityManager, request: KeyedRequest, answer: Recorded
   );
 }
 
-/** Of two at once the first one's answer is kept. */
+/** Of two concurrent answers the first one is kept. */
 async function replace(em: EntityManager, { scope, key }: KeyedRequest, answer: Recorded): Promise<void> {
   await em.execute(
     `update idempotency_keys set status = ?, response = ?::jsonb, created_at = billing_now()

@@ -12,10 +12,10 @@ import { findMember } from './find-team.ts';
 import { findUser } from './find-user.ts';
 import { managerRoles, putMember } from './members.ts';
 
-/** Whom an invitation is for. An e-mail matches in any case. */
+/** The invited user. An e-mail matches in upper and lower case. */
 export type Invitee = { userId: string } | { email: string };
 
-/** An invitation as its team sees it: what was asked for, nothing of the person. */
+/** An invitation as its team sees it: what it was sent to, without data of the user. */
 export interface SentInvitation {
   id: string;
   userId: string | null;
@@ -37,17 +37,20 @@ export interface ReceivedInvitation {
 }
 
 const lifetimeMs = 7 * 86_400_000;
-/** How many invitations a team may send within 24 hours, whatever became of them. */
+/** How many invitations a team may send within 24 hours, whatever their state. */
 const mostPerTeamAndDay = 50;
-/** How long settled and expired invitations are kept: for the ceiling, and for an answer that is asked for again. */
+/**
+ * How long settled and expired invitations are kept: they count for the daily maximum, and a repeated answer needs
+ * them.
+ */
 const keptDays = 30;
 
 /**
- * Invites somebody into the team, or a member to become an owner. Whether the user id or e-mail is known is not looked at,
- * so the answer cannot reveal it. An earlier open invitation of the same invitee is replaced. Belongs in a transaction;
- * locks the team.
+ * Invites a user into the team, or a member to become an owner. It does not look up the user id or e-mail, so the
+ * answer cannot reveal whether it is known. An earlier open invitation of the same invitee is replaced. Call it in a
+ * transaction; locks the team.
  * @throws DomainError `unknown_team`, `forbidden` (owners and admins invite; only an owner invites owners);
- *   `already_member` for a member of the team, whom its members list shows; `too_many_invitations`
+ *   `already_member` for a member of the team, who is in its list of members; `too_many_invitations`
  */
 export async function invite(
   em: EntityManager,
@@ -97,7 +100,7 @@ export async function listTeamInvitations(
   return pageOfRows(rows, limit);
 }
 
-/** A user's open invitations, by their id or e-mail, oldest first. Those of members who may not invite any more are missing. */
+/** A user's open invitations, by their id or e-mail, oldest first. Without those whose senders may no longer invite. */
 export async function listUserInvitations(
   em: EntityManager,
   { userId, limit, cursor }: ListRange & { userId: string },
@@ -130,7 +133,7 @@ interface Times {
 }
 
 /**
- * The team takes an open invitation back. Belongs in a transaction; locks the team.
+ * The team revokes an open invitation. Call it in a transaction; locks the team.
  * @throws DomainError `unknown_team`, `unknown_invitation`, `forbidden`
  */
 export async function revokeInvitation(
@@ -144,10 +147,10 @@ export async function revokeInvitation(
 }
 
 /**
- * The invited user joins the team with the role that was offered; a member becomes an owner, or keeps the role that they
- * have. Accepting again answers the same and changes nothing. Belongs in a transaction; locks the team.
- * @throws DomainError `unknown_invitation`: there is none, it is for another user, expired, was revoked or declined, its
- *   team was deleted, or who sent it may not send it any more
+ * The invited user joins the team with the offered role. A member becomes an owner, or keeps their role. A repetition
+ * returns the same and changes nothing. Call it in a transaction; locks the team.
+ * @throws DomainError `unknown_invitation`: it does not exist, is for another user, has expired, was revoked or
+ *   declined, its team was deleted, or its sender may no longer send it
  * @returns the team and the user's role in it, and the inbox row to signal to the team's workflow
  */
 export async function acceptInvitation(
@@ -168,7 +171,7 @@ export async function acceptInvitation(
 }
 
 /**
- * The invited user declines. Declining again changes nothing. Belongs in a transaction; locks the team.
+ * The invited user declines. A repetition changes nothing. Call it in a transaction; locks the team.
  * @throws DomainError `unknown_invitation`, as {@link acceptInvitation}
  */
 export async function declineInvitation(
@@ -181,7 +184,7 @@ export async function declineInvitation(
   await settle(em, invitation, 'declined', { kind: 'person', userId });
 }
 
-/** Open invitations of a user who is being erased are withdrawn, and their e-mail is forgotten. */
+/** Revokes the open invitations of a user who is being erased, and removes their e-mail. */
 export async function forgetInvitationsOf(
   em: EntityManager,
   { id, email }: { id: string; email: string | null },
@@ -193,14 +196,15 @@ export async function forgetInvitationsOf(
   );
 }
 
-/** Locks the team of an invitation that is for this user, then reads it. */
+/** Locks the team of an invitation for this user, then reads it. */
 async function lockReceived(em: EntityManager, id: string, userId: string) {
   const found = await em.findOne(Invitation, { id });
   if (!found) throw unknownInvitation(id);
   const { team, now } = await lockLivingTeam(em, found.teamId).catch((error: unknown) => {
     throw hasCode(error, 'unknown_team') ? unknownInvitation(id) : error;
   });
-  // The user's row after the team's, as everywhere: they are not erased, and keep their e-mail, until this commits.
+  // The user's row is locked after the team's, as everywhere: the user is not erased, and keeps their e-mail, until
+  // the commit.
   const user = await findUser(em, userId).catch((error: unknown) => {
     throw hasCode(error, 'unknown_user') ? unknownInvitation(id) : error;
   });
@@ -213,7 +217,7 @@ async function lockReceived(em: EntityManager, id: string, userId: string) {
   return { invitation, team };
 }
 
-/** Whether who sent the invitation may send it now: a removed admin's invitations bring nobody in. */
+/** Whether the sender of the invitation may still send it: a removed admin's invitations are void. */
 async function maySend(em: EntityManager, { teamId, invitedBy, role }: Invitation): Promise<boolean> {
   const userId = /^person:(.+)$/.exec(invitedBy)?.[1];
   if (userId === undefined) return true; // a service
@@ -247,7 +251,7 @@ async function refuseMember(em: EntityManager, teamId: string, invitee: Invitee,
     [teamId, userId, email],
   );
   if (!member || (role === 'owner' && member.role !== 'owner')) return;
-  throw new DomainError('already_member', 'They are in the team: change their role instead', {
+  throw new DomainError('already_member', 'The user is in the team: change their role instead', {
     role: member.role,
   });
 }
@@ -256,14 +260,14 @@ async function refuseTooMany(em: EntityManager, teamId: string, now: Date): Prom
   const since = new Date(now.getTime() - 86_400_000);
   const sent = await em.count(Invitation, { teamId, createdAt: { $gt: since } });
   if (sent < mostPerTeamAndDay) return;
-  const message = `A team sends at most ${mostPerTeamAndDay} invitations within 24 hours: try again later`;
+  const message = `A team may send at most ${mostPerTeamAndDay} invitations within 24 hours: retry later`;
   throw new DomainError('too_many_invitations', message, {
     limit: mostPerTeamAndDay,
     retryAfterSeconds: 3_600,
   });
 }
 
-/** A few at a time, of any team: each invitation that is sent clears up after others. */
+/** Deletes a few old invitations of any team with each invitation that is sent. */
 async function forgetOld(em: EntityManager): Promise<void> {
   await em.execute(
     `delete from invitations

@@ -3,7 +3,7 @@ import { AuditEvent } from '../database/entities/audit-event.ts';
 import { type ListPage, type ListRange, pageOfRows, uuidCursor } from '../database/list-page.ts';
 
 /**
- * Administrative acts, newest first: ids are in order of time.
+ * Administrative actions, newest first. Ids sort by time.
  * @throws DomainError `invalid_cursor`
  */
 export async function listAuditEvents(

@@ -6,11 +6,11 @@ export interface ListedTeam {
   id: string;
   name: string;
   personal: boolean;
-  /** What the person is in it; absent where nobody in particular asks. */
+  /** The user's role in it; absent if no user is given. */
   role?: Role;
 }
 
-/** The teams of a person, or all teams where none is named; oldest first, without deleted ones. */
+/** The teams of a user, or all teams if none is given; oldest first, without deleted ones. */
 export async function listTeams(
   em: EntityManager,
   { userId, limit, cursor }: ListRange & { userId?: string },

@@ -30,12 +30,12 @@ export async function listMembers(em: EntityManager, teamId: string): Promise<Li
 }
 
 /**
- * Changes a member's role. A service may also place a user in the team, in any role; a user may not: users join, and become
- * owners, by accepting an invitation. Belongs in a transaction: it locks the team, so that of two owners who demote each
- * other one stays.
- * @throws DomainError `unknown_team`, `unknown_user` (for services); `unknown_member` (for users, the same
- *   whether or not there is such a user); `forbidden` (only an owner makes or unmakes owners); `consent_required`,
- *   `last_owner`, `personal_team_owner`
+ * Changes a member's role. A service may also add a user to the team, in any role. A user may not: users join, and
+ * become owners, by accepting an invitation. Call it in a transaction. It locks the team, so if two owners demote each
+ * other, one stays an owner.
+ * @throws DomainError `unknown_team`, `unknown_user` (for services); `unknown_member` (for users, whether or not such
+ *   a user exists); `forbidden` (only an owner appoints or removes owners); `consent_required`, `last_owner`,
+ *   `personal_team_owner`
  * @returns the member, and the inbox row to signal to the team's workflow; null if no right to pay changed
  */
 export async function setMemberRole(
@@ -49,7 +49,7 @@ export async function setMemberRole(
   if (by.kind === 'person' && role === 'owner' && member?.role !== 'owner') {
     throw new DomainError(
       'consent_required',
-      'Nobody becomes an owner without having accepted: invite the member with the role owner',
+      'A user becomes an owner only by accepting: invite the member with the role owner',
       { userId },
     );
   }
@@ -60,7 +60,7 @@ export async function setMemberRole(
 }
 
 /**
- * Removes a member; every member may remove themselves. Belongs in a transaction; locks the team.
+ * Removes a member. Every member may remove themselves. Call it in a transaction; locks the team.
  * @throws DomainError `unknown_team`, `unknown_member`, `forbidden`, `last_owner`, `personal_team_owner`
  * @returns the inbox row to signal to the team's workflow; null if the user had no right to pay
  */
@@ -88,9 +88,9 @@ export async function removeMember(
 }
 
 /**
- * Writes a membership, new or with another role, and records who did it. The caller holds the team's lock and has checked
- * that it may be done, and that the user is not erased.
- * @param before  the user's role so far; null if they are not in the team
+ * Writes a membership, new or with another role, and records who did it. The caller holds the team's lock and has
+ * checked the rights, and that the user is not erased.
+ * @param before  the user's previous role; null if they are not in the team
  * @returns the inbox row to signal to the team's workflow; null if no right to pay changed
  */
 export async function putMember(
@@ -117,8 +117,8 @@ export async function putMember(
 }
 
 /**
- * Writes the inbox row `members.changed` if a change of role changes who may pay; the team's workflow then brings the
- * members at Polar in line. Null stands for not being in the team, which is to Polar what `member` is.
+ * If a change of role changes who may pay, writes the inbox row `members.changed`, on which the team's workflow syncs
+ * the members at Polar. Null means not a member. Polar stores only roles that pay, so it treats null like `member`.
  * @returns the row's id; null if nothing changes at Polar
  */
 export async function announceMembers(
@@ -131,7 +131,7 @@ export async function announceMembers(
   return storeMembersChanged(em, teamId);
 }
 
-/** Writes the inbox row `members.changed`, on which the team's workflow brings the members at Polar in line. */
+/** Writes the inbox row `members.changed`, on which the team's workflow syncs the members at Polar. */
 export async function storeMembersChanged(em: EntityManager, teamId: string): Promise<string> {
   const { id } = await storeInboxEvent(em, {
     teamId,
@@ -143,7 +143,7 @@ export async function storeMembersChanged(em: EntityManager, teamId: string): Pr
   return id;
 }
 
-/** One answer for a user who is not in the team and for one who does not exist. */
+/** The same error for a user who is not in the team and for one who does not exist. */
 function unknownMember(teamId: string, userId: string): DomainError {
   return new DomainError('unknown_member', `${userId} is not in this team: send an invitation`, {
     teamId,
@@ -155,15 +155,11 @@ async function refuseLosingOwner(em: EntityManager, teamId: string, userId: stri
   if ((await em.count(Member, { teamId, role: 'owner' })) === 1) {
     throw new DomainError(
       'last_owner',
-      'A team keeps at least one owner: invite another owner first, or delete the team',
+      'A team must keep at least one owner: invite another owner first, or delete the team',
       { userId },
     );
   }
   if ((await em.count(User, { id: userId, personalTeamId: teamId })) > 0) {
-    throw new DomainError(
-      'personal_team_owner',
-      'A person owns their Personal Team for as long as they are a user',
-      { userId },
-    );
+    throw new DomainError('personal_team_owner', 'The owner of a Personal Team cannot change', { userId });
   }
 }

@@ -24,7 +24,7 @@ const commandSchema = z.discriminatedUnion('do', [
   z.object({ do: z.literal('list') }),
 ]);
 
-/** `npm run service-keys`: issues, lists and revokes service keys. Exits with 2 where it was asked for something else. */
+/** `npm run service-keys`: creates, lists and revokes service keys. Exits with 2 for wrong arguments. */
 await runCommand(async () => {
   const command = parseCommand(process.argv.slice(2));
   if (!command) {
@@ -40,7 +40,7 @@ await runCommand(async () => {
     if (command.do === 'create') {
       const { id, key } = await issueServiceKey(em, command);
       console.log(
-        `${key}\n\nThis is the only time that it is shown. To revoke it: npm run service-keys -- revoke --id ${id}`,
+        `${key}\n\nThe key is not shown again. To revoke it: npm run service-keys -- revoke --id ${id}`,
       );
     } else if (command.do === 'revoke') {
       await revokeServiceKey(em, command.id);

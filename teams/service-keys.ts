@@ -6,8 +6,8 @@ import { type Scope, ServiceKey } from '../database/entities/service-key.ts';
 import { DomainError } from '../domain-error.ts';
 
 /**
- * Makes a service key. The key itself is told here and never again: only its SHA-256 is kept.
- * @returns the row's id, and the key that goes into `Authorization: Bearer`
+ * Creates a service key. The key is returned only here: only its SHA-256 is stored.
+ * @returns the row's id, and the key for `Authorization: Bearer`
  */
 export async function issueServiceKey(
   em: EntityManager,
@@ -26,7 +26,7 @@ export async function issueServiceKey(
 }
 
 /**
- * From now on (in a process that has just used it: within two seconds) the key opens nothing.
+ * Revokes a key. A process that has just used it accepts it for at most two more seconds.
  * @throws DomainError `unknown_service_key`
  */
 export async function revokeServiceKey(em: EntityManager, id: string): Promise<void> {
@@ -36,11 +36,11 @@ export async function revokeServiceKey(em: EntityManager, id: string): Promise<v
     { revokedAt: await readClock(em) },
   );
   if (revoked === 0) {
-    throw new DomainError('unknown_service_key', `There is no service key ${id} in force`, { id });
+    throw new DomainError('unknown_service_key', `There is no valid service key ${id}`, { id });
   }
 }
 
-/** Every key that was ever made, the oldest first. */
+/** Every key, including revoked ones, oldest first. */
 export async function listServiceKeys(em: EntityManager): Promise<ServiceKey[]> {
   return em.findAll(ServiceKey, { orderBy: { id: 'asc' } });
 }
@@ -50,7 +50,7 @@ export async function findServiceKey(em: EntityManager, hash: Buffer): Promise<S
   return em.findOne(ServiceKey, { hash, revokedAt: null });
 }
 
-/** A key is 32 random bytes, so a plain hash hides it; a slow one would only slow every request down. */
+/** A key is 32 random bytes, so a plain hash is enough. A slow hash would only slow down every request. */
 export function hashServiceKey(key: string): Buffer {
   return hash('sha256', key, 'buffer');
 }

@@ -6,7 +6,7 @@ import { User } from '../database/entities/user.ts';
 import { DomainError } from '../domain-error.ts';
 import { storeInboxEvent } from '../inbox/inbox.ts';
 
-/** A person as the platform knows them. */
+/** A user as the platform knows them. */
 export interface Person {
   /** The platform's id, `[A-Za-z0-9_-]{1,64}`. */
   id: string;
@@ -17,18 +17,18 @@ export interface Person {
 export interface SignedUp {
   user: Person;
   team: { id: string; name: string };
-  /** The inbox row that the team's workflow is to be told about; null where the person had signed up before. */
+  /** The inbox row to signal to the team's workflow; null if the user had signed up before. */
   inboxId: string | null;
 }
 
-/** What every Personal Team is called: a name of its own would outlive the person's erasure. */
+/** The name of every Personal Team. A name with the user's own name would remain after the user is erased. */
 const personalTeamName = 'Personal Team';
 
 /**
- * Signs a person up: user, Personal Team, its owner, the claim of their first trial and the inbox row `team.created`
- * commit together. The same person again, also at the same time, is the same user and team.
- * @throws DomainError `user_conflict` if the id is taken with other data, `email_taken` if another user has the e-mail,
- *   in any case; `user_erased`
+ * Signs a user up: user, Personal Team, its owner, the claim of the first trial and the inbox row `team.created`
+ * commit together. A repetition, also a concurrent one, returns the same user and team.
+ * @throws DomainError `user_conflict` if the id is in use with other data, `email_taken` if another user has the
+ *   e-mail, in upper or lower case; `user_erased`
  */
 export async function signUp(database: Database, person: Person): Promise<SignedUp> {
   return database.transaction(
@@ -36,7 +36,7 @@ export async function signUp(database: Database, person: Person): Promise<Signed
   );
 }
 
-/** One statement, for somebody waits; null if the id or the e-mail is taken. */
+/** One statement, because a user waits for it; null if the id or the e-mail is in use. */
 async function insertPerson(em: EntityManager, { id, email, name }: Person): Promise<SignedUp | null> {
   const teamId = uuidv7();
   const made = await em.execute(
@@ -55,10 +55,10 @@ async function insertPerson(em: EntityManager, { id, email, name }: Person): Pro
 }
 
 /**
- * Claims the new team's trial for the person who makes it, if they have one left, and writes the inbox row `team.created`,
- * which makes the team's workflow grant it. Later changes of the team's owners do not move the claim. The caller holds the
- * lock of the maker's row, or has just made it.
- * @param trialsPerOwner  how many trials a person may claim: the catalog's
+ * Claims the new team's trial for its creator, if they have one left, and writes the inbox row `team.created`, on
+ * which the team's workflow grants it. Later changes of owners do not move the claim. The caller holds the lock of the
+ * creator's row, or has just inserted it.
+ * @param trialsPerOwner  the maximum number of trials of a user, from the catalog
  * @returns the inbox row's id
  */
 export async function announceTeam(
@@ -86,7 +86,7 @@ async function findSignedUp(em: EntityManager, person: Person): Promise<SignedUp
   const user = await em.findOne(User, { id: person.id });
   if (!user) throw emailTaken();
   if (user.erasedAt) {
-    throw new DomainError('user_erased', `The user ${person.id} was erased; the id is not used again`);
+    throw new DomainError('user_erased', `The user ${person.id} was erased: use another id`);
   }
   const { id, email, name } = user;
   const differing = (['email', 'name'] as const).filter((field) => user[field] !== person[field]);
@@ -101,7 +101,7 @@ async function findSignedUp(em: EntityManager, person: Person): Promise<SignedUp
   return { user: { id, email, name }, team: { id: team.id, name: team.name }, inboxId: null };
 }
 
-/** One e-mail, in any case, is one user. It is not said whose it is. */
+/** An e-mail, in upper or lower case, belongs to one user. The error does not reveal which one. */
 export function emailTaken(): DomainError {
-  return new DomainError('email_taken', 'Another user has this e-mail: sign up with one of your own');
+  return new DomainError('email_taken', 'Another user has this e-mail: use another one');
 }

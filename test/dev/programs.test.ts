@@ -41,7 +41,7 @@ test('a Postgres that cannot be reached is reported in one line', async () => {
 test('a service key that does not exist cannot be revoked, which is reported in one line', async () => {
   const id = '0198c5a0-7d3e-7c3a-9f5e-2f4c8a1b6d70';
   const { code, said } = await run(`teams/service-keys-command.ts revoke --id ${id}`, {});
-  expect({ code, said }).toEqual({ code: 1, said: [`There is no service key ${id} in force`] });
+  expect({ code, said }).toEqual({ code: 1, said: [`There is no valid service key ${id}`] });
 });
 
 /** Runs a program to its end. Returns its exit code, and its lines on stderr. */
