@@ -24,17 +24,17 @@ const subscription = z.strictObject({
   cycle: z.strictObject({ start: instantOut, end: instantOut }),
   cancelAtPeriodEnd: z.boolean(),
   nextAllotment: z.strictObject({ at: instantOut, credits: decimalOut }).nullable().meta({
-    description: 'The next credits, once they are paid; null if none come or if a payment is due first',
+    description: 'The next credits, after their payment; null if there are none or if a payment is due first',
   }),
   paymentDue: z
     .strictObject({ since: instantOut, credits: decimalOut })
     .nullable()
-    .meta({ description: 'The payment that is due, and the credits that come once it is made' }),
+    .meta({ description: 'The due payment, and the credits that it brings' }),
 });
 
 const current = subscription.extend({
   others: z.array(subscription).meta({
-    description: 'Further subscriptions of the team that may be charged for; as a rule there are none',
+    description: 'Further standing subscriptions of the team; usually there are none',
   }),
 });
 
@@ -43,7 +43,7 @@ const subscriptionId = z
   .min(1)
   .max(255)
   .optional()
-  .meta({ description: 'Which of the team’s subscriptions; without it the one that GET shows first' });
+  .meta({ description: 'One of the team’s subscriptions; default: the one that GET shows first' });
 const chosenBody = z.strictObject({ subscriptionId }).optional();
 
 const change = {
@@ -75,7 +75,7 @@ export const subscriptionRoutes = [
     method: 'get',
     path: '/v1/teams/{teamId}/subscription',
     tag: 'Billing',
-    summary: 'The team’s current subscription, with any others that stand; or null',
+    summary: 'The team’s current subscription, with other standing ones; or null',
     access: { services: ['usage', 'billing', 'admin'], persons: anyRole },
     request: { params: teamParams },
     answers: { 200: current.nullable() },
@@ -88,7 +88,7 @@ export const subscriptionRoutes = [
   defineRoute({
     ...change,
     path: '/v1/teams/{teamId}/subscription/change',
-    summary: 'Change the plan: upwards at once, downwards with the next cycle',
+    summary: 'Change the plan: an upgrade at once, a downgrade with the next cycle',
     request: {
       params: teamParams,
       body: z.strictObject({ plan: z.string().min(1).max(100), subscriptionId }),
@@ -115,7 +115,7 @@ export const subscriptionRoutes = [
   defineRoute({
     ...change,
     path: '/v1/teams/{teamId}/subscription/resume',
-    summary: 'Take a cancellation back, or resume a paused subscription, which charges for its next cycle',
+    summary: 'Undo a cancellation, or resume a paused subscription, which charges for its next cycle',
     request: { params: teamParams, body: chosenBody },
     async handle({ params, body }, context) {
       return answerChange(context, params.teamId, 'resumed', ({ polar, database }) =>
@@ -125,7 +125,7 @@ export const subscriptionRoutes = [
   }),
 ];
 
-/** Polar makes the change; who asked for it, and how the plans stood before and after, is recorded once it is made. */
+/** Polar makes the change. The actor and the plans before and after are recorded when it is made. */
 function answerChange(
   { dependencies, idempotency, caller }: CallContext,
   teamId: string,
@@ -153,7 +153,7 @@ function planOf({ id, plan, status, cancelAtPeriodEnd, nextAllotment }: TeamSubs
   return { id, plan, status, cancelAtPeriodEnd, nextAllotment: next };
 }
 
-/** What Polar has just told: our mirror hears of it by a webhook, a moment later. */
+/** The state that Polar has just returned. Our database gets it by a webhook a moment later. */
 async function describeChanged(
   { database }: Dependencies,
   teamId: string,
