@@ -4,6 +4,7 @@ import type { Database } from '../database/connection.ts';
 import { cutOldPayloads } from '../inbox/cut-payloads.ts';
 import { closeMonths } from '../ledger/read/closed-months.ts';
 import type { GroupCommit } from '../ledger/spend/group-commit.ts';
+import { pruneLimitMarks } from '../ledger/spend/prune-limit-marks.ts';
 import { sweepHolds } from '../ledger/spend/sweep-holds.ts';
 import { type LedgerFinding, verifyLedger } from '../ledger/verify/verify-ledger.ts';
 import { log } from '../log.ts';
@@ -51,12 +52,13 @@ export function createMaintenanceActivities({
     closeMonths: (): Promise<number> => heartbeating(() => closeMonths(database.pool)),
 
     /**
-     * Also cuts expired links out of the answers that are kept.
+     * Also cuts expired links out of the answers that are kept, and deletes the marks of limits that no cycle needs.
      * @returns how many keys were deleted: those older than the catalog's `idempotencyKeysKept`
      */
     deleteOldKeys: (): Promise<number> =>
       heartbeating(async (signal, tell) => {
         await cutExpiredLinks(database.pool);
+        await pruneLimitMarks(database.pool);
         const { catalog } = await readCatalog(database);
         return deleteOldKeys(database.pool, catalog.policies.idempotencyKeysKept, {
           signal,

@@ -1,8 +1,7 @@
 import { setTimeout } from 'node:timers/promises';
 import type { Database } from '../../database/connection.ts';
-import { isConflict, isConnectionError, isLockTimeout, isTransientError } from '../../database/errors.ts';
 import { DomainError } from '../../domain-error.ts';
-import { commitOperations, OutcomeUnknown, readBackOperations } from './commit-operations.ts';
+import { type Answer, commitBatch, type Pending } from './commit-batch.ts';
 import type {
   CaptureOperation,
   ExtendOperation,
@@ -10,24 +9,56 @@ import type {
   HoldOperation,
   LapseOperation,
   Operation,
-  Outcome,
   Receipt,
   ReleaseOperation,
   SpendOperation,
 } from './operation.ts';
-import { readReceipt } from './read-receipt.ts';
 import { defaultFirstGrants } from './read-standing.ts';
-import type { KnownKey } from './standing.ts';
+
+/*
+ * Group commit: many operations share one transaction.
+ *
+ * Why. An operation in a transaction of its own costs a disk flush (the fsync of a COMMIT), several round trips and the lock
+ * of its team for all of that time. A disk flushes one commit after the other, and a lock has one holder, so this limits both
+ * all teams together and each team with many callers. Operations that share a transaction share its flush, its round trips
+ * and its locks. Durability is the same: an operation is answered after its commit.
+ *
+ * How. Operations wait in a queue for each team. A batch takes queues of several teams, the longest waiting first. A caller
+ * alone does not wait. What arrives during a commit goes into the next one. Each team is in one state:
+ *
+ *   free        in no commit. A batch may take its queue.
+ *                 a batch takes operations of it                       → committing
+ *   committing  the oldest of its operations are in a batch. Others queue, so that no team is in two commits.
+ *                 the batch is committed and answered                  → free
+ *                 its lock is held elsewhere, a connection is to spare → blocked
+ *                 its lock is held elsewhere, no connection to spare   → pausing
+ *   blocked     the same operations wait for its lock on a connection of their own, and stall no other team.
+ *                 they are committed and answered                      → free
+ *   pausing     the same operations are at the head of its queue again.
+ *                 `lockedTeamPauseMs` are over                         → free
+ *
+ * The service itself goes from open to closing (no new operations) to closed (every operation is answered). No balance is kept
+ * between commits, so any number of processes may commit.
+ */
+type TeamState = 'free' | 'committing' | 'blocked' | 'pausing';
+type ServiceState = 'open' | 'closing' | 'closed';
+
+/** Which state may follow which. */
+const transitions: Readonly<Record<TeamState, readonly TeamState[]>> = {
+  free: ['committing'],
+  committing: ['free', 'blocked', 'pausing'],
+  blocked: ['free'],
+  pausing: ['free'],
+};
 
 /**
- * The hot path to the ledger. Each answer comes once its commit is durable, and the same key with the same request
- * answers the same again and does nothing.
+ * The hot path to the ledger. Each answer comes after its commit is durable. The same key with the same request gets the same
+ * answer again and changes nothing.
  *
- * All throw DomainError `insufficient_credits` {required, available}, `limit_reached`; `unknown_team`,
- * `unknown_hold`; `idempotency_conflict`, `team_deleted`, `hold_expired`, `hold_captured`, `hold_released`;
- * `occurred_at_out_of_range`, `member_required`,
- * `member_not_in_team`, `hold_too_long`; `outcome_unknown`, `database_unavailable`:
- * send the same key again.
+ * All throw DomainError `insufficient_credits` {required, available}, `limit_reached`; `unknown_team`, `unknown_hold`;
+ * `idempotency_conflict`, `team_deleted`, `hold_expired`, `hold_captured`, `hold_released`; `occurred_at_out_of_range`,
+ * `member_required`, `member_not_in_team`, `hold_too_long`; and with the advice to send the same key again `outcome_unknown`,
+ * `database_unavailable`, `team_busy`, `shutting_down`.
  */
 export interface GroupCommit {
   spend(operation: Omit<SpendOperation, 'kind'>): Promise<Receipt>;
@@ -36,57 +67,44 @@ export interface GroupCommit {
   release(operation: Omit<ReleaseOperation, 'kind'>): Promise<HoldAnswer>;
   extend(operation: Omit<ExtendOperation, 'kind'>): Promise<HoldAnswer>;
   lapse(operation: Omit<LapseOperation, 'kind'>): Promise<HoldAnswer>;
-  /** Waits for what is under way; takes nothing new. */
+  /** Accepts no new operation and waits until every other is answered. */
   close(): Promise<void>;
 }
 
 export interface GroupCommitOptions {
-  /** Most operations in one commit. */
+  /** Maximum number of operations in one batch. */
   batch?: number;
-  /** Commits under way at once. */
+  /** Maximum number of batches in flight. */
   lanes?: number;
   /** How many grants of each team are read before it is known whether they suffice. */
   firstGrants?: number;
 }
 
-/** So many teams that are locked elsewhere are waited for at once, each on a connection; the others are tried again. */
-const mostWaiters = 3;
-/** The pause before a busy team is tried again, in milliseconds. */
-const retryBusyAfter = 10;
+/** Maximum number of teams in the state `blocked` (one connection each). */
+const maxBlockedTeams = 3;
+const lockedTeamPauseMs = 10;
 /**
- * A commit beside one that is under way costs Postgres as much as that one: it begins when so many operations wait for it,
- * or when the other has taken so long, in milliseconds.
+ * A second batch beside one that is in flight costs Postgres as much as the first. It starts if this many operations wait, or
+ * if the last batch started this long ago.
  */
-const worthACommit = 16;
-const longCommit = 20;
+const worthwhileBatch = 16;
+const longCommitMs = 20;
 
-type Answer = { receipt: Receipt } | { hold: HoldAnswer };
-
-interface Pending {
-  operation: Operation;
-  resolve(answer: Answer | Promise<Answer>): void;
-  reject(error: unknown): void;
-}
-
-/**
- * Operations that arrive while a commit is under way are applied together by the next one. A caller alone waits for
- * nobody. A team is in one commit at a time, and a team whose lock is held elsewhere is taken out of the batch and
- * waited for apart, so that it stalls nobody else. Nothing about balances is kept between commits.
- */
 export function createGroupCommit(
   database: Database,
   { batch = 256, lanes = 3, firstGrants = defaultFirstGrants }: GroupCommitOptions = {},
 ): GroupCommit {
-  const waiting = new Map<string, Pending[]>(); // by team, in order of arrival
-  const inFlight = new Set<string>();
-  let free = lanes;
+  let service: ServiceState = 'open';
+  /** Teams that are not free. */
+  const states = new Map<string, Exclude<TeamState, 'free'>>();
+  /** Operations that are in no commit, by team, the longest waiting team first. No queue is empty. */
+  const queues = new Map<string, Pending[]>();
   let queued = 0;
-  let lastBegun = 0;
-  let looksAgain = false;
-  let waiters = 0;
-  let scheduled = false;
-  let closed = false;
-  let drained: (() => void) | null = null;
+  let batchesInFlight = 0;
+  let lastBatchAt = 0;
+  let dispatchIsScheduled = false;
+  let dispatchIsTimed = false;
+  const closed = Promise.withResolvers<void>();
 
   return {
     spend: async (operation) => receiptOf(await submit({ kind: 'spend', ...operation })),
@@ -96,152 +114,132 @@ export function createGroupCommit(
     extend: async (operation) => holdOf(await submit({ kind: 'extend', ...operation })),
     lapse: async (operation) => holdOf(await submit({ kind: 'lapse', ...operation })),
     async close() {
-      closed = true;
-      if (waiting.size === 0 && inFlight.size === 0) return;
-      await new Promise<void>((resolve) => {
-        drained = resolve;
-      });
+      if (service === 'open') service = 'closing';
+      scheduleDispatch();
+      await closed.promise;
     },
   };
 
   function submit(operation: Operation): Promise<Answer> {
-    if (closed) {
+    if (service !== 'open') {
       const why = 'This server is shutting down: send the same key again';
       return Promise.reject(new DomainError('shutting_down', why));
     }
     return new Promise((resolve, reject) => {
       const pending = { operation, resolve, reject };
-      const queue = waiting.get(operation.teamId);
+      const queue = queues.get(operation.teamId);
       if (queue) queue.push(pending);
-      else waiting.set(operation.teamId, [pending]);
+      else queues.set(operation.teamId, [pending]);
       queued += 1;
-      schedule();
+      scheduleDispatch();
     });
   }
 
-  /** Takes in what arrives in this turn of the event loop before a commit begins. */
-  function schedule(): void {
-    if (scheduled) return;
-    scheduled = true;
+  /** Dispatches after this turn of the event loop, so that all that arrives in it goes into one batch. */
+  function scheduleDispatch(): void {
+    if (dispatchIsScheduled) return;
+    dispatchIsScheduled = true;
     queueMicrotask(() => {
-      scheduled = false;
-      while (free > 0 && isWorthACommit()) {
-        const group = take();
-        if (group.length === 0) break;
-        free -= 1;
-        lastBegun = performance.now();
-        void commitTogether(group);
-      }
-      if (free > 0 && queued > 0) lookAgain();
-      if (waiting.size === 0 && inFlight.size === 0) drained?.();
+      dispatchIsScheduled = false;
+      dispatch();
     });
   }
 
-  function isWorthACommit(): boolean {
-    return free === lanes || queued >= worthACommit || performance.now() - lastBegun >= longCommit;
+  /** Starts the batches that are due, and closes the service if it is to be closed and nothing is left. */
+  function dispatch(): void {
+    while (batchesInFlight < lanes && isBatchDue()) {
+      const taken = takeBatch();
+      if (taken.length === 0) break;
+      void runBatch(taken);
+    }
+    if (batchesInFlight < lanes && queued > 0) dispatchLater();
+    if (service === 'closing' && queued === 0 && states.size === 0) {
+      service = 'closed';
+      closed.resolve();
+    }
   }
 
-  /** Should the commit under way take long, those who wait for it go on without it. */
-  function lookAgain(): void {
-    if (looksAgain) return;
-    looksAgain = true;
-    void setTimeout(longCommit).then(() => {
-      looksAgain = false;
-      if (queued > 0) schedule();
+  function isBatchDue(): boolean {
+    return (
+      batchesInFlight === 0 || queued >= worthwhileBatch || performance.now() - lastBatchAt >= longCommitMs
+    );
+  }
+
+  /** If the batch in flight takes long, the operations that wait go on without it. */
+  function dispatchLater(): void {
+    if (dispatchIsTimed) return;
+    dispatchIsTimed = true;
+    void setTimeout(longCommitMs).then(() => {
+      dispatchIsTimed = false;
+      if (queued > 0) scheduleDispatch();
     });
   }
 
-  /** The next batch: teams that are in no commit, the one first that has waited longest. */
-  function take(): Pending[] {
-    const group: Pending[] = [];
-    for (const [teamId, queue] of waiting) {
-      if (group.length >= batch) break;
-      if (inFlight.has(teamId)) continue;
-      group.push(...queue.splice(0, batch - group.length));
-      waiting.delete(teamId);
-      if (queue.length > 0) waiting.set(teamId, queue); // behind the others: a busy team starves nobody
-      inFlight.add(teamId);
+  /** Takes the operations of free teams, up to a full batch. */
+  function takeBatch(): Pending[] {
+    const taken: Pending[] = [];
+    for (const [teamId, queue] of queues) {
+      if (taken.length >= batch) break;
+      if (stateOf(teamId) !== 'free') continue;
+      const ofTeam = queue.splice(0, batch - taken.length);
+      taken.push(...ofTeam);
+      queued -= ofTeam.length;
+      queues.delete(teamId);
+      if (queue.length > 0) queues.set(teamId, queue); // behind the others, so that a busy team starves none
+      enter(teamId, 'committing');
     }
-    queued -= group.length;
-    return group;
+    return taken;
   }
 
-  async function commitTogether(group: Pending[]): Promise<void> {
-    const busy = Map.groupBy(await commitGroup(group, false), ({ operation }) => operation.teamId);
-    free += 1;
-    for (const { operation } of group) if (!busy.has(operation.teamId)) inFlight.delete(operation.teamId);
-    for (const [teamId, pending] of busy) void waitForTeam(teamId, pending);
-    schedule();
-  }
-
-  /** A team that is locked elsewhere is waited for on a connection of its own, while there are some to spare. */
-  async function waitForTeam(teamId: string, pending: Pending[]): Promise<void> {
-    if (waiters < mostWaiters) {
-      waiters += 1;
-      await commitGroup(pending, true);
-      waiters -= 1;
-    } else {
-      await setTimeout(retryBusyAfter);
-      waiting.set(teamId, [...pending, ...(waiting.get(teamId) ?? [])]);
-      queued += pending.length;
+  async function runBatch(taken: readonly Pending[]): Promise<void> {
+    batchesInFlight += 1;
+    lastBatchAt = performance.now();
+    const left = await commitBatch(database, taken, { wait: false, firstGrants });
+    batchesInFlight -= 1;
+    const locked = Map.groupBy(left, ({ operation }) => operation.teamId);
+    for (const teamId of new Set(taken.map(({ operation }) => operation.teamId))) {
+      const pending = locked.get(teamId);
+      if (!pending) enter(teamId, 'free');
+      else if (blockedTeams() < maxBlockedTeams) void block(teamId, pending);
+      else void pause(teamId, pending);
     }
-    inFlight.delete(teamId);
-    schedule();
+    scheduleDispatch();
   }
 
-  /** Commits and answers a group; returns those whose team is locked elsewhere. Never rejects. */
-  async function commitGroup(group: Pending[], wait: boolean): Promise<Pending[]> {
-    try {
-      const outcomes = await commitOperations(
-        database.pool,
-        group.map(({ operation }) => operation),
-        { wait, firstGrants },
-      );
-      return group.filter((pending, index) => {
-        const outcome = outcomes[index];
-        if (outcome) answer(pending, outcome);
-        return !outcome;
-      });
-    } catch (error) {
-      if (error instanceof OutcomeUnknown) await readBack(group);
-      else if (group.length > 1 && !isEverybodys(error)) await commitOneByOne(group);
-      else for (const { reject } of group) reject(explain(error));
-      return [];
-    }
+  async function block(teamId: string, pending: readonly Pending[]): Promise<void> {
+    enter(teamId, 'blocked');
+    await commitBatch(database, pending, { wait: true, firstGrants });
+    enter(teamId, 'free');
+    scheduleDispatch();
   }
 
-  /** What Postgres refuses, or we did not foresee, is of one operation: no neighbour pays for it. */
-  async function commitOneByOne(group: Pending[]): Promise<void> {
-    for (const pending of group) await commitGroup([pending], true);
+  async function pause(teamId: string, pending: readonly Pending[]): Promise<void> {
+    enter(teamId, 'pausing');
+    queues.set(teamId, [...pending, ...(queues.get(teamId) ?? [])]);
+    queued += pending.length;
+    await setTimeout(lockedTeamPauseMs);
+    enter(teamId, 'free');
+    scheduleDispatch();
   }
 
-  /** The commit's answer was lost: what is stored says what happened, once the database can be asked again. */
-  async function readBack(group: Pending[]): Promise<void> {
-    try {
-      const known = await readBackWithRetries(
-        database,
-        group.map(({ operation }) => operation),
-      );
-      for (const [index, pending] of group.entries()) {
-        const found = known?.[index];
-        if (!found) pending.reject(lost(known !== null));
-        else if ('event' in found) answer(pending, { kind: 'replayed', event: found.event });
-        else answer(pending, { kind: 'held', answer: found.answer });
-      }
-    } catch (error) {
-      for (const { reject } of group) reject(error);
-    }
+  function stateOf(teamId: string): TeamState {
+    return states.get(teamId) ?? 'free';
   }
 
-  function answer({ resolve, reject }: Pending, outcome: Outcome): void {
-    if (outcome.kind === 'debited') resolve({ receipt: outcome.receipt });
-    else if (outcome.kind === 'held') resolve({ hold: outcome.answer });
-    else if (outcome.kind === 'refused') reject(outcome.error);
-    else resolve(readReceipt(database.pool, outcome.event).then((receipt) => ({ receipt })));
+  function enter(teamId: string, state: TeamState): void {
+    const before = stateOf(teamId);
+    if (!transitions[before].includes(state))
+      throw new Error(`team ${teamId} cannot go from ${before} to ${state}`);
+    if (state === 'free') states.delete(teamId);
+    else states.set(teamId, state);
+  }
+
+  function blockedTeams(): number {
+    return [...states.values()].filter((state) => state === 'blocked').length;
   }
 }
 
-// The kind of an operation decides the kind of its answer; a key of another kind has another body and is a conflict.
+// The kind of an operation decides the kind of its answer: a key of another kind has another body and is a conflict.
 function receiptOf(answer: Answer): Receipt {
   if ('receipt' in answer) return answer.receipt;
   throw new Error('a debit was answered with a hold');
@@ -250,49 +248,4 @@ function receiptOf(answer: Answer): Receipt {
 function holdOf(answer: Answer): HoldAnswer {
   if ('hold' in answer) return answer.hold;
   throw new Error('a hold was answered with a receipt');
-}
-
-/** Null where the database does not come back within some seconds. */
-async function readBackWithRetries(
-  database: Database,
-  operations: Operation[],
-): Promise<(KnownKey | null)[] | null> {
-  for (const pause of [0, 100, 300, 1_000, 3_000]) {
-    await setTimeout(pause);
-    try {
-      return await readBackOperations(database.pool, operations);
-    } catch (error) {
-      if (!isConnectionError(error) && !isTransientError(error) && !(error instanceof OutcomeUnknown))
-        throw error;
-    }
-  }
-  return null;
-}
-
-function lost(decided: boolean): DomainError {
-  const known = decided ? 'This was not done' : 'Whether this was done is not known';
-  return new DomainError(
-    'outcome_unknown',
-    `${known}: the database was lost on the way. Send the same key again`,
-  );
-}
-
-/** No operation alone would fare better: the database is away or overloaded, or a team that is waited for is locked. */
-function isEverybodys(error: unknown): boolean {
-  return isConnectionError(error) || (isTransientError(error) && !isConflict(error));
-}
-
-function explain(error: unknown): unknown {
-  if (isConnectionError(error)) return unavailable(error);
-  if (!isLockTimeout(error)) return error; // a transient one is mapped with those of all other routes
-  return new DomainError('team_busy', 'Something else holds this team: send the same key again in a moment');
-}
-
-function unavailable(cause: unknown): DomainError {
-  const error = new DomainError(
-    'database_unavailable',
-    'The database cannot be reached: send the same key again in a moment',
-  );
-  error.cause = cause;
-  return error;
 }

@@ -17,6 +17,12 @@ export const checkLimits: Check = {
       holds: 'The held credits of a limit are those of its subject’s open holds',
       lookNext: 'the subject’s open holds: DELETE the limit and PUT it again to count again',
     },
+    'limit-equals-last-mark': {
+      holds:
+        'The total of a limit is that of its last mark, so that a cycle that begins later counts from there',
+      lookNext:
+        'select * from limit_marks where counter_id = … order by at desc: DELETE the limit and PUT it again to count again',
+    },
     'team-knows-its-limits': {
       holds: 'A team with limits has has_limits = true, so that the hot path checks them',
       lookNext: 'update teams set has_limits = true for this team, under its lock',
@@ -50,6 +56,15 @@ export const checkLimits: Check = {
       from ranged l
       left join held h using (team_id, subject, subject_id)
      where l.held <> coalesce(h.credits, 0)
+    union all
+    select 'limit-equals-last-mark', l.team_id, format('limit of %s %s per %s', l.subject, l.subject_id, l.per),
+           l.total::text, coalesce(m.total::text, 'no mark')
+      from ranged l
+      left join lateral (
+        select total from limit_marks where counter_id = l.counter_id order by at desc limit 1
+      ) m on true
+     -- The marks before a limit counted are negative.
+     where case when l.total = 0 then m.total > 0 else m.total is distinct from l.total end
     union all
     select 'team-knows-its-limits', t.id, 'the team', 'has_limits', 'not has_limits'
       from teams t

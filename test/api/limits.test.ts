@@ -2,7 +2,9 @@ import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { z } from 'zod';
 import { lockTeam } from '../../database/connection.ts';
 import { Subscription } from '../../database/entities/subscription.ts';
+import { pruneLimitMarks } from '../../ledger/spend/prune-limit-marks.ts';
 import { recountCycleLimits } from '../../ledger/spend/set-limit.ts';
+import { verifyLedger } from '../../ledger/verify/verify-ledger.ts';
 import { expectFiguresAddUp } from '../scenarios/sound-ledger.ts';
 import { type SettableClock, settableClock } from '../setup/clock.ts';
 import { type RunningApi, startApi } from './running-api.ts';
@@ -269,6 +271,39 @@ test('a new cycle reads no usage, and for a busy team no more marks than for a q
   const afterFew = await use(4);
   expect(afterFew).toMatchObject({ usage: 0, transfers: 0 });
   expect(await use(60)).toEqual(afterFew);
+});
+
+test('marks that no cycle can need any more are deleted, and limits count as before', async () => {
+  await setLimit('members/ada', '900', 'cycle');
+  await setLimit('members/bob', '900', 'cycle');
+  for (const day of [11, 12, 13]) {
+    await at(`2026-03-${day}T12:00:00Z`);
+    await spend(2);
+  }
+  await at('2027-06-01T12:00:00Z');
+  await spend(4);
+  await at('2027-06-02T12:00:00Z');
+  await spend(6);
+  const marksOf = async (member: string) => {
+    const { rows } = await api.database.pool.query(
+      `select m.total from limit_marks m join limits l using (counter_id) where l.team_id = $1 and l.subject_id = $2 order by m.at`,
+      [teamId, member],
+    );
+    return rows.map(({ total }) => Number(total) / 1_000_000);
+  };
+  await pruneLimitMarks(api.database.pool);
+  expect(await marksOf('ada')).toEqual([3, 5, 8]); // the last one of 2026, and those since
+  expect(await marksOf('bob')).toEqual([0]);
+  expect(await pruneLimitMarks(api.database.pool)).toBe(0);
+  for (const [start, consumed] of [
+    ['2027-06-02T00:00:00Z', '3'],
+    ['2027-06-01T00:00:00Z', '5'],
+  ] as const) {
+    await subscribe(start, '2028-06-01T00:00:00Z');
+    expect(await limits()).toMatchObject({ json: { data: [{ consumed }, { consumed: '0' }] } });
+  }
+  const { findings } = await verifyLedger(api.database);
+  expect(findings.filter((found) => found.teamId === teamId && found.rule.startsWith('limit'))).toEqual([]);
 });
 
 test('with a subscription, a limit per cycle uses its cycle', async () => {

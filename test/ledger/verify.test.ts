@@ -359,6 +359,16 @@ const corruptions: { rule: string; what: string; sql: string }[] = [
     sql: `update limits set held = 0`,
   },
   {
+    rule: 'limit-equals-last-mark',
+    what: 'a limit that counted more in all than its marks say',
+    sql: `update limits set total = total + 1 where total > 0`,
+  },
+  {
+    rule: 'limit-equals-last-mark',
+    what: 'a limit whose marks are gone',
+    sql: `delete from limit_marks`,
+  },
+  {
     rule: 'team-knows-its-limits',
     what: 'a team that forgot its limits',
     sql: `update teams set has_limits = false`,
