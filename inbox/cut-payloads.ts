@@ -8,10 +8,10 @@ interface CutOptions {
 
 /** How long after its handling an event keeps its payload, in hours. */
 const kept = 30 * 24;
-/** Rows of one short transaction. */
+/** Rows per short transaction. */
 const batch = 1_000;
 
-/** Cuts what a team's settled events carry to the ids in it. */
+/** Reduces the payloads of a team's settled events to ids. */
 export async function cutPayloads(em: EntityManager, teamId: string): Promise<void> {
   await em.execute(
     `update inbox i set payload = ${payloadIds('i.payload')}
@@ -21,12 +21,12 @@ export async function cutPayloads(em: EntityManager, teamId: string): Promise<vo
 }
 
 /**
- * Cuts the payloads of events that were handled 30 days ago to the ids in them: what is left can be looked up, and holds
- * no name, no address and no tax number. A payload that was cut says when (`cutAt`).
+ * Reduces the payloads of events that were settled 30 days ago to ids, so that they contain no name, no address and no
+ * tax number. A reduced payload says when (`cutAt`).
  *
- * Events of no use that name no team of ours are deleted then: an organisation may sell much else.
+ * Ignored events without a team of ours are deleted then, because an organisation may sell many other things.
  *
- * @returns how many were cut or deleted
+ * @returns how many were reduced or deleted
  */
 export async function cutOldPayloads(pool: Pool, { onProgress, signal }: CutOptions = {}): Promise<number> {
   let cut = 0;
@@ -75,7 +75,7 @@ async function deleteForeign(pool: Pool, signal: AbortSignal | undefined): Promi
   return deleted;
 }
 
-/** SQL for a payload cut to the ids in it, with when it was cut (`cutAt`): what is left can be looked up. */
+/** SQL for a payload reduced to ids, with the time when it was reduced (`cutAt`). */
 function payloadIds(payload: string): string {
   return `jsonb_build_object('cutAt', billing_now(), 'data', (
             select coalesce(jsonb_object_agg(field.name, field.value), '{}')

@@ -2,7 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { InboxEvent, type InboxStatus } from '../database/entities/inbox-event.ts';
 import { type ListPage, type ListRange, pageOfRows, uuidCursor } from '../database/list-page.ts';
 
-/** What was received, newest first: ids are in order of arrival. */
+/** Received events, newest first. Ids sort by arrival. */
 export async function listInbox(
   em: EntityManager,
   { limit, cursor, ...filter }: ListRange & { status?: InboxStatus; teamId?: string },

@@ -11,14 +11,14 @@ export interface Decider {
   reason: string | null;
 }
 
-/** What a parked event is to be treated as. At least one of the two. */
+/** The team, the catalog key, or both, to which a parked event is assigned. */
 export interface Assignment {
   teamId: string | null;
   /** A catalog key that fits the event (`fitsProduct` of the caller). */
   product: string | null;
 }
 
-/** The teams whose workflows should learn of a decision: the team that had the event, and the one that has it now. */
+/** The teams whose workflows must be signalled: the previous team of the event and the current one. */
 export interface Decided {
   teamIds: string[];
 }
@@ -26,7 +26,7 @@ export interface Decided {
 /**
  * Retries a parked event now. The relay signals it at once.
  *
- * @returns the team to signal; null while the event names none that we know
+ * @returns the team to signal; null if the event names no team that we know
  * @throws DomainError `unknown_event`, `not_parked`, `needs_approval`
  */
 export async function retryParkedEvent(em: EntityManager, id: string): Promise<{ teamId: string | null }> {
@@ -36,8 +36,8 @@ export async function retryParkedEvent(em: EntityManager, id: string): Promise<{
 }
 
 /**
- * Settles a parked event without applying it: it is never signalled or retried again, and reconciliation does not report its
- * object again. Dismissing again changes nothing. Call it in a transaction.
+ * Dismisses a parked event: it is never signalled, retried or applied, and reconciliation does not report its object
+ * again. A repetition changes nothing. Call it in a transaction.
  *
  * @throws DomainError `unknown_event`, `not_parked`
  */
@@ -77,8 +77,8 @@ export async function dismissEventOfTeam(
 }
 
 /**
- * Gives a parked event the team or the catalog key that it lacks, whatever its payload says, and retries it now. Call it in
- * a transaction.
+ * Assigns a parked event to a team, a catalog key or both, whatever its payload says, and retries it now. Call it in a
+ * transaction.
  *
  * @throws DomainError `unknown_event`, `unknown_team`, `not_parked`, `needs_approval`, `team_needed`
  */
@@ -107,7 +107,7 @@ export async function assignParkedEvent(
 }
 
 /**
- * Lets a large repair through. Approving again changes nothing.
+ * Approves a large repair. A repetition changes nothing.
  *
  * @param by  who approves
  * @returns the team to signal
@@ -121,7 +121,7 @@ export async function approveRepair(
   const { teamId, parkedCode, decisions } = await findEvent(em, id);
   if (parkedCode !== needsApproval) {
     if (decisions.some(({ decision }) => decision === 'approved')) return { teamId };
-    throw new DomainError('not_awaiting_approval', 'The event does not wait for an approval');
+    throw new DomainError('not_awaiting_approval', 'The event must be parked as needs_approval');
   }
   await em.execute(
     `update inbox set status = 'received', parked_code = null, outcome = null, next_signal_at = clock_timestamp(),
@@ -144,7 +144,7 @@ async function findRetriable(em: EntityManager, id: string): Promise<InboxEvent>
   return event;
 }
 
-/** The event behind its team's lock, so that its team's workflow is not applying it meanwhile, and behind its own. */
+/** The event, locked under its team's lock, so that its team's workflow does not apply it at the same time. */
 async function findLocked(em: EntityManager, id: string): Promise<InboxEvent> {
   const { teamId } = await findEvent(em, id);
   if (teamId !== null) await lockTeam(em, teamId);
@@ -160,7 +160,7 @@ export async function findEvent(em: EntityManager, id: string): Promise<InboxEve
 }
 
 function notParked(status: string): DomainError {
-  return new DomainError('not_parked', `The event is ${status}, not parked`, {
+  return new DomainError('not_parked', `The event must be parked, but is ${status}`, {
     status,
   });
 }

@@ -5,17 +5,20 @@ import { runCommand } from '../run-command.ts';
 import { taskQueue } from '../workflows/messages.ts';
 
 /**
- * A poll is held open for at most a minute (Temporal's `matching.longPollExpirationInterval`); one that was not renewed for
- * twice as long is of a worker that hangs or is gone.
+ * A poll is open for at most a minute (Temporal's `matching.longPollExpirationInterval`). If it was not renewed for
+ * twice as long, its worker hangs or has ended.
  */
 const silence = 2 * 60_000;
-/** Temporal's numbers of what a task queue's tasks are (`temporal.api.enums.v1.TaskQueueType`): of workflows, of activities. */
+/**
+ * Temporal's numbers for the kinds of tasks in a task queue (`temporal.api.enums.v1.TaskQueueType`): workflows,
+ * activities.
+ */
 const kinds = [1, 2] as const;
 const patience = 5_000;
 
 /**
- * Whether the worker of this host (in a container: of this container) works: Temporal itself says when it last asked for
- * work. Exits with 0 or 1 and one line.
+ * Checks whether the worker of this host (in a container: of this container) works: asks Temporal when it last polled
+ * for tasks. Exits with 0 or 1 and one line.
  */
 await runCommand(async () => {
   const { namespace, ...server } = readEnvironment(process.env, ['temporal']).temporal;
@@ -27,8 +30,8 @@ await runCommand(async () => {
     });
     console.log(
       Number.isFinite(quiet)
-        ? `The worker asked for work ${Math.round(quiet / 1_000)} s ago`
-        : `No worker of ${hostname()} asks for work`,
+        ? `The worker polled for tasks ${Math.round(quiet / 1_000)} s ago`
+        : `No worker of ${hostname()} polls for tasks`,
     );
     process.exitCode = quiet < silence ? 0 : 1;
   } finally {
@@ -44,7 +47,7 @@ async function connect(server: Omit<Environment['temporal'], 'namespace'>): Prom
   }
 }
 
-/** When a worker of this host last asked for work of this kind, in milliseconds since 1970. */
+/** When a worker of this host last polled for tasks of this kind, in milliseconds since 1970. */
 async function lastPoll(
   connection: Connection,
   namespace: string,

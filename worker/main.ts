@@ -3,10 +3,10 @@ import { log } from '../log.ts';
 import { endWithin, runCommand } from '../run-command.ts';
 import { startWorker } from './start-worker.ts';
 
-/** The process ends by itself this long after it was asked to, before its supervisor kills it (30 s in compose). */
+/** The process ends this long after SIGTERM, before its supervisor kills it (30 s in compose). */
 const graceMs = 25_000;
 
-/** The worker process: runs the teams' workflows and the relay until it is told to stop. */
+/** The worker process: runs the teams' workflows and the relay until SIGTERM. */
 await runCommand(async () => {
   const worker = await startWorker(
     readEnvironment(process.env, ['databaseUrl', 'temporal', 'polar', 'publicUrl']),
@@ -19,7 +19,7 @@ await runCommand(async () => {
     void worker.stop();
   };
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, stop);
-  process.once('disconnect', stop); // whoever started it is gone
+  process.once('disconnect', stop); // the parent process has ended
   await worker.stopped;
 });
-process.exit(); // whoever listens on the way from our parent would keep the process alive
+process.exit(); // the IPC channel to the parent would keep the process running

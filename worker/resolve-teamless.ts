@@ -11,14 +11,14 @@ import {
 import { fetchCurrentObject, resolveEventTeam } from '../polar/resolve-event.ts';
 import type { ResolvedTeam } from '../polar/resolve-team.ts';
 
-/** One request to Polar each, one after the other. */
+/** One request to Polar for each, one after another. */
 const batch = 20;
 
 /**
- * Resolves parked events without a team anew: by what we know, else by what Polar says now. Those whose team is found are
- * due to be signalled; the others are parked again.
+ * Looks up the team of parked events without one: in our tables, else in Polar's current state. Events whose team is
+ * found are due to be signalled. The others are parked again.
  *
- * @returns whether there may be more that are due
+ * @returns whether more may be due
  */
 export async function resolveTeamlessEvents(database: Database, polar: Polar): Promise<boolean> {
   const events = await claimTeamlessEvents(database, batch);
@@ -40,7 +40,7 @@ async function resolveAnew(
       if (current) resolved = await resolveEventTeam(em, current.type, current.data);
       if (current?.replaces) await refreshParkedEvent(em, id, current.data);
     } catch (error) {
-      // Polar is away: the event was claimed, so it is due again after a pause.
+      // Polar is down: the event was claimed, so it is due again after a pause.
       if (error instanceof DomainError && !isRefusal(error)) return;
       throw error;
     }
@@ -54,6 +54,6 @@ function reasonOf(resolved: Exclude<ResolvedTeam, { teamId: string }>): [code: s
     ? ['doubtful_team', resolved.doubtful]
     : [
         'unknown_team',
-        'No team of ours is named by this event, also not by its object at Polar now: set external_id of the customer there to the team’s id, or assign the event to a team, or dismiss it',
+        'The event, and its object at Polar, name no team of ours: set external_id of the customer at Polar to the team’s id, or assign the event to a team, or dismiss it',
       ];
 }

@@ -1,15 +1,16 @@
 /**
- * Values in Postgres' binary form of an array, for `unnest($1::…[])`. As text, at thousands of rows a commit, an eighth
- * of Postgres' time went into reading them, most of it into UUIDs. node-postgres sends a Buffer as a binary parameter.
+ * Values in Postgres' binary form of an array, for `unnest($1::…[])`. With text parameters, at thousands of rows per
+ * commit, an eighth of Postgres' time was spent on parsing them, most of it on UUIDs. node-postgres sends a Buffer as
+ * a binary parameter.
  *
- * The form is that of `array_recv`: dimensions, whether there are nulls, the elements' type, length and lower bound; then
- * each element with its length before it (PostgreSQL 18, src/backend/utils/adt/arrayfuncs.c).
+ * The form is that of `array_recv`: dimensions, whether there are nulls, the elements' type, length and lower bound;
+ * then each element, preceded by its length (PostgreSQL 18, src/backend/utils/adt/arrayfuncs.c).
  */
 
-/** OIDs of the elements' types (src/include/catalog/pg_type.dat), and how each is written. */
+/** The OIDs of the elements' types (src/include/catalog/pg_type.dat), and how each is written. */
 const types = {
   text: { oid: 25, write: (value: string) => writeText(value) },
-  /** As the text of a JSON document, after the version of the form. */
+  /** As the text of a JSON document, after the version of the format. */
   jsonb: {
     oid: 3802,
     write: (value: string) => {
@@ -29,7 +30,9 @@ type Types = typeof types;
 type ElementType = keyof Types;
 type Element<T extends ElementType> = Parameters<Types[T]['write']>[0];
 
-/** What is being written; made larger when it is full. No element is written across an `await`, so there is one. */
+/**
+ * The current buffer. It grows when it is full. Nothing is awaited while an array is written, so one buffer is enough.
+ */
 let bytes = Buffer.allocUnsafe(65_536);
 let end = 0;
 
@@ -68,7 +71,7 @@ export function binaryColumn<T extends ElementType, R>(
   return Buffer.from(bytes.subarray(0, end));
 }
 
-/** Makes room for so many bytes. */
+/** Makes room for this many bytes. */
 function reserve(length: number): void {
   if (end + length <= bytes.length) return;
   const larger = Buffer.allocUnsafe(2 * (end + length));
@@ -96,7 +99,7 @@ function writeBytes(value: Buffer): void {
   end += value.copy(bytes, end);
 }
 
-/** Microseconds since 2000, in a double without loss until the year 2285. */
+/** Microseconds since 2000, exact in a double until the year 2285. */
 function writeInstant(value: Date): void {
   const microseconds = (value.getTime() - millennium) * 1_000;
   bytes.writeInt32BE(Math.floor(microseconds / 2 ** 32), end);
@@ -106,7 +109,7 @@ function writeInstant(value: Date): void {
 
 const millennium = Date.UTC(2000, 0, 1);
 
-/** @throws Error where it is no UUID in its usual form, of lower case or upper case */
+/** @throws Error if it is not a UUID in its usual form, in lower or upper case */
 function writeUuid(value: string): void {
   let digits = 0;
   let byte = 0;
@@ -114,7 +117,7 @@ function writeUuid(value: string): void {
     const code = value.charCodeAt(index);
     if (code === dash) continue;
     const digit = hexDigits[code] ?? notHex;
-    if (digit === notHex || digits === 32) throw new Error('this is no UUID');
+    if (digit === notHex || digits === 32) throw new Error('this is not a UUID');
     byte = (byte << 4) | digit;
     digits += 1;
     if (digits % 2 === 0) {
@@ -122,7 +125,7 @@ function writeUuid(value: string): void {
       end += 1;
     }
   }
-  if (digits !== 32) throw new Error('this is no UUID');
+  if (digits !== 32) throw new Error('this is not a UUID');
 }
 
 const dash = '-'.charCodeAt(0);

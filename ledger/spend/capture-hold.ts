@@ -13,9 +13,10 @@ import { releaseHeld } from './release-held.ts';
 import type { GrantStanding, Standing, TeamStanding } from './standing.ts';
 
 /**
- * Debits what a hold's usage came to: less than was held gives the rest back, more comes from the pool.
- * @throws DomainError `insufficient_credits`, `limit_reached`, `unknown_hold`, `hold_captured`,
- *   `hold_expired`, `hold_released`
+ * Debits the real cost of a hold: if it is less than the held credits, the rest is released; if it is more, available
+ * credits pay the difference.
+ * @throws DomainError `insufficient_credits`, `limit_reached`, `unknown_hold`, `hold_captured`, `hold_expired`,
+ *   `hold_released`
  */
 export function captureHold(
   operation: CaptureOperation,
@@ -34,7 +35,7 @@ export function captureHold(
   }
   requireOpen(held, standing.now);
 
-  // What was held goes first; whatever is over comes from the pool, under the caps.
+  // Held credits pay first. The excess is paid from the available credits, under the limits.
   const lots = drawsOf(held, team).map(({ grant, credits }) => ({ id: grant.id, available: credits, grant }));
   const fromHeld = allocate(lots, credits);
   const limits = limitsOn(team, held, standing.now);

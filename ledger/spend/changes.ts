@@ -3,7 +3,7 @@ import { isSpendable } from '../rules/spendable.ts';
 import type { HoldAnswer, Receipt } from './operation.ts';
 import type { GrantStanding, TeamStanding } from './standing.ts';
 
-/** What the operations of a batch write, all of it in one transaction. */
+/** Everything that the operations of a batch write, in one transaction. */
 export interface Changes {
   keys: KeyRow[];
   events: EventRow[];
@@ -14,7 +14,7 @@ export interface KeyRow {
   teamId: string;
   key: string;
   bodyHash: Buffer;
-  /** Where the answer is rebuilt from, or the answer itself. */
+  /** The usage event from which the answer is rebuilt, or the answer itself. */
   event: { id: string; occurredAt: Date } | null;
   answer: { status: 200 | 201; body: HoldAnswer } | null;
 }
@@ -28,7 +28,7 @@ export interface EventRow {
   metadata: Record<string, unknown> | null;
 }
 
-/** A transfer, and what caused it: a usage event, or the business key or id in `reference`. */
+/** A transfer and its cause: a usage event, or the business key or id in `reference`. */
 export interface MoveRow extends Omit<Move, 'reference'> {
   teamId: string;
   cause: { event: string } | { reference: string };
@@ -38,7 +38,7 @@ export function noChanges(): Changes {
   return { keys: [], events: [], moves: [] };
 }
 
-/** Moves credits of a grant, if any: draws down its standing and records the transfer, together. */
+/** Moves credits of a grant, if any: updates the grant's state and records the transfer together. */
 export function move(
   changes: Changes,
   { teamId }: { teamId: string },
@@ -50,7 +50,7 @@ export function move(
   changes.moves.push({ teamId, grantId: grant.id, ...moved });
 }
 
-/** Makes the moves of a plan. */
+/** Executes the moves of a plan. */
 export function applyMoves(
   changes: Changes,
   team: TeamStanding,
@@ -69,7 +69,7 @@ export function drawable(team: TeamStanding, now: Date): GrantStanding[] {
   return team.grants.filter((grant) => grant.inOrder && isSpendable(grant, now));
 }
 
-/** Micro-credits that a team can spend at `now`, of all its grants. */
+/** The micro-credits that a team can spend at `now`, from all its grants. */
 export function available(team: TeamStanding, now: Date): bigint {
   return team.grants.reduce(
     (total, grant) => (isSpendable(grant, now) ? total + grant.available : total),

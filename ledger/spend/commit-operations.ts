@@ -7,18 +7,18 @@ import { findTeams, lockTeams, readKeys, readStanding } from './read-standing.ts
 import { type KnownKey, keyOf, type Reading } from './standing.ts';
 import { writeChanges } from './write-changes.ts';
 
-/** The commit was sent and its answer was lost: whether it happened must be read back (`readBackOperations`). */
+/** The commit was sent and its answer was lost. `readBackOperations` must read whether it happened. */
 export class OutcomeUnknown extends Error {}
 
 /**
  * Applies many operations in one short transaction: lock their teams, read, decide, write, commit. Returns after the
  * commit is durable.
  *
- * @param wait  whether to wait for teams that are locked elsewhere, for as long as connections do; if not, their operations
- *   are left undecided
- * @param firstGrants  how many grants of each team are read before it is known whether they suffice
- * @returns one outcome for each operation, in order; null where its team is locked elsewhere and `wait` is false
- * @throws OutcomeUnknown where the connection was lost during the commit
+ * @param wait  whether to wait for teams that are locked elsewhere, up to the connection's lock timeout; if false,
+ *   their operations are left undecided
+ * @param firstGrants  how many grants of each team are read at first, before it is known whether they are enough
+ * @returns one outcome for each operation, in order; null if its team is locked elsewhere and `wait` is false
+ * @throws OutcomeUnknown if the connection was lost during the commit
  */
 export async function commitOperations(
   pool: Pool,
@@ -36,8 +36,8 @@ export async function commitOperations(
 }
 
 /**
- * What became of operations whose commit lost its answer. Behind their teams' locks that transaction is over, one way
- * or the other, so what the keys say is final: what was written under them, or null where nothing was.
+ * The outcomes of operations whose commit lost its answer. Under their teams' locks that transaction has ended, so the
+ * stored keys are final: what was written under them, or null if nothing was.
  */
 export async function readBackOperations(
   pool: Pool,
@@ -46,7 +46,7 @@ export async function readBackOperations(
   return inTransaction(pool, async (client) => {
     const [, { keys }] = await Promise.all([
       lockTeams(client, teamsOf(operations), true),
-      readKeys(client, operations), // behind the locks, as in `readStanding`
+      readKeys(client, operations), // under the locks, as in `readStanding`
     ]);
     const result = operations.map(({ teamId, idempotencyKey, bodyHash }) => {
       const known = idempotencyKey === null ? undefined : keys.get(keyOf(teamId, idempotencyKey));
@@ -56,7 +56,7 @@ export async function readBackOperations(
   });
 }
 
-/** What a transaction comes to, and the statements that write it. */
+/** The result of deciding a batch, and the statements that write it. */
 interface Decided<T> {
   result: T;
   writes: QueryConfig[];
@@ -74,7 +74,7 @@ async function decide(
   let reading: Reading = { lapsedHolds: new Set(), allGrants: new Set() };
   let standing = await read(reading);
   const { teams } = standing;
-  // What could not be locked is either locked elsewhere or unknown; unknown teams are decided at once.
+  // A team that could not be locked is locked elsewhere or unknown. Operations of unknown teams are decided at once.
   const busy = wait
     ? new Set<string>()
     : await findTeams(
@@ -103,8 +103,8 @@ function teamsOf(operations: readonly Operation[]): string[] {
 }
 
 /**
- * Every statement of the hot path finds few rows by index, however large the tables have grown. Plans are made once a
- * connection and kept, and none of them may be one that was right only while the tables were small.
+ * Every statement of the hot path finds few rows by index, however large the tables are. Plans are made once per
+ * connection and kept, so they must also be right for large tables.
  */
 const beginTransaction = `
   begin;
@@ -114,8 +114,8 @@ const beginTransaction = `
   set local enable_mergejoin = off`;
 
 /**
- * Two round trips, as a rule: what is read to decide, then what is written together with the commit. The connection's
- * pipeline waits for no answer between two statements, and what is sent together is one packet.
+ * Usually two round trips: the reads, then the writes together with the commit. The connection's pipeline does not
+ * wait for an answer between two statements, and statements that are sent together are one packet.
  */
 async function inTransaction<T>(pool: Pool, decide: (client: PoolClient) => Promise<Decided<T>>): Promise<T> {
   const client = await pool.connect();
@@ -134,7 +134,7 @@ async function inTransaction<T>(pool: Pool, decide: (client: PoolClient) => Prom
       throw error;
     }
     const statements = [...decided.writes, 'commit'];
-    // Where a write is refused, the commit behind it is answered with a rollback.
+    // If a write fails, the following commit is answered with a rollback.
     const answers = await Promise.allSettled(
       inOnePacket(client, () => statements.map((statement) => client.query(statement))),
     );
@@ -146,14 +146,14 @@ async function inTransaction<T>(pool: Pool, decide: (client: PoolClient) => Prom
     }
     const committed = answers.at(-1);
     if (committed?.status !== 'fulfilled' || committed.value.command !== 'COMMIT')
-      throw new Error('the commit was answered with a rollback, and nothing had been refused');
+      throw new Error('the commit was answered with a rollback, and no statement had failed');
     return decided.result;
   } finally {
     client.release(!usable);
   }
 }
 
-/** Each packet costs a system call here, and wakes Postgres up there. */
+/** Each packet costs a system call here, and wakes Postgres up. */
 function inOnePacket<T>(client: PoolClient, send: () => T): T {
   const { stream } = client.connection;
   stream.cork();

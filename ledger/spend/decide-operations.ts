@@ -10,14 +10,14 @@ import { type KnownKey, keyOf, type Reading, type Standing } from './standing.ts
 export type Decision =
   /** `outcomes`: one for each operation, in order. */
   | { kind: 'decided'; outcomes: Outcome[]; changes: Changes }
-  /** More must be read, and everything decided again. */
+  /** More must be read, and everything must be decided again. */
   | { kind: 'undecided'; reading: Reading };
 
 /**
- * Decides each operation in order; each sees what those before it left. Pure but for the standing, which is drawn
- * down, and the ids of what is new. A refused operation changes nothing for those after it.
+ * Decides the operations in order; each sees the results of the previous ones. Pure, except that it updates the
+ * batch's state and creates new ids. A refused operation does not affect the following ones.
  *
- * @param reading  what was read in addition: the lapsed holds among it are ended before anything is decided
+ * @param reading  what was read in addition: its lapsed holds are released before anything is decided
  */
 export function decideOperations(
   operations: readonly Operation[],
@@ -45,7 +45,7 @@ export function decideOperations(
       outcomes.push({ kind: 'refused', error });
     }
   }
-  // Both sets only grow, up to the teams of the batch: at some point nothing more is needed.
+  // Both sets only grow, up to the teams of the batch, so at some point nothing more is needed.
   const complete = lapsedHolds.size === reading.lapsedHolds.size && allGrants.size === reading.allGrants.size;
   return complete
     ? { kind: 'decided', outcomes, changes }
@@ -82,7 +82,7 @@ function findKey({ teamId, idempotencyKey, bodyHash }: Operation, { keys }: Stan
   if (known && !known.bodyHash.equals(bodyHash)) {
     throw new DomainError(
       'idempotency_conflict',
-      'This idempotency key was used for another request: send a new key with it',
+      'This idempotency key was used for another request: send a new key',
     );
   }
   return known;

@@ -4,12 +4,12 @@ import { allocate, type Draw } from '../rules/allocate.ts';
 import { available, drawable } from './changes.ts';
 import type { GrantStanding, TeamStanding } from './standing.ts';
 
-/** The grants that were read do not suffice, and others of the team do: read all of them and decide again. */
+/** The grants that were read are not enough, and the team has others: read all of them and decide again. */
 export class MoreGrantsNeeded extends Error {}
 
 /**
- * Which of the team's grants pay `credits` micro-credits, in burn order. Moves nothing yet.
- * @param required  what the whole operation needs, where this is only a part of it
+ * Chooses the team's grants that pay `credits` micro-credits, in burn order. Moves nothing yet.
+ * @param required  the need of the whole operation, if this is only a part of it
  * @throws DomainError `insufficient_credits` {required, available}
  * @throws MoreGrantsNeeded
  */
@@ -26,7 +26,7 @@ export function drawCredits(
   const details = { required: formatCredits(required), available: formatCredits(required - missing) };
   throw new DomainError(
     'insufficient_credits',
-    `This needs ${details.required} credits and the team has ${details.available}`,
+    `This needs ${details.required} credits, and the team has ${details.available}`,
     details,
   );
 }

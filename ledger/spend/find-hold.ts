@@ -3,8 +3,8 @@ import { Hold } from '../../database/entities/hold.ts';
 import { DomainError } from '../../domain-error.ts';
 
 /**
- * The hold with this id: whose it is and what it was made for, which never changes. How it stands, only an operation on it
- * finds out, behind the team's lock.
+ * The unchanging fields of the hold with this id. Its current state is known only to an operation under the team's
+ * lock.
  * @throws DomainError `unknown_hold`
  */
 export async function findHold(

@@ -3,9 +3,8 @@ import type { HoldAnswer, Receipt, SpendOperation } from './operation.ts';
 import { readReceipt } from './read-receipt.ts';
 
 /**
- * What a request was answered that was sent before under this key; null where it never was, or was another request. For
- * requests that could not be made today, such as for an action that has been archived meanwhile: a retry is answered as
- * the first time.
+ * The answer to an earlier request with this key; null if there was none, or if it was another request. For requests
+ * that would fail today, for example because the action was archived: a retry gets the first answer.
  */
 export async function findReplay(
   pool: Pool,

@@ -15,7 +15,7 @@ import { releaseHeld } from './release-held.ts';
 import type { GrantStanding, HoldStanding, Standing, TeamStanding } from './standing.ts';
 
 /**
- * Sets credits aside for usage whose cost is not known yet, under the consumer's caps.
+ * Holds credits for usage whose cost is not known yet, under the consumer's limits.
  * @throws DomainError `insufficient_credits`, `limit_reached`, `member_required`, `member_not_in_team`
  */
 export function holdCredits(
@@ -60,7 +60,7 @@ export function holdCredits(
 }
 
 /**
- * Gives a hold back, by its caller's wish or because it lapsed. Released twice is released once.
+ * Releases a hold, because its caller requested it or because it lapsed. A second release changes nothing.
  * @throws DomainError `unknown_hold`, `hold_expired`, `hold_captured`
  */
 export function releaseHold(
@@ -83,8 +83,8 @@ export function releaseHold(
 }
 
 /**
- * Lets a hold live for `life` from now, never shorter than it would.
- * @throws DomainError `unknown_hold`; 409 as `releaseHold`, `hold_too_long`
+ * Sets a hold's expiry to `life` from now, but never earlier than before.
+ * @throws DomainError `unknown_hold`, `hold_expired`, `hold_captured`, `hold_released`, `hold_too_long`
  */
 export function extendHold(operation: ExtendOperation, standing: Standing, changes: Changes): Outcome {
   const held = lockedHoldOf(operation, standing);
@@ -92,7 +92,7 @@ export function extendHold(operation: ExtendOperation, standing: Standing, chang
   const expiresAt = new Date(standing.now.getTime() + operation.life);
   if (expiresAt > held.latestExpiry) {
     const latest = held.latestExpiry.toISOString();
-    throw new DomainError('hold_too_long', `This hold ends at ${latest} at the latest`, {
+    throw new DomainError('hold_too_long', `This hold must end by ${latest}`, {
       latestExpiry: latest,
     });
   }
@@ -103,7 +103,7 @@ export function extendHold(operation: ExtendOperation, standing: Standing, chang
   return recordHold(operation, held, standing, changes);
 }
 
-/** Frees what an open hold sets aside. */
+/** Releases the held credits of an open hold. */
 export function endHold(
   changes: Changes,
   team: TeamStanding,
@@ -117,7 +117,7 @@ export function endHold(
   held.changed ??= 'changed';
 }
 
-/** Which grants an open hold has drawn on, in burn order. */
+/** The grants on which an open hold draws, in burn order. */
 export function drawsOf(
   { id, draws }: HoldStanding,
   team: TeamStanding,
@@ -131,7 +131,7 @@ export function drawsOf(
   return found;
 }
 
-/** @throws DomainError `unknown_hold`: there is none, or it is another team's */
+/** @throws DomainError `unknown_hold`: it does not exist, or belongs to another team */
 export function lockedHoldOf(
   { holdId, teamId }: { holdId: string; teamId: string },
   { holds }: Standing,
@@ -141,7 +141,7 @@ export function lockedHoldOf(
   throw new DomainError('unknown_hold', `There is no hold ${holdId}`);
 }
 
-/** At the instant at which it expires a hold is over, whether it was swept or not. */
+/** From `expiresAt` on a hold has expired, whether it is swept or not. */
 export function isLapsed({ status, expiresAt }: HoldStanding, now: Date): boolean {
   return status === 'open' && expiresAt <= now;
 }
@@ -151,7 +151,7 @@ export function requireOpen(held: HoldStanding, now: Date): void {
   if (held.status === 'lapsed' || isLapsed(held, now)) {
     throw new DomainError(
       'hold_expired',
-      `This hold expired at ${held.expiresAt.toISOString()}: make a new one`,
+      `This hold expired at ${held.expiresAt.toISOString()}: create a new one`,
     );
   }
   if (held.status === 'open') return;

@@ -9,8 +9,8 @@ interface Consumer {
 }
 
 /**
- * If a team limits its members, usage must name one: neither without a name nor under a made-up one does anybody spend past a
- * limit. API keys are unknown to us, so a usage need not name one.
+ * If a team limits its members, usage must name one of them, so that nobody can exceed a limit without a name or with
+ * an invented one. We do not know the API keys, so usage need not name one.
  * @throws DomainError `member_required`, `member_not_in_team`
  */
 export function requireMember(team: TeamStanding, { memberId }: Consumer): void {
@@ -30,7 +30,7 @@ export function requireMember(team: TeamStanding, { memberId }: Consumer): void 
   }
 }
 
-/** The caps that bind a consumer, rolled over to the window of `now`. */
+/** The limits of a consumer, moved to the window of `now`. */
 export function limitsOn(team: TeamStanding, { memberId, apiKeyId }: Consumer, now: Date): LimitStanding[] {
   if (team.limits.length === 0) return [];
   const binding = team.limits.filter(
@@ -41,7 +41,7 @@ export function limitsOn(team: TeamStanding, { memberId, apiKeyId }: Consumer, n
 }
 
 /**
- * Refuses what would go over a cap. Held credits count. What costs nothing goes over no cap.
+ * Refuses usage that would exceed a limit. Held credits count. Usage with a cost of 0 exceeds no limit.
  * @throws DomainError `limit_reached` {subject, limit, used, required}
  */
 export function refuseOverLimit(limits: readonly LimitStanding[], credits: bigint): void {
@@ -57,13 +57,13 @@ export function refuseOverLimit(limits: readonly LimitStanding[], credits: bigin
     };
     throw new DomainError(
       'limit_reached',
-      `This would go over the cap of ${details.limit} credits per ${per}: ${details.used} are used`,
+      `This would exceed the limit of ${details.limit} credits per ${per}: ${details.used} are used`,
       details,
     );
   }
 }
 
-/** Counts what a consumer took, under each of their caps. */
+/** Adds consumed credits to each of the consumer's limits. */
 export function countAgainst(
   limits: readonly LimitStanding[],
   change: { consumed?: bigint; held?: bigint },
@@ -79,8 +79,8 @@ export function countAgainst(
 }
 
 /**
- * When the window of `now` began: midnight or the first of the month in UTC, or the start of the subscription's cycle
- * (without a subscription: of the month).
+ * The start of the window of `now`: midnight or the first of the month in UTC, or the start of the subscription's
+ * cycle (without a subscription: of the month).
  */
 export function limitWindow(per: LimitPeriod, now: Date, cycleStart: Date | null): Date {
   if (per === 'cycle' && cycleStart) return cycleStart;

@@ -2,9 +2,9 @@ import { type PricedUsage, receiptLine } from '../../catalog/price-usage.ts';
 import type { Receipt } from './operation.ts';
 
 /**
- * What a debit's caller is answered.
- * @param grants  which grants paid, in the order in which they did
- * @param balance  micro-credits that the team can spend afterwards
+ * The answer to a debit.
+ * @param grants  the grants that paid, in the order in which they were drawn
+ * @param balance  the team's spendable micro-credits afterwards
  */
 export function makeReceipt(
   id: string,

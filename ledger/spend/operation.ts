@@ -3,36 +3,36 @@ import type { GrantSource } from '../../database/entities/grant.ts';
 import type { StoredReceiptLine } from '../../database/entities/usage-event.ts';
 import type { DomainError } from '../../domain-error.ts';
 
-/** What every operation on a team's credits carries. */
+/** The common fields of all operations on a team's credits. */
 interface Keyed {
   teamId: string;
   /**
-   * The caller's key, unique within the team: sent again with the same body, the same answer comes back and nothing
-   * happens. Null for our own sweep, which needs none.
+   * The caller's key, unique within the team: with the same body it returns the same answer and does nothing. Null for
+   * our own sweep, which needs none.
    */
   idempotencyKey: string | null;
   /** SHA-256 of the parsed request. */
   bodyHash: Buffer;
 }
 
-/** Who consumes, as far as the caller says. */
+/** The consumer, as far as the caller names it. */
 interface Consumer {
   memberId?: string | undefined;
   apiKeyId?: string | undefined;
 }
 
-/** A debit of what was consumed. */
+/** A debit of usage. */
 export interface SpendOperation extends Keyed, Consumer {
   kind: 'spend';
   action: string;
   priced: PricedUsage;
   priceVersion: number;
-  /** When it was consumed; if not given, at the debit. `maxAgeMs`: how long ago it may be, by the catalog's policy. */
+  /** When it was consumed; default: at the debit. `maxAgeMs`: the maximum age, by the catalog's policy. */
   occurred?: { at: Date; maxAgeMs: number } | undefined;
   metadata?: Record<string, unknown> | undefined;
 }
 
-/** Sets credits aside for work whose cost is known only later. */
+/** Holds credits for work whose cost is known later. */
 export interface HoldOperation extends Keyed, Consumer {
   kind: 'hold';
   action: string;
@@ -41,11 +41,11 @@ export interface HoldOperation extends Keyed, Consumer {
   priceVersion: number;
   /** Milliseconds. */
   life: number;
-  /** How long it may live with extensions, in milliseconds. */
+  /** The maximum lifetime with extensions, in milliseconds. */
   longestLife: number;
 }
 
-/** Debits what the held work has cost in the end: less than was held, the same, or more. */
+/** Debits the real cost of the held work: less than the held credits, the same, or more. */
 export interface CaptureOperation extends Keyed {
   kind: 'capture';
   holdId: string;
@@ -53,13 +53,13 @@ export interface CaptureOperation extends Keyed {
   metadata?: Record<string, unknown> | undefined;
 }
 
-/** Gives held credits back. */
+/** Releases held credits. */
 export interface ReleaseOperation extends Keyed {
   kind: 'release';
   holdId: string;
 }
 
-/** Lets a hold live for so long from now. */
+/** Sets a hold's expiry, counted from now. */
 export interface ExtendOperation extends Keyed {
   kind: 'extend';
   holdId: string;
@@ -67,7 +67,7 @@ export interface ExtendOperation extends Keyed {
   life: number;
 }
 
-/** Frees a hold whose time is over. */
+/** Releases a hold after its expiry. */
 export interface LapseOperation extends Keyed {
   kind: 'lapse';
   holdId: string;
@@ -82,22 +82,24 @@ export type Operation =
   | ExtendOperation
   | LapseOperation;
 
-/** What a debit answers with; the same each time its key is sent. Credits in micro-credits, lines as decimal strings. */
+/**
+ * The answer to a debit, the same for each request with its key. Credits in micro-credits, lines as decimal strings.
+ */
 export interface Receipt {
   id: string;
   action: string;
   credits: bigint;
   lines: StoredReceiptLine[];
-  /** Which grants paid, each once, in the order in which they were drawn. */
+  /** The grants that paid, each once, in the order in which they were drawn. */
   grants: { grantId: string; source: GrantSource; credits: bigint }[];
   priceVersion: number;
-  /** The hold that was captured, if one was. */
+  /** The hold that was captured, if any. */
   holdId: string | null;
-  /** What the team could spend right after this debit. */
+  /** The team's spendable credits right after this debit. */
   balance: { available: bigint };
 }
 
-/** How a hold stands after an operation on it, as the caller is answered: credits as a decimal string. */
+/** The state of a hold after an operation, as the caller's answer: credits as a decimal string. */
 export interface HoldAnswer {
   id: string;
   status: 'open' | 'released';
@@ -106,17 +108,17 @@ export interface HoldAnswer {
   expiresAt: string;
 }
 
-/** Where a usage event is stored. */
+/** The position of a stored usage event. */
 export interface EventLocation {
   teamId: string;
   id: string;
   occurredAt: Date;
 }
 
-/** What becomes of an operation. */
+/** The outcome of an operation. */
 export type Outcome =
   | { kind: 'debited'; receipt: Receipt }
   | { kind: 'held'; answer: HoldAnswer }
-  /** Nothing happens: the receipt is that of an earlier event. */
+  /** A replay: the receipt is that of an earlier event. */
   | { kind: 'replayed'; event: EventLocation }
   | { kind: 'refused'; error: DomainError };

@@ -3,7 +3,7 @@ import type { GrantSource } from '../../database/entities/grant.ts';
 import type { StoredReceiptLine } from '../../database/entities/usage-event.ts';
 import type { EventLocation, Receipt } from './operation.ts';
 
-/** Rebuilds the receipt of a stored usage event from the event and its transfers: what its caller was answered. */
+/** Rebuilds the receipt of a stored usage event from the event and its transfers, equal to the caller's answer. */
 export async function readReceipt(pool: Pool, { teamId, id, occurredAt }: EventLocation): Promise<Receipt> {
   const { rows } = await pool.query<{
     action: string;
@@ -15,7 +15,7 @@ export async function readReceipt(pool: Pool, { teamId, id, occurredAt }: EventL
     grants: { grantId: string; source: GrantSource; credits: string }[];
   }>({
     name: 'read-receipt',
-    // A transfer carries its event's recorded_at, so both sides are found by primary key.
+    // A transfer has its event's recorded_at, so both sides are found by primary key.
     text: `select e.action, e.credits, e.lines, e.price_version, e.balance_after, e.hold_id,
                   (select coalesce(json_agg(json_build_object('grantId', paid.grant_id, 'source', g.source, 'credits', paid.amount::text) order by paid.first), '[]')
                      from (select t.grant_id, sum(t.amount) as amount, min(t.id) as first
@@ -28,7 +28,7 @@ export async function readReceipt(pool: Pool, { teamId, id, occurredAt }: EventL
     values: [teamId, occurredAt, id],
   });
   const event = rows[0];
-  if (!event) throw new Error(`usage event ${id} of team ${teamId} is gone`);
+  if (!event) throw new Error(`usage event ${id} of team ${teamId} is missing`);
   return {
     id,
     action: event.action,

@@ -17,7 +17,10 @@ import {
   type TeamStanding,
 } from './standing.ts';
 
-/** A team whose row this transaction holds. Its flags are as of the lock: who changes them holds it too. */
+/**
+ * A team whose row this transaction has locked. Its flags cannot change before the commit, because a change needs the
+ * lock.
+ */
 export interface LockedTeam {
   id: string;
   deleted: boolean;
@@ -27,7 +30,7 @@ export interface LockedTeam {
 
 /**
  * Locks teams in id order, as every writer does.
- * @param wait  if not, teams that are locked elsewhere are left out rather than waited for
+ * @param wait  if false, teams that are locked elsewhere are left out
  */
 export async function lockTeams(
   client: PoolClient,
@@ -46,7 +49,7 @@ export async function lockTeams(
   return rows;
 }
 
-/** Which of these teams there are, locked or not. */
+/** The ids of these teams that exist, locked or not. */
 export async function findTeams(client: PoolClient, teamIds: readonly string[]): Promise<Set<string>> {
   if (teamIds.length === 0) return new Set();
   const { rows } = await client.query<{ id: string }>('select id from teams where id = any($1::uuid[])', [
@@ -55,15 +58,15 @@ export async function findTeams(client: PoolClient, teamIds: readonly string[]):
   return new Set(rows.map(({ id }) => id));
 }
 
-/** How many grants of a team are read at first: those that burn first pay for nearly every operation. */
+/** How many grants of a team are read at first. Those that burn first pay for nearly every operation. */
 export const defaultFirstGrants = 32;
 
 /**
- * Reads how the locked teams stand, for these operations. What it sees, nobody can change before the commit. All is asked
- * for at once: Postgres answers a connection's statements in the order in which they come, each as of when the one before
- * is done, so nothing is read before the locks are held.
+ * Reads the state of the locked teams that these operations need. Nobody can change it before the commit. All
+ * statements are sent at once: Postgres executes a connection's statements in order, each with its own snapshot, so
+ * nothing is read before the locks are held.
  *
- * @param locking  the locks, asked for on this connection and perhaps not answered yet
+ * @param locking  the locks, requested on this connection and perhaps not answered yet
  * @param teamIds  the teams that are being locked; teams whose lock could not be taken are missing from the result
  * @param reading  what to read in addition
  * @param firstGrants  how many grants of each team to read in burn order
@@ -124,8 +127,8 @@ export async function readStanding(
 }
 
 /**
- * The keys of operations that were sent before, by `keyOf`, and up to when keys of usage have been deleted. One statement
- * reads both: in its snapshot a key that is missing because it was deleted is covered by `deletedUpTo`.
+ * The stored keys of these operations, by `keyOf`, and the time until which keys of usage have been deleted. One
+ * statement reads both: in its snapshot a deleted key is always covered by `deletedUpTo`.
  */
 export async function readKeys(
   client: PoolClient,
@@ -181,12 +184,14 @@ interface GrantRow {
   in_order: boolean;
 }
 
-/** Times as milliseconds: what JavaScript compares. */
+/** Times as milliseconds, for comparisons in JavaScript. */
 const grantColumns = `
   g.id, g.team_id, g.source, g.business_key, g.debt_key, g.available, g.held,
   extract(epoch from g.effective_at) * 1000 as effective_at, extract(epoch from g.expires_at) * 1000 as expires_at`;
 
-/** The grants of each team that burn first, and the clock. The index is in burn order, so no other grant is looked at. */
+/**
+ * The first grants of each team in burn order, and the clock. The index is in burn order, so no other grant is read.
+ */
 async function readFirstGrants(
   client: PoolClient,
   teamIds: readonly string[],
@@ -214,7 +219,7 @@ async function readFirstGrants(
   return { now: instant(first.now), grants: rows.filter((row) => row.id !== null) };
 }
 
-/** The grants that some holds draw on, in no order, and all open grants of some teams. */
+/** The grants on which some holds draw, in no order, and all open grants of some teams. */
 async function readOtherGrants(
   client: PoolClient,
   { holds, lapsedHolds, allGrants }: Reading & { holds: readonly string[] },
@@ -237,8 +242,8 @@ async function readOtherGrants(
 }
 
 /**
- * What teams have beyond the grants that were read: all of it if they are in debt, because every grant may settle it; of
- * others what it comes to.
+ * What teams have in addition to the grants that were read: for a team in debt all its open grants, because each may
+ * settle it; for other teams their sum.
  */
 async function readRemainingGrants(
   client: PoolClient,
@@ -268,7 +273,7 @@ async function readRemainingGrants(
   }
 }
 
-/** Adds grants to their teams. One may come twice: because it burns first, and because a hold draws on it. */
+/** Adds grants to their teams. A grant may occur twice: because it burns first, and because a hold draws on it. */
 function addGrants(teams: Map<string, TeamStanding>, rows: readonly GrantRow[]): void {
   for (const [teamId, ofTeam] of Map.groupBy(rows, ({ team_id }) => team_id)) {
     const team = teams.get(teamId);
@@ -297,7 +302,7 @@ function toGrant(row: GrantRow): GrantStanding {
   };
 }
 
-/** Those that operations name, and those that lapsed of some teams. */
+/** The holds that operations name, and the lapsed ones of some teams. */
 async function readHolds(
   client: PoolClient,
   named: readonly string[],
@@ -365,14 +370,14 @@ async function readHolds(
   );
 }
 
-/** Somebody whose limits may bind an operation, and for a member whether they are one. */
+/** A consumer whose limits may apply to an operation, and for a member whether they are one. */
 interface NamedConsumer {
   teamId: string;
   subject: LimitSubject;
   id: string;
 }
 
-/** Whom the operations, and the holds that they end, name in teams with limits; each once. */
+/** The consumers of the operations, and of the holds that they end, in teams with limits; each once. */
 function consumersOf(
   operations: readonly Operation[],
   holds: ReadonlyMap<string, HoldStanding>,
@@ -499,7 +504,7 @@ async function readDebts(
   }
 }
 
-/** Postgres' `extract(epoch …) * 1000`, which comes as text. */
+/** Postgres' `extract(epoch …) * 1000`, as text. */
 function instant(milliseconds: string): Date {
   return new Date(Number(milliseconds));
 }

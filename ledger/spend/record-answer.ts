@@ -10,7 +10,7 @@ import type {
 } from './operation.ts';
 import { type HoldStanding, keyOf, type Standing } from './standing.ts';
 
-/** Records the usage event of a debit, and under the caller's key where its receipt is rebuilt from. */
+/** Records the usage event of a debit and, under the caller's key, the event from which its receipt is rebuilt. */
 export function recordDebit(
   operation: SpendOperation | CaptureOperation,
   receipt: Receipt,
@@ -37,7 +37,7 @@ export function recordDebit(
   return { kind: 'debited', receipt };
 }
 
-/** Records under the caller's key how the hold stands now. */
+/** Records the current state of the hold under the caller's key. */
 export function recordHold(
   { kind, teamId, idempotencyKey, bodyHash }: Operation,
   held: HoldStanding,
@@ -58,7 +58,7 @@ export function recordHold(
   return { kind: 'held', answer };
 }
 
-/** What a hold's caller is answered. */
+/** The answer to an operation on a hold. */
 export function holdAnswer({ id, status, credits, expiresAt }: HoldStanding): HoldAnswer {
   return {
     id,

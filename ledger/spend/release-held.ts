@@ -4,8 +4,8 @@ import { applyMoves, type Changes, drawable } from './changes.ts';
 import type { DebtStanding, GrantStanding, HoldStanding, TeamStanding } from './standing.ts';
 
 /**
- * Gives back what a hold has of some grants (`planRelease`), then settles the team's debts from it. All of it is back before
- * any debt is settled: what an order's own credits pay, no other credits pay for it.
+ * Releases the held credits of some grants (`planRelease`), then settles the team's debts. All credits are released
+ * before any debt is settled, so no other credits pay a debt that an order's own credits can pay.
  */
 export function releaseHeld(
   changes: Changes,
@@ -38,7 +38,7 @@ function settle(changes: Changes, team: TeamStanding, hold: { teamId: string }, 
   });
   for (const [index, { settled, moves }] of planSettlement(open, drawable(team, now)).entries()) {
     const debt = debts[index];
-    if (!debt) throw new Error('a settlement is of no debt');
+    if (!debt) throw new Error('a settlement must belong to a debt');
     if (settled === 0n) continue;
     applyMoves(changes, team, hold, moves);
     for (const { grantId, amount } of moves) debt.payments.push({ grantId, credits: amount });

@@ -8,7 +8,7 @@ import { lockLivingTeam } from '../../database/lock-living-team.ts';
 import { DomainError } from '../../domain-error.ts';
 import { limitWindow } from './limits.ts';
 
-/** Whom a cap binds, in which team. */
+/** The team and the subject of a limit. */
 export interface LimitKey {
   teamId: string;
   subject: LimitSubject;
@@ -16,29 +16,28 @@ export interface LimitKey {
   subjectId: string;
 }
 
-/** A cap and how far it is used, in micro-credits. */
+/** A limit and how much of it is used, in micro-credits. */
 export interface SetLimit {
   subject: LimitSubject;
   subjectId: string;
   credits: bigint;
   per: LimitPeriod;
-  /** When the window began that `consumed` counts. */
+  /** The start of the window that `consumed` covers. */
   windowStart: Date;
   consumed: bigint;
-  /** What open holds set aside. */
+  /** Held by open holds. */
   held: bigint;
 }
 
 /**
- * Limits what a member or an API key may consume of the team's credits, or changes that limit. What they have consumed in the
- * window so far and what their open holds set aside count from the start.
+ * Sets or changes the limit of a member or an API key. Earlier usage in the window and open holds count.
  *
- * The team's lock is held only for moments, however much the team has consumed: from the first one on the limit counts, then
- * the usage from before is counted without the lock, and the second one makes the limit refuse. If the process dies in
- * between, nobody is limited yet; sending the same again completes it.
+ * The team's lock is held only for short times, however much the team has consumed. Under the first lock the limit
+ * begins to count. Then earlier usage is counted without the lock. Under the second lock the limit begins to refuse.
+ * If the process dies in between, the limit does not refuse yet; sending the same request again completes it.
  *
- * @param confirmRights  called behind each lock: throws if the caller may not do this any more
- * @throws DomainError `unknown_team`, `unknown_member`, and what `confirmRights` throws
+ * @param confirmRights  called under each lock: throws if the caller may no longer do this
+ * @throws DomainError `unknown_team`, `unknown_member`, and the errors of `confirmRights`
  */
 export async function setLimit(
   database: Database,
@@ -63,12 +62,12 @@ export async function setLimit(
 type ConfirmRights = (em: EntityManager) => Promise<void>;
 
 interface NewLimit extends LimitKey {
-  /** Micro-credits a window; 0 stops them altogether. */
+  /** Micro-credits per window; 0 refuses everything. */
   credits: bigint;
   per: LimitPeriod;
 }
 
-/** Which usage is still to be counted: recorded from `since` on, and before counting began at `until`. */
+/** The usage that must still be counted: recorded from `since` on, and before counting began at `until`. */
 interface Uncounted {
   counterId: bigint;
   since: Date;
@@ -95,7 +94,7 @@ async function beginLimit(em: EntityManager, limit: NewLimit): Promise<{ set: Se
   if (known.active && known.countedSince <= windowStart) {
     return { set: await activate(em, known, limit, windowStart) };
   }
-  // Far enough for the month, and for a cycle that began before and is heard of later.
+  // Enough for the month, and for a cycle that began earlier and becomes known later.
   const since = new Date(Math.min(windowStart.getTime(), now.getTime() - historyMs));
   return { counterId: known.counterId, since, until: known.countedSince };
 }
@@ -124,9 +123,10 @@ async function startCounting(
 const columnOf = { member: 'member_id', key: 'api_key_id' } as const satisfies Record<LimitSubject, string>;
 
 /**
- * Marks what was consumed before the limit counted: negative totals, back from 0. No debit of that time can still be under way,
- * because the lock was held since. Of the millisecond in which counting began, what the limit has counted itself is left out.
- * Usage may have occurred longer ago than it was recorded, but no longer than keys are ever kept: that bounds what is read.
+ * Writes marks of earlier consumption: negative totals, counting back from 0. No debit of that time can be in flight,
+ * because the lock was held since then. In the millisecond in which counting began, usage that the limit has counted
+ * itself is left out. `occurredAt` may be earlier than the recording, but at most by the time that keys are kept,
+ * which limits what is read.
  */
 async function countHistory(
   { pool }: Pick<Database, 'pool'>,
@@ -157,7 +157,7 @@ async function countHistory(
   );
 }
 
-/** Null: somebody has removed the limit meanwhile. */
+/** Null: the limit was removed meanwhile. */
 async function completeLimit(
   em: EntityManager,
   limit: NewLimit,
@@ -184,14 +184,14 @@ async function activate(
     `${moveWindows} where l.team_id = ? and l.subject = ? and l.subject_id = ? returning l.consumed, l.held`,
     [...Array(2).fill(windowStart), teamId, subject, subjectId],
   );
-  if (!row) throw new Error(`the limit of ${subject} ${subjectId} is gone behind the lock`);
+  if (!row) throw new Error(`the limit of ${subject} ${subjectId} is missing under the lock`);
   const counted = { consumed: BigInt(row.consumed), held: BigInt(row.held) };
   return { subject, subjectId, credits, per, windowStart, ...counted };
 }
 
 /**
- * Begins a limit's window at another time, twice a parameter. Two index lookups a limit: what was consumed since then is the total
- * less the last mark before. If counting began only later, what was consumed since counting began.
+ * Moves the start of a limit's window; uses each parameter twice. Two index lookups per limit: the consumption since
+ * then is the total minus the last mark before. If counting began later, it is the consumption since counting began.
  */
 const moveWindows = `
   update limits l
@@ -202,8 +202,8 @@ const moveWindows = `
            l.total)`;
 
 /**
- * Lets the team's limits per cycle count from where its cycle begins now: what was recorded since then, before we were told of
- * it, counts. The caller holds the team's lock and has read `now` after it.
+ * Moves the team's limits per cycle to the current start of its cycle: usage recorded since that start, before it was
+ * known, counts. The caller holds the team's lock and has read `now` after it.
  */
 export async function recountCycleLimits(em: EntityManager, teamId: string, now: Date): Promise<void> {
   const { hasLimits } = await em.findOneOrFail(Team, { id: teamId });
@@ -218,7 +218,7 @@ export async function recountCycleLimits(em: EntityManager, teamId: string, now:
 }
 
 /**
- * Takes a limit away; what it counted is deleted after that, without the lock.
+ * Removes a limit. Its marks are deleted afterwards, without the lock.
  * @throws DomainError `unknown_team`, `unknown_limit`
  */
 export async function removeLimit(
@@ -237,7 +237,7 @@ async function endLimit(em: EntityManager, { teamId, subject, subjectId }: Limit
   const { team } = await lockLivingTeam(em, teamId);
   const known = await em.findOne(Limit, { teamId, subject, subjectId });
   if (!known?.active) {
-    throw new DomainError('unknown_limit', `The ${subject} ${subjectId} has no cap`, {
+    throw new DomainError('unknown_limit', `The ${subject} ${subjectId} has no limit`, {
       subject: { kind: subject, id: subjectId },
     });
   }
@@ -247,7 +247,7 @@ async function endLimit(em: EntityManager, { teamId, subject, subjectId }: Limit
   return known.counterId;
 }
 
-/** The team's caps, members first, as they stand in the windows of now. */
+/** The team's limits, members first, in their current windows. */
 export async function listLimits(em: EntityManager, teamId: string): Promise<SetLimit[]> {
   const limits = await em.find(
     Limit,
@@ -258,7 +258,7 @@ export async function listLimits(em: EntityManager, teamId: string): Promise<Set
   const cycle = await cycleStart(em, teamId);
   return limits.map(({ subject, subjectId, credits, per, windowStart, consumed, held }) => {
     const current = limitWindow(per, now, cycle);
-    const over = current.getTime() !== windowStart.getTime(); // the next debit rolls it over
+    const over = current.getTime() !== windowStart.getTime(); // the next debit moves it to the new window
     return { subject, subjectId, credits, per, windowStart: current, consumed: over ? 0n : consumed, held };
   });
 }

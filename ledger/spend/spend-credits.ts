@@ -8,12 +8,13 @@ import type { Outcome, SpendOperation } from './operation.ts';
 import { recordDebit } from './record-answer.ts';
 import type { Standing, TeamStanding } from './standing.ts';
 
-/** Callers' clocks may be ahead of ours by this much. */
+/** The maximum by which callers' clocks may be ahead of ours. */
 const toleratedSkewMs = 5 * 60_000;
 
 /**
- * Debits priced usage from the shared pool, in burn order, under the consumer's caps.
- * @throws DomainError `insufficient_credits`, `limit_reached`, `occurred_at_out_of_range`, `member_required`, `member_not_in_team`
+ * Debits priced usage from the team's credits, in burn order, under the consumer's limits.
+ * @throws DomainError `insufficient_credits`, `limit_reached`, `occurred_at_out_of_range`, `member_required`,
+ *   `member_not_in_team`
  */
 export function spendCredits(
   operation: SpendOperation,
@@ -45,8 +46,8 @@ export function spendCredits(
 }
 
 /**
- * Usage is accepted only while its key would still be found: within the policy, and after every usage whose key has been
- * deleted so far. A shorter policy deletes keys; a longer one does not bring them back.
+ * Usage is accepted only while its key can still be found: within the policy, and after every usage whose key has been
+ * deleted so far. A shorter policy deletes keys, and a longer one does not bring them back.
  */
 function occurrence({ occurred }: SpendOperation, { now, keysDeletedUpTo }: Standing): Date {
   if (!occurred) return now;
@@ -55,7 +56,7 @@ function occurrence({ occurred }: SpendOperation, { now, keysDeletedUpTo }: Stan
   if (occurred.at >= earliest && occurred.at <= latest) return occurred.at;
   throw new DomainError(
     'occurred_at_out_of_range',
-    `occurredAt must lie between ${earliest.toISOString()} and now: no retry of older usage could be recognised`,
+    `occurredAt must lie between ${earliest.toISOString()} and now: a retry of older usage could not be recognised`,
     { earliest: earliest.toISOString() },
   );
 }

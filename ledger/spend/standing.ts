@@ -4,37 +4,39 @@ import type { LimitPeriod, LimitSubject } from '../../database/entities/limit.ts
 import type { EventLocation, HoldAnswer } from './operation.ts';
 
 /**
- * The teams of a batch as they stand under their locks. Deciding an operation draws it down and records what is to be
- * written, so that the next operation sees what the one before it left.
+ * The state of a batch's teams under their locks. Deciding an operation updates it and records what must be written,
+ * so the next operation sees the result.
  */
 export interface Standing {
   /** The one clock, read after the locks. */
   now: Date;
-  /** Missing: there is no such team. */
+  /** A missing team does not exist. */
   teams: Map<string, TeamStanding>;
   /** By `keyOf`. */
   keys: Map<string, KnownKey>;
-  /** Those that operations of the batch name, and the lapsed ones of teams that ran short. */
+  /** The holds that operations of the batch name, and the lapsed ones of teams without enough credits. */
   holds: Map<string, HoldStanding>;
-  /** Keys of usage that occurred up to then may have been deleted: nothing would recognise a retry of it. */
+  /** Keys of usage that occurred until then may have been deleted, so a retry of it could not be recognised. */
   keysDeletedUpTo: Date;
 }
 
 export interface TeamStanding {
   deleted: boolean;
-  /** The first grants that can be spent and those that the holds draw on, in burn order. Of a team in debt every open grant. */
+  /**
+   * The first spendable grants and those on which the holds draw, in burn order. For a team in debt every open grant.
+   */
   grants: GrantStanding[];
-  /** Micro-credits that can be spent of the grants that were not read. */
+  /** The spendable micro-credits of the grants that were not read. */
   unread: bigint;
   /** Whether any member has a limit: then usage must name a member. */
   limitsMembers: boolean;
-  /** Of those whom the operations name: who is a member. Read only if the team has limits. */
+  /** Which of the named consumers are members. Read only if the team has limits. */
   members: Set<string>;
-  /** The limits of those whom the operations name. */
+  /** The limits of the named consumers. */
   limits: LimitStanding[];
-  /** Debts that are not settled, oldest first. */
+  /** Debts that are not completely settled, oldest first. */
   debts: DebtStanding[];
-  /** Start of the subscription's current cycle, for caps per cycle. */
+  /** The start of the subscription's current cycle, for limits per cycle. */
   cycleStart: Date | null;
 }
 
@@ -44,7 +46,7 @@ export interface GrantStanding {
   businessKey: string;
   effectiveAt: Date;
   expiresAt: Date | null;
-  /** What its debt goes by; null where no money paid for it. */
+  /** The key of its debt; null if no money paid for it. */
   debtKey: string | null;
   available: bigint;
   held: bigint;
@@ -55,17 +57,17 @@ export interface GrantStanding {
 export interface LimitStanding {
   subject: LimitSubject;
   subjectId: string;
-  /** The cap, in micro-credits. */
+  /** The limit, in micro-credits. */
   credits: bigint;
   per: LimitPeriod;
-  /** The window that `consumed` counts; one that is over counts for nothing. */
+  /** The window of `consumed`. If it is over, `consumed` counts as 0. */
   windowStart: Date;
   consumed: bigint;
   held: bigint;
-  /** If not, it only counts. */
+  /** If false, it counts and refuses nothing. */
   active: boolean;
   counterId: bigint;
-  /** What the subject consumed in all since the limit was set. */
+  /** The subject's total consumption since the limit was set. */
   total: bigint;
   changed: boolean;
   /** Whether `total` has changed. */
@@ -78,7 +80,7 @@ export interface DebtStanding {
   lifetime: boolean;
   owed: bigint;
   settled: bigint;
-  /** What grants paid of it in this batch, in micro-credits. */
+  /** The payments of grants for it in this batch, in micro-credits. */
   payments: { grantId: string; credits: bigint }[];
   changed: boolean;
 }
@@ -93,27 +95,27 @@ export interface HoldStanding {
   apiKeyId: string | null;
   status: HoldStatus;
   expiresAt: Date;
-  /** No extension goes beyond this. */
+  /** The latest possible expiry, with extensions. */
   latestExpiry: Date;
-  /** Which grants hold it. */
+  /** The grants that hold its credits. */
   draws: { grantId: string; credits: bigint }[];
-  /** What captured it. */
+  /** The usage event that captured it. */
   event: (EventLocation & { credits: bigint }) | null;
   changed: 'new' | 'changed' | null;
 }
 
-/** What is read of some teams beyond what every operation needs. By team id. */
+/** What must be read for some teams in addition to what every operation needs. By team id. */
 export interface Reading {
-  /** Their lapsed holds: what those set aside may make room for an operation that was refused. */
+  /** Their lapsed holds: releasing them may make room for a refused operation. */
   lapsedHolds: ReadonlySet<string>;
-  /** Every open grant: the first ones do not suffice. */
+  /** Every open grant, because the first ones are not enough. */
   allGrants: ReadonlySet<string>;
 }
 
-/** A key that was sent before, and what came of it. */
+/** A stored key and its result. */
 export type KnownKey = { bodyHash: Buffer } & ({ event: EventLocation } | { answer: HoldAnswer });
 
-/** A caller's key is the caller's within its team. */
+/** A caller's key is unique within its team. */
 export function keyOf(teamId: string, idempotencyKey: string): string {
   return `${teamId} ${idempotencyKey}`;
 }

@@ -2,11 +2,11 @@ import type { Database } from '../../database/connection.ts';
 import type { GroupCommit } from './group-commit.ts';
 
 /**
- * Frees what lapsed holds set aside, the longest lapsed first. Each is looked at again behind its team's lock: of two
- * sweeps one frees it, and a capture that was sent in time has won.
+ * Releases lapsed holds, the earliest expiry first. Each is checked again under its team's lock, so of two sweeps only
+ * one releases it, and a capture sent in time wins.
  *
- * @param limit  most holds of this sweep
- * @returns how many lapsed holds it found and saw ended; as many as `limit`: there may be more
+ * @param limit  the maximum number of holds
+ * @returns how many lapsed holds it found and ended; if equal to `limit`, there may be more
  */
 export async function sweepHolds(
   database: Database,

@@ -14,8 +14,8 @@ const columnsOfGrant = [
 ] as const satisfies readonly Account[];
 
 /**
- * The statements that write what a batch decided. Keys, events, transfers and grants go in one, whatever the number of
- * operations; holds, caps and debts in one more each, where there are any. None needs another's answer.
+ * The statements that write the decisions of a batch. Keys, events, transfers and grants are one statement, for any
+ * number of operations; holds, limits and debts one more each, if there are any. None needs the answer of another.
  */
 export function writeChanges(changes: Changes, standing: Standing): QueryConfig[] {
   return [
@@ -94,7 +94,7 @@ function writeLedger({ keys, events, moves }: Changes, now: Date): QueryConfig[]
   return [statement];
 }
 
-/** What each grant's columns change by, as one array a column. */
+/** The change of each column of the grants, as one array per column. */
 function grantDeltas(moves: readonly MoveRow[]): Buffer[] {
   const deltas = new Map<string, Partial<Record<Account, bigint>>>();
   for (const { grantId, from, to, amount } of moves) {
@@ -172,7 +172,7 @@ function writeLimits({ teams, now }: Standing): QueryConfig[] {
   if (rows.length === 0) return [];
   const statement = {
     name: 'write-limits',
-    // Another commit may have been at the same millisecond: the mark is of both.
+    // Another commit may have been in the same millisecond: the mark covers both.
     text: `with c as (
              select * from unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[])
                as c (team_id, subject, subject_id, window_start, consumed, held, counter_id, new_total)
@@ -231,7 +231,7 @@ function writeDebts({ teams, now }: Standing): QueryConfig[] {
   return [statement];
 }
 
-/** One row for each debt and grant: a statement cannot write one row twice. */
+/** One row for each debt and grant, because a statement cannot write one row twice. */
 function sumPayments(debts: readonly DebtStanding[]): { key: string; grantId: string; credits: bigint }[] {
   return debts.flatMap(({ key, payments }) => {
     const sums = new Map<string, bigint>();

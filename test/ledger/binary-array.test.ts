@@ -98,5 +98,5 @@ test.each([
   '0195f0d0-0000-7000-8000-0000000000000',
   'é'.repeat(32),
 ])('a value that is not a UUID is not sent: %j', (value) => {
-  expect(() => binaryColumn('uuid', [value], (row) => row)).toThrow('this is no UUID');
+  expect(() => binaryColumn('uuid', [value], (row) => row)).toThrow('this is not a UUID');
 });
