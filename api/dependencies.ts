@@ -1,21 +1,23 @@
 import type { Polar } from '@polar-sh/sdk/2026-10';
 import type { Database } from '../database/connection.ts';
 import type { GroupCommit } from '../ledger/spend/group-commit.ts';
+import type { InvoiceCache } from '../polar/cached-invoices.ts';
 import type { Authenticate } from './authenticate.ts';
 import type { Metrics } from './metrics.ts';
 import type { TemporalLink } from './temporal-link.ts';
 
-/** The dependencies of the routes; `main.ts` and the tests create them. */
+/** What the routes work with; `main.ts` makes it, and so do the tests. */
 export interface Dependencies {
   database: Database;
   groupCommit: GroupCommit;
   polar: Polar;
+  invoices: InvoiceCache;
   temporal: TemporalLink;
   authenticate: Authenticate;
   metrics: Metrics;
   /** All valid secrets of Polar's webhooks. */
   webhookSecrets: readonly string[];
-  /** The URL of the API from outside, without a trailing slash. */
+  /** How the API is reached from outside, without a trailing slash. */
   publicUrl: string;
   /** Outside production each answer is checked against its schema before it is sent. */
   production: boolean;

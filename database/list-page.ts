@@ -24,7 +24,12 @@ export function uuidCursor(cursor: string | undefined): string {
   if (cursor === undefined) return '00000000-0000-0000-0000-000000000000';
   const parsed = uuid.safeParse(cursor);
   if (parsed.success) return parsed.data;
-  throw new DomainError('invalid_cursor', 'cursor must be the nextCursor of a page of this list');
+  throw invalidCursor();
+}
+
+/** `invalid_cursor` */
+export function invalidCursor(): DomainError {
+  return new DomainError('invalid_cursor', 'cursor must be the nextCursor of a page of this list');
 }
 
 /** One page from `limit + 1` rows: the extra row only shows that there is a next page. */

@@ -97,6 +97,20 @@ export async function markHandled(em: EntityManager, id: string, outcome: string
 }
 
 /**
+ * Settles a team's waiting events of a type whose row says nothing but that something has changed: a new row is about to say
+ * it again. The new row is not merged into one that waits, because that one may be applied at this moment, from an older
+ * state.
+ */
+export async function supersedeWaiting(em: EntityManager, teamId: string, type: string): Promise<void> {
+  await em.execute(
+    `update inbox set status = 'handled', parked_code = null, next_signal_at = null, handled_at = billing_now(),
+                      outcome = 'Superseded by a newer change'
+      where team_id = ? and type = ? and status in ('received', 'parked')`,
+    [teamId, type],
+  );
+}
+
+/**
  * The event cannot be applied now: it stays visible under a stable code. It is retried with growing pauses, a bounded number
  * of times; then it waits for an operator.
  */

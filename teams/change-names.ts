@@ -3,7 +3,7 @@ import { Member } from '../database/entities/member.ts';
 import { Team } from '../database/entities/team.ts';
 import { recordAuditEvent } from '../database/record-audit-event.ts';
 import { DomainError } from '../domain-error.ts';
-import { retryParked, storeInboxEvent } from '../inbox/inbox.ts';
+import { storeInboxEvent } from '../inbox/inbox.ts';
 import { type Actor, demandRights, demandValidKey, lockTeamAs, nameActor } from './actor.ts';
 import { storeMembersChanged } from './members.ts';
 import { emailTaken, type Person } from './sign-up.ts';
@@ -56,7 +56,6 @@ export async function changeUser(
     { orderBy: { teamId: 'asc' } },
   );
   for (const { teamId } of paying) {
-    await retryParked(em, 'member_refused', teamId);
     toSignal.push({ teamId, inboxId: await storeMembersChanged(em, teamId) });
   }
   return { user: changed, toSignal };

@@ -1,9 +1,10 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { Member, type Role, roles } from '../database/entities/member.ts';
 import { User } from '../database/entities/user.ts';
+import { invalidCursor, type ListPage, type ListRange } from '../database/list-page.ts';
 import { recordAuditEvent } from '../database/record-audit-event.ts';
 import { DomainError } from '../domain-error.ts';
-import { storeInboxEvent } from '../inbox/inbox.ts';
+import { storeInboxEvent, supersedeWaiting } from '../inbox/inbox.ts';
 import { type Actor, demandRights, lockTeamAs, nameActor } from './actor.ts';
 import { findMember } from './find-team.ts';
 import { findUser } from './find-user.ts';
@@ -18,15 +19,38 @@ export interface ListedMember {
 /** The roles that manage members: invite, change roles, remove. */
 export const managerRoles = ['owner', 'admin'] as const satisfies readonly Role[];
 
-/** All members of the team, in the order in which they joined. */
-export async function listMembers(em: EntityManager, teamId: string): Promise<ListedMember[]> {
-  return em.execute<ListedMember[]>(
-    `select users.id as "userId", users.name, users.email, members.role
+/**
+ * The team's members, in the order in which they joined.
+ * @throws DomainError 400 `invalid_cursor`
+ */
+export async function listMembers(
+  em: EntityManager,
+  teamId: string,
+  { limit, cursor }: ListRange,
+): Promise<ListPage<ListedMember>> {
+  const [joinedMs, after] = cursor === undefined ? [0, ''] : readCursor(cursor);
+  const rows = await em.execute<(ListedMember & { joinedMs: string })[]>(
+    `select users.id as "userId", users.name, users.email, members.role,
+            (extract(epoch from members.created_at) * 1000)::bigint::text as "joinedMs"
        from members join users on users.id = members.user_id
       where members.team_id = ? and users.erased_at is null
-      order by members.created_at, users.id`,
-    [teamId],
+        and (members.created_at, users.id) > (to_timestamp(?::numeric / 1000), ?)
+      order by members.created_at, users.id
+      limit ?`,
+    [teamId, joinedMs, after, limit + 1],
   );
+  const page = rows.slice(0, limit);
+  const last = page.at(-1);
+  return {
+    data: page.map(({ joinedMs: _, ...member }) => member),
+    nextCursor: last && rows.length > limit ? `${last.joinedMs}_${last.userId}` : null,
+  };
+}
+
+function readCursor(cursor: string): [joinedMs: number, userId: string] {
+  const [, joinedMs, userId] = /^(\d{1,14})_([\w-]{1,64})$/.exec(cursor) ?? [];
+  if (joinedMs !== undefined && userId !== undefined) return [Number(joinedMs), userId];
+  throw invalidCursor();
 }
 
 /**
@@ -131,8 +155,12 @@ export async function announceMembers(
   return storeMembersChanged(em, teamId);
 }
 
-/** Writes the inbox row `members.changed`, on which the team's workflow syncs the members at Polar. */
+/**
+ * Writes the inbox row `members.changed`, on which the team's workflow syncs the members at Polar. It replaces a waiting one:
+ * a team has at most one, however often its roles change.
+ */
 export async function storeMembersChanged(em: EntityManager, teamId: string): Promise<string> {
+  await supersedeWaiting(em, teamId, 'members.changed');
   const { id } = await storeInboxEvent(em, {
     teamId,
     source: 'operator',

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { ErrorCode } from '../../errors.ts';
 import { createCheckout } from '../../polar/create-checkout.ts';
-import { listInvoices, openInvoice } from '../../polar/list-invoices.ts';
+import { openInvoice } from '../../polar/list-invoices.ts';
 import { openPortal } from '../../polar/open-portal.ts';
 import { checkoutStatuses, followCheckout } from '../../reconciliation/follow-checkout.ts';
 import { idempotentElsewhere } from '../../teams/idempotent.ts';
@@ -45,6 +45,7 @@ export const billingRoutes = [
     tag: 'Billing',
     summary: 'A page of Polar’s on which to pay for a plan or a pack',
     access: billingAccess,
+    asksPolar: true,
     needsIdempotencyKey: true,
     request: {
       params: teamParams,
@@ -90,6 +91,7 @@ export const billingRoutes = [
     description:
       'For the page after the payment, whose address carries the checkout’s id. `open`: not paid yet. `pending`: Polar is taking the payment. `paid`: the credits come in a moment. `granted`: they are there. `failed`: the payment failed, or the checkout expired.',
     access: billingAccess,
+    asksPolar: true,
     request: { params: teamParams.extend({ checkoutId: z.guid() }) },
     answers: { 200: z.strictObject({ status: z.enum(checkoutStatuses) }) },
     refusals: [...atPolar, 'unknown_checkout'],
@@ -106,6 +108,7 @@ export const billingRoutes = [
     tag: 'Billing',
     summary: 'A link into Polar’s customer portal, made per click',
     access: billingAccess,
+    asksPolar: true,
     needsIdempotencyKey: true,
     request: { params: teamParams },
     answers: { 201: linkOut },
@@ -131,14 +134,17 @@ export const billingRoutes = [
     path: '/v1/teams/{teamId}/invoices',
     tag: 'Billing',
     summary: 'The team’s invoices at Polar, newest first',
+    description:
+      'May be up to five seconds old, but shows every payment and refund that the team’s credits follow.',
     access: billingAccess,
+    asksPolar: true,
     request: { params: teamParams, query: listQuery },
     answers: { 200: pageOf(invoice) },
     refusals: [...atPolar, 'invalid_cursor'],
-    async handle({ params, query }, { dependencies: { database, polar } }) {
-      const { data, nextCursor } = await listInvoices(polar, database, { ...params, ...query });
-      const invoices = data.map((one) => ({ ...one, createdAt: one.createdAt.toISOString() }));
-      return { status: 200, body: { data: invoices, nextCursor } };
+    async handle({ params, query }, { dependencies: { database, polar, invoices } }) {
+      const { data, nextCursor } = await invoices.list(polar, database, { ...params, ...query });
+      const body = data.map((one) => ({ ...one, createdAt: one.createdAt.toISOString() }));
+      return { status: 200, body: { data: body, nextCursor } };
     },
   }),
 
@@ -148,6 +154,7 @@ export const billingRoutes = [
     tag: 'Billing',
     summary: 'The address of an invoice’s PDF, good for some minutes',
     access: billingAccess,
+    asksPolar: true,
     request: { params: teamParams.extend({ orderId: z.guid() }) },
     answers: { 200: z.strictObject({ url: z.url() }) },
     refusals: [...atPolar, 'unknown_invoice', 'invoice_not_ready', 'polar_conflict'],

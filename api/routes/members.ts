@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { listMembers, removeMember, setMemberRole } from '../../teams/members.ts';
 import { anyRole, memberManagers } from '../authorize.ts';
 import { defineRoute } from '../define-route.ts';
-import { roleSchema, teamParams, userIdSchema } from '../shapes.ts';
+import { listQuery, pageOf, roleSchema, teamParams, userIdSchema } from '../shapes.ts';
 
 const member = z.strictObject({
   userId: userIdSchema,
@@ -18,12 +18,13 @@ export const memberRoutes = [
     method: 'get',
     path: '/v1/teams/{teamId}/members',
     tag: 'Users and teams',
-    summary: 'Everybody in the team',
+    summary: 'The team’s members, in the order in which they joined',
     access: { services: ['onboarding', 'billing', 'admin'], persons: anyRole },
-    request: { params: teamParams },
-    answers: { 200: z.strictObject({ data: z.array(member), nextCursor: z.null() }) },
-    async handle({ params: { teamId } }, { dependencies: { database } }) {
-      return { status: 200, body: { data: await listMembers(database.fork(), teamId), nextCursor: null } };
+    request: { params: teamParams, query: listQuery },
+    answers: { 200: pageOf(member) },
+    refusals: ['invalid_cursor'],
+    async handle({ params: { teamId }, query }, { dependencies: { database } }) {
+      return { status: 200, body: await listMembers(database.fork(), teamId, query) };
     },
   }),
 

@@ -15,6 +15,7 @@ import type { Scope } from '../../database/entities/service-key.ts';
 import { lockLivingTeam } from '../../database/lock-living-team.ts';
 import { grantCredits } from '../../ledger/lifecycle/grant-credits.ts';
 import { createGroupCommit } from '../../ledger/spend/group-commit.ts';
+import { createInvoiceCache } from '../../polar/cached-invoices.ts';
 import { createPolarClient } from '../../polar/client.ts';
 import { startPolarEmulator } from '../../polar-emulator/polar-emulator.ts';
 import { signWebhook as signAsPolar } from '../../polar-emulator/webhook-delivery.ts';
@@ -50,6 +51,8 @@ export interface RunningApi {
   /** The URL of `/readyz` and `/metrics`. */
   operationsUrl: string;
   databaseUrl: string;
+  /** Of the Polar emulator. */
+  polarUrl: string;
   database: Database;
   dependencies: Dependencies;
   send(method: string, path: string, sending?: Sending): Promise<Reply>;
@@ -88,6 +91,7 @@ export async function startApi({
     groupCommit,
     temporal: link,
     polar: createPolarClient({ accessToken: polarToken, server: emulator.url }),
+    invoices: createInvoiceCache(),
     authenticate: createAuthenticate({ database, auth: { jwtSecret }, serviceApiKey: firstKey }),
     metrics: createMetrics(database),
     webhookSecrets: ['an-older-secret', webhookSecret],
@@ -102,6 +106,7 @@ export async function startApi({
     url,
     operationsUrl,
     databaseUrl: test.url,
+    polarUrl: emulator.url,
     database,
     dependencies,
     async send(method, path, { as = firstKey, body, key, headers = {} } = {}) {
@@ -121,7 +126,8 @@ export async function startApi({
       const json: unknown = /json/.test(response.headers.get('content-type') ?? '') ? JSON.parse(text) : null;
       return { status: response.status, headers: response.headers, json };
     },
-    key: (...scopes) => issueServiceKey(database.fork(), { name: 'a test', scopes }),
+    key: (...scopes) =>
+      database.transaction((em) => issueServiceKey(em, { name: 'a test', scopes, actor: 'operator:test' })),
     async person(id = `user_${uuidv7().slice(-12)}`) {
       const reply = await api.send('POST', '/v1/users', {
         body: { id, email: `${id}@example.com`, name: id },

@@ -17,6 +17,7 @@ import { freePort } from '../../dev/free-port.ts';
 import { searchAttributes } from '../../dev/temporal-server.ts';
 import { nextDripAt } from '../../ledger/lifecycle/grant-due-drips.ts';
 import { createGroupCommit } from '../../ledger/spend/group-commit.ts';
+import { createInvoiceCache } from '../../polar/cached-invoices.ts';
 import { syncProducts } from '../../polar/sync-products.ts';
 import { ensureWebhookEndpoint } from '../../polar/webhook-endpoint.ts';
 import { type PolarEmulator, startPolarEmulator } from '../../polar-emulator/polar-emulator.ts';
@@ -166,6 +167,7 @@ export async function startStory(
       database,
       groupCommit,
       polar,
+      invoices: createInvoiceCache(),
       temporal: link,
       authenticate: createAuthenticate({
         database,

@@ -1,0 +1,104 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { createPolarBudget } from '../../api/polar-budget.ts';
+import { storeInboxEvent } from '../../inbox/inbox.ts';
+import { type RunningApi, startApi } from './running-api.ts';
+
+let api: RunningApi;
+beforeAll(async () => {
+  api = await startApi();
+});
+afterAll(() => api.stop());
+
+const invoicesOf = ({ teamId, token }: { teamId: string; token: string }) =>
+  api.send('GET', `/v1/teams/${teamId}/invoices`, { as: token });
+
+test('a team that asks Polar without end is refused and told when to come back, another team is served', async () => {
+  const [noisy, quiet] = [await api.person(), await api.person()];
+  const flood = await Promise.all(Array.from({ length: 90 }, () => invoicesOf(noisy)));
+  const refused = flood.filter(({ status }) => status === 429);
+  expect(refused.length).toBeGreaterThan(0);
+  expect(flood.length - refused.length).toBeGreaterThanOrEqual(60);
+  for (const { headers, json } of refused) {
+    expect(headers.get('content-type')).toMatch('application/problem+json');
+    expect(headers.get('retry-after')).toMatch(/^[1-9]\d*$/);
+    expect(json).toMatchObject({ code: 'too_many_requests', status: 429 });
+  }
+  expect((await invoicesOf(quiet)).status).toBe(200);
+  for (const [method, path] of [
+    ['POST', 'checkout'],
+    ['POST', 'portal'],
+    ['POST', 'subscription/cancel'],
+    ['GET', 'checkouts/0198c5a0-7d3e-7c3a-9f5e-2f4c8a1b6d70'],
+  ] as const) {
+    const body = path === 'checkout' ? { body: { product: 'pack_1000' } } : {};
+    const reply = await api.send(method, `/v1/teams/${noisy.teamId}/${path}`, { as: noisy.token, ...body });
+    expect({ path, status: reply.status }).toEqual({ path, status: 429 });
+  }
+});
+
+test('the budget comes back with time, and all teams together have one too', () => {
+  let now = 0;
+  const budget = createPolarBudget(() => now);
+  const take = (owner: string, times: number) => {
+    for (let i = 0; i < times; i += 1) budget.take(owner);
+  };
+  take('a', 60);
+  expect(() => take('a', 1)).toThrow(
+    expect.objectContaining({ code: 'too_many_requests', details: { retryAfterSeconds: 1 } }),
+  );
+  now += 1_000;
+  take('a', 1);
+  expect(() => take('a', 1)).toThrow(expect.objectContaining({ code: 'too_many_requests' }));
+  for (const owner of ['b', 'c', 'd', 'e']) take(owner, 60);
+  expect(() => take('f', 60)).toThrow(expect.objectContaining({ code: 'overloaded' }));
+  now += 60_000;
+  take('f', 60);
+});
+
+test('invoices that are listed again and again are fetched once, and anew after an event of the team', async () => {
+  const { teamId, token } = await api.person();
+  const first = await invoicesOf({ teamId, token });
+  expect(first.status).toBe(200);
+  await failNext('/v1/orders');
+  expect(await invoicesOf({ teamId, token })).toMatchObject({ status: 200, json: first.json });
+  await api.database.transaction((em) =>
+    storeInboxEvent(em, { teamId, source: 'polar', type: 'order.refunded', externalId: null, payload: {} }),
+  );
+  // What was kept is not shown any more: Polar is asked, and fails.
+  expect((await invoicesOf({ teamId, token })).status).toBe(503);
+  await clearFaults();
+  expect((await invoicesOf({ teamId, token })).status).toBe(200);
+});
+
+test('however often roles change, one change of members waits for Polar', async () => {
+  const { teamId } = await api.person();
+  await api.person('flipped');
+  for (let times = 0; times < 20; times += 1) {
+    const role = times % 2 === 0 ? 'billing' : 'member';
+    await api.send('PUT', `/v1/teams/${teamId}/members/flipped`, { body: { role } });
+  }
+  const parked = `update inbox set status = 'parked', parked_code = 'member_refused' where team_id = $1 and status = 'received'`;
+  await api.database.pool.query(parked, [teamId]);
+  await api.send('PUT', `/v1/teams/${teamId}/members/flipped`, { body: { role: 'admin' } });
+  const { rows } = await api.database.pool.query(
+    `select status, next_signal_at is not null as due from inbox
+      where team_id = $1 and type = 'members.changed' and status in ('received', 'parked')`,
+    [teamId],
+  );
+  expect(rows).toEqual([{ status: 'received', due: true }]);
+});
+
+async function failNext(path: string): Promise<void> {
+  await control('/faults', { target: 'api', path, status: 500, times: 100 });
+}
+
+const clearFaults = () => control('/faults/clear', {});
+
+async function control(path: string, body: object): Promise<void> {
+  const response = await fetch(`${api.polarUrl}/emulator${path}`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+  });
+  expect(response.ok).toBe(true);
+}
