@@ -30,6 +30,9 @@ export interface AppliedEvents {
   overview: TeamOverview;
 }
 
+/** Who decides by an update of Temporal's, in their own words, and why. */
+type Operator = Pick<Decider, 'by' | 'reason'>;
+
 export interface ActivityDependencies {
   database: Database;
   polar: Polar;
@@ -107,10 +110,10 @@ export function createActivities({ database, polar }: ActivityDependencies) {
       }),
 
     /** An operator settles a parked event of the team without applying it. */
-    dismissParkedEvent: (teamId: string, inboxId: string, decider: Decider): Promise<void> =>
+    dismissParkedEvent: (teamId: string, inboxId: string, operator: Operator): Promise<void> =>
       throwAsFailure(() =>
         database.transaction(async (em) => {
-          await dismissEventOfTeam(em, inboxId, teamId, decider);
+          await dismissEventOfTeam(em, inboxId, teamId, deciderOf(operator));
         }),
       ),
 
@@ -119,11 +122,11 @@ export function createActivities({ database, polar }: ActivityDependencies) {
       teamId: string,
       inboxId: string,
       product: string | null,
-      decider: Decider,
+      operator: Operator,
     ): Promise<void> =>
       throwAsFailure(() =>
         database.transaction(async (em) => {
-          await assignEvent(em, inboxId, { teamId, product }, decider);
+          await assignEvent(em, inboxId, { teamId, product }, deciderOf(operator));
         }),
       ),
 
@@ -164,4 +167,8 @@ export function createActivities({ database, polar }: ActivityDependencies) {
     // After the commit: nobody waits for the lock, or for the credits, while we look.
     return describeTeam(database.fork(), teamId, lastDid);
   }
+}
+
+function deciderOf({ by, reason }: Operator): Decider {
+  return { by, actor: `operator:${by}`, reason };
 }

@@ -130,7 +130,8 @@ export function createReconciliationActivities({
     /** @returns false where the repair does not wait for an approval any more */
     approveRepair: async (inboxId: string, by: string): Promise<boolean> => {
       try {
-        await teams.approveRepair(database.fork(), inboxId, by);
+        const decider = { by, actor: `operator:${by}` };
+        await database.transaction((em) => teams.approveRepair(em, inboxId, decider));
         return true;
       } catch (error) {
         if (isRefusal(error)) return false;

@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path';
 import { loadCatalog } from '../catalog/load-catalog.ts';
 import { publishCatalog } from '../catalog/versions.ts';
 import { connectDatabase } from '../database/connection.ts';
+import type { Scope } from '../database/entities/service-key.ts';
 import { migrateDatabase } from '../database/migrate-database.ts';
 import { freePort } from '../dev/free-port.ts';
 import { leash } from '../dev/leash.ts';
@@ -149,10 +150,10 @@ async function prepareTemplate(postgres: EmbeddedPostgres): Promise<void> {
 async function makeServiceKey(databaseUrl: string): Promise<string> {
   const database = await connectDatabase(databaseUrl, { pool: 1 });
   try {
-    const { key } = await issueServiceKey(database.fork(), {
-      name: 'bench',
-      scopes: ['onboarding', 'usage', 'billing', 'admin'],
-    });
+    const scopes: Scope[] = ['onboarding', 'usage', 'billing', 'admin'];
+    const { key } = await database.transaction((em) =>
+      issueServiceKey(em, { name: 'bench', scopes, actor: 'operator:bench' }),
+    );
     return key;
   } finally {
     await database.close();

@@ -2,12 +2,16 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { lockTeam } from '../database/connection.ts';
 import { InboxEvent } from '../database/entities/inbox-event.ts';
 import { Team } from '../database/entities/team.ts';
+import { recordAuditEvent } from '../database/record-audit-event.ts';
 import { DomainError } from '../domain-error.ts';
 import { needsApproval, wakeParkedEvent } from './inbox.ts';
 
 /** Who decides, and why. */
 export interface Decider {
+  /** As the event's `decisions` name them. */
   by: string;
+  /** As audit records name them: `service:{keyId}` for the API, `operator:{by}` for an update of Temporal's. */
+  actor: string;
   reason: string | null;
 }
 
@@ -24,15 +28,21 @@ export interface Decided {
 }
 
 /**
- * Retries a parked event now. The relay signals it at once.
+ * Retries a parked event now. The relay signals it at once. Call it in a transaction.
  *
+ * @param actor  who retries it, as in audit records
  * @returns the team to signal; null if the event names no team that we know
  * @throws DomainError `unknown_event`, `not_parked`, `needs_approval`
  */
-export async function retryParkedEvent(em: EntityManager, id: string): Promise<{ teamId: string | null }> {
-  const { teamId } = await findRetriable(em, id);
+export async function retryParkedEvent(
+  em: EntityManager,
+  id: string,
+  actor: string,
+): Promise<{ teamId: string | null }> {
+  const event = await findRetriable(em, id);
   await wakeParkedEvent(em, id);
-  return { teamId };
+  await recordDecision(em, event, { actor, decision: 'retried' });
+  return { teamId: event.teamId };
 }
 
 /**
@@ -44,9 +54,10 @@ export async function retryParkedEvent(em: EntityManager, id: string): Promise<{
 export async function dismissParkedEvent(
   em: EntityManager,
   id: string,
-  { by, reason }: Decider,
+  { by, actor, reason }: Decider,
 ): Promise<Decided> {
-  const { status, teamId } = await findLocked(em, id);
+  const event = await findLocked(em, id);
+  const { status, teamId } = event;
   const teamIds = teamId === null ? [] : [teamId];
   if (status === 'dismissed') return { teamIds };
   if (status !== 'parked') throw notParked(status);
@@ -56,6 +67,7 @@ export async function dismissParkedEvent(
       where id = ?`,
     [`Dismissed by ${by}: ${reason}`, by, 'dismissed', reason, null, null, id],
   );
+  await recordDecision(em, event, { actor, decision: 'dismissed', reason });
   return { teamIds };
 }
 
@@ -86,7 +98,7 @@ export async function assignParkedEvent(
   em: EntityManager,
   id: string,
   { teamId, product }: Assignment,
-  { by, reason }: Decider,
+  { by, actor, reason }: Decider,
 ): Promise<Decided> {
   const event = await findLocked(em, id);
   if (event.status !== 'parked') throw notParked(event.status);
@@ -103,22 +115,24 @@ export async function assignParkedEvent(
       where id = ?`,
     [assignedTeam, product, by, 'assigned', reason, teamId, product, id],
   );
+  const assigned = { teamId: assignedTeam, product: product ?? event.assignedProduct };
+  await recordDecision(em, event, { actor, decision: 'assigned', reason, assigned });
   return { teamIds: [...new Set([assignedTeam, ...(event.teamId === null ? [] : [event.teamId])])] };
 }
 
 /**
- * Approves a large repair. A repetition changes nothing.
+ * Approves a large repair. A repetition changes nothing. Call it in a transaction.
  *
- * @param by  who approves
  * @returns the team to signal
  * @throws DomainError `unknown_event`, `not_awaiting_approval`
  */
 export async function approveRepair(
   em: EntityManager,
   id: string,
-  by: string,
+  { by, actor }: Omit<Decider, 'reason'>,
 ): Promise<{ teamId: string | null }> {
-  const { teamId, parkedCode, decisions } = await findEvent(em, id);
+  const event = await findLocked(em, id);
+  const { teamId, parkedCode, decisions } = event;
   if (parkedCode !== needsApproval) {
     if (decisions.some(({ decision }) => decision === 'approved')) return { teamId };
     throw new DomainError('not_awaiting_approval', 'The event must be parked as needs_approval');
@@ -130,7 +144,31 @@ export async function approveRepair(
       where id = ? and parked_code = ?`,
     [by, by, 'approved', null, null, null, id, needsApproval],
   );
+  await recordDecision(em, event, { actor, decision: 'approved' });
   return { teamId };
+}
+
+/** Records an operator's decision about an event, under the team that it has afterwards. */
+async function recordDecision(
+  em: EntityManager,
+  event: InboxEvent,
+  made: {
+    actor: string;
+    decision: 'retried' | 'approved' | 'assigned' | 'dismissed';
+    reason?: string | null;
+    assigned?: Assignment;
+  },
+): Promise<void> {
+  const { id, type, teamId, parkedCode, assignedProduct } = event;
+  await recordAuditEvent(em, {
+    actor: made.actor,
+    action: `event.${made.decision}`,
+    teamId: made.assigned?.teamId ?? teamId,
+    subject: id,
+    ...(made.reason ? { reason: made.reason } : {}),
+    before: { type, parkedCode, teamId, product: assignedProduct },
+    after: made.assigned ?? null,
+  });
 }
 
 /** SQL for one entry of `decisions`: by, decision, reason, team, product. */

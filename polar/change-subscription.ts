@@ -14,6 +14,11 @@ export interface ChosenSubscription {
   teamId: string;
   /** Polar's id. Default: the team's current subscription. */
   subscriptionId?: string | undefined;
+  /**
+   * Called with the subscription as Polar has it, right before Polar is asked to change it; not if nothing has to change. If it
+   * throws, nothing is changed.
+   */
+  beforeChange: (current: PolarSubscription) => Promise<void>;
 }
 
 /**
@@ -46,6 +51,7 @@ export async function changePlan(
   const pendingKey = pending && (await resolveProduct(em, { productId: pending, productCatalogKey: null }));
 
   if ((pendingKey ?? currentKey) === key) return current;
+  await chosen.beforeChange(current);
   if (currentKey === key) return update(polar, current.id, { pending_update: null }, hasNothingPending);
 
   const from = catalog.plans.find((plan) => plan.key === currentKey);
@@ -75,6 +81,7 @@ export async function cancelSubscription(
 ): Promise<PolarSubscription> {
   const current = await fetchChosen(polar, database, chosen);
   if (isCanceled(current)) return current;
+  await chosen.beforeChange(current);
   if (current.status === 'paused' && current.currentPeriodEnd <= (await readClock(database.fork()))) {
     await endSubscription(polar, current.id);
     return fetchSubscription(polar, current.id);
@@ -99,9 +106,11 @@ export async function resumeSubscription(
     throw new DomainError('subscription_ended', 'The subscription has ended: subscribe again');
   }
   if (current.status === 'paused') {
+    await chosen.beforeChange(current);
     return update(polar, current.id, { resume: true }, ({ status }) => status !== 'paused');
   }
   if (!isCanceled(current)) return current;
+  await chosen.beforeChange(current);
   return update(polar, current.id, { cancel_at_period_end: false }, (now) => !isCanceled(now));
 }
 

@@ -17,12 +17,11 @@ export function nameActor(actor: Actor): string {
   return actor.kind === 'service' ? `service:${actor.keyId}` : `person:${actor.userId}`;
 }
 
+/** What an actor did. */
+export type Act = Omit<AuditRecord, 'actor'>;
+
 /** Records an administrative action of an actor. Call it in the same transaction as the action. */
-export async function recordAct(
-  em: EntityManager,
-  actor: Actor,
-  act: Omit<AuditRecord, 'actor'>,
-): Promise<void> {
+export async function recordAct(em: EntityManager, actor: Actor, act: Act): Promise<void> {
   await recordAuditEvent(em, { ...act, actor: nameActor(actor) });
 }
 

@@ -78,6 +78,10 @@ async function erase(
   for (const team of teams) {
     const own = team.id === user.personalTeamId || alone.includes(team);
     const role = memberships.find(({ teamId }) => teamId === team.id)?.role ?? null;
+    if (!own && role !== null) {
+      const removed = { action: 'member.removed', teamId: team.id, subject: userId, before: { role } };
+      await recordAuditEvent(em, { actor: nameActor(by), ...removed });
+    }
     const inboxId = own
       ? (await markDeleted(em, team, now, by)).inboxId
       : await announceMembers(em, team.id, role, null);

@@ -1,3 +1,4 @@
+import { userInfo } from 'node:os';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { connectDatabase } from '../database/connection.ts';
@@ -9,7 +10,15 @@ import { issueServiceKey, listServiceKeys, revokeServiceKey } from './service-ke
 const usage = `Usage:
   npm run service-keys -- create --name <name> --scopes ${scopes.join(',')}
   npm run service-keys -- list
-  npm run service-keys -- revoke --id <id>`;
+  npm run service-keys -- revoke --id <id>
+Who does it is recorded: --by <name>, without it the user of the operating system.`;
+
+const by = z
+  .string()
+  .trim()
+  .min(1)
+  .max(100)
+  .default(() => userInfo().username);
 
 const commandSchema = z.discriminatedUnion('do', [
   z.object({
@@ -19,8 +28,9 @@ const commandSchema = z.discriminatedUnion('do', [
       .string()
       .transform((list) => list.split(','))
       .pipe(z.array(z.enum(scopes)).min(1)),
+    by,
   }),
-  z.object({ do: z.literal('revoke'), id: z.guid() }),
+  z.object({ do: z.literal('revoke'), id: z.guid(), by }),
   z.object({ do: z.literal('list') }),
 ]);
 
@@ -36,17 +46,19 @@ await runCommand(async () => {
     pool: 1,
   });
   try {
-    const em = database.fork();
     if (command.do === 'create') {
-      const { id, key } = await issueServiceKey(em, command);
+      const { name, scopes } = command;
+      const actor = `operator:${command.by}`;
+      const { id, key } = await database.transaction((em) => issueServiceKey(em, { name, scopes, actor }));
       console.log(
         `${key}\n\nThe key is not shown again. To revoke it: npm run service-keys -- revoke --id ${id}`,
       );
     } else if (command.do === 'revoke') {
-      await revokeServiceKey(em, command.id);
+      const { id } = command;
+      await database.transaction((em) => revokeServiceKey(em, { id, actor: `operator:${command.by}` }));
       console.log(`${command.id} is revoked`);
     } else {
-      for (const { id, name, scopes, revokedAt } of await listServiceKeys(em)) {
+      for (const { id, name, scopes, revokedAt } of await listServiceKeys(database.fork())) {
         const state = revokedAt ? `revoked ${revokedAt.toISOString()}` : 'in force';
         console.log([id, name, scopes.join(','), state].join('\t'));
       }
@@ -61,7 +73,12 @@ function parseCommand(args: string[]): z.output<typeof commandSchema> | undefine
     const { values, positionals } = parseArgs({
       args,
       allowPositionals: true,
-      options: { name: { type: 'string' }, scopes: { type: 'string' }, id: { type: 'string' } },
+      options: {
+        name: { type: 'string' },
+        scopes: { type: 'string' },
+        id: { type: 'string' },
+        by: { type: 'string' },
+      },
     });
     return commandSchema.parse({ do: positionals[0], ...values });
   } catch {

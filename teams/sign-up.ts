@@ -5,6 +5,7 @@ import { Team } from '../database/entities/team.ts';
 import { User } from '../database/entities/user.ts';
 import { DomainError } from '../domain-error.ts';
 import { storeInboxEvent } from '../inbox/inbox.ts';
+import { type Actor, recordAct } from './actor.ts';
 
 /** A user as the platform knows them. */
 export interface Person {
@@ -30,14 +31,18 @@ const personalTeamName = 'Personal Team';
  * @throws DomainError `user_conflict` if the id is in use with other data, `email_taken` if another user has the
  *   e-mail, in upper or lower case; `user_erased`
  */
-export async function signUp(database: Database, person: Person): Promise<SignedUp> {
+export async function signUp(database: Database, person: Person, by: Actor): Promise<SignedUp> {
   return database.transaction(
-    async (em) => (await insertPerson(em, person)) ?? (await findSignedUp(em, person)),
+    async (em) => (await insertPerson(em, person, by)) ?? (await findSignedUp(em, person)),
   );
 }
 
 /** One statement, because a user waits for it; null if the id or the e-mail is in use. */
-async function insertPerson(em: EntityManager, { id, email, name }: Person): Promise<SignedUp | null> {
+async function insertPerson(
+  em: EntityManager,
+  { id, email, name }: Person,
+  by: Actor,
+): Promise<SignedUp | null> {
   const teamId = uuidv7();
   const made = await em.execute(
     `with person as (insert into users (id, email, name, personal_team_id) values (?, ?, ?, ?)
@@ -50,23 +55,32 @@ async function insertPerson(em: EntityManager, { id, email, name }: Person): Pro
   );
   if (made.length === 0) return null;
   // A new user's first claim. A catalog allows at least one trial per owner.
-  const inboxId = await announceTeam(em, teamId, id, 1);
+  const inboxId = await announceTeam(em, { teamId, makerId: id, personal: true, trialsPerOwner: 1, by });
   return { user: { id, email, name }, team: { id: teamId, name: personalTeamName }, inboxId };
 }
 
+/** A team that has just been made. */
+export interface MadeTeam {
+  teamId: string;
+  /** The user who owns it, and whose trial it claims. */
+  makerId: string;
+  personal: boolean;
+  /** How many trials a user may claim: the catalog's. */
+  trialsPerOwner: number;
+  by: Actor;
+}
+
 /**
- * Claims the new team's trial for its creator, if they have one left, and writes the inbox row `team.created`, on
- * which the team's workflow grants it. Later changes of owners do not move the claim. The caller holds the lock of the
- * creator's row, or has just inserted it.
- * @param trialsPerOwner  the maximum number of trials of a user, from the catalog
+ * Claims the new team's trial for its owner, if they have one left, and writes the inbox row `team.created`, on which the
+ * team's workflow grants it. Later changes of owners do not move the claim. Records who created the team. The caller holds
+ * the lock of the owner's row, or has just inserted it.
  * @returns the inbox row's id
  */
 export async function announceTeam(
   em: EntityManager,
-  teamId: string,
-  makerId: string,
-  trialsPerOwner: number,
+  { teamId, makerId, personal, trialsPerOwner, by }: MadeTeam,
 ): Promise<string> {
+  await recordAct(em, by, { action: 'team.created', teamId, after: { ownerId: makerId, personal } });
   await em.execute(
     `insert into trial_claims (owner_id, ordinal, team_id, claimed_at)
      select ?, count(*) + 1, ?, billing_now() from trial_claims where owner_id = ? having count(*) < ?`,

@@ -72,8 +72,9 @@ export const inboxRoutes = [
     request: { params: inboxParams },
     answers: { 202: accepted },
     refusals: ['unknown_event', 'not_parked', 'needs_approval'],
-    async handle({ params: { inboxId } }, { dependencies: { database, temporal } }) {
-      const { teamId } = await retryParkedEvent(database.fork(), inboxId);
+    async handle({ params: { inboxId } }, { dependencies: { database, temporal }, caller }) {
+      const actor = nameCaller(caller());
+      const { teamId } = await database.transaction((em) => retryParkedEvent(em, inboxId, actor));
       if (teamId !== null) temporal.signal(teamId, inboxId);
       return { status: 202, body: { id: inboxId } };
     },
@@ -90,7 +91,9 @@ export const inboxRoutes = [
     answers: { 202: accepted },
     refusals: ['unknown_event', 'not_awaiting_approval'],
     async handle({ params: { inboxId } }, { dependencies: { database, temporal }, caller }) {
-      const { teamId } = await approveRepair(database.fork(), inboxId, nameCaller(caller()));
+      const actor = nameCaller(caller());
+      const decider = { by: actor, actor };
+      const { teamId } = await database.transaction((em) => approveRepair(em, inboxId, decider));
       if (teamId !== null) temporal.signal(teamId, inboxId);
       return { status: 202, body: { id: inboxId } };
     },
@@ -108,7 +111,8 @@ export const inboxRoutes = [
     answers: { 202: accepted },
     refusals: ['unknown_event', 'not_parked'],
     async handle({ params: { inboxId }, body }, { dependencies: { database, temporal }, caller }) {
-      const decider = { by: nameCaller(caller()), reason: body.reason };
+      const actor = nameCaller(caller());
+      const decider = { by: actor, actor, reason: body.reason };
       const { teamIds } = await database.transaction((em) => dismissParkedEvent(em, inboxId, decider));
       for (const teamId of teamIds) temporal.signal(teamId, inboxId);
       return { status: 202, body: { id: inboxId } };
@@ -147,7 +151,8 @@ export const inboxRoutes = [
     ],
     async handle({ params: { inboxId }, body }, { dependencies: { database, temporal }, caller }) {
       const { teamId = null, product = null, reason = null } = body;
-      const decider = { by: nameCaller(caller()), reason };
+      const actor = nameCaller(caller());
+      const decider = { by: actor, actor, reason };
       const { teamIds } = await database.transaction((em) =>
         assignEvent(em, inboxId, { teamId, product }, decider),
       );

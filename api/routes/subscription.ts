@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { decimalOut, formatCredits } from '../../catalog/credits.ts';
 import { anchorDayOf } from '../../catalog/cycle.ts';
 import { Subscription } from '../../database/entities/subscription.ts';
+import { isRefusal } from '../../domain-error.ts';
 import {
   describeSubscription,
   readSubscriptions,
@@ -10,7 +11,7 @@ import {
 import { cancelSubscription, changePlan, resumeSubscription } from '../../polar/change-subscription.ts';
 import type { PolarSubscription } from '../../polar/events.ts';
 import { resolveProduct } from '../../polar/resolve-product.ts';
-import { recordAct } from '../../teams/actor.ts';
+import { type Act, recordAct } from '../../teams/actor.ts';
 import { idempotentElsewhere } from '../../teams/idempotent.ts';
 import { anyRole, billingRoles } from '../authorize.ts';
 import { type CallContext, defineRoute } from '../define-route.ts';
@@ -24,17 +25,17 @@ const subscription = z.strictObject({
   cycle: z.strictObject({ start: instantOut, end: instantOut }),
   cancelAtPeriodEnd: z.boolean(),
   nextAllotment: z.strictObject({ at: instantOut, credits: decimalOut }).nullable().meta({
-    description: 'The next credits, after their payment; null if there are none or if a payment is due first',
+    description: 'The next credits, once they are paid; null if none come or if a payment is due first',
   }),
   paymentDue: z
     .strictObject({ since: instantOut, credits: decimalOut })
     .nullable()
-    .meta({ description: 'The due payment, and the credits that it brings' }),
+    .meta({ description: 'The payment that is due, and the credits that come once it is made' }),
 });
 
 const current = subscription.extend({
   others: z.array(subscription).meta({
-    description: 'Further standing subscriptions of the team; usually there are none',
+    description: 'Further subscriptions of the team that may be charged for; as a rule there are none',
   }),
 });
 
@@ -43,7 +44,7 @@ const subscriptionId = z
   .min(1)
   .max(255)
   .optional()
-  .meta({ description: 'One of the team’s subscriptions; default: the one that GET shows first' });
+  .meta({ description: 'Which of the team’s subscriptions; without it the one that GET shows first' });
 const chosenBody = z.strictObject({ subscriptionId }).optional();
 
 const change = {
@@ -51,6 +52,7 @@ const change = {
   tag: 'Billing',
   access: { services: ['billing'], persons: billingRoles },
   needsIdempotencyKey: true,
+  asksPolar: true,
   answers: { 200: subscription },
   refusals: [
     'payment_failed',
@@ -75,7 +77,7 @@ export const subscriptionRoutes = [
     method: 'get',
     path: '/v1/teams/{teamId}/subscription',
     tag: 'Billing',
-    summary: 'The team’s current subscription, with other standing ones; or null',
+    summary: 'The team’s current subscription, with any others that stand; or null',
     access: { services: ['usage', 'billing', 'admin'], persons: anyRole },
     request: { params: teamParams },
     answers: { 200: current.nullable() },
@@ -88,14 +90,15 @@ export const subscriptionRoutes = [
   defineRoute({
     ...change,
     path: '/v1/teams/{teamId}/subscription/change',
-    summary: 'Change the plan: an upgrade at once, a downgrade with the next cycle',
+    summary: 'Change the plan: upwards at once, downwards with the next cycle',
     request: {
       params: teamParams,
       body: z.strictObject({ plan: z.string().min(1).max(100), subscriptionId }),
     },
     async handle({ params: { teamId }, body: { plan, subscriptionId } }, context) {
-      return answerChange(context, teamId, 'changed', ({ polar, database }) =>
-        changePlan(polar, database, { teamId, plan, subscriptionId }),
+      const asked = { done: 'changed', plan } as const;
+      return answerChange(context, teamId, asked, ({ polar, database }, beforeChange) =>
+        changePlan(polar, database, { teamId, plan, subscriptionId, beforeChange }),
       );
     },
   }),
@@ -106,8 +109,8 @@ export const subscriptionRoutes = [
     summary: 'Cancel at the end of the cycle; a paused subscription ends at once',
     request: { params: teamParams, body: chosenBody },
     async handle({ params, body }, context) {
-      return answerChange(context, params.teamId, 'canceled', ({ polar, database }) =>
-        cancelSubscription(polar, database, { ...params, ...body }),
+      return answerChange(context, params.teamId, { done: 'canceled' }, ({ polar, database }, beforeChange) =>
+        cancelSubscription(polar, database, { ...params, ...body, beforeChange }),
       );
     },
   }),
@@ -115,36 +118,55 @@ export const subscriptionRoutes = [
   defineRoute({
     ...change,
     path: '/v1/teams/{teamId}/subscription/resume',
-    summary: 'Undo a cancellation, or resume a paused subscription, which charges for its next cycle',
+    summary: 'Take a cancellation back, or resume a paused subscription, which charges for its next cycle',
     request: { params: teamParams, body: chosenBody },
     async handle({ params, body }, context) {
-      return answerChange(context, params.teamId, 'resumed', ({ polar, database }) =>
-        resumeSubscription(polar, database, { ...params, ...body }),
+      return answerChange(context, params.teamId, { done: 'resumed' }, ({ polar, database }, beforeChange) =>
+        resumeSubscription(polar, database, { ...params, ...body, beforeChange }),
       );
     },
   }),
 ];
 
-/** Polar makes the change. The actor and the plans before and after are recorded when it is made. */
+/** What a caller asks for: `subscription.{done}` is the name of the record. */
+interface AskedChange {
+  done: 'changed' | 'canceled' | 'resumed';
+  /** The plan to change to. */
+  plan?: string;
+}
+
+/**
+ * Polar makes the change. The request is recorded before Polar is asked, the outcome afterwards: if this process ends in
+ * between, the record still says who asked for what. A request that changes nothing leaves no record.
+ */
 function answerChange(
   { dependencies, idempotency, caller }: CallContext,
   teamId: string,
-  done: 'changed' | 'canceled' | 'resumed',
-  change: (dependencies: Dependencies) => Promise<PolarSubscription>,
+  { done, plan }: AskedChange,
+  change: (
+    dependencies: Dependencies,
+    beforeChange: (current: PolarSubscription) => Promise<void>,
+  ) => Promise<PolarSubscription>,
 ) {
   const { database } = dependencies;
+  const record = (act: Act) => database.transaction((em) => recordAct(em, caller(), { ...act, teamId }));
   return idempotentElsewhere(database, idempotency(), async () => {
-    const before = (await readSubscriptions(database.fork(), teamId)).map(planOf);
-    const changed = await describeChanged(dependencies, teamId, await change(dependencies));
-    await database.transaction((em) =>
-      recordAct(em, caller(), {
-        action: `subscription.${done}`,
-        teamId,
-        before,
-        after: planOf(changed),
-      }),
-    );
-    return { status: 200, body: subscriptionJson(changed) };
+    let asked: { subject: string; before: object } | undefined;
+    const beforeChange = async (current: PolarSubscription) => {
+      const before = planOf(await describeState(dependencies, teamId, current));
+      asked = { subject: current.id, before };
+      await record({ action: `subscription.${done}.requested`, ...asked, after: plan ? { plan } : null });
+    };
+    try {
+      const changed = await describeState(dependencies, teamId, await change(dependencies, beforeChange));
+      if (asked) await record({ action: `subscription.${done}`, ...asked, after: planOf(changed) });
+      return { status: 200, body: subscriptionJson(changed) };
+    } catch (error) {
+      // Without an answer of Polar's the outcome is not known here: the subscription's webhooks show it.
+      if (asked && isRefusal(error))
+        await record({ action: `subscription.${done}.refused`, reason: error.code, ...asked });
+      throw error;
+    }
   });
 }
 
@@ -153,8 +175,8 @@ function planOf({ id, plan, status, cancelAtPeriodEnd, nextAllotment }: TeamSubs
   return { id, plan, status, cancelAtPeriodEnd, nextAllotment: next };
 }
 
-/** The state that Polar has just returned. Our database gets it by a webhook a moment later. */
-async function describeChanged(
+/** A state that Polar has just told: our mirror hears of it by a webhook, a moment later. */
+async function describeState(
   { database }: Dependencies,
   teamId: string,
   state: PolarSubscription,

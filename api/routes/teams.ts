@@ -33,12 +33,13 @@ export const teamRoutes = [
     needsIdempotencyKey: true,
     request: { body: z.strictObject({ name: nameSchema, ownerId: userIdSchema.exactOptional() }) },
     answers: { 201: team },
-    refusals: ['unknown_owner', 'catalog_not_published'],
+    refusals: ['unknown_owner', 'too_many_teams', 'catalog_not_published'],
     async handle({ body: { name, ownerId } }, { dependencies: { database, temporal }, caller, idempotency }) {
-      const owner = ownerFor(caller(), ownerId);
+      const by = caller();
+      const owner = ownerFor(by, ownerId);
       let tell = () => {};
       const answer = await idempotent(database, idempotency(), async (em) => {
-        const { id, inboxId } = await createTeam(em, { name, ownerId: owner });
+        const { id, inboxId } = await createTeam(em, { name, ownerId: owner, by });
         tell = () => temporal.signal(id, inboxId);
         return { status: 201, body: { id, name, personal: false } };
       });

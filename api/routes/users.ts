@@ -25,8 +25,8 @@ export const userRoutes = [
     request: { body: z.strictObject(userShape) },
     answers: { 200: signedUp, 201: signedUp },
     refusals: ['user_conflict', 'email_taken', 'user_erased'],
-    async handle({ body }, { dependencies: { database, temporal } }) {
-      const { user, team, inboxId } = await signUp(database, body);
+    async handle({ body }, { dependencies: { database, temporal }, caller }) {
+      const { user, team, inboxId } = await signUp(database, body, caller());
       if (inboxId !== null) temporal.signal(team.id, inboxId);
       return { status: inboxId === null ? 200 : 201, body: { user, team: { ...team, personal: true } } };
     },

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { z } from 'zod';
+import { revokeServiceKey } from '../../teams/service-keys.ts';
 import { type RunningApi, startApi } from './running-api.ts';
 
 let api: RunningApi;
@@ -44,6 +45,7 @@ test('every administrative action is recorded with who, before and after, and ca
 
   const { data } = await audit(`teamId=${teamId}&limit=100`);
   expect(data.map(({ actor, action, before, after }) => [actor, action, before, after]).reverse()).toEqual([
+    ['person:owner', 'team.created', null, { ownerId: 'owner', personal: false }],
     ['person:owner', 'invitation.sent', null, { role: 'member', userId: null }],
     [
       'person:member',
@@ -82,5 +84,72 @@ test('a refused action leaves no record', async () => {
   await api.send('DELETE', `/v1/teams/${teamId}/members/alone`, { as: token });
   await api.send('DELETE', `/v1/teams/${teamId}/limits/members/alone`, { as: token });
   await api.send('DELETE', `/v1/teams/${teamId}`, { as: token });
-  expect((await audit(`teamId=${teamId}`)).data).toEqual([]);
+  const made = {
+    actor: 'service:environment',
+    action: 'team.created',
+    after: { ownerId: 'alone', personal: true },
+  };
+  expect((await audit(`teamId=${teamId}`)).data).toMatchObject([made]);
+});
+
+test('a service key is on record with who made it and who revoked it, and not with its secret', async () => {
+  const { id, key } = await api.key('usage', 'billing');
+  await api.database.transaction((em) => revokeServiceKey(em, { id, actor: 'operator:olga' }));
+  const acts = [...(await audit('actor=operator:test')).data, ...(await audit('actor=operator:olga')).data];
+  const ofKey = acts.filter(({ subject }) => subject === `service:${id}`);
+  expect(ofKey).toMatchObject([
+    { action: 'service_key.created', after: { scopes: ['usage', 'billing'] } },
+    { action: 'service_key.revoked', actor: 'operator:olga' },
+  ]);
+  expect(JSON.stringify(ofKey)).not.toContain(key);
+});
+
+test('who erases a member takes their role in every team, on record', async () => {
+  const owner = await api.person('stays');
+  await api.person('goes');
+  const { token: as } = owner;
+  const teamId = idOf(await api.send('POST', '/v1/teams', { as, body: { name: 'Left' } }));
+  await api.send('PUT', `/v1/teams/${teamId}/members/goes`, { body: { role: 'billing' } });
+  expect(await api.send('DELETE', '/v1/users/goes')).toMatchObject({ status: 202 });
+  expect((await audit(`teamId=${teamId}`)).data[0]).toMatchObject({
+    actor: 'service:environment',
+    action: 'member.removed',
+    subject: 'goes',
+    before: { role: 'billing' },
+  });
+});
+
+test('each decision of an operator about an event is on record, with why', async () => {
+  const { teamId } = await api.person('payer');
+  const { id: keyId, key: as } = await api.key('admin');
+  const park = async (code: string) => {
+    const { rows } = await api.database.pool.query<{ id: string }>(
+      `insert into inbox (id, team_id, source, type, payload, occurred_at, received_at, status, parked_code)
+       values (uuidv7(), $1, 'polar', 'order.paid', '{}', billing_now(), billing_now(), 'parked', $2) returning id`,
+      [teamId, code],
+    );
+    return rows[0]?.id ?? '';
+  };
+  const unknown = await park('unknown_product');
+  const large = await park('needs_approval');
+  const send = (id: string, verb: string, body?: object) =>
+    api.send('POST', `/v1/inbox/${id}/${verb}`, { as, ...(body ? { body } : {}) });
+  await send(unknown, 'retry');
+  await send(unknown, 'assign', { product: 'pack_1000', reason: 'sold by hand' });
+  await send(large, 'approve');
+  await send(await park('unknown_team'), 'dismiss', { reason: 'not ours' });
+  await send(await park('handled'), 'approve'); // refused: it does not wait for an approval
+
+  const { data } = await audit(`actor=service:${keyId}&limit=100`);
+  expect(data.reverse()).toMatchObject([
+    { action: 'event.retried', teamId, subject: unknown },
+    {
+      action: 'event.assigned',
+      reason: 'sold by hand',
+      before: { type: 'order.paid', parkedCode: 'unknown_product', product: null },
+      after: { teamId, product: 'pack_1000' },
+    },
+    { action: 'event.approved', subject: large, before: { parkedCode: 'needs_approval' } },
+    { action: 'event.dismissed', reason: 'not ours' },
+  ]);
 });

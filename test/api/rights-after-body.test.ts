@@ -61,7 +61,7 @@ test('a removed admin with an open request cannot become admin again', async () 
 test('a service key revoked during its request gives no credits', async () => {
   const { id, key } = await api.key('admin');
   const finish = await begin('POST', `/v1/teams/${teamId}/adjustments`, key, { credits: '100', reason: 'x' });
-  await revokeServiceKey(api.database.fork(), id);
+  await api.database.transaction((em) => revokeServiceKey(em, { id, actor: 'operator:test' }));
   expect(await finish()).toBe(401);
   expect(await api.send('GET', `/v1/teams/${teamId}/balance`)).toMatchObject({ json: { available: '0' } });
 });

@@ -54,6 +54,58 @@ test('a paused subscription is shown, prevents the purchase of another plan with
   expect(await send('POST', '/subscription/cancel')).toMatchObject({ json: { id, status: 'canceled' } });
 });
 
+test('who asked for a change of plan is on record, also if we stop right after Polar made it', async () => {
+  const { teamId, token: as } = await api.person('eva');
+  atPolar = new Date();
+  const { id } = await subscribe(teamId, 'starter_monthly');
+  const change = async (plan: string) =>
+    (await api.send('POST', `/v1/teams/${teamId}/subscription/change`, { as, body: { plan } })).status;
+  expect(await change('starter_monthly')).toBe(200); // nothing to change
+  await api.database.pool.query(
+    `alter table audit_events add constraint stopped check (action <> 'subscription.changed') not valid`,
+  );
+  expect(await change('pro_monthly')).toBe(500);
+  await api.database.pool.query('alter table audit_events drop constraint stopped');
+  expect(await change('pro_monthly')).toBe(200); // Polar had made it
+  expect(await change('pro_yearly')).toBe(200);
+  expect((await api.send('POST', `/v1/teams/${teamId}/subscription/cancel`, { as })).status).toBe(200);
+  expect(await change('starter_monthly')).toBe(409); // Polar changes no canceled one
+
+  const acts = await actsOf('eva');
+  expect(acts).toMatchObject([
+    {
+      action: 'subscription.changed.requested',
+      before: { plan: 'starter_monthly' },
+      after: { plan: 'pro_monthly' },
+    },
+    {
+      action: 'subscription.changed.requested',
+      before: { plan: 'pro_monthly' },
+      after: { plan: 'pro_yearly' },
+    },
+    { action: 'subscription.changed', before: { plan: 'pro_monthly' }, after: { plan: 'pro_yearly' } },
+    { action: 'subscription.canceled.requested', before: { cancelAtPeriodEnd: false } },
+    { action: 'subscription.canceled', after: { cancelAtPeriodEnd: true } },
+    { action: 'subscription.changed.requested', after: { plan: 'starter_monthly' } },
+    { action: 'subscription.changed.refused', reason: 'subscription_ended' },
+  ]);
+  expect(acts.every(({ subject }) => subject === id)).toBe(true);
+});
+
+test('a change of plan that Polar refuses is on record as refused', async () => {
+  const { teamId, token: as } = await api.person('fay');
+  atPolar = new Date();
+  await subscribe(teamId, 'starter_monthly');
+  const { items } = await api.dependencies.polar.customers.list({ query: teamId });
+  await control(`/customers/${items[0]?.id}/card`, { declines: true });
+  const path = `/v1/teams/${teamId}/subscription/change`;
+  expect(await api.send('POST', path, { as, body: { plan: 'pro_monthly' } })).toMatchObject({ status: 402 });
+  expect(await actsOf('fay')).toMatchObject([
+    { action: 'subscription.changed.requested', after: { plan: 'pro_monthly' } },
+    { action: 'subscription.changed.refused', reason: 'payment_failed', after: null },
+  ]);
+});
+
 test('several subscriptions of one team are all shown, the active one first, and each can be canceled by its id', async () => {
   const { teamId, token } = await api.person('cid');
   atPolar = new Date();
@@ -110,6 +162,24 @@ test('the next allotment never lies in the past, and a due payment is shown with
   await set({ cancelAtPeriodEnd: true });
   expect(await show()).toMatchObject({ nextAllotment: null, paymentDue: null });
 });
+
+/** What a user did, on record, oldest first. */
+async function actsOf(userId: string) {
+  const { json } = await api.send('GET', `/v1/audit?actor=person:${userId}`);
+  const act = z.looseObject({ action: z.string(), subject: z.string().nullable() });
+  return z
+    .object({ data: z.array(act) })
+    .parse(json)
+    .data.reverse();
+}
+
+/** Does at Polar what only people and banks do. */
+async function control(path: string, body: object = {}): Promise<void> {
+  const url = `${api.polarUrl}/emulator${path}`;
+  const headers = { 'content-type': 'application/json' };
+  const { ok } = await fetch(url, { method: 'POST', headers, body: JSON.stringify(body) });
+  expect(ok).toBe(true);
+}
 
 /** Buys a plan at Polar, and stores the subscription. */
 async function subscribe(teamId: string, plan: string): Promise<PolarSubscription> {

@@ -105,9 +105,8 @@ export async function playStory(lane: Lane, story: Story, schedules: readonly Sc
 
     async function admit(schedule: Schedule | null): Promise<Hearer> {
       const person = randomUUID();
-      const { team, inboxId } = await signUp(database, {
-        ...{ id: person, email: `${person}@example.com`, name: person },
-      });
+      const profile = { id: person, email: `${person}@example.com`, name: person };
+      const { team, inboxId } = await signUp(database, profile, { kind: 'service', keyId: 'test' });
       const overview = await activities.grantTrialCredits(team.id);
       const atPolar = await shop.admit(team.id);
       const told = { onTheWay: [], told: 0, moneyBack: new Map() };

@@ -109,7 +109,8 @@ async function recordContinueAsNew(): Promise<void> {
     { workflowBundle: await bundleWorkflows() },
   );
   try {
-    const { team } = await signUp(database, { id: 'ada', email: 'ada@example.com', name: 'ada' });
+    const ada = { id: 'ada', email: 'ada@example.com', name: 'ada' };
+    const { team } = await signUp(database, ada, { kind: 'service', keyId: 'test' });
     const first = async () => {
       for await (const run of environment.client.workflow.list({
         query: `WorkflowId = '${teamWorkflowId(team.id)}'`,

@@ -16,6 +16,9 @@ import { syncProducts } from '../../polar/sync-products.ts';
 import { ensureWebhookEndpoint, reviveWebhookEndpoint } from '../../polar/webhook-endpoint.ts';
 import { makeTeam, type PolarScene, startScene } from './setup.ts';
 
+/** Who asked for a change is recorded by the API. */
+const beforeChange = async () => {};
+
 let scene: PolarScene;
 beforeAll(async () => {
   scene = await startScene();
@@ -157,7 +160,7 @@ test('a team with a standing subscription must change its plan instead of buying
 test('a plan is upgraded at once and downgraded with the next period, and a repetition changes nothing', async () => {
   const teamId = await makeTeam(scene.database);
   await buy(teamId, 'starter_monthly');
-  const change = (plan: string) => changePlan(scene.polar, scene.database, { teamId, plan });
+  const change = (plan: string) => changePlan(scene.polar, scene.database, { teamId, beforeChange, plan });
   const orders = async () => (await listInvoices(scene.polar, scene.database, { teamId })).data.length;
 
   expect((await change('starter_monthly')).productCatalogKey).toBe('starter_monthly');
@@ -178,7 +181,7 @@ test('a plan change whose payment fails leaves the plan unchanged', async () => 
   const teamId = await makeTeam(scene.database);
   const order = await buy(teamId, 'starter_monthly');
   await scene.act(`/customers/${order.teamRef.customerId}/card`, { declines: true });
-  const change = changePlan(scene.polar, scene.database, { teamId, plan: 'pro_monthly' });
+  const change = changePlan(scene.polar, scene.database, { teamId, beforeChange, plan: 'pro_monthly' });
   await expect(change).rejects.toMatchObject({ code: 'payment_failed' });
   const now = await fetchSubscription(scene.polar, order.subscription?.id ?? '');
   expect(now.productCatalogKey).toBe('starter_monthly');
@@ -193,19 +196,19 @@ test('a plan change whose answer is lost is made once', async () => {
     method: 'PATCH',
     after_effect: 'drop',
   });
-  const now = await changePlan(scene.polar, scene.database, { teamId, plan: 'pro_monthly' });
+  const now = await changePlan(scene.polar, scene.database, { teamId, beforeChange, plan: 'pro_monthly' });
   expect(now.productCatalogKey).toBe('pro_monthly');
 });
 
 test('cancelling and resuming can be repeated', async () => {
   const teamId = await makeTeam(scene.database);
   const order = await buy(teamId, 'pro_yearly');
-  const ask = { teamId };
+  const ask = { teamId, beforeChange };
   for (let time = 0; time < 2; time += 1) {
     expect((await cancelSubscription(scene.polar, scene.database, ask)).cancelAtPeriodEnd).toBe(true);
   }
   await expect(
-    changePlan(scene.polar, scene.database, { teamId, plan: 'pro_monthly' }),
+    changePlan(scene.polar, scene.database, { teamId, beforeChange, plan: 'pro_monthly' }),
   ).rejects.toMatchObject({ code: 'subscription_ended' });
   for (let time = 0; time < 2; time += 1) {
     expect((await resumeSubscription(scene.polar, scene.database, ask)).cancelAtPeriodEnd).toBe(false);
@@ -221,10 +224,14 @@ test('a team without a subscription has none to change, cancel or resume', async
   const teamId = await makeTeam(scene.database);
   const refusal = { code: 'no_subscription' };
   await expect(
-    changePlan(scene.polar, scene.database, { teamId, plan: 'pro_monthly' }),
+    changePlan(scene.polar, scene.database, { teamId, beforeChange, plan: 'pro_monthly' }),
   ).rejects.toMatchObject(refusal);
-  await expect(cancelSubscription(scene.polar, scene.database, { teamId })).rejects.toMatchObject(refusal);
-  await expect(resumeSubscription(scene.polar, scene.database, { teamId })).rejects.toMatchObject(refusal);
+  await expect(
+    cancelSubscription(scene.polar, scene.database, { teamId, beforeChange }),
+  ).rejects.toMatchObject(refusal);
+  await expect(
+    resumeSubscription(scene.polar, scene.database, { teamId, beforeChange }),
+  ).rejects.toMatchObject(refusal);
 });
 
 test('owner, admin and billing open the portal as themselves; a plain member may not', async () => {
@@ -450,8 +457,8 @@ test('a team with a paused subscription cannot buy another plan; the subscriptio
     else await scene.database.fork().nativeDelete(Subscription, { id });
     await expect(checkout(teamId, 'pro_monthly')).rejects.toMatchObject(refusal);
   }
-  const ask = { teamId };
-  const change = () => changePlan(scene.polar, scene.database, { teamId, plan: 'pro_monthly' });
+  const ask = { teamId, beforeChange };
+  const change = () => changePlan(scene.polar, scene.database, { teamId, beforeChange, plan: 'pro_monthly' });
   await expect(change()).rejects.toMatchObject(refusal);
   expect((await resumeSubscription(scene.polar, scene.database, ask)).status).toBe('active');
   expect((await change()).productCatalogKey).toBe('pro_monthly');

@@ -256,6 +256,7 @@ test('a damaged hold fails only its own capture', async () => {
     credits: priced.credits,
     life: 60_000,
     longestLife: 60_000,
+    mostOpen: 1,
   });
   const capture = () => groupCommit.capture({ ...keyed(team), holdId, priced });
   const exchangeDraws = (grant: string) =>

@@ -247,7 +247,8 @@ test('continue-as-new under a burst of 5,000 signals loses no event', async () =
   );
   cleanUp.push(() => worker.stop());
 
-  const { team } = await signUp(database, { id: 'ada', email: 'ada@example.com', name: 'ada' });
+  const ada = { id: 'ada', email: 'ada@example.com', name: 'ada' };
+  const { team } = await signUp(database, ada, { kind: 'service', keyId: 'test' });
   // Only the signals tell of them: the relay, which tells again what nobody heard, would hide a lost one.
   const { rows: events } = await database.pool.query<{ id: string }>(
     `insert into inbox (id, team_id, source, type, payload, occurred_at, status, next_signal_at)

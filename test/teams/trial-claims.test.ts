@@ -21,8 +21,9 @@ afterAll(async () => {
   await testDatabase.drop();
 });
 
-const person = (id: string) => signUp(database, { id, email: `${id}@example.com`, name: id });
-const make = (ownerId: string) => database.transaction((em) => createTeam(em, { name: 'Team', ownerId }));
+const by = { kind: 'service', keyId: 'test' } as const;
+const person = (id: string) => signUp(database, { id, email: `${id}@example.com`, name: id }, by);
+const make = (ownerId: string) => database.transaction((em) => createTeam(em, { name: 'Team', ownerId, by }));
 const grant = (teamId: string) =>
   database.transaction(async (em) => {
     const { now } = await lockLivingTeam(em, teamId);
