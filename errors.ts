@@ -391,6 +391,25 @@ export const errors = {
     retriable: false,
     action: 'Give the team an owner with an e-mail address: Polar needs one.',
   },
+  too_many_holds: {
+    status: 409,
+    title: 'Too many open holds',
+    retriable: false,
+    action:
+      'Capture or release holds of the team, then send the same key again. `limit` is how many may be open.',
+  },
+  too_many_limits: {
+    status: 409,
+    title: 'Too many limits',
+    retriable: false,
+    action: 'Remove a limit of the team that is no longer needed. `limit` is how many it may have.',
+  },
+  too_many_teams: {
+    status: 409,
+    title: 'Too many teams',
+    retriable: false,
+    action: 'Delete one of the owner’s teams, or hand one over. `limit` is how many a user may own.',
+  },
   user_conflict: {
     status: 409,
     title: 'User already exists',

@@ -2,6 +2,7 @@ import { Context } from '@temporalio/activity';
 import { readCatalog } from '../catalog/versions.ts';
 import type { Database } from '../database/connection.ts';
 import { cutOldPayloads } from '../inbox/cut-payloads.ts';
+import { deleteHandledEvents } from '../inbox/delete-handled-events.ts';
 import { closeMonths } from '../ledger/read/closed-months.ts';
 import type { GroupCommit } from '../ledger/spend/group-commit.ts';
 import { pruneLimitMarks } from '../ledger/spend/prune-limit-marks.ts';
@@ -66,9 +67,20 @@ export function createMaintenanceActivities({
         });
       }),
 
-    /** @returns how many payloads were cut to ids */
+    /**
+     * Also deletes the rows of events that were handled longer ago than the catalog's `handledEventsKept`.
+     * @returns how many payloads were cut to ids
+     */
     cutOldPayloads: (): Promise<number> =>
-      heartbeating((signal, tell) => cutOldPayloads(database.pool, { signal, onProgress: tell })),
+      heartbeating(async (signal, tell) => {
+        const cut = await cutOldPayloads(database.pool, { signal, onProgress: tell });
+        const { catalog } = await readCatalog(database);
+        await deleteHandledEvents(database.pool, catalog.policies.handledEventsKept, {
+          signal,
+          onProgress: tell,
+        });
+        return cut;
+      }),
 
     /** @returns how many lapsed holds were freed */
     sweepHolds: (): Promise<number> =>

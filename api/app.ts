@@ -28,13 +28,10 @@ import { usageRoutes } from './routes/usage.ts';
 import { usageHistoryRoutes } from './routes/usage-history.ts';
 import { userRoutes } from './routes/users.ts';
 
-/**
- * A request's log line contains only ids and routes. Removing secrets from it would cost a quarter of the hot path's
- * time.
- */
+/** A request's line says ids and routes only. Cutting secrets out of it would cost a quarter of the hot path. */
 const requestLog = log.child({}, { redact: [] });
 
-/** JSON responses need no browser policy; /docs sets its own. Headers that only matter for HTML are off. */
+/** JSON is shown by nobody; the docs set a policy of their own. What is off says nothing to who reads JSON. */
 const secureHeaders = helmet({
   contentSecurityPolicy: {
     useDefaults: false,
@@ -49,7 +46,7 @@ const secureHeaders = helmet({
   xXssProtection: false,
 });
 
-/** Every route of the public API. The hot route comes first, because Express searches in order. */
+/** Every route of the public API. The hot one comes first, because Express looks in order. */
 export const routes: readonly Route[] = [
   ...usageRoutes,
   ...holdRoutes,
@@ -72,7 +69,7 @@ export const routes: readonly Route[] = [
   ...healthRoutes,
 ];
 
-/** The API as an Express app; `main.ts` serves it on PORT. Outside production it also serves `/readyz`. */
+/** The API as an Express app; `main.ts` listens with it on PORT. Outside production it answers `/readyz` too. */
 export function createApp(dependencies: Dependencies): Express {
   const readiness = operationsRoutes.filter(({ path }) => path === '/readyz' && !dependencies.production);
   return createRoutedApp([...routes, ...readiness], dependencies, (app) => {
@@ -85,12 +82,12 @@ export function createApp(dependencies: Dependencies): Express {
   });
 }
 
-/** The routes for operators and Prometheus; `main.ts` serves them on OPERATIONS_PORT, which is not published. */
+/** What operators and Prometheus read; `main.ts` listens with it on OPERATIONS_PORT, which is not published. */
 export function createOperationsApp(dependencies: Dependencies): Express {
   return createRoutedApp([...operationsRoutes, ...healthRoutes], dependencies);
 }
 
-/** Paths are matched exactly. With another case or a final slash, a rule of a proxy would not match the path. */
+/** A path is served as it is written: in another case, or with a slash at its end, a rule of a proxy would not match it. */
 function createRoutedApp(
   routes: readonly Route[],
   dependencies: Dependencies,
@@ -123,7 +120,7 @@ function createRoutedApp(
   return app;
 }
 
-/** Express writes `:teamId` for OpenAPI's `{teamId}`. */
+/** Express says `:teamId` for OpenAPI's `{teamId}`. */
 function expressPath(path: string): string {
   return path.replace(/\{(\w+)\}/g, ':$1');
 }
@@ -133,7 +130,7 @@ function refuseMethod(allowed: string[]): RequestHandler {
     response.setHeader('Allow', allowed.join(', '));
     throw new DomainError(
       'method_not_allowed',
-      `${request.method} is not allowed here, only ${allowed.join(', ')}`,
+      `${request.method} is not possible here, only ${allowed.join(', ')}`,
       {
         allowed,
       },
@@ -141,7 +138,7 @@ function refuseMethod(allowed: string[]): RequestHandler {
   };
 }
 
-/** Measures and logs each request, with its route and ids only. */
+/** Times each request and logs it: by route and ids, never by what is in it. */
 function observeRequest({ httpSeconds }: Metrics): RequestHandler {
   return (request, response, next) => {
     const start = performance.now();
@@ -151,7 +148,7 @@ function observeRequest({ httpSeconds }: Metrics): RequestHandler {
       const milliseconds = performance.now() - start;
       const { method } = request;
       const route: string = response.locals.route ?? 'other';
-      const status = response.writableFinished ? response.statusCode : 499; // 499: the client closed the connection
+      const status = response.writableFinished ? response.statusCode : 499; // 499: the caller went away
       httpSeconds.observe({ method, route, status }, milliseconds / 1_000);
       const level = status >= 500 ? 'warn' : route.startsWith('/v1/') ? 'info' : 'debug';
       requestLog[level](

@@ -62,6 +62,7 @@ export async function openLedger(databaseUrl: string) {
         credits: priced.credits,
         life: policies.holdLife,
         longestLife: policies.holdMaxLife,
+        mostOpen: policies.openHoldsPerTeam,
       });
       const { idempotencyKey, bodyHash } = makeDebit(teamId, published);
       return ledger.capture({ teamId, holdId: id, idempotencyKey, bodyHash, priced });

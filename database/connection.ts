@@ -40,6 +40,7 @@ import { ZeroAndKeyDeletions } from './migrations/0007-zero-and-key-deletions.ts
 import { People } from './migrations/0008-people.ts';
 import { ClosedMonths } from './migrations/0009-closed-months.ts';
 import { Links } from './migrations/0010-links.ts';
+import { WaitingAndHandledEvents } from './migrations/0012-waiting-and-handled-events.ts';
 import { createMissingPartitions, isMissingPartition } from './partitions.ts';
 import { checkSession, startupOptions } from './session-settings.ts';
 
@@ -248,6 +249,7 @@ function ormOptions(
         People,
         ClosedMonths,
         Links,
+        WaitingAndHandledEvents,
       ],
       snapshot: false,
       silent: true,

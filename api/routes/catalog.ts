@@ -21,7 +21,7 @@ const catalogOut = z.strictObject({
     z.strictObject({
       ...product,
       interval: z.enum(['month', 'year']),
-      allotment: decimalOut.meta({ description: 'Credits of one complete cycle' }),
+      allotment: decimalOut.meta({ description: 'Credits of one whole cycle' }),
       rhythm: z.enum(['cycle', 'monthly']),
     }),
   ),
@@ -49,7 +49,7 @@ export const catalogRoutes = [
     method: 'get',
     path: '/v1/catalog',
     tag: 'Catalog',
-    summary: 'Plans, packs and prices',
+    summary: 'What is sold and what things cost',
     access: 'public',
     request: {},
     answers: { 200: catalogOut },

@@ -8,7 +8,7 @@ import type { Receipt } from '../../ledger/spend/operation.ts';
 import { hashBody } from '../../teams/hash-body.ts';
 import { defineRoute, idempotencyKeySchema } from '../define-route.ts';
 import type { Dependencies } from '../dependencies.ts';
-import { invalidRequest, toProblem } from '../problem.ts';
+import { invalidRequest, type Problem, toProblem } from '../problem.ts';
 import { receiptJson, receiptOut, receiptShape } from '../receipt.ts';
 import { whileCommitting } from '../refusals.ts';
 import {
@@ -33,16 +33,23 @@ const usage = z.strictObject(usageShape);
 type Usage = z.output<typeof usage>;
 
 const mostEvents = 1_000;
-/** In bytes: the maximum number of events, each with the maximum metadata. */
+/** In bytes: so many events, each with all the metadata that it may carry. */
 const largestBatch = 8 * 1_048_576;
+/** Results of a batch beyond this many characters are shortened. */
+const longestAnswer = 4 * 1_048_576;
 const batchEvent = z.strictObject({
   teamId: teamIdSchema,
   idempotencyKey: idempotencyKeySchema,
   ...usageShape,
 });
-// Created once, because a schema is compiled when it is created.
+// Made once: a schema is compiled when it is made.
 const eventInBody = z.object({ body: batchEvent });
 const anyObject = z.record(z.string(), z.unknown());
+const shortReceipt = z.strictObject({
+  status: z.literal(201),
+  ...z.strictObject(receiptShape).omit({ lines: true, grants: true }).shape,
+  shortened: z.literal(true),
+});
 const refusedEvent = z.looseObject({ status: z.int().min(400), code: z.string(), detail: z.string() });
 
 export const usageRoutes = [
@@ -51,7 +58,7 @@ export const usageRoutes = [
     lane: 'spending',
     path: '/v1/teams/{teamId}/usage',
     tag: 'Usage',
-    summary: 'Price usage and debit its credits',
+    summary: 'Price a usage and debit its credits',
     access: { services: ['usage'], teamIsCheckedByHandler: true },
     needsIdempotencyKey: true,
     request: { params: teamParams, body: usage },
@@ -84,16 +91,16 @@ export const usageRoutes = [
     tag: 'Usage',
     summary: 'Up to 1,000 usages of any teams',
     description:
-      'Each event succeeds or fails separately, in order within a team. Its key and body mean the same as in a single usage. A body has at most 8 MiB.',
+      'Each event succeeds or fails on its own, in order within a team; its key and body mean the same as in a single usage. A body has 8 MiB at most. An answer has about 4 MiB at most: results beyond that are `shortened`, without `lines`, `grants` and `errors`; the usage events of the team have all of them.',
     access: { services: ['usage'] },
     bodyLimitBytes: largestBatch,
-    // Each event is checked separately, so that a wrong one does not affect the others.
+    // Each event is checked on its own, so that one that is wrong takes no other with it.
     request: { body: z.strictObject({ events: z.array(z.unknown()).min(1).max(mostEvents) }) },
     documentedBody: z.strictObject({ events: z.array(batchEvent).min(1).max(mostEvents) }),
     answers: {
       200: z.strictObject({
         results: z.array(
-          z.union([z.strictObject({ status: z.literal(201), ...receiptShape }), refusedEvent]),
+          z.union([z.strictObject({ status: z.literal(201), ...receiptShape }), shortReceipt, refusedEvent]),
         ),
       }),
     },
@@ -101,17 +108,17 @@ export const usageRoutes = [
     async handle({ body: { events } }, { dependencies }) {
       const published = await readCatalog(dependencies.database);
       const results = await Promise.all(events.map((event) => spendEvent(dependencies, published, event)));
-      return { status: 200, body: { results } };
+      return { status: 200, body: { results: shortenResults(results) } };
     },
   }),
 ];
 
-/** Every event reaches the group commit in the batch's order, because nothing before it is awaited. */
+/** Every event reaches the group commit in the batch's order, because nothing on the way there is waited for. */
 async function spendEvent(
   dependencies: Dependencies,
   published: PublishedCatalog,
   event: unknown,
-): Promise<{ status: number }> {
+): Promise<Problem | ({ status: 201 } & ReturnType<typeof receiptJson>)> {
   try {
     const parsed = eventInBody.safeParse({ body: event });
     if (!parsed.success) throw invalidRequest(parsed.error);
@@ -124,7 +131,21 @@ async function spendEvent(
   }
 }
 
-/** The same hash as for a single usage, so a key means the same in both requests. */
+type Result = Awaited<ReturnType<typeof spendEvent>>;
+
+/** A receipt names each grant that paid: of a team with many small grants a thousand receipts would be tens of megabytes. */
+export function shortenResults(results: Result[], longest = longestAnswer): object[] {
+  let length = 0;
+  return results.map((result) => {
+    length += JSON.stringify(result).length;
+    if (length <= longest) return result;
+    const rest: Record<string, unknown> = { ...result };
+    for (const field of ['lines', 'grants', 'errors']) delete rest[field];
+    return { ...rest, shortened: true };
+  });
+}
+
+/** The hash that the same usage has when it is sent alone: a key means one thing, whichever way it came. */
 function hashSingleBody(event: unknown): Buffer {
   const { teamId: _team, idempotencyKey: _key, ...body } = anyObject.parse(event);
   return hashBody(body);
@@ -144,7 +165,7 @@ async function spendUsage(
     try {
       priced = priceUsage(catalog, action, quantities);
     } catch (refusal) {
-      // A retry gets the first answer, even if its action was archived meanwhile.
+      // A retry is answered as the first time, though its action was archived meanwhile.
       const replay = await findReplay(database.pool, request);
       if (replay && 'receipt' in replay) return replay.receipt;
       throw refusal;

@@ -67,6 +67,7 @@ export function captureHold(
 
   const receipt = makeReceipt(id, held, operation.priced, paid, available(team, standing.now), held.id);
   held.status = 'captured';
+  team.openHolds -= 1;
   held.changed ??= 'changed';
   held.event = { teamId: held.teamId, id, occurredAt: standing.now, credits };
   return recordDebit(operation, receipt, held, standing.now, standing, changes, operation.metadata);

@@ -16,7 +16,7 @@ import type { GrantStanding, HoldStanding, Standing, TeamStanding } from './stan
 
 /**
  * Holds credits for usage whose cost is not known yet, under the consumer's limits.
- * @throws DomainError `insufficient_credits`, `limit_reached`, `member_required`, `member_not_in_team`
+ * @throws DomainError `insufficient_credits`, `limit_reached`, `too_many_holds`, `member_required`, `member_not_in_team`
  */
 export function holdCredits(
   operation: HoldOperation,
@@ -24,7 +24,11 @@ export function holdCredits(
   standing: Standing,
   changes: Changes,
 ): Outcome {
-  const { credits } = operation;
+  const { credits, mostOpen } = operation;
+  if (team.openHolds >= mostOpen) {
+    const message = `A team has at most ${mostOpen} open holds: capture or release one, then send the same key again`;
+    throw new DomainError('too_many_holds', message, { limit: mostOpen });
+  }
   requireMember(team, operation);
   const limits = limitsOn(team, operation, standing.now);
   const draws = drawCredits(team, credits, standing.now);
@@ -55,6 +59,7 @@ export function holdCredits(
     });
   }
   countAgainst(limits, { held: credits });
+  team.openHolds += 1;
   standing.holds.set(made.id, made);
   return recordHold(operation, made, standing, changes);
 }
@@ -78,6 +83,7 @@ export function releaseHold(
   if (held.status !== 'released') {
     requireOpen(held, standing.now);
     endHold(changes, team, held, 'released', standing.now);
+    team.openHolds -= 1;
   }
   return recordHold(operation, held, standing, changes);
 }

@@ -43,6 +43,8 @@ export interface HoldOperation extends Keyed, Consumer {
   life: number;
   /** The maximum lifetime with extensions, in milliseconds. */
   longestLife: number;
+  /** How many holds of the team may be open at once. */
+  mostOpen: number;
 }
 
 /** Debits the real cost of the held work: less than the held credits, the same, or more. */

@@ -80,18 +80,20 @@ export async function readStanding(
   firstGrants: number,
 ): Promise<Standing> {
   const named = operations.flatMap((operation) => ('holdId' in operation ? [operation.holdId] : []));
-  const [locked, { now, grants }, others, { keys, deletedUpTo }, holds] = await Promise.all([
+  const [locked, { now, grants }, others, { keys, deletedUpTo }, holds, openHolds] = await Promise.all([
     locking,
     readFirstGrants(client, teamIds, firstGrants),
     readOtherGrants(client, { ...reading, holds: named }),
     readKeys(client, operations),
     readHolds(client, named, reading.lapsedHolds),
+    countOpenHolds(client, operations),
   ]);
   const teams = new Map<string, TeamStanding>(
     locked.map(({ id, deleted }) => [
       id,
       {
         deleted,
+        openHolds: openHolds.get(id) ?? 0,
         grants: [],
         unread: 0n,
         limitsMembers: false,
@@ -368,6 +370,24 @@ async function readHolds(
       },
     ]),
   );
+}
+
+/** Counts the open holds of the teams in which an operation makes a hold. It reads one index entry per open hold. */
+async function countOpenHolds(
+  client: PoolClient,
+  operations: readonly Operation[],
+): Promise<Map<string, number>> {
+  const teamIds = new Set(operations.flatMap(({ kind, teamId }) => (kind === 'hold' ? [teamId] : [])));
+  if (teamIds.size === 0) return new Map();
+  const { rows } = await client.query<{ id: string; open: number }>({
+    name: 'count-open-holds',
+    text: `select t.id,
+                  (select count(*) from holds h
+                    where h.team_id = t.id and h.status = 'open' and h.expires_at > (select billing_now()))::int as open
+             from unnest($1::uuid[]) as t (id)`,
+    values: [[...teamIds]],
+  });
+  return new Map(rows.map(({ id, open }) => [id, open]));
 }
 
 /** A consumer whose limits may apply to an operation, and for a member whether they are one. */

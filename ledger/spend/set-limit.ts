@@ -1,9 +1,11 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
+import { readCatalog } from '../../catalog/versions.ts';
 import { type Database, readClock } from '../../database/connection.ts';
-import { Limit, type LimitPeriod, type LimitSubject } from '../../database/entities/limit.ts';
+import { Limit, type LimitPeriod, type LimitSubject, limitSubjects } from '../../database/entities/limit.ts';
 import { Member } from '../../database/entities/member.ts';
 import { findStandingSubscriptions } from '../../database/entities/subscription.ts';
 import { Team } from '../../database/entities/team.ts';
+import { invalidCursor, type ListPage, type ListRange } from '../../database/list-page.ts';
 import { lockLivingTeam } from '../../database/lock-living-team.ts';
 import { DomainError } from '../../domain-error.ts';
 import { limitWindow } from './limits.ts';
@@ -37,7 +39,7 @@ export interface SetLimit {
  * If the process dies in between, the limit does not refuse yet; sending the same request again completes it.
  *
  * @param confirmRights  called under each lock: throws if the caller may no longer do this
- * @throws DomainError `unknown_team`, `unknown_member`, and the errors of `confirmRights`
+ * @throws DomainError `unknown_team`, `unknown_member`, `too_many_limits`, and the errors of `confirmRights`
  */
 export async function setLimit(
   database: Database,
@@ -86,6 +88,7 @@ async function beginLimit(em: EntityManager, limit: NewLimit): Promise<{ set: Se
   const windowStart = limitWindow(per, now, await cycleStart(em, teamId));
   let known = await em.findOne(Limit, { teamId, subject, subjectId });
   if (!known) {
+    await refuseTooMany(em, teamId);
     await startCounting(em, limit, now);
     team.hasLimits = true;
     await em.flush();
@@ -101,6 +104,13 @@ async function beginLimit(em: EntityManager, limit: NewLimit): Promise<{ set: Se
 
 /** Longer than a month. */
 const historyMs = 35 * 86_400_000;
+
+async function refuseTooMany(em: EntityManager, teamId: string): Promise<void> {
+  const { limitsPerTeam: limit } = (await readCatalog(em)).catalog.policies;
+  if ((await em.count(Limit, { teamId })) < limit) return;
+  const message = `A team has at most ${limit} limits: remove one that is no longer needed`;
+  throw new DomainError('too_many_limits', message, { limit });
+}
 
 async function startCounting(
   em: EntityManager,
@@ -247,20 +257,45 @@ async function endLimit(em: EntityManager, { teamId, subject, subjectId }: Limit
   return known.counterId;
 }
 
-/** The team's limits, members first, in their current windows. */
-export async function listLimits(em: EntityManager, teamId: string): Promise<SetLimit[]> {
+/**
+ * The team's limits, members first, in their current windows.
+ * @throws DomainError `invalid_cursor`
+ */
+export async function listLimits(
+  em: EntityManager,
+  teamId: string,
+  { limit, cursor }: ListRange,
+): Promise<ListPage<SetLimit>> {
+  const after = cursor === undefined ? null : readCursor(cursor);
+  const beyond = after && {
+    $or: [
+      { subject: after.subject, subjectId: { $gt: after.subjectId } },
+      { subject: { $lt: after.subject } }, // 'member' comes before 'key'
+    ],
+  };
   const limits = await em.find(
     Limit,
-    { teamId, active: true },
-    { orderBy: { subject: 'desc', subjectId: 'asc' } },
+    { teamId, active: true, ...beyond },
+    { orderBy: { subject: 'desc', subjectId: 'asc' }, limit: limit + 1, disableIdentityMap: true },
   );
   const now = await readClock(em);
   const cycle = await cycleStart(em, teamId);
-  return limits.map(({ subject, subjectId, credits, per, windowStart, consumed, held }) => {
-    const current = limitWindow(per, now, cycle);
-    const over = current.getTime() !== windowStart.getTime(); // the next debit moves it to the new window
-    return { subject, subjectId, credits, per, windowStart: current, consumed: over ? 0n : consumed, held };
-  });
+  const data = limits
+    .slice(0, limit)
+    .map(({ subject, subjectId, credits, per, windowStart, consumed, held }): SetLimit => {
+      const current = limitWindow(per, now, cycle);
+      const over = current.getTime() !== windowStart.getTime(); // the next debit moves it to the new window
+      return { subject, subjectId, credits, per, windowStart: current, consumed: over ? 0n : consumed, held };
+    });
+  const last = data.at(-1);
+  return { data, nextCursor: last && limits.length > limit ? `${last.subject}:${last.subjectId}` : null };
+}
+
+function readCursor(cursor: string): Pick<LimitKey, 'subject' | 'subjectId'> {
+  const [, subject, subjectId] = /^(\w+):(.+)$/.exec(cursor) ?? [];
+  const known = limitSubjects.find((one) => one === subject);
+  if (known && subjectId !== undefined) return { subject: known, subjectId };
+  throw invalidCursor();
 }
 
 async function cycleStart(em: EntityManager, teamId: string): Promise<Date | null> {

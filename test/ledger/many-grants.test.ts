@@ -116,7 +116,7 @@ test('a spend of more than a team with many grants has is refused with what the 
 
 test('a spend that needs what a lapsed hold sets aside on a late grant gets it', async () => {
   const { teamId, grantIds } = await teamWith([...lots(many, 10n), { credits: 100n, life: null }]);
-  const life = { life: 1, longestLife: 1 };
+  const life = { life: 1, longestLife: 1, mostOpen: 10_000 };
   await usual.hold({ ...keyed(teamId), ...action, ...life, credits: 10n * BigInt(many) + 30n });
   const receipt = await spend(teamId, 10n * BigInt(many) + 90n);
   expect(receipt.grants.at(-1)).toMatchObject({ grantId: grantIds.at(-1), credits: 90n });
@@ -178,7 +178,14 @@ test.each([1, 2, 32])(
     const groupCommit = createGroupCommit(database, { firstGrants });
     const { teamId, grantIds } = await teamWith(lots(3, 10n));
     const hold = (credits: bigint) =>
-      groupCommit.hold({ ...keyed(teamId), ...action, life: hour, longestLife: hour, credits });
+      groupCommit.hold({
+        ...keyed(teamId),
+        ...action,
+        life: hour,
+        longestLife: hour,
+        mostOpen: 10_000,
+        credits,
+      });
     const [first, second, third] = [await hold(10n), await hold(10n), await hold(5n)];
     for (const { id } of [first, second]) await groupCommit.release({ ...keyed(teamId), holdId: id });
     const receipt = await groupCommit.capture({ ...keyed(teamId), holdId: third.id, priced: priced(20n) });
@@ -234,7 +241,7 @@ async function play(groupCommit: GroupCommit, given: readonly NewLot[], story: r
     const holdId = holds[hold];
     try {
       if (kind === 'hold') {
-        const life = { life: hour, longestLife: hour };
+        const life = { life: hour, longestLife: hour, mostOpen: 10_000 };
         const answer = await groupCommit.hold({ ...keyed(teamId), ...action, ...life, credits });
         holds.push(answer.id);
         answers.push(answer.credits);

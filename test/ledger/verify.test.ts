@@ -570,7 +570,8 @@ async function fill(database: Database): Promise<void> {
 }
 
 async function withTrial(database: Database, id: string, published: PublishedCatalog): Promise<string> {
-  const { team } = await signUp(database, { id, email: `${id}@example.com`, name: id });
+  const user = { id, email: `${id}@example.com`, name: id };
+  const { team } = await signUp(database, user, { kind: 'service', keyId: 'test' });
   await locked(database, team.id, (em, now) => grantTrialCredits(em, team.id, published, now));
   return team.id;
 }
@@ -674,7 +675,7 @@ function spend(commit: GroupCommit, teamId: string, runs: bigint, memberId?: str
 }
 
 function hold(commit: GroupCommit, teamId: string, credits: bigint, memberId?: string) {
-  const life = { life: day / 24, longestLife: day };
+  const life = { life: day / 24, longestLife: day, mostOpen: 100 };
   return commit.hold({
     ...keyed(teamId),
     action: 'workflow.run',

@@ -473,6 +473,7 @@ function send(run: Run, team: RunTeam, request: KeyedRequest): Promise<Receipt |
         credits,
         life: request.life,
         longestLife: longestHold,
+        mostOpen: 1_000,
       });
     }
     const { occurredAt } = request;
@@ -697,7 +698,7 @@ function sumOfCredits(events: Stored['events']): number {
 }
 
 async function expectSameLimits(run: Run, team: RunTeam): Promise<void> {
-  const real = await listLimits(run.lane.database.fork(), team.id);
+  const { data: real } = await listLimits(run.lane.database.fork(), team.id, { limit: 100 });
   const used = real.map(({ subject, subjectId, consumed, held }) => [subject, subjectId, consumed + held]);
   const expected = team.model.limits.map((limit) => {
     return [limit.subject, limit.id, model.usedUnder(team.model, limit, run.now)];
