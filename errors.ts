@@ -653,6 +653,12 @@ export const errors = {
     retriable: true,
     action: 'Send the same request with the same key again: another process answers it.',
   },
+  sync_running: {
+    status: 409,
+    title: 'Another product sync is running',
+    retriable: true,
+    action: 'Wait until the other npm run polar:sync has ended, then run yours again.',
+  },
   team_busy: {
     status: 503,
     title: 'Team busy',

@@ -3,6 +3,8 @@ import type { Catalog, Pack, Plan } from '../catalog/schema.ts';
 import { readCatalog } from '../catalog/versions.ts';
 import { type Database, readClock } from '../database/connection.ts';
 import { PolarProduct } from '../database/entities/polar-product.ts';
+import { isLockTimeout } from '../database/errors.ts';
+import { DomainError } from '../domain-error.ts';
 import { callPolar, readAll } from './client.ts';
 
 export interface ProductSync {
@@ -25,7 +27,7 @@ export type SyncStep =
  * database knows the catalog key of each product, and events that were parked as `unknown_product` are due.
  *
  * @param apply  false: only returns the steps
- * @throws DomainError `catalog_not_published`; as `callPolar`. Completed steps stay; run it again
+ * @throws DomainError `catalog_not_published`, `sync_running`; as `callPolar`. Completed steps stay; run it again
  */
 export async function syncProducts(
   polar: Polar,
@@ -44,7 +46,13 @@ export async function syncProducts(
   // Two runs at once would both create the missing products. This is a session lock: no transaction is open meanwhile.
   const lock = await database.pool.connect();
   try {
-    await lock.query(`select pg_advisory_lock(hashtext('polar:sync'))`);
+    await lock.query(`select pg_advisory_lock(hashtext('polar:sync'))`).catch((error: unknown) => {
+      if (!isLockTimeout(error)) throw error;
+      throw new DomainError(
+        'sync_running',
+        'Another npm run polar:sync is running: run yours when it has ended',
+      );
+    });
     const products = await listProducts(polar);
     const { steps, warnings } = planProductSync(catalog, products);
     const links: { polarProductId: string; catalogKey: string }[] = [];

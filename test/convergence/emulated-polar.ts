@@ -45,6 +45,13 @@ interface PaidOrder {
   paid: number;
 }
 
+/** Lanes share a database, and product syncs exclude each other there: they wait here, so that no lock times out. */
+let lastSync: Promise<unknown> = Promise.resolve();
+function syncAlone(sync: () => Promise<unknown>): Promise<unknown> {
+  lastSync = lastSync.then(sync);
+  return lastSync;
+}
+
 /**
  * @param clock  the emulator's time
  * @param twins  whether Polar also sends the webhooks that only repeat `subscription.updated`
@@ -62,7 +69,7 @@ export async function openPolar(
   });
   await allowResets(emulator.url);
   const polar = createPolar({ accessToken, baseUrl: emulator.url });
-  await syncProducts(polar, database, { apply: true });
+  await syncAlone(() => syncProducts(polar, database, { apply: true }));
   const products = await productsByKey(polar);
   const { id: gift } = await polar.discounts.create({
     ...{ name: 'A gift', type: 'percentage', basis_points: 10_000, duration: 'once' },
