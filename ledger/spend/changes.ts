@@ -51,7 +51,7 @@ export function move(
 }
 
 /** Executes the moves of a plan. */
-export function applyMoves(
+export function recordMoves(
   changes: Changes,
   team: TeamStanding,
   { teamId }: { teamId: string },

@@ -10,17 +10,17 @@ import type { KnownKey } from './standing.ts';
 /** An operation that waits for its answer. It is answered once: by `resolve` or by `reject`. */
 export interface Pending {
   operation: Operation;
-  resolve(answer: Answer | Promise<Answer>): void;
+  resolve(answer: OperationAnswer | Promise<OperationAnswer>): void;
   reject(error: unknown): void;
 }
 
-export type Answer = { receipt: Receipt } | { hold: HoldAnswer };
+export type OperationAnswer = { receipt: Receipt } | { hold: HoldAnswer };
 
 /** How operations are committed. */
 export interface CommitOptions {
   /** Whether to wait for teams that are locked elsewhere. */
   wait: boolean;
-  /** How many grants of each team are read before it is known whether they suffice. */
+  /** How many grants of each team are read at first, before it is known whether they are enough. */
   firstGrants: number;
 }
 
@@ -115,7 +115,10 @@ function lost(decided: boolean): DomainError {
   );
 }
 
-/** Whether each operation alone would fail too: the database is away or overloaded, or a team that is waited for is locked. */
+/**
+ * Whether each operation alone would fail too: the database is down or overloaded, or a team that the batch waits for
+ * is locked.
+ */
 function concernsAll(error: unknown): boolean {
   return isConnectionError(error) || (isTransientError(error) && !isConflict(error));
 }

@@ -1,7 +1,7 @@
 import { setTimeout } from 'node:timers/promises';
 import type { Database } from '../../database/connection.ts';
 import { DomainError } from '../../domain-error.ts';
-import { type Answer, commitBatch, type Pending } from './commit-batch.ts';
+import { commitBatch, type OperationAnswer, type Pending } from './commit-batch.ts';
 import type {
   CaptureOperation,
   ExtendOperation,
@@ -23,19 +23,19 @@ import { defaultFirstGrants } from './read-standing.ts';
  * all teams together and each team with many callers. Operations that share a transaction share its flush, its round trips
  * and its locks. Durability is the same: an operation is answered after its commit.
  *
- * How. Operations wait in a queue for each team. A batch takes queues of several teams, the longest waiting first. A caller
- * alone does not wait. What arrives during a commit goes into the next one. Each team is in one state:
+ * How. Each team has a queue of operations. A batch takes the queues of several teams, the longest waiting first. A single
+ * caller does not wait. Operations that arrive during a commit go into the next one. Each team is in one state:
  *
  *   free        in no commit. A batch may take its queue.
- *                 a batch takes operations of it                       → committing
+ *                 a batch takes its operations                         → committing
  *   committing  the oldest of its operations are in a batch. Others queue, so that no team is in two commits.
  *                 the batch is committed and answered                  → free
- *                 its lock is held elsewhere, a connection is to spare → blocked
- *                 its lock is held elsewhere, no connection to spare   → pausing
- *   blocked     the same operations wait for its lock on a connection of their own, and stall no other team.
+ *                 its lock is held elsewhere, a connection is free     → blocked
+ *                 its lock is held elsewhere, no connection is free    → pausing
+ *   blocked     the same operations wait for its lock on their own connection, and stall no other team.
  *                 they are committed and answered                      → free
  *   pausing     the same operations are at the head of its queue again.
- *                 `lockedTeamPauseMs` are over                         → free
+ *                 after `lockedTeamPauseMs`                            → free
  *
  * The service itself goes from open to closing (no new operations) to closed (every operation is answered). No balance is kept
  * between commits, so any number of processes may commit.
@@ -57,8 +57,8 @@ const transitions: Readonly<Record<TeamState, readonly TeamState[]>> = {
  *
  * All throw DomainError `insufficient_credits` {required, available}, `limit_reached`; `unknown_team`, `unknown_hold`;
  * `idempotency_conflict`, `team_deleted`, `hold_expired`, `hold_captured`, `hold_released`; `occurred_at_out_of_range`,
- * `member_required`, `member_not_in_team`, `hold_too_long`; and with the advice to send the same key again `outcome_unknown`,
- * `database_unavailable`, `team_busy`, `shutting_down`.
+ * `member_required`, `member_not_in_team`, `hold_too_long`. Also `outcome_unknown`, `database_unavailable`, `team_busy` and
+ * `shutting_down`: then the caller should send the same key again.
  */
 export interface GroupCommit {
   spend(operation: Omit<SpendOperation, 'kind'>): Promise<Receipt>;
@@ -76,7 +76,7 @@ export interface GroupCommitOptions {
   batch?: number;
   /** Maximum number of batches in flight. */
   lanes?: number;
-  /** How many grants of each team are read before it is known whether they suffice. */
+  /** How many grants of each team are read at first, before it is known whether they are enough. */
   firstGrants?: number;
 }
 
@@ -84,8 +84,8 @@ export interface GroupCommitOptions {
 const maxBlockedTeams = 3;
 const lockedTeamPauseMs = 10;
 /**
- * A second batch beside one that is in flight costs Postgres as much as the first. It starts if this many operations wait, or
- * if the last batch started this long ago.
+ * A second concurrent batch costs Postgres as much as the first. It starts if this many operations wait, or if the last
+ * batch started this long ago.
  */
 const worthwhileBatch = 16;
 const longCommitMs = 20;
@@ -95,7 +95,7 @@ export function createGroupCommit(
   { batch = 256, lanes = 3, firstGrants = defaultFirstGrants }: GroupCommitOptions = {},
 ): GroupCommit {
   let service: ServiceState = 'open';
-  /** Teams that are not free. */
+  /** The states of teams that are not free. */
   const states = new Map<string, Exclude<TeamState, 'free'>>();
   /** Operations that are in no commit, by team, the longest waiting team first. No queue is empty. */
   const queues = new Map<string, Pending[]>();
@@ -120,7 +120,7 @@ export function createGroupCommit(
     },
   };
 
-  function submit(operation: Operation): Promise<Answer> {
+  function submit(operation: Operation): Promise<OperationAnswer> {
     if (service !== 'open') {
       const why = 'This server is shutting down: send the same key again';
       return Promise.reject(new DomainError('shutting_down', why));
@@ -135,7 +135,7 @@ export function createGroupCommit(
     });
   }
 
-  /** Dispatches after this turn of the event loop, so that all that arrives in it goes into one batch. */
+  /** Dispatches after this turn of the event loop, so that all operations that arrive in it go into one batch. */
   function scheduleDispatch(): void {
     if (dispatchIsScheduled) return;
     dispatchIsScheduled = true;
@@ -145,7 +145,7 @@ export function createGroupCommit(
     });
   }
 
-  /** Starts the batches that are due, and closes the service if it is to be closed and nothing is left. */
+  /** Starts the batches that are due. If the service is closing and nothing is left, closes it. */
   function dispatch(): void {
     while (batchesInFlight < lanes && isBatchDue()) {
       const taken = takeBatch();
@@ -165,7 +165,7 @@ export function createGroupCommit(
     );
   }
 
-  /** If the batch in flight takes long, the operations that wait go on without it. */
+  /** If the batch in flight takes long, the waiting operations start another one. */
   function dispatchLater(): void {
     if (dispatchIsTimed) return;
     dispatchIsTimed = true;
@@ -185,7 +185,7 @@ export function createGroupCommit(
       taken.push(...ofTeam);
       queued -= ofTeam.length;
       queues.delete(teamId);
-      if (queue.length > 0) queues.set(teamId, queue); // behind the others, so that a busy team starves none
+      if (queue.length > 0) queues.set(teamId, queue); // behind the others, so that a busy team does not starve them
       enter(teamId, 'committing');
     }
     return taken;
@@ -240,12 +240,12 @@ export function createGroupCommit(
 }
 
 // The kind of an operation decides the kind of its answer: a key of another kind has another body and is a conflict.
-function receiptOf(answer: Answer): Receipt {
+function receiptOf(answer: OperationAnswer): Receipt {
   if ('receipt' in answer) return answer.receipt;
   throw new Error('a debit was answered with a hold');
 }
 
-function holdOf(answer: Answer): HoldAnswer {
+function holdOf(answer: OperationAnswer): HoldAnswer {
   if ('hold' in answer) return answer.hold;
   throw new Error('a hold was answered with a receipt');
 }

@@ -1,13 +1,13 @@
 import type { Pool } from 'pg';
 
-/** Longer than any cycle: no limit begins to count from an earlier instant. */
+/** Longer than any cycle, so no limit counts from an earlier instant. */
 const keptDays = 400;
-/** Limits whose marks are deleted by one statement. */
+/** Limits per statement. */
 const limitsAtOnce = 100;
 
 /**
- * Deletes the marks of limits that no cycle needs any more: those older than 400 days, except the last of them, from which the
- * consumption since then is counted. Needs no team's lock, because what limits count stays the same.
+ * Deletes the marks of limits that no cycle can need: those older than 400 days, except the last of them, because
+ * later consumption is counted from it. Needs no team's lock, because the counts of the limits do not change.
  *
  * @returns how many marks were deleted
  */
@@ -21,7 +21,7 @@ export async function pruneLimitMarks(pool: Pool): Promise<number> {
   return deleted;
 }
 
-/** @returns the last of the limits that it looked at, by their counter; null if there was none */
+/** @returns the last of the processed limits, by its counter; null if there was none */
 async function pruneSome(pool: Pool, after: bigint): Promise<{ last: bigint | null; deleted: number }> {
   const { rows } = await pool.query<{ last: string | null; deleted: string }>(
     `with pruned as (

@@ -1,6 +1,6 @@
 import { planRelease } from '../rules/plan-release.ts';
 import { planSettlement } from '../rules/plan-settlement.ts';
-import { applyMoves, type Changes, drawable } from './changes.ts';
+import { type Changes, drawable, recordMoves } from './changes.ts';
 import type { DebtStanding, GrantStanding, HoldStanding, TeamStanding } from './standing.ts';
 
 /**
@@ -19,7 +19,7 @@ export function releaseHeld(
   });
   const owed = new Map(team.debts.map((debt) => [debt.key, outstandingOf(debt)]));
   const { moves, forgiven } = planRelease(hold.id, parts, owed, now);
-  applyMoves(changes, team, hold, moves);
+  recordMoves(changes, team, hold, moves);
   for (const debt of team.debts) {
     const less = forgiven.get(debt.key);
     if (less === undefined) continue;
@@ -40,7 +40,7 @@ function settle(changes: Changes, team: TeamStanding, hold: { teamId: string }, 
     const debt = debts[index];
     if (!debt) throw new Error('a settlement must belong to a debt');
     if (settled === 0n) continue;
-    applyMoves(changes, team, hold, moves);
+    recordMoves(changes, team, hold, moves);
     for (const { grantId, amount } of moves) debt.payments.push({ grantId, credits: amount });
     debt.settled += settled;
     debt.changed = true;

@@ -18,8 +18,7 @@ export const checkLimits: Check = {
       lookNext: 'the subject’s open holds: DELETE the limit and PUT it again to count again',
     },
     'limit-equals-last-mark': {
-      holds:
-        'The total of a limit is that of its last mark, so that a cycle that begins later counts from there',
+      holds: 'The total of a limit equals its last mark, from which a later cycle counts',
       lookNext:
         'select * from limit_marks where counter_id = … order by at desc: DELETE the limit and PUT it again to count again',
     },
