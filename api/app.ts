@@ -28,10 +28,13 @@ import { usageRoutes } from './routes/usage.ts';
 import { usageHistoryRoutes } from './routes/usage-history.ts';
 import { userRoutes } from './routes/users.ts';
 
-/** A request's line says ids and routes only. Cutting secrets out of it would cost a quarter of the hot path. */
+/**
+ * A request's log line contains only ids and routes. Removing secrets from it would cost a quarter of the hot path's
+ * time.
+ */
 const requestLog = log.child({}, { redact: [] });
 
-/** JSON is shown by nobody; the docs set a policy of their own. What is off says nothing to who reads JSON. */
+/** JSON responses need no browser policy; /docs sets its own. Headers that only matter for HTML are off. */
 const secureHeaders = helmet({
   contentSecurityPolicy: {
     useDefaults: false,
@@ -46,7 +49,7 @@ const secureHeaders = helmet({
   xXssProtection: false,
 });
 
-/** Every route of the public API. The hot one comes first, because Express looks in order. */
+/** Every route of the public API. The hot route comes first, because Express searches in order. */
 export const routes: readonly Route[] = [
   ...usageRoutes,
   ...holdRoutes,
@@ -69,7 +72,7 @@ export const routes: readonly Route[] = [
   ...healthRoutes,
 ];
 
-/** The API as an Express app; `main.ts` listens with it on PORT. Outside production it answers `/readyz` too. */
+/** The API as an Express app; `main.ts` serves it on PORT. Outside production it also serves `/readyz`. */
 export function createApp(dependencies: Dependencies): Express {
   const readiness = operationsRoutes.filter(({ path }) => path === '/readyz' && !dependencies.production);
   return createRoutedApp([...routes, ...readiness], dependencies, (app) => {
@@ -82,12 +85,12 @@ export function createApp(dependencies: Dependencies): Express {
   });
 }
 
-/** What operators and Prometheus read; `main.ts` listens with it on OPERATIONS_PORT, which is not published. */
+/** The routes for operators and Prometheus; `main.ts` serves them on OPERATIONS_PORT, which is not published. */
 export function createOperationsApp(dependencies: Dependencies): Express {
   return createRoutedApp([...operationsRoutes, ...healthRoutes], dependencies);
 }
 
-/** A path is served as it is written: in another case, or with a slash at its end, a rule of a proxy would not match it. */
+/** Paths are matched exactly. With another case or a final slash, a rule of a proxy would not match the path. */
 function createRoutedApp(
   routes: readonly Route[],
   dependencies: Dependencies,
@@ -120,7 +123,7 @@ function createRoutedApp(
   return app;
 }
 
-/** Express says `:teamId` for OpenAPI's `{teamId}`. */
+/** Express writes `:teamId` for OpenAPI's `{teamId}`. */
 function expressPath(path: string): string {
   return path.replace(/\{(\w+)\}/g, ':$1');
 }
@@ -130,7 +133,7 @@ function refuseMethod(allowed: string[]): RequestHandler {
     response.setHeader('Allow', allowed.join(', '));
     throw new DomainError(
       'method_not_allowed',
-      `${request.method} is not possible here, only ${allowed.join(', ')}`,
+      `${request.method} is not allowed here, only ${allowed.join(', ')}`,
       {
         allowed,
       },
@@ -138,7 +141,7 @@ function refuseMethod(allowed: string[]): RequestHandler {
   };
 }
 
-/** Times each request and logs it: by route and ids, never by what is in it. */
+/** Measures and logs each request, with its route and ids only. */
 function observeRequest({ httpSeconds }: Metrics): RequestHandler {
   return (request, response, next) => {
     const start = performance.now();
@@ -148,7 +151,7 @@ function observeRequest({ httpSeconds }: Metrics): RequestHandler {
       const milliseconds = performance.now() - start;
       const { method } = request;
       const route: string = response.locals.route ?? 'other';
-      const status = response.writableFinished ? response.statusCode : 499; // 499: the caller went away
+      const status = response.writableFinished ? response.statusCode : 499; // 499: the client closed the connection
       httpSeconds.observe({ method, route, status }, milliseconds / 1_000);
       const level = status >= 500 ? 'warn' : route.startsWith('/v1/') ? 'info' : 'debug';
       requestLog[level](

@@ -9,19 +9,22 @@ import { environmentKeyId, nameActor } from '../teams/actor.ts';
 import { findServiceKey, hashServiceKey } from '../teams/service-keys.ts';
 import { userIdSchema } from './shapes.ts';
 
-/** Who sends a request. */
+/** The caller of a request. */
 export type Caller =
   | { kind: 'service'; keyId: string; scopes: readonly Scope[] }
   | { kind: 'person'; userId: string };
 
-/** Finds out who sends a request, by its `Authorization` header. Throws DomainError 401 `unauthenticated`; of a token, with `reason`. */
+/**
+ * Finds the caller of a request by its `Authorization` header. Throws DomainError `unauthenticated`; for a token, with
+ * `reason`.
+ */
 export type Authenticate = (authorization: string | undefined) => Promise<Caller>;
 
-/** How long a service key that was just used is taken for valid without asking again, in milliseconds. */
+/** How long a service key is cached as valid, in milliseconds. */
 const keyCacheMs = 2_000;
 const keyCacheSize = 1_000;
 
-/** Tokens are checked against wall time, whatever the clock of credits says. */
+/** Tokens are checked against wall time, not against the clock of credits. */
 export function createAuthenticate({
   database,
   auth,
@@ -59,7 +62,7 @@ export function createAuthenticate({
   };
 }
 
-/** A name for the caller that keys, records and logs can carry. */
+/** The caller's name in keys, records and logs. */
 export function nameCaller(caller: Caller): string {
   return nameActor(caller);
 }
@@ -74,12 +77,12 @@ function looksLikeJwt(token: string): boolean {
 
 const claims = z.object({ sub: userIdSchema, exp: z.number(), iat: z.number().optional() });
 
-/** The longest life of a token, from its issue or from now: one that is lost opens nothing for longer. */
+/** The maximum lifetime of a token, from its issue or from now, so that a lost token is useless after that. */
 const longestLifeSeconds = 86_400;
-/** How far the clock of the identity provider may be ahead of ours. */
+/** How far the identity provider's clock may be ahead of ours. */
 const clockLeewaySeconds = 60;
 
-/** Algorithms are pinned by us, never by the token: `none` and a public key used as an HMAC secret are refused. */
+/** We fix the algorithms, not the token: `none` and a public key used as an HMAC secret are refused. */
 function createVerifyJwt(auth: Environment['auth']): (token: string) => Promise<string> {
   const { audience, issuer } = auth;
   const rules: JWTVerifyOptions = {
@@ -125,7 +128,7 @@ function refuseOddTimes(exp: number, iat: number | undefined, now: number): void
   }
   if (exp > (iat ?? now) + longestLifeSeconds) {
     throw unauthenticated(
-      'The token’s exp must lie within 24 hours of its issue: get one with a shorter life',
+      'The token’s exp must lie within 24 hours of its issue: get one with a shorter lifetime',
       {
         reason: 'expires_too_late',
       },
@@ -139,7 +142,7 @@ function verifyWith(key: Uint8Array | ReturnType<typeof createRemoteJWKSet>, opt
       .payload;
 }
 
-/** The identity provider's keys could not be had (too late, another status than 200, no JSON) or are none. */
+/** The identity provider's keys could not be fetched (timeout, another status than 200, no JSON) or are not keys. */
 function isOfTheKeys(error: errors.JOSEError): boolean {
   const { JWKSTimeout, JWKSInvalid, JOSEError } = errors;
   return [JWKSTimeout.code, JWKSInvalid.code, JOSEError.code].includes(error.code);
@@ -151,7 +154,7 @@ function refusedToken(error: unknown): DomainError {
   if (error instanceof z.ZodError) {
     const claim = String(error.issues[0]?.path[0]);
     const message =
-      claim === 'sub' ? 'The token’s sub is not a user id' : `The token’s ${claim} is not a time`;
+      claim === 'sub' ? 'The token’s sub must be a user id' : `The token’s ${claim} must be a time`;
     return unauthenticated(message, { reason: `wrong_${claim}` });
   }
   if (error instanceof errors.JWTClaimValidationFailed) {
@@ -160,7 +163,7 @@ function refusedToken(error: unknown): DomainError {
     });
   }
   if (error instanceof errors.JOSEError && !isOfTheKeys(error)) {
-    return unauthenticated('The token is not a JWT that we can verify');
+    return unauthenticated('The token must be a JWT that we can verify');
   }
   return new DomainError('identity_provider_unavailable', 'The keys that sign tokens cannot be fetched now', {
     retryAfterSeconds: 1,

@@ -8,27 +8,27 @@ import { findRole, findTeam } from '../teams/find-team.ts';
 import { managerRoles } from '../teams/members.ts';
 import type { Caller } from './authenticate.ts';
 
-/** Who may call a route. What is not said is not allowed. */
+/** Who may call a route. Everyone else may not. */
 export interface Access {
   /** Services whose key has one of these scopes. */
   services?: readonly Scope[];
-  /** Persons: `signedIn` for any, else those who have one of these roles in the team of the path. */
+  /** Users: `signedIn` for any user, else users with one of these roles in the team of the path. */
   persons?: 'signedIn' | readonly Role[];
-  /** The handler finds out itself whether the team exists: one query less on the hot path. */
+  /** The handler itself checks whether the team exists, which saves a query on the hot path. */
   teamIsCheckedByHandler?: boolean;
 }
 
-/** Everybody in the team. */
+/** Every member of the team. */
 export const anyRole = ['owner', 'admin', 'billing', 'member'] as const satisfies readonly Role[];
-/** Those who may pay, change the plan, see invoices and open the portal. */
+/** Members who may pay, change the plan, see invoices and open the portal. */
 export const billingRoles = ['owner', 'admin', 'billing'] as const satisfies readonly Role[];
-/** Those who manage members. */
+/** Members who manage members. */
 export const memberManagers = managerRoles;
 
 /**
- * Lets the caller through or says why not.
- * @throws DomainError 403 `forbidden` with `allowedRoles` or `allowedScopes`; 404 `unknown_team` also for a person
- * who is not in the team, so that nobody learns which teams exist
+ * Checks that the caller may call the route.
+ * @throws DomainError `forbidden` with `allowedRoles` or `allowedScopes`; `unknown_team` also for a user who is not in
+ *   the team, so that its existence is not revealed
  */
 export async function authorize(
   database: Database,
@@ -41,14 +41,14 @@ export async function authorize(
     if (!allowed.some((scope) => caller.scopes.includes(scope))) {
       throw allowed.length > 0
         ? forbidden(`The service key needs the scope ${allowed.join(' or ')}`, { allowedScopes: allowed })
-        : forbidden('This is for persons, not for services', { allowedScopes: [] });
+        : forbidden('Only users may do this, not services', { allowedScopes: [] });
     }
     if (teamId !== undefined && !access.teamIsCheckedByHandler) await findTeam(database.fork(), teamId);
     return;
   }
   const { persons } = access;
   if (persons === undefined) {
-    throw forbidden('This is for services, not for persons', { allowedScopes: access.services ?? [] });
+    throw forbidden('Only services may do this, not users', { allowedScopes: access.services ?? [] });
   }
   if (persons === 'signedIn') return;
   if (teamId === undefined) throw new Error('a route with roles needs a team in its path');
@@ -61,9 +61,9 @@ export async function authorize(
 }
 
 /**
- * Locks the team and checks the caller's rights once more: their role, or service key, as of this moment. Whatever changes
- * a team calls it first in its transaction, so that who lost a right while their request waited no longer has it.
- * @throws DomainError as {@link authorize}; 401 `unauthenticated` for a service key that was revoked meanwhile
+ * Locks the team and checks the caller's current rights again: their role or service key. Every change of a team calls
+ * it first in its transaction, so a caller who lost a right while their request waited no longer has it.
+ * @throws DomainError as {@link authorize}; `unauthenticated` for a service key that was revoked meanwhile
  */
 export async function confirmRights(
   em: EntityManager,

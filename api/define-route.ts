@@ -18,14 +18,12 @@ import { teamIdSchema } from './shapes.ts';
 import { createTurns, type Turns } from './take-turns.ts';
 import { createUnsignedBodies, type UnsignedBodies } from './unsigned-bodies.ts';
 
-/** What a route's schemas say about a request. A body is a strict object; no `body`: none is read. */
+/** A route's request schemas. A body is a strict object. Without `body` none is read. */
 type RequestShape = { params?: z.ZodObject; query?: z.ZodObject; body?: z.ZodType } & Readonly<
   Record<string, z.ZodType>
 >;
 
-/**
- * One route, said once: the Express route and the OpenAPI operation both come from it.
- */
+/** A route, defined once: the Express route and the OpenAPI operation are both made from it. */
 export interface RouteDefinition<Shape extends RequestShape> {
   method: 'get' | 'post' | 'put' | 'patch' | 'delete';
   /** With parameters in braces: `/v1/teams/{teamId}`. */
@@ -33,53 +31,59 @@ export interface RouteDefinition<Shape extends RequestShape> {
   tag: string;
   summary: string;
   description?: string;
-  /** `public`: nobody is asked who they are. */
+  /** `public`: no authentication. */
   access: Access | 'public';
-  /** The door demands `Idempotency-Key`: every POST that changes something and is not idempotent by its own id. */
+  /**
+   * Whether `Idempotency-Key` is required: for every POST that changes something and is not idempotent by its own id.
+   */
   needsIdempotencyKey?: boolean;
   /**
-   * The body is read as bytes, for a signature over them, and not parsed. It is read only if `admit` does not throw: what the
-   * headers show to be wrong costs no memory.
+   * The body is read as bytes, for a signature, and not parsed. It is read only if `admit` does not throw, so a
+   * request with wrong headers uses no memory.
    */
   rawBody?: { admit(headers: IncomingHttpHeaders): void };
-  /** Whose connections to Postgres it uses. Default: `reads` for a GET, `administration` for all else. */
+  /**
+   * The lane of database connections that it uses. Default: `reads` for a GET, `administration` for everything else.
+   */
   lane?: Lane;
-  /** Reads much: only a few of these run at once, for one team and in all. */
+  /** Reads much data: only a few of these run at once, per team and in total. */
   heavy?: (request: z.output<z.ZodObject<Shape>>) => boolean;
-  /** Asks Polar: counts against the budget of requests to Polar, of the team and of all. */
+  /** Calls Polar: counts against the budget of requests to Polar, per team and in total. */
   asksPolar?: boolean;
-  /** Default: 100 kB; of a `rawBody` 1 MiB. */
+  /** In bytes. Default: 100 kB; for a `rawBody` 1 MiB. */
   bodyLimitBytes?: number;
   request: Shape;
-  /** What the body's documentation says where the door checks less (each event of a batch on its own). */
+  /**
+   * The schema of the body in the documentation, if the route itself checks less (each event of a batch separately).
+   */
   documentedBody?: z.ZodType;
-  /** Schema of each answer by status; null: an answer without JSON. */
+  /** The schema of each answer by status; null: an answer without JSON. */
   answers: Readonly<Record<number, z.ZodType | null>>;
-  /** The codes that are particular to this route; `refusalsOf` adds those of its access, parameters and body. */
+  /** The codes of this route. `refusalsOf` adds those of its access, parameters and body. */
   refusals?: readonly ErrorCode[];
   handle(request: z.output<z.ZodObject<Shape>>, context: CallContext): Promise<Answer>;
 }
 
-/** What a handler knows beyond its parsed request. */
+/** What a handler gets in addition to its parsed request. */
 export interface CallContext {
   dependencies: Dependencies;
   headers: IncomingHttpHeaders;
-  /** @throws where the route is public */
+  /** @throws if the route is public */
   caller(): Caller;
   /**
-   * Locks the team of the path and checks the caller's rights as of this moment: first in each transaction that changes a
-   * team. @throws DomainError 401 `unauthenticated`, 403 `forbidden`, 404 `unknown_team`
+   * Locks the team of the path and checks the caller's current rights. Call it first in each transaction that changes
+   * a team. @throws DomainError `unauthenticated`, `forbidden`, `unknown_team`
    */
   confirmRights(em: EntityManager): Promise<void>;
-  /** Whose key this is and for what. @throws DomainError 400 `idempotency_key_required` */
+  /** The scope and the value of the caller's key. @throws DomainError `idempotency_key_required` */
   idempotency(): KeyedRequest;
-  /** The body as it came in, parsed. */
+  /** The body as it was sent, parsed. */
   body: unknown;
-  /** The body's bytes, of a route with `rawBody`. */
+  /** The body's bytes, for a route with `rawBody`. */
   bytes: Buffer;
 }
 
-/** `body` is JSON; a `contentType` says that it is text of another kind, a `filename` that it is a file to be kept. */
+/** `body` is JSON. With `contentType` it is text of that type, and with `filename` it is a download. */
 export interface Answer {
   status: number;
   body?: unknown;
@@ -87,13 +91,13 @@ export interface Answer {
   filename?: string;
 }
 
-/** A route as the app and the OpenAPI document use it: its types are checked and forgotten. */
+/** A route for the app and the OpenAPI document, without its types. */
 export interface Route extends Omit<RouteDefinition<RequestShape>, 'handle' | 'request' | 'heavy'> {
   request: RequestShape;
   serve(request: Request, response: Response, dependencies: Dependencies, turns: RouteTurns): Promise<void>;
 }
 
-/** How many requests of each kind may be under way at once; one for each app. */
+/** How many requests of each kind may run at once. One per app. */
 export interface RouteTurns {
   heavyReads: Turns;
   reads: Turns;
@@ -103,8 +107,8 @@ export interface RouteTurns {
 }
 
 /**
- * Fewer than the connections of their lanes, where one owner is concerned: one team cannot use up a lane. What changes a
- * team may wait for its lock while it has a connection, what calls Polar has none meanwhile.
+ * The limit per team is lower than the number of connections of its lane, so one team cannot use a whole lane. A
+ * change of a team may wait for its lock while it uses a connection. A call to Polar uses none.
  */
 export function createRouteTurns(): RouteTurns {
   return {
@@ -117,9 +121,9 @@ export function createRouteTurns(): RouteTurns {
 }
 
 /**
- * Makes a route of what is said about it. At each request, in this order: the body (of a known caller), who calls, whether
- * they may, the key, the schemas, then the handler. Outside production an answer that its own schema does not allow is an error, and
- * so is a refusal that the route does not list.
+ * Makes a route from its definition. For each request, in this order: the body (of a known caller), the caller, the
+ * rights, the key, the schemas, then the handler. Outside production it is an error if an answer does not match its
+ * schema, or if the route does not list an error's code.
  *
  * The route's `serve` throws DomainError with the codes of `refusalsOf`, for `answerProblem`.
  */
@@ -132,7 +136,7 @@ export function defineRoute<Shape extends RequestShape>(definition: RouteDefinit
   const readRaw = readBytes(definition.bodyLimitBytes ?? 1_048_576);
 
   const serve: Route['serve'] = async (request, response, dependencies, turns) => {
-    // Nobody's body is read before they are known, and nobody's rights are judged by what was so before it came.
+    // A body is read only for a known caller, and rights are checked again after it has arrived.
     if (access !== 'public' && shape.body) await dependencies.authenticate(request.headers.authorization);
     const body = shape.body ? await readBody(request, response) : undefined;
     definition.rawBody?.admit(request.headers);
@@ -183,7 +187,7 @@ export function defineRoute<Shape extends RequestShape>(definition: RouteDefinit
   };
 }
 
-/** A misspelt filter would be left out without a word, and show everything. */
+/** A misspelt filter would be ignored, and the answer would contain everything. */
 function refuseUnknownQuery({ query }: Request, known: z.ZodObject | undefined): void {
   const unknown = Object.keys(query).filter((name) => !Object.hasOwn(known?.shape ?? {}, name));
   if (unknown.length === 0) return;
@@ -205,24 +209,27 @@ async function admit(
   return caller;
 }
 
-/** Spends are limited by the group commit, which leaves out teams that are locked. */
+/** Spends are limited by the group commit, which leaves out locked teams. */
 function turnsOf(lane: Lane, turns: RouteTurns): Turns | undefined {
   if (lane === 'reads') return turns.reads;
   return lane === 'administration' ? turns.administration : undefined;
 }
 
-/** Who shares the turns of a request: the team of its path, else the person. Services serve many. */
+/**
+ * The owner of a request for `take-turns`: the team of its path, else the user. A service has none, because it serves
+ * many.
+ */
 function ownerOf({ params }: Request, caller: Caller | undefined): string | undefined {
   if (params.teamId !== undefined) return String(params.teamId).toLowerCase();
   return caller?.kind === 'person' ? caller.userId : undefined;
 }
 
-/** The path however the caller spelt its ids, in another case or percent-encoded: one key is one request. */
+/** The path in a normal form: ids in another case or percent-encoded give the same key. */
 function pathOf(path: string, { params }: Request): string {
   return path.replace(/\{(\w+)\}/g, (_, name: string) => String(params[name])).toLowerCase();
 }
 
-/** Services by their key's id; persons are persons. */
+/** Services are identified by their key's id, users by their user id. */
 function nameForLog(caller: Caller): string {
   return caller.kind === 'service' ? `service:${caller.keyId}` : 'person';
 }
@@ -237,16 +244,16 @@ function readTeamId(request: Request): string | undefined {
 const pathWithTeam = z.object({ params: z.object({ teamId: teamIdSchema }) });
 
 function demand(caller: Caller | undefined): Caller {
-  if (!caller) throw unauthenticated('This needs a caller');
+  if (!caller) throw unauthenticated('This route needs an authenticated caller');
   return caller;
 }
 
-/** Keys are the callers' own: 1 to 255 visible ASCII characters. */
+/** Keys are chosen by callers: 1 to 255 visible ASCII characters. */
 export const idempotencyKeySchema = z
   .string()
   .regex(/^[\x21-\x7e]{1,255}$/, { error: 'expected 1 to 255 visible ASCII characters' })
   .meta({
-    description: 'Sent again with the same body, the same answer comes back and nothing is done twice',
+    description: 'The same key with the same body returns the same answer, and nothing is done twice',
   });
 
 function readIdempotencyKey(request: Request): string {
@@ -258,13 +265,13 @@ function readIdempotencyKey(request: Request): string {
   );
 }
 
-/** A refusal that the documentation does not list is a bug: it is found by every test that sees it. */
+/** An error code that the documentation does not list is a bug. Every test of the route finds it. */
 function checkRefusal(route: Omit<Route, 'serve'>, error: unknown): void {
   if (!(error instanceof DomainError) || refusalsOf(route).includes(error.code)) return;
   throw new Error(`${route.method} ${route.path} does not list ${error.code}`, { cause: error });
 }
 
-/** A wrong answer is a bug: it is found by every test that sees it. */
+/** An answer that does not match its schema is a bug. Every test of the route finds it. */
 function checkAnswer({ answers, method, path }: Omit<Route, 'serve' | 'request'>, answer: Answer): void {
   if (!(answer.status in answers))
     throw new Error(`${method} ${path} does not say that it answers ${answer.status}`);

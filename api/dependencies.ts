@@ -6,7 +6,7 @@ import type { Authenticate } from './authenticate.ts';
 import type { Metrics } from './metrics.ts';
 import type { TemporalLink } from './temporal-link.ts';
 
-/** What the routes work with; `main.ts` makes it, and so do the tests. */
+/** The dependencies of the routes; `main.ts` and the tests create them. */
 export interface Dependencies {
   database: Database;
   groupCommit: GroupCommit;
@@ -17,7 +17,7 @@ export interface Dependencies {
   metrics: Metrics;
   /** All valid secrets of Polar's webhooks. */
   webhookSecrets: readonly string[];
-  /** How the API is reached from outside, without a trailing slash. */
+  /** The URL of the API from outside, without a trailing slash. */
   publicUrl: string;
   /** Outside production each answer is checked against its schema before it is sent. */
   production: boolean;

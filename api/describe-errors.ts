@@ -1,6 +1,6 @@
 import { type ErrorEntry, errors } from '../errors.ts';
 
-/** The table of errors as `docs/errors.md`, by status. */
+/** The contents of `docs/errors.md`: the table of errors, by status. */
 export function errorsAsMarkdown(): string {
   const sections = byStatus().map(
     ([status, entries]) =>
@@ -26,7 +26,7 @@ cannot be applied is parked under one of these codes too, and so are failures in
   the \`Retry-After\` header. Nothing is done or charged twice.
 - **Do not retry**: the same request gets the same answer until something else has changed. The text says what.`;
 
-/** The page that the `type` of a problem links to. */
+/** The page to which the `type` of a problem links. */
 export function errorsAsHtml(): string {
   const sections = byStatus().map(
     ([status, entries]) =>

@@ -1,18 +1,20 @@
 import { createServer, type RequestListener, type Server } from 'node:http';
 
 /**
- * An HTTP server that a slow or silent client cannot fill: each connection has a limited time, and their number is limited.
- * The time for a request's headers, for all of the request and between the checks of both are in milliseconds.
+ * An HTTP server that slow or silent clients cannot block: the time of each connection and the number of connections
+ * are limited. The times for a request's headers, for the complete request, and between the checks of both are in
+ * milliseconds.
  */
 export function createHttpServer(listener: RequestListener): Server {
   const server = createServer(
     {
-      // A client that sends one byte at a time keeps its connection for 15 seconds of headers and 30 seconds in all.
+      // A client that sends one byte at a time keeps its connection for 15 seconds of headers and 30 seconds in total.
       headersTimeout: 15_000,
       requestTimeout: 30_000,
-      // Node checks both only this often. Its default of 30 seconds would double them.
+      // Node checks both times only this often. Its default of 30 seconds would double them.
       connectionsCheckingInterval: 2_000,
-      // Longer than a load balancer's idle time, so that the balancer closes a connection first, never between two requests.
+      // Longer than a load balancer's idle time, so that the balancer closes a connection first, never between two
+      // requests.
       keepAliveTimeout: 65_000,
     },
     listener,

@@ -14,12 +14,12 @@ import { createHttpServer } from './http-server.ts';
 import { createMetrics } from './metrics.ts';
 import { createTemporalLink } from './temporal-link.ts';
 
-/** How long requests that are under way may take once we are asked to stop. */
+/** How long requests in flight may take after SIGTERM. */
 const drainMs = 8_000;
-/** The process ends by itself this long after it was asked to, before its supervisor kills it (15 s in compose). */
+/** The process ends this long after SIGTERM, before its supervisor kills it (15 s in compose). */
 const graceMs = 12_000;
 
-/** The API process: answers until it is told to stop, and then what is under way. */
+/** The API process: serves requests until SIGTERM, then finishes those in flight. */
 await runCommand(async () => {
   const environment = readEnvironment();
   const database = await connectDatabaseWithLanes(environment.databaseUrl);
@@ -60,7 +60,7 @@ await runCommand(async () => {
 });
 
 /**
- * Outside production a port that is taken gives way to a free one, so that two stacks run side by side.
+ * Outside production, if the port is in use, a free one is chosen, so that two stacks can run side by side.
  * @returns the port on which it listens
  */
 async function listenForOperators(
@@ -95,13 +95,13 @@ function explainListen(error: unknown, variable: string): EnvironmentError | und
     ]);
   }
   if (code !== 'EADDRNOTAVAIL') return undefined;
-  return new EnvironmentError(['The API cannot listen: this machine does not have the address (HOST)']);
+  return new EnvironmentError(['The API cannot listen: the address (HOST) must belong to this machine']);
 }
 
-/** Takes nothing new, answers what is under way, and cuts what takes too long. */
+/** Accepts no new requests, finishes those in flight, and closes connections that take too long. */
 async function close(server: Server): Promise<void> {
   const closed = new Promise((resolve) => server.close(resolve));
-  // A connection that is kept alive becomes idle only once its answer is sent.
+  // A kept-alive connection becomes idle only after its answer is sent.
   const sweep = setInterval(() => server.closeIdleConnections(), 50);
   const patience = setTimeout(() => server.closeAllConnections(), drainMs);
   await closed;

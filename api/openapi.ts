@@ -9,7 +9,7 @@ import { errorsAsHtml } from './describe-errors.ts';
 import { problemSchema } from './problem.ts';
 import { refusalsOf } from './refusals.ts';
 
-/** The API's description, made from the schemas that check its requests and answers. */
+/** The OpenAPI document, made from the schemas that check requests and answers. */
 export function describeApi(routes: readonly Route[], publicUrl: string) {
   const paths: Record<string, Record<string, ZodOpenApiOperationObject>> = {};
   for (const route of routes) {
@@ -41,8 +41,8 @@ export function describeApi(routes: readonly Route[], publicUrl: string) {
 }
 
 /**
- * Swagger UI from our own disk: the files that its page uses, and no other of its package. Its scripts are files, so that the
- * policy needs no inline script.
+ * Swagger UI from our own disk: the files that its page uses, and no other file of its package. Its scripts are files,
+ * so the policy needs no inline script.
  */
 export function serveDocs(app: Express): void {
   const assets = dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'));

@@ -7,7 +7,7 @@ import { DomainError } from '../domain-error.ts';
 import { type ErrorCode, type ErrorEntry, errors } from '../errors.ts';
 import { log } from '../log.ts';
 
-/** An error as callers see it: RFC 9457, with a stable `code`. `errors` names each field that was wrong. */
+/** An error in an answer: RFC 9457, with a stable `code`. `errors` names each wrong field. */
 export const problemSchema = z
   .looseObject({
     type: z.string().meta({ description: 'A link to the documentation of the code' }),
@@ -22,14 +22,14 @@ export const problemSchema = z
     retriable: z.boolean().meta({
       description: 'True: send the same request with the same Idempotency-Key again, after Retry-After',
     }),
-    instance: z.string().optional().meta({ description: 'Names this occurrence in our log' }),
+    instance: z.string().optional().meta({ description: 'Identifies this occurrence in our log' }),
     errors: z.array(z.strictObject({ path: z.string(), message: z.string() })).optional(),
   })
   .meta({ id: 'Problem' });
 
 export type Problem = z.output<typeof problemSchema>;
 
-/** The answer for an error: the one place that decides it. An unexpected error is logged, and its message is not shown. */
+/** The only place that turns an error into an answer. An unexpected error is logged, and its message is not sent. */
 export function toProblem(error: unknown): Problem {
   const {
     code,
@@ -54,7 +54,7 @@ export function toProblem(error: unknown): Problem {
 
 /** The last handler of the app. */
 export const answerProblem: ErrorRequestHandler = (error, _request, response, next) => {
-  // Part of the answer is sent already: Express cuts the connection.
+  // A part of the answer is already sent, so Express closes the connection.
   if (response.headersSent) return next(error);
   sendProblem(response, toProblem(error));
 };
@@ -68,7 +68,7 @@ function sendProblem(response: Response, problem: Problem): void {
 }
 
 /**
- * What a request's schemas found wrong, each with its path: `query.limit`, `params.teamId`, and for a body the
+ * The problems that a request's schemas found, each with its path: `query.limit`, `params.teamId`, and for a body the
  * path in it.
  */
 export function invalidRequest(error: z.ZodError): DomainError {
@@ -82,7 +82,7 @@ export function invalidRequest(error: z.ZodError): DomainError {
   );
 }
 
-/** The refusal of a body, or of parameters of the path and query, that names every field that was wrong. */
+/** The error for a body, or for path and query parameters, that names every wrong field. */
 export function refuseFields(
   code: 'invalid_request' | 'invalid_parameters',
   found: { path: string; message: string }[],
@@ -115,9 +115,9 @@ function explainBodyParser(error: unknown): DomainError | undefined {
   const { type, limit } = parsed.data;
   switch (type) {
     case 'entity.parse.failed':
-      return new DomainError('malformed_json', 'The body is not JSON');
+      return new DomainError('malformed_json', 'The body must be JSON');
     case 'entity.too.large':
-      return new DomainError('body_too_large', `The body is larger than ${limit} bytes`, { limit });
+      return new DomainError('body_too_large', `The body must have at most ${limit} bytes`, { limit });
     case 'charset.unsupported':
     case 'encoding.unsupported':
       return new DomainError('unsupported_media_type', 'The body’s charset or encoding is not supported');
@@ -127,7 +127,7 @@ function explainBodyParser(error: unknown): DomainError | undefined {
 }
 
 const bodyParserError = z.object({
-  // What cannot be decompressed carries none, but zlib's code.
+  // An error of decompression has no type, only zlib's code.
   type: z
     .string()
     .regex(/^(entity|charset|encoding|request|stream)\./)
@@ -139,21 +139,27 @@ const bodyParserError = z.object({
 
 function explainUrl(error: unknown): DomainError | undefined {
   if (!(error instanceof URIError)) return undefined;
-  return new DomainError('malformed_url', 'The path is not well-formed');
+  return new DomainError('malformed_url', 'The path must be well-formed');
 }
 
-/** Nothing is known to be wrong with the request: it may be sent again. MikroORM wraps what the driver threw. */
+/** The request itself may be correct, so it can be sent again. MikroORM wraps the driver's errors. */
 function explainDatabase(error: unknown): DomainError | undefined {
   if (isLockTimeout(error)) {
-    return retryLater('team_busy', 'Something else holds this team: send the same key again in a moment');
+    return retryLater(
+      'team_busy',
+      'This team is locked by another operation: send the same key again in a moment',
+    );
   }
   if (isConnectionError(error)) {
     log.error({ err: error }, 'the database cannot be reached');
-    return retryLater('database_unavailable', 'The database cannot be reached now: send the same key again');
+    return retryLater(
+      'database_unavailable',
+      'The database cannot be reached: send the same key again later',
+    );
   }
   if (!isTransientError(error)) return undefined;
   log.warn({ err: error }, 'the database gave up on a transaction');
-  return retryLater('database_busy', 'The database could not finish this in time: send the same key again');
+  return retryLater('database_busy', 'The database could not finish in time: send the same key again');
 }
 
 function retryLater(code: ErrorCode, why: string): DomainError {

@@ -2,10 +2,10 @@ import express, { type Request, type RequestHandler, type Response } from 'expre
 import { DomainError } from '../domain-error.ts';
 import { refuseFields } from './problem.ts';
 
-/** Deeper than any body of ours. */
+/** Deeper than any valid body. */
 const deepest = 32;
 
-/** Reads the body's JSON: an object, well-formed, not too deep. Undefined where there is no body. */
+/** Parses the body's JSON: an object, well-formed, not too deep. Undefined if there is no body. */
 export function readJson(limitBytes: number): (request: Request, response: Response) => Promise<unknown> {
   const parse = express.json({ limit: limitBytes });
   return async (request, response) => {
@@ -20,7 +20,10 @@ export function readJson(limitBytes: number): (request: Request, response: Respo
   };
 }
 
-/** Reads the body's bytes as they came, for a signature over them. A compressed body is refused: few bytes would become many. */
+/**
+ * Reads the body's unchanged bytes, for a signature. A compressed body is refused, because a few bytes could expand to
+ * many.
+ */
 export function readBytes(limitBytes: number): (request: Request, response: Response) => Promise<Buffer> {
   const parse = express.raw({ limit: limitBytes, type: () => true, inflate: false });
   return async (request, response) => {
@@ -31,8 +34,8 @@ export function readBytes(limitBytes: number): (request: Request, response: Resp
 }
 
 /**
- * Refuses what JSON can say and neither Postgres nor our code can take: text with a NUL or half a surrogate pair,
- * numbers beyond a double (`1e400`), keys that mean something to JavaScript, nesting without end.
+ * Refuses JSON values that Postgres or our code cannot store: text with a NUL or half a surrogate pair, numbers beyond
+ * a double (`1e400`), keys with a meaning in JavaScript, unlimited nesting.
  * @throws DomainError `invalid_request`
  */
 function checkJson(body: unknown): void {

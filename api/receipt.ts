@@ -3,7 +3,7 @@ import { decimalOut, formatCredits } from '../catalog/credits.ts';
 import type { Receipt } from '../ledger/spend/operation.ts';
 import { grantSourceOut } from './shapes.ts';
 
-/** What a debit answers: how it was priced, and which grants paid. */
+/** The answer to a debit: its price, line by line, and the grants that paid. */
 export const receiptShape = {
   id: z.guid(),
   action: z.string(),
@@ -20,12 +20,12 @@ export const receiptShape = {
     .array(z.strictObject({ grantId: z.guid(), source: grantSourceOut, credits: decimalOut }))
     .meta({ description: 'Which grants paid, in burn order' }),
   priceVersion: z.int(),
-  holdId: z.guid().nullable().meta({ description: 'The hold that this captured, if it did' }),
+  holdId: z.guid().nullable().meta({ description: 'The hold that this captured, if any' }),
   balance: z.strictObject({ available: decimalOut }),
 };
 export const receiptOut = z.strictObject(receiptShape).meta({ id: 'Receipt' });
 
-/** A receipt of the ledger's as callers see it. */
+/** A receipt of the ledger in the form of the API. */
 export function receiptJson({ credits, grants, balance, ...receipt }: Receipt): z.output<typeof receiptOut> {
   return {
     ...receipt,

@@ -1,7 +1,7 @@
 import type { ErrorCode } from '../errors.ts';
 import type { Route } from './define-route.ts';
 
-/** Failures of the commit of a debit or hold: the same request with the same key may be sent again. */
+/** Failures of the commit of a debit or hold: the same request may be sent again with the same key. */
 export const whileCommitting = [
   'outcome_unknown',
   'team_busy',

@@ -1,12 +1,12 @@
 import { z } from 'zod';
 import { roles } from '../database/entities/member.ts';
 
-/** Shapes that several routes speak. What comes in is strict; what goes out is plain JSON. */
+/** Schemas that several routes share. Input is strict, output is plain JSON. */
 
-/** A usage's metadata, in characters of JSON. */
+/** The maximum size of a usage's metadata, in characters of JSON. */
 const longestMetadata = 4_096;
 
-/** Any UUID in any case: one that is not ours is an unknown team, not a malformed one. */
+/** Any UUID in any case. An id that is not ours is an unknown team, not a malformed one. */
 export const teamIdSchema = z
   .guid({ error: 'expected a team id: a UUID' })
   .toLowerCase()
@@ -34,7 +34,7 @@ export const metadataSchema = z
   .refine((metadata) => JSON.stringify(metadata).length <= longestMetadata, {
     error: `expected at most ${longestMetadata} characters of JSON`,
   })
-  .meta({ description: 'Kept with the event: a workflow run, a trace' });
+  .meta({ description: 'Stored with the event, for example a workflow run or a trace' });
 
 export const roleSchema = z.enum(roles);
 
@@ -44,7 +44,7 @@ const earliestInstant = new Date('2000-01-01T00:00:00Z');
 const latestInstant = new Date('2200-12-31T23:59:59.999Z');
 const instantRange = { error: 'expected a time between the years 2000 and 2200, in UTC' };
 
-/** An instant between the years 2000 and 2200 in UTC; in: ISO 8601 with a zone, out: Date. */
+/** An instant between the years 2000 and 2200 in UTC. Input: ISO 8601 with a zone. Output: Date. */
 export const instantIn = z.codec(
   z.iso.datetime({
     offset: true,
@@ -58,9 +58,10 @@ export const instantIn = z.codec(
 export const instantOut = z.iso.datetime().meta({ examples: ['2026-01-31T12:00:00.000Z'] });
 
 /**
- * A time zone whose days Postgres counts: `UTC`, or a region of the IANA database, which Node and Postgres read from the same data.
- * No abbreviations: Postgres has its own list of them, in which `IST` is Israel and not India, and no offsets, which it reads with
- * the opposite sign (https://www.postgresql.org/docs/18/datatype-datetime.html#DATATYPE-TIMEZONES).
+ * A time zone that Postgres uses for days: `UTC`, or a region of the IANA database, which Node and Postgres read from
+ * the same data. No abbreviations: Postgres has its own list, in which `IST` is Israel and not India. No offsets:
+ * Postgres reads them with the opposite sign
+ * (https://www.postgresql.org/docs/18/datatype-datetime.html#DATATYPE-TIMEZONES).
  */
 export const timezoneIn = z
   .string()
@@ -69,7 +70,10 @@ export const timezoneIn = z
     error:
       'expected UTC or a region of the IANA time zone database, such as Europe/Berlin, and no abbreviation',
   })
-  .meta({ description: 'Whose days: UTC or a region of the IANA database', examples: ['Europe/Berlin'] });
+  .meta({
+    description: 'The time zone of the days: UTC or a region of the IANA database',
+    examples: ['Europe/Berlin'],
+  });
 
 function isTimezone(name: string): boolean {
   if (name === 'UTC') return true;
@@ -92,8 +96,8 @@ export const listQuery = z.object({
       encode: String,
     })
     .default(50)
-    .meta({ description: 'Most entries on the page, 1 to 100' }),
-  cursor: z.string().min(1).max(500).exactOptional().meta({ description: 'nextCursor of the page before' }),
+    .meta({ description: 'Maximum number of entries on the page, 1 to 100' }),
+  cursor: z.string().min(1).max(500).exactOptional().meta({ description: 'nextCursor of the previous page' }),
 });
 
 export function pageOf<Item extends z.ZodType>(item: Item) {

@@ -1,17 +1,18 @@
 import { DomainError } from '../domain-error.ts';
 
 export interface TurnLimits {
-  /** Most pieces of work of one owner under way at once. */
+  /** The maximum amount of concurrent work of one owner. */
   perOwner: number;
-  /** Most under way at once, whoever owns them. */
+  /** The maximum amount of concurrent work in total. */
   inAll: number;
 }
 
 export interface Turns {
   /**
-   * Runs `work` when it is its turn: at once, or within five seconds, in order of arrival.
-   * @param owner  the team or caller that the work is for; undefined: only the total counts
-   * @throws DomainError 429 `too_many_requests` where the owner has too much under way; 503 `overloaded` where all have
+   * Runs `work` at once, or in order of arrival within five seconds.
+   * @param owner  the team or caller of the work; undefined: only the total is limited
+   * @throws DomainError `too_many_requests` if the owner has too much work in flight; `overloaded` if all owners
+   *   together have
    */
   take<T>(owner: string | undefined, work: () => Promise<T>): Promise<T>;
 }
@@ -20,7 +21,7 @@ const longestWaitMs = 5_000;
 const mostWaitingPerOwner = 100;
 const mostWaiting = 1_000;
 
-/** Limits how much of one kind of work is under way at once, so that one owner cannot take the place of the others. */
+/** Limits how much work of one kind runs at once, so that one owner cannot use the capacity of the others. */
 export function createTurns({ perOwner, inAll }: TurnLimits): Turns {
   const running = new Map<string, number>();
   const waiting = new Set<{ owner: string | undefined; begin: () => void }>();
@@ -63,7 +64,7 @@ export function createTurns({ perOwner, inAll }: TurnLimits): Turns {
     await promise.finally(() => clearTimeout(timer));
   }
 
-  /** Whose turn it is takes the place at once, before anybody who arrives later. */
+  /** The next in line gets the capacity at once, before anyone who arrives later. */
   function next(): void {
     for (const place of waiting) {
       if (total >= inAll) return;
@@ -77,12 +78,12 @@ export function createTurns({ perOwner, inAll }: TurnLimits): Turns {
   function refusal(owner: string | undefined): DomainError {
     const details = { retryAfterSeconds: 2 };
     if (owner !== undefined && (running.get(owner) ?? 0) >= perOwner) {
-      const why = `At most ${perOwner} such requests of a team run at once: wait for their answers, then send this again`;
+      const why = `At most ${perOwner} such requests of a team run at once: wait for their answers, then send this request again`;
       return new DomainError('too_many_requests', why, details);
     }
     return new DomainError(
       'overloaded',
-      'Too many such requests run at once: send this again later',
+      'Too many such requests run at once: send this request again later',
       details,
     );
   }

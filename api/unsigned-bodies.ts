@@ -1,15 +1,16 @@
 import type { Request } from 'express';
 
-/** Bytes of unfinished bodies from senders that are not known yet. */
+/** Limits the memory for bodies of senders that are not verified yet. */
 export interface UnsignedBodies {
-  /** Counts what arrives of this body while `read` reads it. */
+  /** Counts the received bytes of this body while `read` reads it. */
   count<T>(request: Request, read: () => Promise<T>): Promise<T>;
 }
 
 /**
- * A signature over a body can be checked only when all of it is there, so anybody can make us keep bytes. Together these bodies
- * keep at most `limitBytes`: beyond that, the connection whose body began first is cut. A real webhook arrives within
- * milliseconds and is among the last, so that senders who do not finish cut only each other.
+ * A signature over a body can be checked only after the whole body has arrived, so anyone can make us store bytes.
+ * Together these bodies use at most `limitBytes`. Beyond that, the connection whose body began first is closed. A real
+ * webhook arrives within milliseconds and is one of the newest, so senders who do not finish only close each other's
+ * connections.
  */
 export function createUnsignedBodies(limitBytes = 67_108_864): UnsignedBodies {
   /** In the order in which they began. */
@@ -22,7 +23,7 @@ export function createUnsignedBodies(limitBytes = 67_108_864): UnsignedBodies {
   };
   const add = (request: Request, bytes: number) => {
     const before = unfinished.get(request);
-    if (before === undefined) return; // it was cut
+    if (before === undefined) return; // it was closed
     unfinished.set(request, before + bytes);
     totalBytes += bytes;
     for (const oldest of unfinished.keys()) {

@@ -10,7 +10,7 @@ const auditEventOut = z
     actor: z.string().meta({ description: 'person:{userId} or service:{keyId}' }),
     action: z.string().meta({ examples: ['member.changed'] }),
     teamId: teamIdSchema.nullable(),
-    subject: z.string().nullable().meta({ description: 'What was changed, if it is not the team itself' }),
+    subject: z.string().nullable().meta({ description: 'The changed object, if it is not the team itself' }),
     reason: z.string().nullable(),
     before: z.unknown().nullable(),
     after: z.unknown().nullable(),
@@ -22,9 +22,9 @@ export const auditRoutes = [
     method: 'get',
     path: '/v1/audit',
     tag: 'Operations',
-    summary: 'Every administrative act, newest first: who did it, before and after',
+    summary: 'Every administrative action, newest first: who, before and after',
     description:
-      'Roles, invitations, limits, plans, adjustments, names, deletions, operators’ decisions. It names people by id only, and cannot be changed.',
+      'Roles, invitations, limits, plans, adjustments, names, deletions, operators’ decisions. Users are named by id only. Records cannot be changed.',
     access: { services: ['admin'] },
     request: {
       query: listQuery.extend({

@@ -7,9 +7,9 @@ import { defineRoute } from '../define-route.ts';
 import { grantSourceOut, instantIn, instantOut, teamParams } from '../shapes.ts';
 
 const balanceOut = z.strictObject({
-  available: decimalOut.meta({ description: 'What can be spent' }),
+  available: decimalOut.meta({ description: 'The credits that can be spent' }),
   held: decimalOut,
-  debt: decimalOut.meta({ description: 'Owed from refunds and disputes of credits that were spent' }),
+  debt: decimalOut.meta({ description: 'Debts from refunds and disputes of spent credits' }),
   bySource: z.strictObject({
     trial: decimalOut,
     subscription: decimalOut,
@@ -39,14 +39,14 @@ const forecastOut = z.strictObject({
   expiring: z.array(
     z.strictObject({
       at: instantOut,
-      credits: decimalOut.meta({ description: 'All that expires then, as things stand' }),
-      unused: decimalOut.meta({ description: 'What is left of it then at the present pace' }),
+      credits: decimalOut.meta({ description: 'All credits that expire then' }),
+      unused: decimalOut.meta({ description: 'The part of them that will be lost at the current pace' }),
     }),
   ),
   pace: z.strictObject({ days: z.int(), creditsPerDay: decimalOut }),
   runsOutAt: instantOut
     .nullable()
-    .meta({ description: 'When nothing is left, used up or expired; null: not in a hundred years' }),
+    .meta({ description: 'When no credits are left, used up or expired; null: not within a hundred years' }),
   asOf: instantOut,
 });
 
@@ -70,8 +70,8 @@ export const balanceRoutes = [
     method: 'get',
     path: '/v1/teams/{teamId}/forecast',
     tag: 'Credits',
-    summary: 'What expires when, and when the credits run out at the pace of the last 7 days',
-    description: 'If nothing is added. What expires before it would be used is lost, and counted so.',
+    summary: 'Which credits expire when, and when none are left at the pace of the last 7 days',
+    description: 'Assumes that no credits are added. Credits that expire before they are used count as lost.',
     access: { services: ['usage', 'billing', 'admin'], persons: anyRole, teamIsCheckedByHandler: true },
     request: { params: teamParams },
     answers: { 200: forecastOut },

@@ -21,7 +21,7 @@ const catalogOut = z.strictObject({
     z.strictObject({
       ...product,
       interval: z.enum(['month', 'year']),
-      allotment: decimalOut.meta({ description: 'Credits of one whole cycle' }),
+      allotment: decimalOut.meta({ description: 'Credits of one complete cycle' }),
       rhythm: z.enum(['cycle', 'monthly']),
     }),
   ),
@@ -49,7 +49,7 @@ export const catalogRoutes = [
     method: 'get',
     path: '/v1/catalog',
     tag: 'Catalog',
-    summary: 'What is sold and what things cost',
+    summary: 'Plans, packs and prices',
     access: 'public',
     request: {},
     answers: { 200: catalogOut },

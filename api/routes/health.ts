@@ -5,13 +5,13 @@ import { defineRoute } from '../define-route.ts';
 const part = z.enum(['ok', 'unreachable']);
 const readiness = z.strictObject({ status: z.enum(['ready', 'not_ready']), postgres: part, temporal: part });
 
-/** On the public port: all that a load balancer's liveness check needs. */
+/** On the public port: only a load balancer's liveness check. */
 export const healthRoutes = [
   defineRoute({
     method: 'get',
     path: '/healthz',
     tag: 'Operations',
-    summary: 'The process is alive',
+    summary: 'The process runs',
     access: 'public',
     request: {},
     answers: { 200: z.strictObject({ status: z.literal('alive') }) },
@@ -19,13 +19,13 @@ export const healthRoutes = [
   }),
 ];
 
-/** On the port for operators: what is reachable, and how much of what happens, is nobody else's business. */
+/** On the operators' port: what is reachable, and the metrics, are not public. */
 export const operationsRoutes = [
   defineRoute({
     method: 'get',
     path: '/readyz',
     tag: 'Operations',
-    summary: 'Postgres and Temporal are reachable',
+    summary: 'Postgres and Temporal can be reached',
     access: 'public',
     request: {},
     answers: { 200: readiness, 503: readiness },
@@ -58,7 +58,7 @@ export const operationsRoutes = [
   }),
 ];
 
-/** Whether Postgres can be written to over the connections that spends use. */
+/** Whether Postgres can be written to over the connections of spends. */
 async function answers(database: Database): Promise<boolean> {
   try {
     const { rows } = await database
@@ -70,7 +70,7 @@ async function answers(database: Database): Promise<boolean> {
   }
 }
 
-/** False where the answer takes longer. */
+/** False if the answer takes longer. */
 async function within(milliseconds: number, answer: Promise<boolean>): Promise<boolean> {
   const { promise: late, resolve } = Promise.withResolvers<boolean>();
   const timer = setTimeout(() => resolve(false), milliseconds);

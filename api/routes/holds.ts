@@ -25,9 +25,9 @@ const life = z
   .int()
   .min(1)
   .max(31_536_000)
-  .meta({ description: 'Seconds from now; the longest life from its start is the catalog’s' });
+  .meta({ description: 'Seconds from now; the catalog sets the maximum lifetime from its start' });
 
-/** What work costs: priced by its quantities, or said in credits. */
+/** The cost of the work: priced by quantities, or given in credits. */
 const cost = {
   quantities: quantitiesSchema.exactOptional(),
   credits: creditsOrZeroSchema.exactOptional(),
@@ -48,7 +48,7 @@ const holdOut = z
   .strictObject({
     id: z.guid(),
     status: z.enum(['open', 'released']),
-    credits: decimalOut.meta({ description: 'What was set aside' }),
+    credits: decimalOut.meta({ description: 'The held credits' }),
     expiresAt: instantOut,
   })
   .meta({ id: 'Hold' });
@@ -68,9 +68,9 @@ export const holdRoutes = [
     lane: 'spending',
     path: '/v1/teams/{teamId}/holds',
     tag: 'Holds',
-    summary: 'Set credits aside for work whose cost is known only later',
+    summary: 'Hold credits for work whose cost is known later',
     description:
-      'By quantities at today’s prices, which the hold keeps, or by credits. A hold of 0 sets nothing aside and fixes the prices. Captured, released, or over by itself at expiresAt.',
+      'By quantities at the current prices, which the hold keeps, or by credits. A hold of 0 holds no credits and fixes the prices. It is captured, released, or lapses at expiresAt.',
     access: { services: ['usage'], teamIsCheckedByHandler: true },
     needsIdempotencyKey: true,
     request: {
@@ -110,7 +110,7 @@ export const holdRoutes = [
         findPrice(catalog, action);
         terms = { credits: priceWork(catalog, action, body).credits, life: lifeOf(catalog, ttlSeconds) };
       } catch (refusal) {
-        // A retry is answered as the first time, though its action was archived meanwhile.
+        // A retry gets the first answer, even if its action was archived meanwhile.
         const replay = await findReplay(database.pool, request);
         if (replay && 'hold' in replay) return { status: 201, body: holdJson(replay.hold) };
         throw refusal;
@@ -134,9 +134,9 @@ export const holdRoutes = [
     lane: 'spending',
     path: '/v1/holds/{holdId}/capture',
     tag: 'Holds',
-    summary: 'Debit what the held work has cost: less, the same or more',
+    summary: 'Debit the real cost of the held work: less, the same or more',
     description:
-      'At the prices of the hold. What was held goes first, anything over it comes from the team’s other credits; where those do not suffice, the hold stands. A capture of 0 gives all of it back. Once: the same amount again answers the same receipt.',
+      'At the prices of the hold. The held credits pay first, and the team’s other credits pay the rest. If those are not enough, the answer is 402 and the hold stays. A capture of 0 returns all held credits. The same amount again returns the same receipt.',
     access: { services: ['usage'] },
     needsIdempotencyKey: true,
     request: {
@@ -178,7 +178,7 @@ export const holdRoutes = [
     lane: 'spending',
     path: '/v1/holds/{holdId}/release',
     tag: 'Holds',
-    summary: 'Give back what was held',
+    summary: 'Release the held credits',
     access: { services: ['usage'] },
     needsIdempotencyKey: true,
     request: { params: holdParams },
@@ -197,8 +197,8 @@ export const holdRoutes = [
     lane: 'spending',
     path: '/v1/holds/{holdId}/extend',
     tag: 'Holds',
-    summary: 'Let a hold live for so long from now',
-    description: 'Never shortens it.',
+    summary: 'Set a hold’s expiry, counted from now',
+    description: 'Never shortens its lifetime.',
     access: { services: ['usage'] },
     needsIdempotencyKey: true,
     request: { params: holdParams, body: z.strictObject({ ttlSeconds: life }) },
@@ -214,12 +214,12 @@ export const holdRoutes = [
   }),
 ];
 
-/** A caller's key is unique in the team, so its hash says also what the request was for. */
+/** A caller's key is unique in the team, so its hash includes the kind of request. */
 function keyed({ idempotency, body }: CallContext, what: string) {
   return { idempotencyKey: idempotency().key, bodyHash: hashBody({ what, body }) };
 }
 
-/** Credits are a line of their own, which costs what it says. */
+/** Credits are a separate line with exactly that price. */
 function priceWork(catalog: Catalog, action: string, { quantities = {}, credits }: Cost): PricedUsage {
   if (credits === undefined) return priceUsage(catalog, action, quantities);
   const line = { meter: 'credits', quantity: credits, unitPrice: { credits: MICRO, per: 1n }, credits };
@@ -230,12 +230,12 @@ function lifeOf({ policies }: Catalog, ttlSeconds: number | undefined): number {
   if (ttlSeconds === undefined) return policies.holdLife;
   const longestSeconds = policies.holdMaxLife / 1_000;
   if (ttlSeconds <= longestSeconds) return ttlSeconds * 1_000;
-  throw new DomainError('hold_too_long', `A hold lives at most ${longestSeconds} seconds`, {
+  throw new DomainError('hold_too_long', `The lifetime of a hold must be at most ${longestSeconds} seconds`, {
     longestSeconds,
   });
 }
 
-/** A replayed answer comes from JSON in the database, whose fields are in no order. */
+/** A replayed answer comes from JSON in the database, whose fields have no order. */
 function holdJson({ id, status, credits, expiresAt }: HoldAnswer): z.output<typeof holdOut> {
   return { id, status, credits, expiresAt };
 }

@@ -16,7 +16,7 @@ import { defineRoute } from '../define-route.ts';
 import { apiKeyIdSchema, instantOut, listQuery, pageOf, teamParams, userIdSchema } from '../shapes.ts';
 
 const limitIn = z.strictObject({
-  credits: creditsOrZeroSchema.meta({ description: 'The most that they may consume; 0 stops them' }),
+  credits: creditsOrZeroSchema.meta({ description: 'The maximum that the subject may consume; 0 stops it' }),
   per: z.enum(limitPeriods).meta({
     description: 'A UTC day, a UTC month, or the subscription’s cycle (without a subscription: the month)',
   }),
@@ -29,7 +29,7 @@ const limitOut = z
     per: z.enum(limitPeriods),
     windowStart: instantOut,
     consumed: decimalOut.meta({ description: 'Since the window began' }),
-    held: decimalOut.meta({ description: 'By open holds; counts as used' }),
+    held: decimalOut.meta({ description: 'Held by open holds; counts as used' }),
   })
   .meta({ id: 'Limit' });
 
@@ -42,7 +42,7 @@ export const limitRoutes = [
     method: 'get',
     path: '/v1/teams/{teamId}/limits',
     tag: 'Limits',
-    summary: 'The team’s caps and how far they are used',
+    summary: 'The team’s limits and how much of each is used',
     access: { services: ['usage', 'billing', 'admin'], persons: anyRole },
     request: { params: teamParams, query: listQuery },
     answers: { 200: pageOf(limitOut) },
@@ -57,9 +57,9 @@ export const limitRoutes = [
     method: 'put',
     path: '/v1/teams/{teamId}/limits/members/{memberId}',
     tag: 'Limits',
-    summary: 'Cap what a member may consume of the team’s credits',
+    summary: 'Set a member’s limit',
     description:
-      'From the first such cap on, every usage and hold of the team must name one of its members: without memberId it is 422 member_required, with that of somebody else 422 unknown_member.',
+      'If a team has such a limit, every usage and hold must name one of its members: without memberId it is 422 member_required, with an unknown one 422 member_not_in_team.',
     access: managers,
     request: { params: memberParams, body: limitIn },
     answers: { 200: limitOut },
@@ -72,7 +72,7 @@ export const limitRoutes = [
       let recorded = false;
       const limit = await setLimit(database, { ...whose, ...body }, async (em) => {
         await confirmRights(em);
-        // Called behind each lock; the change begins behind the first.
+        // Called under each lock; the change begins under the first.
         if (!recorded) await recordChange(em, caller(), whose, body);
         recorded = true;
       });
@@ -84,7 +84,7 @@ export const limitRoutes = [
     method: 'delete',
     path: '/v1/teams/{teamId}/limits/members/{memberId}',
     tag: 'Limits',
-    summary: 'Take a member’s cap away',
+    summary: 'Remove a member’s limit',
     access: managers,
     request: { params: memberParams },
     answers: { 204: null },
@@ -103,8 +103,8 @@ export const limitRoutes = [
     method: 'put',
     path: '/v1/teams/{teamId}/limits/keys/{apiKeyId}',
     tag: 'Limits',
-    summary: 'Cap what an API key may consume of the team’s credits',
-    description: 'Any id: API keys are the platform’s. A usage need not name one.',
+    summary: 'Set an API key’s limit',
+    description: 'Any id, because the platform manages API keys. Usage need not name one.',
     access: managers,
     request: { params: keyParams, body: limitIn },
     answers: { 200: limitOut },
@@ -117,7 +117,7 @@ export const limitRoutes = [
       let recorded = false;
       const limit = await setLimit(database, { ...whose, ...body }, async (em) => {
         await confirmRights(em);
-        // Called behind each lock; the change begins behind the first.
+        // Called under each lock; the change begins under the first.
         if (!recorded) await recordChange(em, caller(), whose, body);
         recorded = true;
       });
@@ -129,7 +129,7 @@ export const limitRoutes = [
     method: 'delete',
     path: '/v1/teams/{teamId}/limits/keys/{apiKeyId}',
     tag: 'Limits',
-    summary: 'Take an API key’s cap away',
+    summary: 'Remove an API key’s limit',
     access: managers,
     request: { params: keyParams },
     answers: { 204: null },
@@ -147,7 +147,7 @@ export const limitRoutes = [
 
 type LimitTerms = Pick<SetLimit, 'credits' | 'per'>;
 
-/** Records a change that is about to be made, behind the team's lock and in the change's own transaction. */
+/** Records a change, under the team's lock and in the same transaction, before it is made. */
 async function recordChange(
   em: EntityManager,
   by: Caller,

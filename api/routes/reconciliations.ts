@@ -10,18 +10,21 @@ const finding = z.strictObject({
   state: z.enum(findingStates),
   what: z.string(),
   teamId: teamIdSchema.nullable(),
-  inboxId: z.guid().nullable().meta({ description: 'The event that repairs it: retry or approve that' }),
-  credits: decimalOut.meta({ description: 'Granted or taken by the repair, at most' }),
+  inboxId: z
+    .guid()
+    .nullable()
+    .meta({ description: 'The event that repairs it; retry or approve this event' }),
+  credits: decimalOut.meta({ description: 'Maximum that the repair grants or takes' }),
 });
 
 const reconciliation = z.strictObject({
-  id: z.guid().meta({ description: 'Temporal’s id of the workflow’s run' }),
+  id: z.guid().meta({ description: 'Temporal’s id of the workflow run' }),
   startedAt: instantOut,
   finishedAt: instantOut.nullable(),
   status: z.enum(reconciliationStatuses),
   counts: z
     .record(z.string(), z.int())
-    .meta({ description: 'What was looked at, and what became of what differed' }),
+    .meta({ description: 'Counts of compared objects, and of differences by result' }),
   findings: z.array(finding).meta({ description: 'What differed, 200 at most' }),
 });
 
@@ -30,7 +33,7 @@ export const reconciliationRoutes = [
     method: 'get',
     path: '/v1/reconciliations',
     tag: 'Operations',
-    summary: 'Reports of the comparison with Polar, newest first',
+    summary: 'Reports of the reconciliation with Polar, newest first',
     access: { services: ['admin'] },
     request: { query: listQuery },
     answers: { 200: pageOf(reconciliation) },

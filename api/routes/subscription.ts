@@ -25,17 +25,17 @@ const subscription = z.strictObject({
   cycle: z.strictObject({ start: instantOut, end: instantOut }),
   cancelAtPeriodEnd: z.boolean(),
   nextAllotment: z.strictObject({ at: instantOut, credits: decimalOut }).nullable().meta({
-    description: 'The next credits, once they are paid; null if none come or if a payment is due first',
+    description: 'The next credits, after their payment; null if there are none or if a payment is due first',
   }),
   paymentDue: z
     .strictObject({ since: instantOut, credits: decimalOut })
     .nullable()
-    .meta({ description: 'The payment that is due, and the credits that come once it is made' }),
+    .meta({ description: 'The due payment, and the credits that it brings' }),
 });
 
 const current = subscription.extend({
   others: z.array(subscription).meta({
-    description: 'Further subscriptions of the team that may be charged for; as a rule there are none',
+    description: 'Further standing subscriptions of the team; usually there are none',
   }),
 });
 
@@ -44,7 +44,7 @@ const subscriptionId = z
   .min(1)
   .max(255)
   .optional()
-  .meta({ description: 'Which of the team’s subscriptions; without it the one that GET shows first' });
+  .meta({ description: 'One of the team’s subscriptions; default: the one that GET shows first' });
 const chosenBody = z.strictObject({ subscriptionId }).optional();
 
 const change = {
@@ -77,7 +77,7 @@ export const subscriptionRoutes = [
     method: 'get',
     path: '/v1/teams/{teamId}/subscription',
     tag: 'Billing',
-    summary: 'The team’s current subscription, with any others that stand; or null',
+    summary: 'The team’s current subscription, with other standing ones; or null',
     access: { services: ['usage', 'billing', 'admin'], persons: anyRole },
     request: { params: teamParams },
     answers: { 200: current.nullable() },
@@ -90,7 +90,7 @@ export const subscriptionRoutes = [
   defineRoute({
     ...change,
     path: '/v1/teams/{teamId}/subscription/change',
-    summary: 'Change the plan: upwards at once, downwards with the next cycle',
+    summary: 'Change the plan: an upgrade at once, a downgrade with the next cycle',
     request: {
       params: teamParams,
       body: z.strictObject({ plan: z.string().min(1).max(100), subscriptionId }),
@@ -118,7 +118,7 @@ export const subscriptionRoutes = [
   defineRoute({
     ...change,
     path: '/v1/teams/{teamId}/subscription/resume',
-    summary: 'Take a cancellation back, or resume a paused subscription, which charges for its next cycle',
+    summary: 'Undo a cancellation, or resume a paused subscription, which charges for its next cycle',
     request: { params: teamParams, body: chosenBody },
     async handle({ params, body }, context) {
       return answerChange(context, params.teamId, { done: 'resumed' }, ({ polar, database }, beforeChange) =>
@@ -128,7 +128,7 @@ export const subscriptionRoutes = [
   }),
 ];
 
-/** What a caller asks for: `subscription.{done}` is the name of the record. */
+/** A requested change: `subscription.{done}` is the name of its audit record. */
 interface AskedChange {
   done: 'changed' | 'canceled' | 'resumed';
   /** The plan to change to. */
@@ -136,8 +136,8 @@ interface AskedChange {
 }
 
 /**
- * Polar makes the change. The request is recorded before Polar is asked, the outcome afterwards: if this process ends in
- * between, the record still says who asked for what. A request that changes nothing leaves no record.
+ * Polar makes the change. The request is recorded before the call to Polar, and the outcome afterwards: if this process ends
+ * in between, the record still says who requested it. A request that changes nothing leaves no record.
  */
 function answerChange(
   { dependencies, idempotency, caller }: CallContext,
@@ -175,7 +175,7 @@ function planOf({ id, plan, status, cancelAtPeriodEnd, nextAllotment }: TeamSubs
   return { id, plan, status, cancelAtPeriodEnd, nextAllotment: next };
 }
 
-/** A state that Polar has just told: our mirror hears of it by a webhook, a moment later. */
+/** The state that Polar has just returned. Our database gets it by a webhook a moment later. */
 async function describeState(
   { database }: Dependencies,
   teamId: string,

@@ -51,7 +51,7 @@ const reportOut = z.strictObject({
       day: z.iso.date().optional(),
       action: z.string().optional(),
       model: z.string().nullable().optional().meta({ description: 'Null: of no AI model' }),
-      member: z.string().nullable().optional().meta({ description: 'Null: of no member in particular' }),
+      member: z.string().nullable().optional().meta({ description: 'Null: usage without a member' }),
       ...counted,
     }),
   ),
@@ -77,7 +77,7 @@ const transferOut = z.strictObject({
   to: z.enum(accounts),
   credits: decimalOut,
   usageEventId: z.guid().nullable(),
-  reference: z.string().nullable().meta({ description: 'What caused it, where no usage event did' }),
+  reference: z.string().nullable().meta({ description: 'Its cause, if that is not a usage event' }),
 });
 
 export const usageHistoryRoutes = [
@@ -85,9 +85,9 @@ export const usageHistoryRoutes = [
     method: 'get',
     path: '/v1/teams/{teamId}/usage',
     tag: 'Usage',
-    summary: 'What was consumed, by day, action, model and member',
+    summary: 'Consumption by day, action, model and member',
     description:
-      'At most 400 days; by default the last 30, today included. With Accept: text/csv as a file (RFC 4180).',
+      'At most 400 days; by default the last 30, including today. With Accept: text/csv a CSV file (RFC 4180).',
     access: readers,
     request: {
       params: teamParams,
@@ -115,7 +115,7 @@ export const usageHistoryRoutes = [
     method: 'get',
     path: '/v1/teams/{teamId}/usage/events',
     tag: 'Usage',
-    summary: 'Every usage event with its receipt, newest first by when it occurred',
+    summary: 'Every usage event with its receipt, newest first by occurredAt',
     access: readers,
     request: { params: teamParams, query: listQuery.extend(range) },
     answers: { 200: pageOf(usageEventOut) },
@@ -163,7 +163,7 @@ function reportJson({ from, to, rows, credits, events }: UsageReport, timezone: 
   };
 }
 
-/** JSON unless CSV is all that is asked for by name. */
+/** JSON, unless the request accepts only CSV. */
 function wantsCsv(accept = ''): boolean {
   return /\btext\/csv\b/i.test(accept) && !/\bapplication\/json\b/i.test(accept);
 }
@@ -182,7 +182,7 @@ function toCsv(keys: readonly (typeof usageKeys)[number][], rows: UsageReport['r
 }
 
 /**
- * A cell that begins like a formula would be run by spreadsheets: an apostrophe before it makes it text
+ * A spreadsheet would run a cell that begins like a formula. An apostrophe before it makes it text
  * (https://owasp.org/www-community/attacks/CSV_Injection).
  */
 function csvCell(text: string): string {

@@ -33,7 +33,7 @@ const usage = z.strictObject(usageShape);
 type Usage = z.output<typeof usage>;
 
 const mostEvents = 1_000;
-/** In bytes: so many events, each with all the metadata that it may carry. */
+/** In bytes: the maximum number of events, each with the maximum metadata. */
 const largestBatch = 8 * 1_048_576;
 /** Results of a batch beyond this many characters are shortened. */
 const longestAnswer = 4 * 1_048_576;
@@ -42,7 +42,7 @@ const batchEvent = z.strictObject({
   idempotencyKey: idempotencyKeySchema,
   ...usageShape,
 });
-// Made once: a schema is compiled when it is made.
+// Created once, because a schema is compiled when it is created.
 const eventInBody = z.object({ body: batchEvent });
 const anyObject = z.record(z.string(), z.unknown());
 const shortReceipt = z.strictObject({
@@ -58,7 +58,7 @@ export const usageRoutes = [
     lane: 'spending',
     path: '/v1/teams/{teamId}/usage',
     tag: 'Usage',
-    summary: 'Price a usage and debit its credits',
+    summary: 'Price usage and debit its credits',
     access: { services: ['usage'], teamIsCheckedByHandler: true },
     needsIdempotencyKey: true,
     request: { params: teamParams, body: usage },
@@ -91,10 +91,10 @@ export const usageRoutes = [
     tag: 'Usage',
     summary: 'Up to 1,000 usages of any teams',
     description:
-      'Each event succeeds or fails on its own, in order within a team; its key and body mean the same as in a single usage. A body has 8 MiB at most. An answer has about 4 MiB at most: results beyond that are `shortened`, without `lines`, `grants` and `errors`; the usage events of the team have all of them.',
+      'Each event succeeds or fails separately, in order within a team. Its key and body mean the same as in a single usage. A body has at most 8 MiB. An answer has at most about 4 MiB: later results are `shortened`, without `lines`, `grants` and `errors`. The team’s usage events contain all of them.',
     access: { services: ['usage'] },
     bodyLimitBytes: largestBatch,
-    // Each event is checked on its own, so that one that is wrong takes no other with it.
+    // Each event is checked separately, so that a wrong one does not affect the others.
     request: { body: z.strictObject({ events: z.array(z.unknown()).min(1).max(mostEvents) }) },
     documentedBody: z.strictObject({ events: z.array(batchEvent).min(1).max(mostEvents) }),
     answers: {
@@ -113,7 +113,7 @@ export const usageRoutes = [
   }),
 ];
 
-/** Every event reaches the group commit in the batch's order, because nothing on the way there is waited for. */
+/** Every event reaches the group commit in the batch's order, because nothing before it is awaited. */
 async function spendEvent(
   dependencies: Dependencies,
   published: PublishedCatalog,
@@ -133,7 +133,7 @@ async function spendEvent(
 
 type Result = Awaited<ReturnType<typeof spendEvent>>;
 
-/** A receipt names each grant that paid: of a team with many small grants a thousand receipts would be tens of megabytes. */
+/** A receipt names each grant that paid. For a team with many small grants a thousand receipts would be tens of megabytes. */
 export function shortenResults(results: Result[], longest = longestAnswer): object[] {
   let length = 0;
   return results.map((result) => {
@@ -145,7 +145,7 @@ export function shortenResults(results: Result[], longest = longestAnswer): obje
   });
 }
 
-/** The hash that the same usage has when it is sent alone: a key means one thing, whichever way it came. */
+/** The same hash as for a single usage, so a key means the same in both requests. */
 function hashSingleBody(event: unknown): Buffer {
   const { teamId: _team, idempotencyKey: _key, ...body } = anyObject.parse(event);
   return hashBody(body);
@@ -165,7 +165,7 @@ async function spendUsage(
     try {
       priced = priceUsage(catalog, action, quantities);
     } catch (refusal) {
-      // A retry is answered as the first time, though its action was archived meanwhile.
+      // A retry gets the first answer, even if its action was archived meanwhile.
       const replay = await findReplay(database.pool, request);
       if (replay && 'receipt' in replay) return replay.receipt;
       throw refusal;
