@@ -396,19 +396,19 @@ export const errors = {
     title: 'Too many open holds',
     retriable: false,
     action:
-      'Capture or release holds of the team, then send the same key again. `limit` is how many may be open.',
+      'Capture or release holds of the team, then send the same key again. `limit` is the maximum number of open holds.',
   },
   too_many_limits: {
     status: 409,
     title: 'Too many limits',
     retriable: false,
-    action: 'Remove a limit of the team that is no longer needed. `limit` is how many it may have.',
+    action: 'Remove a limit of the team that is no longer needed. `limit` is the maximum number.',
   },
   too_many_teams: {
     status: 409,
     title: 'Too many teams',
     retriable: false,
-    action: 'Delete one of the owner’s teams, or hand one over. `limit` is how many a user may own.',
+    action: 'Delete one of the owner’s teams, or hand one over. `limit` is the maximum number.',
   },
   user_conflict: {
     status: 409,
@@ -657,7 +657,7 @@ export const errors = {
     status: 409,
     title: 'Another product sync is running',
     retriable: true,
-    action: 'Wait until the other npm run polar:sync has ended, then run yours again.',
+    action: 'Wait until the other npm run polar:sync has ended, then run this one again.',
   },
   team_busy: {
     status: 503,

@@ -30,7 +30,7 @@ export interface AppliedEvents {
   overview: TeamOverview;
 }
 
-/** Who decides by an update of Temporal's, in their own words, and why. */
+/** The operator of a Temporal update, as they name themselves, and the reason. */
 type Operator = Pick<Decider, 'by' | 'reason'>;
 
 export interface ActivityDependencies {

@@ -69,7 +69,7 @@ export function createMaintenanceActivities({
 
     /**
      * Also deletes the rows of events that were handled longer ago than the catalog's `handledEventsKept`.
-     * @returns how many payloads were cut to ids
+     * @returns how many payloads were reduced to ids
      */
     cutOldPayloads: (): Promise<number> =>
       heartbeating(async (signal, tell) => {

@@ -2,27 +2,27 @@ import { DomainError } from '../domain-error.ts';
 
 export interface PolarBudget {
   /**
-   * Takes one request that asks Polar out of the budget.
-   * @param owner  the team or user that asks; undefined: only the budget of all counts
-   * @throws DomainError 429 `too_many_requests` if the owner's budget is used up; 503 `overloaded` if that of all is
+   * Takes one request to Polar from the budget.
+   * @param owner  the team or user of the request; undefined: only the total budget counts
+   * @throws DomainError `too_many_requests` if the owner's budget is used up; `overloaded` if the total budget is
    */
   take(owner: string | undefined): void;
 }
 
 interface Bucket {
-  /** Requests that may be made at `at`. */
+  /** The number of requests allowed at `at`. */
   left: number;
-  /** In milliseconds of `now`. */
+  /** A time of `now`, in milliseconds. */
   at: number;
 }
 
-/** Requests at once, and what comes back every minute. Polar allows 500 a minute in all, of which workers need a part. */
+/** Requests per minute. Polar allows 500 a minute in total, and workers need a part of them. */
 const perOwner = 60;
 const inAll = 300;
 const minuteMs = 60_000;
 
 /**
- * A token bucket for each team, and one for all: nobody uses up the requests that Polar allows us. One for each process.
+ * A token bucket for each team, and one for all, so that no team uses up the requests that Polar allows us. One per process.
  * @param now  a clock that never goes back, in milliseconds
  */
 export function createPolarBudget(now: () => number = () => performance.now()): PolarBudget {
@@ -41,13 +41,13 @@ export function createPolarBudget(now: () => number = () => performance.now()): 
       all.left -= 1;
       if (owner === undefined || own === undefined) return;
       own.left -= 1;
-      // Moved to the end: the map is in order of last use.
+      // Moved to the end, because the map is in order of last use.
       owners.delete(owner);
       owners.set(owner, own);
     },
   };
 
-  /** A bucket that was not used for a minute is full again. */
+  /** A bucket that was unused for a minute is full. */
   function forgetFull(time: number): void {
     for (const [owner, { at }] of owners) {
       if (time - at < minuteMs) return;
@@ -66,10 +66,10 @@ function refusal(status: 429 | 503, { left }: Bucket, size: number): DomainError
   return status === 429
     ? new DomainError(
         'too_many_requests',
-        `At most ${size} requests of a team ask Polar within a minute: send this again later`,
+        `At most ${size} requests of a team may call Polar within a minute: send this request again later`,
         { retryAfterSeconds },
       )
-    : new DomainError('overloaded', 'Too many requests ask Polar at the moment: send this again later', {
+    : new DomainError('overloaded', 'Too many requests call Polar now: send this request again later', {
         retryAfterSeconds,
       });
 }

@@ -119,13 +119,13 @@ const policies = z.strictObject({
    * has no partitions for earlier months (`monthsBack` in `database/partitions.ts`).
    */
   idempotencyKeysKept: duration.refine((kept) => kept <= 120 * UNITS.d, { error: 'expected at most "120d"' }),
-  /** How many teams a user may own, Personal Team aside; one that was deleted counts for another day. */
+  /** How many teams a user may own, without the Personal Team. A deleted team counts for another day. */
   teamsPerUser: z.int().min(1).max(10_000).default(50),
   /** How many limits of members and API keys a team may have. */
   limitsPerTeam: z.int().min(1).max(100_000).default(5_000),
   /** How many holds of a team may be open at once. */
   openHoldsPerTeam: z.int().min(1).max(100_000).default(2_000),
-  /** How long an inbox row is kept after its event was handled. Rows with an operator's decision are kept for good. */
+  /** How long an inbox row is kept after its event was handled. Rows with an operator's decision are kept permanently. */
   handledEventsKept: duration
     .refine((kept) => kept >= 90 * UNITS.d, { error: 'expected at least "90d"' })
     .default(400 * UNITS.d),

@@ -6,7 +6,7 @@ import { v7 as uuidv7 } from 'uuid';
  * e-mail.
  */
 export interface AuditRecord {
-  /** `person:{userId}`, `service:{keyId}`, or `operator:{name}` for a command or an update of Temporal's. */
+  /** `person:{userId}`, `service:{keyId}`, or `operator:{name}` for a command or a Temporal update. */
   actor: string;
   /** What was done, as `member.removed`. */
   action: string;

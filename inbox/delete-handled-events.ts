@@ -1,14 +1,14 @@
 import type { Pool } from 'pg';
 
-/** Rows of one short transaction. */
+/** Rows per short transaction. */
 const batchSize = 1_000;
 
 /**
- * Deletes the rows of events that were handled, or were of no use, longer ago than they are kept. A message that the sender
- * repeats after that is stored and applied anew, which changes nothing: business keys recognise what was granted.
+ * Deletes the rows of events that were handled or ignored longer ago than the policy. If the sender repeats such an event
+ * later, it is stored and applied again, and changes nothing, because its business keys exist.
  *
- * Kept for good: what an operator decided about (a dismissed event keeps its object from being reported again), and each
- * team's `team.created`, by which `ledger:verify` knows that a trial must have been granted.
+ * Kept permanently: events with an operator's decision (a dismissed event prevents a new report of its object), and each team's
+ * `team.created`, from which `ledger:verify` knows that a trial must have been granted.
  *
  * @param keptMs  the catalog's `handledEventsKept`, in milliseconds
  * @returns how many were deleted
@@ -21,7 +21,7 @@ export async function deleteHandledEvents(
   let deleted = 0;
   for (let last = batchSize; last === batchSize; ) {
     signal?.throwIfAborted();
-    // Served by inbox_to_forget, which holds the rows that may be deleted.
+    // Uses the index inbox_to_forget, which contains the rows that may be deleted.
     const { rowCount } = await pool.query(
       `delete from inbox
         where id in (select id from inbox

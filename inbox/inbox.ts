@@ -97,9 +97,8 @@ export async function markHandled(em: EntityManager, id: string, outcome: string
 }
 
 /**
- * Settles a team's waiting events of a type whose row says nothing but that something has changed: a new row is about to say
- * it again. The new row is not merged into one that waits, because that one may be applied at this moment, from an older
- * state.
+ * Settles a team's waiting events of a type whose row only says that something has changed, because a new row will say it
+ * again. The new row is not merged into a waiting one, because that one may be applied at this moment, from an older state.
  */
 export async function supersedeWaiting(em: EntityManager, teamId: string, type: string): Promise<void> {
   await em.execute(

@@ -8,9 +8,9 @@ import { needsApproval, wakeParkedEvent } from './inbox.ts';
 
 /** Who decides, and why. */
 export interface Decider {
-  /** As the event's `decisions` name them. */
+  /** The name in the event's `decisions`. */
   by: string;
-  /** As audit records name them: `service:{keyId}` for the API, `operator:{by}` for an update of Temporal's. */
+  /** The name in audit records: `service:{keyId}` for the API, `operator:{by}` for a Temporal update. */
   actor: string;
   reason: string | null;
 }
@@ -148,7 +148,7 @@ export async function approveRepair(
   return { teamId };
 }
 
-/** Records an operator's decision about an event, under the team that it has afterwards. */
+/** Records an operator's decision about an event, for the event's team after it. */
 async function recordDecision(
   em: EntityManager,
   event: InboxEvent,

@@ -8,7 +8,7 @@ export interface InvoicePage {
 }
 
 export interface InvoiceCache {
-  /** As `listInvoices`; asks Polar once for all who ask within five seconds. */
+  /** As `listInvoices`, but calls Polar once for all requests within five seconds. */
   list(
     polar: Polar,
     database: Database,
@@ -21,9 +21,8 @@ const keptMs = 5_000;
 const mostPages = 200;
 
 /**
- * Keeps pages of invoices for a moment, because each page takes up to three requests to Polar. A page is dropped as soon as
- * an event of the team is stored: whoever lists invoices after a payment or refund that we know of sees it. One cache for
- * each process.
+ * Caches pages of invoices for a moment, because each page takes up to three requests to Polar. A page is dropped as soon as
+ * an event of the team is stored, so a list of invoices includes every payment and refund that we know. One cache per process.
  */
 export function createInvoiceCache(): InvoiceCache {
   const pages = new Map<string, { page: Promise<InvoicePage>; until: number }>();

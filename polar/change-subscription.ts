@@ -15,7 +15,7 @@ export interface ChosenSubscription {
   /** Polar's id. Default: the team's current subscription. */
   subscriptionId?: string | undefined;
   /**
-   * Called with the subscription as Polar has it, right before Polar is asked to change it; not if nothing has to change. If it
+   * Called with Polar's current subscription, right before the change at Polar, and not called if nothing has to change. If it
    * throws, nothing is changed.
    */
   beforeChange: (current: PolarSubscription) => Promise<void>;

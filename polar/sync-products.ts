@@ -50,7 +50,7 @@ export async function syncProducts(
       if (!isLockTimeout(error)) throw error;
       throw new DomainError(
         'sync_running',
-        'Another npm run polar:sync is running: run yours when it has ended',
+        'Another npm run polar:sync is running: run this one again after it has ended',
       );
     });
     const products = await listProducts(polar);

@@ -32,7 +32,7 @@ export async function createTeam(
   return { id, name, inboxId: await announceTeam(em, made) };
 }
 
-/** A deleted team counts for a day: otherwise teams could be made and deleted without end. */
+/** A deleted team counts for a day, so that nobody can create and delete teams without limit. */
 async function refuseTooMany(em: EntityManager, ownerId: string, limit: number): Promise<void> {
   const [row] = await em.execute<{ owned: number }[]>(
     `select count(*)::int as owned
@@ -44,7 +44,7 @@ async function refuseTooMany(em: EntityManager, ownerId: string, limit: number):
   if ((row?.owned ?? 0) < limit) return;
   throw new DomainError(
     'too_many_teams',
-    `A user owns at most ${limit} teams: delete one, which counts for another day, or hand one over`,
+    `A user may own at most ${limit} teams: delete one, which counts for another day, or hand one over`,
     { limit },
   );
 }

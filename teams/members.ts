@@ -21,7 +21,7 @@ export const managerRoles = ['owner', 'admin'] as const satisfies readonly Role[
 
 /**
  * The team's members, in the order in which they joined.
- * @throws DomainError 400 `invalid_cursor`
+ * @throws DomainError `invalid_cursor`
  */
 export async function listMembers(
   em: EntityManager,
@@ -156,8 +156,8 @@ export async function announceMembers(
 }
 
 /**
- * Writes the inbox row `members.changed`, on which the team's workflow syncs the members at Polar. It replaces a waiting one:
- * a team has at most one, however often its roles change.
+ * Writes the inbox row `members.changed`, on which the team's workflow syncs the members at Polar. It replaces a waiting one,
+ * so a team has at most one.
  */
 export async function storeMembersChanged(em: EntityManager, teamId: string): Promise<string> {
   await supersedeWaiting(em, teamId, 'members.changed');

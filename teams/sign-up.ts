@@ -59,13 +59,13 @@ async function insertPerson(
   return { user: { id, email, name }, team: { id: teamId, name: personalTeamName }, inboxId };
 }
 
-/** A team that has just been made. */
+/** A team that has just been created. */
 export interface MadeTeam {
   teamId: string;
   /** The user who owns it, and whose trial it claims. */
   makerId: string;
   personal: boolean;
-  /** How many trials a user may claim: the catalog's. */
+  /** The maximum number of trials of a user, from the catalog. */
   trialsPerOwner: number;
   by: Actor;
 }

@@ -26,7 +26,7 @@ export function holdCredits(
 ): Outcome {
   const { credits, mostOpen } = operation;
   if (team.openHolds >= mostOpen) {
-    const message = `A team has at most ${mostOpen} open holds: capture or release one, then send the same key again`;
+    const message = `A team may have at most ${mostOpen} open holds: capture or release one, then send the same key again`;
     throw new DomainError('too_many_holds', message, { limit: mostOpen });
   }
   requireMember(team, operation);

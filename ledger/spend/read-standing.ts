@@ -372,7 +372,7 @@ async function readHolds(
   );
 }
 
-/** Counts the open holds of the teams in which an operation makes a hold. It reads one index entry per open hold. */
+/** Counts the open holds of the teams in which an operation creates a hold. It reads one index entry per open hold. */
 async function countOpenHolds(
   client: PoolClient,
   operations: readonly Operation[],

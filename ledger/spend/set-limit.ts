@@ -108,7 +108,7 @@ const historyMs = 35 * 86_400_000;
 async function refuseTooMany(em: EntityManager, teamId: string): Promise<void> {
   const { limitsPerTeam: limit } = (await readCatalog(em)).catalog.policies;
   if ((await em.count(Limit, { teamId })) < limit) return;
-  const message = `A team has at most ${limit} limits: remove one that is no longer needed`;
+  const message = `A team may have at most ${limit} limits: remove one that is no longer needed`;
   throw new DomainError('too_many_limits', message, { limit });
 }
 

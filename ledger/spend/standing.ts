@@ -22,7 +22,7 @@ export interface Standing {
 
 export interface TeamStanding {
   deleted: boolean;
-  /** The number of open, unexpired holds. Read only if an operation makes a hold. */
+  /** The number of open, unexpired holds. Read only if an operation creates a hold. */
   openHolds: number;
   /**
    * The first spendable grants and those on which the holds draw, in burn order. For a team in debt every open grant.

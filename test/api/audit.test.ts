@@ -92,7 +92,7 @@ test('a refused action leaves no record', async () => {
   expect((await audit(`teamId=${teamId}`)).data).toMatchObject([made]);
 });
 
-test('a service key is on record with who made it and who revoked it, and not with its secret', async () => {
+test('a service key is recorded with who created it and who revoked it, without its secret', async () => {
   const { id, key } = await api.key('usage', 'billing');
   await api.database.transaction((em) => revokeServiceKey(em, { id, actor: 'operator:olga' }));
   const acts = [...(await audit('actor=operator:test')).data, ...(await audit('actor=operator:olga')).data];
@@ -104,7 +104,7 @@ test('a service key is on record with who made it and who revoked it, and not wi
   expect(JSON.stringify(ofKey)).not.toContain(key);
 });
 
-test('who erases a member takes their role in every team, on record', async () => {
+test('an erasure records the removed role in every team', async () => {
   const owner = await api.person('stays');
   await api.person('goes');
   const { token: as } = owner;
@@ -119,7 +119,7 @@ test('who erases a member takes their role in every team, on record', async () =
   });
 });
 
-test('each decision of an operator about an event is on record, with why', async () => {
+test('each decision of an operator about an event is recorded, with its reason', async () => {
   const { teamId } = await api.person('payer');
   const { id: keyId, key: as } = await api.key('admin');
   const park = async (code: string) => {

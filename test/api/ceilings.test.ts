@@ -16,7 +16,7 @@ afterAll(() => api.stop());
 const page = z.object({ data: z.array(z.looseObject({})), nextCursor: z.string().nullable() });
 const idOf = ({ json }: { json: unknown }) => z.object({ id: z.string() }).parse(json).id;
 
-test('a user owns as many teams as the catalog says, whoever makes them; a deleted one counts for another day', async () => {
+test('a user may own as many teams as the catalog says, whoever creates them; a deleted one counts for another day', async () => {
   const { token: as } = await api.person('founder');
   const make = (sending: object) => api.send('POST', '/v1/teams', sending);
   const own = { as, body: { name: 'Weavers' } };
@@ -32,7 +32,7 @@ test('a user owns as many teams as the catalog says, whoever makes them; a delet
   expect((await make(own)).status).toBe(201);
 });
 
-test('a team has as many limits as the catalog says; changing one and replacing a removed one is possible', async () => {
+test('a team may have as many limits as the catalog says; one can be changed, or replaced after its removal', async () => {
   const { teamId, token: as } = await api.person();
   const put = (key: string, credits: string) =>
     api.send('PUT', `/v1/teams/${teamId}/limits/keys/${key}`, { as, body: { credits, per: 'day' } });
@@ -45,7 +45,7 @@ test('a team has as many limits as the catalog says; changing one and replacing 
   expect((await put('d', '1')).status).toBe(200);
 });
 
-test('a team has as many open holds as the catalog says; one that ends, or is over, makes room for another', async () => {
+test('a team may have as many open holds as the catalog says; one that ends or expires makes room for another', async () => {
   const { teamId } = await api.person();
   await api.give(teamId, '100');
   const hold = (key: string) =>
@@ -113,7 +113,7 @@ test('members and limits are listed page by page', async () => {
     });
 });
 
-test('a batch of wrong events is not answered with more than it sent', async () => {
+test('the answer to a batch of wrong events is not larger than the batch', async () => {
   const event = { ['x'.repeat(6_000)]: 1 };
   const body = { events: Array.from({ length: 1_000 }, () => event) };
   const { status, json } = await api.send('POST', '/v1/usage/batch', { body });
@@ -123,7 +123,7 @@ test('a batch of wrong events is not answered with more than it sent', async () 
   expect(JSON.stringify(json).length).toBeLessThan(5 * 1_048_576);
 });
 
-test('a batch whose receipts name very many grants is shortened, and says so', () => {
+test('a batch whose receipts name very many grants is shortened and marked so', () => {
   const grant = {
     grantId: '0198c5a0-7d3e-7c3a-9f5e-2f4c8a1b6d70',
     source: 'purchase',

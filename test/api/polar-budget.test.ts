@@ -12,7 +12,7 @@ afterAll(() => api.stop());
 const invoicesOf = ({ teamId, token }: { teamId: string; token: string }) =>
   api.send('GET', `/v1/teams/${teamId}/invoices`, { as: token });
 
-test('a team that asks Polar without end is refused and told when to come back, another team is served', async () => {
+test('a team with too many requests to Polar gets 429 with Retry-After, and another team is served', async () => {
   const [noisy, quiet] = [await api.person(), await api.person()];
   const flood = await Promise.all(Array.from({ length: 90 }, () => invoicesOf(noisy)));
   const refused = flood.filter(({ status }) => status === 429);
@@ -36,7 +36,7 @@ test('a team that asks Polar without end is refused and told when to come back, 
   }
 });
 
-test('the budget comes back with time, and all teams together have one too', () => {
+test('the budget refills with time, and all teams together have one too', () => {
   let now = 0;
   const budget = createPolarBudget(() => now);
   const take = (owner: string, times: number) => {
@@ -55,7 +55,7 @@ test('the budget comes back with time, and all teams together have one too', () 
   take('f', 60);
 });
 
-test('invoices that are listed again and again are fetched once, and anew after an event of the team', async () => {
+test('repeated lists of invoices are fetched once, and again after an event of the team', async () => {
   const { teamId, token } = await api.person();
   const first = await invoicesOf({ teamId, token });
   expect(first.status).toBe(200);
@@ -64,13 +64,13 @@ test('invoices that are listed again and again are fetched once, and anew after 
   await api.database.transaction((em) =>
     storeInboxEvent(em, { teamId, source: 'polar', type: 'order.refunded', externalId: null, payload: {} }),
   );
-  // What was kept is not shown any more: Polar is asked, and fails.
+  // The cached page is not used any more: Polar is called, and fails.
   expect((await invoicesOf({ teamId, token })).status).toBe(503);
   await clearFaults();
   expect((await invoicesOf({ teamId, token })).status).toBe(200);
 });
 
-test('however often roles change, one change of members waits for Polar', async () => {
+test('however often roles change, only one change of members waits for Polar', async () => {
   const { teamId } = await api.person();
   await api.person('flipped');
   for (let times = 0; times < 20; times += 1) {

@@ -51,7 +51,7 @@ export interface RunningApi {
   /** The URL of `/readyz` and `/metrics`. */
   operationsUrl: string;
   databaseUrl: string;
-  /** Of the Polar emulator. */
+  /** The URL of the Polar emulator. */
   polarUrl: string;
   database: Database;
   dependencies: Dependencies;

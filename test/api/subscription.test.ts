@@ -54,7 +54,7 @@ test('a paused subscription is shown, prevents the purchase of another plan with
   expect(await send('POST', '/subscription/cancel')).toMatchObject({ json: { id, status: 'canceled' } });
 });
 
-test('who asked for a change of plan is on record, also if we stop right after Polar made it', async () => {
+test('who requested a plan change is recorded, even if the process ends right after Polar made it', async () => {
   const { teamId, token: as } = await api.person('eva');
   atPolar = new Date();
   const { id } = await subscribe(teamId, 'starter_monthly');
@@ -92,7 +92,7 @@ test('who asked for a change of plan is on record, also if we stop right after P
   expect(acts.every(({ subject }) => subject === id)).toBe(true);
 });
 
-test('a change of plan that Polar refuses is on record as refused', async () => {
+test('a plan change that Polar refuses is recorded as refused', async () => {
   const { teamId, token: as } = await api.person('fay');
   atPolar = new Date();
   await subscribe(teamId, 'starter_monthly');
@@ -163,7 +163,7 @@ test('the next allotment never lies in the past, and a due payment is shown with
   expect(await show()).toMatchObject({ nextAllotment: null, paymentDue: null });
 });
 
-/** What a user did, on record, oldest first. */
+/** The audit records of a user, oldest first. */
 async function actsOf(userId: string) {
   const { json } = await api.send('GET', `/v1/audit?actor=person:${userId}`);
   const act = z.looseObject({ action: z.string(), subject: z.string().nullable() });
@@ -173,7 +173,7 @@ async function actsOf(userId: string) {
     .data.reverse();
 }
 
-/** Does at Polar what only people and banks do. */
+/** An action of payers, banks or Polar's staff. */
 async function control(path: string, body: object = {}): Promise<void> {
   const url = `${api.polarUrl}/emulator${path}`;
   const headers = { 'content-type': 'application/json' };

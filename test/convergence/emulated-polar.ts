@@ -45,7 +45,7 @@ interface PaidOrder {
   paid: number;
 }
 
-/** Lanes share a database, and product syncs exclude each other there: they wait here, so that no lock times out. */
+/** Lanes share a database, in which only one product sync may run, so they wait for each other here. */
 let lastSync: Promise<unknown> = Promise.resolve();
 function syncAlone(sync: () => Promise<unknown>): Promise<unknown> {
   lastSync = lastSync.then(sync);

@@ -22,7 +22,7 @@ function usersOf(persons: 'signedIn' | readonly string[] | undefined): string {
   return persons === 'signedIn' ? 'signed in' : persons?.join(', ') || '–';
 }
 
-test('every ceiling on the page is the one in the file that it names', () => {
+test('every ceiling on the page equals the one in the named file', () => {
   const [, table] = page.split('\n## Ceilings\n');
   const rows = [...(table ?? '').matchAll(/^\| ([^|`]+?) +\| ([^|]+?) +\| (`[^|]+`) +\|$/gm)];
   expect(rows).toHaveLength([...(table ?? '').matchAll(/^\|/gm)].length - 2); // without the table's head
@@ -53,7 +53,7 @@ function ceilingsIn(limit: string): Ceiling[] {
   return [...amounts].map(([, amount, unit = '']) => ({ amount: Number(amount?.replaceAll(',', '')), unit }));
 }
 
-/** Whether the number is in the code or the catalog, as it is or in another unit: `5 s` may be `5_000`. */
+/** Whether the number is in the code or the catalog, in this or another unit: `5 s` may be `5_000`. */
 function says(text: string, { amount, unit }: Ceiling): boolean {
   const plain = text.replace(/(?<=\d)_(?=\d)/g, '');
   const inSeconds = amount * (seconds[unit] ?? 1);

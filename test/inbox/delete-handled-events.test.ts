@@ -16,7 +16,7 @@ afterAll(async () => {
 
 const day = 86_400_000;
 
-test('events that were handled long ago are deleted; what waits, was decided about or made a team is kept', async () => {
+test('events handled long ago are deleted; waiting ones, ones with a decision, and those that created a team are kept', async () => {
   const store = (what: string, type: string, status: string, daysAgo: number, decisions = '[]') =>
     database.pool.query(
       `insert into inbox (id, source, type, external_id, payload, occurred_at, received_at, status, parked_code, next_signal_at, handled_at, decisions)

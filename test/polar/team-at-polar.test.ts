@@ -16,7 +16,7 @@ import { syncProducts } from '../../polar/sync-products.ts';
 import { ensureWebhookEndpoint, reviveWebhookEndpoint } from '../../polar/webhook-endpoint.ts';
 import { makeTeam, type PolarScene, startScene } from './setup.ts';
 
-/** Who asked for a change is recorded by the API. */
+/** The API records who requested a change. */
 const beforeChange = async () => {};
 
 let scene: PolarScene;
