@@ -2,10 +2,17 @@ import { startPolarEmulator } from './polar-emulator.ts';
 
 /**
  * The emulator as a process. `EMULATOR_PORT` (0: any free port), `EMULATOR_DATA_DIR`, `EMULATOR_ACCESS_TOKEN`.
- * `EMULATOR_LOOPBACK_WEBHOOKS=true` allows receivers at `http://` on this machine. When it is ready it sends `{ready:
+ * `EMULATOR_LOOPBACK_WEBHOOKS=true` allows receivers at `http://` on this machine. `EMULATOR_RETRY_SCALE` (1) multiplies the
+ * pauses between attempts at a webhook. When it is ready it sends `{ready:
  * true, url}` to its parent and prints one line.
  */
-const { EMULATOR_PORT, EMULATOR_DATA_DIR, EMULATOR_ACCESS_TOKEN, EMULATOR_LOOPBACK_WEBHOOKS } = process.env;
+const {
+  EMULATOR_PORT,
+  EMULATOR_DATA_DIR,
+  EMULATOR_ACCESS_TOKEN,
+  EMULATOR_LOOPBACK_WEBHOOKS,
+  EMULATOR_RETRY_SCALE,
+} = process.env;
 const RENEW_EVERY = 1_000;
 
 async function main(): Promise<void> {
@@ -18,6 +25,7 @@ async function main(): Promise<void> {
     port,
     accessToken: EMULATOR_ACCESS_TOKEN,
     loopbackWebhooks: EMULATOR_LOOPBACK_WEBHOOKS === 'true',
+    retryScale: Number(EMULATOR_RETRY_SCALE ?? '1'),
     log: (message) => console.error(`polar emulator: ${message}`),
     ...(EMULATOR_DATA_DIR === undefined ? {} : { dataDir: EMULATOR_DATA_DIR }),
   });

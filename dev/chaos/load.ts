@@ -1,0 +1,283 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { z } from 'zod';
+import type { Platform } from './platform.ts';
+import type { Random } from './random.ts';
+
+/** What a request with an idempotency key came to. Without an answer, both are right: it was done, or it was not. */
+export type Outcome = { done: string } | 'refused' | 'unknown';
+
+/** What the callers were told. */
+export interface Told {
+  /** By idempotency key. */
+  requests: Map<string, Outcome>;
+  /** Teams of those who signed up. */
+  teams: string[];
+  /** Checkouts whose payment Polar has confirmed. */
+  paid: string[];
+  /** Answers that nobody may get, such as 500. */
+  wrong: Set<string>;
+  /** Answers by status, and requests without one. */
+  answers: Map<string, number>;
+}
+
+interface Answer {
+  status: number;
+  body: unknown;
+}
+
+const callers = 10;
+const pauseMs = [20, 200] as const;
+const patienceMs = 15_000;
+const mostTeams = 60;
+/** A caller sends the same request again until it is answered, but now and then one gives up. */
+const givesUp = 0.02;
+const batchSize = 20;
+
+const withId = z.object({ id: z.string() });
+const signedUp = z.object({ team: withId });
+const batchAnswer = z.object({
+  results: z.array(
+    z.union([z.object({ status: z.literal(201), id: z.string() }), z.object({ status: z.int() })]),
+  ),
+});
+const listed = z.object({ items: z.array(withId) });
+const usage = { action: 'workflow.run', quantities: { runs: 1 } };
+
+export interface Load {
+  told: Told;
+  /** Begins no new requests, and waits until those under way are answered or `patienceMs` are over. */
+  stop(patienceMs: number): Promise<void>;
+}
+
+/** Starts callers that sign up, spend, hold, buy, subscribe, refund, change and read, on all teams at once. */
+export async function startLoad(platform: Platform, random: Random): Promise<Load> {
+  const { apiUrls, serviceKey, polar } = platform;
+  const told: Told = { requests: new Map(), teams: [], paid: [], wrong: new Set(), answers: new Map() };
+  const stopping = new AbortController();
+  const givingUp = new AbortController();
+
+  for (let i = 0; i < 5; i += 1) await signUp(random);
+  const running = Array.from({ length: callers }, (_, index) => call(random.fork(`caller ${index}`)));
+  return {
+    told,
+    async stop(patience) {
+      stopping.abort();
+      const timer = setTimeout(() => givingUp.abort(), patience);
+      await Promise.all(running);
+      clearTimeout(timer);
+    },
+  };
+
+  async function call(own: Random): Promise<void> {
+    const kinds = [
+      spend,
+      spend,
+      spend,
+      batch,
+      hold,
+      hold,
+      adjust,
+      buy,
+      subscribe,
+      atPolar,
+      change,
+      read,
+      signUp,
+    ] as const;
+    while (!stopping.signal.aborted) {
+      await own.pick(kinds)(own);
+      await sleep(own.between(...pauseMs));
+    }
+  }
+
+  async function signUp(own: Random): Promise<void> {
+    if (told.teams.length >= mostTeams) return;
+    const id = `chaos_${crypto.randomUUID().slice(0, 8)}`;
+    const body = { id, email: `${id}@example.com`, name: 'Somebody' };
+    const answered = await insist(own, 'POST', '/v1/users', body, [200, 201]);
+    const { data } = signedUp.safeParse(answered?.body);
+    if (data) told.teams.push(data.team.id);
+  }
+
+  async function spend(own: Random): Promise<void> {
+    await keyed(own, `/v1/teams/${team(own)}/usage`, usage);
+  }
+
+  async function batch(own: Random): Promise<void> {
+    let events = Array.from({ length: batchSize }, () => ({
+      teamId: team(own),
+      idempotencyKey: crypto.randomUUID(),
+      ...usage,
+    }));
+    for (const { idempotencyKey } of events) told.requests.set(idempotencyKey, 'unknown');
+    for (let first = true; events.length > 0; first = false) {
+      const answered = await insist(own, 'POST', '/v1/usage/batch', { events }, [200]);
+      const { data } = batchAnswer.safeParse(answered?.body);
+      if (!answered || !data) return;
+      events = events.filter(({ idempotencyKey }, index) => {
+        const result = data.results[index];
+        if (result && 'id' in result) told.requests.set(idempotencyKey, { done: result.id });
+        else if (result?.status === 402 && first && answered.first)
+          told.requests.set(idempotencyKey, 'refused');
+        else if (result?.status !== 402 && result?.status !== 503)
+          told.wrong.add(`an event of a batch: ${result?.status}`);
+        return result?.status === 503 && !givingUp.signal.aborted;
+      });
+    }
+  }
+
+  async function hold(own: Random): Promise<void> {
+    const body = { action: 'workflow.run', credits: '2' };
+    const id = await keyed(own, `/v1/teams/${team(own)}/holds`, body);
+    if (id === null) return;
+    const then = own.next();
+    if (then < 0.6) await keyed(own, `/v1/holds/${id}/capture`, { credits: own.pick(['1', '2']) });
+    else if (then < 0.8) await keyed(own, `/v1/holds/${id}/release`, undefined);
+  }
+
+  async function adjust(own: Random): Promise<void> {
+    const body = { credits: own.pick(['+20', '+5', '-3']), reason: 'chaos' };
+    await keyed(own, `/v1/teams/${team(own)}/adjustments`, body);
+  }
+
+  async function buy(own: Random): Promise<void> {
+    await checkOut(own, 'pack_1000');
+  }
+
+  async function subscribe(own: Random): Promise<void> {
+    await checkOut(own, 'starter_monthly');
+  }
+
+  async function checkOut(own: Random, product: string): Promise<void> {
+    const path = `/v1/teams/${team(own)}/checkout`;
+    const answered = await insist(own, 'POST', path, { product }, [201, 409]);
+    const { data } = withId.safeParse(answered?.body);
+    if (!data || own.next() < 0.2) return;
+    if (await press(`/checkouts/${data.id}/pay`)) told.paid.push(data.id);
+  }
+
+  /** What banks, people in Polar's portal and the end of a month do. */
+  async function atPolar(own: Random): Promise<void> {
+    const external_customer_id = team(own);
+    const kind = own.pick(['orders', 'subscriptions']);
+    const found = await fetch(
+      `${polar.server}/v1/${kind}/?${new URLSearchParams({ external_customer_id })}`,
+      {
+        headers: { authorization: `Bearer ${polar.accessToken}` },
+        signal: AbortSignal.timeout(patienceMs),
+      },
+    )
+      .then((response) => response.json())
+      .catch(() => null);
+    const [item] = own.shuffle(listed.safeParse(found).data?.items ?? []);
+    if (!item) return;
+    await press(kind === 'orders' ? `/orders/${item.id}/refund` : `/subscriptions/${item.id}/renew-now`);
+  }
+
+  async function change(own: Random): Promise<void> {
+    const path = `/v1/teams/${team(own)}`;
+    const limit = { credits: '100000', per: 'day' };
+    if (own.next() < 0.7) await insist(own, 'PUT', `${path}/limits/keys/chaos`, limit, [200]);
+    else
+      await insist(
+        own,
+        'POST',
+        `${path}/subscription/change`,
+        { plan: own.pick(['pro_monthly', 'starter_monthly']) },
+        [200, 402, 404, 409],
+      );
+  }
+
+  async function read(own: Random): Promise<void> {
+    const since = new Date(Date.now() - 3_600_000).toISOString();
+    const path = own.pick([
+      '/balance',
+      `/balance?at=${since}`,
+      `/usage?from=${since}&groupBy=action`,
+      '/usage/events',
+      '/invoices',
+      '/subscription',
+    ]);
+    await insist(own, 'GET', `/v1/teams/${team(own)}${path}`, undefined, [200]);
+  }
+
+  function team(own: Random): string {
+    const [first = '', ...rest] = told.teams;
+    return own.pick([first, ...rest]);
+  }
+
+  /** Sends a request whose key is looked for in the end. @returns the id of what was made */
+  async function keyed(own: Random, path: string, body: object | undefined): Promise<string | null> {
+    const key = crypto.randomUUID();
+    told.requests.set(key, 'unknown');
+    const answered = await insist(own, 'POST', path, body, [200, 201, 402], key);
+    const { data } = withId.safeParse(answered?.body);
+    if (answered?.status === 402 && answered.first) told.requests.set(key, 'refused');
+    if (!data || answered?.status === 402) return null;
+    told.requests.set(key, { done: data.id });
+    return data.id;
+  }
+
+  /**
+   * Sends a request until it is answered for good.
+   * @returns its answer, and whether it was the answer to the first attempt; null if the caller gave up
+   */
+  async function insist(
+    own: Random,
+    method: string,
+    path: string,
+    body: object | undefined,
+    expected: readonly number[],
+    key = crypto.randomUUID(),
+  ): Promise<(Answer & { first: boolean }) | null> {
+    for (let first = true; !givingUp.signal.aborted; first = false) {
+      const answer = await send(own.pick(apiUrls), method, path, body, key);
+      count(answer ? String(answer.status) : 'no answer');
+      if (answer && expected.includes(answer.status)) return { ...answer, first };
+      if (answer && ![429, 502, 503].includes(answer.status)) {
+        const route = path.replace(/\?.*/, '').replace(/[0-9a-f-]{36}/g, ':id');
+        told.wrong.add(`${method} ${route}: ${answer.status} ${JSON.stringify(answer.body).slice(0, 300)}`);
+        return null;
+      }
+      if (own.next() < givesUp) return null;
+      await sleep(own.between(100, 500));
+    }
+    return null;
+  }
+
+  async function send(
+    url: string,
+    method: string,
+    path: string,
+    body: object | undefined,
+    key: string,
+  ): Promise<Answer | null> {
+    const headers = {
+      authorization: `Bearer ${serviceKey}`,
+      'idempotency-key': key,
+      ...(body ? { 'content-type': 'application/json' } : {}),
+    };
+    try {
+      const response = await fetch(url + path, {
+        method,
+        headers,
+        ...(body ? { body: JSON.stringify(body) } : {}),
+        signal: AbortSignal.timeout(patienceMs),
+      });
+      return { status: response.status, body: await response.json() };
+    } catch {
+      return null;
+    }
+  }
+
+  /** Presses a button of the emulator, which may be down. @returns whether it was confirmed */
+  async function press(path: string): Promise<boolean> {
+    const init = { method: 'POST', signal: AbortSignal.timeout(patienceMs) };
+    const pressed = await fetch(`${polar.server}/emulator${path}`, init).catch(() => null);
+    return pressed?.ok ?? false;
+  }
+
+  function count(answer: string): void {
+    told.answers.set(answer, (told.answers.get(answer) ?? 0) + 1);
+  }
+}
