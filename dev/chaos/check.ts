@@ -10,23 +10,30 @@ import { withClient } from '../postgres.ts';
 import type { Told } from './load.ts';
 import type { Platform } from './platform.ts';
 
-/** Reconciliation leaves a change to webhooks for two minutes; what is lost then is repaired by its next run. */
-const settlesWithinMs = 6 * 60_000;
+/** Without progress for so long it has failed. Reconciliation leaves a change to webhooks for two minutes before it repairs. */
+const patienceMs = 5 * 60_000;
 const reconcileEveryMs = 60_000;
+const sayEveryMs = 10_000;
 const webhooks = z.array(z.object({ succeeded: z.boolean().nullable(), skipped: z.boolean() }));
 
 /** Waits until nothing is left to be done: webhooks delivered, inbox empty, all that was paid is granted. */
 export async function settle(platform: Platform, say: (line: string) => void): Promise<void> {
-  const until = performance.now() + settlesWithinMs;
+  let [lowest, lowestAt, saidAt] = [Number.POSITIVE_INFINITY, performance.now(), 0];
   let reconcileAt = performance.now() + reconcileEveryMs;
-  for (let shown = ''; ; ) {
-    const left = await whatIsLeft(platform).catch((error: Error) => [`not known: ${error.message}`]);
-    if (left.length === 0) return;
-    if (left.join() !== shown) say(`waiting: ${left.join(', ')}`);
-    shown = left.join();
-    if (performance.now() > until) throw new Error(`not settled in time: ${shown}`);
-    if (performance.now() > reconcileAt) {
-      reconcileAt += reconcileEveryMs;
+  for (;;) {
+    const left = await whatIsLeft(platform).catch((error: Error) => ({ [error.message]: Number.POSITIVE_INFINITY }));
+    const total = Object.values(left).reduce((sum, count) => sum + count, 0);
+    if (total === 0) return;
+    const now = performance.now();
+    const shown = Object.entries(left).map(([what, count]) => `${count} ${what}`);
+    if (total < lowest) [lowest, lowestAt] = [total, now];
+    if (now - lowestAt > patienceMs) throw new Error(`not settled: ${shown.join(', ')}`);
+    if (now - saidAt > sayEveryMs) {
+      say(`waiting for ${shown.join(', ')}`);
+      saidAt = now;
+    }
+    if (now > reconcileAt) {
+      reconcileAt = now + reconcileEveryMs;
       await reconcile(platform).catch((error: Error) => say(`reconciliation: ${error.message}`));
     }
     await sleep(1_000);
@@ -49,7 +56,8 @@ export async function check(platform: Platform, told: Told): Promise<string[]> {
   return wrong;
 }
 
-async function whatIsLeft(platform: Platform): Promise<string[]> {
+/** How many of each kind are left. */
+async function whatIsLeft(platform: Platform): Promise<Record<string, number>> {
   const response = await fetch(`${platform.polar.server}/emulator/webhooks`);
   const undelivered = webhooks
     .parse(await response.json())
@@ -61,11 +69,12 @@ async function whatIsLeft(platform: Platform): Promise<string[]> {
     ),
   );
   const ungranted = await findUngranted(platform);
-  return [
-    ...(undelivered.length > 0 ? [`${undelivered.length} webhooks`] : []),
-    ...rows.map(({ status, code, events }) => `${events} events ${status} ${code ?? ''}`.trim()),
-    ...(ungranted.length > 0 ? [`${ungranted.length} paid orders`] : []),
-  ];
+  const events = rows.map(({ status, code, events }) => [`events ${status} ${code ?? ''}`.trim(), events]);
+  return {
+    webhooks: undelivered.length,
+    'paid orders': ungranted.length,
+    ...Object.fromEntries(events),
+  };
 }
 
 /** A done request is there once, under the id that it was answered with; a refused one is not; nothing else is there. */

@@ -69,20 +69,23 @@ export async function startLoad(platform: Platform, random: Random): Promise<Loa
   };
 
   async function call(own: Random): Promise<void> {
+    // The worker applies what comes from Polar one team after the other, so there is far less of it than of the rest.
     const kinds = [
+      spend,
+      spend,
       spend,
       spend,
       spend,
       batch,
       hold,
       hold,
+      hold,
       adjust,
-      buy,
-      subscribe,
-      atPolar,
-      change,
       read,
+      read,
+      change,
       signUp,
+      money,
     ] as const;
     while (!stopping.signal.aborted) {
       await own.pick(kinds)(own);
@@ -138,6 +141,10 @@ export async function startLoad(platform: Platform, random: Random): Promise<Loa
   async function adjust(own: Random): Promise<void> {
     const body = { credits: own.pick(['+20', '+5', '-3']), reason: 'chaos' };
     await keyed(own, `/v1/teams/${team(own)}/adjustments`, body);
+  }
+
+  async function money(own: Random): Promise<void> {
+    await own.pick([buy, buy, subscribe, atPolar, atPolar])(own);
   }
 
   async function buy(own: Random): Promise<void> {
