@@ -34,6 +34,26 @@ const secretPaths = secretNames.flatMap((name) =>
  */
 export const log = makeLog(await readableLines());
 
+const minuteMs = 60_000;
+
+/**
+ * Makes a function that says whether a line about a subject may be logged: at most one a minute for each subject, so that
+ * something that keeps failing does not fill the disk.
+ */
+export function oncePerMinute(): (subject: string) => boolean {
+  const loggedAt = new Map<string, number>(); // in order of time
+  return (subject) => {
+    const now = performance.now();
+    for (const [oldest, at] of loggedAt) {
+      if (now - at < minuteMs) break;
+      loggedAt.delete(oldest);
+    }
+    if (loggedAt.has(subject)) return false;
+    loggedAt.set(subject, now);
+    return true;
+  };
+}
+
 function makeLog(destination?: DestinationStream) {
   const { LOG_LEVEL, NODE_ENV } = process.env;
   const options = {

@@ -1,7 +1,7 @@
 import { Client, Connection } from '@temporalio/client';
 import type { TemporalTarget } from '../environment.ts';
-import { log } from '../log.ts';
-import { signalInboxEvent } from '../workflows/messages.ts';
+import { log, oncePerMinute } from '../log.ts';
+import { explainSignalFailure, signalInboxEvents } from '../workflows/messages.ts';
 
 /** The API's side of Temporal. No request ever waits for it: what it does not hear now, the relay tells it later. */
 export interface TemporalLink {
@@ -13,7 +13,9 @@ export interface TemporalLink {
 }
 
 const signalDeadlineMs = 2_000;
+/** Teams whose signals are under way at once, and ids of one team that wait for the next signal; the relay signals the others. */
 const mostSignalsInFlight = 64;
+const mostWaiting = 1_000;
 /** After a failure, signals are left to the relay for so long: a dead server is not asked by every request. */
 const pauseAfterFailureMs = 1_000;
 
@@ -22,22 +24,42 @@ export function createTemporalLink({ namespace, ...connectionOptions }: Temporal
   const connection = Connection.lazy(connectionOptions);
   const client = new Client({ connection, namespace });
   const inFlight = new Set<Promise<void>>();
+  /** By team with a signal under way: the ids that the next one takes. */
+  const waiting = new Map<string, string[]>();
+  const mayLog = oncePerMinute();
   let pausedUntil = 0;
 
   async function send(teamId: string, inboxId: string): Promise<void> {
+    waiting.set(teamId, []);
     try {
-      await connection.withDeadline(Date.now() + signalDeadlineMs, () =>
-        signalInboxEvent(client, teamId, inboxId),
-      );
+      for (let ids: readonly [string, ...string[]] | null = [inboxId]; ids; ids = takeWaiting(teamId)) {
+        const these = ids;
+        await connection.withDeadline(Date.now() + signalDeadlineMs, () =>
+          signalInboxEvents(client, teamId, these),
+        );
+      }
     } catch (error) {
-      pausedUntil = performance.now() + pauseAfterFailureMs;
-      const reason = error instanceof Error ? `${error.message}: ${error.cause ?? ''}` : String(error);
-      log.warn({ teamId, inboxId, reason }, 'Temporal was not told; the relay tells it later');
+      const { reason, unreachable } = explainSignalFailure(error);
+      if (unreachable) pausedUntil = performance.now() + pauseAfterFailureMs;
+      const subject = unreachable ? 'unreachable' : teamId;
+      if (mayLog(subject)) log.warn({ teamId, reason }, 'Temporal got no signal; the relay sends it later');
+    } finally {
+      waiting.delete(teamId);
     }
+  }
+
+  function takeWaiting(teamId: string): [string, ...string[]] | null {
+    const [first, ...more] = waiting.get(teamId)?.splice(0) ?? [];
+    return first === undefined ? null : [first, ...more];
   }
 
   return {
     signal(teamId, inboxId) {
+      const next = waiting.get(teamId);
+      if (next) {
+        if (next.length < mostWaiting) next.push(inboxId);
+        return;
+      }
       if (inFlight.size >= mostSignalsInFlight || performance.now() < pausedUntil) return;
       const sending = send(teamId, inboxId).finally(() => inFlight.delete(sending));
       inFlight.add(sending);

@@ -169,12 +169,12 @@ function claim<Row>(database: Database, limit: number, condition: string, column
   );
 }
 
-/** The signal of a claimed event failed: it is due again in a moment. */
-export async function postponeInboxEvent(database: Database, id: string): Promise<void> {
+/** Temporal could not be reached with claimed events: they are due again in a moment. */
+export async function postponeInboxEvents(database: Database, ids: readonly string[]): Promise<void> {
   await database.fork().execute(
     `update inbox set next_signal_at = clock_timestamp() + interval '500 milliseconds', signals = signals - 1
-      where id = ? and next_signal_at is not null`,
-    [id],
+      where id in (select value::uuid from jsonb_array_elements_text(?::jsonb)) and next_signal_at is not null`,
+    [JSON.stringify(ids)],
   );
 }
 

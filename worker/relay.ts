@@ -2,9 +2,9 @@ import { setTimeout } from 'node:timers/promises';
 import type { Polar } from '@polar-sh/sdk/2026-10';
 import type { Client } from '@temporalio/client';
 import type { Database } from '../database/connection.ts';
-import { claimDueEvents, postponeInboxEvent } from '../inbox/inbox.ts';
-import { log } from '../log.ts';
-import { signalInboxEvent } from '../workflows/messages.ts';
+import { claimDueEvents, postponeInboxEvents } from '../inbox/inbox.ts';
+import { log, oncePerMinute } from '../log.ts';
+import { explainSignalFailure, signalInboxEvents } from '../workflows/messages.ts';
 import { resolveTeamlessEvents } from './resolve-teamless.ts';
 
 /** How often the relay looks for events that nobody was told of, in milliseconds. */
@@ -43,7 +43,8 @@ export function startRelay(
         if (misses === missesWhenDown) whenDown();
         if (misses === 0) while (!stopped && (await relayBatch(database, client)) === batch);
       } catch (error) {
-        if (!stopped) log.error({ err: error }, 'The relay could not signal stored events; it tries again');
+        if (!stopped && mayLog('events'))
+          log.error({ err: error }, 'The relay could not signal stored events; it tries again');
       }
       if (!stopped) await setTimeout(pollEvery);
     }
@@ -53,7 +54,8 @@ export function startRelay(
       try {
         while (!stopped && (await resolveTeamlessEvents(database, polar)));
       } catch (error) {
-        if (!stopped) log.error({ err: error }, 'Parked events could not be resolved; the relay tries again');
+        if (!stopped && mayLog('parked events'))
+          log.error({ err: error }, 'Parked events could not be resolved; the relay tries again');
       }
       if (!stopped) await setTimeout(pollEvery);
     }
@@ -66,25 +68,36 @@ export function startRelay(
   };
 }
 
+/** Events of one team go with one signal: Temporal refuses a workflow's signals beyond a number. */
 async function relayBatch(database: Database, client: Client): Promise<number> {
   const events = await claimDueEvents(database, batch);
+  const byTeam = Map.groupBy(events, ({ teamId }) => teamId);
   await Promise.all(
-    events.map(async ({ id, teamId }) => {
+    [...byTeam].map(async ([teamId, ofTeam]) => {
+      const [first, ...more] = ofTeam.map(({ id }) => id);
+      if (first === undefined) return;
       try {
         await client.connection.withDeadline(Date.now() + signalPatience, () =>
-          signalInboxEvent(client, teamId, id),
+          signalInboxEvents(client, teamId, [first, ...more]),
         );
       } catch (error) {
-        log.warn(
-          { err: error, inboxId: id, teamId },
-          'A team’s workflow could not be told of an event; told again soon',
-        );
-        await postponeInboxEvent(database, id);
+        const { reason, unreachable } = explainSignalFailure(error);
+        if (mayLog(teamId)) {
+          const events = ofTeam.length;
+          log.warn(
+            { teamId, events, reason },
+            'Events could not be signalled to their team’s workflow; sent again',
+          );
+        }
+        // What Temporal refuses keeps the pause that grew when it was claimed.
+        if (unreachable) await postponeInboxEvents(database, [first, ...more]);
       }
     }),
   );
   return events.length;
 }
+
+const mayLog = oncePerMinute();
 
 /** Whether the Temporal server answers, found out by a connection that tries again at once. */
 export async function isReachable(client: Client): Promise<boolean> {

@@ -14,7 +14,7 @@ import { connectDatabase } from '../database/connection.ts';
 import { createMissingPartitions } from '../database/partitions.ts';
 import type { Environment } from '../environment.ts';
 import { createGroupCommit } from '../ledger/spend/group-commit.ts';
-import { log } from '../log.ts';
+import { log, oncePerMinute } from '../log.ts';
 import { createPolarClient, requestsPerMinute } from '../polar/client.ts';
 import { startTeamLifecycle, taskQueue } from '../workflows/messages.ts';
 import { ensureSchedules } from './ensure-schedules.ts';
@@ -85,6 +85,7 @@ export async function startWorker(
   const stopSchedules = new AbortController();
   const schedules = ensureSchedules(client, stopSchedules.signal);
 
+  const mayLog = oncePerMinute();
   const stopping = new AbortController();
   const workers = new Set<Promise<void>>(); // one, but for those that still finish what they had begun
   const stopped = (async () => {
@@ -92,7 +93,8 @@ export async function startWorker(
       try {
         await work();
       } catch (error) {
-        log.warn({ err: error }, 'The worker could not connect to Temporal; it tries again');
+        if (mayLog('connect'))
+          log.warn({ err: error }, 'The worker could not connect to Temporal; it tries again');
       }
       if (!stopping.signal.aborted) await setTimeout(reconnectEvery);
     }

@@ -22,9 +22,11 @@ export function teamWorkflowId(teamId: string): string {
   return `team/${teamId}`;
 }
 
-/** An inbox row awaits this team's workflow. Carries only the row's id; the row says what happened. */
+/** Inbox rows await this team's workflow. Carries only the rows' ids; the rows say what happened. */
 export interface InboxEventMessage {
   inboxId: string;
+  /** Ids of further rows: a workflow may get only so many signals, so many events come with one. */
+  more?: string[];
 }
 export const inboxEventSignal = defineSignal<[InboxEventMessage]>('inboxEvent');
 
@@ -61,11 +63,21 @@ export const approveUpdate = defineUpdate<void, [OperatorMessage]>('approve');
 // Checked by hand: a schema library would be loaded anew by each workflow that starts, and take longer than all else
 // that it does first.
 
-/** The inbox id of a signal; null where it carries none. */
-export function readInboxId(message: unknown): string | null {
+/** The inbox ids of a signal; none where it carries none. */
+export function readInboxIds(message: unknown): string[] {
+  const first = readInboxId(message);
+  if (first === null || typeof message !== 'object' || message === null) return [];
+  const more: unknown[] = 'more' in message && Array.isArray(message.more) ? message.more : [];
+  return [first, ...more.filter(isInboxId)];
+}
+
+function readInboxId(message: unknown): string | null {
   if (typeof message !== 'object' || message === null || !('inboxId' in message)) return null;
-  const { inboxId } = message;
-  return typeof inboxId === 'string' && uuid.test(inboxId) ? inboxId : null;
+  return isInboxId(message.inboxId) ? message.inboxId : null;
+}
+
+function isInboxId(value: unknown): value is string {
+  return typeof value === 'string' && uuid.test(value);
 }
 
 /** @throws Error that says what an operator's update must carry */
@@ -114,15 +126,37 @@ export interface TeamLifecycleInput {
 }
 
 /**
- * Tells a team's workflow about an inbox row, and starts the workflow where it is not running. Needs no worker;
- * telling twice is harmless.
+ * Signals inbox rows to their team's workflow, all with one signal, and starts the workflow if it is not running. Needs no
+ * worker; the same again is harmless.
  */
-export async function signalInboxEvent(client: Client, teamId: string, inboxId: string): Promise<void> {
+export async function signalInboxEvents(
+  client: Client,
+  teamId: string,
+  [inboxId, ...more]: readonly [string, ...string[]],
+): Promise<void> {
+  const message: InboxEventMessage = more.length > 0 ? { inboxId, more } : { inboxId };
   await client.workflow.signalWithStart(teamLifecycleType, {
     ...teamLifecycleOf(teamId),
     signal: inboxEventSignal,
-    signalArgs: [{ inboxId }],
+    signalArgs: [message],
   });
+}
+
+/** Why a signal failed, in one line; and whether the server could not be reached, rather than refused it. */
+export function explainSignalFailure(error: unknown): { reason: string; unreachable: boolean } {
+  const { message, cause } = error instanceof Error ? error : { message: String(error) };
+  const code = isNumbered(cause) ? cause.code : undefined;
+  return {
+    reason: cause instanceof Error ? `${message}: ${cause.message}` : message,
+    unreachable: code === undefined || unreachableCodes.includes(code),
+  };
+}
+
+/** gRPC's CANCELLED, DEADLINE_EXCEEDED and UNAVAILABLE. https://grpc.io/docs/guides/status-codes */
+const unreachableCodes = [1, 4, 14];
+
+function isNumbered(error: unknown): error is { code: number } {
+  return typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'number';
 }
 
 /** Starts a team's workflow. Rejects with `WorkflowExecutionAlreadyStartedError` where it runs. */

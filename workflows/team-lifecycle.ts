@@ -24,7 +24,7 @@ import {
   inboxEventSignal,
   readAssignMessage,
   readDismissMessage,
-  readInboxId,
+  readInboxIds,
   readOperatorMessage,
   retryUpdate,
   type TeamLifecycleInput,
@@ -64,9 +64,9 @@ export async function teamLifecycle({ teamId, state }: TeamLifecycleInput): Prom
   const queue = new Set(state?.queue);
   const aside = createAside(teamId);
   setHandler(inboxEventSignal, (message) => {
-    const inboxId = readInboxId(message);
-    if (inboxId === null) return log.error('dropped a signal that is no inbox event');
-    if (queue.size < mostQueued) queue.add(inboxId);
+    const inboxIds = readInboxIds(message);
+    if (inboxIds.length === 0) return log.error('dropped a signal that is no inbox event');
+    for (const inboxId of inboxIds) if (queue.size < mostQueued) queue.add(inboxId);
   });
   setHandler(
     retryUpdate,

@@ -21,7 +21,7 @@ import { searchAttributes } from '../../dev/temporal-server.ts';
 import { storeInboxEvent } from '../../inbox/inbox.ts';
 import { signUp } from '../../teams/sign-up.ts';
 import { bundleWorkflows, startWorker } from '../../worker/start-worker.ts';
-import { retryUpdate, signalInboxEvent, taskQueue, teamWorkflowId } from '../../workflows/messages.ts';
+import { retryUpdate, signalInboxEvents, taskQueue, teamWorkflowId } from '../../workflows/messages.ts';
 import { reconcileType } from '../../workflows/schedules.ts';
 import { startStory, until } from '../scenarios/story.ts';
 import { createTestDatabase } from '../setup/database.ts';
@@ -128,7 +128,7 @@ async function recordContinueAsNew(): Promise<void> {
           payload: {},
         }),
       );
-      await signalInboxEvent(environment.client, team.id, id);
+      await signalInboxEvents(environment.client, team.id, [id]);
       return first();
     });
     // A history that ended in the middle of a local activity would have it run again.

@@ -8,7 +8,7 @@ import { searchAttributes } from '../../dev/temporal-server.ts';
 import { signUp } from '../../teams/sign-up.ts';
 import { installRuntime } from '../../worker/install-runtime.ts';
 import { bundleWorkflows, startWorker } from '../../worker/start-worker.ts';
-import { inboxEventSignal, signalInboxEvent, teamWorkflowId } from '../../workflows/messages.ts';
+import { inboxEventSignal, signalInboxEvents, teamWorkflowId } from '../../workflows/messages.ts';
 import { createTestDatabase } from '../setup/database.ts';
 import { temporalCli } from '../setup/temporal.ts';
 import { expectSoundLedger } from './sound-ledger.ts';
@@ -108,7 +108,7 @@ test('a team that was its owner’s fourth gets no trial later, whoever owns it 
   await story.call('PUT', `/v1/teams/${fourth}/members/grace`, { role: 'owner' });
   await story.call('PUT', `/v1/teams/${fourth}/members/ada`, { role: 'member' });
   await story.loseTemporal();
-  await signalInboxEvent(story.temporal, fourth, uuidv7());
+  await signalInboxEvents(story.temporal, fourth, [uuidv7()]);
   await story.buy(fourth, 'pack_1000');
   expect(await story.balance(fourth)).toMatchObject({ available: '1000', bySource: { trial: '0' } });
 });
@@ -258,7 +258,7 @@ test('continue-as-new under a burst of 5,000 signals loses no event', async () =
   );
   for (let sent = 0; sent < events.length; sent += 100) {
     const some = events.slice(sent, sent + 100);
-    await Promise.all(some.map(({ id }) => signalInboxEvent(environment.client, team.id, id)));
+    await Promise.all(some.map(({ id }) => signalInboxEvents(environment.client, team.id, [id])));
   }
   await until(async () => {
     const { rows } = await database.pool.query(

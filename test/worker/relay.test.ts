@@ -1,0 +1,142 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout } from 'node:timers/promises';
+import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
+import type { Client } from '@temporalio/client';
+import { TestWorkflowEnvironment } from '@temporalio/testing';
+import { createTemporalLink } from '../../api/temporal-link.ts';
+import { publishCatalog } from '../../catalog/versions.ts';
+import { connectDatabase, type Database } from '../../database/connection.ts';
+import { storeInboxEvent } from '../../inbox/inbox.ts';
+import { log } from '../../log.ts';
+import { createPolarClient } from '../../polar/client.ts';
+import { signUp } from '../../teams/sign-up.ts';
+import { startRelay } from '../../worker/relay.ts';
+import { teamWorkflowId } from '../../workflows/messages.ts';
+import { createTestDatabase, type TestDatabase } from '../setup/database.ts';
+import { defaultCatalog } from '../setup/default-catalog.ts';
+import { temporalCli } from '../setup/temporal.ts';
+
+/** As few as a test needs; Temporal's own number is 10,000. */
+const mostSignals = 3;
+
+let testDatabase: TestDatabase;
+let database: Database;
+let temporal: TestWorkflowEnvironment;
+let client: Client;
+beforeAll(async () => {
+  testDatabase = await createTestDatabase();
+  database = await connectDatabase(testDatabase.url, { pool: 4 });
+  await publishCatalog(database, defaultCatalog);
+  temporal = await TestWorkflowEnvironment.createLocal({
+    server: {
+      executable: { type: 'existing-path', path: temporalCli() },
+      extraArgs: ['--dynamic-config-value', `history.maximumSignalsPerExecution=${mostSignals}`],
+    },
+  });
+  client = temporal.client;
+});
+afterAll(async () => {
+  await temporal.teardown();
+  await database.close();
+  await testDatabase.drop();
+});
+
+/** A team whose inbox holds so many events that are due. */
+async function teamWithEvents(count: number): Promise<string> {
+  const id = `user_${randomUUID().slice(0, 8)}`;
+  const { team } = await signUp(database, { id, email: `${id}@example.com`, name: id });
+  await database.transaction(async (em) => {
+    for (let i = 1; i < count; i++)
+      await storeInboxEvent(em, {
+        teamId: team.id,
+        source: 'polar',
+        type: 'order.updated',
+        externalId: randomUUID(),
+        payload: {},
+      });
+  });
+  await makeDue(team.id);
+  return team.id;
+}
+
+async function makeDue(teamId: string): Promise<void> {
+  await database.pool.query('update inbox set next_signal_at = clock_timestamp() where team_id = $1', [
+    teamId,
+  ]);
+}
+
+/** How often each event of the team was claimed, and how many are due again within a minute. */
+async function claims(teamId: string): Promise<{ fewest: number; soon: number }> {
+  const { rows } = await database.pool.query<{ fewest: number; soon: number }>(
+    `select min(signals) as fewest, (count(*) filter (where next_signal_at < clock_timestamp() + interval '1 minute'))::int as soon
+       from inbox where team_id = $1`,
+    [teamId],
+  );
+  return rows[0] ?? { fewest: 0, soon: 0 };
+}
+
+async function signalsOf(teamId: string): Promise<number> {
+  const { events } = await client.workflow.getHandle(teamWorkflowId(teamId)).fetchHistory();
+  return (events ?? []).filter((event) => event.workflowExecutionSignaledEventAttributes).length;
+}
+
+async function until(condition: () => Promise<boolean>): Promise<void> {
+  while (!(await condition())) await setTimeout(50);
+}
+
+test('the events of a team come with one signal, and a team that Temporal refuses waits longer each time and logs one line', async () => {
+  const warn = jest.spyOn(log, 'warn').mockImplementation(() => {});
+  const busy = await teamWithEvents(40);
+  const relay = startRelay(
+    { database, polar: createPolarClient({ accessToken: 'polar_oat_nobody', server: 'http://127.0.0.1:1' }) },
+    client,
+    () => {},
+  );
+  try {
+    await until(async () => (await claims(busy)).fewest >= 1);
+    expect(await signalsOf(busy)).toBe(1);
+
+    // Nobody works on the queue, so the workflow takes no more than so many signals.
+    for (let claimed = 2; claimed <= 8; claimed++) {
+      await makeDue(busy);
+      await until(async () => (await claims(busy)).fewest >= claimed);
+    }
+    expect(await signalsOf(busy)).toBe(mostSignals);
+    expect((await claims(busy)).soon).toBe(0); // not half a second later, but minutes
+    const lines = warn.mock.calls.filter(([fields]) => JSON.stringify(fields).includes(busy));
+    expect(lines).toEqual([
+      [{ teamId: busy, events: 40, reason: expect.stringContaining('limit') }, expect.any(String)],
+    ]);
+
+    const other = await teamWithEvents(5);
+    await until(async () => (await claims(other)).fewest >= 1);
+    expect(await signalsOf(other)).toBe(1);
+  } finally {
+    await relay.stop();
+    warn.mockRestore();
+  }
+}, 60_000);
+
+test('what the API signals of one team while a signal is under way goes with the next one, and a refused team stops no other', async () => {
+  const warn = jest.spyOn(log, 'warn').mockImplementation(() => {});
+  const link = createTemporalLink({ address: temporal.address, namespace: 'default' });
+  try {
+    const [busy, other] = [randomUUID(), randomUUID()];
+    for (let i = 0; i < 100; i++) link.signal(busy, randomUUID());
+    await until(async () => (await signalsOf(busy).catch(() => 0)) >= 2);
+    expect(await signalsOf(busy)).toBe(2);
+
+    for (let round = 0; round < 5; round++) {
+      link.signal(busy, randomUUID());
+      await setTimeout(100);
+    }
+    expect(await signalsOf(busy)).toBe(mostSignals);
+    link.signal(other, randomUUID());
+    await until(async () => (await signalsOf(other).catch(() => 0)) === 1);
+    const lines = warn.mock.calls.filter(([fields]) => JSON.stringify(fields).includes(busy));
+    expect(lines).toHaveLength(1);
+  } finally {
+    await link.close();
+    warn.mockRestore();
+  }
+}, 60_000);
