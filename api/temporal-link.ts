@@ -1,6 +1,6 @@
-import { Client, Connection } from '@temporalio/client';
 import type { TemporalTarget } from '../environment.ts';
 import { log, oncePerMinute } from '../log.ts';
+import { createTemporalClient } from '../temporal-client.ts';
 import { explainSignalFailure, signalInboxEvents } from '../workflows/messages.ts';
 
 /** The API's side of Temporal. No request ever waits for it: what it does not hear now, the relay tells it later. */
@@ -20,9 +20,8 @@ const mostWaiting = 1_000;
 const pauseAfterFailureMs = 1_000;
 
 /** Connects with the first call, so that the API starts and answers while Temporal is down. */
-export function createTemporalLink({ namespace, ...connectionOptions }: TemporalTarget): TemporalLink {
-  const connection = Connection.lazy(connectionOptions);
-  const client = new Client({ connection, namespace });
+export function createTemporalLink(target: TemporalTarget): TemporalLink {
+  const temporal = createTemporalClient(target);
   const inFlight = new Set<Promise<void>>();
   /** By team with a signal under way: the ids that the next one takes. */
   const waiting = new Map<string, string[]>();
@@ -34,9 +33,7 @@ export function createTemporalLink({ namespace, ...connectionOptions }: Temporal
     try {
       for (let ids: readonly [string, ...string[]] | null = [inboxId]; ids; ids = takeWaiting(teamId)) {
         const these = ids;
-        await connection.withDeadline(Date.now() + signalDeadlineMs, () =>
-          signalInboxEvents(client, teamId, these),
-        );
+        await temporal.call(signalDeadlineMs, (client) => signalInboxEvents(client, teamId, these));
       }
     } catch (error) {
       const { reason, unreachable } = explainSignalFailure(error);
@@ -64,17 +61,10 @@ export function createTemporalLink({ namespace, ...connectionOptions }: Temporal
       const sending = send(teamId, inboxId).finally(() => inFlight.delete(sending));
       inFlight.add(sending);
     },
-    async isReachable() {
-      try {
-        await connection.withDeadline(Date.now() + 1_000, () => connection.workflowService.getSystemInfo({}));
-        return true;
-      } catch {
-        return false;
-      }
-    },
+    isReachable: temporal.isReachable,
     async close() {
       await Promise.all(inFlight);
-      await connection.close();
+      await temporal.close();
     },
   };
 }

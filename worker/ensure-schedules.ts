@@ -7,6 +7,7 @@ import {
   type ScheduleSpec,
 } from '@temporalio/client';
 import { log } from '../log.ts';
+import type { TemporalClient } from '../temporal-client.ts';
 import { taskQueue } from '../workflows/messages.ts';
 import {
   maintenanceScheduleId,
@@ -73,14 +74,13 @@ const unimplemented = 12;
 
 /**
  * Makes the schedules, or brings those that are there up to date; one that an operator has paused stays paused. Any
- * number of workers may do it at once. Goes on until it is done or `signal` says stop; never rejects. The connection may be
- * closed only when this has ended: the client throws where nobody can catch it if a retry finds its channel closed.
+ * number of workers may do it at once. Goes on until it is done or `signal` says stop; never rejects.
  */
-export async function ensureSchedules(client: Client, signal: AbortSignal): Promise<void> {
+export async function ensureSchedules(temporal: TemporalClient, signal: AbortSignal): Promise<void> {
   for (let told = false; !signal.aborted; ) {
     try {
       for (const schedule of schedules) {
-        await client.connection.withDeadline(Date.now() + patience, () => ensureSchedule(client, schedule));
+        await temporal.call(patience, (client) => ensureSchedule(client, schedule));
       }
       return;
     } catch (error) {

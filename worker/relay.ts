@@ -1,16 +1,15 @@
 import { setTimeout } from 'node:timers/promises';
 import type { Polar } from '@polar-sh/sdk/2026-10';
-import type { Client } from '@temporalio/client';
 import type { Database } from '../database/connection.ts';
 import { claimDueEvents, postponeInboxEvents } from '../inbox/inbox.ts';
 import { log, oncePerMinute } from '../log.ts';
+import type { TemporalClient } from '../temporal-client.ts';
 import { explainSignalFailure, signalInboxEvents } from '../workflows/messages.ts';
 import { resolveTeamlessEvents } from './resolve-teamless.ts';
 
 /** How often the relay looks for events that nobody was told of, in milliseconds. */
 const pollEvery = 250;
-/** How long it waits for the Temporal server's sign of life, in milliseconds; after so many in vain it is taken for down. */
-const patience = 1_000;
+/** After so many checks without an answer the Temporal server is taken for down. */
 const missesWhenDown = 2;
 /** How long a signal may take: a server that has just come back is slow. */
 const signalPatience = 10_000;
@@ -30,7 +29,7 @@ export interface Relay {
  */
 export function startRelay(
   { database, polar }: { database: Database; polar: Polar },
-  client: Client,
+  temporal: TemporalClient,
   whenDown: () => void,
 ): Relay {
   let stopped = false;
@@ -39,9 +38,9 @@ export function startRelay(
     while (!stopped) {
       try {
         // Not claimed while Temporal is down: their pauses would grow for nothing.
-        misses = (await isReachable(client)) ? 0 : misses + 1;
+        misses = (await temporal.isReachable()) ? 0 : misses + 1;
         if (misses === missesWhenDown) whenDown();
-        if (misses === 0) while (!stopped && (await relayBatch(database, client)) === batch);
+        if (misses === 0) while (!stopped && (await relayBatch(database, temporal)) === batch);
       } catch (error) {
         if (!stopped && mayLog('events'))
           log.error({ err: error }, 'The relay could not signal stored events; it tries again');
@@ -69,7 +68,7 @@ export function startRelay(
 }
 
 /** Events of one team go with one signal: Temporal refuses a workflow's signals beyond a number. */
-async function relayBatch(database: Database, client: Client): Promise<number> {
+async function relayBatch(database: Database, temporal: TemporalClient): Promise<number> {
   const events = await claimDueEvents(database, batch);
   const byTeam = Map.groupBy(events, ({ teamId }) => teamId);
   await Promise.all(
@@ -77,9 +76,7 @@ async function relayBatch(database: Database, client: Client): Promise<number> {
       const [first, ...more] = ofTeam.map(({ id }) => id);
       if (first === undefined) return;
       try {
-        await client.connection.withDeadline(Date.now() + signalPatience, () =>
-          signalInboxEvents(client, teamId, [first, ...more]),
-        );
+        await temporal.call(signalPatience, (client) => signalInboxEvents(client, teamId, [first, ...more]));
       } catch (error) {
         const { reason, unreachable } = explainSignalFailure(error);
         if (mayLog(teamId)) {
@@ -98,15 +95,3 @@ async function relayBatch(database: Database, client: Client): Promise<number> {
 }
 
 const mayLog = oncePerMinute();
-
-/** Whether the Temporal server answers, found out by a connection that tries again at once. */
-export async function isReachable(client: Client): Promise<boolean> {
-  try {
-    await client.connection.withDeadline(Date.now() + patience, () =>
-      client.connection.workflowService.getSystemInfo({}),
-    );
-    return true;
-  } catch {
-    return false;
-  }
-}

@@ -1,5 +1,5 @@
 import { setTimeout } from 'node:timers/promises';
-import { Client, Connection, WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
+import { WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
 import {
   bundleWorkflowCode,
   DefaultLogger,
@@ -16,10 +16,11 @@ import type { Environment } from '../environment.ts';
 import { createGroupCommit } from '../ledger/spend/group-commit.ts';
 import { log, oncePerMinute } from '../log.ts';
 import { createPolarClient, requestsPerMinute } from '../polar/client.ts';
+import { createTemporalClient, type TemporalClient } from '../temporal-client.ts';
 import { startTeamLifecycle, taskQueue } from '../workflows/messages.ts';
 import { ensureSchedules } from './ensure-schedules.ts';
 import { installRuntime } from './install-runtime.ts';
-import { isReachable, startRelay } from './relay.ts';
+import { startRelay } from './relay.ts';
 
 export interface RunningWorker {
   /** Stops taking work, lets what is under way finish, then lets go of everything. */
@@ -39,6 +40,8 @@ const shutdownForce = '25 seconds';
 const statementTimeoutMs = 60_000;
 /** Between two attempts to reach Temporal, in milliseconds. */
 const reconnectEvery = 250;
+/** How long the start of a team's workflow may take, in milliseconds. */
+const startPatience = 10_000;
 
 /**
  * Starts the worker and the relay. Both live through a Temporal server that goes away and comes back.
@@ -48,27 +51,20 @@ const reconnectEvery = 250;
  *   server does not give a stopped worker's workflows to another; else as many as the SDK thinks fit
  */
 export async function startWorker(
-  { databaseUrl, temporal, polar: polarSettings, publicUrl }: WorkerEnvironment,
+  { databaseUrl, temporal: target, polar: polarSettings, publicUrl }: WorkerEnvironment,
   {
     workflowBundle,
     maxCachedWorkflows,
   }: { workflowBundle?: WorkflowBundle; maxCachedWorkflows?: number } = {},
 ): Promise<RunningWorker> {
   installRuntime();
-  const { namespace, ...server } = temporal;
+  const { namespace, ...server } = target;
   const bundle = workflowBundle ?? (await bundleWorkflows());
   const database = await connectDatabase(databaseUrl, { pool: 10, statementTimeoutMs });
   const maintained = await connectDatabase(databaseUrl, { pool: 2 });
   const groupCommit = createGroupCommit(database);
   const polar = createPolarClient(polarSettings);
-  // Short pauses between attempts, so that teams are told within a second of the server's return. Whoever calls tries again
-  // by itself, sooner than the client's own retries would say that the server is down.
-  const connection = Connection.lazy({
-    ...server,
-    interceptors: [],
-    channelArgs: { 'grpc.initial_reconnect_backoff_ms': 100, 'grpc.max_reconnect_backoff_ms': 200 },
-  });
-  const client = new Client({ connection, namespace });
+  const temporal = createTemporalClient(target);
   const activities = {
     ...createActivities({ database, polar }),
     ...createMaintenanceActivities({ database: maintained, groupCommit, createMissingPartitions }),
@@ -77,13 +73,13 @@ export async function startWorker(
       polar,
       polarRequestsPerMinute: requestsPerMinute(polarSettings),
       ...(publicUrl === undefined ? {} : { webhookUrl: `${publicUrl}/v1/webhooks/polar` }),
-      startTeam: (teamId) => startTeam(client, teamId),
+      startTeam: (teamId) => startTeam(temporal, teamId),
     }),
   };
   let lost = Promise.withResolvers<void>();
-  const relay = startRelay({ database, polar }, client, () => lost.resolve());
+  const relay = startRelay({ database, polar }, temporal, () => lost.resolve());
   const stopSchedules = new AbortController();
-  const schedules = ensureSchedules(client, stopSchedules.signal);
+  const schedules = ensureSchedules(temporal, stopSchedules.signal);
 
   const mayLog = oncePerMinute();
   const stopping = new AbortController();
@@ -101,7 +97,7 @@ export async function startWorker(
     stopSchedules.abort();
     await Promise.all([...workers, relay.stop(), schedules]);
     await groupCommit.close();
-    await connection.close();
+    await temporal.close();
     await database.close();
     await maintained.close();
   })();
@@ -121,7 +117,7 @@ export async function startWorker(
    */
   async function work(): Promise<void> {
     // A native connection that is refused pauses for seconds before it tries again: it is made when it will succeed.
-    while (!(await isReachable(client))) {
+    while (!(await temporal.isReachable())) {
       if (stopping.signal.aborted) return;
       await setTimeout(reconnectEvery);
     }
@@ -152,9 +148,9 @@ export async function startWorker(
   }
 }
 
-async function startTeam(client: Client, teamId: string): Promise<boolean> {
+async function startTeam(temporal: TemporalClient, teamId: string): Promise<boolean> {
   try {
-    await startTeamLifecycle(client, teamId);
+    await temporal.call(startPatience, (client) => startTeamLifecycle(client, teamId));
     return true;
   } catch (error) {
     if (error instanceof WorkflowExecutionAlreadyStartedError) return false;

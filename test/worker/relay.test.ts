@@ -10,6 +10,7 @@ import { storeInboxEvent } from '../../inbox/inbox.ts';
 import { log } from '../../log.ts';
 import { createPolarClient } from '../../polar/client.ts';
 import { signUp } from '../../teams/sign-up.ts';
+import { createTemporalClient } from '../../temporal-client.ts';
 import { startRelay } from '../../worker/relay.ts';
 import { teamWorkflowId } from '../../workflows/messages.ts';
 import { createTestDatabase, type TestDatabase } from '../setup/database.ts';
@@ -87,9 +88,10 @@ async function until(condition: () => Promise<boolean>): Promise<void> {
 test('the events of a team come with one signal, and a team that Temporal refuses waits longer each time and logs one line', async () => {
   const warn = jest.spyOn(log, 'warn').mockImplementation(() => {});
   const busy = await teamWithEvents(40);
+  const ofTemporal = createTemporalClient({ address: temporal.address, namespace: 'default' });
   const relay = startRelay(
     { database, polar: createPolarClient({ accessToken: 'polar_oat_nobody', server: 'http://127.0.0.1:1' }) },
-    client,
+    ofTemporal,
     () => {},
   );
   try {
@@ -113,6 +115,7 @@ test('the events of a team come with one signal, and a team that Temporal refuse
     expect(await signalsOf(other)).toBe(1);
   } finally {
     await relay.stop();
+    await ofTemporal.close();
     warn.mockRestore();
   }
 }, 60_000);

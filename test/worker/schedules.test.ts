@@ -11,6 +11,7 @@ import { createMissingPartitions } from '../../database/partitions.ts';
 import { freePort } from '../../dev/free-port.ts';
 import { storeInboxEvent } from '../../inbox/inbox.ts';
 import { createGroupCommit } from '../../ledger/spend/group-commit.ts';
+import { createTemporalClient } from '../../temporal-client.ts';
 import { ensureSchedules } from '../../worker/ensure-schedules.ts';
 import { installRuntime } from '../../worker/install-runtime.ts';
 import { taskQueue } from '../../workflows/messages.ts';
@@ -68,12 +69,14 @@ afterAll(async () => {
 
 test('the schedules are made once, brought up to date, and stay paused where an operator paused them', async () => {
   const { client } = temporal;
-  await ensureSchedules(client, new AbortController().signal);
+  const ours = createTemporalClient({ address: temporal.address, namespace: 'default' });
+  await ensureSchedules(ours, new AbortController().signal);
   await client.schedule.getHandle('verify-ledger').pause('while we look');
   // What an earlier release made otherwise.
   const sweep = client.schedule.getHandle('sweep-holds');
   await sweep.update((made) => ({ ...made, spec: { intervals: [{ every: '1 day' }] } }));
-  await Promise.all([1, 2].map(() => ensureSchedules(client, new AbortController().signal)));
+  await Promise.all([1, 2].map(() => ensureSchedules(ours, new AbortController().signal)));
+  await ours.close();
 
   const made = [
     ['maintenance', maintenanceType, false],
@@ -97,28 +100,32 @@ test('the schedules are made once the Temporal server is there', async () => {
   const port = await freePort();
   const connection = Connection.lazy({ address: `127.0.0.1:${port}` });
   const client = new Client({ connection });
-  const ensured = ensureSchedules(client, new AbortController().signal);
+  const ours = createTemporalClient({ address: `127.0.0.1:${port}`, namespace: 'default' });
+  const ensured = ensureSchedules(ours, new AbortController().signal);
   const late = await TestWorkflowEnvironment.createLocal({
     server: { executable: { type: 'existing-path', path: temporalCli() }, port },
   });
   await ensured;
   expect((await client.schedule.getHandle('maintenance').describe()).scheduleId).toBe('maintenance');
   await connection.close();
+  await ours.close();
   await late.teardown();
 });
 
 test('a worker that stops waits for no Temporal server, and one without schedules is none to wait for', async () => {
-  const connection = Connection.lazy({ address: `127.0.0.1:${await freePort()}` });
+  const ours = createTemporalClient({ address: `127.0.0.1:${await freePort()}`, namespace: 'default' });
   const stop = new AbortController();
-  const ensured = ensureSchedules(new Client({ connection }), stop.signal);
+  const ensured = ensureSchedules(ours, stop.signal);
   stop.abort();
   await ensured;
-  await connection.close();
+  await ours.close();
 
   const skipping = await TestWorkflowEnvironment.createTimeSkipping({
     server: { executable: { type: 'existing-path', path: temporalTestServer() } },
   });
-  await ensureSchedules(skipping.client, new AbortController().signal);
+  const theirs = createTemporalClient({ address: skipping.address, namespace: 'default' });
+  await ensureSchedules(theirs, new AbortController().signal);
+  await theirs.close();
   await skipping.teardown();
 });
 
