@@ -21,7 +21,9 @@ export async function settle(platform: Platform, say: (line: string) => void): P
   let [lowest, lowestAt, saidAt] = [Number.POSITIVE_INFINITY, performance.now(), 0];
   let reconcileAt = performance.now() + reconcileEveryMs;
   for (;;) {
-    const left = await whatIsLeft(platform).catch((error: Error) => ({ [error.message]: Number.POSITIVE_INFINITY }));
+    const left = await whatIsLeft(platform).catch((error: Error) => ({
+      [error.message]: Number.POSITIVE_INFINITY,
+    }));
     const total = Object.values(left).reduce((sum, count) => sum + count, 0);
     if (total === 0) return;
     const now = performance.now();

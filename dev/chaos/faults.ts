@@ -51,9 +51,9 @@ export async function injectFaults(
 }
 
 function faultsOfParts(parts: Platform['parts']): Fault[] {
-  return [...parts].flatMap(([target, part]) => [
-    { target, what: `${target} is killed`, run: async () => kill(part()) },
-    { target, what: `${target} is frozen for % s`, run: (seconds) => freeze(part(), seconds) },
+  return [...parts.keys()].flatMap((target) => [
+    { target, what: `${target} is killed`, run: async () => kill(parts.get(target)) },
+    { target, what: `${target} is frozen for % s`, run: (seconds) => freeze(parts.get(target), seconds) },
   ]);
 }
 
@@ -71,12 +71,12 @@ async function interrupt(link: Link, how: 'cut' | 'silence', seconds: number): P
 }
 
 /** Postgres' processes outlive a postmaster that is killed, so they are killed with it. */
-function kill(part: Part): void {
+function kill(part: Part | undefined): void {
   for (const pid of stopAll(part)) signal(pid, 'SIGKILL');
 }
 
 /** Another process lets them go on, so that none stays frozen should this one be killed. */
-async function freeze(part: Part, seconds: number): Promise<void> {
+async function freeze(part: Part | undefined, seconds: number): Promise<void> {
   const pids = stopAll(part).map(String);
   const waiter = spawn('sh', ['-c', 'sleep "$0"; kill -CONT "$@"', String(seconds), ...pids], {
     detached: true,
@@ -86,10 +86,10 @@ async function freeze(part: Part, seconds: number): Promise<void> {
 }
 
 /** The parent is stopped first: from then on it starts no others. */
-function stopAll({ pid, running }: Part): number[] {
-  if (!running()) return [];
-  signal(pid, 'SIGSTOP');
-  const pids = withDescendants(pid);
+function stopAll(part: Part | undefined): number[] {
+  if (!part?.running()) return [];
+  signal(part.pid, 'SIGSTOP');
+  const pids = withDescendants(part.pid);
   for (const each of pids) signal(each, 'SIGSTOP');
   return pids;
 }

@@ -13,8 +13,8 @@ import { startTemporalServer } from '../temporal-server.ts';
 
 /** All of billing as processes on one machine, each connection between two of them over a link. */
 export interface Platform {
-  /** The processes, by name. Each is started again when it ends. */
-  parts: Map<string, () => Part>;
+  /** The processes by name, as they are now: each is started again when it ends. */
+  parts: Map<string, Part>;
   /** The connections, by `client → server`. */
   links: Map<string, Link>;
   /** The APIs as the callers reach them. */
@@ -56,7 +56,7 @@ export async function startPlatform(directory: string, progress: Progress): Prom
     const keep = async <T extends { part: Part }>(name: string, begin: () => Promise<T>) =>
       supervisor.keep(name, async () => {
         const started = await begin();
-        parts.set(name, () => started.part);
+        parts.set(name, started.part);
         return started;
       });
     const logFile = (name: string) => resolve(directory, `${name}.log`);
