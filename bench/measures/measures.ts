@@ -1,6 +1,7 @@
 import type { Measure } from '../measure.ts';
 import { inProcessMeasures } from './in-process.ts';
 import { largeTeamMeasure } from './large-team.ts';
+import { neighbourMeasure } from './neighbour.ts';
 import { overHttpMeasures } from './over-http.ts';
 import { throughTemporalMeasures } from './through-temporal.ts';
 import { historyMeasure } from './with-history.ts';
@@ -11,5 +12,6 @@ export const measures: readonly Measure[] = [
   ...inProcessMeasures,
   ...overHttpMeasures,
   largeTeamMeasure,
+  neighbourMeasure,
   historyMeasure,
 ];

@@ -49,6 +49,10 @@ test('the whole bench runs, with every measure beside its baseline, and a short 
     'batch',
     'processes',
     'ledger-processes',
+    'neighbour-reports',
+    'neighbour-balance-at',
+    'neighbour-limits',
+    'neighbour-locked',
     'history-spend',
     'history-balance',
   ]);
