@@ -153,11 +153,21 @@ async function connectLane(
 /**
  * If one connection is lost, the others are probably lost too. So idle ones are closed as well, and callers need not
  * wait for a timeout on each of them. A server that has become a standby is left at once.
+ *
+ * A lost connection that is in use goes back to the pool here: Kysely does not release it if `begin`, `commit` or `rollback`
+ * fails, so the pool would have one place less for ever.
  */
 function giveUpLostConnections(pool: Pool): void {
   const idle = new Set<PoolClient>();
-  pool.on('acquire', (client) => void idle.delete(client));
-  pool.on('release', (_error, client) => void idle.add(client));
+  const inUse = new Set<PoolClient>();
+  pool.on('acquire', (client) => {
+    idle.delete(client);
+    inUse.add(client);
+  });
+  pool.on('release', (_error, client) => {
+    inUse.delete(client);
+    idle.add(client);
+  });
   pool.on('remove', (client) => void idle.delete(client));
   pool.on('connect', (client) => {
     const { connection } = client;
@@ -167,6 +177,11 @@ function giveUpLostConnections(pool: Pool): void {
     client.on('error', () => {
       for (const other of idle) if (other !== client) other.connection.stream.destroy();
       idle.clear();
+    });
+    client.once('end', () => {
+      if (!inUse.has(client)) return;
+      client.release(true);
+      client.release = () => {}; // its user may release it too, and the pool allows that once
     });
   });
 }
