@@ -42,10 +42,12 @@ afterAll(async () => {
   await testDatabase.drop();
 });
 
+const actor = { kind: 'service', keyId: 'tests' } as const;
+
 /** A team whose inbox holds so many events that are due. */
 async function teamWithEvents(count: number): Promise<string> {
   const id = `user_${randomUUID().slice(0, 8)}`;
-  const { team } = await signUp(database, { id, email: `${id}@example.com`, name: id });
+  const { team } = await signUp(database, { id, email: `${id}@example.com`, name: id }, actor);
   await database.transaction(async (em) => {
     for (let i = 1; i < count; i++)
       await storeInboxEvent(em, {
