@@ -1,7 +1,7 @@
 import type { models, Polar } from '@polar-sh/sdk/2026-10';
 import type { Plan } from '../catalog/schema.ts';
 import { type Database, readClock } from '../database/connection.ts';
-import { findStandingSubscriptions, Subscription } from '../database/entities/subscription.ts';
+import { findCurrentSubscription, Subscription } from '../database/entities/subscription.ts';
 import { DomainError, hasCode } from '../domain-error.ts';
 import { callPolar } from './client.ts';
 import { endSubscription } from './end-subscriptions.ts';
@@ -135,7 +135,7 @@ async function fetchChosen(
   const em = database.fork();
   const chosen =
     subscriptionId === undefined
-      ? (await findStandingSubscriptions(em, teamId))[0]
+      ? await findCurrentSubscription(em, teamId)
       : await em.findOne(Subscription, { id: subscriptionId, teamId });
   if (!chosen && subscriptionId !== undefined) {
     const message = `The team has no subscription ${subscriptionId}: take an id from GET …/subscription`;

@@ -1,6 +1,6 @@
 import type { Polar } from '@polar-sh/sdk/2026-10';
 import type { Database } from '../database/connection.ts';
-import { findStandingSubscriptions, isStanding } from '../database/entities/subscription.ts';
+import { findCurrentSubscription, isStanding } from '../database/entities/subscription.ts';
 import { DomainError } from '../domain-error.ts';
 import { subscriptionPaused } from './change-subscription.ts';
 import { callPolar } from './client.ts';
@@ -56,7 +56,7 @@ export async function createCheckout(
 /** Our tables are read first, then Polar, because its webhooks may be late or lost. */
 async function requireNoSubscription(polar: Polar, database: Database, teamId: string): Promise<void> {
   const em = database.fork();
-  const [mirrored] = await findStandingSubscriptions(em, teamId);
+  const mirrored = await findCurrentSubscription(em, teamId);
   if (mirrored) throw subscriptionStands(mirrored);
   const standing = (await findTeamSubscriptions(polar, database, teamId)).find(isStanding);
   if (standing) {

@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { findProduct } from '../catalog/find-product.ts';
 import { readCatalog } from '../catalog/versions.ts';
 import { Grant } from '../database/entities/grant.ts';
-import { Order } from '../database/entities/order.ts';
+import { Order, reversedAmount } from '../database/entities/order.ts';
 import { isStanding, Subscription } from '../database/entities/subscription.ts';
 import { Team } from '../database/entities/team.ts';
 import { DomainError } from '../domain-error.ts';
@@ -178,7 +178,7 @@ async function compareOrders(
         type: 'order.updated',
         sameAs: ['order.updated', 'order.refunded'],
         version,
-        credits: await creditsMoved(em, row, order.refundedAmount + row.disputedAmount),
+        credits: await creditsMoved(em, row, reversedAmount({ refundedAmount: order.refundedAmount, disputedAmount: row.disputedAmount })),
         what: `order ${order.id} has ${order.refundedAmount} refunded at Polar, and ${row.refundedAmount} in our database`,
       });
     }
@@ -300,7 +300,7 @@ async function compareDisputes(
         customer_id: order.teamRef.customerId,
         metadata: order.teamRef.metadataTeamId === null ? {} : { team_id: order.teamRef.metadataTeamId },
       },
-      credits: row ? await creditsMoved(em, row, row.refundedAmount + amount) : 0n,
+      credits: row ? await creditsMoved(em, row, reversedAmount({ refundedAmount: row.refundedAmount, disputedAmount: amount })) : 0n,
       what: `order ${order.id} has ${amount} disputed at Polar, and ${row?.disputedAmount ?? 0n} in our database`,
     });
   }
@@ -359,7 +359,7 @@ async function creditsMoved(em: EntityManager, order: Order, unpaid: bigint): Pr
   const grants = await em.find(Grant, { orderId: order.id }, { disableIdentityMap: true });
   const granted = grants.reduce((sum, grant) => sum + grant.granted, 0n);
   const target = (amount: bigint) => clawbackTarget(granted, order.paidAmount, amount);
-  const moved = target(unpaid) - target(order.refundedAmount + order.disputedAmount);
+  const moved = target(unpaid) - target(reversedAmount(order));
   return moved < 0n ? -moved : moved;
 }
 

@@ -33,3 +33,16 @@ export const Order = defineEntity({
 });
 
 export type Order = InferEntity<typeof Order>;
+
+/** What is reversed of an order's money: refunded, or in open or lost disputes and not refunded already. In minor units. */
+export function reversedAmount({
+  refundedAmount,
+  disputedAmount,
+}: Pick<Order, 'refundedAmount' | 'disputedAmount'>): bigint {
+  return refundedAmount + disputedAmount;
+}
+
+/** SQL for `reversedAmount`, of the table under this alias. */
+export function reversedSql(alias: string): string {
+  return `(${alias}.refunded_amount + ${alias}.disputed_amount)`;
+}

@@ -58,6 +58,20 @@ function rankSql(alias: string): string {
   return `case ${alias}.status when 'active' then 1 when 'trialing' then 1 when 'past_due' then 2 when 'paused' then 4 else 3 end`;
 }
 
+/** SQL for the team's current subscription: a subquery of at most one row. @param teamId  SQL for the team's id */
+export function currentSubscriptionSql(teamId: string): string {
+  return `(select s.* from subscriptions s where s.team_id = ${teamId} and ${standingSql('s')} order by ${standingOrderSql('s')} limit 1)`;
+}
+
+/** The team's current subscription in our database, null without one. */
+export async function findCurrentSubscription(
+  em: EntityManager,
+  teamId: string,
+): Promise<Subscription | null> {
+  const [current] = await findStandingSubscriptions(em, teamId);
+  return current ?? null;
+}
+
 /**
  * The team's standing subscriptions in our database, the current one first. Polar sells one at a time, but two are
  * possible.

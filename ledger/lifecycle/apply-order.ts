@@ -10,7 +10,7 @@ import {
 import { CatalogVersion } from '../../database/entities/catalog-version.ts';
 import { Debt } from '../../database/entities/debt.ts';
 import { Grant } from '../../database/entities/grant.ts';
-import { Order } from '../../database/entities/order.ts';
+import { Order, reversedAmount } from '../../database/entities/order.ts';
 import { OrderLine } from '../../database/entities/order-line.ts';
 import { Subscription } from '../../database/entities/subscription.ts';
 import { DomainError } from '../../domain-error.ts';
@@ -230,13 +230,14 @@ async function grantPack(
 
 async function clawBackPack(
   em: EntityManager,
-  { id, teamId, paidAmount, refundedAmount, disputedAmount }: Order,
+  order: Order,
   policies: CyclePolicies,
   now: Date,
 ): Promise<string[]> {
+  const { id, teamId, paidAmount } = order;
   const grants = await em.find(Grant, { orderId: id });
   const granted = grants.reduce((sum, grant) => sum + grant.granted, 0n);
-  const target = clawbackTarget(granted, paidAmount, refundedAmount + disputedAmount);
+  const target = clawbackTarget(granted, paidAmount, reversedAmount(order));
   const debtKey = `order:${id}`;
   const debt = await em.findOne(Debt, { key: debtKey });
   const clawback = { teamId, debtKey, debt, grants, target, lifetime: true };

@@ -2,6 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { findProduct } from '../../catalog/find-product.ts';
 import type { Catalog } from '../../catalog/schema.ts';
 import { readCatalogVersion } from '../../catalog/versions.ts';
+import { reversedSql } from '../../database/entities/order.ts';
 import type { Subscription } from '../../database/entities/subscription.ts';
 import { DomainError } from '../../domain-error.ts';
 import type { PlanTerms, SubscriptionBilling } from '../rules/cycle-lines.ts';
@@ -51,7 +52,7 @@ export function billingSql(id: string): string {
                      'orderId', l.order_id, 'index', l.line, 'amount', l.amount::text, 'proration', l.proration,
                      'plan', price.catalog_key, 'start', l.starts_at, 'end', l.ends_at, 'inTrial', l.in_trial,
                      'orderedAt', o.created_at, 'orderPlan', o.product, 'billsUsage', o.bills_usage,
-                     'paid', o.paid_amount::text, 'reversed', (o.refunded_amount + o.disputed_amount)::text))
+                     'paid', o.paid_amount::text, 'reversed', ${reversedSql('o')}::text))
               from order_lines l
               join orders o on o.id = l.order_id and o.granted_at is not null
               left join polar_prices price on price.price_id = l.price_id

@@ -37,8 +37,10 @@ export async function readForecast(database: Database, teamId: string): Promise<
             where team_id = $1 and occurred_at > $2 and occurred_at <= $3`,
     values: [teamId, new Date(asOf.getTime() - paceDays * Number(dayMs)), asOf],
   });
+  const [row] = rows;
+  if (!row) throw new Error('a sum has one row');
   const lots = grants.filter(({ available }) => available > 0n);
-  return { ...forecastCredits(lots, BigInt(rows[0]?.consumed ?? 0), paceDays, asOf), asOf };
+  return { ...forecastCredits(lots, BigInt(row.consumed), paceDays, asOf), asOf };
 }
 
 /**

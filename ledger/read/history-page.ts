@@ -43,8 +43,8 @@ export const integerForm: IdForm = { pattern: /^\d{1,18}$/, least: '0' };
 export function placeBefore({ to, cursor }: HistoryRange, idForm: IdForm): HistoryPlace {
   const end = { at: to?.toISOString() ?? 'infinity', id: idForm.least };
   if (cursor === undefined) return end;
-  const [, milliseconds = '', id = ''] = /^(\d{1,14})\.(.+)$/.exec(cursor) ?? [];
-  if (!idForm.pattern.test(id)) {
+  const [, milliseconds, id] = /^(\d{1,14})\.(.+)$/.exec(cursor) ?? [];
+  if (milliseconds === undefined || id === undefined || !idForm.pattern.test(id)) {
     throw new DomainError('invalid_cursor', 'cursor must be the nextCursor of a page of this list');
   }
   const at = new Date(Number(milliseconds));

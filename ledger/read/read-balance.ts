@@ -3,6 +3,7 @@ import type { GrantSource } from '../../database/entities/grant.ts';
 import { unknownTeam } from '../../database/lock-living-team.ts';
 import { DomainError } from '../../domain-error.ts';
 import { compareBurnOrder } from '../rules/burn-order.ts';
+import { isExpired } from '../rules/spendable.ts';
 import { sumsOfTransfers } from './closed-months.ts';
 
 /**
@@ -53,7 +54,7 @@ export async function readBalance(database: Database, teamId: string, at?: Date)
     throw new DomainError('at_in_the_future', 'at must not lie in the future');
   }
 
-  const grants = rows.flatMap((row) => (row.id === null ? [] : [toGrant(row, asOf)]));
+  const grants = rows.flatMap(({ id, ...row }) => (id === null ? [] : [toGrant(id, row, asOf)]));
   const open = grants.filter((grant) => grant.available + grant.held > 0n).sort(compareBurnOrder);
   const usedUp = grants
     .filter((grant) => grant.available + grant.held === 0n)
@@ -159,11 +160,11 @@ function readPast(database: Database, teamId: string, at: Date) {
   });
 }
 
-function toGrant(row: BalanceRow, asOf: Date): BalanceGrant & { businessKey: string } {
+function toGrant(id: string, row: Omit<BalanceRow, 'id'>, asOf: Date): BalanceGrant & { businessKey: string } {
   const expiresAt = row.expires_at === null ? null : new Date(Number(row.expires_at));
-  const unbooked = expiresAt && expiresAt <= asOf ? BigInt(row.available) : 0n;
+  const unbooked = isExpired({ expiresAt }, asOf) ? BigInt(row.available) : 0n;
   return {
-    id: row.id ?? '',
+    id,
     source: row.source,
     businessKey: row.business_key,
     granted: BigInt(row.granted),

@@ -90,11 +90,16 @@ async function decide(
     decision = decideOperations(decidable, standing, reading);
   }
 
-  let next = 0;
-  const { outcomes, changes } = decision;
+  const outcomes = decision.outcomes.values();
+  const outcomeOf = ({ teamId }: Operation): Outcome | null => {
+    if (busy.has(teamId)) return null;
+    const { value } = outcomes.next();
+    if (!value) throw new Error('an operation was decided without an outcome');
+    return value;
+  };
   return {
-    result: operations.map(({ teamId }) => (busy.has(teamId) ? null : (outcomes[next++] ?? null))),
-    writes: writeChanges(changes, standing),
+    result: operations.map(outcomeOf),
+    writes: writeChanges(decision.changes, standing),
   };
 }
 

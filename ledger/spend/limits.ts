@@ -66,14 +66,14 @@ export function refuseOverLimit(limits: readonly LimitStanding[], credits: bigin
 /** Adds consumed credits to each of the consumer's limits. */
 export function countAgainst(
   limits: readonly LimitStanding[],
-  change: { consumed?: bigint; held?: bigint },
+  { consumed = 0n, held = 0n }: { consumed?: bigint; held?: bigint },
 ): void {
   for (const limit of limits) {
-    limit.consumed += change.consumed ?? 0n;
-    limit.held += change.held ?? 0n;
+    limit.consumed += consumed;
+    limit.held += held;
     limit.changed = true;
-    if (!change.consumed) continue;
-    limit.total += change.consumed;
+    if (consumed === 0n) continue;
+    limit.total += consumed;
     limit.consumedMore = true;
   }
 }

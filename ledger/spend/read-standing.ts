@@ -2,7 +2,7 @@ import type { PoolClient } from 'pg';
 import { burnOrderSql, expirySql, type GrantSource } from '../../database/entities/grant.ts';
 import type { HoldStatus } from '../../database/entities/hold.ts';
 import type { LimitPeriod, LimitSubject } from '../../database/entities/limit.ts';
-import { standingOrderSql, standingSql } from '../../database/entities/subscription.ts';
+import { currentSubscriptionSql } from '../../database/entities/subscription.ts';
 import { compareBurnOrder } from '../rules/burn-order.ts';
 import { binaryColumn } from './binary-array.ts';
 import { available as availableOf } from './changes.ts';
@@ -323,7 +323,7 @@ async function readHolds(
     expires_at: string;
     latest_expiry: string;
     usage_event_id: string | null;
-    occurred_at: string;
+    occurred_at: string | null;
     captured: string | null;
     draws: { grantId: string; credits: string }[];
   }>({
@@ -357,15 +357,7 @@ async function readHolds(
         expiresAt: instant(row.expires_at),
         latestExpiry: instant(row.latest_expiry),
         draws: row.draws.map(({ grantId, credits }) => ({ grantId, credits: BigInt(credits) })),
-        event:
-          row.usage_event_id === null || row.captured === null
-            ? null
-            : {
-                teamId: row.team_id,
-                id: row.usage_event_id,
-                occurredAt: instant(row.occurred_at),
-                credits: BigInt(row.captured),
-              },
+        event: captureOf(row),
         changed: null,
       },
     ]),
@@ -388,6 +380,31 @@ async function countOpenHolds(
     values: [[...teamIds]],
   });
   return new Map(rows.map(({ id, open }) => [id, open]));
+}
+
+/** The usage event that captured a hold, null if none has. */
+function captureOf({
+  id,
+  team_id,
+  usage_event_id,
+  occurred_at,
+  captured,
+}: {
+  id: string;
+  team_id: string;
+  usage_event_id: string | null;
+  occurred_at: string | null;
+  captured: string | null;
+}): HoldStanding['event'] {
+  if (usage_event_id === null) return null;
+  if (occurred_at === null || captured === null)
+    throw new Error(`hold ${id} was captured by usage event ${usage_event_id}, which does not exist`);
+  return {
+    teamId: team_id,
+    id: usage_event_id,
+    occurredAt: instant(occurred_at),
+    credits: BigInt(captured),
+  };
 }
 
 /** A consumer whose limits may apply to an operation, and for a member whether they are one. */
@@ -425,8 +442,7 @@ async function readLimitedTeams(
     name: 'read-limited-teams',
     text: `select t.id,
                   exists (select from limits l where l.team_id = t.id and l.subject = 'member' and l.active) as limits_members,
-                  (select extract(epoch from s.current_period_start) * 1000 from subscriptions s
-                    where s.team_id = t.id and ${standingSql('s')} order by ${standingOrderSql('s')} limit 1) as cycle_start
+                  (select extract(epoch from s.current_period_start) * 1000 from ${currentSubscriptionSql('t.id')} s) as cycle_start
              from unnest($1::uuid[]) as t (id)`,
     values: [[...limited]],
   });

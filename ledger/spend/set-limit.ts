@@ -3,7 +3,7 @@ import { readCatalog } from '../../catalog/versions.ts';
 import { type Database, readClock } from '../../database/connection.ts';
 import { Limit, type LimitPeriod, type LimitSubject, limitSubjects } from '../../database/entities/limit.ts';
 import { Member } from '../../database/entities/member.ts';
-import { findStandingSubscriptions } from '../../database/entities/subscription.ts';
+import { findCurrentSubscription } from '../../database/entities/subscription.ts';
 import { Team } from '../../database/entities/team.ts';
 import { invalidCursor, type ListPage, type ListRange } from '../../database/list-page.ts';
 import { lockLivingTeam } from '../../database/lock-living-team.ts';
@@ -299,6 +299,6 @@ function readCursor(cursor: string): Pick<LimitKey, 'subject' | 'subjectId'> {
 }
 
 async function cycleStart(em: EntityManager, teamId: string): Promise<Date | null> {
-  const [current] = await findStandingSubscriptions(em, teamId);
+  const current = await findCurrentSubscription(em, teamId);
   return current?.currentPeriodStart ?? null;
 }

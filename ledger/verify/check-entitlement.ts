@@ -1,5 +1,6 @@
 import type { PoolClient } from 'pg';
 import { parseCatalog } from '../../catalog/load-catalog.ts';
+import { reversedSql } from '../../database/entities/order.ts';
 import { dueGrants } from '../lifecycle/follow-entitlement.ts';
 import { type BillingRow, billingSql, type CatalogAt, toBilling } from '../lifecycle/read-billing.ts';
 import { clawbackTarget, cycleTarget, entitlementOf } from '../rules/entitlement.ts';
@@ -121,7 +122,7 @@ async function findInPacks(client: PoolClient, range: [string | null, string | n
     taken: string;
     gone: string;
   }>(
-    `select o.id, o.team_id, sum(g.granted) as granted, o.paid_amount as paid, o.refunded_amount + o.disputed_amount as reversed,
+    `select o.id, o.team_id, sum(g.granted) as granted, o.paid_amount as paid, ${reversedSql('o')} as reversed,
             sum(g.revoked - g.adjusted - g.written_off) + coalesce(min(d.owed), 0) as taken, sum(g.expired + g.written_off) as gone
        from orders o
        join grants g on g.order_id = o.id and g.subscription_id is null
