@@ -178,7 +178,11 @@ async function compareOrders(
         type: 'order.updated',
         sameAs: ['order.updated', 'order.refunded'],
         version,
-        credits: await creditsMoved(em, row, reversedAmount({ refundedAmount: order.refundedAmount, disputedAmount: row.disputedAmount })),
+        credits: await creditsMoved(
+          em,
+          row,
+          reversedAmount({ refundedAmount: order.refundedAmount, disputedAmount: row.disputedAmount }),
+        ),
         what: `order ${order.id} has ${order.refundedAmount} refunded at Polar, and ${row.refundedAmount} in our database`,
       });
     }
@@ -300,7 +304,13 @@ async function compareDisputes(
         customer_id: order.teamRef.customerId,
         metadata: order.teamRef.metadataTeamId === null ? {} : { team_id: order.teamRef.metadataTeamId },
       },
-      credits: row ? await creditsMoved(em, row, reversedAmount({ refundedAmount: row.refundedAmount, disputedAmount: amount })) : 0n,
+      credits: row
+        ? await creditsMoved(
+            em,
+            row,
+            reversedAmount({ refundedAmount: row.refundedAmount, disputedAmount: amount }),
+          )
+        : 0n,
       what: `order ${order.id} has ${amount} disputed at Polar, and ${row?.disputedAmount ?? 0n} in our database`,
     });
   }

@@ -160,7 +160,11 @@ function readPast(database: Database, teamId: string, at: Date) {
   });
 }
 
-function toGrant(id: string, row: Omit<BalanceRow, 'id'>, asOf: Date): BalanceGrant & { businessKey: string } {
+function toGrant(
+  id: string,
+  row: Omit<BalanceRow, 'id'>,
+  asOf: Date,
+): BalanceGrant & { businessKey: string } {
   const expiresAt = row.expires_at === null ? null : new Date(Number(row.expires_at));
   const unbooked = isExpired({ expiresAt }, asOf) ? BigInt(row.available) : 0n;
   return {
