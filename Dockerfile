@@ -1,13 +1,15 @@
 # One image for the API, the worker and the one-shot jobs. The command decides which of them runs. Debian, because Temporal's
 # worker is built for glibc.
-FROM node:24.21.0-bookworm-slim AS dependencies
+# `@sha256:…` pins the base image: docs/deployment.md.
+ARG NODE_DIGEST=
+FROM node:24.21.0-bookworm-slim${NODE_DIGEST} AS dependencies
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 # No package needs its install script here: of those that package.json allows only `node` is installed, and the base image
 # already contains what it would fetch.
 RUN npm ci --omit=dev --ignore-scripts
 
-FROM node:24.21.0-bookworm-slim
+FROM node:24.21.0-bookworm-slim${NODE_DIGEST}
 ENV NODE_ENV=production
 WORKDIR /app
 # The files belong to root. The process runs as another user and cannot change them.

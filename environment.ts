@@ -12,7 +12,10 @@ export type Environment = {
   operationsPort: number;
   /** The address on which both ports listen. */
   host: string;
+  /** Of the role that API and worker connect as. */
   databaseUrl: string;
+  /** Of the schema's owner: for migrations alone, so no process reads it that does not name it. */
+  databaseOwnerUrl: string | undefined;
   /** `const { namespace, ...connection } = temporal`: the rest are the options of a Temporal connection. */
   temporal: TemporalTarget;
   polar: {
@@ -114,7 +117,7 @@ export const logLevels = ['silent', 'fatal', 'error', 'warn', 'info', 'debug', '
  *
  * @throws EnvironmentError naming every wrong or missing variable at once.
  */
-export function readEnvironment(variables?: Variables): Environment;
+export function readEnvironment(variables?: Variables): Omit<Environment, 'databaseOwnerUrl'>;
 export function readEnvironment<Part extends keyof Environment>(
   variables: Variables,
   parts: readonly Part[],
@@ -135,6 +138,7 @@ export function readEnvironment(
     operationsPort: () => readOperationsPort(reader),
     host: () => reader.optional('HOST', ipAddress) ?? (production ? '0.0.0.0' : '127.0.0.1'),
     databaseUrl: () => reader.required('DATABASE_URL', databaseUrl),
+    databaseOwnerUrl: () => reader.optional('DATABASE_OWNER_URL', databaseUrl),
     temporal: () => readTemporal(reader),
     polar: () => readPolar(reader),
     catalogFile: () => readCatalogFile(reader),

@@ -65,7 +65,7 @@ await runCommand(async () => {
  */
 async function listenForOperators(
   server: Server,
-  { host, operationsPort, production }: Environment,
+  { host, operationsPort, production }: Pick<Environment, 'host' | 'operationsPort' | 'production'>,
 ): Promise<number> {
   try {
     await listen(server, operationsPort, host, 'OPERATIONS_PORT');

@@ -64,7 +64,7 @@ export async function publishCatalog(
 ): Promise<{ version: number; published: boolean }> {
   const document = catalogDocument(catalog);
   return database.transaction(async (em) => {
-    await em.execute('lock table catalog_versions in exclusive mode'); // one publisher at a time; readers are not blocked
+    await em.execute(`select pg_advisory_xact_lock(hashtext('catalog:publish'))`); // one publisher at a time; readers are not blocked
     const previous = await readNewest(em);
     if (previous) {
       if (JSON.stringify(catalogDocument(previous.catalog)) === JSON.stringify(document)) {

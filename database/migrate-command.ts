@@ -4,5 +4,6 @@ import { migrateDatabase } from './migrate-database.ts';
 
 /** `npm run migrate`: migrates the schema to the newest version. */
 await runCommand(async () => {
-  await migrateDatabase(readEnvironment(process.env, ['databaseUrl']).databaseUrl);
+  const { databaseUrl, databaseOwnerUrl } = readEnvironment(process.env, ['databaseUrl', 'databaseOwnerUrl']);
+  await migrateDatabase(databaseOwnerUrl ?? databaseUrl, databaseUrl);
 });

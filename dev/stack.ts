@@ -33,7 +33,11 @@ export function planVariables(
   }
   const password = encodeURIComponent(secrets.postgresPassword);
   return {
-    DATABASE_URL: `postgresql://postgres:${password}@127.0.0.1:${ports.postgres}/billing`,
+    // As in production: API and worker connect as a role that changes neither schema nor history.
+    DATABASE_URL: `postgresql://billing:${password}@127.0.0.1:${ports.postgres}/billing`,
+    ...(given.DATABASE_URL
+      ? {}
+      : { DATABASE_OWNER_URL: `postgresql://postgres:${password}@127.0.0.1:${ports.postgres}/billing` }),
     ...(usesOwnTemporal(given) ? {} : { TEMPORAL_ADDRESS: `127.0.0.1:${ports.temporal}` }),
     ...(given.POLAR_ACCESS_TOKEN
       ? {}
@@ -158,7 +162,9 @@ async function startPolar(stack: Stack): Promise<void> {
 /** Updates the database schema, the stored catalog and the emulator's products. */
 async function prepare(stack: Stack): Promise<void> {
   await step(stack, 'database schema', async () => {
-    await runTask(script(stack, 'migrate', 'database/migrate-command.ts', ['DATABASE_URL']));
+    await runTask(
+      script(stack, 'migrate', 'database/migrate-command.ts', ['DATABASE_URL', 'DATABASE_OWNER_URL']),
+    );
   });
   await step(stack, 'catalog', async (detail) => {
     const publish = script(stack, 'catalog', 'catalog/publish-command.ts', ['DATABASE_URL', 'CATALOG_FILE']);
@@ -195,7 +201,8 @@ async function startApi(stack: Stack): Promise<void> {
 }
 
 function announce({ given, variables, directory, progress }: Stack): void {
-  directory.announce(pick(variables, [...environmentVariables, ...temporalVariables(variables)]));
+  const announced = [...environmentVariables, 'DATABASE_OWNER_URL', ...temporalVariables(variables)];
+  directory.announce(pick(variables, announced));
   const { ports, path } = directory;
   const rows = [
     ['API', `http://localhost:${variables.PORT}`],

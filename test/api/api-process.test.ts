@@ -28,7 +28,7 @@ beforeAll(async () => {
   api = await startApi();
   ({ teamId } = await api.person('ada'));
   await api.give(teamId, '10');
-  wire.target = new URL(api.databaseUrl);
+  wire.target = new URL(api.applicationUrl);
   wire.server = await openWire();
   const port = await freePort();
   url = `http://127.0.0.1:${port}`;
@@ -134,7 +134,7 @@ async function until(isSo: () => Promise<boolean>): Promise<void> {
 }
 
 function start(port: number): ChildProcess {
-  const database = new URL(api.databaseUrl);
+  const database = new URL(api.applicationUrl);
   database.port = String(wire.port);
   return spawn(process.execPath, [join(import.meta.dirname, '../../api/main.ts')], {
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],

@@ -10,7 +10,7 @@ import { createMetrics } from '../../api/metrics.ts';
 import { createTemporalLink } from '../../api/temporal-link.ts';
 import { parseDecimal } from '../../catalog/credits.ts';
 import { publishCatalog } from '../../catalog/versions.ts';
-import { connectDatabaseWithLanes, type Database } from '../../database/connection.ts';
+import { connectDatabase, connectDatabaseWithLanes, type Database } from '../../database/connection.ts';
 import type { Scope } from '../../database/entities/service-key.ts';
 import { lockLivingTeam } from '../../database/lock-living-team.ts';
 import { grantCredits } from '../../ledger/lifecycle/grant-credits.ts';
@@ -50,9 +50,13 @@ export interface RunningApi {
   url: string;
   /** The URL of `/readyz` and `/metrics`. */
   operationsUrl: string;
+  /** Of the owner: a test may change what the API may not. */
   databaseUrl: string;
+  /** Of the role that the API connects as. */
+  applicationUrl: string;
   /** The URL of the Polar emulator. */
   polarUrl: string;
+  /** The owner's connections, for the test's own statements. The API's are in `dependencies`. */
   database: Database;
   dependencies: Dependencies;
   send(method: string, path: string, sending?: Sending): Promise<Reply>;
@@ -77,23 +81,24 @@ export async function startApi({
   wayToDatabase = async (url: string) => url,
 } = {}): Promise<RunningApi> {
   const test = await createTestDatabase();
-  const database = await connectDatabaseWithLanes(await wayToDatabase(test.url));
-  await publishCatalog(database, defaultCatalog);
+  const database = await connectDatabase(test.url, { pool: 4 });
+  const apiDatabase = await connectDatabaseWithLanes(await wayToDatabase(test.applicationUrl));
+  await publishCatalog(apiDatabase, defaultCatalog);
   const emulator = await startPolarEmulator({
     accessToken: polarToken,
     loopbackWebhooks: true,
     clock: polarClock,
   });
   const link = createTemporalLink({ address: temporal, namespace: 'default' });
-  const groupCommit = createGroupCommit(database.lane('spending'));
+  const groupCommit = createGroupCommit(apiDatabase.lane('spending'));
   const dependencies: Dependencies = {
-    database,
+    database: apiDatabase,
     groupCommit,
     temporal: link,
     polar: createPolarClient({ accessToken: polarToken, server: emulator.url }),
     invoices: createInvoiceCache(),
-    authenticate: createAuthenticate({ database, auth: { jwtSecret }, serviceApiKey: firstKey }),
-    metrics: createMetrics(database),
+    authenticate: createAuthenticate({ database: apiDatabase, auth: { jwtSecret }, serviceApiKey: firstKey }),
+    metrics: createMetrics(apiDatabase),
     webhookSecrets: ['an-older-secret', webhookSecret],
     publicUrl: 'http://localhost:3000',
     production: false,
@@ -106,6 +111,7 @@ export async function startApi({
     url,
     operationsUrl,
     databaseUrl: test.url,
+    applicationUrl: test.applicationUrl,
     polarUrl: emulator.url,
     database,
     dependencies,
@@ -174,6 +180,7 @@ export async function startApi({
       await groupCommit.close();
       await link.close();
       await emulator.stop();
+      await apiDatabase.close();
       await database.close();
       await test.drop();
     },

@@ -54,7 +54,7 @@ test('a worker that is killed between a payment and its grant grants once when i
   const doomed = await workerProcess(story);
 
   // Whoever applies the payment waits at the team's lock, and is killed there.
-  await withClient(story.workerVariables.DATABASE_URL ?? '', async (lock) => {
+  await withClient(story.ownerUrl, async (lock) => {
     await lock.query('begin');
     await lock.query('select 1 from teams where id = $1 for no key update', [team]);
     await story.control(`/checkouts/${url.split('/').at(-1)}/pay`);

@@ -157,7 +157,7 @@ test('a batch answers each event on its own, in order within a team', async () =
 
 test('a team that is locked elsewhere stalls no other team, alone or in a batch, and continues when it is free', async () => {
   const [busy, other, third] = [await newTeam(), await newTeam(), await newTeam()];
-  await withClient(story.workerVariables.DATABASE_URL ?? '', async (client) => {
+  await withClient(story.ownerUrl, async (client) => {
     await client.query('begin');
     await client.query('select 1 from teams where id = $1 for update', [busy]);
     const waiting = spend(busy, 1);
@@ -181,7 +181,7 @@ test('a team that is locked elsewhere stalls no other team, alone or in a batch,
 test('more locked teams than the server has connections stall no other team', async () => {
   const busy = await Promise.all(Array.from({ length: 25 }, newTeam));
   const free = await newTeam();
-  await withClient(story.workerVariables.DATABASE_URL ?? '', async (client) => {
+  await withClient(story.ownerUrl, async (client) => {
     await client.query('begin');
     await client.query('select 1 from teams where id = any($1::uuid[]) for update', [busy]);
     const waiting = Promise.all(busy.map((team) => spend(team, 1)));
@@ -197,7 +197,7 @@ test('more locked teams than the server has connections stall no other team', as
 
 test('a slow commit delays no other team', async () => {
   const [slow, other] = [await newTeam(), await newTeam()];
-  await withClient(story.workerVariables.DATABASE_URL ?? '', async (client) => {
+  await withClient(story.ownerUrl, async (client) => {
     await client.query('begin');
     await client.query('lock table holds in share mode'); // a hold cannot be committed now
     const waiting = story.request('POST', `/v1/teams/${slow}/holds`, {
@@ -260,7 +260,7 @@ test('a damaged hold fails only its own capture', async () => {
   });
   const capture = () => groupCommit.capture({ ...keyed(team), holdId, priced });
   const exchangeDraws = (grant: string) =>
-    withClient(story.workerVariables.DATABASE_URL ?? '', async (client) => {
+    withClient(story.ownerUrl, async (client) => {
       await client.query('set session_replication_role = replica'); // otherwise the database refuses it
       const { rows } = await client.query(
         `update hold_draws new set grant_id = $1 from hold_draws old
@@ -309,7 +309,7 @@ test('a team that stays locked is refused for now, and uses no connections of ot
   const [busy, other] = [await newTeam(), await newTeam()];
   const adjust = (team: string) =>
     story.request('POST', `/v1/teams/${team}/adjustments`, { credits: '5', reason: 'goodwill' });
-  await withClient(story.workerVariables.DATABASE_URL ?? '', async (client) => {
+  await withClient(story.ownerUrl, async (client) => {
     await client.query('begin');
     await client.query('select 1 from teams where id = $1 for update', [busy]);
     const waiting = Promise.all(Array.from({ length: 11 }, () => adjust(busy)));

@@ -50,6 +50,8 @@ export interface Story {
   webhookSecret: string;
   /** The environment variables of a worker process for this story. */
   workerVariables: Record<string, string>;
+  /** Of the database's owner: a test may change what API and worker may not. */
+  ownerUrl: string;
   /** Signs a user up and waits for the trial of the Personal Team. */
   signUp(id: string): Promise<string>;
   /** Checks a plan or pack out and pays for it. */
@@ -152,7 +154,8 @@ export async function startStory(
   await syncProducts(polar, database, { apply: true });
 
   const temporal = { address: environment.address, namespace: 'default' };
-  const groupCommit = createGroupCommit(database);
+  const apiDatabase = await connectDatabase(testDatabase.applicationUrl);
+  const groupCommit = createGroupCommit(apiDatabase);
   const link = createTemporalLink(temporal);
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -164,17 +167,17 @@ export async function startStory(
   server.on(
     'request',
     createApp({
-      database,
+      database: apiDatabase,
       groupCommit,
       polar,
       invoices: createInvoiceCache(),
       temporal: link,
       authenticate: createAuthenticate({
-        database,
+        database: apiDatabase,
         auth: { jwtSecret: 'x'.repeat(32) },
         serviceApiKey: serviceKey,
       }),
-      metrics: createMetrics(database),
+      metrics: createMetrics(apiDatabase),
       webhookSecrets: [webhookSecret],
       publicUrl: apiUrl,
       production: false,
@@ -186,7 +189,7 @@ export async function startStory(
   const startStoryWorker = () =>
     startWorker(
       {
-        databaseUrl: testDatabase.url,
+        databaseUrl: testDatabase.applicationUrl,
         temporal,
         polar: { accessToken, server: emulator.url, webhookSecrets: [] },
         publicUrl: apiUrl,
@@ -218,10 +221,11 @@ export async function startStory(
     worker: await startStoryWorker(),
     startWorker: startStoryWorker,
     webhookSecret,
+    ownerUrl: testDatabase.url,
     workerVariables: {
       PATH: process.env.PATH ?? '',
       LOG_LEVEL: 'warn',
-      DATABASE_URL: testDatabase.url,
+      DATABASE_URL: testDatabase.applicationUrl,
       TEMPORAL_ADDRESS: environment.address,
       POLAR_ACCESS_TOKEN: accessToken,
       POLAR_SERVER: emulator.url,
@@ -342,6 +346,7 @@ export async function startStory(
       await new Promise((resolve) => server.close(resolve));
       await groupCommit.close();
       await link.close();
+      await apiDatabase.close();
       await database.close();
       await environment.teardown();
       await testDatabase.drop();

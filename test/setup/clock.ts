@@ -12,6 +12,7 @@ export async function settableClock(databaseUrl: string, start: Date): Promise<S
   await withClient(databaseUrl, async (client) => {
     await client.query('create table test_clock (at timestamptz(3) not null)');
     await client.query('insert into test_clock values ($1)', [start]);
+    await client.query('grant select on test_clock to public');
     await client.query(
       `create or replace function billing_now() returns timestamptz(3) language sql volatile
          return (select at from test_clock)`,

@@ -2,19 +2,30 @@ import { randomBytes } from 'node:crypto';
 import pg from 'pg';
 import { withClient } from '../../dev/postgres.ts';
 
-export type TestDatabase = { url: string; drop(): Promise<void> };
+export type TestDatabase = {
+  /** Of the owner, who may do everything. */
+  url: string;
+  /** Of the role that API and worker connect as. */
+  applicationUrl: string;
+  drop(): Promise<void>;
+};
 
 /** A migrated, empty database for one test file. Drop it in `afterAll`. */
 export async function createTestDatabase(): Promise<TestDatabase> {
-  const { TEST_POSTGRES_URL, TEST_DATABASE_TEMPLATE } = process.env;
-  if (!TEST_POSTGRES_URL || !TEST_DATABASE_TEMPLATE) throw new Error('Run the tests through Jest: npm test');
+  const { TEST_POSTGRES_URL, TEST_DATABASE_TEMPLATE, TEST_APPLICATION_URL } = process.env;
+  if (!TEST_POSTGRES_URL || !TEST_DATABASE_TEMPLATE || !TEST_APPLICATION_URL)
+    throw new Error('Run the tests through Jest: npm test');
   const name = `test_${randomBytes(6).toString('hex')}`;
   const run = (sql: string) => withClient(TEST_POSTGRES_URL, (client) => client.query(sql));
   await run(`create database ${name} template ${pg.escapeIdentifier(TEST_DATABASE_TEMPLATE)}`);
-  const url = new URL(TEST_POSTGRES_URL);
-  url.pathname = `/${name}`;
+  const within = (server: string) => {
+    const url = new URL(server);
+    url.pathname = `/${name}`;
+    return url.href;
+  };
   return {
-    url: url.href,
+    url: within(TEST_POSTGRES_URL),
+    applicationUrl: within(TEST_APPLICATION_URL),
     drop: async () => void (await run(`drop database if exists ${name} with (force)`)),
   };
 }

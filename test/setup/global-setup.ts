@@ -32,7 +32,10 @@ export default async function globalSetup(): Promise<void> {
 
   const template = 'template_of_tests';
   await postgres.createDatabase(template);
-  await migrate(postgres.url(template));
+  const application = new URL(postgres.url(template));
+  [application.username, application.password] = ['billing', randomBytes(16).toString('hex')];
+  await migrate(postgres.url(template), application.href);
+  process.env.TEST_APPLICATION_URL = application.href;
   process.env.TEST_POSTGRES_URL = postgres.url('postgres');
   process.env.TEST_DATABASE_TEMPLATE = template;
 
@@ -43,12 +46,12 @@ export default async function globalSetup(): Promise<void> {
 }
 
 /** In a separate process: Jest runs this file as CommonJS, in which MikroORM does not work. */
-async function migrate(databaseUrl: string): Promise<void> {
+async function migrate(ownerUrl: string, applicationUrl: string): Promise<void> {
   const script =
-    "import { migrateDatabase } from './database/migrate-database.ts'; await migrateDatabase(process.env.DATABASE_URL);";
+    "import { migrateDatabase } from './database/migrate-database.ts'; await migrateDatabase(process.env.OWNER, process.env.APPLICATION);";
   await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', script], {
     cwd: join(import.meta.dirname, '..', '..'),
-    env: { PATH: process.env.PATH, DATABASE_URL: databaseUrl },
+    env: { PATH: process.env.PATH, OWNER: ownerUrl, APPLICATION: applicationUrl },
   });
 }
 

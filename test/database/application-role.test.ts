@@ -1,0 +1,107 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import pg from 'pg';
+import { connectDatabase, type Database } from '../../database/connection.ts';
+import { migrateDatabase } from '../../database/migrate-database.ts';
+import { createMissingPartitions } from '../../database/partitions.ts';
+import { withClient } from '../../dev/postgres.ts';
+import { createTestDatabase, type TestDatabase } from '../setup/database.ts';
+
+let testDatabase: TestDatabase;
+let database: Database;
+let tables: string[];
+beforeAll(async () => {
+  testDatabase = await createTestDatabase();
+  // As after each migration. Rights in the database itself are not copied with its template.
+  await migrateDatabase(testDatabase.url, testDatabase.applicationUrl);
+  database = await connectDatabase(testDatabase.applicationUrl, { pool: 2 });
+  tables = await names(`select relname as name from pg_class
+                         where relnamespace = 'public'::regnamespace and relkind in ('r', 'p') and not relispartition`);
+});
+afterAll(async () => {
+  await database.close();
+  await testDatabase.drop();
+});
+
+const history = [
+  'adjustments',
+  'audit_events',
+  'catalog_versions',
+  'debt_changes',
+  'grant_expiry_changes',
+  'hold_draws',
+  'transfers',
+  'usage_events',
+];
+
+const run = (sql: string) => database.pool.query(sql);
+const denied = expect.objectContaining({ code: '42501' });
+
+async function names(sql: string, values: unknown[] = []): Promise<string[]> {
+  const { rows } = await database.pool.query<{ name: string }>(sql, values);
+  return rows.map(({ name }) => name);
+}
+
+test('API and worker connect as a role that cannot change history', async () => {
+  for (const table of history) {
+    await run(`select 1 from ${table} limit 1`);
+    const [column] = await names(
+      `select column_name as name from information_schema.columns where table_name = $1 and is_identity = 'NO' limit 1`,
+      [table],
+    );
+    for (const statement of [
+      `update ${table} set ${column} = ${column}`,
+      `delete from ${table}`,
+      `truncate ${table}`,
+      `alter table ${table} disable trigger all`,
+    ])
+      await expect(run(statement)).rejects.toEqual(denied);
+  }
+  await expect(run('set session_replication_role = replica')).rejects.toEqual(denied);
+});
+
+test('that role cannot change the schema', async () => {
+  for (const statement of [
+    'create table more (id int)',
+    'create temporary table more (id int)',
+    'create schema more',
+    'create or replace function billing_now() returns timestamptz(3) language sql return now()::timestamptz(3)',
+    'create extension hstore',
+    'alter table teams add column more int',
+    'drop table teams',
+    'drop trigger transfers_are_immutable on transfers',
+    'create index on teams (name)',
+    'create role more',
+  ])
+    await expect(run(statement)).rejects.toEqual(denied);
+});
+
+test('that role may do what API and worker do: read and write every other table, and make partitions', async () => {
+  const rights = await names(
+    `select privilege_type || ' ' || table_name as name from information_schema.role_table_grants
+      where grantee = current_user order by 1`,
+  );
+  const of = (right: string) =>
+    rights.flatMap((one) => (one.startsWith(`${right} `) ? [one.slice(right.length + 1)] : [])).sort();
+  const ours = tables.filter((table) => table !== 'mikro_orm_migrations').sort();
+  const changeable = ours.filter((table) => !history.includes(table));
+  expect(of('SELECT')).toEqual([...tables].sort());
+  expect(of('INSERT')).toEqual(ours);
+  expect([of('UPDATE'), of('DELETE'), of('TRUNCATE')]).toEqual([changeable, changeable, []]);
+
+  const months = `select count(*)::text as name from pg_class where relispartition`;
+  await withClient(testDatabase.url, async (owner) => {
+    const { rows } = await owner.query(`select relname from pg_class where relispartition and relkind = 'r'`);
+    for (const { relname } of rows) await owner.query(`drop table if exists ${pg.escapeIdentifier(relname)}`);
+  });
+  expect(await names(months)).toEqual(['0']);
+  await createMissingPartitions(database.pool);
+  expect(Number((await names(months))[0])).toBeGreaterThan(0);
+});
+
+test('even the owner of the schema cannot change history by accident', async () => {
+  await withClient(testDatabase.url, async (owner) => {
+    for (const table of history)
+      for (const statement of [`delete from ${table}`, `truncate ${table} cascade`])
+        await expect(owner.query(statement)).rejects.toThrow('immutable');
+  });
+});
