@@ -37,8 +37,8 @@ export const log = makeLog(await readableLines());
 const minuteMs = 60_000;
 
 /**
- * Makes a function that says whether a line about a subject may be logged: at most one a minute for each subject, so that
- * something that keeps failing does not fill the disk.
+ * Returns a function that says whether a line about a subject may be logged: at most one per minute and subject, so
+ * that a repeated failure does not fill the disk.
  */
 export function oncePerMinute(): (subject: string) => boolean {
   const loggedAt = new Map<string, number>(); // in order of time

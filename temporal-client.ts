@@ -1,11 +1,11 @@
 import { Client, Connection } from '@temporalio/client';
 import type { TemporalTarget } from './environment.ts';
 
-/** Temporal as the API and the relay call it: connects with the first call, and again after every outage. */
+/** The Temporal client of the API and the relay: connects with the first call, and again after every outage. */
 export interface TemporalClient {
   /**
    * Calls the server once.
-   * @param withinMs  how long it may take
+   * @param withinMs  the maximum time
    * @throws the SDK's errors; see `explainSignalFailure` in `workflows/messages.ts`
    */
   call<T>(withinMs: number, work: (client: Client) => Promise<T>): Promise<T>;
@@ -15,9 +15,9 @@ export interface TemporalClient {
 }
 
 /**
- * gRPC for Node sets no limit to the time that opening a connection may take: one that was accepted and is silent then (a
- * network that drops packets, a frozen server) would be waited for without an end. Without an answer for so long, the next
- * call uses a new connection.
+ * gRPC for Node does not limit the time for opening a connection. If a connection is accepted and then silent (a
+ * network that drops packets, a frozen server), it would wait without limit. After this time without an answer, the
+ * next call uses a new connection.
  */
 const replacedAfterMs = 5_000;
 const reachableWithinMs = 1_000;
@@ -35,8 +35,8 @@ export function createTemporalClient({ namespace, ...server }: TemporalTarget): 
   function open(): Open {
     const connection = Connection.lazy({
       ...server,
-      interceptors: [], // callers try again by themselves
-      // Short pauses between attempts to connect, so that a server that returns is found within a second.
+      interceptors: [], // callers retry
+      // Short pauses between attempts, so that a restarted server is found within a second.
       channelArgs: { 'grpc.initial_reconnect_backoff_ms': 100, 'grpc.max_reconnect_backoff_ms': 200 },
     });
     return { connection, client: new Client({ connection, namespace }), answeredAt: performance.now() };

@@ -12,8 +12,8 @@ import { leash } from './leash.ts';
 import { showProgress } from './progress.ts';
 
 /**
- * `npm run chaos -- --minutes 10`: processes are killed and frozen and connections cut and silenced at random, under load of
- * all kinds. Then every acknowledged change must be there once, and nothing that was refused. See README.md.
+ * `npm run chaos -- --minutes 10`: kills and freezes processes and cuts and silences connections at random, under
+ * mixed load. Afterwards every acknowledged change must exist once, and no refused one. See README.md.
  */
 const options = readOptions();
 const random = seededRandom(options.seed);
@@ -50,7 +50,7 @@ async function run(platform: Platform): Promise<boolean> {
   };
   const tally = setInterval(() => say(describe(load.told)), 15_000);
   const faults = await injectFaults(platform, random.fork('faults'), say, stop);
-  say(`${faults} faults are over: everything settles`);
+  say(`${faults} faults are over: waiting until no work is left`);
   await load.stop(60_000);
   clearInterval(tally);
   say(describe(load.told));
@@ -60,7 +60,7 @@ async function run(platform: Platform): Promise<boolean> {
   if (wrong.length > 0) return false;
   const done = [...load.told.requests.values()].filter((outcome) => typeof outcome === 'object').length;
   progress.say(
-    `✓ ${done} acknowledged changes are there once, ${load.told.paid.length} payments granted, ${load.told.teams.length} teams’ workflows run, ` +
+    `✓ ${done} acknowledged changes exist once, ${load.told.paid.length} payments granted, ${load.told.teams.length} teams’ workflows run, ` +
       `ledger:verify is clean. ${faults} faults, seed ${options.seed}`,
   );
   return true;

@@ -5,9 +5,9 @@ export interface Link {
   port: number;
   /** Closes every connection and refuses new ones. */
   cut(): void;
-  /** Takes all bytes and passes none on, also of new connections: no side learns that the other is gone. */
+  /** Accepts all bytes and forwards none, also on new connections. No side notices that the other is gone. */
   silence(): void;
-  /** New connections work again. Those that were silenced never do. */
+  /** New connections work again. Silenced ones never do. */
   heal(): void;
   close(): Promise<void>;
 }
@@ -18,7 +18,7 @@ interface Pair {
   silent: boolean;
 }
 
-/** Opens a link to local ports; each new connection goes to the next of them. */
+/** Opens a link to local ports. Each new connection goes to the next of them. */
 export async function openLink(...targets: readonly [number, ...number[]]): Promise<Link> {
   const pairs = new Set<Pair>();
   let state: 'open' | 'cut' | 'silent' = 'open';

@@ -14,7 +14,7 @@ export function commandOf(pid: number): string | undefined {
   return stdout.trim() || undefined;
 }
 
-/** A running process and all that it has started, itself first. */
+/** A running process and all processes that it has started, itself first. */
 export function withDescendants(pid: number): number[] {
   const parents = parentOfEach();
   const found = [pid];
@@ -35,7 +35,7 @@ function parentOfEach(): Map<number, number> {
   );
 }
 
-/** The line is `pid (name) state parent …`, and the name may hold anything. 0 if the process has ended. */
+/** The line is `pid (name) state parent …`, and the name may contain anything. 0 if the process has ended. */
 function parentIn(file: string): number {
   try {
     const text = readFileSync(file, 'utf8');

@@ -2,9 +2,9 @@ import { startPolarEmulator } from './polar-emulator.ts';
 
 /**
  * The emulator as a process. `EMULATOR_PORT` (0: any free port), `EMULATOR_DATA_DIR`, `EMULATOR_ACCESS_TOKEN`.
- * `EMULATOR_LOOPBACK_WEBHOOKS=true` allows receivers at `http://` on this machine. `EMULATOR_RETRY_SCALE` (1) multiplies the
- * pauses between attempts at a webhook. When it is ready it sends `{ready:
- * true, url}` to its parent and prints one line.
+ * `EMULATOR_LOOPBACK_WEBHOOKS=true` allows receivers at `http://` on this machine. `EMULATOR_RETRY_SCALE` (default 1)
+ * multiplies the pauses between attempts of a webhook. When it is ready it sends `{ready: true, url}` to its parent
+ * and prints one line.
  */
 const {
   EMULATOR_PORT,

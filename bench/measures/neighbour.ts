@@ -6,7 +6,7 @@ import { interleave } from '../interleave.ts';
 import type { Finding, Measure } from '../measure.ts';
 import { checkBooks, seedLedger } from '../seed.ts';
 
-/** Requests of the flooding team that are sent at once; the next burst goes out when all of the last are answered. */
+/** The number of concurrent requests of the flooding team. The next burst starts when all of the last are answered. */
 interface Flood {
   name: string;
   what: string;
@@ -14,7 +14,7 @@ interface Flood {
   path(): string;
   /** Sent with PUT; without it the request is a GET. */
   body?: object;
-  /** Whether somebody else holds the lock of the flooding team meanwhile. */
+  /** Whether another transaction holds the lock of the flooding team meanwhile. */
   locked: boolean;
 }
 
@@ -54,7 +54,7 @@ const floods: readonly Flood[] = [
   },
 ];
 
-/** What a team's spends cost while another team floods the same API; a spend that is refused ends the bench. */
+/** The time of a team's spends while another team floods the same API. A refused spend ends the bench. */
 export const neighbourMeasure: Measure = {
   name: 'neighbour',
   async run(stack) {

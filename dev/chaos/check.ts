@@ -10,13 +10,16 @@ import { withClient } from '../postgres.ts';
 import type { Told } from './load.ts';
 import type { Platform } from './platform.ts';
 
-/** Without progress for so long it has failed. Reconciliation leaves a change to webhooks for two minutes before it repairs. */
+/**
+ * Without progress for this long the run has failed. Reconciliation leaves a change to its webhooks for two minutes
+ * before it repairs it.
+ */
 const patienceMs = 5 * 60_000;
 const reconcileEveryMs = 60_000;
 const sayEveryMs = 10_000;
 const webhooks = z.array(z.object({ succeeded: z.boolean().nullable(), skipped: z.boolean() }));
 
-/** Waits until nothing is left to be done: webhooks delivered, inbox empty, all that was paid is granted. */
+/** Waits until no work is left: webhooks are delivered, the inbox is empty, every payment is granted. */
 export async function settle(platform: Platform, say: (line: string) => void): Promise<void> {
   let [lowest, lowestAt, saidAt] = [Number.POSITIVE_INFINITY, performance.now(), 0];
   let reconcileAt = performance.now() + reconcileEveryMs;
@@ -42,7 +45,7 @@ export async function settle(platform: Platform, say: (line: string) => void): P
   }
 }
 
-/** What is wrong in the end, one line each; none, if all is well. */
+/** The problems at the end, one line each; none if everything is right. */
 export async function check(platform: Platform, told: Told): Promise<string[]> {
   const wrong = [...told.wrong];
   await withClient(platform.databaseUrl, async (client) => {
@@ -58,7 +61,7 @@ export async function check(platform: Platform, told: Told): Promise<string[]> {
   return wrong;
 }
 
-/** How many of each kind are left. */
+/** The amount of remaining work of each kind. */
 async function whatIsLeft(platform: Platform): Promise<Record<string, number>> {
   const response = await fetch(`${platform.polar.server}/emulator/webhooks`);
   const undelivered = webhooks
@@ -79,7 +82,10 @@ async function whatIsLeft(platform: Platform): Promise<Record<string, number>> {
   };
 }
 
-/** A done request is there once, under the id that it was answered with; a refused one is not; nothing else is there. */
+/**
+ * An acknowledged request exists once, with the id from its answer. A refused one does not exist, and nothing else
+ * exists.
+ */
 async function checkRequests(client: pg.Client, { requests }: Told): Promise<string[]> {
   const { rows } = await client.query<{ key: string; id: string | null; usage: boolean }>(
     `select key, coalesce(usage_event_id::text, response->>'id', response->'hold'->>'id') as id,
@@ -91,17 +97,17 @@ async function checkRequests(client: pg.Client, { requests }: Told): Promise<str
   for (const [key, outcome] of requests) {
     const row = stored.get(key);
     if (outcome === 'unknown') continue;
-    if (outcome === 'refused' && row) wrong.push(`the refused request ${key} is there: ${row.id}`);
+    if (outcome === 'refused' && row) wrong.push(`the refused request ${key} exists: ${row.id}`);
     if (outcome !== 'refused' && row?.id !== outcome.done)
       wrong.push(
-        `the request ${key} was answered with ${outcome.done}, and ${row?.id ?? 'nothing'} is there`,
+        `the request ${key} was answered with ${outcome.done}, and ${row?.id ?? 'nothing'} exists`,
       );
   }
   const { rows: events } = await client.query<{ id: string }>('select id from usage_events');
   const keyed = new Set(rows.filter(({ usage }) => usage).map(({ id }) => id));
   const unknown = [...keyed].filter((id) => !events.some((event) => event.id === id));
   if (unknown.length > 0)
-    wrong.push(`${unknown.length} keys name usage events that are not there: ${unknown[0]}`);
+    wrong.push(`${unknown.length} keys name usage events that do not exist: ${unknown[0]}`);
   if (events.length !== keyed.size)
     wrong.push(`${events.length} usage events and ${keyed.size} keys of them`);
   const made = ['holds', 'adjustments'] as const;
@@ -115,21 +121,21 @@ async function checkRequests(client: pg.Client, { requests }: Told): Promise<str
   return wrong;
 }
 
-/** Everybody who signed up has one team with one trial grant. */
+/** Every user who signed up has one team with one trial grant. */
 async function checkTeams(client: pg.Client, { teams }: Told): Promise<string[]> {
   const { rows } = await client.query<{ id: string; trials: number }>(
     `select t.id, (select count(*)::int from grants g where g.team_id = t.id and g.source = 'trial') as trials from teams t`,
   );
   const trials = new Map(rows.map((row) => [row.id, row.trials]));
   return [
-    ...teams.filter((id) => !trials.has(id)).map((id) => `the team ${id} was signed up and is not there`),
+    ...teams.filter((id) => !trials.has(id)).map((id) => `the team ${id} was signed up and does not exist`),
     ...rows
       .filter((row) => row.trials !== 1)
       .map((row) => `the team ${row.id} has ${row.trials} trial grants`),
   ];
 }
 
-/** What Polar confirmed is an order there; each paid pack is granted once, and nothing else is. */
+/** Every payment that Polar confirmed is an order at Polar. Each paid pack is granted once, and nothing else is. */
 async function checkPayments(platform: Platform, { paid }: Told): Promise<string[]> {
   const orders = await listOrders(platform);
   const checkouts = new Set(orders.map(({ checkout_id }) => checkout_id));
@@ -153,7 +159,7 @@ async function checkPayments(platform: Platform, { paid }: Told): Promise<string
   ];
 }
 
-/** Paid orders of packs and of cycles that no grant is for. One that was refunded may have come too late to be granted. */
+/** Paid orders of packs and cycles without a grant. A refunded order may have arrived too late to be granted. */
 async function findUngranted(platform: Platform): Promise<string[]> {
   const { rows } = await withClient(platform.databaseUrl, (client) =>
     client.query<{ id: string }>('select distinct order_id as id from grants where order_id is not null'),

@@ -8,20 +8,20 @@ import type { Platform } from './platform.ts';
 import type { Random } from './random.ts';
 
 const pauseMs = [1_000, 4_000] as const;
-/** Longer than any timeout that a caller, a pool or Temporal has for one attempt. */
+/** Longer than every timeout of a caller, a pool or Temporal for one attempt. */
 const seconds = [1, 12] as const;
 const mostAtOnce = 3;
 
 interface Fault {
-  /** Two faults of one target are never under way at once. */
+  /** Two faults of one target never overlap. */
   target: string;
   what: string;
   run(seconds: number): Promise<void>;
 }
 
 /**
- * Until `stop` is aborted: takes each fault once in random order, then all of them again, up to three at the same time.
- * @returns how many there were, once the last one is over
+ * Until `stop` is aborted: runs each fault once in random order, then all of them again, up to three at the same time.
+ * @returns the number of faults, after the last one is over
  */
 export async function injectFaults(
   { parts, links }: Platform,
@@ -70,12 +70,12 @@ async function interrupt(link: Link, how: 'cut' | 'silence', seconds: number): P
   link.heal();
 }
 
-/** Postgres' processes outlive a postmaster that is killed, so they are killed with it. */
+/** Postgres' processes outlive a killed postmaster, so they are killed too. */
 function kill(part: Part | undefined): void {
   for (const pid of stopAll(part)) signal(pid, 'SIGKILL');
 }
 
-/** Another process lets them go on, so that none stays frozen should this one be killed. */
+/** Another process continues them, so that none stays frozen if this one is killed. */
 async function freeze(part: Part | undefined, seconds: number): Promise<void> {
   const pids = stopAll(part).map(String);
   const waiter = spawn('sh', ['-c', 'sleep "$0"; kill -CONT "$@"', String(seconds), ...pids], {
@@ -85,7 +85,7 @@ async function freeze(part: Part | undefined, seconds: number): Promise<void> {
   await once(waiter, 'exit');
 }
 
-/** The parent is stopped first: from then on it starts no others. */
+/** The parent is stopped first, so that it cannot start others. */
 function stopAll(part: Part | undefined): number[] {
   if (!part?.running()) return [];
   signal(part.pid, 'SIGSTOP');
@@ -98,6 +98,6 @@ function signal(pid: number, name: NodeJS.Signals): void {
   try {
     process.kill(pid, name);
   } catch {
-    // It ended just now.
+    // It has just ended.
   }
 }

@@ -3,18 +3,18 @@ import { z } from 'zod';
 import type { Platform } from './platform.ts';
 import type { Random } from './random.ts';
 
-/** What a request with an idempotency key came to. Without an answer, both are right: it was done, or it was not. */
+/** The outcome of a request with an idempotency key. Without an answer, both are right: it was done, or it was not. */
 export type Outcome = { done: string } | 'refused' | 'unknown';
 
-/** What the callers were told. */
+/** The answers that the callers got. */
 export interface Told {
   /** By idempotency key. */
   requests: Map<string, Outcome>;
-  /** Teams of those who signed up. */
+  /** The teams of users who signed up. */
   teams: string[];
   /** Checkouts whose payment Polar has confirmed. */
   paid: string[];
-  /** Answers that nobody may get, such as 500. */
+  /** Answers that no caller may get, such as 500. */
   wrong: Set<string>;
   /** Answers by status, and requests without one. */
   answers: Map<string, number>;
@@ -29,7 +29,7 @@ const callers = 10;
 const pauseMs = [20, 200] as const;
 const patienceMs = 15_000;
 const mostTeams = 60;
-/** A caller sends the same request again until it is answered, but now and then one gives up. */
+/** A caller repeats a request until it is answered, but sometimes one gives up. */
 const givesUp = 0.02;
 const batchSize = 20;
 
@@ -45,7 +45,7 @@ const usage = { action: 'workflow.run', quantities: { runs: 1 } };
 
 export interface Load {
   told: Told;
-  /** Begins no new requests, and waits until those under way are answered or `patienceMs` are over. */
+  /** Starts no new requests, and waits until those in flight are answered or `patienceMs` are over. */
   stop(patienceMs: number): Promise<void>;
 }
 
@@ -69,7 +69,7 @@ export async function startLoad(platform: Platform, random: Random): Promise<Loa
   };
 
   async function call(own: Random): Promise<void> {
-    // The worker applies what comes from Polar one team after the other, so there is far less of it than of the rest.
+    // The worker applies Polar's events one after another per team, so there are far fewer of them.
     const kinds = [
       spend,
       spend,
@@ -163,7 +163,7 @@ export async function startLoad(platform: Platform, random: Random): Promise<Loa
     if (await press(`/checkouts/${data.id}/pay`)) told.paid.push(data.id);
   }
 
-  /** What banks, people in Polar's portal and the end of a month do. */
+  /** The actions of banks, of payers in Polar's portal, and of the end of a month. */
   async function atPolar(own: Random): Promise<void> {
     const external_customer_id = team(own);
     const kind = own.pick(['orders', 'subscriptions']);
@@ -213,7 +213,7 @@ export async function startLoad(platform: Platform, random: Random): Promise<Loa
     return own.pick([first, ...rest]);
   }
 
-  /** Sends a request whose key is looked for in the end. @returns the id of what was made */
+  /** Sends a request whose key is checked at the end. @returns the id of the created object */
   async function keyed(own: Random, path: string, body: object | undefined): Promise<string | null> {
     const key = crypto.randomUUID();
     told.requests.set(key, 'unknown');
@@ -226,7 +226,7 @@ export async function startLoad(platform: Platform, random: Random): Promise<Loa
   }
 
   /**
-   * Sends a request until it is answered for good.
+   * Repeats a request until its answer is final.
    * @returns its answer, and whether it was the answer to the first attempt; null if the caller gave up
    */
   async function insist(
@@ -277,7 +277,7 @@ export async function startLoad(platform: Platform, random: Random): Promise<Loa
     }
   }
 
-  /** Presses a button of the emulator, which may be down. @returns whether it was confirmed */
+  /** Calls an action of the emulator, which may be down. @returns whether it was confirmed */
   async function press(path: string): Promise<boolean> {
     const init = { method: 'POST', signal: AbortSignal.timeout(patienceMs) };
     const pressed = await fetch(`${polar.server}/emulator${path}`, init).catch(() => null);

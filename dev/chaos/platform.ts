@@ -11,27 +11,27 @@ import { resolveTemporal } from '../resolve-temporal.ts';
 import { supervise } from '../supervisor.ts';
 import { startTemporalServer } from '../temporal-server.ts';
 
-/** All of billing as processes on one machine, each connection between two of them over a link. */
+/** All of billing as processes on one machine, with a link for each connection between two of them. */
 export interface Platform {
-  /** The processes by name, as they are now: each is started again when it ends. */
+  /** The current processes by name. Each is restarted when it ends. */
   parts: Map<string, Part>;
   /** The connections, by `client → server`. */
   links: Map<string, Link>;
-  /** The APIs as the callers reach them. */
+  /** The URLs of the APIs for callers. */
   apiUrls: [string, string];
   serviceKey: string;
-  /** The addresses behind the links, for the checks and for what happens at Polar. */
+  /** The addresses without links, for the checks and for actions at Polar. */
   databaseUrl: string;
   temporalAddress: string;
   polar: { server: string; accessToken: string };
-  /** Runs one of the repository's commands on this platform. Returns what it printed. */
+  /** Runs one of the repository's commands on this platform. Returns its output. */
   run(command: string): Promise<string[]>;
   stop(): Promise<void>;
 }
 
 const root = resolve(import.meta.dirname, '../..');
 
-/** Starts everything in `directory`. What had been started by a failure is stopped again. */
+/** Starts everything in `directory`. After a failure it stops what was started. */
 export async function startPlatform(directory: string, progress: Progress): Promise<Platform> {
   const supervisor = supervise((line) => progress.say(`      ${line}`));
   try {

@@ -1,4 +1,4 @@
-/** Random numbers that a seed repeats. */
+/** Random numbers that are repeatable with a seed. */
 export interface Random {
   /** From 0 up to, but not including, 1. */
   next(): number;
@@ -6,7 +6,7 @@ export interface Random {
   between(least: number, most: number): number;
   pick<T>(items: readonly [T, ...T[]]): T;
   shuffle<T>(items: readonly T[]): T[];
-  /** Numbers of its own, which do not depend on how many others take. */
+  /** A separate sequence, independent of how many numbers others take. */
   fork(name: string): Random;
 }
 

@@ -13,7 +13,7 @@ import { startApi } from '../api/running-api.ts';
 const version = spawnSync('pgbouncer', ['--version'], { encoding: 'utf8' }).stdout?.match(/(\d+)\.(\d+)/);
 if (!version)
   console.log('PgBouncer is not installed: its tests are skipped (Debian: apt-get install pgbouncer)');
-/** From 1.21 on it follows named statements from one server connection to another. */
+/** Since 1.21 it supports named statements on several server connections. */
 const followsStatements =
   version !== null && version !== undefined && Number(`${version[1]}${version[2]}`) >= 121;
 const modes = [...(version ? ['session'] : []), ...(followsStatements ? ['transaction'] : [])];
@@ -25,7 +25,7 @@ afterEach(async () => {
   for (const clean of cleanUp.splice(0).reverse()) await clean();
 });
 
-/** PgBouncer in front of a database. @returns the URL by which the database is reached through it */
+/** Starts PgBouncer for a database. @returns the URL of the database through PgBouncer */
 async function startPgBouncer(databaseUrl: string, mode: string): Promise<string> {
   const { hostname, port, username, password, pathname } = new URL(databaseUrl);
   const directory = await mkdtemp(join(tmpdir(), 'waveloom-pgbouncer-'));
@@ -68,7 +68,7 @@ ${followsStatements ? 'max_prepared_statements = 100' : ''}
   return through.href;
 }
 
-/** What the deployment guide has operators run, for the role of the tests. */
+/** The SQL of the deployment guide, for the role of the tests. */
 async function followTheGuide(databaseUrl: string): Promise<void> {
   const guide = readFileSync(join(import.meta.dirname, '../../docs/deployment.md'), 'utf8');
   const { username, pathname } = new URL(databaseUrl);

@@ -6,7 +6,7 @@ import { checkSession, sessionLimitsMs, sessionSettings } from '../../database/s
 import { withClient } from '../../dev/postgres.ts';
 import { createTestDatabase, type TestDatabase } from '../setup/database.ts';
 
-/** Defaults of the database under which our SQL would read or write something else. */
+/** Defaults of the database with which our SQL would read or write other values. */
 const hostile: Record<keyof typeof sessionSettings, string> = {
   DateStyle: 'German',
   TimeZone: 'America/New_York',
@@ -66,7 +66,7 @@ test('a connection without our settings is refused, and each wrong setting is na
   expect(String(refusal)).toContain('lock_timeout must be');
 });
 
-test('the deployment guide sets each of them on the role', () => {
+test('the deployment guide sets each setting on the role', () => {
   const guide = readFileSync(join(import.meta.dirname, '../../docs/deployment.md'), 'utf8');
   for (const [name, value] of Object.entries(sessionSettings)) {
     expect(guide).toContain(`set ${name} = '${value}';`);

@@ -17,7 +17,7 @@ import { createTestDatabase, type TestDatabase } from '../setup/database.ts';
 import { defaultCatalog } from '../setup/default-catalog.ts';
 import { temporalCli } from '../setup/temporal.ts';
 
-/** As few as a test needs; Temporal's own number is 10,000. */
+/** A small number for the test; Temporal's own is 10,000. */
 const mostSignals = 3;
 
 let testDatabase: TestDatabase;
@@ -44,7 +44,7 @@ afterAll(async () => {
 
 const actor = { kind: 'service', keyId: 'tests' } as const;
 
-/** A team whose inbox holds so many events that are due. */
+/** A team with this many due events in its inbox. */
 async function teamWithEvents(count: number): Promise<string> {
   const id = `user_${randomUUID().slice(0, 8)}`;
   const { team } = await signUp(database, { id, email: `${id}@example.com`, name: id }, actor);
@@ -87,7 +87,7 @@ async function until(condition: () => Promise<boolean>): Promise<void> {
   while (!(await condition())) await setTimeout(50);
 }
 
-test('the events of a team come with one signal, and a team that Temporal refuses waits longer each time and logs one line', async () => {
+test('the events of a team are sent with one signal, and a team that Temporal refuses waits longer each time and logs one line', async () => {
   const warn = jest.spyOn(log, 'warn').mockImplementation(() => {});
   const busy = await teamWithEvents(40);
   const ofTemporal = createTemporalClient({ address: temporal.address, namespace: 'default' });
@@ -100,7 +100,7 @@ test('the events of a team come with one signal, and a team that Temporal refuse
     await until(async () => (await claims(busy)).fewest >= 1);
     expect(await signalsOf(busy)).toBe(1);
 
-    // Nobody works on the queue, so the workflow takes no more than so many signals.
+    // No worker polls the queue, so the workflow accepts only this many signals.
     for (let claimed = 2; claimed <= 8; claimed++) {
       await makeDue(busy);
       await until(async () => (await claims(busy)).fewest >= claimed);
@@ -122,7 +122,7 @@ test('the events of a team come with one signal, and a team that Temporal refuse
   }
 }, 60_000);
 
-test('what the API signals of one team while a signal is under way goes with the next one, and a refused team stops no other', async () => {
+test('events that the API signals for a team during a signal go with the next one, and a refused team does not block others', async () => {
   const warn = jest.spyOn(log, 'warn').mockImplementation(() => {});
   const link = createTemporalLink({ address: temporal.address, namespace: 'default' });
   try {

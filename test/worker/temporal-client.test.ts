@@ -5,7 +5,7 @@ import { openLink } from '../../dev/link.ts';
 import { createTemporalClient } from '../../temporal-client.ts';
 import { temporalCli } from '../setup/temporal.ts';
 
-test('Temporal is reached again although the network was silent while the connection was opened, or later', async () => {
+test('Temporal is reached again after the network was silent while the connection was opened, or later', async () => {
   const temporal = await TestWorkflowEnvironment.createLocal({
     server: { executable: { type: 'existing-path', path: temporalCli() } },
   });
