@@ -99,9 +99,7 @@ async function checkRequests(client: pg.Client, { requests }: Told): Promise<str
     if (outcome === 'unknown') continue;
     if (outcome === 'refused' && row) wrong.push(`the refused request ${key} exists: ${row.id}`);
     if (outcome !== 'refused' && row?.id !== outcome.done)
-      wrong.push(
-        `the request ${key} was answered with ${outcome.done}, and ${row?.id ?? 'nothing'} exists`,
-      );
+      wrong.push(`the request ${key} was answered with ${outcome.done}, and ${row?.id ?? 'nothing'} exists`);
   }
   const { rows: events } = await client.query<{ id: string }>('select id from usage_events');
   const keyed = new Set(rows.filter(({ usage }) => usage).map(({ id }) => id));

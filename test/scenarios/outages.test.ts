@@ -24,7 +24,7 @@ afterEach(async () => {
 const root = resolve(import.meta.dirname, '../..');
 const serviceKey = 'service-key-of-the-outages-0123456789';
 
-/** The worker as a process of its own, in a story. */
+/** The worker as a separate process, in a story. */
 async function workerProcess(story: Story): Promise<Part> {
   const part = await startPart({
     name: 'worker',
@@ -49,11 +49,11 @@ test('a worker that is killed between a payment and its grant grants once when i
   const { url } = await story.call<{ url: string }>('POST', `/v1/teams/${team}/checkout`, {
     product: 'pack_1000',
   });
-  await story.settle(); // Polar tells of the new customer's member, too
+  await story.settle(); // Polar also sends the new customer's member
   await story.worker.stop();
   const doomed = await workerProcess(story);
 
-  // Whoever applies the payment waits at the team's lock, and is killed there.
+  // The worker that applies the payment waits for the team's lock, and is killed there.
   await withClient(story.ownerUrl, async (lock) => {
     await lock.query('begin');
     await lock.query('select 1 from teams where id = $1 for no key update', [team]);
@@ -76,7 +76,7 @@ test('a worker that is killed between a payment and its grant grants once when i
   await expectSoundLedger(story.database.pool);
 }, 180_000);
 
-/** Billing as processes on a Postgres and a Temporal server that can be stopped. Real time. */
+/** Billing as processes, with a Postgres and a Temporal server that can be stopped. Real time. */
 interface Platform {
   temporal: { address: string; stop(): Promise<void>; start(): Promise<void> };
   postgres: { stop(): Promise<void>; start(): Promise<void> };
@@ -163,7 +163,7 @@ async function startPlatform({ apis = 1 } = {}): Promise<Platform> {
       isReady: async () => (await fetch(`${apiUrls[index]}/healthz`).catch(() => null))?.ok ?? false,
     });
     cleanUp.push(async () => {
-      expect(api.running()).toBe(true); // it has lived through all of it
+      expect(api.running()).toBe(true); // it ran all the time
       await api.stop();
     });
   }
@@ -206,7 +206,7 @@ async function startPlatform({ apis = 1 } = {}): Promise<Platform> {
   };
 }
 
-/** When a server that has just been started takes a workflow that nobody runs, in `performance.now()`. */
+/** When a server that was just started accepts a workflow without a worker, in `performance.now()`. */
 async function firstWorkflow(address: string): Promise<number> {
   const connection = Connection.lazy({ address });
   await until(() =>
@@ -231,11 +231,11 @@ async function signUp(platform: Platform, id: string): Promise<string> {
 
 async function sound(platform: Platform): Promise<void> {
   const pool = new pg.Pool({ connectionString: platform.databaseUrl, max: 1 });
-  pool.on('connect', (client) => client.on('error', () => {})); // its Postgres may stop before it has ended
+  pool.on('connect', (client) => client.on('error', () => {})); // its Postgres may stop before it
   await expectSoundLedger(pool).finally(() => pool.end());
 }
 
-test('with Temporal stopped people sign up, and their trial is there as soon as it is back', async () => {
+test('with Temporal stopped users sign up, and get their trial as soon as it is back', async () => {
   const platform = await startPlatform();
   const before = await signUp(platform, 'before');
   await until(async () => (await platform.available(before)) === '500');
@@ -245,7 +245,7 @@ test('with Temporal stopped people sign up, and their trial is there as soon as 
   const teams: string[] = [];
   for (let i = 0; i < 20; i++) teams.push(await signUp(platform, `during_${i}`));
   const each = (performance.now() - started) / teams.length;
-  await setTimeout(5_000); // long enough for whoever backs off to have backed off far
+  await setTimeout(5_000); // long enough for long retry pauses
   for (const team of teams) expect(await platform.available(team)).toBe('0');
 
   const restarted = performance.now();
@@ -264,7 +264,7 @@ test('with Temporal stopped people sign up, and their trial is there as soon as 
   await sound(platform);
 }, 120_000);
 
-test('a webhook that is there before anybody has told the workflow of its team ends as any other', async () => {
+test('a webhook that arrives before its team’s workflow was signalled is handled like any other', async () => {
   const platform = await startPlatform();
   await platform.temporal.stop();
   const team = await signUp(platform, 'early');
@@ -276,10 +276,10 @@ test('a webhook that is there before anybody has told the workflow of its team e
   });
   await platform.emulator.idle();
   await withClient(platform.databaseUrl, (client) =>
-    // The sign-up's own event is told last of all.
+    // The sign-up's own event is signalled last.
     client.query(`update inbox set next_signal_at = '9999-01-01' where type = 'team.created'`),
   );
-  await setTimeout(2_500); // the API has given up telling it itself
+  await setTimeout(2_500); // the API no longer signals it itself
   await platform.temporal.start();
   await until(async () => (await platform.available(team)) === '1500', 60_000);
   const { body: inbox } = await platform.call('GET', `/v1/inbox?teamId=${team}`);
@@ -295,7 +295,7 @@ test('a webhook that is there before anybody has told the workflow of its team e
   await sound(platform);
 }, 120_000);
 
-test('Postgres is restarted under load and its connections are cut: every spend that was acknowledged is there once', async () => {
+test('Postgres is restarted under load and its connections are cut: every acknowledged spend exists once', async () => {
   const platform = await startPlatform({ apis: 2 });
   const teams = await Promise.all(
     Array.from({ length: 4 }, (_, index) => signUp(platform, `spender_${index}`)),
@@ -306,7 +306,7 @@ test('Postgres is restarted under load and its connections are cut: every spend 
   const acknowledged = new Map<string, string>();
   const statuses = new Map<number | string, number>();
   let over = false;
-  /** A caller who sends the same key again until it is answered for good. */
+  /** A caller who sends the same key again until it gets a final answer. */
   const caller = async (index: number) => {
     while (!over) {
       const key = crypto.randomUUID();
@@ -351,7 +351,7 @@ test('Postgres is restarted under load and its connections are cut: every spend 
   console.log(`statuses under cuts: ${JSON.stringify([...statuses])}`);
   await sound(platform);
 
-  // The worker has lived through it as well.
+  // The worker ran all the time as well.
   const after = await signUp(platform, 'after');
   await until(async () => (await platform.available(after)) === '500');
 }, 120_000);
