@@ -669,3 +669,10 @@ export const errors = {
 
 /** A stable code of {@link errors}. */
 export type ErrorCode = keyof typeof errors;
+
+/** All codes, in the order of the table. */
+export const errorCodes: readonly ErrorCode[] = Object.keys(errors).filter(isErrorCode);
+
+function isErrorCode(code: string): code is ErrorCode {
+  return Object.hasOwn(errors, code);
+}

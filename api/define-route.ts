@@ -15,6 +15,7 @@ import { invalidRequest, refuseFields } from './problem.ts';
 import { readBytes, readJson } from './read-body.ts';
 import { refusalsOf } from './refusals.ts';
 import { teamIdSchema } from './shapes.ts';
+import type { Tag } from './tags.ts';
 import { createTurns, type Turns } from './take-turns.ts';
 import { createUnsignedBodies, type UnsignedBodies } from './unsigned-bodies.ts';
 
@@ -28,7 +29,9 @@ export interface RouteDefinition<Shape extends RequestShape> {
   method: 'get' | 'post' | 'put' | 'patch' | 'delete';
   /** With parameters in braces: `/v1/teams/{teamId}`. */
   path: string;
-  tag: string;
+  /** The operation as a domain verb, unique: generated clients name their function after it. */
+  operationId: string;
+  tag: Tag;
   summary: string;
   description?: string;
   /** `public`: no authentication. */
@@ -59,7 +62,9 @@ export interface RouteDefinition<Shape extends RequestShape> {
   documentedBody?: z.ZodType;
   /** The schema of each answer by status; null: an answer without JSON. */
   answers: Readonly<Record<number, z.ZodType | null>>;
-  /** The codes of this route. `refusalsOf` adds those of its access, parameters and body. */
+  /** An answer of 200 is also given as a CSV file, to `Accept: text/csv`: an example of it. */
+  csvExample?: string;
+  /** The codes that are particular to this route; `refusalsOf` adds those of its access, parameters and body. */
   refusals?: readonly ErrorCode[];
   handle(request: z.output<z.ZodObject<Shape>>, context: CallContext): Promise<Answer>;
 }
@@ -253,7 +258,8 @@ export const idempotencyKeySchema = z
   .string()
   .regex(/^[\x21-\x7e]{1,255}$/, { error: 'expected 1 to 255 visible ASCII characters' })
   .meta({
-    description: 'The same key with the same body returns the same answer, and nothing is done twice',
+    description: 'A retry with the same key and body returns the same answer; nothing is done twice',
+    examples: ['3f1c9a52-7f0e-4d7a-9a51-0c6d6f1f8e11'],
   });
 
 function readIdempotencyKey(request: Request): string {
@@ -275,6 +281,7 @@ function checkRefusal(route: Omit<Route, 'serve'>, error: unknown): void {
 function checkAnswer({ answers, method, path }: Omit<Route, 'serve' | 'request'>, answer: Answer): void {
   if (!(answer.status in answers))
     throw new Error(`${method} ${path} does not say that it answers ${answer.status}`);
+  if (answer.contentType !== undefined) return;
   const wrong = answers[answer.status]?.safeParse(answer.body).error;
   if (wrong) throw new Error(`${method} ${path} answers what its schema does not allow`, { cause: wrong });
 }

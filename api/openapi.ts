@@ -2,47 +2,66 @@ import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
 import type { Express, RequestHandler } from 'express';
 import { z } from 'zod';
-import { createDocument, type ZodOpenApiOperationObject, type ZodOpenApiResponsesObject } from 'zod-openapi';
-import { errors } from '../errors.ts';
+import {
+  createDocument,
+  type ZodOpenApiOperationObject,
+  type ZodOpenApiResponseObject,
+  type ZodOpenApiResponsesObject,
+} from 'zod-openapi';
+import { type ErrorCode, errors } from '../errors.ts';
 import { idempotencyKeySchema, type Route } from './define-route.ts';
 import { errorsAsHtml } from './describe-errors.ts';
+import { addExamples } from './openapi-examples.ts';
 import { problemSchema } from './problem.ts';
 import { refusalsOf } from './refusals.ts';
+import { tags } from './tags.ts';
 
-/** The OpenAPI document, made from the schemas that check requests and answers. */
+/** The OpenAPI document, made from the schemas that check requests and answers, and from the table of errors. */
 export function describeApi(routes: readonly Route[], publicUrl: string) {
   const paths: Record<string, Record<string, ZodOpenApiOperationObject>> = {};
   for (const route of routes) {
     paths[route.path] = { ...paths[route.path], [route.method]: describeRoute(route) };
   }
-  return createDocument({
-    openapi: '3.1.0',
-    info: {
-      title: 'Waveloom Billing',
-      version: '1',
-      description:
-        'Credits of teams: trial, subscriptions, packs, usage. Credits are decimal strings, times ISO 8601 in UTC, ' +
-        'errors `application/problem+json` with a stable `code`.',
-    },
-    servers: [{ url: publicUrl }],
-    components: {
-      securitySchemes: {
-        serviceKey: { type: 'http', scheme: 'bearer', description: 'A service key' },
-        person: {
-          type: 'http',
-          scheme: 'bearer',
-          bearerFormat: 'JWT',
-          description: 'A JWT whose sub is the user id',
+  const document = createDocument(
+    {
+      openapi: '3.1.0',
+      info: {
+        title: 'Waveloom Billing',
+        version: '1',
+        description:
+          'Credits of teams: trial, subscriptions, packs and usage. Credits are decimal strings, times are ISO 8601 in UTC, ' +
+          'errors are `application/problem+json` with a stable `code`.',
+        contact: { name: 'The Waveloom billing team', url: publicUrl },
+        license: { name: 'Proprietary', identifier: 'LicenseRef-Proprietary' },
+      },
+      servers: [{ url: publicUrl }],
+      tags: Object.entries(tags).map(([name, description]) => ({ name, description })),
+      components: {
+        securitySchemes: {
+          serviceKey: { type: 'http', scheme: 'bearer', description: 'A service key' },
+          person: {
+            type: 'http',
+            scheme: 'bearer',
+            bearerFormat: 'JWT',
+            description: 'A JWT whose sub is the user id',
+          },
         },
       },
+      paths,
     },
-    paths,
-  });
+    { override: ({ jsonSchema }) => dropPatternOfFormat(jsonSchema) },
+  );
+  return addExamples(document);
+}
+
+/** A format says more than the pattern of 250 characters that zod adds to it. */
+function dropPatternOfFormat(jsonSchema: { format?: string; pattern?: string }): void {
+  if (jsonSchema.format !== undefined) delete jsonSchema.pattern;
 }
 
 /**
- * Swagger UI from our own disk: the files that its page uses, and no other file of its package. Its scripts are files,
- * so the policy needs no inline script.
+ * Swagger UI from our own disk: only the files of its package that the page needs. Its scripts and styles are files, so that
+ * the policy allows nothing inline.
  */
 export function serveDocs(app: Express): void {
   const assets = dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'));
@@ -59,7 +78,7 @@ export function serveDocs(app: Express): void {
 const docsPolicy: RequestHandler = (_request, response, next) => {
   response.setHeader(
     'Content-Security-Policy',
-    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; " +
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; " +
       "font-src 'self' data:; connect-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'none'",
   );
   next();
@@ -86,14 +105,14 @@ function describeRoute(route: Route): ZodOpenApiOperationObject {
   const { params, query } = route.request;
   const body = route.documentedBody ?? route.request.body;
   return {
-    operationId: operationId(route),
+    operationId: route.operationId,
     tags: [route.tag],
     summary: route.summary,
     ...describeAccess(route),
     requestParams: {
       ...(params ? { path: params } : {}),
       ...(query ? { query } : {}),
-      ...(route.needsIdempotencyKey ? { header: z.object({ 'Idempotency-Key': idempotencyKeySchema }) } : {}),
+      ...(route.needsIdempotencyKey ? { header: idempotencyHeader } : {}),
     },
     ...(body
       ? {
@@ -103,54 +122,130 @@ function describeRoute(route: Route): ZodOpenApiOperationObject {
           },
         }
       : {}),
+    ...(route.rawBody
+      ? { requestBody: { required: true, content: { 'application/json': { schema: rawBody } } } }
+      : {}),
     responses: describeAnswers(route),
   };
 }
 
-function operationId({ method, path }: Route): string {
-  const words = path
-    .replace(/[{}]/g, '')
-    .split(/[^A-Za-z0-9]+/)
-    .filter(Boolean);
-  return [method, ...words.map((word) => word.charAt(0).toUpperCase() + word.slice(1))].join('');
-}
+const idempotencyHeader = z.object({ 'Idempotency-Key': idempotencyKeySchema });
+
+const rawBody = z.looseObject({ type: z.string(), timestamp: z.iso.datetime(), data: z.unknown() }).meta({
+  id: 'PolarWebhook',
+  description: 'An event as Polar sends it, signed over its bytes',
+  examples: [{ type: 'order.paid', timestamp: '2026-01-31T12:00:00.000Z', data: {} }],
+});
 
 function describeAccess({
   access,
   description = '',
 }: Route): Pick<ZodOpenApiOperationObject, 'security' | 'description'> {
-  if (access === 'public') return { description: `${description}\n\nFor everybody.`.trim(), security: [] };
+  if (access === 'public')
+    return { description: `${description}\n\nNo authentication.`.trim(), security: [] };
   const { services = [], persons } = access;
-  const who = [
+  const callers = [
     ...(services.length > 0 ? [`services with the scope ${services.join(' or ')}`] : []),
-    ...(persons === 'signedIn' ? ['any person'] : persons ? [`the team’s ${persons.join(', ')}`] : []),
+    ...(persons === 'signedIn' ? ['any user'] : persons ? [`users with the role ${persons.join(', ')}`] : []),
   ].join('; ');
   return {
-    description: `${description}\n\nFor ${who}.`.trim(),
+    description: `${description}\n\nCallers: ${callers}.`.trim(),
     security: [...(services.length > 0 ? [{ serviceKey: [] }] : []), ...(persons ? [{ person: [] }] : [])],
   };
 }
 
 function describeAnswers(route: Route): ZodOpenApiResponsesObject {
-  const { answers } = route;
-  const problem = { 'application/problem+json': { schema: problemSchema } };
   const byStatus = Map.groupBy(refusalsOf(route), (code) => errors[code].status);
   return {
+    ...Object.fromEntries([...byStatus].map(([status, codes]) => [status, describeRefusals(status, codes)])),
     ...Object.fromEntries(
-      [...byStatus].map(([status, codes]) => [
+      Object.entries(route.answers).map(([status, schema]) => [
         status,
         {
-          description: codes.map((code) => `- \`${code}\`: ${errors[code].action}`).join('\n'),
-          content: problem,
+          description: descriptionOf(Number(status)),
+          headers: requestIdHeader,
+          ...(schema ? { content: { 'application/json': { schema }, ...describeCsv(route) } } : {}),
         },
       ]),
     ),
-    ...Object.fromEntries(
-      Object.entries(answers).map(([status, schema]) => [
-        status,
-        { description: 'OK', ...(schema ? { content: { 'application/json': { schema } } } : {}) },
-      ]),
-    ),
-    default: { description: 'A problem, told apart by its code', content: problem },
+    default: {
+      description: 'An unexpected error',
+      headers: requestIdHeader,
+      content: { 'application/problem+json': { schema: problemSchema } },
+    },
   };
+}
+
+function descriptionOf(status: number): string {
+  switch (status) {
+    case 201:
+      return 'Created. A retry with the same Idempotency-Key returns the same answer';
+    case 202:
+      return 'Accepted. The work is done in the background';
+    case 204:
+      return 'Done. The answer has no body';
+    default:
+      return 'OK';
+  }
+}
+
+function describeCsv({ csvExample }: Route): ZodOpenApiResponseObject['content'] {
+  return csvExample === undefined
+    ? {}
+    : {
+        'text/csv': {
+          schema: { type: 'string', description: 'RFC 4180, with a header' },
+          example: csvExample,
+        },
+      };
+}
+
+/** The problems of one status: each possible code of the route, and what the caller should do. */
+function describeRefusals(status: number, codes: readonly ErrorCode[]): ZodOpenApiResponseObject {
+  const retriable = codes.some((code) => errors[code].retriable);
+  return {
+    description: codes.map((code) => `- \`${code}\`: ${errors[code].action}`).join('\n'),
+    headers: z.object({
+      ...requestIdHeader.shape,
+      ...(retriable ? { 'Retry-After': retryAfter } : {}),
+      ...(status === 401 ? { 'WWW-Authenticate': wwwAuthenticate } : {}),
+    }),
+    content: {
+      'application/problem+json': { schema: problemOf(status), example: exampleOf(codes) },
+    },
+  };
+}
+
+const requestIdHeader = z.object({
+  'X-Request-Id': z.uuid().meta({
+    description: 'Names the request in our log',
+    header: { id: 'X-Request-Id' },
+  }),
+});
+const retryAfter = z
+  .string()
+  .optional()
+  .meta({ description: 'Seconds to wait before a retry', header: { id: 'Retry-After' }, examples: ['1'] });
+const wwwAuthenticate = z
+  .string()
+  .meta({ description: 'The authentication that is needed', header: { id: 'WWW-Authenticate' } });
+
+const problemSchemas = new Map<number, z.ZodType>();
+
+/** Problems of one status: their code is one of the table's codes of this status. */
+function problemOf(status: number): z.ZodType {
+  const known = problemSchemas.get(status);
+  if (known) return known;
+  const codes = Object.entries(errors).flatMap(([code, entry]) => (entry.status === status ? [code] : []));
+  const schema = problemSchema
+    .extend({ status: z.literal(status), code: z.enum(codes) })
+    .meta({ id: `Problem${status}` });
+  problemSchemas.set(status, schema);
+  return schema;
+}
+
+function exampleOf([code]: readonly ErrorCode[]): z.output<typeof problemSchema> {
+  if (code === undefined) throw new Error('a status needs a code');
+  const { status, title, action, retriable } = errors[code];
+  return { type: `/docs/errors#${code}`, title, status, code, detail: action, retriable };
 }

@@ -4,10 +4,14 @@ import { z } from 'zod';
 import { formatCredits } from '../catalog/credits.ts';
 import { isConnectionError, isLockTimeout, isTransientError } from '../database/errors.ts';
 import { DomainError } from '../domain-error.ts';
-import { type ErrorCode, type ErrorEntry, errors } from '../errors.ts';
+import { type ErrorCode, type ErrorEntry, errorCodes, errors } from '../errors.ts';
 import { log } from '../log.ts';
 
-/** An error in an answer: RFC 9457, with a stable `code`. `errors` names each wrong field. */
+const fieldErrorSchema = z
+  .strictObject({ path: z.string(), message: z.string() })
+  .meta({ id: 'FieldError', examples: [{ path: 'quantities', message: 'expected at least one meter' }] });
+
+/** An error as callers see it: RFC 9457, with a stable `code`. `errors` names each field that was wrong. */
 export const problemSchema = z
   .looseObject({
     type: z.string().meta({ description: 'A link to the documentation of the code' }),
@@ -15,17 +19,29 @@ export const problemSchema = z
       .string()
       .meta({ description: 'What happened, in a few words; the same for every problem of this code' }),
     status: z.int(),
-    code: z
-      .string()
-      .meta({ description: 'Stable; the detail may change', examples: ['insufficient_credits'] }),
+    code: z.enum(errorCodes).meta({ description: 'Stable: decide by it' }),
     detail: z.string().meta({ description: 'What must be true and what to do, for this request' }),
     retriable: z.boolean().meta({
       description: 'True: send the same request with the same Idempotency-Key again, after Retry-After',
     }),
-    instance: z.string().optional().meta({ description: 'Identifies this occurrence in our log' }),
-    errors: z.array(z.strictObject({ path: z.string(), message: z.string() })).optional(),
+    instance: z.string().optional().meta({ description: 'Names this occurrence in our log' }),
+    errors: z.array(fieldErrorSchema).optional(),
   })
-  .meta({ id: 'Problem' });
+  .meta({
+    id: 'Problem',
+    examples: [
+      {
+        type: '/docs/errors#insufficient_credits',
+        title: 'Insufficient credits',
+        status: 402,
+        code: 'insufficient_credits',
+        detail: 'This needs 12.5 credits and the team has 3',
+        retriable: false,
+        required: '12.5',
+        available: '3',
+      },
+    ],
+  });
 
 export type Problem = z.output<typeof problemSchema>;
 

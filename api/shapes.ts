@@ -1,12 +1,12 @@
 import { z } from 'zod';
+import { decimalOut } from '../catalog/credits.ts';
 import { roles } from '../database/entities/member.ts';
 
-/** Schemas that several routes share. Input is strict, output is plain JSON. */
+/** Schemas that several routes share. Input is strict; output is plain JSON. */
 
-/** The maximum size of a usage's metadata, in characters of JSON. */
-const longestMetadata = 4_096;
+const longestMetadataCharacters = 4_096;
 
-/** Any UUID in any case. An id that is not ours is an unknown team, not a malformed one. */
+/** Any UUID in any case. A UUID that is not a team of ours is an unknown team, not a malformed id. */
 export const teamIdSchema = z
   .guid({ error: 'expected a team id: a UUID' })
   .toLowerCase()
@@ -17,7 +17,10 @@ export const userIdSchema = z
   .regex(/^[A-Za-z0-9_-]{1,64}$/, { error: 'expected a user id: 1 to 64 letters, digits, _ or -' })
   .meta({ description: 'The platform’s id of the user', examples: ['user_42'] });
 
-export const emailSchema = z.email().max(254);
+export const emailSchema = z
+  .email()
+  .max(254)
+  .meta({ examples: ['ada@example.com'] });
 
 export const actionSchema = z
   .string()
@@ -27,32 +30,40 @@ export const actionSchema = z
 
 export const apiKeyIdSchema = z
   .string()
-  .regex(/^[\x21-\x7e]{1,128}$/, { error: 'expected 1 to 128 visible ASCII characters' });
+  .regex(/^[\x21-\x7e]{1,128}$/, { error: 'expected 1 to 128 visible ASCII characters' })
+  .meta({ description: 'The platform’s id of an API key', examples: ['key_7f3a'] });
 
 export const metadataSchema = z
   .record(z.string(), z.unknown())
-  .refine((metadata) => JSON.stringify(metadata).length <= longestMetadata, {
-    error: `expected at most ${longestMetadata} characters of JSON`,
+  .refine((metadata) => JSON.stringify(metadata).length <= longestMetadataCharacters, {
+    error: `expected at most ${longestMetadataCharacters} characters of JSON`,
   })
-  .meta({ description: 'Stored with the event, for example a workflow run or a trace' });
+  .meta({ description: 'Stored with the event, such as a trace id', examples: [{ traceId: '4bf92f35' }] });
 
-export const roleSchema = z.enum(roles);
+export const roleSchema = z.enum(roles).meta({ id: 'Role' });
 
-export const nameSchema = z.string().trim().min(1).max(100);
+export const nameSchema = z
+  .string()
+  .trim()
+  .min(1)
+  .max(100)
+  .meta({ examples: ['Ada Lovelace'] });
 
 const earliestInstant = new Date('2000-01-01T00:00:00Z');
 const latestInstant = new Date('2200-12-31T23:59:59.999Z');
 const instantRange = { error: 'expected a time between the years 2000 and 2200, in UTC' };
 
 /** An instant between the years 2000 and 2200 in UTC. Input: ISO 8601 with a zone. Output: Date. */
-export const instantIn = z.codec(
-  z.iso.datetime({
-    offset: true,
-    error: 'expected a time in ISO 8601 with a zone, such as 2026-01-31T12:00:00Z',
-  }),
-  z.date(instantRange).min(earliestInstant, instantRange).max(latestInstant, instantRange),
-  { decode: (text) => new Date(text), encode: (date) => date.toISOString() },
-);
+export const instantIn = z
+  .codec(
+    z.iso.datetime({
+      offset: true,
+      error: 'expected a time in ISO 8601 with a zone, such as 2026-01-31T12:00:00Z',
+    }),
+    z.date(instantRange).min(earliestInstant, instantRange).max(latestInstant, instantRange),
+    { decode: (text) => new Date(text), encode: (date) => date.toISOString() },
+  )
+  .meta({ override: { examples: ['2026-01-31T12:00:00Z'] } });
 
 /** An instant in an answer: ISO 8601 in UTC. */
 export const instantOut = z.iso.datetime().meta({ examples: ['2026-01-31T12:00:00.000Z'] });
@@ -68,7 +79,7 @@ export const timezoneIn = z
   .max(64)
   .refine(isTimezone, {
     error:
-      'expected UTC or a region of the IANA time zone database, such as Europe/Berlin, and no abbreviation',
+      'expected UTC or a region of the IANA time zone database, such as Europe/Berlin; abbreviations are not accepted',
   })
   .meta({
     description: 'The time zone of the days: UTC or a region of the IANA database',
@@ -97,16 +108,45 @@ export const listQuery = z.object({
     })
     .default(50)
     .meta({ description: 'Maximum number of entries on the page, 1 to 100' }),
-  cursor: z.string().min(1).max(500).exactOptional().meta({ description: 'nextCursor of the previous page' }),
+  cursor: z
+    .string()
+    .min(1)
+    .max(500)
+    .exactOptional()
+    .meta({ description: 'The nextCursor of the previous page' }),
 });
 
-export function pageOf<Item extends z.ZodType>(item: Item) {
-  return z.strictObject({
-    data: z.array(item),
-    nextCursor: z.string().nullable().meta({ description: 'Null on the last page' }),
-  });
+export const grantSourceOut = z
+  .enum(['trial', 'subscription', 'adjustment', 'purchase'])
+  .meta({ id: 'GrantSource' });
+
+/** A page of a list, as the schema `{id}`. */
+export function pageOf<Item extends z.ZodType>(id: string, item: Item) {
+  return z
+    .strictObject({
+      data: z.array(item),
+      nextCursor: z
+        .string()
+        .nullable()
+        .meta({ description: 'Null on the last page', examples: ['01929d7e-8c1f-7a54-b2f6-3a1c9d0e4b52'] }),
+    })
+    .meta({ id });
 }
 
-export const linkOut = z.strictObject({ url: z.url(), expiresAt: instantOut });
+export const linkOut = z
+  .strictObject({
+    url: z.url().meta({ examples: ['https://polar.sh/waveloom/portal'] }),
+    expiresAt: instantOut,
+  })
+  .meta({ id: 'Link' });
 
-export const grantSourceOut = z.enum(['trial', 'subscription', 'adjustment', 'purchase']);
+/** Credits that come or go at a time. */
+export const creditsAtOut = z.strictObject({ at: instantOut, credits: decimalOut }).meta({ id: 'CreditsAt' });
+
+/** What can be spent after a change. */
+export const availableOut = z.strictObject({ available: decimalOut }).meta({ id: 'AvailableCredits' });
+
+/** The part of a grant that a debit or an adjustment moved. */
+export const grantShareOut = z
+  .strictObject({ grantId: z.guid(), source: grantSourceOut, credits: decimalOut })
+  .meta({ id: 'GrantShare' });

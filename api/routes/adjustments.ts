@@ -7,55 +7,81 @@ import { recordAct } from '../../teams/actor.ts';
 import { idempotent } from '../../teams/idempotent.ts';
 import { nameCaller } from '../authenticate.ts';
 import { defineRoute } from '../define-route.ts';
-import { grantSourceOut, instantIn, instantOut, listQuery, pageOf, teamParams } from '../shapes.ts';
+import {
+  availableOut,
+  grantShareOut,
+  instantIn,
+  instantOut,
+  listQuery,
+  pageOf,
+  teamParams,
+} from '../shapes.ts';
 
 const adjustmentIn = z
   .strictObject({
     credits: signedCreditsSchema,
-    reason: z.string().trim().min(1).max(500),
+    reason: z
+      .string()
+      .trim()
+      .min(1)
+      .max(500)
+      .meta({ examples: ['Compensation for the outage of 12 May'] }),
     expiresAt: instantIn
       .exactOptional()
-      .meta({ description: 'Of credits that are given; without it they never expire' }),
+      .meta({ description: 'When given credits expire; without it they never expire' }),
     orderId: z.guid().exactOptional().meta({
       description:
-        'Of credits that are taken: only those that this order paid for are taken, and a refund of it takes so many less. Without it what is taken counts as use',
+        'For taken credits: take only credits that this order paid for; a later refund of the order takes that much less. Without it the taken credits count as use',
     }),
   })
   .refine(({ credits, orderId }) => credits < 0n || orderId === undefined, {
     path: ['orderId'],
-    error: 'credits that are given belong to no order',
+    error: 'orderId is only allowed for credits that are taken',
   })
   .refine(({ credits, expiresAt }) => credits > 0n || expiresAt === undefined, {
     path: ['expiresAt'],
-    error: 'credits that are taken do not expire',
+    error: 'expiresAt is only allowed for credits that are given',
+  })
+  .meta({
+    id: 'NewAdjustment',
+    override: { examples: [{ credits: '+100', reason: 'Compensation for the outage of 12 May' }] },
   });
 
-const adjustmentOut = {
+const adjustmentShape = {
   id: z.guid(),
-  credits: decimalOut.meta({ description: 'Up, or down where negative' }),
-  reason: z.string(),
-  by: z.string().meta({ description: 'Who asked for it', examples: ['service:environment'] }),
+  credits: decimalOut.meta({ description: 'Given credits, or taken credits if negative' }),
+  reason: z.string().meta({ examples: ['Compensation for the outage of 12 May'] }),
+  by: z.string().meta({ description: 'The caller who made it', examples: ['service:environment'] }),
 };
+
+const madeAdjustmentOut = z
+  .strictObject({
+    ...adjustmentShape,
+    grants: z
+      .array(grantShareOut)
+      .meta({ description: 'The grant that was made, or the grants that credits were taken from' }),
+    balance: availableOut,
+  })
+  .meta({ id: 'MadeAdjustment' });
+
+const adjustmentOut = z
+  .strictObject({ ...adjustmentShape, expiresAt: instantOut.nullable(), createdAt: instantOut })
+  .meta({ id: 'Adjustment' });
 
 export const adjustmentRoutes = [
   defineRoute({
     method: 'post',
     path: '/v1/teams/{teamId}/adjustments',
     tag: 'Adjustments',
+    operationId: 'adjustCredits',
     summary: 'Give or take credits by hand',
     description:
-      'Credits that are given are a grant of their own and pay the team’s debts first; credits are taken in burn order.',
+      'Given credits become a grant of their own and first settle the team’s debts. Credits are taken in burn order.',
     access: { services: ['admin'] },
     needsIdempotencyKey: true,
     request: { params: teamParams, body: adjustmentIn },
     answers: {
-      201: z.strictObject({
-        ...adjustmentOut,
-        grants: z
-          .array(z.strictObject({ grantId: z.guid(), source: grantSourceOut, credits: decimalOut }))
-          .meta({ description: 'The grant that was made, or those that credits were taken from' }),
-        balance: z.strictObject({ available: decimalOut }),
-      }),
+      201: madeAdjustmentOut,
     },
     refusals: ['insufficient_credits', 'expires_in_the_past', 'balance_too_large'],
     async handle(
@@ -78,14 +104,14 @@ export const adjustmentRoutes = [
         const grants = adjusted.grants.map((grant) => ({ ...grant, credits: formatCredits(grant.credits) }));
         const balance = { available: formatCredits(adjusted.available) };
         // The team's workflow sets its timer to the new expiry.
-        const told = await storeInboxEvent(em, {
+        const event = await storeInboxEvent(em, {
           teamId,
           source: 'operator',
           type: 'credits.adjusted',
           externalId: `adjustment:${adjusted.id}`,
           payload: { adjustmentId: adjusted.id },
         });
-        inboxId = told.id;
+        inboxId = event.id;
         return {
           status: 201,
           body: { id: adjusted.id, credits: formatCredits(credits), reason, by, grants, balance },
@@ -100,13 +126,12 @@ export const adjustmentRoutes = [
     method: 'get',
     path: '/v1/teams/{teamId}/adjustments',
     tag: 'Adjustments',
-    summary: 'What was given and taken by hand, with who and why, newest first',
+    operationId: 'listAdjustments',
+    summary: 'List the adjustments, newest first',
     access: { services: ['admin'] },
     request: { params: teamParams, query: listQuery },
     answers: {
-      200: pageOf(
-        z.strictObject({ ...adjustmentOut, expiresAt: instantOut.nullable(), createdAt: instantOut }),
-      ),
+      200: pageOf('AdjustmentPage', adjustmentOut),
     },
     refusals: ['invalid_cursor'],
     async handle({ params: { teamId }, query }, { dependencies: { database } }) {

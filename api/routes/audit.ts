@@ -7,13 +7,21 @@ const auditEventOut = z
   .strictObject({
     id: z.guid(),
     at: instantOut,
-    actor: z.string().meta({ description: 'person:{userId} or service:{keyId}' }),
+    actor: z
+      .string()
+      .meta({ description: 'person:{userId} or service:{keyId}', examples: ['person:user_42'] }),
     action: z.string().meta({ examples: ['member.changed'] }),
     teamId: teamIdSchema.nullable(),
-    subject: z.string().nullable().meta({ description: 'The changed object, if it is not the team itself' }),
-    reason: z.string().nullable(),
-    before: z.unknown().nullable(),
-    after: z.unknown().nullable(),
+    subject: z
+      .string()
+      .nullable()
+      .meta({ description: 'The changed object, if it is not the team itself', examples: ['user_43'] }),
+    reason: z
+      .string()
+      .nullable()
+      .meta({ examples: ['Compensation for the outage of 12 May'] }),
+    before: z.unknown().meta({ description: 'The changed values before', examples: [{ role: 'member' }] }),
+    after: z.unknown().meta({ description: 'The changed values after', examples: [{ role: 'billing' }] }),
   })
   .meta({ id: 'AuditEvent' });
 
@@ -22,17 +30,23 @@ export const auditRoutes = [
     method: 'get',
     path: '/v1/audit',
     tag: 'Operations',
-    summary: 'Every administrative action, newest first: who, before and after',
+    operationId: 'listAuditEvents',
+    summary: 'List the administrative acts, newest first',
     description:
-      'Roles, invitations, limits, plans, adjustments, names, deletions, operators’ decisions. Users are named by id only. Records cannot be changed.',
+      'Changes of roles, invitations, limits, plans, adjustments and names, deletions, and decisions of operators. Users are named by id only. Nobody can change an entry.',
     access: { services: ['admin'] },
     request: {
       query: listQuery.extend({
         teamId: teamIdSchema.exactOptional(),
-        actor: z.string().min(1).max(200).exactOptional(),
+        actor: z
+          .string()
+          .min(1)
+          .max(200)
+          .exactOptional()
+          .meta({ examples: ['person:user_42'] }),
       }),
     },
-    answers: { 200: pageOf(auditEventOut) },
+    answers: { 200: pageOf('AuditEventPage', auditEventOut) },
     refusals: ['invalid_cursor'],
     async handle({ query }, { dependencies: { database } }) {
       const { data, nextCursor } = await listAuditEvents(database.fork(), query);

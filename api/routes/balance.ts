@@ -4,58 +4,71 @@ import { readForecast } from '../../ledger/read/forecast-credits.ts';
 import { type Balance, readBalance } from '../../ledger/read/read-balance.ts';
 import { anyRole } from '../authorize.ts';
 import { defineRoute } from '../define-route.ts';
-import { grantSourceOut, instantIn, instantOut, teamParams } from '../shapes.ts';
+import { creditsAtOut, grantSourceOut, instantIn, instantOut, teamParams } from '../shapes.ts';
 
-const balanceOut = z.strictObject({
-  available: decimalOut.meta({ description: 'The credits that can be spent' }),
-  held: decimalOut,
-  debt: decimalOut.meta({ description: 'Debts from refunds and disputes of spent credits' }),
-  bySource: z.strictObject({
+const grantOut = z
+  .strictObject({
+    id: z.guid(),
+    source: grantSourceOut,
+    granted: decimalOut,
+    available: decimalOut,
+    held: decimalOut,
+    consumed: decimalOut,
+    expired: decimalOut,
+    revoked: decimalOut,
+    settled: decimalOut,
+    effectiveAt: instantOut,
+    expiresAt: instantOut.nullable().meta({ description: 'Null: lifetime credits' }),
+  })
+  .meta({ id: 'Grant' });
+
+const creditsBySourceOut = z
+  .strictObject({
     trial: decimalOut,
     subscription: decimalOut,
     purchase: decimalOut,
     adjustment: decimalOut,
-  }),
-  grants: z.array(
-    z.strictObject({
-      id: z.guid(),
-      source: grantSourceOut,
-      granted: decimalOut,
-      available: decimalOut,
-      held: decimalOut,
-      consumed: decimalOut,
-      expired: decimalOut,
-      revoked: decimalOut,
-      settled: decimalOut,
-      effectiveAt: instantOut,
-      expiresAt: instantOut.nullable().meta({ description: 'Null: lifetime credits' }),
-    }),
-  ),
-  nextExpiry: z.strictObject({ at: instantOut, credits: decimalOut }).nullable(),
-  asOf: instantOut,
-});
+  })
+  .meta({ id: 'CreditsBySource' });
 
-const forecastOut = z.strictObject({
-  expiring: z.array(
-    z.strictObject({
-      at: instantOut,
-      credits: decimalOut.meta({ description: 'All credits that expire then' }),
-      unused: decimalOut.meta({ description: 'The part of them that will be lost at the current pace' }),
+const balanceOut = z
+  .strictObject({
+    available: decimalOut.meta({ description: 'Credits that can be spent' }),
+    held: decimalOut,
+    debt: decimalOut.meta({ description: 'Owed for refunds and disputes of credits that were spent' }),
+    bySource: creditsBySourceOut,
+    grants: z.array(grantOut),
+    nextExpiry: creditsAtOut.nullable(),
+    asOf: instantOut,
+  })
+  .meta({ id: 'Balance' });
+
+const expiringOut = z
+  .strictObject({
+    at: instantOut,
+    credits: decimalOut.meta({ description: 'All credits that expire then if none are used before' }),
+    unused: decimalOut.meta({ description: 'Those of them that are left then at the current pace' }),
+  })
+  .meta({ id: 'ExpiringCredits' });
+
+const forecastOut = z
+  .strictObject({
+    expiring: z.array(expiringOut),
+    pace: z.strictObject({ days: z.int(), creditsPerDay: decimalOut }).meta({ id: 'Pace' }),
+    runsOutAt: instantOut.nullable().meta({
+      description: 'When no credits are left, used up or expired; null: not within a hundred years',
     }),
-  ),
-  pace: z.strictObject({ days: z.int(), creditsPerDay: decimalOut }),
-  runsOutAt: instantOut
-    .nullable()
-    .meta({ description: 'When no credits are left, used up or expired; null: not within a hundred years' }),
-  asOf: instantOut,
-});
+    asOf: instantOut,
+  })
+  .meta({ id: 'Forecast' });
 
 export const balanceRoutes = [
   defineRoute({
     method: 'get',
     path: '/v1/teams/{teamId}/balance',
     tag: 'Credits',
-    summary: 'The team’s credits, now or at a past instant',
+    operationId: 'readBalance',
+    summary: 'Read the team’s balance, now or at a past instant',
     access: { services: ['usage', 'billing', 'admin'], persons: anyRole, teamIsCheckedByHandler: true },
     request: { params: teamParams, query: z.object({ at: instantIn.exactOptional() }) },
     heavy: ({ query: { at } }) => at !== undefined,
@@ -70,8 +83,10 @@ export const balanceRoutes = [
     method: 'get',
     path: '/v1/teams/{teamId}/forecast',
     tag: 'Credits',
-    summary: 'Which credits expire when, and when none are left at the pace of the last 7 days',
-    description: 'Assumes that no credits are added. Credits that expire before they are used count as lost.',
+    operationId: 'forecastCredits',
+    summary: 'Forecast which credits expire and when the credits run out',
+    description:
+      'At the pace of the last 7 days, if no credits are added. Credits that expire before they would be used are counted as lost.',
     access: { services: ['usage', 'billing', 'admin'], persons: anyRole, teamIsCheckedByHandler: true },
     request: { params: teamParams },
     answers: { 200: forecastOut },

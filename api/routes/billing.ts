@@ -15,7 +15,7 @@ const atPolar = [
   'polar_unavailable',
   'polar_refused',
 ] as const satisfies readonly ErrorCode[];
-/** What keeps a team from having a customer at Polar. */
+/** Refusals if the team has no customer at Polar and cannot get one. */
 const noCustomer = [
   'team_deleted',
   'team_without_owner',
@@ -23,41 +23,65 @@ const noCustomer = [
   'polar_conflict',
 ] as const satisfies readonly ErrorCode[];
 
-const invoice = z.strictObject({
-  id: z.string(),
-  number: z.string().nullable(),
-  status: z.string(),
-  paid: z.boolean(),
-  reason: z.string(),
-  product: z.string().nullable(),
-  description: z.string(),
-  totalAmount: z.int().meta({ description: 'With tax, in the currency’s minor units' }),
-  taxAmount: z.int(),
-  refundedAmount: z.int(),
-  currency: z.string(),
-  createdAt: instantOut,
-});
+const invoiceOut = z
+  .strictObject({
+    id: z.string().meta({ examples: ['0b7d6f0e-7f5c-4f7a-8a55-4d0ad9c2a001'] }),
+    number: z
+      .string()
+      .nullable()
+      .meta({ examples: ['WVL-0001'] }),
+    status: z.string().meta({ description: 'The status at Polar', examples: ['paid'] }),
+    paid: z.boolean(),
+    reason: z
+      .string()
+      .meta({ description: 'Polar’s reason for the order', examples: ['subscription_cycle'] }),
+    product: z
+      .string()
+      .nullable()
+      .meta({ description: 'The key of the plan or pack', examples: ['pro_monthly'] }),
+    description: z.string().meta({ examples: ['Pro, monthly'] }),
+    totalAmount: z.int().meta({ description: 'With tax, in the currency’s minor units', examples: [5900] }),
+    taxAmount: z.int().meta({ examples: [900] }),
+    refundedAmount: z.int().meta({ examples: [0] }),
+    currency: z.string().meta({ examples: ['usd'] }),
+    createdAt: instantOut,
+  })
+  .meta({ id: 'Invoice' });
+
+const checkoutOut = z
+  .strictObject({
+    id: z.string().meta({
+      description: 'Polar’s id of the checkout',
+      examples: ['0b7d6f0e-7f5c-4f7a-8a55-4d0ad9c2a002'],
+    }),
+    url: z.url().meta({ examples: ['https://polar.sh/checkout/polar_c_1'] }),
+    expiresAt: instantOut,
+  })
+  .meta({ id: 'Checkout' });
 
 export const billingRoutes = [
   defineRoute({
     method: 'post',
     path: '/v1/teams/{teamId}/checkout',
     tag: 'Billing',
-    summary: 'A page of Polar’s on which to pay for a plan or a pack',
+    operationId: 'createCheckout',
+    summary: 'Create a checkout at Polar for a plan or a pack',
     access: billingAccess,
     asksPolar: true,
     needsIdempotencyKey: true,
     request: {
       params: teamParams,
-      body: z.strictObject({
-        product: z
-          .string()
-          .min(1)
-          .max(100)
-          .meta({ examples: ['pack_1000'] }),
-      }),
+      body: z
+        .strictObject({
+          product: z
+            .string()
+            .min(1)
+            .max(100)
+            .meta({ description: 'The key of a plan or pack', examples: ['pack_1000'] }),
+        })
+        .meta({ id: 'NewCheckout' }),
     },
-    answers: { 201: linkOut.extend({ id: z.string().meta({ description: 'Polar’s id of the checkout' }) }) },
+    answers: { 201: checkoutOut },
     refusals: [
       ...atPolar,
       ...noCustomer,
@@ -87,13 +111,14 @@ export const billingRoutes = [
     method: 'get',
     path: '/v1/teams/{teamId}/checkouts/{checkoutId}',
     tag: 'Billing',
-    summary: 'What became of a checkout; what is paid is granted, also if Polar’s webhooks are lost',
+    operationId: 'readCheckout',
+    summary: 'Read the state of a checkout, and grant it if it is paid',
     description:
-      'For the page after the payment, whose address carries the checkout’s id. `open`: not paid yet. `pending`: Polar is taking the payment. `paid`: the credits come in a moment. `granted`: they are there. `failed`: the payment failed, or the checkout expired.',
+      'For the page after the payment, whose URL contains the checkout’s id. It works also if Polar’s webhooks are lost. `open`: not paid yet. `pending`: Polar is processing the payment. `paid`: the credits follow in a moment. `granted`: the credits are there. `failed`: the payment failed or the checkout expired.',
     access: billingAccess,
     asksPolar: true,
     request: { params: teamParams.extend({ checkoutId: z.guid() }) },
-    answers: { 200: z.strictObject({ status: z.enum(checkoutStatuses) }) },
+    answers: { 200: z.strictObject({ status: z.enum(checkoutStatuses) }).meta({ id: 'CheckoutState' }) },
     refusals: [...atPolar, 'unknown_checkout'],
     async handle({ params }, { dependencies: { database, polar, temporal } }) {
       const { status, inboxId } = await followCheckout(polar, database, params);
@@ -106,7 +131,8 @@ export const billingRoutes = [
     method: 'post',
     path: '/v1/teams/{teamId}/portal',
     tag: 'Billing',
-    summary: 'A link into Polar’s customer portal, made per click',
+    operationId: 'openPortal',
+    summary: 'Create a link to Polar’s customer portal; create one per click',
     access: billingAccess,
     asksPolar: true,
     needsIdempotencyKey: true,
@@ -117,11 +143,11 @@ export const billingRoutes = [
       { params: { teamId } },
       { dependencies: { database, polar, publicUrl }, caller, idempotency },
     ) {
-      const asking = caller();
+      const by = caller();
       return idempotentElsewhere(database, idempotency(), async () => {
         const { url, expiresAt } = await openPortal(polar, database, {
           teamId,
-          ...(asking.kind === 'person' ? { userId: asking.userId } : {}),
+          ...(by.kind === 'person' ? { userId: by.userId } : {}),
           returnUrl: `${publicUrl}/?team=${teamId}`,
         });
         return { status: 201, body: { url, expiresAt: expiresAt.toISOString() } };
@@ -133,13 +159,14 @@ export const billingRoutes = [
     method: 'get',
     path: '/v1/teams/{teamId}/invoices',
     tag: 'Billing',
-    summary: 'The team’s invoices at Polar, newest first',
+    operationId: 'listInvoices',
+    summary: 'List the team’s invoices at Polar, newest first',
     description:
       'May be up to five seconds old, but shows every payment and refund that the team’s credits follow.',
     access: billingAccess,
     asksPolar: true,
     request: { params: teamParams, query: listQuery },
-    answers: { 200: pageOf(invoice) },
+    answers: { 200: pageOf('InvoicePage', invoiceOut) },
     refusals: [...atPolar, 'invalid_cursor'],
     async handle({ params, query }, { dependencies: { database, polar, invoices } }) {
       const { data, nextCursor } = await invoices.list(polar, database, { ...params, ...query });
@@ -152,11 +179,16 @@ export const billingRoutes = [
     method: 'get',
     path: '/v1/teams/{teamId}/invoices/{orderId}',
     tag: 'Billing',
-    summary: 'The address of an invoice’s PDF, good for some minutes',
+    operationId: 'readInvoiceLink',
+    summary: 'Read the URL of an invoice’s PDF, valid for some minutes',
     access: billingAccess,
     asksPolar: true,
     request: { params: teamParams.extend({ orderId: z.guid() }) },
-    answers: { 200: z.strictObject({ url: z.url() }) },
+    answers: {
+      200: z
+        .strictObject({ url: z.url().meta({ examples: ['https://polar.sh/invoices/WVL-0001.pdf'] }) })
+        .meta({ id: 'InvoiceLink' }),
+    },
     refusals: [...atPolar, 'unknown_invoice', 'invoice_not_ready', 'polar_conflict'],
     async handle({ params }, { dependencies: { database, polar } }) {
       const { url } = await openInvoice(polar, database, params);

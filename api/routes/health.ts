@@ -3,42 +3,50 @@ import type { Database } from '../../database/connection.ts';
 import { defineRoute } from '../define-route.ts';
 
 const part = z.enum(['ok', 'unreachable']);
-const readiness = z.strictObject({ status: z.enum(['ready', 'not_ready']), postgres: part, temporal: part });
+const readinessOut = z
+  .strictObject({ status: z.enum(['ready', 'not_ready']), postgres: part, temporal: part })
+  .meta({ id: 'Readiness' });
 
-/** On the public port: only a load balancer's liveness check. */
+/** On the public port: the liveness check of a load balancer. */
 export const healthRoutes = [
   defineRoute({
     method: 'get',
     path: '/healthz',
     tag: 'Operations',
-    summary: 'The process runs',
+    operationId: 'readLiveness',
+    summary: 'Check that the process is alive',
     access: 'public',
     request: {},
-    answers: { 200: z.strictObject({ status: z.literal('alive') }) },
+    answers: { 200: z.strictObject({ status: z.literal('alive') }).meta({ id: 'Liveness' }) },
     handle: async () => ({ status: 200, body: { status: 'alive' } }),
   }),
 ];
 
-/** On the operators' port: what is reachable, and the metrics, are not public. */
+/** On the port for operators, which is not published. */
 export const operationsRoutes = [
   defineRoute({
     method: 'get',
     path: '/readyz',
     tag: 'Operations',
-    summary: 'Postgres and Temporal can be reached',
+    operationId: 'readReadiness',
+    summary: 'Check that Postgres and Temporal are reachable',
     access: 'public',
     request: {},
-    answers: { 200: readiness, 503: readiness },
+    answers: { 200: readinessOut, 503: readinessOut },
     async handle(_request, { dependencies: { database, temporal } }) {
       const [postgres, reachable] = await Promise.all([
         within(1_000, answers(database)),
         within(1_500, temporal.isReachable()),
       ]);
       const ready = postgres && reachable;
-      const say = (ok: boolean) => (ok ? 'ok' : 'unreachable');
+      const stateOf = (ok: boolean) => (ok ? 'ok' : 'unreachable');
       return {
         status: ready ? 200 : 503,
-        body: { status: ready ? 'ready' : 'not_ready', postgres: say(postgres), temporal: say(reachable) },
+        body: {
+          status: ready ? 'ready' : 'not_ready',
+          postgres: stateOf(postgres),
+          temporal: stateOf(reachable),
+        },
       };
     },
   }),
@@ -47,7 +55,8 @@ export const operationsRoutes = [
     method: 'get',
     path: '/metrics',
     tag: 'Operations',
-    summary: 'Metrics for Prometheus',
+    operationId: 'readMetrics',
+    summary: 'Read the metrics for Prometheus',
     access: 'public',
     request: {},
     answers: { 200: null },
@@ -71,9 +80,9 @@ async function answers(database: Database): Promise<boolean> {
 }
 
 /** False if the answer takes longer. */
-async function within(milliseconds: number, answer: Promise<boolean>): Promise<boolean> {
+async function within(timeoutMs: number, answer: Promise<boolean>): Promise<boolean> {
   const { promise: late, resolve } = Promise.withResolvers<boolean>();
-  const timer = setTimeout(() => resolve(false), milliseconds);
+  const timer = setTimeout(() => resolve(false), timeoutMs);
   try {
     return await Promise.race([answer, late]);
   } finally {

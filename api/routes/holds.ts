@@ -21,20 +21,24 @@ import {
   userIdSchema,
 } from '../shapes.ts';
 
-const life = z
+const ttlSeconds = z
   .int()
   .min(1)
   .max(31_536_000)
-  .meta({ description: 'Seconds from now; the catalog sets the maximum lifetime from its start' });
+  .meta({
+    description:
+      'Lifetime in seconds from now. The catalog sets the longest lifetime since the hold was made',
+    examples: [3600],
+  });
 
-/** The cost of the work: priced by quantities, or given in credits. */
+/** The price of the work: computed from its quantities, or given in credits. */
 const cost = {
   quantities: quantitiesSchema.exactOptional(),
   credits: creditsOrZeroSchema.exactOptional(),
 };
 type Cost = z.output<z.ZodObject<typeof cost>>;
 
-const one = (body: object) => 'quantities' in body !== 'credits' in body;
+const hasOneOfTwo = (body: object) => 'quantities' in body !== 'credits' in body;
 const oneOfTwo = { error: 'expected either quantities or credits' };
 
 const holdParams = z.object({
@@ -48,11 +52,38 @@ const holdOut = z
   .strictObject({
     id: z.guid(),
     status: z.enum(['open', 'released']),
-    credits: decimalOut.meta({ description: 'The held credits' }),
+    credits: decimalOut.meta({ description: 'Credits that the hold sets aside' }),
     expiresAt: instantOut,
   })
   .meta({ id: 'Hold' });
 
+const newHoldIn = z
+  .strictObject({
+    action: actionSchema,
+    ...cost,
+    ttlSeconds: ttlSeconds.exactOptional(),
+    memberId: userIdSchema.exactOptional(),
+    apiKeyId: apiKeyIdSchema.exactOptional(),
+  })
+  .refine(hasOneOfTwo, oneOfTwo)
+  .meta({
+    id: 'NewHold',
+    override: {
+      examples: [{ action: 'model.gpt-5', credits: '12.5', ttlSeconds: 3600, memberId: 'user_42' }],
+    },
+  });
+
+const captureIn = z
+  .strictObject({ ...cost, metadata: metadataSchema.exactOptional() })
+  .refine(hasOneOfTwo, oneOfTwo)
+  .meta({
+    id: 'HoldCapture',
+    override: { examples: [{ quantities: { input_tokens: 1200, output_tokens: '350' } }] },
+  });
+
+const extensionIn = z.strictObject({ ttlSeconds }).meta({ id: 'HoldExtension' });
+
+/** Refusals of every request about one hold. */
 const onHolds = [
   'unknown_hold',
   'hold_expired',
@@ -68,22 +99,15 @@ export const holdRoutes = [
     lane: 'spending',
     path: '/v1/teams/{teamId}/holds',
     tag: 'Holds',
-    summary: 'Hold credits for work whose cost is known later',
+    operationId: 'createHold',
+    summary: 'Set credits aside for work whose price is known later',
     description:
-      'By quantities at the current prices, which the hold keeps, or by credits. A hold of 0 holds no credits and fixes the prices. It is captured, released, or lapses at expiresAt.',
+      'By quantities, at the current prices, which the hold keeps; or by credits. A hold of 0 sets nothing aside and fixes the prices. It ends when it is captured or released, and at expiresAt.',
     access: { services: ['usage'], teamIsCheckedByHandler: true },
     needsIdempotencyKey: true,
     request: {
       params: teamParams,
-      body: z
-        .strictObject({
-          action: actionSchema,
-          ...cost,
-          ttlSeconds: life.exactOptional(),
-          memberId: userIdSchema.exactOptional(),
-          apiKeyId: apiKeyIdSchema.exactOptional(),
-        })
-        .refine(one, oneOfTwo),
+      body: newHoldIn,
     },
     answers: { 201: holdOut },
     refusals: [
@@ -108,9 +132,9 @@ export const holdRoutes = [
       let terms: { credits: bigint; life: number };
       try {
         findPrice(catalog, action);
-        terms = { credits: priceWork(catalog, action, body).credits, life: lifeOf(catalog, ttlSeconds) };
+        terms = { credits: priceWork(catalog, action, body).credits, life: lifetimeMs(catalog, ttlSeconds) };
       } catch (refusal) {
-        // A retry gets the first answer, even if its action was archived meanwhile.
+        // The answer of a retry does not change, even if its action was archived since.
         const replay = await findReplay(database.pool, request);
         if (replay && 'hold' in replay) return { status: 201, body: holdJson(replay.hold) };
         throw refusal;
@@ -134,14 +158,15 @@ export const holdRoutes = [
     lane: 'spending',
     path: '/v1/holds/{holdId}/capture',
     tag: 'Holds',
-    summary: 'Debit the real cost of the held work: less, the same or more',
+    operationId: 'captureHold',
+    summary: 'Debit the real price of the work: less than the hold, the same or more',
     description:
-      'At the prices of the hold. The held credits pay first, and the team’s other credits pay the rest. If those are not enough, the answer is 402 and the hold stays. A capture of 0 returns all held credits. The same amount again returns the same receipt.',
+      'At the prices of the hold. Held credits pay first, other credits of the team pay the rest. If those are too few, nothing is debited and the hold stays open. A capture of 0 gives back all credits. A hold is captured once: the same amount again returns the same receipt.',
     access: { services: ['usage'] },
     needsIdempotencyKey: true,
     request: {
       params: holdParams,
-      body: z.strictObject({ ...cost, metadata: metadataSchema.exactOptional() }).refine(one, oneOfTwo),
+      body: captureIn,
     },
     answers: { 201: receiptOut },
     refusals: [
@@ -178,7 +203,8 @@ export const holdRoutes = [
     lane: 'spending',
     path: '/v1/holds/{holdId}/release',
     tag: 'Holds',
-    summary: 'Release the held credits',
+    operationId: 'releaseHold',
+    summary: 'Release a hold: its credits can be spent again',
     access: { services: ['usage'] },
     needsIdempotencyKey: true,
     request: { params: holdParams },
@@ -197,11 +223,12 @@ export const holdRoutes = [
     lane: 'spending',
     path: '/v1/holds/{holdId}/extend',
     tag: 'Holds',
-    summary: 'Set a hold’s expiry, counted from now',
-    description: 'Never shortens its lifetime.',
+    operationId: 'extendHold',
+    summary: 'Extend a hold',
+    description: 'The hold then expires ttlSeconds from now. An extension never shortens it.',
     access: { services: ['usage'] },
     needsIdempotencyKey: true,
-    request: { params: holdParams, body: z.strictObject({ ttlSeconds: life }) },
+    request: { params: holdParams, body: extensionIn },
     answers: { 200: holdOut },
     refusals: [...onHolds, 'hold_too_long'],
     async handle({ params: { holdId }, body: { ttlSeconds } }, context) {
@@ -214,28 +241,28 @@ export const holdRoutes = [
   }),
 ];
 
-/** A caller's key is unique in the team, so its hash includes the kind of request. */
+/** A caller's key is unique in the team, so the hash covers the kind of request too. */
 function keyed({ idempotency, body }: CallContext, what: string) {
   return { idempotencyKey: idempotency().key, bodyHash: hashBody({ what, body }) };
 }
 
-/** Credits are a separate line with exactly that price. */
+/** Credits are priced as one line of the meter `credits`. */
 function priceWork(catalog: Catalog, action: string, { quantities = {}, credits }: Cost): PricedUsage {
   if (credits === undefined) return priceUsage(catalog, action, quantities);
   const line = { meter: 'credits', quantity: credits, unitPrice: { credits: MICRO, per: 1n }, credits };
   return { credits, lines: [line] };
 }
 
-function lifeOf({ policies }: Catalog, ttlSeconds: number | undefined): number {
+function lifetimeMs({ policies }: Catalog, ttlSeconds: number | undefined): number {
   if (ttlSeconds === undefined) return policies.holdLife;
   const longestSeconds = policies.holdMaxLife / 1_000;
   if (ttlSeconds <= longestSeconds) return ttlSeconds * 1_000;
-  throw new DomainError('hold_too_long', `The lifetime of a hold must be at most ${longestSeconds} seconds`, {
+  throw new DomainError('hold_too_long', `ttlSeconds must be at most ${longestSeconds}`, {
     longestSeconds,
   });
 }
 
-/** A replayed answer comes from JSON in the database, whose fields have no order. */
+/** A replayed answer is read from JSON in the database, which keeps no order of fields. */
 function holdJson({ id, status, credits, expiresAt }: HoldAnswer): z.output<typeof holdOut> {
   return { id, status, credits, expiresAt };
 }

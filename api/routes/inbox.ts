@@ -7,47 +7,93 @@ import { nameCaller } from '../authenticate.ts';
 import { defineRoute } from '../define-route.ts';
 import { instantOut, listQuery, pageOf, teamIdSchema } from '../shapes.ts';
 
-const decision = z.strictObject({
-  at: instantOut,
-  by: z.string(),
-  decision: z.enum(['approved', 'assigned', 'dismissed']),
-  reason: z.string().nullable(),
-  teamId: teamIdSchema.nullable(),
-  product: z.string().nullable(),
-});
+const decisionOut = z
+  .strictObject({
+    at: instantOut,
+    by: z.string().meta({ examples: ['service:environment'] }),
+    decision: z.enum(['approved', 'assigned', 'dismissed']),
+    reason: z
+      .string()
+      .nullable()
+      .meta({ examples: ['Bought for the design team'] }),
+    teamId: teamIdSchema.nullable(),
+    product: z
+      .string()
+      .nullable()
+      .meta({ examples: ['pack_1000'] }),
+  })
+  .meta({ id: 'OperatorDecision' });
 
-const inboxEvent = z.strictObject({
-  id: z.guid(),
-  teamId: teamIdSchema.nullable(),
-  source: z.enum(inboxSources),
-  type: z.string(),
-  externalId: z.string().nullable(),
-  status: z.enum(inboxStatuses),
-  parkedCode: z.string().nullable(),
-  outcome: z.string().nullable().meta({ description: 'What became of it, in plain words' }),
-  attempts: z.int(),
-  waitsFor: z
-    .enum(['retry', 'operator'])
-    .nullable()
-    .meta({ description: 'Of a parked event: `operator` if it is not retried any more by itself' }),
-  nextRetryAt: instantOut.nullable(),
-  assignedProduct: z.string().nullable(),
-  decisions: z.array(decision).meta({ description: 'What operators decided, oldest first' }),
-  occurredAt: instantOut,
-  receivedAt: instantOut,
-  handledAt: instantOut.nullable(),
-});
+const inboxEventOut = z
+  .strictObject({
+    id: z.guid(),
+    teamId: teamIdSchema.nullable(),
+    source: z.enum(inboxSources),
+    type: z.string().meta({ examples: ['order.paid'] }),
+    externalId: z
+      .string()
+      .nullable()
+      .meta({ description: 'The id of the webhook message', examples: ['msg_2f8a'] }),
+    status: z.enum(inboxStatuses),
+    parkedCode: z
+      .string()
+      .nullable()
+      .meta({ description: 'Why it cannot be applied; see docs/errors.md', examples: ['unknown_team'] }),
+    outcome: z
+      .string()
+      .nullable()
+      .meta({
+        description: 'The result in one sentence',
+        examples: ['No team of ours is named by this event'],
+      }),
+    attempts: z.int(),
+    waitsFor: z.enum(['retry', 'operator']).nullable().meta({
+      description: 'Only of a parked event: `operator` if it is no longer retried automatically',
+    }),
+    nextRetryAt: instantOut.nullable(),
+    assignedProduct: z
+      .string()
+      .nullable()
+      .meta({ examples: ['pack_1000'] }),
+    decisions: z.array(decisionOut).meta({ description: 'Oldest first' }),
+    occurredAt: instantOut,
+    receivedAt: instantOut,
+    handledAt: instantOut.nullable(),
+  })
+  .meta({ id: 'InboxEvent' });
 
-const reason = z.string().trim().min(1).max(500);
-const accepted = z.strictObject({ id: z.guid() });
-const inboxParams = z.object({ inboxId: z.guid({ error: 'expected the id of an inbox row' }) });
+const reason = z
+  .string()
+  .trim()
+  .min(1)
+  .max(500)
+  .meta({ examples: ['Bought for the design team'] });
+const acceptedOut = z.strictObject({ id: z.guid() }).meta({ id: 'AcceptedDecision' });
+
+const assignmentIn = z
+  .strictObject({
+    teamId: teamIdSchema.exactOptional(),
+    product: z
+      .string()
+      .min(1)
+      .max(40)
+      .exactOptional()
+      .meta({ examples: ['pack_1000'] }),
+    reason: reason.exactOptional(),
+  })
+  .refine(({ teamId, product }) => teamId !== undefined || product !== undefined, {
+    error: 'expected teamId, product, or both',
+  })
+  .meta({ id: 'EventAssignment' });
+const inboxParams = z.object({ inboxId: z.guid({ error: 'expected an inbox event id: a UUID' }) });
 
 export const inboxRoutes = [
   defineRoute({
     method: 'get',
     path: '/v1/inbox',
     tag: 'Operations',
-    summary: 'Everything received, newest first, with what became of it',
+    operationId: 'listInboxEvents',
+    summary: 'List the received events and their results, newest first',
     access: { services: ['admin'] },
     request: {
       query: listQuery.extend({
@@ -55,11 +101,11 @@ export const inboxRoutes = [
         teamId: teamIdSchema.exactOptional(),
       }),
     },
-    answers: { 200: pageOf(inboxEvent) },
+    answers: { 200: pageOf('InboxEventPage', inboxEventOut) },
     refusals: ['invalid_cursor'],
     async handle({ query }, { dependencies: { database } }) {
       const { data, nextCursor } = await listInbox(database.fork(), query);
-      return { status: 200, body: { data: data.map(present), nextCursor } };
+      return { status: 200, body: { data: data.map(inboxEventJson), nextCursor } };
     },
   }),
 
@@ -67,10 +113,11 @@ export const inboxRoutes = [
     method: 'post',
     path: '/v1/inbox/{inboxId}/retry',
     tag: 'Operations',
-    summary: 'Tries a parked event again, now',
+    operationId: 'retryInboxEvent',
+    summary: 'Retry a parked event now',
     access: { services: ['admin'] },
     request: { params: inboxParams },
-    answers: { 202: accepted },
+    answers: { 202: acceptedOut },
     refusals: ['unknown_event', 'not_parked', 'needs_approval'],
     async handle({ params: { inboxId } }, { dependencies: { database, temporal }, caller }) {
       const actor = nameCaller(caller());
@@ -84,11 +131,12 @@ export const inboxRoutes = [
     method: 'post',
     path: '/v1/inbox/{inboxId}/approve',
     tag: 'Operations',
-    summary: 'Lets a large repair of the reconciliation through',
-    description: 'Of an event that is parked under `needs_approval`. Who approved stays in its outcome.',
+    operationId: 'approveRepair',
+    summary: 'Approve a large repair of the reconciliation',
+    description: 'For an event that is parked under `needs_approval`. Its outcome names who approved it.',
     access: { services: ['admin'] },
     request: { params: inboxParams },
-    answers: { 202: accepted },
+    answers: { 202: acceptedOut },
     refusals: ['unknown_event', 'not_awaiting_approval'],
     async handle({ params: { inboxId } }, { dependencies: { database, temporal }, caller }) {
       const actor = nameCaller(caller());
@@ -103,12 +151,13 @@ export const inboxRoutes = [
     method: 'post',
     path: '/v1/inbox/{inboxId}/dismiss',
     tag: 'Operations',
-    summary: 'Settles a parked event without applying it',
+    operationId: 'dismissInboxEvent',
+    summary: 'Dismiss a parked event: it is never applied',
     description:
-      'It is never retried, and reconciliation does not report its object again. Who dismissed it, when and why is shown in `decisions`.',
+      'It is never retried, and reconciliation does not report its object again. `decisions` shows who dismissed it, when and why.',
     access: { services: ['admin'] },
-    request: { params: inboxParams, body: z.strictObject({ reason }) },
-    answers: { 202: accepted },
+    request: { params: inboxParams, body: z.strictObject({ reason }).meta({ id: 'EventDismissal' }) },
+    answers: { 202: acceptedOut },
     refusals: ['unknown_event', 'not_parked'],
     async handle({ params: { inboxId }, body }, { dependencies: { database, temporal }, caller }) {
       const actor = nameCaller(caller());
@@ -123,23 +172,16 @@ export const inboxRoutes = [
     method: 'post',
     path: '/v1/inbox/{inboxId}/assign',
     tag: 'Operations',
-    summary: 'Assigns a parked event to a team, to a product of the catalog, or to both, and retries it',
+    operationId: 'assignInboxEvent',
+    summary: 'Assign a parked event to a team, a product of the catalog, or both, and retry it',
     description:
-      'For this event alone, whatever its payload says: later events of the same subscription follow the team, not the product. Who assigned it, when and why is shown in `decisions`.',
+      'The assignment overrides the payload of this event. Later events of the same subscription keep the team, not the product. `decisions` shows who assigned it, when and why.',
     access: { services: ['admin'] },
     request: {
       params: inboxParams,
-      body: z
-        .strictObject({
-          teamId: teamIdSchema.exactOptional(),
-          product: z.string().min(1).max(40).exactOptional(),
-          reason: reason.exactOptional(),
-        })
-        .refine(({ teamId, product }) => teamId !== undefined || product !== undefined, {
-          error: 'expected teamId, product, or both',
-        }),
+      body: assignmentIn,
     },
-    answers: { 202: accepted },
+    answers: { 202: acceptedOut },
     refusals: [
       'unknown_event',
       'unknown_team',
@@ -162,7 +204,7 @@ export const inboxRoutes = [
   }),
 ];
 
-function present(event: InboxEvent): z.output<typeof inboxEvent> {
+function inboxEventJson(event: InboxEvent): z.output<typeof inboxEventOut> {
   const { id, teamId, source, type, externalId, status, parkedCode, outcome, attempts, assignedProduct } =
     event;
   const parked = status === 'parked';

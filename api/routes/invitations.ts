@@ -37,36 +37,63 @@ const invitationIn = z
     email: emailSchema.exactOptional(),
     role: roleSchema,
   })
-  .refine((body) => 'userId' in body !== 'email' in body, { error: 'expected either userId or email' });
+  .refine((body) => 'userId' in body !== 'email' in body, { error: 'expected either userId or email' })
+  .meta({ id: 'NewInvitation', examples: [{ email: 'grace@example.com', role: 'member' }] });
 
-const sentOut = z.strictObject({
-  id: invitationId,
-  userId: userIdSchema.exactOptional(),
-  email: z.string().exactOptional(),
-  role: roleSchema,
-  invitedBy: z.string(),
-  createdAt: instantOut,
-  expiresAt: instantOut,
-});
+const sentOut = z
+  .strictObject({
+    id: invitationId,
+    userId: userIdSchema.exactOptional(),
+    email: z
+      .string()
+      .exactOptional()
+      .meta({ examples: ['grace@example.com'] }),
+    role: roleSchema,
+    invitedBy: z.string().meta({ examples: ['person:user_42'] }),
+    createdAt: instantOut,
+    expiresAt: instantOut,
+  })
+  .meta({
+    id: 'SentInvitation',
+    examples: [
+      {
+        id: '01929d7e-8c1f-7a54-b2f6-3a1c9d0e4b52',
+        email: 'grace@example.com',
+        role: 'member',
+        invitedBy: 'person:user_42',
+        createdAt: '2026-01-31T12:00:00.000Z',
+        expiresAt: '2026-02-07T12:00:00.000Z',
+      },
+    ],
+  });
 
-const teamOut = z.strictObject({ id: teamIdSchema, name: z.string() });
+const teamOut = z
+  .strictObject({ id: teamIdSchema, name: z.string().meta({ examples: ['Weavers'] }) })
+  .meta({ id: 'NamedTeam' });
 
-const receivedOut = z.strictObject({
-  id: invitationId,
-  team: teamOut,
-  role: roleSchema,
-  createdAt: instantOut,
-  expiresAt: instantOut,
-});
+const receivedOut = z
+  .strictObject({
+    id: invitationId,
+    team: teamOut,
+    role: roleSchema,
+    createdAt: instantOut,
+    expiresAt: instantOut,
+  })
+  .meta({ id: 'ReceivedInvitation' });
+
+const acceptedOut = z
+  .strictObject({ id: invitationId, team: teamOut, role: roleSchema })
+  .meta({ id: 'AcceptedInvitation' });
 
 export const invitationRoutes = [
   defineRoute({
     method: 'post',
     path: '/v1/teams/{teamId}/invitations',
     tag: 'Users and teams',
-    summary: 'Invite somebody into the team, or a member to become an owner',
+    operationId: 'inviteMember',
+    summary: 'Invite a user into the team, or a member to become an owner',
     description:
-      'By user id or e-mail. The answer is the same whether or not there is such a user, and says nothing of them. Good for 7 days; a new invitation replaces an open one of the same invitee. Only an owner (or a service) invites owners.',
+      'By user id or e-mail. The answer is the same whether or not the user exists, and reveals nothing about them. An invitation is valid for 7 days. A new invitation replaces an open one of the same invitee. Only an owner or a service may invite owners.',
     access: managers,
     needsIdempotencyKey: true,
     request: { params: teamParams, body: invitationIn },
@@ -86,10 +113,11 @@ export const invitationRoutes = [
     method: 'get',
     path: '/v1/teams/{teamId}/invitations',
     tag: 'Users and teams',
-    summary: 'The team’s open invitations',
+    operationId: 'listTeamInvitations',
+    summary: 'List the team’s open invitations',
     access: managers,
     request: { params: teamParams, query: listQuery },
-    answers: { 200: pageOf(sentOut) },
+    answers: { 200: pageOf('SentInvitationPage', sentOut) },
     refusals: ['invalid_cursor'],
     async handle({ params, query }, { dependencies: { database } }) {
       const { data, nextCursor } = await listTeamInvitations(database.fork(), { ...params, ...query });
@@ -101,7 +129,8 @@ export const invitationRoutes = [
     method: 'delete',
     path: '/v1/teams/{teamId}/invitations/{invitationId}',
     tag: 'Users and teams',
-    summary: 'Take an open invitation back',
+    operationId: 'revokeInvitation',
+    summary: 'Revoke an open invitation',
     access: managers,
     request: { params: teamParams.extend({ invitationId }) },
     answers: { 204: null },
@@ -117,13 +146,14 @@ export const invitationRoutes = [
     method: 'get',
     path: '/v1/invitations',
     tag: 'Users and teams',
-    summary: 'My open invitations',
+    operationId: 'listMyInvitations',
+    summary: 'List my open invitations',
     access: { persons: 'signedIn' },
     request: { query: listQuery },
-    answers: { 200: pageOf(receivedOut) },
+    answers: { 200: pageOf('ReceivedInvitationPage', receivedOut) },
     refusals: ['invalid_cursor'],
     async handle({ query }, { dependencies: { database }, caller }) {
-      const userId = personOf(caller());
+      const userId = userIdOf(caller());
       const { data, nextCursor } = await listUserInvitations(database.fork(), { userId, ...query });
       const invitations = data.map(({ id, teamId, teamName, role, createdAt, expiresAt }) => ({
         id,
@@ -140,14 +170,15 @@ export const invitationRoutes = [
     method: 'post',
     path: '/v1/invitations/{invitationId}/accept',
     tag: 'Users and teams',
-    summary: 'Join the team that invites me, with the role that it offers',
-    description: 'Accepted again, it answers the same.',
+    operationId: 'acceptInvitation',
+    summary: 'Accept an invitation: join the team with the offered role',
+    description: 'Accepting again returns the same answer.',
     access: { persons: 'signedIn' },
     request: { params: invitationParams },
-    answers: { 200: z.strictObject({ id: invitationId, team: teamOut, role: roleSchema }) },
+    answers: { 200: acceptedOut },
     refusals: ['unknown_invitation'],
     async handle({ params: { invitationId: id } }, { dependencies: { database, temporal }, caller }) {
-      const userId = personOf(caller());
+      const userId = userIdOf(caller());
       const joined = await database.transaction((em) => acceptInvitation(em, { id, userId }));
       const { teamId, teamName, role, inboxId } = joined;
       if (inboxId !== null) temporal.signal(teamId, inboxId);
@@ -159,23 +190,24 @@ export const invitationRoutes = [
     method: 'post',
     path: '/v1/invitations/{invitationId}/decline',
     tag: 'Users and teams',
+    operationId: 'declineInvitation',
     summary: 'Decline an invitation',
-    description: 'Declined again, it answers the same.',
+    description: 'Declining again returns the same answer.',
     access: { persons: 'signedIn' },
     request: { params: invitationParams },
     answers: { 204: null },
     refusals: ['unknown_invitation'],
     async handle({ params: { invitationId: id } }, { dependencies: { database }, caller }) {
-      const userId = personOf(caller());
+      const userId = userIdOf(caller());
       await database.transaction((em) => declineInvitation(em, { id, userId }));
       return { status: 204 };
     },
   }),
 ];
 
-function personOf(caller: Caller): string {
+function userIdOf(caller: Caller): string {
   if (caller.kind === 'person') return caller.userId;
-  throw forbidden('This is for persons, not for services', { allowedScopes: [] });
+  throw forbidden('Only users may call this: send a user’s JWT', { allowedScopes: [] });
 }
 
 function sentJson({ id, userId, email, role, invitedBy, createdAt, expiresAt }: SentInvitation) {

@@ -12,24 +12,31 @@ import {
 import { recordAct } from '../../teams/actor.ts';
 import type { Caller } from '../authenticate.ts';
 import { anyRole, memberManagers } from '../authorize.ts';
-import { defineRoute } from '../define-route.ts';
+import { type Answer, type CallContext, defineRoute } from '../define-route.ts';
 import { apiKeyIdSchema, instantOut, listQuery, pageOf, teamParams, userIdSchema } from '../shapes.ts';
 
-const limitIn = z.strictObject({
-  credits: creditsOrZeroSchema.meta({ description: 'The maximum that the subject may consume; 0 stops it' }),
-  per: z.enum(limitPeriods).meta({
-    description: 'A UTC day, a UTC month, or the subscription’s cycle (without a subscription: the month)',
-  }),
-});
+const limitIn = z
+  .strictObject({
+    credits: creditsOrZeroSchema.meta({
+      description: 'The most that may be consumed within one period; 0 allows nothing',
+      examples: ['100'],
+    }),
+    per: z.enum(limitPeriods).meta({
+      description: 'A UTC day, a UTC month, or the subscription’s cycle (without a subscription: the month)',
+    }),
+  })
+  .meta({ id: 'LimitTerms' });
 
 const limitOut = z
   .strictObject({
-    subject: z.strictObject({ kind: z.enum(limitSubjects), id: z.string() }),
+    subject: z
+      .strictObject({ kind: z.enum(limitSubjects), id: z.string().meta({ examples: ['user_42'] }) })
+      .meta({ id: 'LimitSubject' }),
     credits: decimalOut,
     per: z.enum(limitPeriods),
     windowStart: instantOut,
-    consumed: decimalOut.meta({ description: 'Since the window began' }),
-    held: decimalOut.meta({ description: 'Held by open holds; counts as used' }),
+    consumed: decimalOut.meta({ description: 'Since windowStart' }),
+    held: decimalOut.meta({ description: 'Set aside by open holds; counts as used' }),
   })
   .meta({ id: 'Limit' });
 
@@ -42,10 +49,11 @@ export const limitRoutes = [
     method: 'get',
     path: '/v1/teams/{teamId}/limits',
     tag: 'Limits',
-    summary: 'The team’s limits and how much of each is used',
+    operationId: 'listLimits',
+    summary: 'List the team’s limits and their use',
     access: { services: ['usage', 'billing', 'admin'], persons: anyRole },
     request: { params: teamParams, query: listQuery },
-    answers: { 200: pageOf(limitOut) },
+    answers: { 200: pageOf('LimitPage', limitOut) },
     refusals: ['invalid_cursor'],
     async handle({ params: { teamId }, query }, { dependencies: { database } }) {
       const { data, nextCursor } = await listLimits(database.fork(), teamId, query);
@@ -57,26 +65,16 @@ export const limitRoutes = [
     method: 'put',
     path: '/v1/teams/{teamId}/limits/members/{memberId}',
     tag: 'Limits',
-    summary: 'Set a member’s limit',
+    operationId: 'setMemberLimit',
+    summary: 'Limit what a member may consume',
     description:
-      'If a team has such a limit, every usage and hold must name one of its members: without memberId it is 422 member_required, with an unknown one 422 member_not_in_team.',
+      'From the first limit of a member on, every usage and hold of the team must name a member. Without memberId it is refused with member_required, with another user’s id with member_not_in_team.',
     access: managers,
     request: { params: memberParams, body: limitIn },
     answers: { 200: limitOut },
     refusals: ['unknown_member', 'too_many_limits', 'catalog_not_published'],
-    async handle(
-      { params: { teamId, memberId }, body },
-      { dependencies: { database }, confirmRights, caller },
-    ) {
-      const whose = { teamId, subject: 'member', subjectId: memberId } as const;
-      let recorded = false;
-      const limit = await setLimit(database, { ...whose, ...body }, async (em) => {
-        await confirmRights(em);
-        // Called under each lock; the change begins under the first.
-        if (!recorded) await recordChange(em, caller(), whose, body);
-        recorded = true;
-      });
-      return { status: 200, body: limitJson(limit) };
+    async handle({ params: { teamId, memberId }, body }, context) {
+      return answerSet(context, { teamId, subject: 'member', subjectId: memberId }, body);
     },
   }),
 
@@ -84,18 +82,14 @@ export const limitRoutes = [
     method: 'delete',
     path: '/v1/teams/{teamId}/limits/members/{memberId}',
     tag: 'Limits',
+    operationId: 'removeMemberLimit',
     summary: 'Remove a member’s limit',
     access: managers,
     request: { params: memberParams },
     answers: { 204: null },
     refusals: ['unknown_limit'],
-    async handle({ params: { teamId, memberId } }, { dependencies: { database }, confirmRights, caller }) {
-      const whose = { teamId, subject: 'member', subjectId: memberId } as const;
-      await removeLimit(database, whose, async (em) => {
-        await confirmRights(em);
-        await recordChange(em, caller(), whose, null);
-      });
-      return { status: 204 };
+    async handle({ params: { teamId, memberId } }, context) {
+      return answerRemoved(context, { teamId, subject: 'member', subjectId: memberId });
     },
   }),
 
@@ -103,25 +97,15 @@ export const limitRoutes = [
     method: 'put',
     path: '/v1/teams/{teamId}/limits/keys/{apiKeyId}',
     tag: 'Limits',
-    summary: 'Set an API key’s limit',
-    description: 'Any id, because the platform manages API keys. Usage need not name one.',
+    operationId: 'setApiKeyLimit',
+    summary: 'Limit what an API key may consume',
+    description: 'The API keys are the platform’s, so any id is accepted. A usage need not name an API key.',
     access: managers,
     request: { params: keyParams, body: limitIn },
     answers: { 200: limitOut },
     refusals: ['too_many_limits', 'catalog_not_published'],
-    async handle(
-      { params: { teamId, apiKeyId }, body },
-      { dependencies: { database }, confirmRights, caller },
-    ) {
-      const whose = { teamId, subject: 'key', subjectId: apiKeyId } as const;
-      let recorded = false;
-      const limit = await setLimit(database, { ...whose, ...body }, async (em) => {
-        await confirmRights(em);
-        // Called under each lock; the change begins under the first.
-        if (!recorded) await recordChange(em, caller(), whose, body);
-        recorded = true;
-      });
-      return { status: 200, body: limitJson(limit) };
+    async handle({ params: { teamId, apiKeyId }, body }, context) {
+      return answerSet(context, { teamId, subject: 'key', subjectId: apiKeyId }, body);
     },
   }),
 
@@ -129,25 +113,47 @@ export const limitRoutes = [
     method: 'delete',
     path: '/v1/teams/{teamId}/limits/keys/{apiKeyId}',
     tag: 'Limits',
+    operationId: 'removeApiKeyLimit',
     summary: 'Remove an API key’s limit',
     access: managers,
     request: { params: keyParams },
     answers: { 204: null },
     refusals: ['unknown_limit'],
-    async handle({ params: { teamId, apiKeyId } }, { dependencies: { database }, confirmRights, caller }) {
-      const whose = { teamId, subject: 'key', subjectId: apiKeyId } as const;
-      await removeLimit(database, whose, async (em) => {
-        await confirmRights(em);
-        await recordChange(em, caller(), whose, null);
-      });
-      return { status: 204 };
+    async handle({ params: { teamId, apiKeyId } }, context) {
+      return answerRemoved(context, { teamId, subject: 'key', subjectId: apiKeyId });
     },
   }),
 ];
 
+async function answerSet(
+  { dependencies: { database }, confirmRights, caller }: CallContext,
+  key: LimitKey,
+  terms: LimitTerms,
+): Promise<Answer> {
+  let recorded = false;
+  const limit = await setLimit(database, { ...key, ...terms }, async (em) => {
+    await confirmRights(em);
+    // Called behind each lock; the change begins behind the first.
+    if (!recorded) await recordChange(em, caller(), key, terms);
+    recorded = true;
+  });
+  return { status: 200, body: limitJson(limit) };
+}
+
+async function answerRemoved(
+  { dependencies: { database }, confirmRights, caller }: CallContext,
+  key: LimitKey,
+): Promise<Answer> {
+  await removeLimit(database, key, async (em) => {
+    await confirmRights(em);
+    await recordChange(em, caller(), key, null);
+  });
+  return { status: 204 };
+}
+
 type LimitTerms = Pick<SetLimit, 'credits' | 'per'>;
 
-/** Records a change, under the team's lock and in the same transaction, before it is made. */
+/** Records the change in its own transaction, behind the team's lock, before it is made. */
 async function recordChange(
   em: EntityManager,
   by: Caller,

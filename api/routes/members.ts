@@ -4,12 +4,14 @@ import { anyRole, memberManagers } from '../authorize.ts';
 import { defineRoute } from '../define-route.ts';
 import { listQuery, pageOf, roleSchema, teamParams, userIdSchema } from '../shapes.ts';
 
-const member = z.strictObject({
-  userId: userIdSchema,
-  name: z.string(),
-  email: z.string(),
-  role: roleSchema,
-});
+const memberOut = z
+  .strictObject({
+    userId: userIdSchema,
+    name: z.string().meta({ examples: ['Ada Lovelace'] }),
+    email: z.string().meta({ examples: ['ada@example.com'] }),
+    role: roleSchema,
+  })
+  .meta({ id: 'Member' });
 const memberParams = teamParams.extend({ userId: userIdSchema });
 const managers = { services: ['onboarding', 'admin'], persons: memberManagers } as const;
 
@@ -18,10 +20,11 @@ export const memberRoutes = [
     method: 'get',
     path: '/v1/teams/{teamId}/members',
     tag: 'Users and teams',
-    summary: 'The team’s members, in the order in which they joined',
+    operationId: 'listMembers',
+    summary: 'List the members of the team, in the order in which they joined',
     access: { services: ['onboarding', 'billing', 'admin'], persons: anyRole },
     request: { params: teamParams, query: listQuery },
-    answers: { 200: pageOf(member) },
+    answers: { 200: pageOf('MemberPage', memberOut) },
     refusals: ['invalid_cursor'],
     async handle({ params: { teamId }, query }, { dependencies: { database } }) {
       return { status: 200, body: await listMembers(database.fork(), teamId, query) };
@@ -32,12 +35,13 @@ export const memberRoutes = [
     method: 'put',
     path: '/v1/teams/{teamId}/members/{userId}',
     tag: 'Users and teams',
+    operationId: 'setMemberRole',
     summary: 'Change a member’s role',
     description:
-      'A service may also place a user in the team, in any role. A person may not: users join, and become owners, by accepting an invitation. Only an owner unmakes owners.',
+      'A service may also add a user to the team, with any role. A user may not: users join, and become owners, by accepting an invitation. Only an owner may change the role of an owner.',
     access: managers,
-    request: { params: memberParams, body: z.strictObject({ role: roleSchema }) },
-    answers: { 200: member },
+    request: { params: memberParams, body: z.strictObject({ role: roleSchema }).meta({ id: 'NewRole' }) },
+    answers: { 200: memberOut },
     refusals: ['unknown_member', 'unknown_user', 'consent_required', 'last_owner', 'personal_team_owner'],
     async handle({ params, body }, { dependencies: { database, temporal }, caller }) {
       const by = caller();
@@ -51,9 +55,10 @@ export const memberRoutes = [
     method: 'delete',
     path: '/v1/teams/{teamId}/members/{userId}',
     tag: 'Users and teams',
-    summary: 'Take a person out of the team, or leave it',
+    operationId: 'removeMember',
+    summary: 'Remove a member, or leave the team',
     description:
-      'By owner and admin, and by every member for themselves. The last owner invites another owner first, or deletes the team.',
+      'Owners and admins may remove members. Every member may leave. The last owner must first invite another owner, or delete the team.',
     access: { ...managers, persons: anyRole },
     request: { params: memberParams },
     answers: { 204: null },

@@ -10,11 +10,17 @@ const holdOut = z
   .strictObject({
     id: z.guid(),
     teamId: teamIdSchema,
-    action: z.string(),
+    action: z.string().meta({ examples: ['model.gpt-5'] }),
     status: z.enum(['open', 'captured', 'released', 'lapsed']),
-    credits: decimalOut.meta({ description: 'The held credits' }),
-    memberId: z.string().nullable(),
-    apiKeyId: z.string().nullable(),
+    credits: decimalOut.meta({ description: 'Credits that the hold sets aside' }),
+    memberId: z
+      .string()
+      .nullable()
+      .meta({ examples: ['user_42'] }),
+    apiKeyId: z
+      .string()
+      .nullable()
+      .meta({ examples: ['key_7f3a'] }),
     createdAt: instantOut,
     expiresAt: instantOut,
   })
@@ -25,10 +31,11 @@ export const openHoldRoutes = [
     method: 'get',
     path: '/v1/teams/{teamId}/holds',
     tag: 'Holds',
-    summary: 'The team’s open holds, oldest first',
+    operationId: 'listOpenHolds',
+    summary: 'List the team’s open holds, oldest first',
     access: { services: ['usage', 'billing', 'admin'], persons: anyRole },
     request: { params: teamParams, query: listQuery },
-    answers: { 200: pageOf(holdOut) },
+    answers: { 200: pageOf('HoldPage', holdOut) },
     refusals: ['invalid_cursor'],
     async handle({ params: { teamId }, query }, { dependencies: { database } }) {
       const { data, nextCursor } = await listOpenHolds(database.fork(), teamId, query);
@@ -40,17 +47,17 @@ export const openHoldRoutes = [
     method: 'get',
     path: '/v1/holds/{holdId}',
     tag: 'Holds',
-    summary: 'One hold, open or ended',
+    operationId: 'readHold',
+    summary: 'Read one hold, open or ended',
     access: { services: ['usage', 'billing', 'admin'], persons: 'signedIn' },
     request: { params: z.object({ holdId: z.guid({ error: 'expected a hold id: a UUID' }).toLowerCase() }) },
     answers: { 200: holdOut },
     refusals: ['unknown_hold'],
     async handle({ params: { holdId } }, { dependencies: { database }, caller }) {
-      const asking = caller();
+      const by = caller();
       const em = database.fork();
       const hold = await readHold(em, holdId);
-      if (asking.kind === 'person' && !(await findMember(em, hold.teamId, asking.userId)))
-        throw unknownHold(holdId);
+      if (by.kind === 'person' && !(await findMember(em, hold.teamId, by.userId))) throw unknownHold(holdId);
       return { status: 200, body: holdJson(hold) };
     },
   }),

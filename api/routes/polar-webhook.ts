@@ -20,8 +20,10 @@ export const polarWebhookRoutes = [
     method: 'post',
     path: '/v1/webhooks/polar',
     tag: 'Webhooks',
-    summary: 'Polar’s door: verified, stored, answered; applied by the team’s workflow',
-    description: 'Standard Webhooks. The same message again answers the same and is stored once.',
+    operationId: 'receivePolarWebhook',
+    summary: 'Receive a webhook of Polar: verify it, store it, answer',
+    description:
+      'Signed as Standard Webhooks describes. The team’s workflow applies the event after the answer. The same message again gets the same answer and is stored once.',
     access: 'public',
     rawBody: {
       admit(headers) {
@@ -35,7 +37,7 @@ export const polarWebhookRoutes = [
     // Polar sends customers with thousands of grants, and turns the endpoint off after ten refusals in a row.
     bodyLimitBytes: 8_388_608,
     request: {},
-    answers: { 202: z.strictObject({ id: z.guid(), stored: z.boolean() }) },
+    answers: { 202: z.strictObject({ id: z.guid(), stored: z.boolean() }).meta({ id: 'StoredWebhook' }) },
     refusals: ['unreadable_event', 'bad_signature'],
     async handle(_request, { dependencies: { database, temporal, webhookSecrets }, headers, bytes }) {
       const webhook = await verifyWebhook(bytes, headers, webhookSecrets).catch((error: unknown) => {

@@ -16,36 +16,59 @@ import { idempotentElsewhere } from '../../teams/idempotent.ts';
 import { anyRole, billingRoles } from '../authorize.ts';
 import { type CallContext, defineRoute } from '../define-route.ts';
 import type { Dependencies } from '../dependencies.ts';
-import { instantOut, teamParams } from '../shapes.ts';
+import { creditsAtOut, instantOut, teamParams } from '../shapes.ts';
 
-const subscription = z.strictObject({
-  id: z.string().meta({ description: 'Polar’s id of the subscription' }),
-  plan: z.string(),
-  status: z.string(),
-  cycle: z.strictObject({ start: instantOut, end: instantOut }),
+const subscriptionShape = {
+  id: z.string().meta({
+    description: 'Polar’s id of the subscription',
+    examples: ['0b7d6f0e-7f5c-4f7a-8a55-4d0ad9c2a003'],
+  }),
+  plan: z.string().meta({ description: 'The key of the plan', examples: ['pro_monthly'] }),
+  status: z.string().meta({ description: 'The status at Polar', examples: ['active'] }),
+  cycle: z.strictObject({ start: instantOut, end: instantOut }).meta({ id: 'Cycle' }),
   cancelAtPeriodEnd: z.boolean(),
-  nextAllotment: z.strictObject({ at: instantOut, credits: decimalOut }).nullable().meta({
-    description: 'The next credits, after their payment; null if there are none or if a payment is due first',
+  nextAllotment: creditsAtOut.nullable().meta({
+    description:
+      'The next credits, granted when they are paid; null if none follow or a payment is due first',
   }),
   paymentDue: z
     .strictObject({ since: instantOut, credits: decimalOut })
+    .meta({ id: 'PaymentDue' })
     .nullable()
-    .meta({ description: 'The due payment, and the credits that it brings' }),
-});
+    .meta({ description: 'The payment that is due, and the credits that it brings' }),
+};
+const subscriptionOut = z.strictObject(subscriptionShape).meta({ id: 'Subscription' });
 
-const current = subscription.extend({
-  others: z.array(subscription).meta({
-    description: 'Further standing subscriptions of the team; usually there are none',
-  }),
-});
+const currentOut = z
+  .strictObject({
+    ...subscriptionShape,
+    others: z.array(subscriptionOut).meta({
+      description: 'Further subscriptions of the team that may be charged; normally none',
+      examples: [[]],
+    }),
+  })
+  .meta({ id: 'CurrentSubscription' });
 
 const subscriptionId = z
   .string()
   .min(1)
   .max(255)
   .optional()
-  .meta({ description: 'One of the team’s subscriptions; default: the one that GET shows first' });
-const chosenBody = z.strictObject({ subscriptionId }).optional();
+  .meta({
+    description: 'Which of the team’s subscriptions; default: the one that GET shows first',
+    examples: ['0b7d6f0e-7f5c-4f7a-8a55-4d0ad9c2a003'],
+  });
+const chosenBody = z.strictObject({ subscriptionId }).meta({ id: 'ChosenSubscription' }).optional();
+const planChangeIn = z
+  .strictObject({
+    plan: z
+      .string()
+      .min(1)
+      .max(100)
+      .meta({ examples: ['pro_yearly'] }),
+    subscriptionId,
+  })
+  .meta({ id: 'PlanChange' });
 
 const change = {
   method: 'post',
@@ -53,7 +76,7 @@ const change = {
   access: { services: ['billing'], persons: billingRoles },
   needsIdempotencyKey: true,
   asksPolar: true,
-  answers: { 200: subscription },
+  answers: { 200: subscriptionOut },
   refusals: [
     'payment_failed',
     'unknown_subscription',
@@ -77,10 +100,11 @@ export const subscriptionRoutes = [
     method: 'get',
     path: '/v1/teams/{teamId}/subscription',
     tag: 'Billing',
-    summary: 'The team’s current subscription, with other standing ones; or null',
+    operationId: 'readSubscription',
+    summary: 'Read the team’s current subscription; null if there is none',
     access: { services: ['usage', 'billing', 'admin'], persons: anyRole },
     request: { params: teamParams },
-    answers: { 200: current.nullable() },
+    answers: { 200: currentOut.nullable() },
     async handle({ params: { teamId } }, { dependencies: { database } }) {
       const [first, ...others] = (await readSubscriptions(database.fork(), teamId)).map(subscriptionJson);
       return { status: 200, body: first ? { ...first, others } : null };
@@ -90,10 +114,11 @@ export const subscriptionRoutes = [
   defineRoute({
     ...change,
     path: '/v1/teams/{teamId}/subscription/change',
+    operationId: 'changePlan',
     summary: 'Change the plan: an upgrade at once, a downgrade with the next cycle',
     request: {
       params: teamParams,
-      body: z.strictObject({ plan: z.string().min(1).max(100), subscriptionId }),
+      body: planChangeIn,
     },
     async handle({ params: { teamId }, body: { plan, subscriptionId } }, context) {
       const asked = { done: 'changed', plan } as const;
@@ -106,6 +131,7 @@ export const subscriptionRoutes = [
   defineRoute({
     ...change,
     path: '/v1/teams/{teamId}/subscription/cancel',
+    operationId: 'cancelSubscription',
     summary: 'Cancel at the end of the cycle; a paused subscription ends at once',
     request: { params: teamParams, body: chosenBody },
     async handle({ params, body }, context) {
@@ -118,7 +144,8 @@ export const subscriptionRoutes = [
   defineRoute({
     ...change,
     path: '/v1/teams/{teamId}/subscription/resume',
-    summary: 'Undo a cancellation, or resume a paused subscription, which charges for its next cycle',
+    operationId: 'resumeSubscription',
+    summary: 'Undo a cancellation, or resume a paused subscription, which is charged for its next cycle',
     request: { params: teamParams, body: chosenBody },
     async handle({ params, body }, context) {
       return answerChange(context, params.teamId, { done: 'resumed' }, ({ polar, database }, beforeChange) =>
@@ -203,7 +230,7 @@ function subscriptionJson({
   nextAllotment,
   paymentDue,
   ...rest
-}: TeamSubscription): z.output<typeof subscription> {
+}: TeamSubscription): z.output<typeof subscriptionOut> {
   return {
     ...rest,
     cycle: { start: cycle.start.toISOString(), end: cycle.end.toISOString() },

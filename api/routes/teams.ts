@@ -20,30 +20,42 @@ import {
   userIdSchema,
 } from '../shapes.ts';
 
-const team = z.strictObject({ id: teamIdSchema, name: z.string(), personal: z.boolean() });
+const teamShape = {
+  id: teamIdSchema,
+  name: z.string().meta({ examples: ['Weavers'] }),
+  personal: z.boolean(),
+};
+const teamOut = z.strictObject(teamShape).meta({ id: 'Team' });
+const listedTeamOut = z
+  .strictObject({ ...teamShape, role: roleSchema.optional() })
+  .meta({ id: 'ListedTeam' });
+const newTeamIn = z
+  .strictObject({ name: nameSchema.meta({ examples: ['Weavers'] }), ownerId: userIdSchema.exactOptional() })
+  .meta({ id: 'NewTeam' });
 
 export const teamRoutes = [
   defineRoute({
     method: 'post',
     path: '/v1/teams',
     tag: 'Users and teams',
-    summary: 'Make a team',
-    description: 'A person becomes the owner of the team that they make; a service names the owner.',
+    operationId: 'createTeam',
+    summary: 'Create a team',
+    description: 'A user becomes the owner of the team that they create. A service names the owner.',
     access: { services: ['onboarding'], persons: 'signedIn' },
     needsIdempotencyKey: true,
-    request: { body: z.strictObject({ name: nameSchema, ownerId: userIdSchema.exactOptional() }) },
-    answers: { 201: team },
+    request: { body: newTeamIn },
+    answers: { 201: teamOut },
     refusals: ['unknown_owner', 'too_many_teams', 'catalog_not_published'],
     async handle({ body: { name, ownerId } }, { dependencies: { database, temporal }, caller, idempotency }) {
       const by = caller();
       const owner = ownerFor(by, ownerId);
-      let tell = () => {};
+      let signal = () => {};
       const answer = await idempotent(database, idempotency(), async (em) => {
         const { id, inboxId } = await createTeam(em, { name, ownerId: owner, by });
-        tell = () => temporal.signal(id, inboxId);
+        signal = () => temporal.signal(id, inboxId);
         return { status: 201, body: { id, name, personal: false } };
       });
-      tell();
+      signal();
       return answer;
     },
   }),
@@ -52,16 +64,17 @@ export const teamRoutes = [
     method: 'get',
     path: '/v1/teams',
     tag: 'Users and teams',
-    summary: 'My teams',
-    description: 'A person’s teams with their role in each; for services all teams, without a role.',
+    operationId: 'listTeams',
+    summary: 'List my teams',
+    description: 'A user gets their teams with their role in each. A service gets all teams, without a role.',
     access: { services: ['onboarding', 'billing', 'admin'], persons: 'signedIn' },
     request: { query: listQuery },
-    answers: { 200: pageOf(team.extend({ role: roleSchema.optional() })) },
+    answers: { 200: pageOf('TeamPage', listedTeamOut) },
     refusals: ['invalid_cursor'],
     async handle({ query }, { dependencies: { database }, caller }) {
-      const asking = caller();
-      const whose = asking.kind === 'person' ? { userId: asking.userId } : {};
-      return { status: 200, body: await listTeams(database.fork(), { ...query, ...whose }) };
+      const by = caller();
+      const filter = by.kind === 'person' ? { userId: by.userId } : {};
+      return { status: 200, body: await listTeams(database.fork(), { ...query, ...filter }) };
     },
   }),
 
@@ -69,10 +82,11 @@ export const teamRoutes = [
     method: 'get',
     path: '/v1/teams/{teamId}',
     tag: 'Users and teams',
-    summary: 'A team',
+    operationId: 'readTeam',
+    summary: 'Read a team',
     access: { services: ['onboarding', 'usage', 'billing', 'admin'], persons: anyRole },
     request: { params: teamParams },
-    answers: { 200: team },
+    answers: { 200: teamOut },
     async handle({ params: { teamId } }, { dependencies: { database } }) {
       const { id, name, personal } = await findTeam(database.fork(), teamId);
       return { status: 200, body: { id, name, personal } };
@@ -83,11 +97,15 @@ export const teamRoutes = [
     method: 'patch',
     path: '/v1/teams/{teamId}',
     tag: 'Users and teams',
+    operationId: 'renameTeam',
     summary: 'Rename a team',
-    description: 'Its customer at Polar follows. A Personal Team keeps its name.',
+    description: 'Its customer at Polar is renamed too. A Personal Team cannot be renamed.',
     access: { services: ['onboarding', 'admin'], persons: memberManagers },
-    request: { params: teamParams, body: z.strictObject({ name: nameSchema }) },
-    answers: { 200: team },
+    request: {
+      params: teamParams,
+      body: z.strictObject({ name: nameSchema.meta({ examples: ['Weavers'] }) }).meta({ id: 'TeamChange' }),
+    },
+    answers: { 200: teamOut },
     refusals: ['personal_team'],
     async handle({ params: { teamId }, body: { name } }, { dependencies: { database, temporal }, caller }) {
       const by = caller();
@@ -101,12 +119,13 @@ export const teamRoutes = [
     method: 'delete',
     path: '/v1/teams/{teamId}',
     tag: 'Users and teams',
+    operationId: 'deleteTeam',
     summary: 'Delete a team',
     description:
-      'By an owner of it, or a service. From the answer on nothing of it is spent or seen; its subscription at Polar is ended and its credits are forfeited right after. Asked again, it answers the same. A Personal Team goes only with its user.',
+      'Owners and services may delete it. After the answer nothing of the team can be spent or read. Its subscription at Polar then ends and its credits are forfeited. Deleting again returns the same answer. A Personal Team is deleted only with its user.',
     access: { services: ['onboarding', 'admin'], persons: 'signedIn', teamIsCheckedByHandler: true },
     request: { params: teamParams },
-    answers: { 202: z.strictObject({ id: teamIdSchema, deletedAt: instantOut }) },
+    answers: { 202: z.strictObject({ id: teamIdSchema, deletedAt: instantOut }).meta({ id: 'DeletedTeam' }) },
     refusals: ['personal_team'],
     async handle({ params: { teamId } }, { dependencies: { database, temporal }, caller }) {
       const by = caller();
@@ -120,8 +139,13 @@ export const teamRoutes = [
 function ownerFor(caller: Caller, ownerId: string | undefined): string {
   if (caller.kind === 'person') {
     if (ownerId === undefined || ownerId === caller.userId) return caller.userId;
-    throw forbidden('A person who makes a team is its owner: ownerId can only be your own', {});
+    throw forbidden(
+      'A user who creates a team is its owner: ownerId must be your own id, or be left out',
+      {},
+    );
   }
   if (ownerId !== undefined) return ownerId;
-  throw refuseFields('invalid_request', [{ path: 'ownerId', message: 'a service names the owner' }]);
+  throw refuseFields('invalid_request', [
+    { path: 'ownerId', message: 'expected the owner’s user id, because a service creates the team' },
+  ]);
 }

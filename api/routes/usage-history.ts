@@ -21,7 +21,7 @@ const readers = { services: ['usage', 'billing', 'admin'], persons: anyRole } as
 
 const range = {
   from: instantIn.exactOptional(),
-  to: instantIn.exactOptional().meta({ description: 'Not included' }),
+  to: instantIn.exactOptional().meta({ description: 'Exclusive', examples: ['2026-02-01T00:00:00Z'] }),
 };
 
 const groupBy = z
@@ -29,7 +29,7 @@ const groupBy = z
     decode: (list, context) => {
       const keys = list.split(',').flatMap((key) => usageKeys.filter((known) => known === key));
       if (keys.length === list.split(',').length) return keys;
-      const message = `expected some of ${usageKeys.join(', ')}, with commas between them`;
+      const message = `expected some of ${usageKeys.join(', ')}, separated by commas`;
       context.issues.push({ code: 'custom', input: list, message });
       return z.NEVER;
     },
@@ -37,64 +37,106 @@ const groupBy = z
   })
   .default(['day'])
   .meta({
-    description: `Some of ${usageKeys.join(', ')}, with commas between them`,
-    examples: ['day,model'],
+    description: 'The columns to group by, separated by commas',
+    param: { style: 'form', explode: false },
+    override: ({ jsonSchema }) => {
+      delete jsonSchema.maxLength;
+      Object.assign(jsonSchema, {
+        type: 'array',
+        items: { type: 'string', enum: [...usageKeys] },
+        minItems: 1,
+        default: ['day'],
+        examples: [['day', 'model']],
+      });
+    },
   });
 
-const counted = { credits: decimalOut, events: z.int() };
-const reportOut = z.strictObject({
-  from: instantOut,
-  to: instantOut,
-  timezone: z.string(),
-  data: z.array(
-    z.strictObject({
-      day: z.iso.date().optional(),
-      action: z.string().optional(),
-      model: z.string().nullable().optional().meta({ description: 'Null: of no AI model' }),
-      member: z.string().nullable().optional().meta({ description: 'Null: usage without a member' }),
-      ...counted,
-    }),
-  ),
-  total: z.strictObject(counted),
-});
+const usageSumShape = { credits: decimalOut, events: z.int() };
+const usageRowOut = z
+  .strictObject({
+    day: z.iso.date().optional(),
+    action: z
+      .string()
+      .optional()
+      .meta({ examples: ['model.gpt-5'] }),
+    model: z
+      .string()
+      .nullable()
+      .optional()
+      .meta({ description: 'Null: the action has no AI model', examples: ['gpt-5'] }),
+    member: z
+      .string()
+      .nullable()
+      .optional()
+      .meta({ description: 'Null: the usage named no member', examples: ['user_42'] }),
+    ...usageSumShape,
+  })
+  .meta({ id: 'UsageRow' });
+const reportOut = z
+  .strictObject({
+    from: instantOut,
+    to: instantOut,
+    timezone: z.string().meta({ examples: ['Europe/Berlin'] }),
+    data: z.array(usageRowOut),
+    total: z.strictObject(usageSumShape).meta({ id: 'UsageTotal' }),
+  })
+  .meta({ id: 'UsageReport' });
 
-const usageEventOut = z.strictObject({
-  ...receiptShape,
-  occurredAt: instantOut,
-  recordedAt: instantOut,
-  memberId: z.string().nullable(),
-  apiKeyId: z.string().nullable(),
-  metadata: z.record(z.string(), z.unknown()).nullable(),
-});
+const usageEventOut = z
+  .strictObject({
+    ...receiptShape,
+    occurredAt: instantOut,
+    recordedAt: instantOut,
+    memberId: z
+      .string()
+      .nullable()
+      .meta({ examples: ['user_42'] }),
+    apiKeyId: z
+      .string()
+      .nullable()
+      .meta({ examples: ['key_7f3a'] }),
+    metadata: z
+      .record(z.string(), z.unknown())
+      .nullable()
+      .meta({ examples: [{ traceId: '4bf92f35' }] }),
+  })
+  .meta({ id: 'UsageEvent' });
 
-const transferOut = z.strictObject({
-  id: z.string(),
-  at: instantOut,
-  kind: z.enum(transferKinds),
-  grantId: z.guid(),
-  source: grantSourceOut,
-  from: z.enum(accounts),
-  to: z.enum(accounts),
-  credits: decimalOut,
-  usageEventId: z.guid().nullable(),
-  reference: z.string().nullable().meta({ description: 'Its cause, if that is not a usage event' }),
-});
+const transferOut = z
+  .strictObject({
+    id: z.string().meta({ examples: ['1042'] }),
+    at: instantOut,
+    kind: z.enum(transferKinds),
+    grantId: z.guid(),
+    source: grantSourceOut,
+    from: z.enum(accounts),
+    to: z.enum(accounts),
+    credits: decimalOut,
+    usageEventId: z.guid().nullable(),
+    reference: z
+      .string()
+      .nullable()
+      .meta({ description: 'The cause, if it is not a usage event', examples: ['order:0b7d6f0e'] }),
+  })
+  .meta({ id: 'Transfer' });
 
 export const usageHistoryRoutes = [
   defineRoute({
     method: 'get',
     path: '/v1/teams/{teamId}/usage',
     tag: 'Usage',
-    summary: 'Consumption by day, action, model and member',
+    operationId: 'reportUsage',
+    summary: 'Report the usage by day, action, model and member',
     description:
-      'At most 400 days; by default the last 30, including today. With Accept: text/csv a CSV file (RFC 4180).',
+      'At most 400 days; by default the last 30 days including today. With Accept: text/csv the report is a CSV file (RFC 4180).',
     access: readers,
     request: {
       params: teamParams,
       query: z.object({ ...range, groupBy, timezone: timezoneIn.default('UTC') }),
     },
     heavy: () => true,
-    answers: { 200: z.union([reportOut, z.string().meta({ description: 'With Accept: text/csv' })]) },
+    answers: { 200: reportOut },
+    csvExample: 'day,credits,events\r\n2026-01-31,12.5,3\r\n',
     refusals: ['empty_range', 'range_too_long', 'report_too_large', 'unknown_timezone'],
     async handle({ params: { teamId }, query }, { dependencies: { database }, headers }) {
       const report = await reportUsage(database, { teamId, ...query });
@@ -115,10 +157,11 @@ export const usageHistoryRoutes = [
     method: 'get',
     path: '/v1/teams/{teamId}/usage/events',
     tag: 'Usage',
-    summary: 'Every usage event with its receipt, newest first by occurredAt',
+    operationId: 'listUsageEvents',
+    summary: 'List the usage events with their receipts, by occurredAt, newest first',
     access: readers,
     request: { params: teamParams, query: listQuery.extend(range) },
-    answers: { 200: pageOf(usageEventOut) },
+    answers: { 200: pageOf('UsageEventPage', usageEventOut) },
     refusals: ['invalid_cursor'],
     async handle({ params: { teamId }, query }, { dependencies: { database } }) {
       const { data, nextCursor } = await listUsageEvents(database.pool, teamId, query);
@@ -136,10 +179,11 @@ export const usageHistoryRoutes = [
     method: 'get',
     path: '/v1/teams/{teamId}/ledger',
     tag: 'Credits',
-    summary: 'Every transfer of the team’s credits, newest first',
+    operationId: 'listTransfers',
+    summary: 'List the transfers of the team’s credits, newest first',
     access: readers,
     request: { params: teamParams, query: listQuery.extend(range) },
-    answers: { 200: pageOf(transferOut) },
+    answers: { 200: pageOf('TransferPage', transferOut) },
     refusals: ['invalid_cursor'],
     async handle({ params: { teamId }, query }, { dependencies: { database } }) {
       const { data, nextCursor } = await listTransfers(database.pool, teamId, query);
@@ -163,7 +207,7 @@ function reportJson({ from, to, rows, credits, events }: UsageReport, timezone: 
   };
 }
 
-/** JSON, unless the request accepts only CSV. */
+/** True if Accept names CSV and not JSON. */
 function wantsCsv(accept = ''): boolean {
   return /\btext\/csv\b/i.test(accept) && !/\bapplication\/json\b/i.test(accept);
 }
@@ -182,7 +226,7 @@ function toCsv(keys: readonly (typeof usageKeys)[number][], rows: UsageReport['r
 }
 
 /**
- * A spreadsheet would run a cell that begins like a formula. An apostrophe before it makes it text
+ * Spreadsheets run a cell that begins like a formula. An apostrophe before it makes it text
  * (https://owasp.org/www-community/attacks/CSV_Injection).
  */
 function csvCell(text: string): string {

@@ -8,7 +8,7 @@ import type { Receipt } from '../../ledger/spend/operation.ts';
 import { hashBody } from '../../teams/hash-body.ts';
 import { defineRoute, idempotencyKeySchema } from '../define-route.ts';
 import type { Dependencies } from '../dependencies.ts';
-import { invalidRequest, type Problem, toProblem } from '../problem.ts';
+import { invalidRequest, type Problem, problemSchema, toProblem } from '../problem.ts';
 import { receiptJson, receiptOut, receiptShape } from '../receipt.ts';
 import { whileCommitting } from '../refusals.ts';
 import {
@@ -23,34 +23,41 @@ import {
 
 const usageShape = {
   action: actionSchema,
-  quantities: quantitiesSchema.meta({ examples: [{ input_tokens: 1200, output_tokens: '350' }] }),
+  quantities: quantitiesSchema.meta({
+    override: { examples: [{ input_tokens: 1200, output_tokens: '350' }] },
+  }),
   memberId: userIdSchema.exactOptional(),
   apiKeyId: apiKeyIdSchema.exactOptional(),
   occurredAt: instantIn.exactOptional(),
   metadata: metadataSchema.exactOptional(),
 };
-const usage = z.strictObject(usageShape);
-type Usage = z.output<typeof usage>;
+const usageIn = z.strictObject(usageShape).meta({ id: 'NewUsage' });
+type Usage = z.output<typeof usageIn>;
 
-const mostEvents = 1_000;
-/** In bytes: the maximum number of events, each with the maximum metadata. */
-const largestBatch = 8 * 1_048_576;
+const maxBatchEvents = 1_000;
+/** Room for that many events, each with the largest metadata. */
+const maxBatchBytes = 8 * 1_048_576;
 /** Results of a batch beyond this many characters are shortened. */
-const longestAnswer = 4 * 1_048_576;
-const batchEvent = z.strictObject({
-  teamId: teamIdSchema,
-  idempotencyKey: idempotencyKeySchema,
-  ...usageShape,
-});
+const maxAnswerCharacters = 4 * 1_048_576;
+const batchEventIn = z
+  .strictObject({ teamId: teamIdSchema, idempotencyKey: idempotencyKeySchema, ...usageShape })
+  .meta({ id: 'BatchEvent' });
 // Created once, because a schema is compiled when it is created.
-const eventInBody = z.object({ body: batchEvent });
+const eventInBody = z.object({ body: batchEventIn });
 const anyObject = z.record(z.string(), z.unknown());
-const shortReceipt = z.strictObject({
-  status: z.literal(201),
-  ...z.strictObject(receiptShape).omit({ lines: true, grants: true }).shape,
-  shortened: z.literal(true),
-});
-const refusedEvent = z.looseObject({ status: z.int().min(400), code: z.string(), detail: z.string() });
+const debitedEventOut = z
+  .strictObject({ status: z.literal(201), ...receiptShape })
+  .meta({ id: 'DebitedBatchEvent' });
+const shortenedEventOut = z
+  .strictObject({
+    status: z.literal(201),
+    ...z.strictObject(receiptShape).omit({ lines: true, grants: true }).shape,
+    shortened: z.literal(true),
+  })
+  .meta({ id: 'ShortenedBatchEvent' });
+const batchResultOut = z
+  .strictObject({ results: z.array(z.union([debitedEventOut, shortenedEventOut, problemSchema])) })
+  .meta({ id: 'BatchResult' });
 
 export const usageRoutes = [
   defineRoute({
@@ -58,10 +65,11 @@ export const usageRoutes = [
     lane: 'spending',
     path: '/v1/teams/{teamId}/usage',
     tag: 'Usage',
-    summary: 'Price usage and debit its credits',
+    operationId: 'recordUsage',
+    summary: 'Record a usage: price it and debit its credits',
     access: { services: ['usage'], teamIsCheckedByHandler: true },
     needsIdempotencyKey: true,
-    request: { params: teamParams, body: usage },
+    request: { params: teamParams, body: usageIn },
     answers: { 201: receiptOut },
     refusals: [
       'insufficient_credits',
@@ -89,20 +97,19 @@ export const usageRoutes = [
     lane: 'spending',
     path: '/v1/usage/batch',
     tag: 'Usage',
-    summary: 'Up to 1,000 usages of any teams',
+    operationId: 'recordUsageBatch',
+    summary: 'Record up to 1,000 usages of any teams',
     description:
-      'Each event succeeds or fails separately, in order within a team. Its key and body mean the same as in a single usage. A body has at most 8 MiB. An answer has at most about 4 MiB: later results are `shortened`, without `lines`, `grants` and `errors`. The team’s usage events contain all of them.',
+      'Each event succeeds or fails separately, in order within a team. Its key and body mean the same as in a single request. A body has at most 8 MiB. An answer has at most about 4 MiB: later results are `shortened`, without `lines`, `grants` and `errors`. The team’s usage events contain all of them.',
     access: { services: ['usage'] },
-    bodyLimitBytes: largestBatch,
-    // Each event is checked separately, so that a wrong one does not affect the others.
-    request: { body: z.strictObject({ events: z.array(z.unknown()).min(1).max(mostEvents) }) },
-    documentedBody: z.strictObject({ events: z.array(batchEvent).min(1).max(mostEvents) }),
+    bodyLimitBytes: maxBatchBytes,
+    // Each event is checked separately, so that an invalid event does not refuse the others.
+    request: { body: z.strictObject({ events: z.array(z.unknown()).min(1).max(maxBatchEvents) }) },
+    documentedBody: z
+      .strictObject({ events: z.array(batchEventIn).min(1).max(maxBatchEvents) })
+      .meta({ id: 'UsageBatch' }),
     answers: {
-      200: z.strictObject({
-        results: z.array(
-          z.union([z.strictObject({ status: z.literal(201), ...receiptShape }), shortReceipt, refusedEvent]),
-        ),
-      }),
+      200: batchResultOut,
     },
     refusals: ['catalog_not_published'],
     async handle({ body: { events } }, { dependencies }) {
@@ -113,7 +120,7 @@ export const usageRoutes = [
   }),
 ];
 
-/** Every event reaches the group commit in the batch's order, because nothing before it is awaited. */
+/** The events reach the group commit in the batch's order, because nothing is awaited before it. */
 async function spendEvent(
   dependencies: Dependencies,
   published: PublishedCatalog,
@@ -134,11 +141,11 @@ async function spendEvent(
 type Result = Awaited<ReturnType<typeof spendEvent>>;
 
 /** A receipt names each grant that paid. For a team with many small grants a thousand receipts would be tens of megabytes. */
-export function shortenResults(results: Result[], longest = longestAnswer): object[] {
+export function shortenResults(results: Result[], maxCharacters = maxAnswerCharacters): object[] {
   let length = 0;
   return results.map((result) => {
     length += JSON.stringify(result).length;
-    if (length <= longest) return result;
+    if (length <= maxCharacters) return result;
     const rest: Record<string, unknown> = { ...result };
     for (const field of ['lines', 'grants', 'errors']) delete rest[field];
     return { ...rest, shortened: true };
@@ -165,7 +172,7 @@ async function spendUsage(
     try {
       priced = priceUsage(catalog, action, quantities);
     } catch (refusal) {
-      // A retry gets the first answer, even if its action was archived meanwhile.
+      // The answer of a retry does not change, even if its action was archived since.
       const replay = await findReplay(database.pool, request);
       if (replay && 'receipt' in replay) return replay.receipt;
       throw refusal;

@@ -8,22 +8,32 @@ import { emailSchema, instantOut, nameSchema, teamIdSchema, userIdSchema } from 
 
 const userShape = { id: userIdSchema, email: emailSchema, name: nameSchema };
 
-const signedUp = z.strictObject({
-  user: z.strictObject(userShape),
-  team: z.strictObject({ id: teamIdSchema, name: z.string(), personal: z.literal(true) }),
-});
+const userSchema = z.strictObject(userShape).meta({ id: 'User' });
+const userChangeIn = z
+  .strictObject({ email: emailSchema.exactOptional(), name: nameSchema.exactOptional() })
+  .refine((body) => Object.keys(body).length > 0, { error: 'expected email, name or both' })
+  .meta({ id: 'UserChange' });
+const personalTeamOut = z
+  .strictObject({
+    id: teamIdSchema,
+    name: z.string().meta({ examples: ['Personal Team'] }),
+    personal: z.literal(true),
+  })
+  .meta({ id: 'PersonalTeam' });
+const signUpOut = z.strictObject({ user: userSchema, team: personalTeamOut }).meta({ id: 'SignUp' });
 
 export const userRoutes = [
   defineRoute({
     method: 'post',
     path: '/v1/users',
     tag: 'Users and teams',
-    summary: 'Sign a person up',
+    operationId: 'signUpUser',
+    summary: 'Sign a user up',
     description:
-      'Makes the user and their Personal Team; trial credits follow. The id is the key: the same again answers 200 with the same.',
+      'Creates the user and their Personal Team; trial credits follow. The user id is the idempotency key: the same request again returns 200 with the same answer.',
     access: { services: ['onboarding'] },
-    request: { body: z.strictObject(userShape) },
-    answers: { 200: signedUp, 201: signedUp },
+    request: { body: userSchema },
+    answers: { 200: signUpOut, 201: signUpOut },
     refusals: ['user_conflict', 'email_taken', 'user_erased'],
     async handle({ body }, { dependencies: { database, temporal }, caller }) {
       const { user, team, inboxId } = await signUp(database, body, caller());
@@ -36,25 +46,21 @@ export const userRoutes = [
     method: 'patch',
     path: '/v1/users/{userId}',
     tag: 'Users and teams',
+    operationId: 'changeUser',
     summary: 'Change a user’s e-mail or name',
     description:
-      'By a service; a person may change their own name. Invitations go by e-mail, so only the platform, which checks that an e-mail is theirs, changes it. The members at Polar follow.',
+      'Services may change both; a user may change only their own name. Invitations are matched by e-mail, so only the platform, which verifies e-mail addresses, may change one. The members at Polar are changed too.',
     access: { services: ['onboarding', 'admin'], persons: 'signedIn' },
     request: {
       params: z.strictObject({ userId: userIdSchema }),
-      body: z
-        .strictObject({ email: emailSchema.exactOptional(), name: nameSchema.exactOptional() })
-        .refine((body) => Object.keys(body).length > 0, { error: 'expected email, name or both' }),
+      body: userChangeIn,
     },
-    answers: { 200: z.strictObject(userShape) },
+    answers: { 200: userSchema },
     refusals: ['unknown_user', 'email_taken'],
     async handle({ params: { userId: id }, body }, { dependencies: { database, temporal }, caller }) {
       const by = caller();
       if (by.kind === 'person' && (by.userId !== id || body.email !== undefined)) {
-        throw forbidden(
-          'A person may change no more than their own name: ask the platform for another e-mail',
-          {},
-        );
+        throw forbidden('A user may only change their own name: ask the platform to change an e-mail', {});
       }
       const { user, toSignal } = await database.transaction((em) => changeUser(em, { id, by, ...body }));
       for (const { teamId, inboxId } of toSignal) temporal.signal(teamId, inboxId);
@@ -66,19 +72,20 @@ export const userRoutes = [
     method: 'delete',
     path: '/v1/users/{userId}',
     tag: 'Users and teams',
-    summary: 'Erase a person',
+    operationId: 'eraseUser',
+    summary: 'Erase a user',
     description:
-      'By the person, or a service. Name, e-mail and memberships are gone with the answer, and the Personal Team, with all its credits, and teams whose only member they are; what Polar knows of them follows. The ledger keeps the id. Asked again, it answers the same.',
+      'Users may erase themselves; services may erase any user. With the answer their name, e-mail and memberships are deleted, and so are their Personal Team with its credits and teams whose only member they are. Their data at Polar is deleted afterwards. The ledger keeps the id. Erasing again returns the same answer.',
     access: { services: ['onboarding', 'admin'], persons: 'signedIn' },
     request: { params: z.strictObject({ userId: userIdSchema }) },
-    answers: { 202: z.strictObject({ id: userIdSchema, erasedAt: instantOut }) },
+    answers: { 202: z.strictObject({ id: userIdSchema, erasedAt: instantOut }).meta({ id: 'ErasedUser' }) },
     refusals: ['unknown_user', 'last_owner'],
     async handle({ params: { userId } }, { dependencies: { database, temporal }, caller }) {
-      const asking = caller();
-      if (asking.kind === 'person' && asking.userId !== userId) {
-        throw forbidden('A person may erase nobody but themselves', {});
+      const by = caller();
+      if (by.kind === 'person' && by.userId !== userId) {
+        throw forbidden('A user may only erase themselves', {});
       }
-      const { erasedAt, tell } = await deleteUser(database, userId, asking);
+      const { erasedAt, tell } = await deleteUser(database, userId, by);
       for (const { teamId, inboxId } of tell) temporal.signal(teamId, inboxId);
       return { status: 202, body: { id: userId, erasedAt: erasedAt.toISOString() } };
     },
