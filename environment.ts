@@ -12,9 +12,11 @@ export type Environment = {
   operationsPort: number;
   /** The address on which both ports listen. */
   host: string;
-  /** Of the role that API and worker connect as. */
+  /** The URL with the role of API and worker. */
   databaseUrl: string;
-  /** Of the schema's owner: for migrations alone, so no process reads it that does not name it. */
+  /**
+   * The URL with the role of the schema's owner, for migrations only. A process reads it only if it names this part.
+   */
   databaseOwnerUrl: string | undefined;
   /** `const { namespace, ...connection } = temporal`: the rest are the options of a Temporal connection. */
   temporal: TemporalTarget;

@@ -33,7 +33,7 @@ export function planVariables(
   }
   const password = encodeURIComponent(secrets.postgresPassword);
   return {
-    // As in production: API and worker connect as a role that changes neither schema nor history.
+    // As in production, API and worker use a role that can change neither the schema nor history.
     DATABASE_URL: `postgresql://billing:${password}@127.0.0.1:${ports.postgres}/billing`,
     ...(given.DATABASE_URL
       ? {}

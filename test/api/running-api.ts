@@ -50,9 +50,9 @@ export interface RunningApi {
   url: string;
   /** The URL of `/readyz` and `/metrics`. */
   operationsUrl: string;
-  /** Of the owner: a test may change what the API may not. */
+  /** The URL with the owner's role: a test may change data that the API may not. */
   databaseUrl: string;
-  /** Of the role that the API connects as. */
+  /** The URL with the API's role. */
   applicationUrl: string;
   /** The URL of the Polar emulator. */
   polarUrl: string;

@@ -41,7 +41,7 @@ async function names(sql: string, values: unknown[] = []): Promise<string[]> {
   return rows.map(({ name }) => name);
 }
 
-test('API and worker connect as a role that cannot change history', async () => {
+test('the role of API and worker cannot change history', async () => {
   for (const table of history) {
     await run(`select 1 from ${table} limit 1`);
     const [column] = await names(
@@ -75,7 +75,7 @@ test('that role cannot change the schema', async () => {
     await expect(run(statement)).rejects.toEqual(denied);
 });
 
-test('that role may do what API and worker do: read and write every other table, and make partitions', async () => {
+test('that role can read and write every other table, and create partitions', async () => {
   const rights = await names(
     `select privilege_type || ' ' || table_name as name from information_schema.role_table_grants
       where grantee = current_user order by 1`,
@@ -98,7 +98,7 @@ test('that role may do what API and worker do: read and write every other table,
   expect(Number((await names(months))[0])).toBeGreaterThan(0);
 });
 
-test('even the owner of the schema cannot change history by accident', async () => {
+test('even the owner of the schema cannot change history by mistake', async () => {
   await withClient(testDatabase.url, async (owner) => {
     for (const table of history)
       for (const statement of [`delete from ${table}`, `truncate ${table} cascade`])

@@ -25,7 +25,7 @@ const file = z
 const services = Object.entries(file.services);
 const namesOf = (found: typeof services) => found.map(([name]) => name).sort();
 
-test('every service of the compose file runs hardened and within limits', () => {
+test('every service of the compose file is hardened and limited', () => {
   for (const [name, { cap_drop, security_opt, pids_limit }] of services)
     expect({ name, cap_drop, security_opt, pids_limit }).toEqual({
       name,

@@ -50,7 +50,7 @@ export interface Story {
   webhookSecret: string;
   /** The environment variables of a worker process for this story. */
   workerVariables: Record<string, string>;
-  /** Of the database's owner: a test may change what API and worker may not. */
+  /** The URL with the owner's role: a test may change data that API and worker may not. */
   ownerUrl: string;
   /** Signs a user up and waits for the trial of the Personal Team. */
   signUp(id: string): Promise<string>;

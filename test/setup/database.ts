@@ -3,9 +3,9 @@ import pg from 'pg';
 import { withClient } from '../../dev/postgres.ts';
 
 export type TestDatabase = {
-  /** Of the owner, who may do everything. */
+  /** The URL with the owner's role, which may do everything. */
   url: string;
-  /** Of the role that API and worker connect as. */
+  /** The URL with the role of API and worker. */
   applicationUrl: string;
   drop(): Promise<void>;
 };
