@@ -2,7 +2,7 @@ import type { createDocument } from 'zod-openapi';
 
 type ApiDocument = ReturnType<typeof createDocument>;
 
-/** A JSON Schema of the document, as far as examples need it. */
+/** The parts of a JSON Schema that the examples use. */
 interface Schema {
   $ref?: string;
   examples?: unknown[];
@@ -31,8 +31,8 @@ interface Operation {
 }
 
 /**
- * Gives each body and answer an example, put together from the examples of its parts.
- * @throws Error for a string of any form without an example: give its schema one
+ * Adds an example to each body and answer, built from the examples of its parts.
+ * @throws Error for a text without an example and without a fixed format: add one to its schema
  */
 export function addExamples(document: ApiDocument): ApiDocument {
   const schemas = (document.components?.schemas ?? {}) as Record<string, Schema>;

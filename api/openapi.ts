@@ -54,7 +54,7 @@ export function describeApi(routes: readonly Route[], publicUrl: string) {
   return addExamples(document);
 }
 
-/** A format says more than the pattern of 250 characters that zod adds to it. */
+/** A format is clearer than the pattern of 250 characters that zod adds to it. */
 function dropPatternOfFormat(jsonSchema: { format?: string; pattern?: string }): void {
   if (jsonSchema.format !== undefined) delete jsonSchema.pattern;
 }

@@ -113,7 +113,7 @@ export function refuseFields(
 }
 
 const mostErrors = 20;
-/** Of a path or a message, in characters. */
+/** The maximum length of a path or a message, in characters. */
 const longestText = 200;
 
 function cut(text: string): string {
@@ -124,7 +124,7 @@ function explain(error: unknown): DomainError | undefined {
   return explainBodyParser(error) ?? explainUrl(error) ?? explainDatabase(error);
 }
 
-/** body-parser's own errors carry a `type`. */
+/** body-parser's own errors have a `type`. */
 function explainBodyParser(error: unknown): DomainError | undefined {
   const parsed = bodyParserError.safeParse(error);
   if (!parsed.success) return undefined;

@@ -140,10 +140,10 @@ export const linkOut = z
   })
   .meta({ id: 'Link' });
 
-/** Credits that come or go at a time. */
+/** Credits that arrive or expire at a time. */
 export const creditsAtOut = z.strictObject({ at: instantOut, credits: decimalOut }).meta({ id: 'CreditsAt' });
 
-/** What can be spent after a change. */
+/** The spendable credits after a change. */
 export const availableOut = z.strictObject({ available: decimalOut }).meta({ id: 'AvailableCredits' });
 
 /** The part of a grant that a debit or an adjustment moved. */

@@ -15,7 +15,7 @@ const atPolar = [
   'polar_unavailable',
   'polar_refused',
 ] as const satisfies readonly ErrorCode[];
-/** Refusals if the team has no customer at Polar and cannot get one. */
+/** The errors if the team has no customer at Polar and cannot get one. */
 const noCustomer = [
   'team_deleted',
   'team_without_owner',

@@ -83,7 +83,7 @@ const captureIn = z
 
 const extensionIn = z.strictObject({ ttlSeconds }).meta({ id: 'HoldExtension' });
 
-/** Refusals of every request about one hold. */
+/** The errors of every request about one hold. */
 const onHolds = [
   'unknown_hold',
   'hold_expired',

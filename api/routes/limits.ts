@@ -133,7 +133,7 @@ async function answerSet(
   let recorded = false;
   const limit = await setLimit(database, { ...key, ...terms }, async (em) => {
     await confirmRights(em);
-    // Called behind each lock; the change begins behind the first.
+    // Called under each lock; the change begins under the first.
     if (!recorded) await recordChange(em, caller(), key, terms);
     recorded = true;
   });
@@ -153,7 +153,7 @@ async function answerRemoved(
 
 type LimitTerms = Pick<SetLimit, 'credits' | 'per'>;
 
-/** Records the change in its own transaction, behind the team's lock, before it is made. */
+/** Records the change under the team's lock, in the same transaction, before it is made. */
 async function recordChange(
   em: EntityManager,
   by: Caller,

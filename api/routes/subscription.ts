@@ -189,7 +189,7 @@ function answerChange(
       if (asked) await record({ action: `subscription.${done}`, ...asked, after: planOf(changed) });
       return { status: 200, body: subscriptionJson(changed) };
     } catch (error) {
-      // Without an answer of Polar's the outcome is not known here: the subscription's webhooks show it.
+      // Without an answer from Polar the outcome is unknown here. The subscription's webhooks show it.
       if (asked && isRefusal(error))
         await record({ action: `subscription.${done}.refused`, reason: error.code, ...asked });
       throw error;

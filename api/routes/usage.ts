@@ -35,7 +35,7 @@ const usageIn = z.strictObject(usageShape).meta({ id: 'NewUsage' });
 type Usage = z.output<typeof usageIn>;
 
 const maxBatchEvents = 1_000;
-/** Room for that many events, each with the largest metadata. */
+/** The maximum number of events, each with the maximum metadata, in bytes. */
 const maxBatchBytes = 8 * 1_048_576;
 /** Results of a batch beyond this many characters are shortened. */
 const maxAnswerCharacters = 4 * 1_048_576;
