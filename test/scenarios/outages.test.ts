@@ -7,8 +7,10 @@ import { createPolar, type Polar } from '@polar-sh/sdk/2026-10';
 import { Client, Connection } from '@temporalio/client';
 import pg from 'pg';
 import { freePort } from '../../dev/free-port.ts';
+import { type Link, openLink } from '../../dev/link.ts';
 import { type Part, runTask, startPart } from '../../dev/part.ts';
 import { startPostgres, withClient } from '../../dev/postgres.ts';
+import { withDescendants } from '../../dev/process-command.ts';
 import { startTemporalServer, type TemporalServer } from '../../dev/temporal-server.ts';
 import { ensureWebhookEndpoint } from '../../polar/webhook-endpoint.ts';
 import { type PolarEmulator, startPolarEmulator } from '../../polar-emulator/polar-emulator.ts';
@@ -79,7 +81,11 @@ test('a worker that is killed between a payment and its grant grants once when i
 /** Billing as processes, with a Postgres and a Temporal server that can be stopped. Real time. */
 interface Platform {
   temporal: { address: string; stop(): Promise<void>; start(): Promise<void> };
-  postgres: { stop(): Promise<void>; start(): Promise<void> };
+  postgres: { stop(): Promise<void>; kill(): Promise<void>; start(): Promise<void> };
+  /** Between the processes of ours and Postgres. */
+  link: Link;
+  /** Asks worker and APIs to stop, as compose does, with its time limits. @returns how each ended */
+  stopOurs(): Promise<string[]>;
   polar: Polar;
   emulator: PolarEmulator;
   databaseUrl: string;
@@ -129,11 +135,15 @@ async function startPlatform({ apis = 1 } = {}): Promise<Platform> {
   const { secret } = await ensureWebhookEndpoint(polar, `${apiUrls[0]}/v1/webhooks/polar`);
 
   const databaseUrl = postgres.url('billing');
+  const link = await openLink(postgresPort);
+  cleanUp.push(() => link.close());
+  const linked = new URL(databaseUrl);
+  linked.port = String(link.port);
   const env = {
     PATH: process.env.PATH ?? '',
     LOG_LEVEL: 'error',
     DATA_DIR: directory,
-    DATABASE_URL: databaseUrl,
+    DATABASE_URL: linked.href,
     TEMPORAL_ADDRESS: temporal.address,
     POLAR_ACCESS_TOKEN: 'polar_oat_outages',
     POLAR_SERVER: emulator.url,
@@ -156,14 +166,17 @@ async function startPlatform({ apis = 1 } = {}): Promise<Platform> {
     await runTask(script(file, ...args));
   const worker = await startPart({ ...script('worker/main.ts'), saysReady: true });
   cleanUp.push(() => worker.stop());
+  const running: Part[] = [];
+  let stopped = false;
   for (const [index, port] of ports.entries()) {
     const api = await startPart({
       ...script('api/main.ts'),
       env: { ...env, PORT: String(port) },
       isReady: async () => (await fetch(`${apiUrls[index]}/healthz`).catch(() => null))?.ok ?? false,
     });
+    running.push(api);
     cleanUp.push(async () => {
-      expect(api.running()).toBe(true); // it ran all the time
+      expect(api.running()).toBe(!stopped); // it ran all the time
       await api.stop();
     });
   }
@@ -193,9 +206,19 @@ async function startPlatform({ apis = 1 } = {}): Promise<Platform> {
     },
     postgres: {
       stop: () => postgres.stop(),
+      async kill() {
+        for (const pid of withDescendants(postgres.part.pid)) process.kill(pid, 'SIGKILL');
+        await postgres.part.exited;
+      },
       async start() {
         postgres = await startPostgres(postgresOptions);
       },
+    },
+    link,
+    async stopOurs() {
+      stopped = true;
+      await Promise.all([worker.stop(30_000), ...running.map((api) => api.stop(15_000))]);
+      return Promise.all([worker, ...running].map(({ exited }) => exited));
     },
     polar,
     emulator,
@@ -219,13 +242,13 @@ async function firstWorkflow(address: string): Promise<number> {
   return at;
 }
 
-async function signUp(platform: Platform, id: string): Promise<string> {
+async function signUp(platform: Platform, id: string, expected = 201): Promise<string> {
   const { status, body } = await platform.call('POST', '/v1/users', {
     id,
     email: `${id}@example.com`,
     name: id,
   });
-  expect(status).toBe(201);
+  expect(status).toBe(expected);
   return (body.team as { id: string }).id;
 }
 
@@ -355,3 +378,45 @@ test('Postgres is restarted under load and its connections are cut: every acknow
   const after = await signUp(platform, 'after');
   await until(async () => (await platform.available(after)) === '500');
 }, 120_000);
+
+/** Whether the API says that it is ready. */
+async function isReady({ apiUrls }: Platform): Promise<boolean> {
+  return (await fetch(`${apiUrls[0]}/readyz`)).ok;
+}
+
+test('Postgres is killed and another starts at its address: API and worker go on by themselves', async () => {
+  const platform = await startPlatform();
+  const before = await signUp(platform, 'before');
+  await until(async () => (await platform.available(before)) === '500');
+
+  await platform.postgres.kill();
+  expect(await isReady(platform)).toBe(false);
+  const usage = { action: 'workflow.run', quantities: { runs: 1 } };
+  expect((await platform.call('POST', `/v1/teams/${before}/usage`, usage)).status).toBe(503);
+  await platform.postgres.start();
+
+  await until(() => isReady(platform), 60_000);
+  const after = await signUp(platform, 'after');
+  await until(async () => (await platform.available(after)) === '500', 60_000);
+  await sound(platform);
+}, 180_000);
+
+test('the network to Postgres goes silent: worker and API are ready again afterwards, and end when they are asked to meanwhile', async () => {
+  const platform = await startPlatform();
+  await signUp(platform, 'before');
+  platform.link.silence();
+  expect(await isReady(platform)).toBe(false);
+  platform.link.heal();
+  await until(() => isReady(platform), 60_000);
+  // The connections of other lanes may be silent still: a caller who gets 503 sends the same again.
+  const person = { id: 'between', email: 'between@example.com', name: 'between' };
+  await until(async () => (await platform.call('POST', '/v1/users', person)).status < 300, 60_000);
+  const team = await signUp(platform, 'between', 200);
+  await until(async () => (await platform.available(team)) === '500', 90_000);
+
+  platform.link.silence();
+  const usage = { action: 'workflow.run', quantities: { runs: 1 } };
+  void platform.call('POST', `/v1/teams/${team}/usage`, usage).catch(() => {}); // under way when it is asked to end
+  const ends = await platform.stopOurs();
+  expect(ends).toEqual(ends.map(() => expect.stringMatching(/^exit code/))); // nobody had to kill them
+}, 240_000);
