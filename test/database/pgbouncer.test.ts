@@ -80,7 +80,7 @@ async function followTheGuide(databaseUrl: string): Promise<void> {
     }
     // As RECONNECT in PgBouncer's console.
     await client.query(
-      'select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()',
+      'select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and usename = current_user and pid <> pg_backend_pid()',
     );
   });
 }
