@@ -40,6 +40,7 @@ import { ZeroAndKeyDeletions } from './migrations/0007-zero-and-key-deletions.ts
 import { People } from './migrations/0008-people.ts';
 import { ClosedMonths } from './migrations/0009-closed-months.ts';
 import { Links } from './migrations/0010-links.ts';
+import { GrantsInBurnOrder } from './migrations/0011-grants-in-burn-order.ts';
 import { WaitingAndHandledEvents } from './migrations/0012-waiting-and-handled-events.ts';
 import { createMissingPartitions, isMissingPartition } from './partitions.ts';
 import { checkSession, startupOptions } from './session-settings.ts';
@@ -264,6 +265,7 @@ function ormOptions(
         People,
         ClosedMonths,
         Links,
+        GrantsInBurnOrder,
         WaitingAndHandledEvents,
       ],
       snapshot: false,
