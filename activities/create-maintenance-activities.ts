@@ -4,9 +4,7 @@ import type { Database } from '../database/connection.ts';
 import { cutOldPayloads } from '../inbox/cut-payloads.ts';
 import { deleteHandledEvents } from '../inbox/delete-handled-events.ts';
 import { closeMonths } from '../ledger/read/closed-months.ts';
-import type { GroupCommit } from '../ledger/spend/group-commit.ts';
 import { pruneLimitMarks } from '../ledger/spend/prune-limit-marks.ts';
-import { sweepHolds } from '../ledger/spend/sweep-holds.ts';
 import { type LedgerFinding, verifyLedger } from '../ledger/verify/verify-ledger.ts';
 import { log } from '../log.ts';
 import { cutExpiredLinks } from '../teams/cut-expired-links.ts';
@@ -32,20 +30,14 @@ const carried = 20;
 const longestField = 300;
 
 const heartbeatEvery = 5_000;
-const sweepBatch = 500;
 
 export interface MaintenanceDependencies {
   database: Database;
-  groupCommit: GroupCommit;
   createMissingPartitions: (pool: Database['pool']) => Promise<void>;
 }
 
 /** What the schedules do. Each may be run at any time, twice, and be stopped in the middle. */
-export function createMaintenanceActivities({
-  database,
-  groupCommit,
-  createMissingPartitions,
-}: MaintenanceDependencies) {
+export function createMaintenanceActivities({ database, createMissingPartitions }: MaintenanceDependencies) {
   return {
     createMissingPartitions: (): Promise<void> => createMissingPartitions(database.pool),
 
@@ -80,17 +72,6 @@ export function createMaintenanceActivities({
           onProgress: tell,
         });
         return cut;
-      }),
-
-    /** @returns how many lapsed holds were freed */
-    sweepHolds: (): Promise<number> =>
-      heartbeating(async (signal, tell) => {
-        let swept = 0;
-        for (let found = sweepBatch; found === sweepBatch && !signal.aborted; swept += found) {
-          found = await sweepHolds(database, groupCommit, { limit: sweepBatch });
-          tell({ swept });
-        }
-        return swept;
       }),
 
     /** Proves the rules of the ledger. Findings are an answer, not a failure of this activity: trying again finds them again. */

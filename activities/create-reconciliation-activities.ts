@@ -16,7 +16,7 @@ import {
   forgetSettledOrders,
   rememberUnpaidOrders,
 } from '../reconciliation/unpaid-orders.ts';
-import { throwAsFailure } from './throw-as-failure.ts';
+import { throwAsFailure } from './failures.ts';
 
 export type ReconciliationActivities = ReturnType<typeof createReconciliationActivities>;
 

@@ -5,7 +5,7 @@ import { standingOrderSql, standingSql } from '../database/entities/subscription
 import { nextDripAt } from '../ledger/lifecycle/grant-due-drips.ts';
 
 /**
- * How a team stands, as its workflow carries it: plain JSON, small, no personal data. Times in ISO 8601, credits as
+ * The team after a step, as its workflow carries it: plain JSON, small, no personal data. Times in ISO 8601, credits as
  * decimal strings.
  */
 export interface TeamOverview {
@@ -16,7 +16,9 @@ export interface TeamOverview {
   subscriptionStatus: string | null;
   balance: Record<GrantSource, string>;
   nextCreditExpiry: string | null;
-  /** When the workflow must act next: an expiry to book, a drip to grant. */
+  /** When the next part of a yearly allotment is due; null if the team is deleted. */
+  nextDripAt: string | null;
+  /** The next drip or expiry, whichever is sooner; null if the team is deleted. */
   nextDueAt: string | null;
   /** Events of this team that cannot be applied now. */
   parked: number;
@@ -52,7 +54,8 @@ export async function describeTeam(
   const { deleted, plan, status, parked } = row;
   const expiry = row.expiry === null ? null : new Date(row.expiry);
   const balance = (source: GrantSource) => formatCredits(BigInt(row.balance?.[source] ?? 0));
-  const due = deleted ? [] : [expiry, await nextDripAt(em, teamId)].filter((at) => at !== null);
+  const drip = deleted ? null : await nextDripAt(em, teamId);
+  const due = deleted ? [] : [expiry, drip].filter((at) => at !== null);
   return {
     asOf: new Date(row.now).toISOString(),
     deleted,
@@ -65,6 +68,7 @@ export async function describeTeam(
       purchase: balance('purchase'),
     },
     nextCreditExpiry: expiry?.toISOString() ?? null,
+    nextDripAt: drip?.toISOString() ?? null,
     nextDueAt: due.length > 0 ? new Date(Math.min(...due.map(Number))).toISOString() : null,
     parked,
     lastDid,

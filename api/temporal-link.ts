@@ -1,19 +1,23 @@
+import type { Database } from '../database/connection.ts';
 import type { TemporalTarget } from '../environment.ts';
+import { readWaitingEvent, type WaitingEvent } from '../inbox/waiting-event.ts';
 import { log, oncePerMinute } from '../log.ts';
 import { createTemporalClient } from '../temporal-client.ts';
 import { explainSignalFailure, signalInboxEvents } from '../workflows/messages.ts';
 
-/** The API's side of Temporal. No request ever waits for it: what it does not hear now, the relay tells it later. */
+/** The API's connection to Temporal. No request waits for it: the relay repeats every signal that fails. */
 export interface TemporalLink {
-  /** Tells the team's workflow about an inbox row, soon. Never throws, never waits. */
-  signal(teamId: string, inboxId: string): void;
+  /** Signals an inbox row to the team's workflow, soon. Never throws, never waits. */
+  signal(teamId: string, event: WaitingEvent): void;
   /** Whether the server answers within a second. */
   isReachable(): Promise<boolean>;
   close(): Promise<void>;
 }
 
+type Some = readonly [WaitingEvent, ...WaitingEvent[]];
+
 const signalDeadlineMs = 2_000;
-/** Teams whose signals are under way at once, and ids of one team that wait for the next signal; the relay signals the others. */
+/** Teams whose signals are under way at once, and events of one team that wait for the next signal; the relay signals the others. */
 const mostSignalsInFlight = 64;
 const mostWaiting = 1_000;
 /** After a failure, signals are left to the relay for so long: a dead server is not asked by every request. */
@@ -23,16 +27,16 @@ const pauseAfterFailureMs = 1_000;
 export function createTemporalLink(target: TemporalTarget): TemporalLink {
   const temporal = createTemporalClient(target);
   const inFlight = new Set<Promise<void>>();
-  /** By team with a signal under way: the ids that the next one takes. */
-  const waiting = new Map<string, string[]>();
+  /** By team with a signal under way: the events that the next one takes. */
+  const waiting = new Map<string, WaitingEvent[]>();
   const mayLog = oncePerMinute();
   let pausedUntil = 0;
 
-  async function send(teamId: string, inboxId: string): Promise<void> {
+  async function send(teamId: string, event: WaitingEvent): Promise<void> {
     waiting.set(teamId, []);
     try {
-      for (let ids: readonly [string, ...string[]] | null = [inboxId]; ids; ids = takeWaiting(teamId)) {
-        const these = ids;
+      for (let events: Some | null = [event]; events; events = takeWaiting(teamId)) {
+        const these = events;
         await temporal.call(signalDeadlineMs, (client) => signalInboxEvents(client, teamId, these));
       }
     } catch (error) {
@@ -45,20 +49,20 @@ export function createTemporalLink(target: TemporalTarget): TemporalLink {
     }
   }
 
-  function takeWaiting(teamId: string): [string, ...string[]] | null {
+  function takeWaiting(teamId: string): Some | null {
     const [first, ...more] = waiting.get(teamId)?.splice(0) ?? [];
     return first === undefined ? null : [first, ...more];
   }
 
   return {
-    signal(teamId, inboxId) {
+    signal(teamId, event) {
       const next = waiting.get(teamId);
       if (next) {
-        if (next.length < mostWaiting) next.push(inboxId);
+        if (next.length < mostWaiting) next.push(event);
         return;
       }
       if (inFlight.size >= mostSignalsInFlight || performance.now() < pausedUntil) return;
-      const sending = send(teamId, inboxId).finally(() => inFlight.delete(sending));
+      const sending = send(teamId, event).finally(() => inFlight.delete(sending));
       inFlight.add(sending);
     },
     isReachable: temporal.isReachable,
@@ -67,4 +71,15 @@ export function createTemporalLink(target: TemporalTarget): TemporalLink {
       await temporal.close();
     },
   };
+}
+
+/** Signals a stored inbox row, of which only the id is at hand, to the team's workflow. */
+export async function signalEvent(
+  database: Database,
+  temporal: TemporalLink,
+  teamId: string,
+  inboxId: string,
+): Promise<void> {
+  const event = await readWaitingEvent(database.fork(), inboxId);
+  if (event) temporal.signal(teamId, event);
 }

@@ -2,6 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { v7 as uuidv7 } from 'uuid';
 import type { Database } from '../database/connection.ts';
 import { InboxEvent, type InboxSource } from '../database/entities/inbox-event.ts';
+import { type WaitingEvent, waitingEventSql } from './waiting-event.ts';
 import { withoutPersonalData } from './without-personal-data.ts';
 
 /** How long a stored event waits before the relay signals it (again), in seconds: doubled with every attempt. */
@@ -41,26 +42,28 @@ const unknownTeam = {
 };
 
 /**
- * Stores what a team's workflow must hear, in the transaction of its cause. An event without a team is parked
+ * Stores an event for a team's workflow, in the transaction of its cause. An event without a team is parked
  * until its team is known. A message that was stored before (same `externalId`) is not stored again. Names, e-mails and
- * addresses in the payload are left out: nothing of billing needs them, so nobody need ever be erased from here.
+ * addresses in the payload are left out: billing does not need them, so an erasure need not touch this table.
+ *
+ * @returns `event`: what to signal
  */
 export async function storeInboxEvent(
   em: EntityManager,
   event: NewInboxEvent,
-): Promise<{ id: string; stored: boolean }> {
+): Promise<{ id: string; stored: boolean; event: WaitingEvent }> {
   const id = uuidv7();
   const ignored = event.status === 'ignored';
   const waits = ignored || (event.parked !== undefined && waitsForOperator.includes(event.parked.code));
   const parked = ignored ? undefined : (event.parked ?? (event.teamId === null ? unknownTeam : undefined));
-  const [row] = await em.execute<{ id: string }[]>(
+  const [row] = await em.execute<{ event: WaitingEvent }[]>(
     `insert into inbox (id, team_id, source, type, external_id, payload, occurred_at, received_at, status,
                         parked_code, outcome, next_signal_at, handled_at)
      values (?, ?, ?, ?, ?, ?::jsonb, coalesce(?, billing_now()), billing_now(), ?, ?, ?,
              case when ? then null else clock_timestamp() + make_interval(secs => ?) end,
              case when ? then billing_now() end)
      on conflict (external_id) do nothing
-     returning id`,
+     returning ${waitingEventSql} as event`,
     [
       id,
       event.teamId,
@@ -79,10 +82,10 @@ export async function storeInboxEvent(
   );
   if (row) {
     if (event.type === 'team.created' && event.teamId !== null) await wakeEventsNaming(em, event.teamId);
-    return { id: row.id, stored: true };
+    return { id, stored: true, event: row.event };
   }
   const known = await em.findOneOrFail(InboxEvent, { externalId: event.externalId });
-  return { id: known.id, stored: false };
+  return { id: known.id, stored: false, event: { inboxId: known.id, type: event.type } };
 }
 
 /** The event was applied, or found to change nothing. `outcome` says which, in plain words. */
@@ -110,6 +113,26 @@ export async function supersedeWaiting(em: EntityManager, teamId: string, type: 
 }
 
 /**
+ * Settles waiting events of the team that no step follows from. One that is settled, or parked for an approval, stays as it
+ * is. Call it in a transaction behind the team's lock.
+ */
+export async function recordEvents(
+  em: EntityManager,
+  teamId: string,
+  ids: readonly string[],
+  outcome: string,
+): Promise<void> {
+  if (ids.length === 0) return;
+  await em.execute(
+    `update inbox set status = 'handled', parked_code = null, next_signal_at = null, handled_at = billing_now(),
+                      attempts = attempts + 1, outcome = ?
+      where team_id = ? and status in ('received', 'parked') and parked_code is distinct from '${needsApproval}'
+        and id in (select value::uuid from jsonb_array_elements_text(?::jsonb))`,
+    [outcome, teamId, JSON.stringify(ids)],
+  );
+}
+
+/**
  * The event cannot be applied now: it stays visible under a stable code. It is retried with growing pauses, a bounded number
  * of times; then it waits for an operator.
  */
@@ -130,8 +153,8 @@ export async function parkInboxEvent(
 
 /** A stored event to signal to its team's workflow. */
 export interface DueEvent {
-  id: string;
   teamId: string;
+  event: WaitingEvent;
 }
 
 /** A parked event whose team is not known, to be resolved again. */
@@ -146,7 +169,12 @@ export interface TeamlessEvent {
  * due again only after a pause that grows with each time, should the signal or the worker be lost.
  */
 export async function claimDueEvents(database: Database, limit: number): Promise<DueEvent[]> {
-  return claim<DueEvent>(database, limit, 'team_id is not null', 'id, team_id as "teamId"');
+  return claim<DueEvent>(
+    database,
+    limit,
+    'team_id is not null',
+    `team_id as "teamId", ${waitingEventSql} as event`,
+  );
 }
 
 /** As `claimDueEvents`, for events whose team is not known yet. */

@@ -6,6 +6,7 @@ import { User } from '../database/entities/user.ts';
 import { recordAuditEvent } from '../database/record-audit-event.ts';
 import { DomainError } from '../domain-error.ts';
 import { cutPayloads } from '../inbox/cut-payloads.ts';
+import type { WaitingEvent } from '../inbox/waiting-event.ts';
 import { type Actor, demandValidKey, nameActor } from './actor.ts';
 import { markDeleted } from './delete-team.ts';
 import { forgetInvitationsOf } from './invitations.ts';
@@ -14,7 +15,7 @@ import { announceMembers } from './members.ts';
 export interface ErasedUser {
   erasedAt: Date;
   /** The inbox rows to signal to the teams' workflows. */
-  tell: { teamId: string; inboxId: string }[];
+  toSignal: { teamId: string; event: WaitingEvent }[];
 }
 
 /**
@@ -49,7 +50,7 @@ async function erase(
   await em.execute('select 1 from users where id = ? for update', [userId]);
   const user = await em.findOne(User, { id: userId }, { refresh: true });
   if (!user) throw new DomainError('unknown_user', `There is no user ${userId}`, { userId });
-  if (user.erasedAt) return { erasedAt: user.erasedAt, tell: [] };
+  if (user.erasedAt) return { erasedAt: user.erasedAt, toSignal: [] };
   const memberships = await em.find(Member, { userId });
   if (memberships.some(({ teamId }) => !teamIds.includes(teamId))) return null;
 
@@ -74,7 +75,7 @@ async function erase(
 
   await recordAuditEvent(em, { actor: nameActor(by), action: 'user.erased', subject: userId });
 
-  const tell: ErasedUser['tell'] = [];
+  const toSignal: ErasedUser['toSignal'] = [];
   for (const team of teams) {
     const own = team.id === user.personalTeamId || alone.includes(team);
     const role = memberships.find(({ teamId }) => teamId === team.id)?.role ?? null;
@@ -86,9 +87,10 @@ async function erase(
       ? (await markDeleted(em, team, now, by)).inboxId
       : await announceMembers(em, team.id, role, null);
     if (own) await cutPayloads(em, team.id);
-    if (inboxId !== null) tell.push({ teamId: team.id, inboxId });
+    const type = own ? 'team.deleted' : 'members.changed';
+    if (inboxId !== null) toSignal.push({ teamId: team.id, event: { inboxId, type } });
   }
-  return { erasedAt: now, tell };
+  return { erasedAt: now, toSignal };
 }
 
 /** In the lock order of teams: by id. Includes deleted teams, because their customers at Polar may contain the user. */

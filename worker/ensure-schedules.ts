@@ -3,6 +3,7 @@ import {
   type Client,
   isGrpcServiceError,
   ScheduleAlreadyRunning,
+  ScheduleNotFoundError,
   ScheduleOverlapPolicy,
   type ScheduleSpec,
 } from '@temporalio/client';
@@ -15,8 +16,6 @@ import {
   reconcileEverythingScheduleId,
   reconcileScheduleId,
   reconcileType,
-  sweepHoldsScheduleId,
-  sweepHoldsType,
   verifyLedgerScheduleId,
   verifyLedgerType,
 } from '../workflows/schedules.ts';
@@ -44,12 +43,6 @@ const schedules: readonly Schedule[] = [
     summary: 'Proves the rules of the ledger',
   },
   {
-    scheduleId: sweepHoldsScheduleId,
-    workflowType: sweepHoldsType,
-    spec: { intervals: [{ every: '1 minute' }] },
-    summary: 'Frees what lapsed holds set aside',
-  },
-  {
     scheduleId: reconcileScheduleId,
     workflowType: reconcileType,
     spec: { intervals: [{ every: '30 minutes', offset: '11 minutes' }] },
@@ -63,6 +56,9 @@ const schedules: readonly Schedule[] = [
     summary: 'Compares everything at Polar with the ledger',
   },
 ];
+
+/** Schedules of earlier releases: they are deleted. */
+const retired = ['sweep-holds'];
 
 /** A run that was missed is made up for so long afterwards; one missed run is enough. */
 const catchupWindow = '1 hour';
@@ -79,6 +75,7 @@ const unimplemented = 12;
 export async function ensureSchedules(temporal: TemporalClient, signal: AbortSignal): Promise<void> {
   for (let told = false; !signal.aborted; ) {
     try {
+      for (const id of retired) await temporal.call(patience, (client) => deleteSchedule(client, id));
       for (const schedule of schedules) {
         await temporal.call(patience, (client) => ensureSchedule(client, schedule));
       }
@@ -114,6 +111,14 @@ async function ensureSchedule(
   } catch (error) {
     if (!(error instanceof ScheduleAlreadyRunning)) throw error;
     await client.schedule.getHandle(scheduleId).update(({ state }) => ({ ...definition, state }));
+  }
+}
+
+async function deleteSchedule(client: Client, id: string): Promise<void> {
+  try {
+    await client.schedule.getHandle(id).delete();
+  } catch (error) {
+    if (!(error instanceof ScheduleNotFoundError)) throw error;
   }
 }
 

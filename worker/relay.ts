@@ -73,7 +73,7 @@ async function relayBatch(database: Database, temporal: TemporalClient): Promise
   const byTeam = Map.groupBy(events, ({ teamId }) => teamId);
   await Promise.all(
     [...byTeam].map(async ([teamId, ofTeam]) => {
-      const [first, ...more] = ofTeam.map(({ id }) => id);
+      const [first, ...more] = ofTeam.map(({ event }) => event);
       if (first === undefined) return;
       try {
         await temporal.call(signalPatience, (client) => signalInboxEvents(client, teamId, [first, ...more]));
@@ -87,7 +87,10 @@ async function relayBatch(database: Database, temporal: TemporalClient): Promise
           );
         }
         // What Temporal refuses keeps the pause that grew when it was claimed.
-        if (unreachable) await postponeInboxEvents(database, [first, ...more]);
+        if (unreachable) {
+          const ids = ofTeam.map(({ event: { inboxId } }) => inboxId);
+          await postponeInboxEvents(database, ids);
+        }
       }
     }),
   );

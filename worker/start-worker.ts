@@ -21,6 +21,7 @@ import { startTeamLifecycle, taskQueue } from '../workflows/messages.ts';
 import { ensureSchedules } from './ensure-schedules.ts';
 import { installRuntime } from './install-runtime.ts';
 import { startRelay } from './relay.ts';
+import { startHoldSweep } from './sweep-lapsed-holds.ts';
 
 export interface RunningWorker {
   /** Stops taking work, lets what is under way finish, then lets go of everything. */
@@ -67,7 +68,7 @@ export async function startWorker(
   const temporal = createTemporalClient(target);
   const activities = {
     ...createActivities({ database, polar }),
-    ...createMaintenanceActivities({ database: maintained, groupCommit, createMissingPartitions }),
+    ...createMaintenanceActivities({ database: maintained, createMissingPartitions }),
     ...createReconciliationActivities({
       database,
       polar,
@@ -77,6 +78,7 @@ export async function startWorker(
     }),
   };
   let lost = Promise.withResolvers<void>();
+  const sweep = startHoldSweep(maintained, groupCommit);
   const relay = startRelay({ database, polar }, temporal, () => lost.resolve());
   const stopSchedules = new AbortController();
   const schedules = ensureSchedules(temporal, stopSchedules.signal);
@@ -95,7 +97,7 @@ export async function startWorker(
       if (!stopping.signal.aborted) await setTimeout(reconnectEvery);
     }
     stopSchedules.abort();
-    await Promise.all([...workers, relay.stop(), schedules]);
+    await Promise.all([...workers, relay.stop(), sweep.stop(), schedules]);
     await groupCommit.close();
     await temporal.close();
     await database.close();

@@ -2,39 +2,43 @@ import { CancellationScope, isCancellation, sleep } from '@temporalio/workflow';
 
 /** A timer with an absolute deadline that can be moved. */
 export interface Deadline {
-  /** Sets the timer to this instant (ISO 8601), or to none. A deadline that stays where it is costs nothing. */
-  moveTo(at: string | null): void;
+  /**
+   * Sets the timer to this instant (ISO 8601), or to none. A deadline that stays where it is costs nothing.
+   * @param summary  what the timer is for, as operators read it in the Temporal UI
+   */
+  moveTo(at: string | null, summary: string): void;
+  at(): string | null;
   hasPassed(): boolean;
 }
 
 /**
  * The ledger's clock decides what is due, and it may be behind the one that fires timers. A timer that fired too early
- * is set again after so long, in milliseconds, doubling.
+ * is set again after this pause, doubling.
  */
-const shortestWait = 1_000;
-const longestWait = 5 * 60_000;
+const shortestPauseMs = 1_000;
+const longestPauseMs = 5 * 60_000;
 
-/** @param summary  what the timer is for, as operators read it in the Temporal UI */
-export function createDeadline(summary: string): Deadline {
+export function createDeadline(): Deadline {
   let current: string | null = null;
   let passed = false;
   let early = 0;
   let timer: CancellationScope | null = null;
 
   return {
+    at: () => current,
     hasPassed: () => passed,
-    moveTo(at) {
+    moveTo(at, summary) {
       if (at === current && !passed) return;
       early = at !== null && at === current ? early + 1 : 0;
       timer?.cancel();
       timer = null;
       current = at;
       passed = false;
-      if (at !== null) start(Math.max(Date.parse(at) - Date.now(), pause(early)));
+      if (at !== null) start(Math.max(Date.parse(at) - Date.now(), pauseMs(early)), summary);
     },
   };
 
-  function start(milliseconds: number): void {
+  function start(milliseconds: number, summary: string): void {
     const scope = new CancellationScope();
     timer = scope;
     scope
@@ -50,6 +54,6 @@ export function createDeadline(summary: string): Deadline {
   }
 }
 
-function pause(early: number): number {
-  return early === 0 ? 0 : Math.min(shortestWait * 2 ** (early - 1), longestWait);
+function pauseMs(early: number): number {
+  return early === 0 ? 0 : Math.min(shortestPauseMs * 2 ** (early - 1), longestPauseMs);
 }

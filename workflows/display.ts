@@ -9,32 +9,27 @@ import {
 
 /** What operators see of a team's workflow in the Temporal UI: its current details, and what they filter by. */
 export interface Display {
-  show(standing: TeamOverview): void;
+  show(team: TeamOverview): void;
 }
 
 export function createDisplay(): Display {
   let attributes = '';
   let lastDid = 'Started';
   return {
-    show(standing) {
-      lastDid = standing.lastDid ?? lastDid;
-      setCurrentDetails(details(standing, lastDid));
-      // Each upsert is an event in the history: only what changed is told.
-      const next = [
-        standing.plan,
-        standing.subscriptionStatus,
-        standing.nextCreditExpiry,
-        standing.parked,
-      ].join();
+    show(team) {
+      lastDid = team.lastDid ?? lastDid;
+      setCurrentDetails(details(team, lastDid));
+      // Each upsert is an event in the history: only changes are sent.
+      const next = [team.plan, team.subscriptionStatus, team.nextCreditExpiry, team.parked].join();
       if (next === attributes) return;
       attributes = next;
       upsertSearchAttributes([
-        { key: planAttribute, value: standing.plan ?? 'none' },
-        { key: subscriptionStatusAttribute, value: standing.subscriptionStatus ?? 'none' },
-        { key: parkedEventsAttribute, value: standing.parked },
+        { key: planAttribute, value: team.plan ?? 'none' },
+        { key: subscriptionStatusAttribute, value: team.subscriptionStatus ?? 'none' },
+        { key: parkedEventsAttribute, value: team.parked },
         {
           key: nextCreditExpiryAttribute,
-          value: standing.nextCreditExpiry ? new Date(standing.nextCreditExpiry) : null,
+          value: team.nextCreditExpiry ? new Date(team.nextCreditExpiry) : null,
         },
       ]);
     },
@@ -63,7 +58,7 @@ function details(
     '',
     `**Last did:** ${lastDid}`,
     '',
-    `**As of:** ${asOf} (what is spent is in the ledger at once, and here with the next event)`,
+    `**As of:** ${asOf} (spent credits leave the ledger at once, and are shown here with the next event)`,
     ...(parked > 0
       ? [
           '',

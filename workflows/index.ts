@@ -1,4 +1,4 @@
 /** Every workflow of the worker. */
-export { maintenance, sweepHolds, verifyLedger } from './maintenance.ts';
+export { maintenance, verifyLedger } from './maintenance.ts';
 export { reconcile } from './reconcile.ts';
 export { teamLifecycle } from './team-lifecycle.ts';

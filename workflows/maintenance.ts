@@ -59,13 +59,6 @@ export async function verifyLedger(): Promise<LedgerVerdict> {
   });
 }
 
-/** Frees what lapsed holds still set aside. A spend that runs short does so by itself; this is for everybody else. */
-export async function sweepHolds(): Promise<number> {
-  const swept = await activities.sweepHolds();
-  setCurrentDetails(`Freed ${swept} lapsed holds`);
-  return swept;
-}
-
 function describe({ teams, transfers, holds, found, findings }: LedgerVerdict): string {
   const seen = `${teams} teams, ${transfers} transfers, ${holds} holds`;
   if (found === 0) return `**Every rule holds:** ${seen}`;

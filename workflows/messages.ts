@@ -22,11 +22,19 @@ export function teamWorkflowId(teamId: string): string {
   return `team/${teamId}`;
 }
 
-/** Inbox rows await this team's workflow. Carries only the rows' ids; the rows say what happened. */
+/**
+ * An inbox row waits for this team's workflow. Carries what it takes to choose and to name the next step: the row's id and
+ * type. The step reads the rest from the row. No personal data.
+ */
 export interface InboxEventMessage {
   inboxId: string;
-  /** Ids of further rows: a workflow may get only so many signals, so many events come with one. */
-  more?: string[];
+  type: string;
+  /** What a paid order is for; absent for every other type. */
+  pays?: 'purchase' | 'cycle' | 'change';
+  /** Catalog key, amount in minor units and status, as far as known: for the step's summary only. */
+  about?: string;
+  /** Further events: a workflow may get only so many signals, so many events come with one. */
+  more?: InboxEventMessage[];
 }
 export const inboxEventSignal = defineSignal<[InboxEventMessage]>('inboxEvent');
 
@@ -63,13 +71,26 @@ export const approveUpdate = defineUpdate<void, [OperatorMessage]>('approve');
 // Checked by hand: a schema library would be loaded anew by each workflow that starts, and take longer than all else
 // that it does first.
 
-/** The inbox ids of a signal; none where it carries none. */
-export function readInboxIds(message: unknown): string[] {
-  const first = readInboxId(message);
+/** The events of a signal; none if it carries none. */
+export function readInboxEvents(message: unknown): InboxEventMessage[] {
+  const first = readInboxEvent(message);
   if (first === null || typeof message !== 'object' || message === null) return [];
   const more: unknown[] = 'more' in message && Array.isArray(message.more) ? message.more : [];
-  return [first, ...more.filter(isInboxId)];
+  return [first, ...more.map(readInboxEvent).filter((event) => event !== null)];
 }
+
+function readInboxEvent(message: unknown): InboxEventMessage | null {
+  const inboxId = readInboxId(message);
+  if (typeof message !== 'object' || message === null || !('type' in message) || inboxId === null)
+    return null;
+  const { type } = message;
+  if (typeof type !== 'string') return null;
+  const pays = 'pays' in message ? payments.find((one) => one === message.pays) : undefined;
+  const about = 'about' in message && typeof message.about === 'string' ? message.about : undefined;
+  return { inboxId, type, ...(pays && { pays }), ...(about && { about }) };
+}
+
+const payments = ['purchase', 'cycle', 'change'] as const;
 
 function readInboxId(message: unknown): string | null {
   if (typeof message !== 'object' || message === null || !('inboxId' in message)) return null;
@@ -122,7 +143,7 @@ const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 /** What a team's workflow is started with. `state` is carried over by continue-as-new and absent at the first start. */
 export interface TeamLifecycleInput {
   teamId: string;
-  state?: { queue: string[] };
+  state?: { waiting: InboxEventMessage[] };
 }
 
 /**
@@ -132,9 +153,9 @@ export interface TeamLifecycleInput {
 export async function signalInboxEvents(
   client: Client,
   teamId: string,
-  [inboxId, ...more]: readonly [string, ...string[]],
+  [event, ...more]: readonly [InboxEventMessage, ...InboxEventMessage[]],
 ): Promise<void> {
-  const message: InboxEventMessage = more.length > 0 ? { inboxId, more } : { inboxId };
+  const message: InboxEventMessage = more.length > 0 ? { ...event, more } : event;
   await client.workflow.signalWithStart(teamLifecycleType, {
     ...teamLifecycleOf(teamId),
     signal: inboxEventSignal,

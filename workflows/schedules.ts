@@ -4,12 +4,10 @@
  */
 export const maintenanceType = 'maintenance';
 export const verifyLedgerType = 'verifyLedger';
-export const sweepHoldsType = 'sweepHolds';
 export const reconcileType = 'reconcile';
 
 /** Ids of the schedules; each run's workflow id is this and the time of the run. */
 export const maintenanceScheduleId = 'maintenance';
 export const verifyLedgerScheduleId = 'verify-ledger';
-export const sweepHoldsScheduleId = 'sweep-holds';
 export const reconcileScheduleId = 'reconcile';
 export const reconcileEverythingScheduleId = 'reconcile-everything';

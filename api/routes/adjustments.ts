@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { decimalOut, formatCredits, signedCreditsSchema } from '../../catalog/credits.ts';
 import { storeInboxEvent } from '../../inbox/inbox.ts';
+import type { WaitingEvent } from '../../inbox/waiting-event.ts';
 import { adjustCredits } from '../../ledger/lifecycle/adjust-credits.ts';
 import { listAdjustments } from '../../ledger/read/list-adjustments.ts';
 import { recordAct } from '../../teams/actor.ts';
@@ -89,7 +90,7 @@ export const adjustmentRoutes = [
       { dependencies: { database, temporal }, caller, confirmRights, idempotency },
     ) {
       const by = nameCaller(caller());
-      let inboxId: string | null = null;
+      let event: WaitingEvent | null = null;
       const answer = await idempotent(database, idempotency(), async (em) => {
         await confirmRights(em);
         const { credits, reason, expiresAt = null, orderId = null } = body;
@@ -104,20 +105,20 @@ export const adjustmentRoutes = [
         const grants = adjusted.grants.map((grant) => ({ ...grant, credits: formatCredits(grant.credits) }));
         const balance = { available: formatCredits(adjusted.available) };
         // The team's workflow sets its timer to the new expiry.
-        const event = await storeInboxEvent(em, {
+        const stored = await storeInboxEvent(em, {
           teamId,
           source: 'operator',
           type: 'credits.adjusted',
           externalId: `adjustment:${adjusted.id}`,
           payload: { adjustmentId: adjusted.id },
         });
-        inboxId = event.id;
+        event = stored.event;
         return {
           status: 201,
           body: { id: adjusted.id, credits: formatCredits(credits), reason, by, grants, balance },
         };
       });
-      if (inboxId !== null) temporal.signal(teamId, inboxId);
+      if (event !== null) temporal.signal(teamId, event);
       return answer;
     },
   }),

@@ -8,6 +8,7 @@ import { idempotentElsewhere } from '../../teams/idempotent.ts';
 import { billingRoles } from '../authorize.ts';
 import { defineRoute } from '../define-route.ts';
 import { instantOut, linkOut, listQuery, pageOf, teamParams } from '../shapes.ts';
+import { signalEvent } from '../temporal-link.ts';
 
 const billingAccess = { services: ['billing'], persons: billingRoles } as const;
 const atPolar = [
@@ -122,7 +123,7 @@ export const billingRoutes = [
     refusals: [...atPolar, 'unknown_checkout'],
     async handle({ params }, { dependencies: { database, polar, temporal } }) {
       const { status, inboxId } = await followCheckout(polar, database, params);
-      if (inboxId !== null) temporal.signal(params.teamId, inboxId);
+      if (inboxId !== null) await signalEvent(database, temporal, params.teamId, inboxId);
       return { status: 200, body: { status } };
     },
   }),

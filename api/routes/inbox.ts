@@ -6,6 +6,7 @@ import { assignEvent } from '../../polar/assign-event.ts';
 import { nameCaller } from '../authenticate.ts';
 import { defineRoute } from '../define-route.ts';
 import { instantOut, listQuery, pageOf, teamIdSchema } from '../shapes.ts';
+import { signalEvent } from '../temporal-link.ts';
 
 const decisionOut = z
   .strictObject({
@@ -122,7 +123,7 @@ export const inboxRoutes = [
     async handle({ params: { inboxId } }, { dependencies: { database, temporal }, caller }) {
       const actor = nameCaller(caller());
       const { teamId } = await database.transaction((em) => retryParkedEvent(em, inboxId, actor));
-      if (teamId !== null) temporal.signal(teamId, inboxId);
+      if (teamId !== null) await signalEvent(database, temporal, teamId, inboxId);
       return { status: 202, body: { id: inboxId } };
     },
   }),
@@ -142,7 +143,7 @@ export const inboxRoutes = [
       const actor = nameCaller(caller());
       const decider = { by: actor, actor };
       const { teamId } = await database.transaction((em) => approveRepair(em, inboxId, decider));
-      if (teamId !== null) temporal.signal(teamId, inboxId);
+      if (teamId !== null) await signalEvent(database, temporal, teamId, inboxId);
       return { status: 202, body: { id: inboxId } };
     },
   }),
@@ -163,7 +164,7 @@ export const inboxRoutes = [
       const actor = nameCaller(caller());
       const decider = { by: actor, actor, reason: body.reason };
       const { teamIds } = await database.transaction((em) => dismissParkedEvent(em, inboxId, decider));
-      for (const teamId of teamIds) temporal.signal(teamId, inboxId);
+      for (const teamId of teamIds) await signalEvent(database, temporal, teamId, inboxId);
       return { status: 202, body: { id: inboxId } };
     },
   }),
@@ -198,7 +199,7 @@ export const inboxRoutes = [
       const { teamIds } = await database.transaction((em) =>
         assignEvent(em, inboxId, { teamId, product }, decider),
       );
-      for (const id of teamIds) temporal.signal(id, inboxId);
+      for (const id of teamIds) await signalEvent(database, temporal, id, inboxId);
       return { status: 202, body: { id: inboxId } };
     },
   }),

@@ -181,7 +181,7 @@ export const invitationRoutes = [
       const userId = userIdOf(caller());
       const joined = await database.transaction((em) => acceptInvitation(em, { id, userId }));
       const { teamId, teamName, role, inboxId } = joined;
-      if (inboxId !== null) temporal.signal(teamId, inboxId);
+      if (inboxId !== null) temporal.signal(teamId, { inboxId, type: 'members.changed' });
       return { status: 200, body: { id, team: { id: teamId, name: teamName }, role } };
     },
   }),

@@ -46,7 +46,8 @@ export const memberRoutes = [
     async handle({ params, body }, { dependencies: { database, temporal }, caller }) {
       const by = caller();
       const changed = await database.transaction((em) => setMemberRole(em, { ...params, ...body, by }));
-      if (changed.inboxId !== null) temporal.signal(params.teamId, changed.inboxId);
+      if (changed.inboxId !== null)
+        temporal.signal(params.teamId, { inboxId: changed.inboxId, type: 'members.changed' });
       return { status: 200, body: changed.member };
     },
   }),
@@ -66,7 +67,7 @@ export const memberRoutes = [
     async handle({ params }, { dependencies: { database, temporal }, caller }) {
       const by = caller();
       const inboxId = await database.transaction((em) => removeMember(em, { ...params, by }));
-      if (inboxId !== null) temporal.signal(params.teamId, inboxId);
+      if (inboxId !== null) temporal.signal(params.teamId, { inboxId, type: 'members.changed' });
       return { status: 204 };
     },
   }),

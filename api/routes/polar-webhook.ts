@@ -8,6 +8,7 @@ import {
   wakeEventsOfCustomer,
   wakeEventsOfOrder,
 } from '../../inbox/inbox.ts';
+import type { WaitingEvent } from '../../inbox/waiting-event.ts';
 import { log } from '../../log.ts';
 import { customerChangeEvents, findUnreadable, subjectOf } from '../../polar/events.ts';
 import { foreignRecord, isForeign, resolveEventTeam } from '../../polar/resolve-event.ts';
@@ -43,8 +44,8 @@ export const polarWebhookRoutes = [
       const webhook = await verifyWebhook(bytes, headers, webhookSecrets).catch((error: unknown) => {
         throw logRefusal(error);
       });
-      const { id, stored, teamId } = await storeWebhook(database, webhook);
-      if (teamId !== null) temporal.signal(teamId, id);
+      const { id, stored, teamId, event } = await storeWebhook(database, webhook);
+      if (teamId !== null) temporal.signal(teamId, event);
       return { status: 202, body: { id, stored } };
     },
   }),
@@ -70,13 +71,13 @@ function logRefusal(error: unknown): unknown {
 /**
  * Stores the event under its `webhook-id`; of an object that is none of ours, once.
  *
- * @returns `teamId`: the team whose workflow is to be signalled now; null if the event is known already, not used, or parked
- *   until a team is found
+ * @returns `event` and `teamId`: what to signal now, and to which team's workflow; `teamId` is null if the event is known
+ *   already, not used, or parked until a team is found
  */
 export async function storeWebhook(
   database: Database,
   { webhookId, type, occurredAt, payload }: VerifiedWebhook,
-): Promise<{ id: string; stored: boolean; teamId: string | null }> {
+): Promise<{ id: string; stored: boolean; teamId: string | null; event: WaitingEvent }> {
   const em = database.fork();
   const ignored = subjectOf(type) === 'unused';
   const resolved = await resolveEventTeam(em, type, payload.data);
@@ -89,13 +90,13 @@ export async function storeWebhook(
     const record = { ...message, externalId: key, payload: ids, outcome, status: 'ignored' } as const;
     return { ...(await storeInboxEvent(em, record)), teamId: null };
   }
-  const { id, stored } = await storeInboxEvent(em, {
+  const { id, stored, event } = await storeInboxEvent(em, {
     ...message,
     status: ignored ? 'ignored' : 'received',
     ...parkedFor(resolved, type, payload.data),
   });
   if (stored) await wakeParked(em, type, payload.data);
-  return { id, stored, teamId: stored && !ignored ? teamId : null };
+  return { id, stored, event, teamId: stored && !ignored ? teamId : null };
 }
 
 /** Wakes the parked events that this one may settle. After a crash before it they wait for their next retry. */

@@ -52,7 +52,7 @@ export const teamRoutes = [
       let signal = () => {};
       const answer = await idempotent(database, idempotency(), async (em) => {
         const { id, inboxId } = await createTeam(em, { name, ownerId: owner, by });
-        signal = () => temporal.signal(id, inboxId);
+        signal = () => temporal.signal(id, { inboxId, type: 'team.created' });
         return { status: 201, body: { id, name, personal: false } };
       });
       signal();
@@ -110,7 +110,8 @@ export const teamRoutes = [
     async handle({ params: { teamId }, body: { name } }, { dependencies: { database, temporal }, caller }) {
       const by = caller();
       const renamed = await database.transaction((em) => renameTeam(em, { teamId, name, by }));
-      if (renamed.inboxId !== null) temporal.signal(teamId, renamed.inboxId);
+      if (renamed.inboxId !== null)
+        temporal.signal(teamId, { inboxId: renamed.inboxId, type: 'team.renamed' });
       return { status: 200, body: renamed.team };
     },
   }),
@@ -130,7 +131,7 @@ export const teamRoutes = [
     async handle({ params: { teamId } }, { dependencies: { database, temporal }, caller }) {
       const by = caller();
       const { deletedAt, inboxId } = await database.transaction((em) => deleteTeam(em, { teamId, by }));
-      if (inboxId !== null) temporal.signal(teamId, inboxId);
+      if (inboxId !== null) temporal.signal(teamId, { inboxId, type: 'team.deleted' });
       return { status: 202, body: { id: teamId, deletedAt: deletedAt.toISOString() } };
     },
   }),

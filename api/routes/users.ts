@@ -37,7 +37,7 @@ export const userRoutes = [
     refusals: ['user_conflict', 'email_taken', 'user_erased'],
     async handle({ body }, { dependencies: { database, temporal }, caller }) {
       const { user, team, inboxId } = await signUp(database, body, caller());
-      if (inboxId !== null) temporal.signal(team.id, inboxId);
+      if (inboxId !== null) temporal.signal(team.id, { inboxId, type: 'team.created' });
       return { status: inboxId === null ? 200 : 201, body: { user, team: { ...team, personal: true } } };
     },
   }),
@@ -63,7 +63,8 @@ export const userRoutes = [
         throw forbidden('A user may only change their own name: ask the platform to change an e-mail', {});
       }
       const { user, toSignal } = await database.transaction((em) => changeUser(em, { id, by, ...body }));
-      for (const { teamId, inboxId } of toSignal) temporal.signal(teamId, inboxId);
+      for (const { teamId, inboxId } of toSignal)
+        temporal.signal(teamId, { inboxId, type: 'members.changed' });
       return { status: 200, body: user };
     },
   }),
@@ -85,8 +86,8 @@ export const userRoutes = [
       if (by.kind === 'person' && by.userId !== userId) {
         throw forbidden('A user may only erase themselves', {});
       }
-      const { erasedAt, tell } = await deleteUser(database, userId, by);
-      for (const { teamId, inboxId } of tell) temporal.signal(teamId, inboxId);
+      const { erasedAt, toSignal } = await deleteUser(database, userId, by);
+      for (const { teamId, event } of toSignal) temporal.signal(teamId, event);
       return { status: 202, body: { id: userId, erasedAt: erasedAt.toISOString() } };
     },
   }),

@@ -10,8 +10,12 @@ import { readCatalog } from '../../catalog/versions.ts';
 import { InboxEvent } from '../../database/entities/inbox-event.ts';
 import { hasCode } from '../../domain-error.ts';
 import { needsApproval } from '../../inbox/inbox.ts';
+import { readWaitingEvent, type WaitingEvent } from '../../inbox/waiting-event.ts';
 import { type Walked, walked } from '../../reconciliation/polar-page.ts';
 import { signUp } from '../../teams/sign-up.ts';
+import { teamAfterParking } from '../../workflows/failures.ts';
+import { stepOf } from '../../workflows/steps.ts';
+import { mostUrgent } from '../../workflows/waiting-events.ts';
 import type { Lane } from '../ledger/model/ledger-under-test.ts';
 import { openPolar, type PolarTeam } from './emulated-polar.ts';
 import { type Deed, day, type Fate, type Schedule, type Story } from './stories.ts';
@@ -107,7 +111,7 @@ export async function playStory(lane: Lane, story: Story, schedules: readonly Sc
       const person = randomUUID();
       const profile = { id: person, email: `${person}@example.com`, name: person };
       const { team, inboxId } = await signUp(database, profile, { kind: 'service', keyId: 'test' });
-      const overview = await activities.grantTrialCredits(team.id);
+      const overview = await activities.grantTrialCredits(team.id, []);
       const atPolar = await shop.admit(team.id);
       const told = { onTheWay: [], told: 0, moneyBack: new Map() };
       const hearer = { teamId: team.id, schedule, atPolar, overview, ...told };
@@ -143,7 +147,8 @@ export async function playStory(lane: Lane, story: Story, schedules: readonly Sc
     /** A due time is done after it is booked: the workflow's timer does not fire for it again. */
     async function bookDue(hearer: Hearer): Promise<void> {
       if (!isDue(hearer)) return;
-      hearer.overview = await activities.bookDueCredits(hearer.teamId);
+      await activities.grantDrips(hearer.teamId);
+      hearer.overview = await activities.expireCredits(hearer.teamId);
       if (isDue(hearer)) throw new Error(`what was due at ${hearer.overview.nextDueAt} stays due`);
     }
 
@@ -206,16 +211,39 @@ export async function playStory(lane: Lane, story: Story, schedules: readonly Sc
       if (hearer.overview.parked > 0) await hear(hearer, await listParked(hearer)); // as the relay does
     }
 
-    /** As the team's workflow does. */
+    /** As the team's workflow does: older states first, then the most urgent event. */
     async function hear(hearer: Hearer, inboxIds: readonly string[]): Promise<void> {
       const { teamId } = hearer;
-      for (let queue = inboxIds; queue.length > 0; ) {
-        const { over, aside, overview } = await activities.applyInboxEvents(teamId, queue);
-        hearer.overview = overview;
-        for (const inboxId of aside)
-          hearer.overview = await activities.applyInboxEventAskingPolar(teamId, inboxId);
-        const done = new Set([...over, ...aside]);
-        queue = queue.filter((inboxId) => !done.has(inboxId));
+      const skipped = new Set(await activities.skipOlderStates(teamId, inboxIds));
+      const events = inboxIds.filter((inboxId) => !skipped.has(inboxId)).map((inboxId) => readEvent(inboxId));
+      let waiting = await Promise.all(events);
+      for (let event = mostUrgent(waiting); event; event = mostUrgent(waiting)) {
+        const { inboxId } = event;
+        waiting = waiting.filter((other) => other.inboxId !== inboxId);
+        hearer.overview = await takeStep(teamId, event);
+      }
+    }
+
+    async function readEvent(inboxId: string): Promise<WaitingEvent> {
+      const event = await readWaitingEvent(database.fork(), inboxId);
+      if (!event) throw new Error(`the inbox has no event ${inboxId}`);
+      return event;
+    }
+
+    /** From what is stored, else by Polar's current state; the team as well if the event is parked. */
+    async function takeStep(teamId: string, event: WaitingEvent): Promise<TeamOverview> {
+      const step = stepOf(event);
+      if (step === 'recordEvents') return activities.recordEvents(teamId, [event.inboxId]);
+      try {
+        const stored = await activities[step](teamId, event.inboxId, 'inbox');
+        const team =
+          stored === 'needs_polar' ? await activities[step](teamId, event.inboxId, 'polar') : stored;
+        if (team === 'needs_polar') throw new Error(`Polar does not settle ${event.type}`);
+        return team;
+      } catch (error) {
+        const parked = teamAfterParking(error);
+        if (!parked) throw error;
+        return parked;
       }
     }
 

@@ -57,8 +57,10 @@ test('every route, command, schedule and parked code in the operators’ guide e
   for (const [, id] of guide.matchAll(/--schedule-id ([\w-]+)/g)) expect(ids).toContain(id);
 
   const code = [
-    'activities/apply-inbox-event.ts',
-    'activities/create-activities.ts',
+    'activities/check-team.ts',
+    'activities/event-step.ts',
+    'activities/order-event.ts',
+    'activities/paid-order.ts',
     'inbox/inbox.ts',
     'polar/client.ts',
     'polar/events.ts',

@@ -119,7 +119,7 @@ async function recordContinueAsNew(): Promise<void> {
       return null;
     };
     await until(async () => {
-      const { id } = await database.transaction((em) =>
+      const { event } = await database.transaction((em) =>
         storeInboxEvent(em, {
           teamId: team.id,
           source: 'operator',
@@ -128,7 +128,7 @@ async function recordContinueAsNew(): Promise<void> {
           payload: {},
         }),
       );
-      await signalInboxEvents(environment.client, team.id, [id]);
+      await signalInboxEvents(environment.client, team.id, [event]);
       return first();
     });
     // A history that ended in the middle of a local activity would have it run again.

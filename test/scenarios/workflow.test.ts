@@ -108,7 +108,7 @@ test('a team that was its owner’s fourth gets no trial later, whoever owns it 
   await story.call('PUT', `/v1/teams/${fourth}/members/grace`, { role: 'owner' });
   await story.call('PUT', `/v1/teams/${fourth}/members/ada`, { role: 'member' });
   await story.loseTemporal();
-  await signalInboxEvents(story.temporal, fourth, [uuidv7()]);
+  await signalInboxEvents(story.temporal, fourth, [{ inboxId: uuidv7(), type: 'nothing' }]);
   await story.buy(fourth, 'pack_1000');
   expect(await story.balance(fourth)).toMatchObject({ available: '1000', bySource: { trial: '0' } });
 });
@@ -190,7 +190,7 @@ test('a payment overtakes a burst of a subscription’s states, of which only th
   });
   await story.control(`/checkouts/${url.split('/').at(-1)}/pay`);
   await story.emulator.idle();
-  await story.startWorker();
+  story.worker = await story.startWorker();
   await until(async () => {
     const { rows } = await story.database.pool.query(`select from inbox where status = 'received' limit 1`);
     return rows.length === 0;
@@ -206,9 +206,10 @@ test('events that no workflow can take, and signals that are none, change nothin
   const story = await aStory('2040-01-01T00:00:00Z');
   const team = await story.signUp('ada');
   const handle = story.temporal.workflow.getHandle(teamWorkflowId(team));
-  await handle.signal(inboxEventSignal, { inboxId: 'not a uuid' });
+  await handle.signal(inboxEventSignal, { inboxId: 'not a uuid', type: 'order.paid' });
   await handle.signal('inboxEvent', null);
-  await handle.signal('inboxEvents', { inboxId: uuidv7() });
+  await handle.signal('inboxEvent', { inboxId: uuidv7() });
+  await handle.signal('inboxEvents', { inboxId: uuidv7(), type: 'order.paid' });
   await story.buy(team, 'pack_1000');
   expect(await story.balance(team)).toMatchObject({ available: '1500' });
 });
@@ -258,7 +259,11 @@ test('continue-as-new under a burst of 5,000 signals loses no event', async () =
   );
   for (let sent = 0; sent < events.length; sent += 100) {
     const some = events.slice(sent, sent + 100);
-    await Promise.all(some.map(({ id }) => signalInboxEvents(environment.client, team.id, [id])));
+    await Promise.all(
+      some.map(({ id }) =>
+        signalInboxEvents(environment.client, team.id, [{ inboxId: id, type: 'nothing' }]),
+      ),
+    );
   }
   await until(async () => {
     const { rows } = await database.pool.query(

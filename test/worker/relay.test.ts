@@ -127,16 +127,16 @@ test('events that the API signals for a team during a signal go with the next on
   const link = createTemporalLink({ address: temporal.address, namespace: 'default' });
   try {
     const [busy, other] = [randomUUID(), randomUUID()];
-    for (let i = 0; i < 100; i++) link.signal(busy, randomUUID());
+    for (let i = 0; i < 100; i++) link.signal(busy, { inboxId: randomUUID(), type: 'nothing' });
     await until(async () => (await signalsOf(busy).catch(() => 0)) >= 2);
     expect(await signalsOf(busy)).toBe(2);
 
     for (let round = 0; round < 5; round++) {
-      link.signal(busy, randomUUID());
+      link.signal(busy, { inboxId: randomUUID(), type: 'nothing' });
       await setTimeout(100);
     }
     expect(await signalsOf(busy)).toBe(mostSignals);
-    link.signal(other, randomUUID());
+    link.signal(other, { inboxId: randomUUID(), type: 'nothing' });
     await until(async () => (await signalsOf(other).catch(() => 0)) === 1);
     const lines = warn.mock.calls.filter(([fields]) => JSON.stringify(fields).includes(busy));
     expect(lines).toHaveLength(1);

@@ -10,17 +10,11 @@ import { connectDatabase, type Database } from '../../database/connection.ts';
 import { createMissingPartitions } from '../../database/partitions.ts';
 import { freePort } from '../../dev/free-port.ts';
 import { storeInboxEvent } from '../../inbox/inbox.ts';
-import { createGroupCommit } from '../../ledger/spend/group-commit.ts';
 import { createTemporalClient } from '../../temporal-client.ts';
 import { ensureSchedules } from '../../worker/ensure-schedules.ts';
 import { installRuntime } from '../../worker/install-runtime.ts';
 import { taskQueue } from '../../workflows/messages.ts';
-import {
-  maintenanceType,
-  reconcileType,
-  sweepHoldsType,
-  verifyLedgerType,
-} from '../../workflows/schedules.ts';
+import { maintenanceType, reconcileType, verifyLedgerType } from '../../workflows/schedules.ts';
 import { type SettableClock, settableClock } from '../setup/clock.ts';
 import { createTestDatabase, type TestDatabase } from '../setup/database.ts';
 import { defaultCatalog as catalog } from '../setup/default-catalog.ts';
@@ -52,7 +46,6 @@ beforeAll(async () => {
     }),
     activities: createMaintenanceActivities({
       database,
-      groupCommit: createGroupCommit(database),
       createMissingPartitions,
     }),
   });
@@ -72,16 +65,20 @@ test('the schedules are made once, brought up to date, and stay paused where an 
   const ours = createTemporalClient({ address: temporal.address, namespace: 'default' });
   await ensureSchedules(ours, new AbortController().signal);
   await client.schedule.getHandle('verify-ledger').pause('while we look');
-  // What an earlier release made otherwise.
-  const sweep = client.schedule.getHandle('sweep-holds');
-  await sweep.update((made) => ({ ...made, spec: { intervals: [{ every: '1 day' }] } }));
+  // Earlier releases had other intervals, and a schedule more.
+  const maintenance = client.schedule.getHandle('maintenance');
+  await maintenance.update((made) => ({ ...made, spec: { intervals: [{ every: '1 day' }] } }));
+  await client.schedule.create({
+    scheduleId: 'sweep-holds',
+    spec: { intervals: [{ every: '1 minute' }] },
+    action: { type: 'startWorkflow', workflowType: 'sweepHolds', taskQueue },
+  });
   await Promise.all([1, 2].map(() => ensureSchedules(ours, new AbortController().signal)));
   await ours.close();
 
   const made = [
     ['maintenance', maintenanceType, false],
     ['verify-ledger', verifyLedgerType, true],
-    ['sweep-holds', sweepHoldsType, false],
     ['reconcile', reconcileType, false],
     ['reconcile-everything', reconcileType, false],
   ] as const;
@@ -90,7 +87,7 @@ test('the schedules are made once, brought up to date, and stay paused where an 
     expect(action.workflowType).toBe(type);
     expect(state.paused).toBe(paused);
   }
-  expect((await sweep.describe()).spec.intervals).toMatchObject([{ every: 60_000 }]);
+  expect((await maintenance.describe()).spec.intervals).toMatchObject([{ every: 3_600_000 }]);
   const listed = (await Array.fromAsync(client.schedule.list())).map(({ scheduleId }) => scheduleId);
   expect(listed.sort()).toEqual(made.map(([id]) => id).sort());
   await client.schedule.getHandle('verify-ledger').unpause();

@@ -1,0 +1,40 @@
+import type { InboxEvent } from '../database/entities/inbox-event.ts';
+import type { PolarOrder, PolarProductRef, PolarSubscription, PolarTeamRef } from '../polar/events.ts';
+
+type Assignment = Pick<InboxEvent, 'decisions' | 'assignedProduct' | 'teamId'>;
+
+/**
+ * The order with what an operator assigned in place of Polar's: the team, whoever is named, and the catalog key. Only this
+ * event is affected.
+ */
+export function assignedOrder<O extends PolarOrder>(order: O, event: Assignment): O {
+  return {
+    ...order,
+    ...assignedProduct(event),
+    teamRef: assignedTeam(order.teamRef, event),
+    subscription: order.subscription && assignedSubscription(order.subscription, event),
+  };
+}
+
+/** As `assignedOrder`. */
+export function assignedSubscription<S extends PolarSubscription>(subscription: S, event: Assignment): S {
+  return {
+    ...subscription,
+    ...assignedProduct(event),
+    teamRef: assignedTeam(subscription.teamRef, event),
+  };
+}
+
+/** As `assignedOrder`, for another order of the same subscription: it has a product of its own. */
+export function assignedTeamOrder<O extends PolarOrder>(order: O, event: Assignment): O {
+  return { ...order, teamRef: assignedTeam(order.teamRef, event) };
+}
+
+function assignedTeam(ref: PolarTeamRef, { decisions, teamId }: Assignment): PolarTeamRef {
+  const assigned = teamId !== null && decisions.some((decision) => decision.teamId === teamId);
+  return assigned ? { metadataTeamId: teamId, customerExternalId: null, customerId: null } : ref;
+}
+
+function assignedProduct({ assignedProduct: key }: Assignment): Partial<PolarProductRef> {
+  return key === null ? {} : { productId: null, productCatalogKey: key };
+}

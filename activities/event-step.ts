@@ -1,0 +1,174 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import type { Polar } from '@polar-sh/sdk/2026-10';
+import { type Database, lockTeam } from '../database/connection.ts';
+import { InboxEvent } from '../database/entities/inbox-event.ts';
+import type { Team } from '../database/entities/team.ts';
+import { isDataError } from '../database/errors.ts';
+import { DomainError, isRefusal } from '../domain-error.ts';
+import type { ErrorCode } from '../errors.ts';
+import { markHandled, needsApproval, parkInboxEvent, refreshParkedEvent } from '../inbox/inbox.ts';
+import { dataOf } from '../polar/events.ts';
+import { fetchCurrentObject } from '../polar/resolve-event.ts';
+import { describeTeam, type TeamOverview } from './describe-team.ts';
+import { failAtOnce, parkedFailure, throwAsFailure } from './failures.ts';
+
+/** What a step may use of Polar, and only before its transaction. */
+export interface Fetching {
+  polar: Polar;
+  database: Database;
+  withTeam: WithTeam;
+}
+
+/** Only Polar's current state can settle the event: the step is to be taken again, from Polar. */
+export type NeedsPolar = 'needs_polar';
+export const needsPolar: NeedsPolar = 'needs_polar';
+
+/** The team after a step. */
+export type StepResult = TeamOverview | NeedsPolar;
+
+/** Where a step reads from: the stored row alone, in a local activity, or Polar as well, in an ordinary one. */
+export type From = 'inbox' | 'polar';
+
+/** What an inbox row causes: read first, then carried out in one transaction behind the team's lock. */
+export interface EventStep<Facts> {
+  /**
+   * Reads the row, and Polar's current state if `fetching` is given: then outside of any transaction.
+   * @throws DomainError `unreadable_event`; as `callPolar`
+   */
+  read(em: EntityManager, event: InboxEvent, fetching?: Fetching): Promise<Facts | NeedsPolar>;
+  /**
+   * @returns what was done, in plain words
+   * @throws DomainError (`isRefusal`): the event is parked under its code, and nothing else of the step is committed
+   */
+  carryOut(em: EntityManager, team: Team, facts: Facts, now: Date): Promise<string>;
+  /** Keeps what a later event needs of an event that is parked under `code`. */
+  remember?(em: EntityManager, team: Team, facts: Facts, code: ErrorCode): Promise<void>;
+}
+
+/** One transaction behind the team's lock. */
+export type WithTeam = <Did>(
+  work: (em: EntityManager, team: Team, now: Date) => Promise<Did>,
+) => Promise<Did>;
+
+/** @throws Error if there is no such team: no workflow is started for one */
+export function lockedTeam(database: Database, teamId: string): WithTeam {
+  return (work) =>
+    database.transaction(async (em) => {
+      const locked = await lockTeam(em, teamId);
+      if (!locked) throw new Error(`there is no team ${teamId}: no workflow is started for one`);
+      return work(em, locked.team, locked.now);
+    });
+}
+
+/**
+ * Makes an activity of a step. It settles its inbox row in the step's own transaction, so a retry finds it done. An event
+ * that cannot be settled now is parked under a stable code, and the activity fails with it.
+ */
+export function createEventStep<Facts>(
+  { database, polar }: { database: Database; polar: Polar },
+  step: EventStep<Facts>,
+) {
+  return async (teamId: string, inboxId: string, from: From): Promise<StepResult> => {
+    const withTeam = lockedTeam(database, teamId);
+    const take = () => takeStep(step, inboxId, withTeam, from === 'polar' && { polar, database, withTeam });
+    const result = await (from === 'polar' ? throwAsFailure(take) : failAtOnce(() => parkingBadData(take)));
+    if (result === needsPolar) return needsPolar;
+    // After the commit: nobody waits for the lock while we look.
+    const team = await describeTeam(database.fork(), teamId, result.did);
+    if ('parkedCode' in result) throw parkedFailure(result.parkedCode, result.did, team);
+    return team;
+
+    /** What Postgres can never store is parked at once. */
+    async function parkingBadData(work: typeof take): Promise<Taken | NeedsPolar> {
+      try {
+        return await work();
+      } catch (error) {
+        if (!isDataError(error) || !(error instanceof Error)) throw error;
+        const { message } = error;
+        await withTeam((em) => parkInboxEvent(em, inboxId, 'stuck', message));
+        return { parkedCode: 'stuck', did: message };
+      }
+    }
+  };
+}
+
+/** What was done, in plain words; or why the event is parked. */
+type Taken = { did: string } | { parkedCode: string; did: string };
+
+async function takeStep<Facts>(
+  step: EventStep<Facts>,
+  inboxId: string,
+  withTeam: WithTeam,
+  fetching: Fetching | false,
+): Promise<Taken | NeedsPolar> {
+  const fetched = fetching ? await fetchFacts(step, inboxId, fetching) : null;
+  let facts: Facts | NeedsPolar | null = null;
+  let wasParked = false;
+  try {
+    return await withTeam(async (em, team, now) => {
+      const event = await em.findOne(InboxEvent, { id: inboxId });
+      // The database was restored to a time before it.
+      if (!event) return { did: 'Skipped an event that the inbox does not hold' };
+      if (isSettled(event)) return { did: 'Skipped an event that is settled' };
+      // An operator has assigned it to another team since it was signalled.
+      if (event.teamId !== team.id) return { did: 'Skipped an event of another team' };
+      if (event.parkedCode === needsApproval) return { did: 'An event waits for an operator’s approval' };
+      wasParked = event.status === 'parked' && event.source === 'polar';
+      if (fetched instanceof DomainError) throw fetched;
+      facts = fetched ?? (await step.read(em, event));
+      if (facts === needsPolar) return needsPolar;
+      const did = await step.carryOut(em, team, facts, now);
+      await em.flush();
+      await markHandled(em, inboxId, did);
+      return { did };
+    });
+  } catch (error) {
+    // Nothing of the event was committed.
+    if (!isRefusal(error)) throw error;
+    // Parked before, by Polar's state of then: the current state may settle it.
+    if (!fetching && (wasParked || error.code === 'cycle_not_granted')) return needsPolar;
+    const { code, message } = error;
+    return withTeam(async (em, team) => {
+      const { teamId } = await em.findOneOrFail(InboxEvent, { id: inboxId });
+      if (teamId !== team.id) return { did: 'Skipped an event of another team' };
+      if (facts !== null && facts !== needsPolar) await step.remember?.(em, team, facts, code);
+      await parkInboxEvent(em, inboxId, code, message);
+      return { parkedCode: code, did: message };
+    });
+  }
+}
+
+/** Reads the event by Polar's current state; null if it is settled or waits for an approval, a refusal if it is unreadable. */
+async function fetchFacts<Facts>(
+  step: EventStep<Facts>,
+  inboxId: string,
+  fetching: Fetching,
+): Promise<Facts | DomainError | null> {
+  const em = fetching.database.fork();
+  const event = await em.findOne(InboxEvent, { id: inboxId });
+  if (!event || isSettled(event) || event.parkedCode === needsApproval) return null;
+  if (event.status === 'parked' && event.source === 'polar') await refresh(fetching, em, event);
+  try {
+    const facts = await step.read(em, event, fetching);
+    if (facts === needsPolar) throw new Error(`Polar does not settle the event ${inboxId}`);
+    return facts;
+  } catch (error) {
+    if (isRefusal(error)) return error;
+    throw error;
+  }
+}
+
+/** Brings a parked event up to date. If Polar does not answer, the event stays as it was stored. */
+async function refresh({ polar }: Fetching, em: EntityManager, event: InboxEvent): Promise<void> {
+  const data = dataOf(event.payload);
+  try {
+    const current = await fetchCurrentObject(polar, event.type, data);
+    if (current?.replaces && (await refreshParkedEvent(em, event.id, current.data))) await em.refresh(event);
+  } catch (error) {
+    if (!(error instanceof DomainError)) throw error;
+  }
+}
+
+function isSettled({ status }: InboxEvent): boolean {
+  return status !== 'received' && status !== 'parked';
+}

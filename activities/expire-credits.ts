@@ -1,0 +1,9 @@
+import { formatCredits } from '../catalog/credits.ts';
+import { expireCredits as expireDue } from '../ledger/lifecycle/expire-credits.ts';
+import type { TeamStep } from './team-step.ts';
+
+/** Credits whose life is over. Nobody could spend them any more: this writes it down. */
+export const expireCredits: TeamStep = async (em, team, now) => {
+  const expired = await expireDue(em, team.id, now);
+  return expired > 0n ? `Expired ${formatCredits(expired)} credits` : null;
+};

@@ -1,0 +1,9 @@
+import type { EventStep } from './event-step.ts';
+import { followMoney, type OrderEvent, readOrderEvent, rememberMoney } from './order-event.ts';
+
+/** An order's money or state changed at Polar: its clawback follows. It never grants: only `order.paid` does. */
+export const followOrder: EventStep<OrderEvent> = {
+  read: (em, event, fetching) => readOrderEvent(em, event, fetching, { pays: false }),
+  carryOut: followMoney,
+  remember: (em, team, { order }, code) => rememberMoney(em, team, order, code),
+};

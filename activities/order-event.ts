@@ -1,0 +1,182 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { readCatalog } from '../catalog/versions.ts';
+import type { InboxEvent } from '../database/entities/inbox-event.ts';
+import { Order } from '../database/entities/order.ts';
+import { Subscription } from '../database/entities/subscription.ts';
+import type { Team } from '../database/entities/team.ts';
+import { DomainError } from '../domain-error.ts';
+import type { ErrorCode } from '../errors.ts';
+import { retryParked } from '../inbox/inbox.ts';
+import {
+  applyReversal,
+  type OrderFacts,
+  type PaidOrderFacts,
+  rememberOrder,
+} from '../ledger/lifecycle/apply-order.ts';
+import { forfeitCredits } from '../ledger/lifecycle/forfeit-credits.ts';
+import {
+  dataOf,
+  fetchOrder,
+  type PolarOrder,
+  type PolarOrderLine,
+  type PolarSubscription,
+  readOrder,
+} from '../polar/events.ts';
+import { plansOf, resolveProduct } from '../polar/resolve-product.ts';
+import { assignedOrder, assignedSubscription } from './assigned-event.ts';
+import { checkTeam, unknownProduct } from './check-team.ts';
+import { type Fetching, type NeedsPolar, needsPolar } from './event-step.ts';
+import {
+  endForDeletedTeam,
+  fetchState,
+  followState,
+  outlivesTeam,
+  type SubscriptionState,
+} from './subscription-event.ts';
+
+/** An order, and what is disputed of it if that was fetched. */
+export type OrderState = PolarOrder & { disputedAmount?: bigint };
+
+/** An order as an event states it, or as it was just fetched, with its subscription's state. */
+export interface OrderEvent {
+  order: OrderState;
+  /** When Polar stated it. */
+  statedAt: Date;
+  subscription: SubscriptionState | null;
+}
+
+/** A top-up of a customer's wallet at Polar sells no product. */
+export const withoutProduct = 'order_without_product';
+
+/** Refusals of a payment that is certainly the team's: they end once its money is refunded, so a refund must find it. */
+const worthRemembering: readonly ErrorCode[] = [
+  withoutProduct,
+  'team_deleted',
+  'money_without_credits',
+  'cycle_not_granted',
+];
+
+/**
+ * Reads an order and its subscription.
+ * @param pays  whether the event states the order's payment
+ */
+export async function readOrderEvent(
+  em: EntityManager,
+  event: InboxEvent,
+  fetching: Fetching | undefined,
+  { pays }: { pays: boolean },
+): Promise<OrderEvent | NeedsPolar> {
+  const order = assignedOrder(readOrder(dataOf(event.payload)), event);
+  const { subscription, subscriptionId } = order;
+  const statedAt = event.occurredAt;
+  // An end takes credits away at once, and Polar can reinstate: the current state decides.
+  const ended = subscription !== null && subscription.endedAt !== null;
+  const tied = await isTiedOrder(em, order);
+  const unknown =
+    pays && subscription === null && subscriptionId !== null && !(await isKnown(em, subscriptionId));
+  // Its own events may be lost, and its state in this order would look as if nothing were left to do.
+  const outlives = subscription !== null && (await outlivesTeam(em, event, subscription));
+  if (!fetching) {
+    if (ended || tied || unknown || outlives) return needsPolar;
+    return { order, statedAt, subscription: subscription && { ...subscription, fetched: false } };
+  }
+  const { polar } = fetching;
+  if (outlives) await endForDeletedTeam(fetching, event, subscription);
+  return {
+    order: tied ? assignedOrder(await fetchOrder(polar, order.id), event) : order,
+    statedAt,
+    subscription:
+      subscriptionId === null ? null : assignedSubscription(await fetchState(polar, subscriptionId), event),
+  };
+}
+
+async function isKnown(em: EntityManager, subscriptionId: string): Promise<boolean> {
+  return (await em.findOne(Subscription, { id: subscriptionId })) !== null;
+}
+
+/** Two states of one instant that differ in the order's money: only Polar can tell which is the newer. */
+async function isTiedOrder(em: EntityManager, order: PolarOrder): Promise<boolean> {
+  const known = await em.findOne(Order, { id: order.id });
+  return (
+    known?.stateAt.getTime() === order.stateAt.getTime() && known.refundedAmount !== order.refundedAmount
+  );
+}
+
+/**
+ * Brings what is taken back in line with the order's money. A known order needs neither its product nor its subscription.
+ * @returns what was done, in plain words
+ */
+export async function followMoney(
+  em: EntityManager,
+  team: Team,
+  { order, subscription }: OrderEvent,
+  now: Date,
+): Promise<string> {
+  const { catalog } = await readCatalog(em);
+  const known = await em.findOne(Order, { id: order.id });
+  if (known === null || known.teamId !== team.id) await checkTeam(em, team, order.teamRef);
+  else if (subscription && (await plansOf(em, subscription)).plan !== null)
+    await followState(em, team, subscription, now);
+  const facts = await factsOf(em, team, order);
+  const did = await applyReversal(em, facts, catalog.policies, now);
+  if (facts.refundedAmount > 0n) for (const code of worthRemembering) await retryParked(em, code, team.id);
+  if (!team.deletedAt) return did;
+  await forfeitCredits(em, team, now);
+  return `${did}; the team is deleted`;
+}
+
+/** Keeps a payment that is parked, so that its refund finds it. */
+export async function rememberMoney(
+  em: EntityManager,
+  team: Team,
+  order: OrderState,
+  code: ErrorCode,
+): Promise<void> {
+  if (worthRemembering.includes(code)) await rememberOrder(em, await factsOf(em, team, order));
+}
+
+/** @throws DomainError `doubtful_team`, `order_with_seats`, `unknown_product` */
+export async function paidFactsOf(
+  em: EntityManager,
+  team: Team,
+  order: OrderState,
+  paidAt: Date,
+): Promise<PaidOrderFacts> {
+  await checkTeam(em, team, order.teamRef);
+  if (order.seats !== null && order.seats > 0) {
+    throw new DomainError('order_with_seats', `Order ${order.id} has seats; our products have none`);
+  }
+  const facts = await factsOf(em, team, order);
+  const { product } = facts;
+  if (product === null) throw unknownProduct(order);
+  return {
+    ...facts,
+    product,
+    paidAt,
+    billsUsage: order.billsUsage,
+    promisedVersion: order.promisedVersion,
+    lines: order.lines.map((line) => ({ ...line, inTrial: isInTrial(line, order.subscription) })),
+  };
+}
+
+async function factsOf(em: EntityManager, team: Team, order: OrderState): Promise<OrderFacts> {
+  return {
+    ...order,
+    teamId: team.id,
+    product: await resolveProduct(em, order),
+    paidAmount: paidAmountOf(order),
+  };
+}
+
+/** A period that begins inside a trial at Polar grants nothing. A line with money is never a trial's. */
+function isInTrial({ amount, start }: PolarOrderLine, subscription: PolarSubscription | null): boolean {
+  if (amount !== 0n || !subscription?.trialEnd) return false;
+  const from = start ?? subscription.currentPeriodStart;
+  return from < subscription.trialEnd && (!subscription.trialStart || from >= subscription.trialStart);
+}
+
+/** An order below zero (a change to a smaller plan, billed at once) is a credit for later orders: nothing was paid. */
+export function paidAmountOf({ netAmount, appliedBalanceAmount }: PolarOrder): bigint {
+  const paid = netAmount + appliedBalanceAmount;
+  return paid > 0n ? paid : 0n;
+}

@@ -1,0 +1,12 @@
+import { syncCustomerName } from '../polar/sync-customer-name.ts';
+import { type EventStep, needsPolar } from './event-step.ts';
+import { teamOf } from './subscription-event.ts';
+
+/** The team has another name: Polar's customer follows. */
+export const renameCustomer: EventStep<string> = {
+  async read(em, event, fetching) {
+    const { id } = await teamOf(em, event);
+    return fetching ? syncCustomerName(fetching.polar, fetching.database, id) : needsPolar;
+  },
+  carryOut: async (_em, _team, outcome) => outcome,
+};

@@ -1,0 +1,36 @@
+import { setTimeout } from 'node:timers/promises';
+import type { Database } from '../database/connection.ts';
+import type { GroupCommit } from '../ledger/spend/group-commit.ts';
+import { sweepHolds } from '../ledger/spend/sweep-holds.ts';
+import { log } from '../log.ts';
+
+const pauseMs = 60_000;
+const batch = 500;
+
+/**
+ * Releases the credits of lapsed holds once a minute. A spend that runs short does so by itself; this is for balances and
+ * expiry. In the worker's process, because a schedule would start a workflow run each minute. Any number may run.
+ */
+export function startHoldSweep(database: Database, groupCommit: GroupCommit): { stop(): Promise<void> } {
+  const stopping = new AbortController();
+  const running = (async () => {
+    for (;;) {
+      await setTimeout(pauseMs, undefined, { signal: stopping.signal }).catch(() => {});
+      if (stopping.signal.aborted) return;
+      try {
+        while (
+          !stopping.signal.aborted &&
+          (await sweepHolds(database, groupCommit, { limit: batch })) === batch
+        );
+      } catch (error) {
+        log.error({ err: error }, 'Lapsed holds could not be swept; swept again in a minute');
+      }
+    }
+  })();
+  return {
+    async stop() {
+      stopping.abort();
+      await running;
+    },
+  };
+}
