@@ -1,9 +1,11 @@
+import { join } from 'node:path';
 import { afterEach, expect, test } from '@jest/globals';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { v7 as uuidv7 } from 'uuid';
 import { loadCatalog } from '../../catalog/load-catalog.ts';
 import { publishCatalog } from '../../catalog/versions.ts';
 import { connectDatabase } from '../../database/connection.ts';
+import { startPart } from '../../dev/part.ts';
 import { searchAttributes } from '../../dev/temporal-server.ts';
 import { signUp } from '../../teams/sign-up.ts';
 import { installRuntime } from '../../worker/install-runtime.ts';
@@ -168,14 +170,14 @@ test('what the database can never store is parked at once, and holds up nothing'
   expect(await story.balance(team)).toMatchObject({ available: '1500' });
 });
 
-test('a payment overtakes a burst of a subscription’s states, of which only the newest is applied', async () => {
+test('a payment overtakes a burst of a subscription’s states, only the newest is applied, and nothing is logged as wrong', async () => {
   const story = await startStory('2040-01-01T00:00:00Z', { restarts: true });
   cleanUp.push(() => story.stop());
   const team = await story.signUp('ada');
   await story.buy(team, 'starter_monthly');
   const subscription = await story.polar.subscriptions.get(await story.subscriptionOf(team));
   await story.worker.stop();
-  const burst = 600;
+  const burst = 1_500;
   for (let sent = 0; sent < burst; sent += 50) {
     await Promise.all(
       Array.from({ length: 50 }, (_, index) => {
@@ -190,17 +192,38 @@ test('a payment overtakes a burst of a subscription’s states, of which only th
   });
   await story.control(`/checkouts/${url.split('/').at(-1)}/pay`);
   await story.emulator.idle();
-  story.worker = await story.startWorker();
+
+  const warnings: string[] = [];
+  const worker = await startPart({
+    name: 'worker',
+    command: process.execPath,
+    args: [join(import.meta.dirname, 'worker-process.ts')],
+    env: story.workerVariables, // LOG_LEVEL=warn
+    saysReady: true,
+    onLine: (line) => {
+      // Temporal's own core names the features that its test server lacks.
+      if (!line.includes('temporalio_sdk_core')) warnings.push(line);
+    },
+  });
+  cleanUp.push(() => worker.stop());
   await until(async () => {
     const { rows } = await story.database.pool.query(`select from inbox where status = 'received' limit 1`);
     return rows.length === 0;
-  }, 60_000);
-  const { rows } = await story.database.pool.query(
-    `select count(*) filter (where outcome like 'Superseded%')::int as superseded from inbox`,
+  }, 240_000);
+  const { rows } = await story.database.pool.query<{ superseded: number; later: number }>(
+    `select count(*) filter (where outcome like 'Superseded%')::int as superseded,
+            count(*) filter (where type = 'subscription.updated' and handled_at < paid.at
+                               and outcome not like 'Superseded%' and received_at > bought.at)::int as later
+       from inbox,
+            (select max(handled_at) as at from inbox where type = 'order.paid') as paid,
+            (select min(handled_at) as at from inbox where type = 'order.paid') as bought`,
   );
-  expect(rows[0]?.superseded).toBeGreaterThanOrEqual(burst - 2);
+  // Signals reach the workflow in a few portions: one state of each is applied.
+  expect(rows[0]?.superseded).toBeGreaterThan(0.9 * burst);
+  expect(rows[0]?.later).toBeLessThan(0.1 * burst);
   expect(await story.balance(team)).toMatchObject({ available: '3500' });
-}, 120_000);
+  expect(warnings).toEqual([]);
+}, 360_000);
 
 test('events that no workflow can take, and signals that are none, change nothing and stop nothing', async () => {
   const story = await aStory('2040-01-01T00:00:00Z');
@@ -270,11 +293,11 @@ test('continue-as-new under a burst of 5,000 signals loses no event', async () =
       `select from inbox where type = 'nothing' and status <> 'handled' limit 1`,
     );
     return rows.length === 0;
-  }, 180_000);
+  }, 480_000);
   const runs: string[] = [];
   for await (const { runId } of environment.client.workflow.list()) runs.push(runId);
   console.log(`5,000 signals at once went through ${runs.length} runs of the workflow`);
   expect(runs.length).toBeGreaterThan(1);
   const { rows } = await database.pool.query('select sum(granted) as granted from grants');
   expect(rows).toEqual([{ granted: '500000000' }]);
-}, 240_000);
+}, 600_000);
