@@ -4,8 +4,8 @@ import type { PolarOrder, PolarProductRef, PolarSubscription, PolarTeamRef } fro
 type Assignment = Pick<InboxEvent, 'decisions' | 'assignedProduct' | 'teamId'>;
 
 /**
- * The order with what an operator assigned in place of Polar's: the team, whoever is named, and the catalog key. Only this
- * event is affected.
+ * The order with the team and the catalog key that an operator assigned, which replace Polar's. Only this event is
+ * affected.
  */
 export function assignedOrder<O extends PolarOrder>(order: O, event: Assignment): O {
   return {
@@ -25,7 +25,7 @@ export function assignedSubscription<S extends PolarSubscription>(subscription: 
   };
 }
 
-/** As `assignedOrder`, for another order of the same subscription: it has a product of its own. */
+/** As `assignedOrder`, for another order of the same subscription, which has its own product. */
 export function assignedTeamOrder<O extends PolarOrder>(order: O, event: Assignment): O {
   return { ...order, teamRef: assignedTeam(order.teamRef, event) };
 }

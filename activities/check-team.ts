@@ -7,12 +7,12 @@ import { meansTeam, resolveTeam } from '../polar/resolve-team.ts';
 export function unknownProduct({ productId }: PolarProductRef): DomainError {
   return new DomainError(
     'unknown_product',
-    `No plan or pack of the catalog is Polar's product ${productId}: add metadata.catalog_key to it there, then run npm run polar:sync -- --apply`,
+    `The catalog has no plan or pack for Polar's product ${productId}: add metadata.catalog_key to the product, then run npm run polar:sync -- --apply`,
   );
 }
 
 /**
- * The event was routed to this team. If its own names contradict that, an operator decides whose money it is.
+ * Checks that the event's own ids do not contradict the team to which it was routed. Otherwise an operator decides.
  * @throws DomainError `doubtful_team`
  */
 export async function checkTeam(em: EntityManager, team: Team, ref: PolarTeamRef): Promise<void> {
@@ -20,5 +20,5 @@ export async function checkTeam(em: EntityManager, team: Team, ref: PolarTeamRef
   const resolved = await resolveTeam(em, ref);
   if ('doubtful' in resolved) throw new DomainError('doubtful_team', resolved.doubtful);
   if ('teamId' in resolved && resolved.teamId !== team.id)
-    throw new DomainError('doubtful_team', `It is of team ${resolved.teamId}, not of ${team.id}`);
+    throw new DomainError('doubtful_team', `Its ids belong to team ${resolved.teamId}, not to ${team.id}`);
 }

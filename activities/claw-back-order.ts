@@ -13,8 +13,9 @@ import {
 } from './order-event.ts';
 
 /**
- * Money of an order went back, is disputed, or came back: what it granted is taken or given back, up to the cumulative target.
- * A refund or a dispute names only its order, so the order's current state is fetched and their own amounts are ignored.
+ * Money of an order was refunded, is disputed, or came back: its credits are taken or given back, up to the cumulative
+ * target. A refund or a dispute names only its order, so the order's current state is fetched, and the amount on the
+ * event is ignored.
  */
 export const clawBackOrder: EventStep<OrderEvent> = {
   async read(em, event, fetching) {

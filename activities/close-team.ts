@@ -5,7 +5,10 @@ import { syncMembers as syncMembersAtPolar } from '../polar/sync-members.ts';
 import { type EventStep, needsPolar } from './event-step.ts';
 import { teamOf } from './subscription-event.ts';
 
-/** The team was deleted: Polar ends its subscriptions and members first, then its holds are released and its credits forfeited. */
+/**
+ * The team was deleted: its subscriptions and members at Polar are ended first, then its holds are released and its
+ * credits forfeited.
+ */
 export const closeTeam: EventStep<null> = {
   async read(em, event, fetching) {
     const { id } = await teamOf(em, event);

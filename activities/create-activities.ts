@@ -25,7 +25,7 @@ export interface ActivityDependencies {
   polar: Polar;
 }
 
-/** The steps of a team's life. Each is idempotent and answers with the team after it. */
+/** The steps of a team's life. Each is idempotent and returns the team after it. */
 export function createActivities({ database, polar }: ActivityDependencies) {
   const onEvent = <Facts>(step: EventStep<Facts>) => createEventStep({ database, polar }, step);
   const onTeam = <Args extends unknown[]>(step: TeamStep<Args>) => createTeamStep(database, step);
@@ -44,7 +44,10 @@ export function createActivities({ database, polar }: ActivityDependencies) {
     unlinkCustomer: onEvent(unlinkCustomer),
     closeTeam: onEvent(closeTeam),
 
-    /** Events that change no credits of themselves: a team was made, an operator adjusted, Polar states what we do not use. */
+    /**
+     * Events without a step: a team was created, an operator made an adjustment, or Polar reported something that
+     * billing does not use.
+     */
     recordEvents: (teamId: string, inboxIds: readonly string[]) =>
       failAtOnce(() =>
         onTeam(async (em) => {
@@ -57,14 +60,17 @@ export function createActivities({ database, polar }: ActivityDependencies) {
     skipOlderStates: (teamId: string, inboxIds: readonly string[]) =>
       lockedTeam(database, teamId)((em) => skipOlderStates(em, teamId, inboxIds)),
 
-    /** An event that keeps failing is parked as stuck: visible, and retried later, so that it holds nothing else up. */
+    /**
+     * An event that keeps failing is parked as stuck, so that it delays no other event. It stays visible and is
+     * retried later.
+     */
     parkStuckEvent: (teamId: string, inboxId: string, failure: string) =>
       onTeam(async (em) => {
         await parkInboxEvent(em, inboxId, 'stuck', failure);
         return `Parked an event that kept failing: ${failure}`;
       })(teamId),
 
-    /** Reads the team anew. */
+    /** Reads the team again. */
     reviewTeam: onTeam(async () => null),
 
     ...createOperatorSteps(database),

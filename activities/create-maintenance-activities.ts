@@ -12,20 +12,20 @@ import { deleteOldKeys } from '../teams/delete-old-keys.ts';
 
 export type MaintenanceActivities = ReturnType<typeof createMaintenanceActivities>;
 
-/** What came of verifying the ledger, as a workflow carries it: plain JSON, small, no personal data. */
+/** The result of verifying the ledger, as a workflow carries it: plain JSON, small, no personal data. */
 export interface LedgerVerdict {
   teams: number;
   holds: number;
   transfers: number;
-  /** How many findings there are, at least. */
+  /** The minimum number of findings. */
   found: number;
-  /** The rules that do not hold. */
+  /** The violated rules. */
   rules: string[];
   /** The first findings; all of them are in the worker's log. */
   findings: LedgerFinding[];
 }
 
-/** A payload in Temporal is small: so many findings are carried, each cut to so many characters a field. */
+/** Payloads in Temporal must be small: the number of findings and the characters per field are limited. */
 const carried = 20;
 const longestField = 300;
 
@@ -36,16 +36,16 @@ export interface MaintenanceDependencies {
   createMissingPartitions: (pool: Database['pool']) => Promise<void>;
 }
 
-/** What the schedules do. Each may be run at any time, twice, and be stopped in the middle. */
+/** The activities of the schedules. Each may be run at any time, repeatedly, and be stopped in the middle. */
 export function createMaintenanceActivities({ database, createMissingPartitions }: MaintenanceDependencies) {
   return {
     createMissingPartitions: (): Promise<void> => createMissingPartitions(database.pool),
 
-    /** @returns how many months were closed: balances of the past are added up from them */
+    /** @returns how many months were closed; past balances are computed from them */
     closeMonths: (): Promise<number> => heartbeating(() => closeMonths(database.pool)),
 
     /**
-     * Also cuts expired links out of the answers that are kept, and deletes the marks of limits that no cycle needs.
+     * Also removes expired links from stored answers, and deletes the marks of limits that no cycle needs.
      * @returns how many keys were deleted: those older than the catalog's `idempotencyKeysKept`
      */
     deleteOldKeys: (): Promise<number> =>
@@ -74,7 +74,10 @@ export function createMaintenanceActivities({ database, createMissingPartitions 
         return cut;
       }),
 
-    /** Proves the rules of the ledger. Findings are an answer, not a failure of this activity: trying again finds them again. */
+    /**
+     * Checks the rules of the ledger. Findings are a result, not a failure of this activity, because a retry would
+     * find them again.
+     */
     verifyLedger: (): Promise<LedgerVerdict> =>
       heartbeating(async (signal, tell) => {
         const {
@@ -95,7 +98,7 @@ export function createMaintenanceActivities({ database, createMissingPartitions 
   };
 }
 
-/** Tells the server every few seconds how far the work is, and stops it where the workflow was cancelled. */
+/** Reports the progress to the server every few seconds, and stops if the workflow was cancelled. */
 async function heartbeating<T>(
   work: (signal: AbortSignal, tell: (progress: unknown) => void) => Promise<T>,
 ): Promise<T> {

@@ -23,15 +23,15 @@ export type ReconciliationActivities = ReturnType<typeof createReconciliationAct
 export interface ReconciliationDependencies {
   database: Database;
   polar: Polar;
-  /** How many requests Polar allows us; half of them are left to those who wait for an answer. */
+  /** The requests per minute that Polar allows us. Half of them are left to callers that wait for an answer. */
   polarRequestsPerMinute: number;
-  /** The full address of our webhook endpoint at Polar; without one it is not looked after. */
+  /** The full URL of our webhook endpoint at Polar. Without it the endpoint is not checked. */
   webhookUrl?: string;
-  /** Starts a team's workflow; false where it runs. */
+  /** Starts a team's workflow. Returns false if it already runs. */
   startTeam: (teamId: string) => Promise<boolean>;
 }
 
-/** What a page held, and where to go on. */
+/** The result of a page, and the next page. */
 export interface WalkedPage {
   seen: number;
   findings: ReconciliationFinding[];
@@ -46,13 +46,14 @@ export interface Report extends Run {
   findings: ReconciliationFinding[];
 }
 
-/** How long webhooks have to tell of a change before reconciliation does, in milliseconds. */
+/** How long a change is left to its webhook before reconciliation repairs it, in milliseconds. */
 const toldWithin = 2 * 60_000;
 
 const day = 86_400_000;
 /**
- * How far back a run looks that does not look at everything, in days. Polar filters by creation only, never by modification:
- * refunds and disputes change for months, and orders that are unpaid after this are watched by themselves.
+ * How many days back a run compares, unless it compares everything. Polar filters by creation only, never by
+ * modification: refunds and disputes change for months, and orders that are unpaid after this are stored and compared
+ * separately.
  */
 const recentDays: Record<Walked, number | null> = {
   orders: 7,
@@ -64,7 +65,7 @@ const recentDays: Record<Walked, number | null> = {
 
 const teamsAtOnce = 10;
 
-/** What reconciliation does. Each may be run again at any time: what was stored or started before is found so. */
+/** The activities of reconciliation. Each may be repeated at any time: it finds what was stored or started before. */
 export function createReconciliationActivities({
   database,
   polar,
@@ -77,7 +78,7 @@ export function createReconciliationActivities({
     /** @returns now, by the one clock */
     readTime: async (): Promise<string> => (await readClock(database.fork())).toISOString(),
 
-    /** Compares one page of Polar's with the ledger and puts what differs into the teams' inboxes. */
+    /** Compares one page of Polar's objects with the ledger and puts the differences into the teams' inboxes. */
     reconcilePage: (run: Run, kind: Walked, page: number, everything: boolean): Promise<WalkedPage> =>
       throwAsFailure(async () => {
         const days = everything ? null : recentDays[kind];
@@ -91,7 +92,7 @@ export function createReconciliationActivities({
         return { seen: items.length, findings, next };
       }),
 
-    /** @returns what was wrong with our webhook endpoint; null where nothing was */
+    /** @returns the problem of our webhook endpoint; null if there was none */
     checkWebhookEndpoint: (): Promise<ReconciliationFinding | null> =>
       throwAsFailure(async () => {
         if (webhookUrl === undefined) return null;
@@ -102,17 +103,17 @@ export function createReconciliationActivities({
         return state === 'turned on'
           ? {
               state: 'repaired',
-              what: 'Polar had turned our webhook endpoint off; it is on again',
+              what: 'Polar had disabled our webhook endpoint; it is enabled again',
               ...nobodys,
             }
           : { state: 'not_repaired', what: `Polar has no webhook endpoint ${webhookUrl}`, ...nobodys };
       }),
 
     /**
-     * Starts the workflows that do not run of the next teams for which time matters: credits that expire, a subscription,
-     * drips to come.
+     * Of the next teams that need a running workflow (expiring credits, a subscription, future drips), starts those
+     * whose workflow does not run.
      *
-     * @param after  the last team of the batch before
+     * @param after  the last team of the previous batch
      */
     startTeams: async (
       after: string | null,
@@ -127,7 +128,7 @@ export function createReconciliationActivities({
       return { checked: ids.length, started, next: ids.at(-1) ?? null };
     },
 
-    /** @returns false where the repair does not wait for an approval any more */
+    /** @returns false if the repair no longer waits for an approval */
     approveRepair: async (inboxId: string, by: string): Promise<boolean> => {
       try {
         const decider = { by, actor: `operator:${by}` };
@@ -148,7 +149,7 @@ export function createReconciliationActivities({
       }),
   };
 
-  /** Remembers the unpaid orders of a page; after the last page compares those that are not unpaid any more. */
+  /** Stores the unpaid orders of a page. After the last page, compares those that are no longer unpaid. */
   async function reconcileUnpaid(
     run: Run,
     { items, next }: PolarPage,

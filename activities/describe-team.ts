@@ -22,12 +22,12 @@ export interface TeamOverview {
   nextDueAt: string | null;
   /** Events of this team that cannot be applied now. */
   parked: number;
-  /** What the last step did, in plain words; null where it changed nothing. */
+  /** What the last step did, as a sentence; null if it changed nothing. */
   lastDid: string | null;
 }
 
 /**
- * Reads how the team stands.
+ * Reads the current state of the team.
  *
  * @param lastDid  what the step did that has just been committed
  */
@@ -82,8 +82,8 @@ interface Row {
   status: string | null;
   balance: Partial<Record<GrantSource, string>> | null;
   /**
-   * The soonest expiry of credits that the team still has; in the past: not booked yet. Held ones may come back before they
-   * expire. Coming back later, they expire at once.
+   * The soonest expiry of the team's remaining credits. If it is in the past, its transfer is not written yet. Held
+   * credits may be released before they expire. If they are released later, they expire at once.
    */
   expiry: string | null;
   parked: number;

@@ -12,24 +12,26 @@ import { fetchCurrentObject } from '../polar/resolve-event.ts';
 import { describeTeam, type TeamOverview } from './describe-team.ts';
 import { failAtOnce, parkedFailure, throwAsFailure } from './failures.ts';
 
-/** What a step may use of Polar, and only before its transaction. */
+/** The use of Polar in a step, only before its transaction. */
 export interface Fetching {
   polar: Polar;
   database: Database;
   withTeam: WithTeam;
 }
 
-/** Only Polar's current state can settle the event: the step is to be taken again, from Polar. */
+/** The step needs Polar's current state: it must be repeated with data from Polar. */
 export type NeedsPolar = 'needs_polar';
 export const needsPolar: NeedsPolar = 'needs_polar';
 
 /** The team after a step. */
 export type StepResult = TeamOverview | NeedsPolar;
 
-/** Where a step reads from: the stored row alone, in a local activity, or Polar as well, in an ordinary one. */
+/** The source of a step: only the stored row, in a local activity, or also Polar, in an ordinary one. */
 export type From = 'inbox' | 'polar';
 
-/** What an inbox row causes: read first, then carried out in one transaction behind the team's lock. */
+/**
+ * A step that an inbox row causes: first it reads, then it makes its changes in one transaction under the team's lock.
+ */
 export interface EventStep<Facts> {
   /**
    * Reads the row, and Polar's current state if `fetching` is given: then outside of any transaction.
@@ -37,15 +39,15 @@ export interface EventStep<Facts> {
    */
   read(em: EntityManager, event: InboxEvent, fetching?: Fetching): Promise<Facts | NeedsPolar>;
   /**
-   * @returns what was done, in plain words
-   * @throws DomainError (`isRefusal`): the event is parked under its code, and nothing else of the step is committed
+   * @returns what was done, as a sentence
+   * @throws DomainError (`isRefusal`): the event is parked with its code, and nothing else of the step is committed
    */
   carryOut(em: EntityManager, team: Team, facts: Facts, now: Date): Promise<string>;
-  /** Keeps what a later event needs of an event that is parked under `code`. */
+  /** Stores what a later event needs of an event that is parked with `code`. */
   remember?(em: EntityManager, team: Team, facts: Facts, code: ErrorCode): Promise<void>;
 }
 
-/** One transaction behind the team's lock. */
+/** One transaction under the team's lock. */
 export type WithTeam = <Did>(
   work: (em: EntityManager, team: Team, now: Date) => Promise<Did>,
 ) => Promise<Did>;
@@ -73,12 +75,12 @@ export function createEventStep<Facts>(
     const take = () => takeStep(step, inboxId, withTeam, from === 'polar' && { polar, database, withTeam });
     const result = await (from === 'polar' ? throwAsFailure(take) : failAtOnce(() => parkingBadData(take)));
     if (result === needsPolar) return needsPolar;
-    // After the commit: nobody waits for the lock while we look.
+    // After the commit, so that no caller waits for the lock meanwhile.
     const team = await describeTeam(database.fork(), teamId, result.did);
     if ('parkedCode' in result) throw parkedFailure(result.parkedCode, result.did, team);
     return team;
 
-    /** What Postgres can never store is parked at once. */
+    /** An event that Postgres can never store is parked at once. */
     async function parkingBadData(work: typeof take): Promise<Taken | NeedsPolar> {
       try {
         return await work();
@@ -92,7 +94,7 @@ export function createEventStep<Facts>(
   };
 }
 
-/** What was done, in plain words; or why the event is parked. */
+/** What was done, as a sentence, or why the event is parked. */
 type Taken = { did: string } | { parkedCode: string; did: string };
 
 async function takeStep<Facts>(
@@ -107,8 +109,8 @@ async function takeStep<Facts>(
   try {
     return await withTeam(async (em, team, now) => {
       const event = await em.findOne(InboxEvent, { id: inboxId });
-      // The database was restored to a time before it.
-      if (!event) return { did: 'Skipped an event that the inbox does not hold' };
+      // The database was restored to an earlier time.
+      if (!event) return { did: 'Skipped an event that is missing in the inbox' };
       if (isSettled(event)) return { did: 'Skipped an event that is settled' };
       // An operator has assigned it to another team since it was signalled.
       if (event.teamId !== team.id) return { did: 'Skipped an event of another team' };
@@ -125,7 +127,7 @@ async function takeStep<Facts>(
   } catch (error) {
     // Nothing of the event was committed.
     if (!isRefusal(error)) throw error;
-    // Parked before, by Polar's state of then: the current state may settle it.
+    // It was parked with an earlier state: the current state may settle it.
     if (!fetching && (wasParked || error.code === 'cycle_not_granted')) return needsPolar;
     const { code, message } = error;
     return withTeam(async (em, team) => {
@@ -138,7 +140,10 @@ async function takeStep<Facts>(
   }
 }
 
-/** Reads the event by Polar's current state; null if it is settled or waits for an approval, a refusal if it is unreadable. */
+/**
+ * Reads the event with Polar's current state. Returns null if it is settled or waits for an approval, and the error if
+ * it is unreadable.
+ */
 async function fetchFacts<Facts>(
   step: EventStep<Facts>,
   inboxId: string,
@@ -158,7 +163,7 @@ async function fetchFacts<Facts>(
   }
 }
 
-/** Brings a parked event up to date. If Polar does not answer, the event stays as it was stored. */
+/** Updates a parked event. If Polar does not answer, the event stays as it was stored. */
 async function refresh({ polar }: Fetching, em: EntityManager, event: InboxEvent): Promise<void> {
   const data = dataOf(event.payload);
   try {

@@ -5,8 +5,8 @@ import { DomainError } from '../domain-error.ts';
 import type { TeamOverview } from './describe-team.ts';
 
 /**
- * Turns a refusal into a failure that tells Temporal when to try again: after `retryAfterSeconds` if the error names it, and
- * not at all if its code is not retriable.
+ * Turns a DomainError into a failure that tells Temporal when to retry: after `retryAfterSeconds` if the error has it,
+ * and never if its code is not retriable.
  */
 export async function throwAsFailure<T>(work: () => Promise<T>): Promise<T> {
   try {
@@ -30,8 +30,8 @@ export type UnexpectedFailure = 'unexpected_failure';
 const unexpectedFailure: UnexpectedFailure = 'unexpected_failure';
 
 /**
- * A step from stored data fails at once for every reason but a database that is away: its event then steps aside, and holds
- * up no other.
+ * A step from stored data fails at once for every reason except a database that is down. Its event then goes to the
+ * aside lane and delays no other event.
  */
 export async function failAtOnce<T>(work: () => Promise<T>): Promise<T> {
   try {
@@ -47,7 +47,10 @@ export async function failAtOnce<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-/** The event is parked under `code`, which is committed: the step fails for this business reason, and the workflow goes on. */
+/**
+ * The event is parked with `code`, and that is committed. The step fails for this business reason, and the workflow
+ * continues.
+ */
 export function parkedFailure(code: string, why: string, parked: TeamOverview): ApplicationFailure {
   return ApplicationFailure.create({
     type: code,

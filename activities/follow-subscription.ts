@@ -12,14 +12,14 @@ import {
 } from './subscription-event.ts';
 
 /**
- * A subscription began, renewed, changed, is past due, was cancelled or ended: its cycles, expiries and status follow. It
- * never grants: only paid orders do.
+ * A subscription began, renewed, changed, is past due, was canceled or ended: its cycles, expiries and status follow.
+ * This grants nothing: only paid orders do.
  */
 export const followSubscription: EventStep<SubscriptionState> = {
   async read(em, event, fetching) {
     const subscription = assignedSubscription(readSubscription(dataOf(event.payload)), event);
     const outlives = await outlivesTeam(em, event, subscription);
-    // An end takes credits away at once, and Polar can reinstate: the current state decides.
+    // An end expires credits at once, and Polar can reinstate. So the current state is fetched first.
     const ambiguous = subscription.endedAt !== null || outlives || (await isTied(em, subscription));
     if (!ambiguous) return { ...subscription, fetched: false };
     if (!fetching) return needsPolar;

@@ -5,17 +5,17 @@ import { readWaitingEvent, type WaitingEvent } from '../inbox/waiting-event.ts';
 import { assignEvent } from '../polar/assign-event.ts';
 import { throwAsFailure } from './failures.ts';
 
-/** Who decides by an update of Temporal's, in their own words, and why. */
+/** The operator of a Temporal update, as they name themselves, and the reason. */
 type Operator = Pick<Decider, 'by' | 'reason'>;
 
-/** What operators decide about the parked events of a team. Each answers with the event, for the team's queue. */
+/** Operators' decisions about the parked events of a team. Each returns the event, for the team's queue. */
 export function createOperatorSteps(database: Database) {
   return {
-    /** An operator wants the event retried. */
+    /** An operator requests a retry of the event. */
     findEvent: (_teamId: string, inboxId: string): Promise<WaitingEvent> =>
       throwAsFailure(() => findWaiting(inboxId)),
 
-    /** An operator settles a parked event of the team without applying it. */
+    /** An operator dismisses a parked event of the team: it is never applied. */
     dismissParkedEvent: (teamId: string, inboxId: string, operator: Operator): Promise<WaitingEvent> =>
       throwAsFailure(async () => {
         await database.transaction((em) => dismissEventOfTeam(em, inboxId, teamId, deciderOf(operator)));

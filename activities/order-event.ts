@@ -34,21 +34,24 @@ import {
   type SubscriptionState,
 } from './subscription-event.ts';
 
-/** An order, and what is disputed of it if that was fetched. */
+/** An order, and its disputed amount if that was fetched. */
 export type OrderState = PolarOrder & { disputedAmount?: bigint };
 
-/** An order as an event states it, or as it was just fetched, with its subscription's state. */
+/** An order from an event, or as it was just fetched, with its subscription's state. */
 export interface OrderEvent {
   order: OrderState;
-  /** When Polar stated it. */
+  /** Polar's time of this state. */
   statedAt: Date;
   subscription: SubscriptionState | null;
 }
 
-/** A top-up of a customer's wallet at Polar sells no product. */
+/** A top-up of a customer's wallet at Polar has no product. */
 export const withoutProduct = 'order_without_product';
 
-/** Refusals of a payment that is certainly the team's: they end once its money is refunded, so a refund must find it. */
+/**
+ * Codes of a parked payment that certainly belongs to the team. It ends when its money is refunded, so a refund must
+ * find it.
+ */
 const worthRemembering: readonly ErrorCode[] = [
   withoutProduct,
   'team_deleted',
@@ -58,7 +61,7 @@ const worthRemembering: readonly ErrorCode[] = [
 
 /**
  * Reads an order and its subscription.
- * @param pays  whether the event states the order's payment
+ * @param pays  whether the event reports the order's payment
  */
 export async function readOrderEvent(
   em: EntityManager,
@@ -69,12 +72,12 @@ export async function readOrderEvent(
   const order = assignedOrder(readOrder(dataOf(event.payload)), event);
   const { subscription, subscriptionId } = order;
   const statedAt = event.occurredAt;
-  // An end takes credits away at once, and Polar can reinstate: the current state decides.
+  // An end expires credits at once, and Polar can reinstate. So the current state is fetched first.
   const ended = subscription !== null && subscription.endedAt !== null;
   const tied = await isTiedOrder(em, order);
   const unknown =
     pays && subscription === null && subscriptionId !== null && !(await isKnown(em, subscriptionId));
-  // Its own events may be lost, and its state in this order would look as if nothing were left to do.
+  // Its own events may be lost. If its state in this order were used alone, nothing would seem to be left to do.
   const outlives = subscription !== null && (await outlivesTeam(em, event, subscription));
   if (!fetching) {
     if (ended || tied || unknown || outlives) return needsPolar;
@@ -94,7 +97,7 @@ async function isKnown(em: EntityManager, subscriptionId: string): Promise<boole
   return (await em.findOne(Subscription, { id: subscriptionId })) !== null;
 }
 
-/** Two states of one instant that differ in the order's money: only Polar can tell which is the newer. */
+/** Whether two states of the same time differ in the order's money: only Polar knows the newer one. */
 async function isTiedOrder(em: EntityManager, order: PolarOrder): Promise<boolean> {
   const known = await em.findOne(Order, { id: order.id });
   return (
@@ -103,8 +106,8 @@ async function isTiedOrder(em: EntityManager, order: PolarOrder): Promise<boolea
 }
 
 /**
- * Brings what is taken back in line with the order's money. A known order needs neither its product nor its subscription.
- * @returns what was done, in plain words
+ * Moves the clawback to the order's money. A known order needs neither its product nor its subscription.
+ * @returns what was done, as a sentence
  */
 export async function followMoney(
   em: EntityManager,
@@ -125,7 +128,7 @@ export async function followMoney(
   return `${did}; the team is deleted`;
 }
 
-/** Keeps a payment that is parked, so that its refund finds it. */
+/** Stores a parked payment, so that its refund finds it. */
 export async function rememberMoney(
   em: EntityManager,
   team: Team,
@@ -168,14 +171,14 @@ async function factsOf(em: EntityManager, team: Team, order: OrderState): Promis
   };
 }
 
-/** A period that begins inside a trial at Polar grants nothing. A line with money is never a trial's. */
+/** A period that begins within a trial at Polar grants nothing. A line with money never belongs to a trial. */
 function isInTrial({ amount, start }: PolarOrderLine, subscription: PolarSubscription | null): boolean {
   if (amount !== 0n || !subscription?.trialEnd) return false;
   const from = start ?? subscription.currentPeriodStart;
   return from < subscription.trialEnd && (!subscription.trialStart || from >= subscription.trialStart);
 }
 
-/** An order below zero (a change to a smaller plan, billed at once) is a credit for later orders: nothing was paid. */
+/** A negative order (a change to a smaller plan, billed at once) is a credit for later orders: nothing was paid. */
 export function paidAmountOf({ netAmount, appliedBalanceAmount }: PolarOrder): bigint {
   const paid = netAmount + appliedBalanceAmount;
   return paid > 0n ? paid : 0n;

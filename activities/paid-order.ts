@@ -28,7 +28,7 @@ import { rememberState, type SubscriptionState } from './subscription-event.ts';
 /** A paid order; `tooOld` if it was created before `ordersSince`. */
 type PaidOrder = OrderEvent & { tooOld: boolean };
 
-/** Grants what a paid order was paid for. The steps below are this one, under the name of what is paid for. */
+/** Grants the credits of a paid order. The steps below do the same, named after what was paid. */
 const payment: EventStep<PaidOrder> = {
   async read(em, event, fetching) {
     const state = await readOrderEvent(em, event, fetching, { pays: true });
@@ -49,10 +49,10 @@ const payment: EventStep<PaidOrder> = {
 /** A pack was paid: its credits never expire. */
 export const fulfillPurchase = payment;
 
-/** A cycle of a subscription was paid, the first or a renewal: its allotment arrives, and closes the cycle before. */
+/** A cycle of a subscription was paid, the first or a renewal: its allotment arrives, and closes the previous cycle. */
 export const startCycle = payment;
 
-/** A change of plan was paid, or gave money back: the cycle's credits follow its lines. */
+/** A plan change was paid, or returned money: the cycle's credits follow its lines. */
 export const changePlan = payment;
 
 async function grantPaid(
@@ -65,7 +65,8 @@ async function grantPaid(
   if (sellsNothing) return parkWithoutProduct(em, team, order);
   const { catalog } = await readCatalog(em);
   const facts = await paidFactsOf(em, team, order, statedAt);
-  // The order's own state says in which period it was made; the fetched one is the subscription's current state.
+  // The order's own state shows the period in which it was created. The fetched one is the subscription's current
+  // state.
   if (subscription?.fetched && order.subscription) {
     await rememberState(em, team, { ...order.subscription, fetched: false }, now);
   }
@@ -76,19 +77,19 @@ async function grantPaid(
   return did;
 }
 
-/** Money for an order that sells no product is parked for an operator, until it is refunded. */
+/** Money for an order without a product is parked for an operator until it is refunded. */
 async function parkWithoutProduct(em: EntityManager, team: Team, order: OrderState): Promise<string> {
   await checkTeam(em, team, order.teamRef);
   const known = await em.findOne(Order, { id: order.id });
   const kept = paidAmountOf(order) - (known?.refundedAmount ?? order.refundedAmount);
-  if (kept <= 0n) return `Order ${order.id} sells no product, and none of its money is kept`;
+  if (kept <= 0n) return `Order ${order.id} has no product, and all of its money was returned`;
   throw new DomainError(
     withoutProduct,
-    `Order ${order.id} sells no product, as a top-up of the customer's wallet at Polar does: no credits belong to it. Refund it at Polar, or adjust the team's credits`,
+    `Order ${order.id} has no product, like a top-up of the customer's wallet at Polar: it grants no credits. Refund it at Polar, or adjust the team's credits`,
   );
 }
 
-/** A deleted team is granted nothing. Money that came in for it is parked for an operator, until it is refunded. */
+/** A deleted team is granted nothing. Money for it is parked for an operator until it is refunded. */
 async function refuseDeletedTeam(
   em: EntityManager,
   team: Team,
@@ -109,8 +110,8 @@ async function refuseDeletedTeam(
 }
 
 /**
- * Pays the paid orders of the same subscription that came before, each in its own transaction: they say which cycles it has.
- * One that is refused waits for an event of its own.
+ * Applies the earlier paid orders of the same subscription, each in its own transaction, because they show which
+ * cycles it has. If one is refused, its own event must settle it.
  */
 async function payEarlierOrders(
   event: InboxEvent,

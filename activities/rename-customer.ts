@@ -2,7 +2,7 @@ import { syncCustomerName } from '../polar/sync-customer-name.ts';
 import { type EventStep, needsPolar } from './event-step.ts';
 import { teamOf } from './subscription-event.ts';
 
-/** The team has another name: Polar's customer follows. */
+/** The team was renamed: its customer at Polar gets the new name. */
 export const renameCustomer: EventStep<string> = {
   async read(em, event, fetching) {
     const { id } = await teamOf(em, event);

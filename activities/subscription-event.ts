@@ -16,12 +16,12 @@ import { plansOf, rememberPrices } from '../polar/resolve-product.ts';
 import { unknownProduct } from './check-team.ts';
 import type { Fetching } from './event-step.ts';
 
-/** A subscription as an event states it, or as it was just fetched. */
+/** A subscription from an event, or as it was just fetched. */
 export type SubscriptionState = PolarSubscription & { fetched: boolean };
 
 /**
- * Whether only Polar can tell the subscription's state: another state of the same instant is known (Polar has microseconds, a
- * Date milliseconds), and they differ.
+ * Whether only Polar knows the newer state: another state of the same time is known (Polar has microseconds, a Date
+ * milliseconds), and they differ.
  */
 export async function isTied(em: EntityManager, subscription: PolarSubscription): Promise<boolean> {
   const known = await em.findOne(Subscription, { id: subscription.id });
@@ -30,7 +30,7 @@ export async function isTied(em: EntityManager, subscription: PolarSubscription)
   return plans.plan === null || !isSameState(known, { ...subscription, ...plans, plan: plans.plan });
 }
 
-/** Whether it stands though its team is deleted: a checkout that was open then may still be paid. */
+/** Whether it is standing although its team is deleted: a checkout that was open then may still be paid. */
 export async function outlivesTeam(
   em: EntityManager,
   event: InboxEvent,
@@ -53,13 +53,13 @@ export async function fetchState(polar: Polar, id: string): Promise<Subscription
 
 /** @throws Error if the event has no team */
 export async function teamOf(em: EntityManager, { id, teamId }: InboxEvent): Promise<Team> {
-  if (teamId === null) throw new Error(`the inbox row ${id} is of no team`);
+  if (teamId === null) throw new Error(`the inbox row ${id} has no team`);
   return em.findOneOrFail(Team, { id: teamId });
 }
 
 /**
- * Applies a state of the team's subscription, credits included.
- * @returns what was done, in plain words
+ * Applies a state of the team's subscription, including its credits.
+ * @returns what was done, as a sentence
  * @throws DomainError `unknown_product`
  */
 export async function followState(
@@ -74,7 +74,7 @@ export async function followState(
 }
 
 /**
- * Stores a state of the team's subscription. Its credits follow with the order that comes with it.
+ * Stores a state of the team's subscription. Its credits follow with the order of the same event.
  * @throws DomainError `unknown_product`
  */
 export async function rememberState(

@@ -5,8 +5,8 @@ import { describeTeam, type TeamOverview } from './describe-team.ts';
 import { lockedTeam } from './event-step.ts';
 
 /**
- * A step that no single event causes, in one transaction behind the team's lock.
- * @returns what was done, in plain words; null if nothing was
+ * A step that no single event causes, in one transaction under the team's lock.
+ * @returns what was done, as a sentence; null if nothing was done
  */
 export type TeamStep<Args extends unknown[] = []> = (
   em: EntityManager,
@@ -19,7 +19,7 @@ export type TeamStep<Args extends unknown[] = []> = (
 export function createTeamStep<Args extends unknown[]>(database: Database, step: TeamStep<Args>) {
   return async (teamId: string, ...args: Args): Promise<TeamOverview> => {
     const did = await lockedTeam(database, teamId)((em, team, now) => step(em, team, now, ...args));
-    // After the commit: nobody waits for the lock while we look.
+    // After the commit, so that no caller waits for the lock meanwhile.
     return describeTeam(database.fork(), teamId, did);
   };
 }

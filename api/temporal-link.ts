@@ -17,17 +17,22 @@ export interface TemporalLink {
 type Some = readonly [WaitingEvent, ...WaitingEvent[]];
 
 const signalDeadlineMs = 2_000;
-/** Teams whose signals are under way at once, and events of one team that wait for the next signal; the relay signals the others. */
+/**
+ * The maximum number of teams with a signal in flight, and of ids of one team that wait for its next signal. The relay
+ * signals the others.
+ */
 const mostSignalsInFlight = 64;
 const mostWaiting = 1_000;
-/** After a failure, signals are left to the relay for so long: a dead server is not asked by every request. */
+/**
+ * After a failure, signals are left to the relay for this long, so that not every request calls a server that is down.
+ */
 const pauseAfterFailureMs = 1_000;
 
 /** Connects with the first call, so that the API starts and answers while Temporal is down. */
 export function createTemporalLink(target: TemporalTarget): TemporalLink {
   const temporal = createTemporalClient(target);
   const inFlight = new Set<Promise<void>>();
-  /** By team with a signal under way: the events that the next one takes. */
+  /** The waiting ids of each team with a signal in flight. The next signal takes them. */
   const waiting = new Map<string, WaitingEvent[]>();
   const mayLog = oncePerMinute();
   let pausedUntil = 0;

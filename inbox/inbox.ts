@@ -5,17 +5,17 @@ import { InboxEvent, type InboxSource } from '../database/entities/inbox-event.t
 import { type WaitingEvent, waitingEventSql } from './waiting-event.ts';
 import { withoutPersonalData } from './without-personal-data.ts';
 
-/** How long a stored event waits before the relay signals it (again), in seconds: doubled with every attempt. */
+/** How long a stored event waits before the relay signals it (again), in seconds; doubled with every attempt. */
 const firstRetrySeconds = 2;
 const longestSignalPauseSeconds = 600;
 const longestRetryPauseSeconds = 86_400;
-/** A parked event is retried this often, over about four days. Then it waits for an operator and is not signalled. */
+/** How often a parked event is retried, over about four days. Then it waits for an operator and is not signalled. */
 const automaticRetries = 18;
-/** A large repair of reconciliation's is parked under this code: nothing but an operator's approval lets it through. */
+/** The code of a large repair of reconciliation: it is applied only after an operator's approval. */
 export const needsApproval = 'needs_approval';
-/** Money came in for a deleted team. Also a reason of reconciliation's findings. */
+/** The code of money for a deleted team. Also used in reconciliation's findings. */
 export const teamDeleted = 'team_deleted';
-/** Retrying an event that is parked under one of these is of no use: it waits for an operator at once. */
+/** For these codes a retry is useless: the event waits for an operator at once. */
 const waitsForOperator: readonly string[] = [needsApproval, teamDeleted, 'order_with_seats'];
 
 export interface NewInboxEvent {
@@ -26,19 +26,19 @@ export interface NewInboxEvent {
   /** The sender's id of the message, e.g. Polar's `webhook-id`. */
   externalId: string | null;
   payload: unknown;
-  /** When it happened, by the sender's clock; now where the sender says nothing. */
+  /** When it happened, by the sender's clock; default: now. */
   occurredAt?: Date;
-  /** `received` (the default) is to be handled; `ignored` is kept for the record only. */
+  /** `received` (the default) is to be handled; `ignored` is only recorded. */
   status?: 'received' | 'ignored';
-  /** Why an ignored event is of no use to billing. */
+  /** Why billing does not use an ignored event. */
   outcome?: string;
-  /** Why it cannot be applied now, where that is known already. */
+  /** Why it cannot be applied now, if that is already known. */
   parked?: { code: string; why: string };
 }
 
 const unknownTeam = {
   code: 'unknown_team',
-  why: 'No team of ours is named by this event; it is applied once there is one.',
+  why: 'The event names no team of ours. It is applied when its team is known.',
 };
 
 /**
@@ -88,7 +88,7 @@ export async function storeInboxEvent(
   return { id: known.id, stored: false, event: { inboxId: known.id, type: event.type } };
 }
 
-/** The event was applied, or found to change nothing. `outcome` says which, in plain words. */
+/** The event was applied, or nothing had to change. `outcome` says which, as a sentence. */
 export async function markHandled(em: EntityManager, id: string, outcome: string): Promise<void> {
   await em.execute(
     `update inbox set status = 'handled', parked_code = null, next_signal_at = null,
@@ -113,8 +113,8 @@ export async function supersedeWaiting(em: EntityManager, teamId: string, type: 
 }
 
 /**
- * Settles waiting events of the team that no step follows from. One that is settled, or parked for an approval, stays as it
- * is. Call it in a transaction behind the team's lock.
+ * Settles waiting events of the team that have no step. Events that are settled, or parked for an approval, are not
+ * changed. Call it in a transaction under the team's lock.
  */
 export async function recordEvents(
   em: EntityManager,
@@ -133,8 +133,8 @@ export async function recordEvents(
 }
 
 /**
- * The event cannot be applied now: it stays visible under a stable code. It is retried with growing pauses, a bounded number
- * of times; then it waits for an operator.
+ * Parks an event that cannot be applied now: it stays visible with a stable code. It is retried a limited number of
+ * times with growing pauses. Then it waits for an operator.
  */
 export async function parkInboxEvent(
   em: EntityManager,
@@ -157,7 +157,7 @@ export interface DueEvent {
   event: WaitingEvent;
 }
 
-/** A parked event whose team is not known, to be resolved again. */
+/** A parked event without a known team, whose team must be looked up again. */
 export interface TeamlessEvent {
   id: string;
   type: string;
@@ -165,8 +165,8 @@ export interface TeamlessEvent {
 }
 
 /**
- * Takes up to `limit` events of known teams that are due to be signalled, for this caller alone: an event that was taken is
- * due again only after a pause that grows with each time, should the signal or the worker be lost.
+ * Claims up to `limit` events of known teams that are due to be signalled. A claimed event is due again only after a
+ * pause that grows each time, in case the signal or the worker is lost.
  */
 export async function claimDueEvents(database: Database, limit: number): Promise<DueEvent[]> {
   return claim<DueEvent>(
@@ -206,7 +206,7 @@ export async function postponeInboxEvents(database: Database, ids: readonly stri
   );
 }
 
-/** The team of a parked event has become known: the event is to be signalled now. */
+/** The team of a parked event is now known: the event is signalled now. */
 export async function giveInboxEventTeam(em: EntityManager, id: string, teamId: string): Promise<void> {
   await em.execute(
     `update inbox set team_id = ?, status = 'received', parked_code = null, outcome = null,
@@ -217,7 +217,7 @@ export async function giveInboxEventTeam(em: EntityManager, id: string, teamId: 
 }
 
 /**
- * Replaces the object in a parked event by its current state at Polar, without names and addresses.
+ * Replaces the object in a parked event with its current state at Polar, without names and addresses.
  *
  * @returns whether it differs from the stored one
  */
@@ -232,7 +232,7 @@ export async function refreshParkedEvent(em: EntityManager, id: string, data: un
   return rows.length > 0;
 }
 
-/** Signals a parked event now, also one that waits for an operator. */
+/** Signals a parked event now, even if it waits for an operator. */
 export async function wakeParkedEvent(em: EntityManager, id: string): Promise<void> {
   await em.execute(
     `update inbox set next_signal_at = clock_timestamp()
@@ -241,7 +241,7 @@ export async function wakeParkedEvent(em: EntityManager, id: string): Promise<vo
   );
 }
 
-/** Polar's customer has changed: parked events of this customer that have no team yet are resolved again now. */
+/** Polar's customer has changed: its parked events without a team are resolved again now. */
 export async function wakeEventsOfCustomer(em: EntityManager, customerId: string): Promise<void> {
   await em.execute(
     `update inbox set next_signal_at = clock_timestamp()
@@ -251,7 +251,7 @@ export async function wakeEventsOfCustomer(em: EntityManager, customerId: string
   );
 }
 
-/** Money of an order was returned: parked events about the order may be settled by that. */
+/** Money of an order was returned: this may settle parked events of the order. */
 export async function wakeEventsOfOrder(em: EntityManager, orderId: string): Promise<void> {
   await em.execute(
     `update inbox set next_signal_at = clock_timestamp()
@@ -260,7 +260,7 @@ export async function wakeEventsOfOrder(em: EntityManager, orderId: string): Pro
   );
 }
 
-/** A team was made: parked events that name it are resolved again now. */
+/** A team was created: parked events that name it are resolved again now. */
 async function wakeEventsNaming(em: EntityManager, teamId: string): Promise<void> {
   await em.execute(
     `update inbox set next_signal_at = clock_timestamp()
@@ -272,8 +272,8 @@ async function wakeEventsNaming(em: EntityManager, teamId: string): Promise<void
 }
 
 /**
- * Something has changed that parked events, of one team or of all, were waiting for (a product was synced, a cycle was
- * paid): try them now.
+ * Retries parked events, of one team or of all, that waited for a change that has happened (a product was synced, a
+ * cycle was paid).
  */
 export async function retryParked(em: EntityManager, code: string, teamId?: string): Promise<void> {
   await em.execute(

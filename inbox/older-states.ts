@@ -1,12 +1,12 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 
 /**
- * Settles the waiting events that a newer state of the same object makes superfluous, so that a burst costs little. Each state
- * of a subscription, of an order (`order.updated`, `order.refunded`) and of a team's members is whole, and an older one never
- * replaces a newer one. States of the same instant are all kept. A payment is never superseded, nor is a parked event, nor a
- * state by one on the other side of a `team.deleted` among `ids`. Call it in a transaction behind the team's lock.
+ * Settles the waiting events that a newer state of the same object supersedes, so that many events cost little. Each
+ * state of a subscription, of an order (`order.updated`, `order.refunded`) and of a team's members is complete, and an
+ * older one never replaces a newer one. States of the same time are all kept. Not superseded: payments, parked events,
+ * and states on the other side of a `team.deleted` among `ids`. Call it in a transaction under the team's lock.
  *
- * @returns ids of the events that are settled by this call
+ * @returns ids of the events that this call settled
  */
 export async function skipOlderStates(
   em: EntityManager,
@@ -42,6 +42,6 @@ export async function skipOlderStates(
   return rows.map(({ id }) => id);
 }
 
-/** SQL for Polar's time of an object's state, with microseconds; null if the payload has none that is a time. */
+/** SQL for Polar's time of an object's state, with microseconds; null if the payload has no valid time. */
 const stateAt = `(select text::timestamptz from (values (coalesce(payload->'data'->>'modified_at', payload->'data'->>'created_at'))) as stated (text)
                    where pg_input_is_valid(text, 'timestamptz'))`;

@@ -1,9 +1,12 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 
-/** What a signal says of an inbox row, so that its team's workflow can choose and name the next step. No personal data. */
+/**
+ * The contents of a signal about an inbox row, with which its team's workflow chooses and names the next step. No
+ * personal data.
+ */
 export interface WaitingEvent {
   inboxId: string;
-  /** The row's type, at most 60 characters of it. */
+  /** The row's type, cut to 60 characters. */
   type: string;
   /** What a paid order is for; absent for every other type. */
   pays?: 'purchase' | 'cycle' | 'change';

@@ -24,7 +24,7 @@ interface Schedule {
   scheduleId: string;
   workflowType: string;
   spec: ScheduleSpec;
-  /** What each run is given; nothing, unless said. */
+  /** The input of each run; default: none. */
   args?: unknown[];
   summary: string;
 }
@@ -34,19 +34,19 @@ const schedules: readonly Schedule[] = [
     scheduleId: maintenanceScheduleId,
     workflowType: maintenanceType,
     spec: { intervals: [{ every: '1 hour', offset: '7 minutes' }] },
-    summary: 'Makes partitions ahead, closes months, deletes old keys, cuts old payloads',
+    summary: 'Creates partitions, closes months, deletes old keys, reduces old payloads',
   },
   {
     scheduleId: verifyLedgerScheduleId,
     workflowType: verifyLedgerType,
     spec: { calendars: [{ hour: 3, minute: 37 }] }, // UTC
-    summary: 'Proves the rules of the ledger',
+    summary: 'Checks the rules of the ledger',
   },
   {
     scheduleId: reconcileScheduleId,
     workflowType: reconcileType,
     spec: { intervals: [{ every: '30 minutes', offset: '11 minutes' }] },
-    summary: 'Repairs what Polar’s webhooks did not tell, from what is recent there',
+    summary: 'Compares recent objects at Polar with the ledger and repairs differences',
   },
   {
     scheduleId: reconcileEverythingScheduleId,
@@ -57,20 +57,21 @@ const schedules: readonly Schedule[] = [
   },
 ];
 
-/** Schedules of earlier releases: they are deleted. */
+/** Schedules of earlier releases. They are deleted. */
 const retired = ['sweep-holds'];
 
-/** A run that was missed is made up for so long afterwards; one missed run is enough. */
+/** A missed run is started within this time; one of several missed runs is enough. */
 const catchupWindow = '1 hour';
-/** How long the server may take to answer, and the pause before it is asked again, in milliseconds. */
+/** How long the server may take to answer, and the pause before a retry, in milliseconds. */
 const patience = 2_000;
 const retryEvery = 2_000;
-/** gRPC's code of a server that has no schedules: the one that skips time, for tests. */
+/** gRPC's code of a server without schedules: the one that skips time, for tests. */
 const unimplemented = 12;
 
 /**
- * Makes the schedules, or brings those that are there up to date; one that an operator has paused stays paused. Any
- * number of workers may do it at once. Goes on until it is done or `signal` says stop; never rejects.
+ * Creates or updates the schedules. A schedule that an operator has paused stays paused. Any number of workers may do
+ * it at once. Retries until it is done or `signal` aborts it; never rejects. Close the connection only after it has
+ * ended: if a retry finds its channel closed, the client throws an error that nobody can catch.
  */
 export async function ensureSchedules(temporal: TemporalClient, signal: AbortSignal): Promise<void> {
   for (let told = false; !signal.aborted; ) {
@@ -83,7 +84,7 @@ export async function ensureSchedules(temporal: TemporalClient, signal: AbortSig
     } catch (error) {
       if (signal.aborted) return;
       if (isUnimplemented(error)) return log.debug('This Temporal server has no schedules');
-      if (!told) log.warn({ err: error }, 'The schedules cannot be made yet; tried again until they are');
+      if (!told) log.warn({ err: error }, 'The schedules cannot be created yet; the worker retries');
       told = true;
       await setTimeout(retryEvery, undefined, { signal }).catch(() => {});
     }

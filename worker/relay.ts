@@ -7,25 +7,24 @@ import type { TemporalClient } from '../temporal-client.ts';
 import { explainSignalFailure, signalInboxEvents } from '../workflows/messages.ts';
 import { resolveTeamlessEvents } from './resolve-teamless.ts';
 
-/** How often the relay looks for events that nobody was told of, in milliseconds. */
+/** How often the relay looks for due events, in milliseconds. */
 const pollEvery = 250;
-/** After so many checks without an answer the Temporal server is taken for down. */
+/** After this many checks without an answer the Temporal server counts as down. */
 const missesWhenDown = 2;
-/** How long a signal may take: a server that has just come back is slow. */
+/** How long a signal may take. A server that has just restarted is slow. */
 const signalPatience = 10_000;
 const batch = 100;
 
 export interface Relay {
-  /** Stops after the batch under way. */
+  /** Stops after the current batch. */
   stop(): Promise<void>;
 }
 
 /**
- * Signals whatever is stored in the inbox and not handled: events stored while Temporal was down, parked events that are
- * due to be retried. Parked events without a team are resolved anew meanwhile, because Polar may be slow. Any number of
- * relays may run.
+ * Signals due inbox rows: events stored while Temporal was down, and parked events whose retry is due. The teams of
+ * parked events without one are looked up in a separate loop, because Polar may be slow. Any number of relays may run.
  *
- * @param whenDown  called, once for each outage, when the Temporal server is found to be down
+ * @param whenDown  called once for each outage, when the Temporal server is found to be down
  */
 export function startRelay(
   { database, polar }: { database: Database; polar: Polar },
@@ -37,13 +36,13 @@ export function startRelay(
   const running = (async () => {
     while (!stopped) {
       try {
-        // Not claimed while Temporal is down: their pauses would grow for nothing.
+        // Nothing is claimed while Temporal is down, because the pauses of the rows would grow for nothing.
         misses = (await temporal.isReachable()) ? 0 : misses + 1;
         if (misses === missesWhenDown) whenDown();
         if (misses === 0) while (!stopped && (await relayBatch(database, temporal)) === batch);
       } catch (error) {
         if (!stopped && mayLog('events'))
-          log.error({ err: error }, 'The relay could not signal stored events; it tries again');
+          log.error({ err: error }, 'The relay could not signal stored events; it retries');
       }
       if (!stopped) await setTimeout(pollEvery);
     }
@@ -54,7 +53,7 @@ export function startRelay(
         while (!stopped && (await resolveTeamlessEvents(database, polar)));
       } catch (error) {
         if (!stopped && mayLog('parked events'))
-          log.error({ err: error }, 'Parked events could not be resolved; the relay tries again');
+          log.error({ err: error }, 'Parked events could not be resolved; the relay retries');
       }
       if (!stopped) await setTimeout(pollEvery);
     }
@@ -67,7 +66,9 @@ export function startRelay(
   };
 }
 
-/** Events of one team go with one signal: Temporal refuses a workflow's signals beyond a number. */
+/**
+ * Events of one team are sent with one signal, because Temporal refuses more than a number of signals of a workflow.
+ */
 async function relayBatch(database: Database, temporal: TemporalClient): Promise<number> {
   const events = await claimDueEvents(database, batch);
   const byTeam = Map.groupBy(events, ({ teamId }) => teamId);
@@ -86,7 +87,7 @@ async function relayBatch(database: Database, temporal: TemporalClient): Promise
             'Events could not be signalled to their team’s workflow; sent again',
           );
         }
-        // What Temporal refuses keeps the pause that grew when it was claimed.
+        // A row that Temporal refuses keeps the pause that grew when it was claimed.
         if (unreachable) {
           const ids = ofTeam.map(({ event: { inboxId } }) => inboxId);
           await postponeInboxEvents(database, ids);

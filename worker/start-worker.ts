@@ -24,32 +24,32 @@ import { startRelay } from './relay.ts';
 import { startHoldSweep } from './sweep-lapsed-holds.ts';
 
 export interface RunningWorker {
-  /** Stops taking work, lets what is under way finish, then lets go of everything. */
+  /** Stops polling, lets activities in flight finish, then closes all connections. */
   stop(): Promise<void>;
   stopped: Promise<void>;
 }
 
-/** Without `publicUrl` nobody looks after our webhook endpoint at Polar. */
+/** Without `publicUrl` our webhook endpoint at Polar is not checked. */
 type WorkerEnvironment = Pick<Environment, 'databaseUrl' | 'temporal' | 'polar'> &
   Partial<Pick<Environment, 'publicUrl'>>;
 
 /** When the worker stops, activities in flight have this long to finish before they are cancelled. */
 const shutdownGrace = '10 seconds';
-/** A worker that has not stopped after this is given up: Temporal retries its activities elsewhere. */
+/** A worker that has not stopped after this time is abandoned. Temporal retries its activities on another worker. */
 const shutdownForce = '25 seconds';
-/** No statement of the worker runs longer, except those of the maintenance schedules, which read much. */
+/** The maximum time of a statement, except those of the maintenance schedules, which read much data. */
 const statementTimeoutMs = 60_000;
-/** Between two attempts to reach Temporal, in milliseconds. */
+/** The pause between two attempts to reach Temporal, in milliseconds. */
 const reconnectEvery = 250;
 /** How long the start of a team's workflow may take, in milliseconds. */
 const startPatience = 10_000;
 
 /**
- * Starts the worker and the relay. Both live through a Temporal server that goes away and comes back.
+ * Starts the worker and the relay. Both survive an outage of the Temporal server.
  *
- * @param workflowBundle  the workflows' bundled code, where it was made before (tests); else it is made now
- * @param maxCachedWorkflows  0 replays every workflow at each step: for tests, which so prove that it can be, and whose
- *   server does not give a stopped worker's workflows to another; else as many as the SDK thinks fit
+ * @param workflowBundle  the bundled code of the workflows, if it was made before (tests); default: it is made now
+ * @param maxCachedWorkflows  0 disables the cache, so that each step replays. Tests use it to prove determinism, and
+ *   because their server does not move cached workflows to another worker. Default: the SDK's
  */
 export async function startWorker(
   { databaseUrl, temporal: target, polar: polarSettings, publicUrl }: WorkerEnvironment,
@@ -85,14 +85,14 @@ export async function startWorker(
 
   const mayLog = oncePerMinute();
   const stopping = new AbortController();
-  const workers = new Set<Promise<void>>(); // one, but for those that still finish what they had begun
+  const workers = new Set<Promise<void>>(); // one, plus workers that still finish their last tasks
   const stopped = (async () => {
     while (!stopping.signal.aborted) {
       try {
         await work();
       } catch (error) {
         if (mayLog('connect'))
-          log.warn({ err: error }, 'The worker could not connect to Temporal; it tries again');
+          log.warn({ err: error }, 'The worker could not connect to Temporal; it retries');
       }
       if (!stopping.signal.aborted) await setTimeout(reconnectEvery);
     }
@@ -114,11 +114,12 @@ export async function startWorker(
   };
 
   /**
-   * Works until Temporal is lost or the worker is to stop. The SDK's own polls wait for up to ten seconds between attempts
-   * to reach a server that is down, and end no sooner when they are told to: a new worker does not wait for the old one.
+   * Runs until Temporal is lost or the worker must stop. The SDK's polls wait for up to ten seconds between attempts
+   * to reach a server that is down, and cannot be stopped earlier. So a new worker does not wait for the old one.
    */
   async function work(): Promise<void> {
-    // A native connection that is refused pauses for seconds before it tries again: it is made when it will succeed.
+    // A refused native connection pauses for seconds before it retries, so it is opened only when the server can be
+    // reached.
     while (!(await temporal.isReachable())) {
       if (stopping.signal.aborted) return;
       await setTimeout(reconnectEvery);
@@ -141,7 +142,7 @@ export async function startWorker(
     });
     const running = worker
       .run()
-      .catch((error: unknown) => log.warn({ err: error }, 'The worker lost Temporal; it connects again'))
+      .catch((error: unknown) => log.warn({ err: error }, 'The worker lost Temporal; it reconnects'))
       .finally(() => native.close());
     workers.add(running);
     void running.then(() => workers.delete(running));
@@ -160,10 +161,10 @@ async function startTeam(temporal: TemporalClient, teamId: string): Promise<bool
   }
 }
 
-/** Bundles the workflows' code, once per process that does not bring a bundle. */
+/** Bundles the workflows' code, once per process without a bundle. */
 export function bundleWorkflows(): Promise<WorkflowBundle> {
   return bundleWorkflowCode({
     workflowsPath: new URL('../workflows/index.ts', import.meta.url).pathname,
-    logger: new DefaultLogger('WARN'), // not a page of webpack's statistics at each start
+    logger: new DefaultLogger('WARN'), // without webpack's statistics at each start
   });
 }

@@ -8,8 +8,9 @@ const pauseMs = 60_000;
 const batch = 500;
 
 /**
- * Releases the credits of lapsed holds once a minute. A spend that runs short does so by itself; this is for balances and
- * expiry. In the worker's process, because a schedule would start a workflow run each minute. Any number may run.
+ * Releases the credits of lapsed holds once a minute. A spend without enough credits releases them itself; this is for
+ * balances and expiry. It runs in the worker's process, because a schedule would start a workflow run each minute. Any
+ * number may run.
  */
 export function startHoldSweep(database: Database, groupCommit: GroupCommit): { stop(): Promise<void> } {
   const stopping = new AbortController();
@@ -23,7 +24,7 @@ export function startHoldSweep(database: Database, groupCommit: GroupCommit): { 
           (await sweepHolds(database, groupCommit, { limit: batch })) === batch
         );
       } catch (error) {
-        log.error({ err: error }, 'Lapsed holds could not be swept; swept again in a minute');
+        log.error({ err: error }, 'Lapsed holds could not be swept; the next sweep is in a minute');
       }
     }
   })();

@@ -14,11 +14,11 @@ import { ledger, summaryOf, takeFromPolar } from './steps.ts';
 /** An event that keeps failing for this long is parked as stuck, in milliseconds. */
 export const giveUpAfterMs = 10 * 60_000;
 
-/** The events that stepped aside: one at a time, in turn, while the team's lifecycle goes on. */
+/** The aside lane: events that need Polar or failed. One at a time, while the team's lifecycle continues. */
 export interface Aside {
   add(event: InboxEventMessage): void;
   has(inboxId: string): boolean;
-  /** How many are not settled, or settled and not taken. */
+  /** The number of events that are not settled, or settled and not taken. */
   size(): number;
   hasSettled(): boolean;
   takeSettled(): Settled[];
@@ -33,11 +33,11 @@ export interface Settled {
 }
 
 /**
- * Takes each event's step by Polar's current state. After a failure the event goes to the back of the line, and the line
- * pauses: longer with each failure, and as long as Polar demands. An event that fails for ten minutes is parked as stuck. An
- * event that was stuck before gets one attempt: the relay comes back to it.
+ * Runs each event's step with Polar's current state. After a failure the event goes to the end of the queue, and the
+ * lane pauses: longer with each failure, and at least as long as Polar demands. An event that fails for ten minutes is
+ * parked as stuck. An event that was stuck before gets one attempt, because the relay signals it again.
  *
- * @param stepsTaken  how many steps the team's workflow has taken beside this line
+ * @param stepsTaken  how many steps the team's workflow has taken outside this lane
  */
 export function createAside(teamId: string, stepsTaken: () => number): Aside {
   const stuck = new Set<string>();

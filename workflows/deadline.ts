@@ -3,8 +3,8 @@ import { CancellationScope, isCancellation, sleep } from '@temporalio/workflow';
 /** A timer with an absolute deadline that can be moved. */
 export interface Deadline {
   /**
-   * Sets the timer to this instant (ISO 8601), or to none. A deadline that stays where it is costs nothing.
-   * @param summary  what the timer is for, as operators read it in the Temporal UI
+   * Sets the timer to this instant (ISO 8601), or to none. An unchanged deadline costs nothing.
+   * @param summary  the purpose of the timer, shown in the Temporal UI
    */
   moveTo(at: string | null, summary: string): void;
   at(): string | null;
@@ -12,8 +12,8 @@ export interface Deadline {
 }
 
 /**
- * The ledger's clock decides what is due, and it may be behind the one that fires timers. A timer that fired too early
- * is set again after this pause, doubling.
+ * The ledger's clock decides what is due, and it may be behind the clock of timers. A timer that fired too early is
+ * set again after this pause, which doubles.
  */
 const shortestPauseMs = 1_000;
 const longestPauseMs = 5 * 60_000;

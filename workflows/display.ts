@@ -7,7 +7,7 @@ import {
   subscriptionStatusAttribute,
 } from './messages.ts';
 
-/** What operators see of a team's workflow in the Temporal UI: its current details, and what they filter by. */
+/** What operators see of a team's workflow in the Temporal UI: its current details, and the attributes for filters. */
 export interface Display {
   show(team: TeamOverview): void;
 }
@@ -19,7 +19,7 @@ export function createDisplay(): Display {
     show(team) {
       lastDid = team.lastDid ?? lastDid;
       setCurrentDetails(details(team, lastDid));
-      // Each upsert is an event in the history: only changes are sent.
+      // Each upsert is an event in the history, so only changes are sent.
       const next = [team.plan, team.subscriptionStatus, team.nextCreditExpiry, team.parked].join();
       if (next === attributes) return;
       attributes = next;
@@ -58,7 +58,7 @@ function details(
     '',
     `**Last did:** ${lastDid}`,
     '',
-    `**As of:** ${asOf} (spent credits leave the ledger at once, and are shown here with the next event)`,
+    `**As of:** ${asOf} (spends are in the ledger at once, and shown here with the next event)`,
     ...(parked > 0
       ? [
           '',

@@ -10,17 +10,17 @@ import {
 import type { TeamOverview } from '../activities/describe-team.ts';
 import type { UnexpectedFailure } from '../activities/failures.ts';
 
-/** Between two attempts at a step that failed, in milliseconds: doubled each time. */
+/** The pause between two attempts of a failed step, in milliseconds, doubled each time. */
 export const firstPauseMs = 1_000;
 export const longestPauseMs = 60_000;
 
-/** Tries a step until it succeeds, with growing pauses. Throws its failure once `patienceMs` are over, or if it is final. */
+/** Retries a step until it succeeds, with growing pauses. Throws its failure after `patienceMs`, or if it is final. */
 export function retried<T>(step: () => Promise<T>, patienceMs: number): Promise<T> {
   const giveUpAt = Date.now() + patienceMs;
   return retriedWhile(step, (error, pauseMs) => !isFinal(error) && Date.now() + pauseMs <= giveUpAt);
 }
 
-/** Tries a step without which the team's lifecycle cannot go on, until it succeeds. */
+/** Retries a step that the team's lifecycle needs until it succeeds. */
 export function untilDone<T>(step: () => Promise<T>): Promise<T> {
   return retriedWhile(step, () => true);
 }
@@ -42,18 +42,20 @@ async function retriedWhile<T>(
   }
 }
 
-/** Why an activity failed, in words. Everything else is thrown on. */
+/** Why an activity failed, as a text. Throws every other error. */
 export function describeFailure(error: unknown): string {
   if (!(error instanceof TemporalFailure) || isCancellation(error)) throw error;
   return rootCause(error) ?? error.message;
 }
 
-/** Whether another attempt is of no use. */
+/** Whether a retry cannot succeed. */
 export function isFinal(error: unknown): boolean {
   return causeOf(error)?.nonRetryable === true;
 }
 
-/** Whether the step failed at the event itself, and not because the database is away: other events may succeed. */
+/**
+ * Whether the step failed because of the event itself, and not because the database is down: other events may succeed.
+ */
 export function isUnexpected(error: unknown): boolean {
   const unexpected: UnexpectedFailure = 'unexpected_failure';
   return causeOf(error)?.type === unexpected;
@@ -66,14 +68,14 @@ export function teamAfterParking(error: unknown): TeamOverview | null {
   return detail?.parked ?? null;
 }
 
-/** How long Polar demands to be left alone, in milliseconds (`throwAsFailure`). */
+/** How long Polar demands a pause, in milliseconds (`throwAsFailure`). */
 export function demandedPauseMs(error: unknown): number {
   const [detail] = causeOf(error)?.details ?? [];
   if (typeof detail !== 'object' || detail === null || !('retryAfterSeconds' in detail)) return 0;
   return typeof detail.retryAfterSeconds === 'number' ? detail.retryAfterSeconds * 1_000 : 0;
 }
 
-/** What an activity threw. */
+/** The error that an activity threw. */
 function causeOf(error: unknown): ApplicationFailure | null {
   if (error instanceof ApplicationFailure) return error;
   return error instanceof TemporalFailure && error.cause instanceof ApplicationFailure ? error.cause : null;

@@ -8,7 +8,7 @@ import {
 } from '@temporalio/workflow';
 import type { LedgerVerdict, MaintenanceActivities } from '../activities/create-maintenance-activities.ts';
 
-// Each goes through much in small steps and tells of every one: a heartbeat that is missing means a worker that is gone.
+// Each works in many small steps and reports each. If the heartbeats stop, the worker has ended.
 const activities = proxyActivities<MaintenanceActivities>({
   startToCloseTimeout: '12 hours',
   heartbeatTimeout: '1 minute',
@@ -16,17 +16,17 @@ const activities = proxyActivities<MaintenanceActivities>({
 });
 
 /**
- * Keeps the tables as they should be: next months' partitions are there, old keys and old payloads are not. One step that
- * fails keeps none of the others from being tried; the run then fails, so that it is seen.
+ * Maintains the tables: creates the next months' partitions, deletes old keys, reduces old payloads. If a step fails,
+ * the others still run. Then the run fails, so that the failure is visible.
  */
 export async function maintenance(): Promise<void> {
   const done: string[] = [];
   const failed: string[] = [];
   for (const [what, step] of [
-    ['Partitions are made ahead', async () => activities.createMissingPartitions()],
+    ['Partitions created', async () => activities.createMissingPartitions()],
     ['Months closed', async () => activities.closeMonths()],
     ['Idempotency keys deleted', async () => activities.deleteOldKeys()],
-    ['Inbox payloads cut to ids', async () => activities.cutOldPayloads()],
+    ['Inbox payloads reduced to ids', async () => activities.cutOldPayloads()],
   ] as const) {
     try {
       const count = await step();
@@ -42,11 +42,11 @@ export async function maintenance(): Promise<void> {
 }
 
 /**
- * Proves the rules of the ledger, as `npm run ledger:verify` does. Findings are this run's failure: a run that says
- * Completed has proven every rule.
+ * Checks the rules of the ledger, as `npm run ledger:verify` does. If there are findings, this run fails: a completed
+ * run has checked every rule.
  */
 export async function verifyLedger(): Promise<LedgerVerdict> {
-  setCurrentDetails('Verifies the ledger; how far it is stands in the activity’s heartbeat.');
+  setCurrentDetails('Verifies the ledger. The activity’s heartbeat shows the progress.');
   const verdict = await activities.verifyLedger();
   setCurrentDetails(describe(verdict));
   if (verdict.found === 0) return verdict;

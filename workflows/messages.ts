@@ -3,8 +3,8 @@ import { defineSearchAttributeKey } from '@temporalio/common';
 import { defineSignal, defineUpdate } from '@temporalio/workflow';
 
 /**
- * The names that callers, the worker and the workflows share. They are part of running histories and of
- * other programs: a name here is never changed.
+ * The names that callers, the worker and the workflows share. Running histories and other programs contain them, so a
+ * name here never changes.
  */
 export const taskQueue = 'billing';
 export const teamLifecycleType = 'teamLifecycle';
@@ -23,8 +23,8 @@ export function teamWorkflowId(teamId: string): string {
 }
 
 /**
- * An inbox row waits for this team's workflow. Carries what it takes to choose and to name the next step: the row's id and
- * type. The step reads the rest from the row. No personal data.
+ * An inbox row waits for this team's workflow. Contains what is needed to choose and to name the next step: the row's
+ * id and type. The step reads the rest from the row. No personal data.
  */
 export interface InboxEventMessage {
   inboxId: string;
@@ -38,15 +38,15 @@ export interface InboxEventMessage {
 }
 export const inboxEventSignal = defineSignal<[InboxEventMessage]>('inboxEvent');
 
-/** What an operator wants done with an inbox row, and who it is that wants it: 1 to 100 characters. */
+/** The inbox row of an operator's request, and the operator: 1 to 100 characters. */
 export interface OperatorMessage {
   inboxId: string;
   by: string;
 }
 
 /**
- * An operator's request to a team's workflow: this parked event is tried again now. The answer comes when it is in the
- * queue, not when it was tried.
+ * An operator's request to a team's workflow to retry this parked event now. It is answered when the event is in the
+ * queue, before the retry.
  */
 export const retryUpdate = defineUpdate<void, [OperatorMessage]>('retry');
 
@@ -54,22 +54,22 @@ export const retryUpdate = defineUpdate<void, [OperatorMessage]>('retry');
 export interface DismissMessage extends OperatorMessage {
   reason: string;
 }
-/** An operator's request: this parked event of the team is settled and never applied. Answers once it is stored. */
+/** An operator's request to dismiss this parked event of the team: it is never applied. Answered after it is stored. */
 export const dismissUpdate = defineUpdate<void, [DismissMessage]>('dismiss');
 
-/** An operator's assignment of a parked event to the team whose workflow is addressed, and to a catalog key if given. */
+/** An operator's assignment of a parked event to the team of this workflow, and to a catalog key if given. */
 export interface AssignMessage extends OperatorMessage {
   product?: string | null;
   reason?: string | null;
 }
-/** An operator's request: this parked event is of this team. Answers once it is stored. */
+/** An operator's request to assign this parked event to this team. Answered after it is stored. */
 export const assignUpdate = defineUpdate<void, [AssignMessage]>('assign');
 
-/** An operator's word to a run of the reconciliation: this large repair may be made. */
+/** An operator's approval of a large repair, sent to a run of the reconciliation. */
 export const approveUpdate = defineUpdate<void, [OperatorMessage]>('approve');
 
-// Checked by hand: a schema library would be loaded anew by each workflow that starts, and take longer than all else
-// that it does first.
+// Checked without a schema library, because each starting workflow would load it, and take longer for that than for
+// all its other first steps.
 
 /** The events of a signal; none if it carries none. */
 export function readInboxEvents(message: unknown): InboxEventMessage[] {
@@ -101,25 +101,25 @@ function isInboxId(value: unknown): value is string {
   return typeof value === 'string' && uuid.test(value);
 }
 
-/** @throws Error that says what an operator's update must carry */
+/** @throws Error that says what an operator's update must contain */
 export function readOperatorMessage(message: unknown): OperatorMessage {
   const inboxId = readInboxId(message);
   const by = typeof message === 'object' && message !== null && 'by' in message ? message.by : undefined;
   if (inboxId === null) throw new Error('inboxId: expected the id of an inbox row (a UUID)');
   if (typeof by !== 'string' || by.length < 1 || by.length > 100) {
-    throw new Error('by: expected who asks for it (1 to 100 characters)');
+    throw new Error('by: expected the name of the operator (1 to 100 characters)');
   }
   return { inboxId, by };
 }
 
-/** @throws Error that says what a dismissal must carry */
+/** @throws Error that says what a dismissal must contain */
 export function readDismissMessage(message: unknown): DismissMessage {
   const reason = textIn(message, 'reason', 500);
-  if (reason === null) throw new Error('reason: expected why it is dismissed (1 to 500 characters)');
+  if (reason === null) throw new Error('reason: expected the reason of the dismissal (1 to 500 characters)');
   return { ...readOperatorMessage(message), reason };
 }
 
-/** @throws Error that says what an assignment must carry */
+/** @throws Error that says what an assignment must contain */
 export function readAssignMessage(message: unknown): Required<AssignMessage> {
   return {
     ...readOperatorMessage(message),
@@ -128,7 +128,7 @@ export function readAssignMessage(message: unknown): Required<AssignMessage> {
   };
 }
 
-/** @returns null if it is absent @throws Error if it is no text of the allowed length */
+/** @returns null if it is absent @throws Error if it is not a text of the allowed length */
 function textIn(message: unknown, field: 'product' | 'reason', longest: number): string | null {
   if (typeof message !== 'object' || message === null) return null;
   const value: unknown = Object.entries(message).find(([name]) => name === field)?.[1];
@@ -140,7 +140,7 @@ function textIn(message: unknown, field: 'product' | 'reason', longest: number):
 
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
-/** What a team's workflow is started with. `state` is carried over by continue-as-new and absent at the first start. */
+/** The input of a team's workflow. `state` is carried over by continue-as-new, and absent at the first start. */
 export interface TeamLifecycleInput {
   teamId: string;
   state?: { waiting: InboxEventMessage[] };

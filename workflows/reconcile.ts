@@ -16,7 +16,7 @@ import type { ReconciliationActivities, Report } from '../activities/create-reco
 import type { ReconciliationFinding } from '../reconciliation/store-repair.ts';
 import { approveUpdate, type OperatorMessage, readOperatorMessage } from './messages.ts';
 
-/** A page that cannot be had for so long fails the run; the next one begins anew. */
+/** If a page cannot be fetched for this long, the run fails. The next run starts from the beginning. */
 const patience = '20 minutes';
 const activities = proxyActivities<ReconciliationActivities>({
   startToCloseTimeout: '5 minutes',
@@ -24,19 +24,19 @@ const activities = proxyActivities<ReconciliationActivities>({
   retry: { initialInterval: '2 seconds', maximumInterval: '2 minutes' },
 });
 
-/** Between two pages, in milliseconds: Polar's answers are for those who wait for them first. */
+/** The pause between two pages, in milliseconds, so that callers that wait for Polar come first. */
 const betweenPages = 1_000;
-/** Operators have so long to approve while this run waits; the next run offers the same repairs again. */
+/** How long this run waits for operators' approvals. The next run offers the same repairs again. */
 const approvalWindow = '20 minutes';
-/** A report tells of so many differences. All of them are counted, and stored in the inbox. */
+/** The maximum number of differences in a report. All of them are counted, and stored in the inbox. */
 const mostFindings = 200;
-/** So many fit into the workflow's current details. */
+/** The maximum number in the workflow's current details. */
 const mostShown = 30;
 
 const kinds = ['orders', 'unpaid_orders', 'subscriptions', 'refunds', 'disputes'] as const;
 type Kind = (typeof kinds)[number];
 
-/** What is looked at, and where. What needs no Polar comes first. */
+/** The kinds of objects to compare. Those that need no Polar come first. */
 type At =
   | { step: 'teams'; after: string | null }
   | { step: 'webhook endpoint' }
@@ -44,7 +44,7 @@ type At =
   | { step: 'done' };
 
 export interface ReconcileInput {
-  /** Walks through all that Polar has, not only what is recent. */
+  /** Compares all of Polar's objects, not only recent ones. */
   everything?: boolean;
   /** Carried over by continue-as-new. */
   state?: ReconcileState;
@@ -53,7 +53,7 @@ export interface ReconcileInput {
 interface ReconcileState {
   report: Report;
   at: At;
-  /** What could not be looked at, and why. */
+  /** What could not be compared, and why. */
   failures: string[];
   /** Inbox ids of repairs that wait for an approval. */
   awaiting: string[];
@@ -61,10 +61,10 @@ interface ReconcileState {
 }
 
 /**
- * Starts the workflows of teams that should run and do not. Then walks through Polar's orders, subscriptions, refunds and
- * disputes, and puts what the ledger does not know into the teams' inboxes, so that each team's own workflow repairs it. A
- * repair that is large waits for an operator: this run offers the update `approve` for as long as it waits. What Polar
- * refuses keeps nothing else from being looked at; the run fails in the end, so that it is seen.
+ * Starts the workflows that should run and do not. Then compares Polar's orders, subscriptions, refunds and disputes
+ * with the ledger, and puts differences into the teams' inboxes, so that each team's own workflow repairs them. A
+ * large repair waits for an operator: this run accepts the update `approve` while it waits. If Polar refuses a part,
+ * the rest is still compared. Then the run fails, so that the failure is visible.
  */
 export async function reconcile({ everything = false, state }: ReconcileInput = {}): Promise<Report> {
   const { report, awaiting, approved, failures, ...carried } = state ?? (await begin());
@@ -108,11 +108,11 @@ export async function reconcile({ everything = false, state }: ReconcileInput = 
     } catch (error) {
       if (!(error instanceof ActivityFailure) || isCancellation(error)) throw error;
       const failure = `${at.step}: ${rootCause(error) ?? error.message}`;
-      log.error('reconciliation could not look at everything', { failure });
+      log.error('reconciliation could not compare everything', { failure });
       failures.push(failure);
-      const what = `This run could not look at ${failure}`;
+      const what = `This run could not compare ${failure}`;
       note(report, [{ state: 'not_repaired', what, teamId: null, inboxId: null, credits: '0' }]);
-      // A Polar that refuses one thing answers another; one that is away is not waited for again and again.
+      // If Polar refuses one request, it may answer another. If it is down, the run does not wait for it repeatedly.
       const refused = error.retryState === 'NON_RETRYABLE_FAILURE';
       return at.step === 'teams' || refused ? following(at.step) : { step: 'done' };
     }
@@ -132,7 +132,7 @@ export async function reconcile({ everything = false, state }: ReconcileInput = 
     return page === null ? following(at.step) : { step: at.step, page };
   }
 
-  /** @returns the next page, null where this was the last */
+  /** @returns the next page, null if this was the last */
   async function walkPage(kind: Kind, page: number): Promise<number | null> {
     const run = { id: report.id, startedAt: report.startedAt };
     const { seen, findings, next } = await activities.reconcilePage(run, kind, page, everything);
@@ -140,7 +140,7 @@ export async function reconcile({ everything = false, state }: ReconcileInput = 
     note(report, findings);
     for (const { state, inboxId } of findings)
       if (state === 'needs_approval' && inboxId && !awaiting.includes(inboxId)) awaiting.push(inboxId);
-    if (next !== null) await sleep(betweenPages, { summary: 'Leaves Polar to others for a moment' });
+    if (next !== null) await sleep(betweenPages, { summary: 'Pause between two pages' });
     return next;
   }
 
@@ -161,7 +161,7 @@ export async function reconcile({ everything = false, state }: ReconcileInput = 
   }
 }
 
-/** The step after this one, from its beginning. */
+/** The first page of the next step. */
 function following(step: Exclude<At['step'], 'done'>): At {
   if (step === 'teams') return { step: 'webhook endpoint' };
   const next = step === 'webhook endpoint' ? kinds[0] : kinds[kinds.indexOf(step) + 1];
@@ -182,7 +182,7 @@ async function begin(): Promise<ReconcileState> {
   return { report, at: { step: 'teams', after: null }, failures: [], awaiting: [], approved: [] };
 }
 
-/** @returns the last team that was looked at, null where there are no more */
+/** @returns the last team of this batch, null if there are no more */
 async function startTeams(report: Report, after: string | null): Promise<string | null> {
   const { checked, started, next } = await activities.startTeams(after);
   count(report, 'teams', checked);
@@ -203,7 +203,7 @@ function count(report: Report, what: string, more: number): void {
 
 function note(report: Report, findings: readonly ReconciliationFinding[]): void {
   for (const { state } of findings) count(report, state, 1);
-  // Those that a person must look at are kept before those that repair themselves.
+  // Findings for an operator are kept before those that are repaired automatically.
   report.findings.push(...findings);
   if (report.findings.length <= mostFindings) return;
   const urgent = (finding: ReconciliationFinding) =>

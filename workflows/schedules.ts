@@ -1,6 +1,6 @@
 /**
- * The workflows that run by themselves, as schedules of Temporal. The names are part of running histories and of what
- * operators have bookmarked: a name here is never changed.
+ * The workflows that Temporal schedules start. Running histories and operators' bookmarks contain these names, so a
+ * name here never changes.
  */
 export const maintenanceType = 'maintenance';
 export const verifyLedgerType = 'verifyLedger';

@@ -5,10 +5,10 @@ import type { StepResult } from '../activities/event-step.ts';
 import type { InboxEventMessage } from './messages.ts';
 
 /**
- * A short write to the ledger. As a local activity it costs no round trip to the server. It holds the workflow's task open
- * while it is tried, so it is tried only a few times: `retried` goes on, with timers and signals in between.
+ * A short write to the ledger. As a local activity it needs no round trip to the server. It keeps the workflow task
+ * open, so it is attempted only a few times. `retried` continues, with timers and signals in between.
  *
- * @param summary  what operators read beside the step in the Temporal UI
+ * @param summary  shown beside the step in the Temporal UI
  */
 export function ledger(summary: string) {
   return proxyLocalActivities<Activities>({
@@ -18,7 +18,7 @@ export function ledger(summary: string) {
   });
 }
 
-/** A step that fetches from Polar, which may be slow or down. One attempt: the aside lane tries again. */
+/** A step that fetches from Polar, which may be slow or down. One attempt: the aside lane retries. */
 function polar(summary: string) {
   return proxyActivities<Activities>({
     startToCloseTimeout: '1 minute',
@@ -27,7 +27,7 @@ function polar(summary: string) {
   });
 }
 
-/** The step of a team's life that an event causes, in the order of that life. */
+/** The step that an event causes, in the order of a team's life. */
 export function stepOf({ type, pays }: Pick<InboxEventMessage, 'type' | 'pays'>): EventStepName {
   switch (type) {
     case 'order.paid':
@@ -99,7 +99,7 @@ const alwaysAside = new Set([
   'team.deleted',
 ]);
 
-/** Takes the step of an event from what is stored: a short write, no network. */
+/** Runs the step of an event from stored data: a short write, no network. */
 export function takeFromInbox(teamId: string, event: InboxEventMessage): Promise<StepResult> {
   const step = stepOf(event);
   const activities = ledger(summaryOf(event));
@@ -108,7 +108,7 @@ export function takeFromInbox(teamId: string, event: InboxEventMessage): Promise
     : activities[step](teamId, event.inboxId, 'inbox');
 }
 
-/** Takes the step of an event by Polar's current state. */
+/** Runs the step of an event with Polar's current state. */
 export async function takeFromPolar(teamId: string, event: InboxEventMessage): Promise<TeamOverview> {
   const step = stepOf(event);
   const activities = polar(summaryOf(event));
@@ -119,7 +119,7 @@ export async function takeFromPolar(teamId: string, event: InboxEventMessage): P
   return team;
 }
 
-/** What operators read beside the step of an event. */
+/** The summary beside the step of an event in the Temporal UI. */
 export function summaryOf({ type, about }: InboxEventMessage): string {
   return about === undefined ? type : `${type} ${about}`;
 }

@@ -27,10 +27,10 @@ import { ledger, needsPolar, stepOf, summaryOf, takeFromInbox } from './steps.ts
 import { createWaitingEvents } from './waiting-events.ts';
 
 /**
- * A team's life: its trial first, then a step for each event of its inbox (`steps.ts` says which), and credits that expire
- * or fall due in between, until the team is deleted. The only writer of the team's trial, cycles, expiry, purchases and
- * refunds. All state is in Postgres: started anew, it arrives at the same timers. An event that needs Polar, or fails, steps
- * aside: others of the team go on meanwhile.
+ * A team's life: first its trial, then a step for each event of its inbox (`steps.ts` says which), and in between
+ * credits that expire or drips that are due, until the team is deleted. This workflow is the only writer of the team's
+ * trial, cycles, expiry, purchases and refunds. All state is in Postgres: a new run sets the same timers. An event
+ * that needs Polar, or fails, goes to the aside lane, and the team's other events continue.
  */
 export async function teamLifecycle({ teamId, state }: TeamLifecycleInput): Promise<void> {
   const waiting = createWaitingEvents(state?.waiting);
@@ -59,7 +59,7 @@ export async function teamLifecycle({ teamId, state }: TeamLifecycleInput): Prom
     if (event) await takeStepOf(event);
   }
 
-  /** The trial, once, whatever signal started the workflow. Settles the waiting `team.created` with it. */
+  /** Grants the trial once, whichever signal started the workflow. Also settles the waiting `team.created`. */
   async function beginTrial(): Promise<TeamOverview> {
     const created = waiting.all().filter(({ type }) => type === 'team.created');
     const ids = created.map(({ inboxId }) => inboxId);
@@ -68,7 +68,7 @@ export async function teamLifecycle({ teamId, state }: TeamLifecycleInput): Prom
     return begun;
   }
 
-  /** Between events: the next part of a yearly allotment arrives, credits reach the end of their life. */
+  /** Between events: a drip of a yearly allotment is due, or credits expire. */
   async function takeDueSteps(due: string | null): Promise<void> {
     if (due !== null && team.nextDripAt !== null && team.nextDripAt <= due)
       team = await untilDone(() => ledger(`due ${team.nextDripAt}`).grantDrips(teamId));
@@ -77,7 +77,7 @@ export async function teamLifecycle({ teamId, state }: TeamLifecycleInput): Prom
     stepsTaken += 1;
   }
 
-  /** A purchase, a cycle, a change of plan, a refund, …: what `stepOf` says of the event. */
+  /** A purchase, a cycle, a plan change, a refund, …: the step that `stepOf` chooses for the event. */
   async function takeStepOf(event: InboxEventMessage): Promise<void> {
     if (needsPolar(event)) return aside.add(event);
     try {
@@ -99,7 +99,7 @@ export async function teamLifecycle({ teamId, state }: TeamLifecycleInput): Prom
     }
   }
 
-  /** Events that change no credits, all that wait at once. */
+  /** All waiting events that have no step. */
   async function recordEvents(): Promise<TeamOverview> {
     const events = waiting.all().filter((event) => isFree(event.inboxId) && stepOf(event) === 'recordEvents');
     const some = events.slice(0, 400);
@@ -110,7 +110,7 @@ export async function teamLifecycle({ teamId, state }: TeamLifecycleInput): Prom
     return recorded;
   }
 
-  /** Of a burst's states of one subscription, order or list of members only the newest counts. */
+  /** Of several waiting states of one subscription, order or list of members only the newest is used. */
   async function skipOlderStates(): Promise<void> {
     if (waiting.next(isFree)?.type === 'order.paid') return;
     const ids = waiting.takeStates(isFree);
@@ -119,15 +119,15 @@ export async function teamLifecycle({ teamId, state }: TeamLifecycleInput): Prom
       const skip = () => ledger(`${ids.length} states`).skipOlderStates(teamId, ids);
       for (const inboxId of await retried(skip, giveUpAfterMs)) waiting.remove(inboxId);
     } catch (error) {
-      log.error('older states could not be told from newer ones', { failure: describeFailure(error) });
+      log.error('older states could not be skipped', { failure: describeFailure(error) });
     }
   }
 
-  /** Settles the events that the aside lane is done with. */
+  /** Removes the events that the aside lane has settled. */
   async function returnFromAside(): Promise<void> {
     for (const { inboxId, team: then, begunAfter } of aside.takeSettled()) {
       waiting.remove(inboxId);
-      // The step may have seen the team before a step that was taken here meanwhile.
+      // The step may have read the team before a step outside the lane.
       if (then === null || begunAfter !== stepsTaken)
         team = await untilDone(() => ledger('after a step aside').reviewTeam(teamId));
       else team = then;
@@ -141,22 +141,22 @@ export async function teamLifecycle({ teamId, state }: TeamLifecycleInput): Prom
     await continueAsNew<typeof teamLifecycle>({ teamId, state: { waiting: waiting.all() } });
   }
 
-  /** Asked after each signal: all that stepped aside waits as well, until it returns. */
+  /** Called after each signal. Events in the aside lane count until it returns them. */
   function hasWork(): boolean {
     return waiting.size() > aside.size() || aside.hasSettled();
   }
 
-  /** Signal and update handlers check and enqueue; a decision of an operator is stored first. */
+  /** Signal and update handlers only check and enqueue. A decision of an operator is stored first. */
   function listen(): void {
     setHandler(inboxEventSignal, (message) => {
       const events = readInboxEvents(message);
-      if (events.length === 0) return log.error('dropped a signal that is no inbox event');
+      if (events.length === 0) return log.error('dropped a signal without an inbox event');
       for (const event of events) waiting.add(event);
     });
     setHandler(
       retryUpdate,
       async ({ inboxId, by }) => {
-        log.info('an operator wants an event tried again', { inboxId, by });
+        log.info('an operator requested a retry', { inboxId, by });
         waiting.add(await ledger('retry').findEvent(teamId, inboxId));
       },
       { validator: (message) => void readOperatorMessage(message) },

@@ -1,8 +1,8 @@
 import type { InboxEventMessage } from './messages.ts';
 
-/** The events that wait for a team's workflow, and which of them comes next. */
+/** The waiting events of a team's workflow, and which of them comes next. */
 export interface WaitingEvents {
-  /** Keeps an event; one that waits already is not kept twice. Beyond 10,000 nothing is kept: the relay signals again. */
+  /** Adds an event, unless it already waits. Beyond 10,000 it is dropped: the relay signals it again. */
   add(event: InboxEventMessage): void;
   remove(inboxId: string): void;
   size(): number;
@@ -10,8 +10,8 @@ export interface WaitingEvents {
   /** The most urgent event, of those that `isFree`; undefined if none waits. */
   next(isFree: (inboxId: string) => boolean): InboxEventMessage | undefined;
   /**
-   * Ids of up to 400 events of which a newer one may make an older one superfluous; empty if no two are states of one kind, or
-   * if nothing came since the last call.
+   * Ids of up to 400 events, some of which a newer state may supersede; empty if no two are states of one kind, or if
+   * no event arrived since the last call.
    */
   takeStates(isFree: (inboxId: string) => boolean): string[];
 }
@@ -21,7 +21,7 @@ const mostStates = 400;
 
 export function createWaitingEvents(events: readonly InboxEventMessage[] = []): WaitingEvents {
   const waiting = new Map<string, InboxEventMessage>();
-  /** States that were not compared with others. */
+  /** States that were not compared yet. */
   const fresh = new Set<string>();
   for (const event of events) add(event);
 
@@ -58,8 +58,8 @@ export function createWaitingEvents(events: readonly InboxEventMessage[] = []): 
 }
 
 /**
- * Payments overtake everything else. Nothing overtakes `team.deleted`, and `team.deleted` overtakes nothing. Apart from that
- * events go by their ids, which are in the order of arrival. One pass: thousands may wait.
+ * Payments come before everything else, but nothing moves past `team.deleted` in either direction. Other events are in
+ * the order of their ids, which is the order of arrival. One pass, because thousands may wait.
  */
 export function mostUrgent(
   events: Iterable<InboxEventMessage>,
@@ -85,7 +85,7 @@ function earlier(a: InboxEventMessage | undefined, b: InboxEventMessage): InboxE
   return a !== undefined && a.inboxId < b.inboxId ? a : b;
 }
 
-/** What kind of whole state an event carries; null if it carries none. */
+/** The kind of complete state that an event contains; null if it contains none. */
 function kindOfState({ type }: InboxEventMessage): 'subscription' | 'order' | 'members' | null {
   if (type.startsWith('subscription.')) return 'subscription';
   if (type === 'order.updated' || type === 'order.refunded') return 'order';

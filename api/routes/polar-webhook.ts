@@ -35,7 +35,7 @@ export const polarWebhookRoutes = [
         }
       },
     },
-    // Polar sends customers with thousands of grants, and turns the endpoint off after ten refusals in a row.
+    // Polar sends customers with thousands of grants, and disables the endpoint after ten errors in a row.
     bodyLimitBytes: 8_388_608,
     request: {},
     answers: { 202: z.strictObject({ id: z.guid(), stored: z.boolean() }).meta({ id: 'StoredWebhook' }) },
@@ -51,11 +51,11 @@ export const polarWebhookRoutes = [
   }),
 ];
 
-/** One line per kind of mismatch and minute: anybody may send webhooks. */
+/** One line per minute and kind of mismatch, because anyone may send webhooks. */
 const quietMs = 60_000;
 const lastLogged = new Map<unknown, number>();
 
-/** @returns the error, to be thrown */
+/** @returns the error to throw */
 function logRefusal(error: unknown): unknown {
   if (!hasCode(error, 'bad_signature')) return error;
   const { mismatch } = error.details;
@@ -69,10 +69,10 @@ function logRefusal(error: unknown): unknown {
 }
 
 /**
- * Stores the event under its `webhook-id`; of an object that is none of ours, once.
+ * Stores the event under its `webhook-id`. An object that is not ours is stored once.
  *
- * @returns `event` and `teamId`: what to signal now, and to which team's workflow; `teamId` is null if the event is known
- *   already, not used, or parked until a team is found
+ * @returns `teamId`: the team whose workflow must be signalled now; null if the event is already known, not used, or
+ *   parked until its team is found
  */
 export async function storeWebhook(
   database: Database,
@@ -99,7 +99,7 @@ export async function storeWebhook(
   return { id, stored, event, teamId: stored && !ignored ? teamId : null };
 }
 
-/** Wakes the parked events that this one may settle. After a crash before it they wait for their next retry. */
+/** Retries the parked events that this one may settle. After a crash before it they wait for their next retry. */
 async function wakeParked(em: EntityManager, type: string, data: unknown): Promise<void> {
   if (isCustomerChange(type)) {
     const customer = z.object({ id: z.string() }).safeParse(data);
@@ -114,7 +114,7 @@ function isCustomerChange(type: string): boolean {
   return customerChangeEvents.some((changes) => changes === type);
 }
 
-/** Why the event is parked at once; nothing for any other reason than that its team is not known. */
+/** The reason to park the event at once, except that its team is not known. */
 function parkedFor(resolved: ResolvedTeam, type: string, data: unknown): Pick<NewInboxEvent, 'parked'> {
   if ('doubtful' in resolved) return { parked: { code: 'doubtful_team', why: resolved.doubtful } };
   const unreadable = 'unknown' in resolved ? findUnreadable(type, data) : null;
