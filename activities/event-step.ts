@@ -117,7 +117,7 @@ async function takeStep<Facts>(
       if (event.parkedCode === needsApproval) return { did: 'An event waits for an operator’s approval' };
       wasParked = event.status === 'parked' && event.source === 'polar';
       if (fetched instanceof DomainError) throw fetched;
-      facts = fetched ?? (await step.read(em, event));
+      facts = fetched === null ? await step.read(em, event) : fetched.facts;
       if (facts === needsPolar) return needsPolar;
       const did = await step.carryOut(em, team, facts, now);
       await em.flush();
@@ -141,14 +141,14 @@ async function takeStep<Facts>(
 }
 
 /**
- * Reads the event with Polar's current state. Returns null if it is settled or waits for an approval, and the error if
+ * Reads the event with Polar's current state. Returns null instead if it is settled or waits for an approval, and the error if
  * it is unreadable.
  */
 async function fetchFacts<Facts>(
   step: EventStep<Facts>,
   inboxId: string,
   fetching: Fetching,
-): Promise<Facts | DomainError | null> {
+): Promise<{ facts: Facts } | DomainError | null> {
   const em = fetching.database.fork();
   const event = await em.findOne(InboxEvent, { id: inboxId });
   if (!event || isSettled(event) || event.parkedCode === needsApproval) return null;
@@ -156,7 +156,7 @@ async function fetchFacts<Facts>(
   try {
     const facts = await step.read(em, event, fetching);
     if (facts === needsPolar) throw new Error(`Polar does not settle the event ${inboxId}`);
-    return facts;
+    return { facts };
   } catch (error) {
     if (isRefusal(error)) return error;
     throw error;

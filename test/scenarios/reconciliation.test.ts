@@ -219,7 +219,7 @@ test('our webhook endpoint is enabled again, and events that were never sent are
   await pay(team, 'pack_1000');
   const { counts, findings } = await story.reconcile();
   expect(counts).toMatchObject({ repaired: 2 });
-  expect(findings.map(({ what }) => what)).toContainEqual(expect.stringContaining('it is on again'));
+  expect(findings.map(({ what }) => what)).toContainEqual(expect.stringContaining('it is enabled again'));
   expect((await endpoint())?.enabled).toBe(true);
   await story.buy(team, 'pack_1000');
   expect(await story.balance(team)).toMatchObject({ bySource: { purchase: '2000' } });
