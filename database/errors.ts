@@ -21,6 +21,11 @@ export function isConnectionError(error: unknown): boolean {
 /** A write was sent to a read-only server. Its connection stays useless until that server is promoted. */
 export const readOnlyServer = '25006';
 
+/** A row with this unique key exists: another transaction may have committed it after this one had looked. */
+export function isUniqueViolation(error: unknown): boolean {
+  return sqlState(error) === '23505';
+}
+
 /** A lock could not be taken within `lock_timeout`. */
 export function isLockTimeout(error: unknown): boolean {
   return sqlState(error) === '55P03';

@@ -1,6 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { Member } from '../database/entities/member.ts';
 import { Team } from '../database/entities/team.ts';
+import { isUniqueViolation } from '../database/errors.ts';
 import { recordAuditEvent } from '../database/record-audit-event.ts';
 import { DomainError } from '../domain-error.ts';
 import { storeInboxEvent } from '../inbox/inbox.ts';
@@ -34,14 +35,11 @@ export async function changeUser(
   const fields = (['email', 'name'] as const).filter((field) => changed[field] !== user[field]);
   if (fields.length === 0) return { user, toSignal: [] };
 
-  // Checked without a failing statement, which would abort the transaction.
-  const written = await em.execute<{ id: string }[]>(
-    `update users set email = ?, name = ?
-      where id = ? and not exists (select from users other where lower(other.email) = lower(?) and other.id <> ?)
-      returning id`,
-    [changed.email, changed.name, id, changed.email, id],
-  );
-  if (written.length === 0) throw emailTaken();
+  await em
+    .execute('update users set email = ?, name = ? where id = ?', [changed.email, changed.name, id])
+    .catch((error: unknown) => {
+      throw isUniqueViolation(error) ? emailTaken() : error;
+    });
   // Only the field's name: the record is kept permanently, and the user may be erased.
   await recordAuditEvent(em, {
     actor: nameActor(by),

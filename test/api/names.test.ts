@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { z } from 'zod';
 import { type RunningApi, startApi } from './running-api.ts';
@@ -48,12 +49,25 @@ test('a user cannot get another user’s e-mail, in upper or lower case, and an 
     json: { code: 'unknown_user' },
   });
   expect(await api.send('PATCH', '/v1/users/owner', { body: {} })).toMatchObject({ status: 422 });
-  const atOnce = await Promise.all(
-    ['owner', 'member'].map((id) =>
-      api.send('PATCH', `/v1/users/${id}`, { body: { email: 'one@example.com' } }),
-    ),
-  );
-  expect(atOnce.map(({ status }) => status).sort()).toEqual([200, 409]);
+});
+
+test('of two users who take one e-mail at the same time, the second is refused', async () => {
+  const first = await api.database.pool.connect();
+  try {
+    await first.query('begin');
+    await first.query(`update users set email = 'one@example.com' where id = 'owner'`);
+    const second = api.send('PATCH', '/v1/users/member', { body: { email: 'ONE@example.com' } });
+    for (let waits = false; !waits; await setTimeout(20)) {
+      const { rows } = await api.database.pool.query(
+        `select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`,
+      );
+      waits = rows.length > 0;
+    }
+    await first.query('commit');
+    expect(await second).toMatchObject({ status: 409, json: { code: 'email_taken' } });
+  } finally {
+    first.release(true);
+  }
 });
 
 test('a user changes only their own name', async () => {

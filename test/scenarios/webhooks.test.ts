@@ -168,7 +168,7 @@ test('an order without a product waits for an operator with its own code, until 
   expect(paid).toMatchObject({
     status: 'parked',
     parkedCode: 'order_without_product',
-    outcome: expect.stringContaining('sells no product'),
+    outcome: expect.stringContaining('has no product'),
   });
   const refunded = { ...topUp.data, status: 'refunded', refunded_amount: 1_200 };
   const data = { ...refunded, modified_at: '2040-01-31T10:00:01.000000Z' };
