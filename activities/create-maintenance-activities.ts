@@ -26,10 +26,10 @@ export interface LedgerVerdict {
 }
 
 /** Payloads in Temporal must be small: the number of findings and the characters per field are limited. */
-const carried = 20;
-const longestField = 300;
+const mostFindings = 20;
+const longestFieldCharacters = 300;
 
-const heartbeatEvery = 5_000;
+const heartbeatPauseMs = 5_000;
 
 export interface MaintenanceDependencies {
   database: Database;
@@ -92,7 +92,7 @@ export function createMaintenanceActivities({ database, createMissingPartitions 
         return {
           ...counts,
           rules: [...new Set(findings.map(({ rule }) => rule))],
-          findings: findings.slice(0, carried).map(shorten),
+          findings: findings.slice(0, mostFindings).map(shorten),
         };
       }),
   };
@@ -104,7 +104,7 @@ async function heartbeating<T>(
 ): Promise<T> {
   const context = Context.current();
   let progress: unknown;
-  const timer = setInterval(() => context.heartbeat(progress), heartbeatEvery);
+  const timer = setInterval(() => context.heartbeat(progress), heartbeatPauseMs);
   try {
     return await work(context.cancellationSignal, (latest) => {
       progress = latest;
@@ -115,6 +115,7 @@ async function heartbeating<T>(
 }
 
 function shorten({ expected, found, subject, ...finding }: LedgerFinding): LedgerFinding {
-  const cut = (text: string) => (text.length > longestField ? `${text.slice(0, longestField)}…` : text);
+  const cut = (text: string) =>
+    text.length > longestFieldCharacters ? `${text.slice(0, longestFieldCharacters)}…` : text;
   return { ...finding, subject: cut(subject), expected: cut(expected), found: cut(found) };
 }

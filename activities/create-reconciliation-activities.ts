@@ -47,9 +47,9 @@ export interface Report extends Run {
 }
 
 /** How long a change is left to its webhook before reconciliation repairs it, in milliseconds. */
-const toldWithin = 2 * 60_000;
+const webhookDelayMs = 2 * 60_000;
 
-const day = 86_400_000;
+const dayMs = 86_400_000;
 /**
  * How many days back a run compares, unless it compares everything. Polar filters by creation only, never by
  * modification: refunds and disputes change for months, and orders that are unpaid after this are stored and compared
@@ -73,7 +73,7 @@ export function createReconciliationActivities({
   webhookUrl,
   startTeam,
 }: ReconciliationDependencies) {
-  const betweenFetches = 60_000 / (polarRequestsPerMinute / 2);
+  const fetchPauseMs = 60_000 / (polarRequestsPerMinute / 2);
   return {
     /** @returns now, by the one clock */
     readTime: async (): Promise<string> => (await readClock(database.fork())).toISOString(),
@@ -82,9 +82,9 @@ export function createReconciliationActivities({
     reconcilePage: (run: Run, kind: Walked, page: number, everything: boolean): Promise<WalkedPage> =>
       throwAsFailure(async () => {
         const days = everything ? null : recentDays[kind];
-        const createdAfter = days === null ? null : new Date(Date.parse(run.startedAt) - days * day);
+        const createdAfter = days === null ? null : new Date(Date.parse(run.startedAt) - days * dayMs);
         const { items, next } = await listPage(polar, kind, { page, createdAfter });
-        const until = new Date(Date.parse(run.startedAt) - toldWithin);
+        const until = new Date(Date.parse(run.startedAt) - webhookDelayMs);
         if (kind === 'unpaid_orders') return reconcileUnpaid(run, { items, next }, page, until);
         const findings = await compare(run, kind, items, until);
         if (kind === 'subscriptions' && next === null)
@@ -160,7 +160,7 @@ export function createReconciliationActivities({
     const ids = items.map(({ id }) => id);
     await rememberUnpaidOrders(em, run, ids);
     if (next !== null) return { seen: items.length, findings: [], next };
-    const settled = await fetchSettledOrders(em, polar, run, betweenFetches);
+    const settled = await fetchSettledOrders(em, polar, run, fetchPauseMs);
     const findings = await compare(run, 'orders', settled.items, until);
     await forgetSettledOrders(em, run, settled.items, until);
     return { seen: items.length, findings, next: settled.more ? page + 1 : null };
@@ -172,7 +172,7 @@ export function createReconciliationActivities({
     items: readonly { id: string }[],
     until: Date,
   ): Promise<ReconciliationFinding[]> {
-    const found = await findDifferences(database.fork(), polar, kind, items, { until, betweenFetches });
+    const found = await findDifferences(database.fork(), polar, kind, items, { until, fetchPauseMs });
     const findings: ReconciliationFinding[] = found.unreadable.map((one) => ({
       state: 'unreadable',
       what: `one of Polar’s ${one.kind}, ${one.id}: ${one.what}`,

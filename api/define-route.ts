@@ -117,9 +117,9 @@ export interface RouteTurns {
  */
 export function createRouteTurns(): RouteTurns {
   return {
-    heavyReads: createTurns({ perOwner: 2, inAll: 3 }),
-    reads: createTurns({ perOwner: 8, inAll: 64 }),
-    administration: createTurns({ perOwner: 3, inAll: 64 }),
+    heavyReads: createTurns({ maxPerOwner: 2, maxInAll: 3 }),
+    reads: createTurns({ maxPerOwner: 8, maxInAll: 64 }),
+    administration: createTurns({ maxPerOwner: 3, maxInAll: 64 }),
     polar: createPolarBudget(),
     unsignedBodies: createUnsignedBodies(),
   };

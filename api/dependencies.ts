@@ -1,6 +1,6 @@
 import type { Polar } from '@polar-sh/sdk/2026-10';
 import type { Database } from '../database/connection.ts';
-import type { GroupCommit } from '../ledger/spend/group-commit.ts';
+import type { CreditOperations } from '../ledger/spend/credit-operations.ts';
 import type { InvoiceCache } from '../polar/cached-invoices.ts';
 import type { Authenticate } from './authenticate.ts';
 import type { Metrics } from './metrics.ts';
@@ -9,7 +9,7 @@ import type { TemporalLink } from './temporal-link.ts';
 /** The dependencies of the routes; `main.ts` and the tests create them. */
 export interface Dependencies {
   database: Database;
-  groupCommit: GroupCommit;
+  creditOperations: CreditOperations;
   polar: Polar;
   invoices: InvoiceCache;
   temporal: TemporalLink;

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import type { Server } from 'node:http';
 import { connectDatabaseWithLanes } from '../database/connection.ts';
 import { type Environment, EnvironmentError, readEnvironment } from '../environment.ts';
-import { createGroupCommit } from '../ledger/spend/group-commit.ts';
+import { createCreditOperations } from '../ledger/spend/credit-operations.ts';
 import { log } from '../log.ts';
 import { createInvoiceCache } from '../polar/cached-invoices.ts';
 import { createPolarClient } from '../polar/client.ts';
@@ -24,10 +24,10 @@ await runCommand(async () => {
   const environment = readEnvironment();
   const database = await connectDatabaseWithLanes(environment.databaseUrl);
   const temporal = createTemporalLink(environment.temporal);
-  const groupCommit = createGroupCommit(database.lane('spending'));
+  const creditOperations = createCreditOperations(database.lane('spending'));
   const dependencies: Dependencies = {
     database,
-    groupCommit,
+    creditOperations,
     temporal,
     polar: createPolarClient(environment.polar),
     invoices: createInvoiceCache(),
@@ -53,7 +53,7 @@ await runCommand(async () => {
   endWithin(graceMs);
   await close(server);
   await close(operations);
-  await groupCommit.close();
+  await creditOperations.close();
   await temporal.close();
   await database.close();
   if (process.connected) process.disconnect();

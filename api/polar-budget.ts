@@ -17,8 +17,8 @@ interface Bucket {
 }
 
 /** Requests per minute. Polar allows 500 a minute in total, and workers need a part of them. */
-const perOwner = 60;
-const inAll = 300;
+const requestsPerOwner = 60;
+const requestsInAll = 300;
 const minuteMs = 60_000;
 
 /**
@@ -27,17 +27,18 @@ const minuteMs = 60_000;
  */
 export function createPolarBudget(now: () => number = () => performance.now()): PolarBudget {
   const owners = new Map<string, Bucket>();
-  const all: Bucket = { left: inAll, at: now() };
+  const all: Bucket = { left: requestsInAll, at: now() };
 
   return {
     take(owner) {
       const time = now();
       forgetFull(time);
-      const own = owner === undefined ? undefined : (owners.get(owner) ?? { left: perOwner, at: time });
-      if (own) refill(own, perOwner, time);
-      refill(all, inAll, time);
-      if (own && own.left < 1) throw refusal(429, own, perOwner);
-      if (all.left < 1) throw refusal(503, all, inAll);
+      const own =
+        owner === undefined ? undefined : (owners.get(owner) ?? { left: requestsPerOwner, at: time });
+      if (own) refill(own, requestsPerOwner, time);
+      refill(all, requestsInAll, time);
+      if (own && own.left < 1) throw refusal(429, own, requestsPerOwner);
+      if (all.left < 1) throw refusal(503, all, requestsInAll);
       all.left -= 1;
       if (owner === undefined || own === undefined) return;
       own.left -= 1;

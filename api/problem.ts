@@ -114,10 +114,10 @@ export function refuseFields(
 
 const mostErrors = 20;
 /** The maximum length of a path or a message, in characters. */
-const longestText = 200;
+const longestTextCharacters = 200;
 
 function cut(text: string): string {
-  return text.length > longestText ? `${text.slice(0, longestText)}…` : text;
+  return text.length > longestTextCharacters ? `${text.slice(0, longestTextCharacters)}…` : text;
 }
 
 function explain(error: unknown): DomainError | undefined {

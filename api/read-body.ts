@@ -3,7 +3,7 @@ import { DomainError } from '../domain-error.ts';
 import { refuseFields } from './problem.ts';
 
 /** Deeper than any valid body. */
-const deepest = 32;
+const maxNestingLevels = 32;
 
 /** Parses the body's JSON: an object, well-formed, not too deep. Undefined if there is no body. */
 export function readJson(limitBytes: number): (request: Request, response: Response) => Promise<unknown> {
@@ -44,7 +44,7 @@ function checkJson(body: unknown): void {
     const { value, path, depth } = next;
     const refuse = (message: string) =>
       refuseFields('invalid_request', [{ path: path.slice(0, 200) || 'body', message }]);
-    if (depth > deepest) throw refuse(`nested more than ${deepest} deep`);
+    if (depth > maxNestingLevels) throw refuse(`nested more than ${maxNestingLevels} deep`);
     if (typeof value === 'string') {
       if (!isText(value)) throw refuse('text with a NUL or half a surrogate pair');
     } else if (typeof value === 'number') {

@@ -2,9 +2,9 @@ import { DomainError } from '../domain-error.ts';
 
 export interface TurnLimits {
   /** The maximum amount of concurrent work of one owner. */
-  perOwner: number;
+  maxPerOwner: number;
   /** The maximum amount of concurrent work in total. */
-  inAll: number;
+  maxInAll: number;
 }
 
 export interface Turns {
@@ -19,10 +19,10 @@ export interface Turns {
 
 const longestWaitMs = 5_000;
 const mostWaitingPerOwner = 100;
-const mostWaiting = 1_000;
+const mostWaitingInAll = 1_000;
 
 /** Limits how much work of one kind runs at once, so that one owner cannot use the capacity of the others. */
-export function createTurns({ perOwner, inAll }: TurnLimits): Turns {
+export function createTurns({ maxPerOwner, maxInAll }: TurnLimits): Turns {
   const running = new Map<string, number>();
   const waiting = new Set<{ owner: string | undefined; begin: () => void }>();
   let total = 0;
@@ -41,7 +41,7 @@ export function createTurns({ perOwner, inAll }: TurnLimits): Turns {
   };
 
   function mayBegin(owner: string | undefined): boolean {
-    return total < inAll && (owner === undefined || (running.get(owner) ?? 0) < perOwner);
+    return total < maxInAll && (owner === undefined || (running.get(owner) ?? 0) < maxPerOwner);
   }
 
   function count(owner: string | undefined, change: 1 | -1): void {
@@ -54,7 +54,7 @@ export function createTurns({ perOwner, inAll }: TurnLimits): Turns {
 
   async function waitForTurn(owner: string | undefined): Promise<void> {
     const ofOwner = owner === undefined ? 0 : [...waiting].filter((other) => other.owner === owner).length;
-    if (ofOwner >= mostWaitingPerOwner || waiting.size >= mostWaiting) throw refusal(owner);
+    if (ofOwner >= mostWaitingPerOwner || waiting.size >= mostWaitingInAll) throw refusal(owner);
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const place = { owner, begin: resolve };
     waiting.add(place);
@@ -67,7 +67,7 @@ export function createTurns({ perOwner, inAll }: TurnLimits): Turns {
   /** The next in line gets the capacity at once, before anyone who arrives later. */
   function next(): void {
     for (const place of waiting) {
-      if (total >= inAll) return;
+      if (total >= maxInAll) return;
       if (!mayBegin(place.owner)) continue;
       waiting.delete(place);
       count(place.owner, 1);
@@ -77,8 +77,8 @@ export function createTurns({ perOwner, inAll }: TurnLimits): Turns {
 
   function refusal(owner: string | undefined): DomainError {
     const details = { retryAfterSeconds: 2 };
-    if (owner !== undefined && (running.get(owner) ?? 0) >= perOwner) {
-      const why = `At most ${perOwner} such requests of a team run at once: wait for their answers, then send this request again`;
+    if (owner !== undefined && (running.get(owner) ?? 0) >= maxPerOwner) {
+      const why = `At most ${maxPerOwner} such requests of a team run at once: wait for their answers, then send this request again`;
       return new DomainError('too_many_requests', why, details);
     }
     return new DomainError(

@@ -22,7 +22,7 @@ const signalDeadlineMs = 2_000;
  * signals the others.
  */
 const mostSignalsInFlight = 64;
-const mostWaiting = 1_000;
+const mostWaitingEvents = 1_000;
 /**
  * After a failure, signals are left to the relay for this long, so that not every request calls a server that is down.
  */
@@ -63,7 +63,7 @@ export function createTemporalLink(target: TemporalTarget): TemporalLink {
     signal(teamId, event) {
       const next = waiting.get(teamId);
       if (next) {
-        if (next.length < mostWaiting) next.push(event);
+        if (next.length < mostWaitingEvents) next.push(event);
         return;
       }
       if (inFlight.size >= mostSignalsInFlight || performance.now() < pausedUntil) return;

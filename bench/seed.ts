@@ -12,7 +12,7 @@ const historyDays = 89;
 /** The prefix of the keys in the history. */
 const historyKey = 'history-';
 /** Events written by one statement. */
-const chunk = 250_000;
+const rowsPerChunk = 250_000;
 
 /**
  * Fills a new database: teams with three open grants each (trial, subscription, purchase) and past events, each with
@@ -143,7 +143,7 @@ async function insertHistory(
   eventsEach: number,
   { say }: Progress,
 ): Promise<void> {
-  const teamsAtOnce = Math.max(1, Math.floor(chunk / eventsEach));
+  const teamsAtOnce = Math.max(1, Math.floor(rowsPerChunk / eventsEach));
   for (let done = 0; done < teams; done += teamsAtOnce) {
     await pool.query(
       `with history as materialized (
@@ -164,7 +164,8 @@ async function insertHistory(
       [done, teamsAtOnce, eventsEach, historyDays, JSON.stringify(lines), price, credits, historyKey],
     );
     const soFar = Math.min(done + teamsAtOnce, teams) * eventsEach;
-    if (soFar % 1_000_000 < chunk && soFar >= 1_000_000) say(`    ${soFar.toLocaleString('en')} events`);
+    if (soFar % 1_000_000 < rowsPerChunk && soFar >= 1_000_000)
+      say(`    ${soFar.toLocaleString('en')} events`);
   }
 }
 

@@ -3,7 +3,7 @@ import { parseDecimal } from '../catalog/credits.ts';
 import { type PricedUsage, priceUsage } from '../catalog/price-usage.ts';
 import { type PublishedCatalog, readCatalog } from '../catalog/versions.ts';
 import { connectDatabase } from '../database/connection.ts';
-import { createGroupCommit } from '../ledger/spend/group-commit.ts';
+import { createCreditOperations } from '../ledger/spend/credit-operations.ts';
 import type { Receipt } from '../ledger/spend/operation.ts';
 import { hashBody } from '../teams/hash-body.ts';
 
@@ -49,7 +49,7 @@ export async function openLedger(databaseUrl: string) {
   const database = await connectDatabase(databaseUrl, { pool: 20 });
   const published = await readCatalog(database);
   const { policies } = published.catalog;
-  const ledger = createGroupCommit(database);
+  const ledger = createCreditOperations(database);
   return {
     database,
     spend: (teamId: string, consumer: { apiKeyId?: string } = {}) =>
@@ -60,8 +60,8 @@ export async function openLedger(databaseUrl: string) {
       const { id } = await ledger.hold({
         ...debit,
         credits: priced.credits,
-        life: policies.holdLife,
-        longestLife: policies.holdMaxLife,
+        ttlMs: policies.holdLife,
+        maxTtlMs: policies.holdMaxLife,
         mostOpen: policies.openHoldsPerTeam,
       });
       const { idempotencyKey, bodyHash } = makeDebit(teamId, published);

@@ -12,7 +12,7 @@ export interface PublishedCatalog {
 }
 
 /** How long a process may use its cached version after a newer one is published, in milliseconds. */
-const staleness = 1_000;
+const stalenessMs = 1_000;
 
 /**
  * The newest published catalog, cached for at most a second, so that the hot path needs no query.
@@ -22,7 +22,7 @@ const staleness = 1_000;
 export async function readCatalog(source: EntityManager | Database): Promise<PublishedCatalog> {
   const driver = 'orm' in source ? source.orm.em.getDriver() : source.getDriver();
   const known = newest.get(driver);
-  if (known && performance.now() - known.readAt < staleness) return known.published;
+  if (known && performance.now() - known.readAt < stalenessMs) return known.published;
   const published = await readOnce('orm' in source ? source.fork() : source, known?.published);
   if (!published) throw notPublished();
   newest.set(driver, { readAt: performance.now(), published });

@@ -7,9 +7,9 @@ interface CutOptions {
 }
 
 /** How long after its handling an event keeps its payload, in hours. */
-const kept = 30 * 24;
+const keptHours = 30 * 24;
 /** Rows per short transaction. */
-const batch = 1_000;
+const rowsPerBatch = 1_000;
 
 /** Reduces the payloads of a team's settled events to ids. */
 export async function cutPayloads(em: EntityManager, teamId: string): Promise<void> {
@@ -30,7 +30,7 @@ export async function cutPayloads(em: EntityManager, teamId: string): Promise<vo
  */
 export async function cutOldPayloads(pool: Pool, { onProgress, signal }: CutOptions = {}): Promise<number> {
   let cut = 0;
-  for (let last = batch; last === batch; ) {
+  for (let last = rowsPerBatch; last === rowsPerBatch; ) {
     signal?.throwIfAborted();
     const { rowCount } = await pool.query(
       `with due as (
@@ -47,7 +47,7 @@ export async function cutOldPayloads(pool: Pool, { onProgress, signal }: CutOpti
           set payload = ${payloadIds('i.payload')}
          from due
         where i.id = due.id`,
-      [kept, batch],
+      [keptHours, rowsPerBatch],
     );
     last = rowCount ?? 0;
     cut += last;
@@ -58,7 +58,7 @@ export async function cutOldPayloads(pool: Pool, { onProgress, signal }: CutOpti
 
 async function deleteForeign(pool: Pool, signal: AbortSignal | undefined): Promise<number> {
   let deleted = 0;
-  for (let last = batch; last === batch; ) {
+  for (let last = rowsPerBatch; last === rowsPerBatch; ) {
     signal?.throwIfAborted();
     const { rowCount } = await pool.query(
       `delete from inbox
@@ -67,7 +67,7 @@ async function deleteForeign(pool: Pool, signal: AbortSignal | undefined): Promi
                         and handled_at < (select billing_now() - make_interval(hours => $1))
                       limit $2
                         for update skip locked)`,
-      [kept, batch],
+      [keptHours, rowsPerBatch],
     );
     last = rowCount ?? 0;
     deleted += last;

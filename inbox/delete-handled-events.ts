@@ -1,7 +1,7 @@
 import type { Pool } from 'pg';
 
 /** Rows per short transaction. */
-const batchSize = 1_000;
+const rowsPerBatch = 1_000;
 
 /**
  * Deletes the rows of events that were handled or ignored longer ago than the policy. If the sender repeats such an event
@@ -19,7 +19,7 @@ export async function deleteHandledEvents(
   { onProgress, signal }: { onProgress?: (deleted: number) => void; signal?: AbortSignal } = {},
 ): Promise<number> {
   let deleted = 0;
-  for (let last = batchSize; last === batchSize; ) {
+  for (let last = rowsPerBatch; last === rowsPerBatch; ) {
     signal?.throwIfAborted();
     // Uses the index inbox_to_forget, which contains the rows that may be deleted.
     const { rowCount } = await pool.query(
@@ -30,7 +30,7 @@ export async function deleteHandledEvents(
                       order by handled_at
                       limit $2
                         for update skip locked)`,
-      [keptMs / 1_000, batchSize],
+      [keptMs / 1_000, rowsPerBatch],
     );
     last = rowCount ?? 0;
     deleted += last;

@@ -24,7 +24,7 @@ import {
   toSubscription,
 } from './wire.ts';
 
-const DAY = 24 * 60 * 60 * 1000;
+const dayMs = 24 * 60 * 60 * 1000;
 const interval = z.enum(['day', 'week', 'month', 'year']);
 const create = z.strictObject({
   products: z.array(z.guid()).min(1),
@@ -285,7 +285,7 @@ function createCheckout(emulator: Emulator, body: z.infer<typeof create>): model
       payment_processor: 'stripe',
       status: 'open',
       client_secret,
-      expires_at: new Date(now.getTime() + DAY).toISOString(),
+      expires_at: new Date(now.getTime() + dayMs).toISOString(),
       success_url: (body.success_url ?? `${emulator.url}/checkout/${id}/confirmation`).replaceAll(
         '{CHECKOUT_ID}',
         id,

@@ -9,7 +9,7 @@ import { invalid } from './polar-refusal.ts';
 import type { Records } from './records.ts';
 import { customerWire, toCustomer } from './wire.ts';
 
-const HOUR = 60 * 60 * 1000;
+const hourMs = 60 * 60 * 1000;
 const shared = {
   member_id: z.guid().nullish(),
   external_member_id: z.string().nullish(),
@@ -66,7 +66,7 @@ function createSession(emulator: Emulator, body: z.infer<typeof create>): models
     customer_id: customer.id,
     member_id: member?.id ?? null,
     return_url: body.return_url ?? null,
-    expires_at: new Date(emulator.now().getTime() + HOUR).toISOString(),
+    expires_at: new Date(emulator.now().getTime() + hourMs).toISOString(),
   });
   return {
     created_at: emulator.stamp(),

@@ -9,7 +9,7 @@ import { refundOrder } from './refunds.ts';
 import { toDispute } from './wire.ts';
 
 const OPEN: models.DisputeStatus[] = ['early_warning', 'needs_response', 'under_review'];
-const WEEK = 7 * 24 * 60 * 60 * 1000;
+const weekMs = 7 * 24 * 60 * 60 * 1000;
 
 /** Disputes. They have no webhook: clients must list them. */
 export function disputeRoutes(router: Router, emulator: Emulator): void {
@@ -58,7 +58,7 @@ export function openDispute(
     tax_amount: amount === refundable_amount ? refundable_tax_amount : 0,
     currency: 'usd',
     reason: 'fraudulent',
-    evidence_due_by: new Date(emulator.now().getTime() + WEEK).toISOString(),
+    evidence_due_by: new Date(emulator.now().getTime() + weekMs).toISOString(),
     past_due: false,
     order_id: orderId,
     payment_id: randomUUID(),

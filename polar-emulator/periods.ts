@@ -1,6 +1,6 @@
 import type { models } from '@polar-sh/sdk/2026-10';
 
-const DAY = 24 * 60 * 60 * 1000;
+const dayMs = 24 * 60 * 60 * 1000;
 
 /**
  * The end of the period that starts at `start`. Months and years keep the day `anchorDay` if the month has it, else
@@ -12,8 +12,8 @@ export function periodEnd(
   interval: models.RecurringInterval,
   count: number,
 ): Date {
-  if (interval === 'day') return new Date(start.getTime() + count * DAY);
-  if (interval === 'week') return new Date(start.getTime() + count * 7 * DAY);
+  if (interval === 'day') return new Date(start.getTime() + count * dayMs);
+  if (interval === 'week') return new Date(start.getTime() + count * 7 * dayMs);
   const months = interval === 'month' ? count : 12 * count;
   const first = new Date(start);
   first.setUTCDate(1);

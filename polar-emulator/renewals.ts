@@ -14,7 +14,7 @@ import {
 } from './subscriptions.ts';
 import { fixedPriceOf, isActive, productOf, toCheckout, toSubscription } from './wire.ts';
 
-const DAY = 24 * 60 * 60 * 1000;
+const dayMs = 24 * 60 * 60 * 1000;
 /** The days after the first failure on which Polar retries a renewal's payment. */
 const DUNNING_DAYS = [2, 7, 14, 21];
 
@@ -226,7 +226,7 @@ function failPayment(emulator: Emulator, order: OrderRecord, subscriptionId: str
   const record = subscriptionById(emulator, subscriptionId);
   const first = order.first_failed_at ?? emulator.now().toISOString();
   const retryDay = DUNNING_DAYS[order.failed_attempts];
-  const next = retryDay === undefined ? null : new Date(Date.parse(first) + retryDay * DAY).toISOString();
+  const next = retryDay === undefined ? null : new Date(Date.parse(first) + retryDay * dayMs).toISOString();
   saveOrder(
     emulator,
     order,

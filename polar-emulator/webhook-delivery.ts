@@ -5,8 +5,8 @@ import type { Faults } from './faults.ts';
 import { notFound } from './polar-refusal.ts';
 import type { Records, WebhookEventRecord } from './records.ts';
 
-const ATTEMPTS = 10;
-const TIMEOUT = 10_000;
+const mostAttempts = 10;
+const timeoutMs = 10_000;
 const FIRST_RETRY = 2_000;
 const LONGEST_RETRY = 20 * 60_000;
 /** An endpoint is disabled after this many failed events in a row. */
@@ -93,7 +93,7 @@ export function webhookDelivery(emulator: Emulator, faults: Faults, retryScale: 
       ...result,
     });
     const attempts = event.attempts + 1;
-    const over = result.succeeded || attempts >= ATTEMPTS;
+    const over = result.succeeded || attempts >= mostAttempts;
     const delay = Math.min(FIRST_RETRY * 2 ** (attempts - 1), LONGEST_RETRY) * retryScale;
     const saved = store.events.put({
       ...event,
@@ -245,7 +245,7 @@ async function send(
     const response = await fetch(endpoint.url, {
       method: 'POST',
       redirect: 'manual',
-      signal: AbortSignal.any([AbortSignal.timeout(TIMEOUT), stopped]),
+      signal: AbortSignal.any([AbortSignal.timeout(timeoutMs), stopped]),
       headers: {
         'user-agent': 'polar.sh webhooks',
         'content-type': 'application/json',

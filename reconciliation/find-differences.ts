@@ -63,7 +63,7 @@ interface Found {
  * Compares a page of Polar's objects with the ledger. Only reads. Fetches the orders of a page of refunds or disputes
  * from Polar.
  *
- * @param betweenFetches  milliseconds between two fetched orders
+ * @param fetchPauseMs  milliseconds between two fetched orders
  * @param until  objects that changed later are left to their webhooks
  * @throws DomainError as `callPolar`
  */
@@ -72,7 +72,7 @@ export async function findDifferences(
   polar: Polar,
   kind: Exclude<Walked, 'unpaid_orders'>,
   items: readonly { id: string }[],
-  { until, betweenFetches }: { until: Date; betweenFetches: number },
+  { until, fetchPauseMs }: { until: Date; fetchPauseMs: number },
 ): Promise<Found> {
   switch (kind) {
     case 'orders': {
@@ -88,7 +88,7 @@ export async function findDifferences(
       const ids = await ordersWithOtherRefunds(em, polar, [
         ...new Set(read.map(({ value }) => value.orderId)),
       ]);
-      const orders = readEach(kind, await fetchOrders(polar, ids, betweenFetches), readOrder);
+      const orders = readEach(kind, await fetchOrders(polar, ids, fetchPauseMs), readOrder);
       return {
         differences: await compareOrders(em, kind, orders.read, until),
         unreadable: [...unreadable, ...orders.unreadable],
@@ -104,7 +104,7 @@ export async function findDifferences(
         else amounts.set(orderId, disputed);
       }
       const ids = await ordersWithOtherDisputes(em, amounts);
-      const orders = readEach(kind, await fetchOrders(polar, ids, betweenFetches), readOrder);
+      const orders = readEach(kind, await fetchOrders(polar, ids, fetchPauseMs), readOrder);
       return {
         differences: await compareDisputes(em, orders.read, amounts),
         unreadable: [...unreadable, ...orders.unreadable],
@@ -139,11 +139,11 @@ function readEach<T>(
 async function fetchOrders(
   polar: Polar,
   ids: readonly string[],
-  betweenFetches: number,
+  fetchPauseMs: number,
 ): Promise<{ id: string }[]> {
   const orders: { id: string }[] = [];
   for (const id of ids) {
-    if (orders.length > 0) await pause(betweenFetches);
+    if (orders.length > 0) await pause(fetchPauseMs);
     orders.push(await callPolar('read', () => polar.orders.get(id)));
   }
   return orders;

@@ -65,7 +65,7 @@ async function storePaidOrder(
   { teamId, checkoutId, raw }: { teamId: string; checkoutId: string; raw: { id: string } },
 ): Promise<string | null> {
   const em = database.fork();
-  const how = { until: endOfTime, betweenFetches: 0 };
+  const how = { until: endOfTime, fetchPauseMs: 0 };
   const { differences } = await findDifferences(em, polar, 'orders', [raw], how);
   const paid = differences.find(({ type }) => type === 'order.paid');
   if (!paid) return null;

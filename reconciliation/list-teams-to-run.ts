@@ -1,6 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 
-const batch = 100;
+const teamsPerBatch = 100;
 
 /**
  * The next teams whose workflow must run without an event: they have expiring credits, a subscription or future drips.
@@ -21,7 +21,7 @@ export async function listTeamsToRun(em: EntityManager, after: string | null): P
                           join subscription_periods p on p.subscription_id = o.subscription_id
                          where o.team_id = t.id and o.drips_monthly and p.ends_at > (select billing_now())))
       order by t.id
-      limit ${batch}`,
+      limit ${teamsPerBatch}`,
     [after, after],
   );
   return rows.map(({ id }) => id);

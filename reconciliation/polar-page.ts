@@ -13,7 +13,7 @@ export interface PolarPage {
   next: number | null;
 }
 
-const perPage = 100;
+const recordsPerPage = 100;
 
 /**
  * One page of all Polar's objects of a kind, created at or after `createdAfter` if given (subscriptions have no such
@@ -27,7 +27,7 @@ export async function listPage(
   kind: Walked,
   { page, createdAfter }: { page: number; createdAfter: Date | null },
 ): Promise<PolarPage> {
-  const range = { page, limit: perPage };
+  const range = { page, limit: recordsPerPage };
   const { items, pagination } = await callPolar('read', async () => {
     switch (kind) {
       case 'orders':

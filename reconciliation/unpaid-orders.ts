@@ -34,14 +34,14 @@ export async function rememberUnpaidOrders(
 /**
  * Fetches stored orders that this run did not find unpaid.
  *
- * @param betweenFetches  in milliseconds
+ * @param fetchPauseMs  in milliseconds
  * @throws DomainError as `callPolar`
  */
 export async function fetchSettledOrders(
   em: EntityManager,
   polar: Polar,
   run: Run,
-  betweenFetches: number,
+  fetchPauseMs: number,
 ): Promise<SettledOrders> {
   const rows = await em.execute<{ id: string }[]>(
     'select id from unpaid_orders where seen_in_run <> ? order by id limit ?',
@@ -49,7 +49,7 @@ export async function fetchSettledOrders(
   );
   const items: models.Order[] = [];
   for (const [index, { id }] of rows.entries()) {
-    if (index > 0) await pause(betweenFetches);
+    if (index > 0) await pause(fetchPauseMs);
     try {
       items.push(await callPolar('read', () => polar.orders.get(id)));
     } catch (error) {

@@ -6,7 +6,7 @@ interface DeleteOptions {
 }
 
 /** Rows per short transaction. */
-const batchSize = 5_000;
+const rowsPerBatch = 5_000;
 
 /**
  * Deletes callers' keys that are older than the policy, in short transactions. The age of a usage key counts from its
@@ -23,7 +23,7 @@ export async function deleteOldKeys(
   { onProgress, signal }: DeleteOptions = {},
 ): Promise<number> {
   let deleted = 0;
-  for (let last = batchSize; last === batchSize; ) {
+  for (let last = rowsPerBatch; last === rowsPerBatch; ) {
     signal?.throwIfAborted();
     last = await deleteBatch(pool, keptMs);
     deleted += last;
@@ -50,7 +50,7 @@ async function deleteBatch(pool: Pool, keptMs: number): Promise<number> {
          returning usage_event_id, greatest(created_at, occurred_at) as needed_at
        )
        select count(*) as deleted, (max(needed_at) filter (where usage_event_id is not null))::text as up_to from deleted`,
-      [keptMs / 1_000, batchSize],
+      [keptMs / 1_000, rowsPerBatch],
     );
     const [row] = rows;
     if (row?.up_to) await client.query('update key_deletions set up_to = greatest(up_to, $1)', [row.up_to]);

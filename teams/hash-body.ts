@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 
 /** Deeper than any valid body. A hostile body must not overflow the stack. */
-const deepest = 64;
+const maxNestingLevels = 64;
 
 /**
  * SHA-256 of a parsed JSON value, independent of the order of an object's keys. `1` and `"1.0"` are different bodies,
@@ -13,7 +13,7 @@ export function hashBody(body: unknown): Buffer {
 }
 
 function canonical(value: unknown, depth: number): string {
-  if (depth > deepest) throw new RangeError(`nested more than ${deepest} deep`);
+  if (depth > maxNestingLevels) throw new RangeError(`nested more than ${maxNestingLevels} deep`);
   if (Array.isArray(value)) return `[${value.map((item) => canonical(item, depth + 1)).join(',')}]`;
   if (typeof value === 'object' && value !== null) {
     const members = Object.entries(value)

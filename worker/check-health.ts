@@ -8,13 +8,13 @@ import { taskQueue } from '../workflows/messages.ts';
  * A poll is open for at most a minute (Temporal's `matching.longPollExpirationInterval`). If it was not renewed for
  * twice as long, its worker hangs or has ended.
  */
-const silence = 2 * 60_000;
+const maxSilenceMs = 2 * 60_000;
 /**
  * Temporal's numbers for the kinds of tasks in a task queue (`temporal.api.enums.v1.TaskQueueType`): workflows,
  * activities.
  */
 const kinds = [1, 2] as const;
-const patience = 5_000;
+const timeoutMs = 5_000;
 
 /**
  * Checks whether the worker of this host (in a container: of this container) works: asks Temporal when it last polled
@@ -24,7 +24,7 @@ await runCommand(async () => {
   const { namespace, ...server } = readEnvironment(process.env, ['temporal']).temporal;
   const connection = await connect(server);
   try {
-    const quiet = await connection.withDeadline(Date.now() + patience, async () => {
+    const quiet = await connection.withDeadline(Date.now() + timeoutMs, async () => {
       const lastPolls = await Promise.all(kinds.map((kind) => lastPoll(connection, namespace, kind)));
       return Math.max(...lastPolls.map((at) => Date.now() - at));
     });
@@ -33,7 +33,7 @@ await runCommand(async () => {
         ? `The worker polled for tasks ${Math.round(quiet / 1_000)} s ago`
         : `No worker of ${hostname()} polls for tasks`,
     );
-    process.exitCode = quiet < silence ? 0 : 1;
+    process.exitCode = quiet < maxSilenceMs ? 0 : 1;
   } finally {
     await connection.close();
   }
@@ -41,7 +41,7 @@ await runCommand(async () => {
 
 async function connect(server: Omit<Environment['temporal'], 'namespace'>): Promise<Connection> {
   try {
-    return await Connection.connect({ ...server, connectTimeout: patience });
+    return await Connection.connect({ ...server, connectTimeout: timeoutMs });
   } catch (error) {
     throw new EnvironmentError([`Temporal cannot be reached (TEMPORAL_ADDRESS): ${error}`]);
   }

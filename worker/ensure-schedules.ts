@@ -63,8 +63,8 @@ const retired = ['sweep-holds'];
 /** A missed run is started within this time; one of several missed runs is enough. */
 const catchupWindow = '1 hour';
 /** How long the server may take to answer, and the pause before a retry, in milliseconds. */
-const patience = 2_000;
-const retryEvery = 2_000;
+const answerTimeoutMs = 2_000;
+const retryPauseMs = 2_000;
 /** gRPC's code of a server without schedules: the one that skips time, for tests. */
 const unimplemented = 12;
 
@@ -76,9 +76,9 @@ const unimplemented = 12;
 export async function ensureSchedules(temporal: TemporalClient, signal: AbortSignal): Promise<void> {
   for (let told = false; !signal.aborted; ) {
     try {
-      for (const id of retired) await temporal.call(patience, (client) => deleteSchedule(client, id));
+      for (const id of retired) await temporal.call(answerTimeoutMs, (client) => deleteSchedule(client, id));
       for (const schedule of schedules) {
-        await temporal.call(patience, (client) => ensureSchedule(client, schedule));
+        await temporal.call(answerTimeoutMs, (client) => ensureSchedule(client, schedule));
       }
       return;
     } catch (error) {
@@ -86,7 +86,7 @@ export async function ensureSchedules(temporal: TemporalClient, signal: AbortSig
       if (isUnimplemented(error)) return log.debug('This Temporal server has no schedules');
       if (!told) log.warn({ err: error }, 'The schedules cannot be created yet; the worker retries');
       told = true;
-      await setTimeout(retryEvery, undefined, { signal }).catch(() => {});
+      await setTimeout(retryPauseMs, undefined, { signal }).catch(() => {});
     }
   }
 }

@@ -8,12 +8,12 @@ import { explainSignalFailure, signalInboxEvents } from '../workflows/messages.t
 import { resolveTeamlessEvents } from './resolve-teamless.ts';
 
 /** How often the relay looks for due events, in milliseconds. */
-const pollEvery = 250;
+const pollPauseMs = 250;
 /** After this many checks without an answer the Temporal server counts as down. */
 const missesWhenDown = 2;
 /** How long a signal may take. A server that has just restarted is slow. */
-const signalPatience = 10_000;
-const batch = 100;
+const signalTimeoutMs = 10_000;
+const eventsPerBatch = 100;
 
 export interface Relay {
   /** Stops after the current batch. */
@@ -39,12 +39,12 @@ export function startRelay(
         // Nothing is claimed while Temporal is down, because the pauses of the rows would grow for nothing.
         misses = (await temporal.isReachable()) ? 0 : misses + 1;
         if (misses === missesWhenDown) whenDown();
-        if (misses === 0) while (!stopped && (await relayBatch(database, temporal)) === batch);
+        if (misses === 0) while (!stopped && (await relayBatch(database, temporal)) === eventsPerBatch);
       } catch (error) {
         if (!stopped && mayLog('events'))
           log.error({ err: error }, 'The relay could not signal stored events; it retries');
       }
-      if (!stopped) await setTimeout(pollEvery);
+      if (!stopped) await setTimeout(pollPauseMs);
     }
   })();
   const resolving = (async () => {
@@ -55,7 +55,7 @@ export function startRelay(
         if (!stopped && mayLog('parked events'))
           log.error({ err: error }, 'Parked events could not be resolved; the relay retries');
       }
-      if (!stopped) await setTimeout(pollEvery);
+      if (!stopped) await setTimeout(pollPauseMs);
     }
   })();
   return {
@@ -70,14 +70,14 @@ export function startRelay(
  * Events of one team are sent with one signal, because Temporal refuses more than a number of signals of a workflow.
  */
 async function relayBatch(database: Database, temporal: TemporalClient): Promise<number> {
-  const events = await claimDueEvents(database, batch);
+  const events = await claimDueEvents(database, eventsPerBatch);
   const byTeam = Map.groupBy(events, ({ teamId }) => teamId);
   await Promise.all(
     [...byTeam].map(async ([teamId, ofTeam]) => {
       const [first, ...more] = ofTeam.map(({ event }) => event);
       if (first === undefined) return;
       try {
-        await temporal.call(signalPatience, (client) => signalInboxEvents(client, teamId, [first, ...more]));
+        await temporal.call(signalTimeoutMs, (client) => signalInboxEvents(client, teamId, [first, ...more]));
       } catch (error) {
         const { reason, unreachable } = explainSignalFailure(error);
         if (mayLog(teamId)) {

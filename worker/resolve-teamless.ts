@@ -12,7 +12,7 @@ import { fetchCurrentObject, resolveEventTeam } from '../polar/resolve-event.ts'
 import type { ResolvedTeam } from '../polar/resolve-team.ts';
 
 /** One request to Polar for each, one after another. */
-const batch = 20;
+const eventsPerBatch = 20;
 
 /**
  * Looks up the team of parked events without one: in our tables, else in Polar's current state. Events whose team is
@@ -21,9 +21,9 @@ const batch = 20;
  * @returns whether more may be due
  */
 export async function resolveTeamlessEvents(database: Database, polar: Polar): Promise<boolean> {
-  const events = await claimTeamlessEvents(database, batch);
+  const events = await claimTeamlessEvents(database, eventsPerBatch);
   for (const event of events) await resolveAnew(database, polar, event);
-  return events.length === batch;
+  return events.length === eventsPerBatch;
 }
 
 async function resolveAnew(

@@ -13,7 +13,7 @@ import { createReconciliationActivities } from '../activities/create-reconciliat
 import { connectDatabase } from '../database/connection.ts';
 import { createMissingPartitions } from '../database/partitions.ts';
 import type { Environment } from '../environment.ts';
-import { createGroupCommit } from '../ledger/spend/group-commit.ts';
+import { createCreditOperations } from '../ledger/spend/credit-operations.ts';
 import { log, oncePerMinute } from '../log.ts';
 import { createPolarClient, requestsPerMinute } from '../polar/client.ts';
 import { createTemporalClient, type TemporalClient } from '../temporal-client.ts';
@@ -40,9 +40,9 @@ const shutdownForce = '25 seconds';
 /** The maximum time of a statement, except those of the maintenance schedules, which read much data. */
 const statementTimeoutMs = 60_000;
 /** The pause between two attempts to reach Temporal, in milliseconds. */
-const reconnectEvery = 250;
+const reconnectPauseMs = 250;
 /** How long the start of a team's workflow may take, in milliseconds. */
-const startPatience = 10_000;
+const startTimeoutMs = 10_000;
 
 /**
  * Starts the worker and the relay. Both survive an outage of the Temporal server.
@@ -63,7 +63,7 @@ export async function startWorker(
   const bundle = workflowBundle ?? (await bundleWorkflows());
   const database = await connectDatabase(databaseUrl, { pool: 10, statementTimeoutMs });
   const maintained = await connectDatabase(databaseUrl, { pool: 2 });
-  const groupCommit = createGroupCommit(database);
+  const creditOperations = createCreditOperations(database);
   const polar = createPolarClient(polarSettings);
   const temporal = createTemporalClient(target);
   const activities = {
@@ -78,7 +78,7 @@ export async function startWorker(
     }),
   };
   let lost = Promise.withResolvers<void>();
-  const sweep = startHoldSweep(maintained, groupCommit);
+  const sweep = startHoldSweep(maintained, creditOperations);
   const relay = startRelay({ database, polar }, temporal, () => lost.resolve());
   const stopSchedules = new AbortController();
   const schedules = ensureSchedules(temporal, stopSchedules.signal);
@@ -94,11 +94,11 @@ export async function startWorker(
         if (mayLog('connect'))
           log.warn({ err: error }, 'The worker could not connect to Temporal; it retries');
       }
-      if (!stopping.signal.aborted) await setTimeout(reconnectEvery);
+      if (!stopping.signal.aborted) await setTimeout(reconnectPauseMs);
     }
     stopSchedules.abort();
     await Promise.all([...workers, relay.stop(), sweep.stop(), schedules]);
-    await groupCommit.close();
+    await creditOperations.close();
     await temporal.close();
     await database.close();
     await maintained.close();
@@ -122,7 +122,7 @@ export async function startWorker(
     // reached.
     while (!(await temporal.isReachable())) {
       if (stopping.signal.aborted) return;
-      await setTimeout(reconnectEvery);
+      await setTimeout(reconnectPauseMs);
     }
     lost = Promise.withResolvers();
     if (stopping.signal.aborted) return;
@@ -153,7 +153,7 @@ export async function startWorker(
 
 async function startTeam(temporal: TemporalClient, teamId: string): Promise<boolean> {
   try {
-    await temporal.call(startPatience, (client) => startTeamLifecycle(client, teamId));
+    await temporal.call(startTimeoutMs, (client) => startTeamLifecycle(client, teamId));
     return true;
   } catch (error) {
     if (error instanceof WorkflowExecutionAlreadyStartedError) return false;

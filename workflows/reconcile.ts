@@ -17,15 +17,15 @@ import type { ReconciliationFinding } from '../reconciliation/store-repair.ts';
 import { approveUpdate, type OperatorMessage, readOperatorMessage } from './messages.ts';
 
 /** If a page cannot be fetched for this long, the run fails. The next run starts from the beginning. */
-const patience = '20 minutes';
+const stepTimeout = '20 minutes';
 const activities = proxyActivities<ReconciliationActivities>({
   startToCloseTimeout: '5 minutes',
-  scheduleToCloseTimeout: patience,
+  scheduleToCloseTimeout: stepTimeout,
   retry: { initialInterval: '2 seconds', maximumInterval: '2 minutes' },
 });
 
 /** The pause between two pages, in milliseconds, so that callers that wait for Polar come first. */
-const betweenPages = 1_000;
+const pagePauseMs = 1_000;
 /** How long this run waits for operators' approvals. The next run offers the same repairs again. */
 const approvalWindow = '20 minutes';
 /** The maximum number of differences in a report. All of them are counted, and stored in the inbox. */
@@ -140,7 +140,7 @@ export async function reconcile({ everything = false, state }: ReconcileInput = 
     note(report, findings);
     for (const { state, inboxId } of findings)
       if (state === 'needs_approval' && inboxId && !awaiting.includes(inboxId)) awaiting.push(inboxId);
-    if (next !== null) await sleep(betweenPages, { summary: 'Pause between two pages' });
+    if (next !== null) await sleep(pagePauseMs, { summary: 'Pause between two pages' });
     return next;
   }
 

@@ -125,25 +125,25 @@ export const holdRoutes = [
       ...whileCommitting,
     ],
     async handle({ params: { teamId }, body }, context) {
-      const { database, groupCommit } = context.dependencies;
+      const { database, creditOperations } = context.dependencies;
       const { action, ttlSeconds, memberId, apiKeyId } = body;
       const request = { teamId, ...keyed(context, 'hold') };
       const { version, catalog } = await readCatalog(database);
-      let terms: { credits: bigint; life: number };
+      let terms: { credits: bigint; ttlMs: number };
       try {
         findPrice(catalog, action);
-        terms = { credits: priceWork(catalog, action, body).credits, life: lifetimeMs(catalog, ttlSeconds) };
+        terms = { credits: priceWork(catalog, action, body).credits, ttlMs: lifetimeMs(catalog, ttlSeconds) };
       } catch (refusal) {
         // The answer of a retry does not change, even if its action was archived since.
         const replay = await findReplay(database.pool, request);
         if (replay && 'hold' in replay) return { status: 201, body: holdJson(replay.hold) };
         throw refusal;
       }
-      const hold = await groupCommit.hold({
+      const hold = await creditOperations.hold({
         ...request,
         action,
         ...terms,
-        longestLife: catalog.policies.holdMaxLife,
+        maxTtlMs: catalog.policies.holdMaxLife,
         mostOpen: catalog.policies.openHoldsPerTeam,
         priceVersion: version,
         memberId,
@@ -178,11 +178,11 @@ export const holdRoutes = [
       'quantity_too_large',
     ],
     async handle({ params: { holdId }, body }, context) {
-      const { database, groupCommit, metrics } = context.dependencies;
+      const { database, creditOperations, metrics } = context.dependencies;
       try {
         const { teamId, action, priceVersion } = await findHold(database.fork(), holdId);
         const catalog = await readCatalogVersion(database.fork(), priceVersion);
-        const receipt = await groupCommit.capture({
+        const receipt = await creditOperations.capture({
           teamId,
           holdId,
           ...keyed(context, `capture ${holdId}`),
@@ -211,9 +211,9 @@ export const holdRoutes = [
     answers: { 200: holdOut },
     refusals: onHolds,
     async handle({ params: { holdId } }, context) {
-      const { database, groupCommit } = context.dependencies;
+      const { database, creditOperations } = context.dependencies;
       const { teamId } = await findHold(database.fork(), holdId);
-      const hold = await groupCommit.release({ teamId, holdId, ...keyed(context, `release ${holdId}`) });
+      const hold = await creditOperations.release({ teamId, holdId, ...keyed(context, `release ${holdId}`) });
       return { status: 200, body: holdJson(hold) };
     },
   }),
@@ -232,10 +232,10 @@ export const holdRoutes = [
     answers: { 200: holdOut },
     refusals: [...onHolds, 'hold_too_long'],
     async handle({ params: { holdId }, body: { ttlSeconds } }, context) {
-      const { database, groupCommit } = context.dependencies;
+      const { database, creditOperations } = context.dependencies;
       const { teamId } = await findHold(database.fork(), holdId);
       const request = { teamId, holdId, ...keyed(context, `extend ${holdId}`) };
-      const hold = await groupCommit.extend({ ...request, life: ttlSeconds * 1_000 });
+      const hold = await creditOperations.extend({ ...request, ttlMs: ttlSeconds * 1_000 });
       return { status: 200, body: holdJson(hold) };
     },
   }),

@@ -159,7 +159,7 @@ function hashSingleBody(event: unknown): Buffer {
 }
 
 async function spendUsage(
-  { database, groupCommit, metrics }: Dependencies,
+  { database, creditOperations, metrics }: Dependencies,
   { catalog, version }: PublishedCatalog,
   teamId: string,
   idempotencyKey: string,
@@ -178,7 +178,7 @@ async function spendUsage(
       throw refusal;
     }
     const maxAgeMs = catalog.policies.idempotencyKeysKept;
-    const receipt = await groupCommit.spend({
+    const receipt = await creditOperations.spend({
       ...request,
       action,
       priced,

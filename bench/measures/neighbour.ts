@@ -18,8 +18,8 @@ interface Flood {
   locked: boolean;
 }
 
-const day = 86_400_000;
-const yearAgo = () => new Date(Date.now() - 365 * day).toISOString();
+const dayMs = 86_400_000;
+const yearAgo = () => new Date(Date.now() - 365 * dayMs).toISOString();
 const limit = { credits: '1000000', per: 'day' };
 const floods: readonly Flood[] = [
   {
@@ -33,7 +33,7 @@ const floods: readonly Flood[] = [
     name: 'neighbour-balance-at',
     what: '200 balances of the past',
     burst: 200,
-    path: () => `/balance?at=${new Date(Date.now() - 30 * day).toISOString()}`,
+    path: () => `/balance?at=${new Date(Date.now() - 30 * dayMs).toISOString()}`,
     locked: false,
   },
   {

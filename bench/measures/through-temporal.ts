@@ -17,7 +17,7 @@ export const throughTemporalMeasures: Measure[] = [
 /**
  * The pause between two operations, in milliseconds, so that work left over from one does not slow the next one down.
  */
-const pause = 50;
+const pauseMs = 50;
 /** Teams and bare workflows that get the webhooks and signals in turn. */
 const receivers = 10;
 
@@ -32,14 +32,14 @@ interface Processes {
 async function signUp({ stack, api, client, grants }: Processes): Promise<Finding[]> {
   const answers: number[] = [];
   const ours = async (): Promise<number> => {
-    await setTimeout(pause);
+    await setTimeout(pauseMs);
     const sent = performance.now();
     const { teamId } = await signUpPerson(api);
     answers.push(performance.now() - sent);
     return (await grants.seen(`trial:${teamId}`)) - sent;
   };
   const baseline = async () => {
-    await setTimeout(pause);
+    await setTimeout(pauseMs);
     const workflowId = `bare/${randomUUID()}`;
     return timed(() => client.workflow.execute('bareActivity', { workflowId, taskQueue: 'bare' }));
   };
@@ -69,7 +69,7 @@ async function webhook({ stack, api, client, bareWorker, grants }: Processes): P
 
   let paid = 0;
   const ours = async (): Promise<number> => {
-    await setTimeout(pause);
+    await setTimeout(pauseMs);
     const buyer = buyers[paid++ % receivers];
     if (!buyer) throw new Error('there is nobody to buy');
     const order = makeOrder(buyer);
@@ -82,7 +82,7 @@ async function webhook({ stack, api, client, bareWorker, grants }: Processes): P
   };
   let signalled = 0;
   const baseline = async (): Promise<number> => {
-    await setTimeout(pause);
+    await setTimeout(pauseMs);
     const number = signalled++;
     const sent = performance.now();
     await handles[number % receivers]?.signal('bareSignal', number);

@@ -30,7 +30,7 @@ const pauseMs = [20, 200] as const;
 const patienceMs = 15_000;
 const mostTeams = 60;
 /** A caller repeats a request until it is answered, but sometimes one gives up. */
-const givesUp = 0.02;
+const abandonProbability = 0.02;
 const batchSize = 20;
 
 const withId = z.object({ id: z.string() });
@@ -60,9 +60,9 @@ export async function startLoad(platform: Platform, random: Random): Promise<Loa
   const running = Array.from({ length: callers }, (_, index) => call(random.fork(`caller ${index}`)));
   return {
     told,
-    async stop(patience) {
+    async stop(patienceMs) {
       stopping.abort();
-      const timer = setTimeout(() => givingUp.abort(), patience);
+      const timer = setTimeout(() => givingUp.abort(), patienceMs);
       await Promise.all(running);
       clearTimeout(timer);
     },
@@ -246,7 +246,7 @@ export async function startLoad(platform: Platform, random: Random): Promise<Loa
         told.wrong.add(`${method} ${route}: ${answer.status} ${JSON.stringify(answer.body).slice(0, 300)}`);
         return null;
       }
-      if (own.next() < givesUp) return null;
+      if (own.next() < abandonProbability) return null;
       await sleep(own.between(100, 500));
     }
     return null;

@@ -12,8 +12,8 @@ export class WrongFigure extends Error {
 }
 
 /** How long a step in the background may take, in milliseconds. */
-const patience = 30_000;
-const askEvery = 50;
+const patienceMs = 30_000;
+const pollPauseMs = 50;
 
 let checked = 0;
 
@@ -43,17 +43,17 @@ export async function waitUntil<Answer>(
   while (true) {
     const answer = await ask();
     const waited = performance.now() - started;
-    if (waited > patience || isDeepStrictEqual(look(answer), expected)) {
+    if (waited > patienceMs || isDeepStrictEqual(look(answer), expected)) {
       screen.waitIsOver();
       check(
-        waited > patience ? `${what}, after ${patience / 1000} s of waiting,` : what,
+        waited > patienceMs ? `${what}, after ${patienceMs / 1000} s of waiting,` : what,
         look(answer),
         expected,
       );
       return { answer, seconds: waited / 1000 };
     }
     screen.waitsFor(what, waited);
-    await pause(askEvery);
+    await pause(pollPauseMs);
   }
 }
 

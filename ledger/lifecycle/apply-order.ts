@@ -242,7 +242,7 @@ async function clawBackPack(
   const debt = await em.findOne(Debt, { key: debtKey });
   const clawback = { teamId, debtKey, debt, grants, target, lifetime: true };
   const { revoked, outstanding } = await clawBack(em, clawback, {
-    lateLife: policies.lateAllotmentLife,
+    lateLifeMs: policies.lateAllotmentLife,
     now,
   });
   return [

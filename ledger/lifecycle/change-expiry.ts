@@ -24,11 +24,11 @@ export function changeExpiry(
 }
 
 /**
- * Credits that a won dispute or a reversed refund gives back after their expiry can be spent for another `lateLife`
+ * Credits that a won dispute or a reversed refund gives back after their expiry can be spent for another `lateLifeMs`
  * milliseconds from now.
  */
-export function giveLateLife(em: EntityManager, grant: Grant, lateLife: number, now: Date): void {
+export function giveLateLife(em: EntityManager, grant: Grant, lateLifeMs: number, now: Date): void {
   if (!grant.expiresAt || grant.expiresAt > now) return;
-  grant.livesUntil = new Date(now.getTime() + lateLife);
+  grant.livesUntil = new Date(now.getTime() + lateLifeMs);
   changeExpiry(em, grant, grant.livesUntil, { reason: 'credits came back after their expiry', now });
 }

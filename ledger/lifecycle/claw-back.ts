@@ -25,16 +25,16 @@ export interface Clawback {
 /**
  * Moves a clawback to its cumulative target: revokes available credits, records the rest as a debt and settles that at
  * once from the team's other credits. If the target is lower than before, gives credits back. Credits that come back
- * after their expiry can be spent for `lateLife` from now. A repetition changes nothing. The caller holds the team's
+ * after their expiry can be spent for `lateLifeMs` from now. A repetition changes nothing. The caller holds the team's
  * lock and has read `now` after it.
  *
- * @param lateLife  the catalog's policy `lateAllotmentLife`, in milliseconds
+ * @param lateLifeMs  the catalog's policy `lateAllotmentLife`, in milliseconds
  * @returns the micro-credits of the grants that are revoked, and the debt after settling
  */
 export async function clawBack(
   em: EntityManager,
   { teamId, debtKey, debt: known, grants, target, lifetime }: Clawback,
-  { lateLife, now }: { lateLife: number; now: Date },
+  { lateLifeMs, now }: { lateLifeMs: number; now: Date },
 ): Promise<{ revoked: bigint; outstanding: bigint }> {
   const revoked = () => grants.reduce((total, grant) => total + clawedBack(grant), 0n);
   // Most orders are never refunded: nothing to take and nothing to give back.
@@ -56,10 +56,10 @@ export async function clawBack(
     const grant = grantOf(lot.id);
     const move = { from: 'revoked', to: 'available', amount: credits, kind: 'clawback' } as const;
     moveCredits(em, { grant, ...move, reference: debtKey, at: now });
-    giveLateLife(em, grant, lateLife, now);
+    giveLateLife(em, grant, lateLifeMs, now);
   }
   await em.flush();
-  await setDebt(em, { teamId, key: debtKey, lifetime, owed: plan.owed }, { lateLife, now });
+  await setDebt(em, { teamId, key: debtKey, lifetime, owed: plan.owed }, { lateLifeMs, now });
   await settleDebts(em, teamId, now);
 
   const debt = await em.findOne(Debt, { key: debtKey });

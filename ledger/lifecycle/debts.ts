@@ -13,12 +13,12 @@ import { readSpendableGrants } from './spendable-grants.ts';
  * Sets the debt of spent credits that a clawback could not take. If it is less than was settled, the difference goes
  * back to the grants that paid it. The caller holds the team's lock.
  *
- * @param lateLife  how long credits can be spent that come back after their expiry, in milliseconds
+ * @param lateLifeMs  how long credits can be spent that come back after their expiry, in milliseconds
  */
 export async function setDebt(
   em: EntityManager,
   { teamId, key, lifetime, owed }: { teamId: string; key: string; lifetime: boolean; owed: bigint },
-  { lateLife, now }: { lateLife: number; now: Date },
+  { lateLifeMs, now }: { lateLifeMs: number; now: Date },
 ): Promise<void> {
   let debt = await em.findOne(Debt, { key });
   if (!debt) {
@@ -27,7 +27,7 @@ export async function setDebt(
     em.persist(debt);
   }
   if (debt.owed === owed) return;
-  if (debt.settled > owed) await giveBackSettled(em, debt, debt.settled - owed, { lateLife, now });
+  if (debt.settled > owed) await giveBackSettled(em, debt, debt.settled - owed, { lateLifeMs, now });
   debt.owed = owed;
   (await em.findOneOrFail(Team, { id: teamId })).hasDebts = true; // until settling finds otherwise
   await em.flush();
@@ -111,7 +111,7 @@ async function giveBackSettled(
   em: EntityManager,
   debt: Debt,
   amount: bigint,
-  { lateLife, now }: { lateLife: number; now: Date },
+  { lateLifeMs, now }: { lateLifeMs: number; now: Date },
 ): Promise<void> {
   const payments = await readLastPayments(em, debt.key, amount);
   const grants = await em.find(Grant, { id: { $in: payments.map(({ grantId }) => grantId) } });
@@ -122,7 +122,7 @@ async function giveBackSettled(
     const credits = returned.get(grant.id);
     if (credits === undefined) continue;
     (await em.findOneOrFail(DebtPayment, { key: debt.key, grantId: grant.id })).credits -= credits;
-    giveLateLife(em, grant, lateLife, now);
+    giveLateLife(em, grant, lateLifeMs, now);
   }
   debt.settled -= amount;
 }

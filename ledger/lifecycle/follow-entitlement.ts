@@ -73,7 +73,7 @@ export async function followEntitlement(
     const target = total > kept ? total - kept : 0n;
     const debt = debts.find(({ key }) => key === debtKey) ?? null;
     const clawback = { teamId, debtKey, debt, grants, target, lifetime: false };
-    const result = await clawBack(em, clawback, { lateLife: policies.lateAllotmentLife, now });
+    const result = await clawBack(em, clawback, { lateLifeMs: policies.lateAllotmentLife, now });
     outstanding += result.outstanding;
   }
   return { entitlement, granted, revokedBefore, revoked: revokedOf(known), outstanding };
@@ -186,10 +186,10 @@ async function alignExpiries(
 function livesUntil(
   { livesUntil, periodEnd, createdAt }: Grant,
   endedAt: Date | null,
-  lateLife: number,
+  lateLifeMs: number,
 ): Date | null {
   if (!livesUntil || !periodEnd || !endedAt || endedAt >= periodEnd) return livesUntil;
-  return livesUntil.getTime() === createdAt.getTime() + lateLife ? null : livesUntil;
+  return livesUntil.getTime() === createdAt.getTime() + lateLifeMs ? null : livesUntil;
 }
 
 function startOf({ periodStart, businessKey }: Grant): number {

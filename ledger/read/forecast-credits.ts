@@ -25,7 +25,7 @@ export interface Forecast {
 }
 
 const dayMs = 86_400_000n;
-const farAway = 36_525n * dayMs;
+const farAwayMs = 36_525n * dayMs;
 const paceDays = 7;
 
 /** The forecast of a team's credits if it continues as in the last 7 days and gets no more. */
@@ -79,6 +79,6 @@ export function forecastCredits(
   return {
     expiring: [...expiring.values()],
     pace: { days, creditsPerDay: consumed / BigInt(days) },
-    runsOutAt: lasts === null || lasts > farAway ? null : new Date(now.getTime() + Number(lasts)),
+    runsOutAt: lasts === null || lasts > farAwayMs ? null : new Date(now.getTime() + Number(lasts)),
   };
 }

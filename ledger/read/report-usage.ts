@@ -38,7 +38,7 @@ export interface UsageRow {
 }
 
 const dayMs = 86_400_000;
-const longestRange = 400 * dayMs;
+const longestRangeMs = 400 * dayMs;
 const mostRows = 50_000;
 
 /**
@@ -81,9 +81,9 @@ async function readRange(
   if (start >= end) {
     throw new DomainError('empty_range', 'from must lie before to (default: the end of today)');
   }
-  if (end.getTime() - start.getTime() > longestRange) {
+  if (end.getTime() - start.getTime() > longestRangeMs) {
     throw new DomainError('range_too_long', 'A report may cover at most 400 days: choose a shorter range', {
-      longestDays: longestRange / dayMs,
+      longestDays: longestRangeMs / dayMs,
     });
   }
   return { from: start, to: end };

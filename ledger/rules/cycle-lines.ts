@@ -73,9 +73,9 @@ interface Placing {
  * How much the length of a period may differ from its plan's interval: months differ, and Polar's clock differs from
  * ours.
  */
-const intervalTolerance = 4 * 86_400_000;
+const intervalToleranceMs = 4 * 86_400_000;
 /** An order is created at most this long after the change that it bills. */
-const orderDelay = 60_000;
+const orderDelayMs = 60_000;
 const averageMonth = (146_097 / 4_800) * 86_400_000;
 
 /**
@@ -174,7 +174,7 @@ function beginsPeriod(
   const months = (plan: string) => termsOf(plan, orderedAt).months;
   const otherInterval = ofOrder.some(({ plan }) => plan !== null && months(plan) !== months(orderPlan));
   if (otherInterval || (previous && current.start < previous.end)) return true;
-  return orderedAt.getTime() - current.start.getTime() < orderDelay ? null : false;
+  return orderedAt.getTime() - current.start.getTime() < orderDelayMs ? null : false;
 }
 
 /** The line that starts each cycle, by its instant. */
@@ -215,13 +215,13 @@ function mayStart(
   if (begins) return true;
   const known = periods.find(({ start }) => start.getTime() === period.start.getTime());
   const expected = termsOf(line.orderPlan, period.start).months * averageMonth;
-  const whole = Math.abs(lengthOf(period) - expected) <= intervalTolerance;
+  const whole = Math.abs(lengthOf(period) - expected) <= intervalToleranceMs;
   if (line.proration) {
     const others = lines.filter((other) => other.line !== line && other.line.orderId === line.orderId);
     // The two lines of a change within a cycle are for the same rest of it.
     if (others.some((other) => other.line.proration && isSame(other.period, period))) return false;
     if (known) return isSame(known, period) || whole;
-    return whole && line.orderedAt.getTime() - period.start.getTime() < orderDelay;
+    return whole && line.orderedAt.getTime() - period.start.getTime() < orderDelayMs;
   }
   if (known) return isSame(known, period) || whole;
   const inside = periods.some(({ start, end }) => start < period.start && period.start < end);
@@ -379,7 +379,7 @@ function returnsMoney({ amount, plan, orderPlan }: BilledLine): boolean {
 }
 
 function isClose(a: Date, b: Date): boolean {
-  return Math.abs(a.getTime() - b.getTime()) < orderDelay;
+  return Math.abs(a.getTime() - b.getTime()) < orderDelayMs;
 }
 
 function isSame(a: Cycle | null, b: Cycle): boolean {

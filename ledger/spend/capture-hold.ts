@@ -1,6 +1,7 @@
 import { formatCredits } from '../../catalog/credits.ts';
 import { DomainError } from '../../domain-error.ts';
 import { allocate } from '../rules/allocate.ts';
+import type { BatchState, GrantState, TeamState } from './batch-state.ts';
 import { available, type Changes, move } from './changes.ts';
 import { drawCredits } from './draw-credits.ts';
 import { drawsOf, lockedHoldOf, requireOpen } from './holds.ts';
@@ -10,7 +11,6 @@ import { newId } from './new-id.ts';
 import type { CaptureOperation, Outcome, Receipt } from './operation.ts';
 import { recordDebit } from './record-answer.ts';
 import { releaseHeld } from './release-held.ts';
-import type { GrantStanding, Standing, TeamStanding } from './standing.ts';
 
 /**
  * Debits the real cost of a hold: if it is less than the held credits, the rest is released; if it is more, available
@@ -20,31 +20,31 @@ import type { GrantStanding, Standing, TeamStanding } from './standing.ts';
  */
 export function captureHold(
   operation: CaptureOperation,
-  team: TeamStanding,
-  standing: Standing,
+  team: TeamState,
+  state: BatchState,
   changes: Changes,
 ): Outcome {
-  const held = lockedHoldOf(operation, standing);
+  const hold = lockedHoldOf(operation, state);
   const { credits } = operation.priced;
-  if (held.status === 'captured' && held.event) {
-    if (held.event.credits === credits) return { kind: 'replayed', event: held.event };
+  if (hold.status === 'captured' && hold.event) {
+    if (hold.event.credits === credits) return { kind: 'replayed', event: hold.event };
     throw new DomainError(
       'hold_captured',
-      `This hold was captured for ${formatCredits(held.event.credits)} credits`,
+      `This hold was captured for ${formatCredits(hold.event.credits)} credits`,
     );
   }
-  requireOpen(held, standing.now);
+  requireOpen(hold, state.now);
 
   // Held credits pay first. The excess is paid from the available credits, under the limits.
-  const lots = drawsOf(held, team).map(({ grant, credits }) => ({ id: grant.id, available: credits, grant }));
+  const lots = drawsOf(hold, team).map(({ grant, credits }) => ({ id: grant.id, available: credits, grant }));
   const fromHeld = allocate(lots, credits);
-  const limits = limitsOn(team, held, standing.now);
-  const excess = fromHeld.short > 0n ? drawCredits(team, fromHeld.short, standing.now, credits) : [];
+  const limits = limitsOn(team, hold, state.now);
+  const excess = fromHeld.short > 0n ? drawCredits(team, fromHeld.short, state.now, credits) : [];
   if (fromHeld.short > 0n) refuseOverLimit(limits, fromHeld.short);
 
   const id = newId();
   const paid: Receipt['grants'] = [];
-  const pay = (grant: GrantStanding, from: 'held' | 'available', amount: bigint) => {
+  const pay = (grant: GrantState, from: 'held' | 'available', amount: bigint) => {
     move(changes, operation, grant, { kind: 'capture', from, to: 'consumed', amount, cause: { event: id } });
     const before = paid.find(({ grantId }) => grantId === grant.id);
     if (before) before.credits += amount;
@@ -59,16 +59,16 @@ export function captureHold(
   releaseHeld(
     changes,
     team,
-    held,
+    hold,
     unused.filter(({ credits }) => credits > 0n),
-    standing.now,
+    state.now,
   );
-  countAgainst(limits, { consumed: credits, held: -held.credits });
+  countAgainst(limits, { consumed: credits, held: -hold.credits });
 
-  const receipt = makeReceipt(id, held, operation.priced, paid, available(team, standing.now), held.id);
-  held.status = 'captured';
+  const receipt = makeReceipt(id, hold, operation.priced, paid, available(team, state.now), hold.id);
+  hold.status = 'captured';
   team.openHolds -= 1;
-  held.changed ??= 'changed';
-  held.event = { teamId: held.teamId, id, occurredAt: standing.now, credits };
-  return recordDebit(operation, receipt, held, standing.now, standing, changes, operation.metadata);
+  hold.changed ??= 'changed';
+  hold.event = { teamId: hold.teamId, id, occurredAt: state.now, credits };
+  return recordDebit(operation, receipt, hold, state.now, state, changes, operation.metadata);
 }

@@ -1,7 +1,7 @@
 import { type Move, moveBetween } from '../rules/move.ts';
 import { isSpendable } from '../rules/spendable.ts';
+import type { GrantState, TeamState } from './batch-state.ts';
 import type { HoldAnswer, Receipt } from './operation.ts';
-import type { GrantStanding, TeamStanding } from './standing.ts';
 
 /** Everything that the operations of a batch write, in one transaction. */
 export interface Changes {
@@ -42,7 +42,7 @@ export function noChanges(): Changes {
 export function move(
   changes: Changes,
   { teamId }: { teamId: string },
-  grant: GrantStanding,
+  grant: GrantState,
   moved: Omit<MoveRow, 'teamId' | 'grantId'>,
 ): void {
   if (moved.amount === 0n) return;
@@ -53,7 +53,7 @@ export function move(
 /** Executes the moves of a plan. */
 export function recordMoves(
   changes: Changes,
-  team: TeamStanding,
+  team: TeamState,
   { teamId }: { teamId: string },
   moves: readonly Move[],
 ): void {
@@ -65,12 +65,12 @@ export function recordMoves(
 }
 
 /** The grants that can be drawn on at `now`, in burn order. */
-export function drawable(team: TeamStanding, now: Date): GrantStanding[] {
+export function drawable(team: TeamState, now: Date): GrantState[] {
   return team.grants.filter((grant) => grant.inOrder && isSpendable(grant, now));
 }
 
 /** The micro-credits that a team can spend at `now`, from all its grants. */
-export function available(team: TeamStanding, now: Date): bigint {
+export function available(team: TeamState, now: Date): bigint {
   return team.grants.reduce(
     (total, grant) => (isSpendable(grant, now) ? total + grant.available : total),
     team.unread,

@@ -2,10 +2,10 @@ import { setTimeout } from 'node:timers/promises';
 import type { Database } from '../../database/connection.ts';
 import { isConflict, isConnectionError, isLockTimeout, isTransientError } from '../../database/errors.ts';
 import { DomainError } from '../../domain-error.ts';
+import type { KnownKey } from './batch-state.ts';
 import { commitOperations, OutcomeUnknown, readBackOperations } from './commit-operations.ts';
 import type { HoldAnswer, Operation, Outcome, Receipt } from './operation.ts';
 import { readReceipt } from './read-receipt.ts';
-import type { KnownKey } from './standing.ts';
 
 /** An operation that waits for its answer. It is answered once: by `resolve` or by `reject`. */
 export interface Pending {

@@ -1,10 +1,10 @@
 import type { Pool, PoolClient, QueryConfig } from 'pg';
 import { isConnectionError } from '../../database/errors.ts';
 import { createMissingPartitions, isMissingPartition } from '../../database/partitions.ts';
+import { type KnownKey, keyOf, type Reading } from './batch-state.ts';
 import { decideOperations } from './decide-operations.ts';
 import type { Operation, Outcome } from './operation.ts';
-import { findTeams, lockTeams, readKeys, readStanding } from './read-standing.ts';
-import { type KnownKey, keyOf, type Reading } from './standing.ts';
+import { findTeams, lockTeams, readBatchState, readKeys } from './read-batch-state.ts';
 import { writeChanges } from './write-changes.ts';
 
 /** The commit was sent and its answer was lost. `readBackOperations` must read whether it happened. */
@@ -46,7 +46,7 @@ export async function readBackOperations(
   return inTransaction(pool, async (client) => {
     const [, { keys }] = await Promise.all([
       lockTeams(client, teamsOf(operations), true),
-      readKeys(client, operations), // under the locks, as in `readStanding`
+      readKeys(client, operations), // under the locks, as in `readBatchState`
     ]);
     const result = operations.map(({ teamId, idempotencyKey, bodyHash }) => {
       const known = idempotencyKey === null ? undefined : keys.get(keyOf(teamId, idempotencyKey));
@@ -70,10 +70,11 @@ async function decide(
 ): Promise<Decided<(Outcome | null)[]>> {
   const teamIds = teamsOf(operations);
   const locking = lockTeams(client, teamIds, wait);
-  const read = (reading: Reading) => readStanding(client, locking, teamIds, operations, reading, firstGrants);
+  const read = (reading: Reading) =>
+    readBatchState(client, locking, teamIds, operations, reading, firstGrants);
   let reading: Reading = { lapsedHolds: new Set(), allGrants: new Set() };
-  let standing = await read(reading);
-  const { teams } = standing;
+  let state = await read(reading);
+  const { teams } = state;
   // A team that could not be locked is locked elsewhere or unknown. Operations of unknown teams are decided at once.
   const busy = wait
     ? new Set<string>()
@@ -83,11 +84,11 @@ async function decide(
       );
   const decidable = busy.size === 0 ? operations : operations.filter(({ teamId }) => !busy.has(teamId));
 
-  let decision = decideOperations(decidable, standing, reading);
+  let decision = decideOperations(decidable, state, reading);
   while (decision.kind === 'undecided') {
     reading = decision.reading;
-    standing = await read(reading);
-    decision = decideOperations(decidable, standing, reading);
+    state = await read(reading);
+    decision = decideOperations(decidable, state, reading);
   }
 
   const outcomes = decision.outcomes.values();
@@ -99,7 +100,7 @@ async function decide(
   };
   return {
     result: operations.map(outcomeOf),
-    writes: writeChanges(decision.changes, standing),
+    writes: writeChanges(decision.changes, state),
   };
 }
 

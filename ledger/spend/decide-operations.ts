@@ -1,11 +1,11 @@
 import { DomainError, hasCode } from '../../domain-error.ts';
+import { type BatchState, type KnownKey, keyOf, type Reading } from './batch-state.ts';
 import { captureHold } from './capture-hold.ts';
 import { type Changes, noChanges } from './changes.ts';
 import { MoreGrantsNeeded } from './draw-credits.ts';
 import { endHold, extendHold, holdCredits, isLapsed, releaseHold } from './holds.ts';
 import type { Operation, Outcome } from './operation.ts';
 import { spendCredits } from './spend-credits.ts';
-import { type KnownKey, keyOf, type Reading, type Standing } from './standing.ts';
 
 export type Decision =
   /** `outcomes`: one for each operation, in order. */
@@ -21,20 +21,20 @@ export type Decision =
  */
 export function decideOperations(
   operations: readonly Operation[],
-  standing: Standing,
+  state: BatchState,
   reading: Reading,
 ): Decision {
   const changes = noChanges();
   const lapsedHolds = new Set(reading.lapsedHolds);
   const allGrants = new Set(reading.allGrants);
-  for (const hold of standing.holds.values()) {
-    const team = lapsedHolds.has(hold.teamId) ? standing.teams.get(hold.teamId) : undefined;
-    if (team && isLapsed(hold, standing.now)) endHold(changes, team, hold, 'lapsed', standing.now);
+  for (const hold of state.holds.values()) {
+    const team = lapsedHolds.has(hold.teamId) ? state.teams.get(hold.teamId) : undefined;
+    if (team && isLapsed(hold, state.now)) endHold(changes, team, hold, 'lapsed', state.now);
   }
   const outcomes: Outcome[] = [];
   for (const operation of operations) {
     try {
-      outcomes.push(decide(operation, standing, changes));
+      outcomes.push(decide(operation, state, changes));
     } catch (error) {
       if (error instanceof MoreGrantsNeeded) {
         allGrants.add(operation.teamId);
@@ -52,10 +52,10 @@ export function decideOperations(
     : { kind: 'undecided', reading: { lapsedHolds, allGrants } };
 }
 
-function decide(operation: Operation, standing: Standing, changes: Changes): Outcome {
-  const team = standing.teams.get(operation.teamId);
+function decide(operation: Operation, state: BatchState, changes: Changes): Outcome {
+  const team = state.teams.get(operation.teamId);
   if (!team) throw new DomainError('unknown_team', `There is no team ${operation.teamId}`);
-  const known = findKey(operation, standing);
+  const known = findKey(operation, state);
   if (known)
     return 'event' in known
       ? { kind: 'replayed', event: known.event }
@@ -64,20 +64,23 @@ function decide(operation: Operation, standing: Standing, changes: Changes): Out
     throw new DomainError('team_deleted', 'This team has been deleted');
   switch (operation.kind) {
     case 'spend':
-      return spendCredits(operation, team, standing, changes);
+      return spendCredits(operation, team, state, changes);
     case 'hold':
-      return holdCredits(operation, team, standing, changes);
+      return holdCredits(operation, team, state, changes);
     case 'capture':
-      return captureHold(operation, team, standing, changes);
+      return captureHold(operation, team, state, changes);
     case 'release':
     case 'lapse':
-      return releaseHold(operation, team, standing, changes);
+      return releaseHold(operation, team, state, changes);
     case 'extend':
-      return extendHold(operation, standing, changes);
+      return extendHold(operation, state, changes);
   }
 }
 
-function findKey({ teamId, idempotencyKey, bodyHash }: Operation, { keys }: Standing): KnownKey | undefined {
+function findKey(
+  { teamId, idempotencyKey, bodyHash }: Operation,
+  { keys }: BatchState,
+): KnownKey | undefined {
   const known = idempotencyKey === null ? undefined : keys.get(keyOf(teamId, idempotencyKey));
   if (known && !known.bodyHash.equals(bodyHash)) {
     throw new DomainError(

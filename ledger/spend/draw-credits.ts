@@ -1,8 +1,8 @@
 import { formatCredits } from '../../catalog/credits.ts';
 import { DomainError } from '../../domain-error.ts';
 import { allocate, type Draw } from '../rules/allocate.ts';
+import type { GrantState, TeamState } from './batch-state.ts';
 import { available, drawable } from './changes.ts';
-import type { GrantStanding, TeamStanding } from './standing.ts';
 
 /** The grants that were read are not enough, and the team has others: read all of them and decide again. */
 export class MoreGrantsNeeded extends Error {}
@@ -14,11 +14,11 @@ export class MoreGrantsNeeded extends Error {}
  * @throws MoreGrantsNeeded
  */
 export function drawCredits(
-  team: TeamStanding,
+  team: TeamState,
   credits: bigint,
   now: Date,
   required = credits,
-): Draw<GrantStanding>[] {
+): Draw<GrantState>[] {
   const { draws, short } = allocate(drawable(team, now), credits);
   if (short === 0n) return draws;
   const missing = credits - available(team, now);

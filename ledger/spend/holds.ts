@@ -1,4 +1,5 @@
 import { DomainError } from '../../domain-error.ts';
+import type { BatchState, GrantState, HoldState, TeamState } from './batch-state.ts';
 import { type Changes, move } from './changes.ts';
 import { drawCredits } from './draw-credits.ts';
 import { countAgainst, limitsOn, refuseOverLimit, requireMember } from './limits.ts';
@@ -12,7 +13,6 @@ import type {
 } from './operation.ts';
 import { holdAnswer, recordHold } from './record-answer.ts';
 import { releaseHeld } from './release-held.ts';
-import type { GrantStanding, HoldStanding, Standing, TeamStanding } from './standing.ts';
 
 /**
  * Holds credits for usage whose cost is not known yet, under the consumer's limits.
@@ -20,8 +20,8 @@ import type { GrantStanding, HoldStanding, Standing, TeamStanding } from './stan
  */
 export function holdCredits(
   operation: HoldOperation,
-  team: TeamStanding,
-  standing: Standing,
+  team: TeamState,
+  state: BatchState,
   changes: Changes,
 ): Outcome {
   const { credits, mostOpen } = operation;
@@ -30,11 +30,11 @@ export function holdCredits(
     throw new DomainError('too_many_holds', message, { limit: mostOpen });
   }
   requireMember(team, operation);
-  const limits = limitsOn(team, operation, standing.now);
-  const draws = drawCredits(team, credits, standing.now);
+  const limits = limitsOn(team, operation, state.now);
+  const draws = drawCredits(team, credits, state.now);
   refuseOverLimit(limits, credits);
 
-  const made: HoldStanding = {
+  const made: HoldState = {
     id: newId(),
     teamId: operation.teamId,
     action: operation.action,
@@ -43,8 +43,8 @@ export function holdCredits(
     memberId: operation.memberId ?? null,
     apiKeyId: operation.apiKeyId ?? null,
     status: 'open',
-    expiresAt: new Date(standing.now.getTime() + operation.life),
-    latestExpiry: new Date(standing.now.getTime() + operation.longestLife),
+    expiresAt: new Date(state.now.getTime() + operation.ttlMs),
+    latestExpiry: new Date(state.now.getTime() + operation.maxTtlMs),
     draws: draws.map(({ lot, credits }) => ({ grantId: lot.id, credits })),
     event: null,
     changed: 'new',
@@ -60,8 +60,8 @@ export function holdCredits(
   }
   countAgainst(limits, { held: credits });
   team.openHolds += 1;
-  standing.holds.set(made.id, made);
-  return recordHold(operation, made, standing, changes);
+  state.holds.set(made.id, made);
+  return recordHold(operation, made, state, changes);
 }
 
 /**
@@ -70,64 +70,61 @@ export function holdCredits(
  */
 export function releaseHold(
   operation: ReleaseOperation | LapseOperation,
-  team: TeamStanding,
-  standing: Standing,
+  team: TeamState,
+  state: BatchState,
   changes: Changes,
 ): Outcome {
-  const held = lockedHoldOf(operation, standing);
+  const hold = lockedHoldOf(operation, state);
   if (operation.kind === 'lapse') {
-    if (held.status === 'open' && isLapsed(held, standing.now))
-      endHold(changes, team, held, 'lapsed', standing.now);
-    return { kind: 'held', answer: holdAnswer(held) };
+    if (hold.status === 'open' && isLapsed(hold, state.now))
+      endHold(changes, team, hold, 'lapsed', state.now);
+    return { kind: 'held', answer: holdAnswer(hold) };
   }
-  if (held.status !== 'released') {
-    requireOpen(held, standing.now);
-    endHold(changes, team, held, 'released', standing.now);
+  if (hold.status !== 'released') {
+    requireOpen(hold, state.now);
+    endHold(changes, team, hold, 'released', state.now);
     team.openHolds -= 1;
   }
-  return recordHold(operation, held, standing, changes);
+  return recordHold(operation, hold, state, changes);
 }
 
 /**
- * Sets a hold's expiry to `life` from now, but never earlier than before.
+ * Sets a hold's expiry to `ttlMs` from now, but never earlier than before.
  * @throws DomainError `unknown_hold`, `hold_expired`, `hold_captured`, `hold_released`, `hold_too_long`
  */
-export function extendHold(operation: ExtendOperation, standing: Standing, changes: Changes): Outcome {
-  const held = lockedHoldOf(operation, standing);
-  requireOpen(held, standing.now);
-  const expiresAt = new Date(standing.now.getTime() + operation.life);
-  if (expiresAt > held.latestExpiry) {
-    const latest = held.latestExpiry.toISOString();
+export function extendHold(operation: ExtendOperation, state: BatchState, changes: Changes): Outcome {
+  const hold = lockedHoldOf(operation, state);
+  requireOpen(hold, state.now);
+  const expiresAt = new Date(state.now.getTime() + operation.ttlMs);
+  if (expiresAt > hold.latestExpiry) {
+    const latest = hold.latestExpiry.toISOString();
     throw new DomainError('hold_too_long', `This hold must end by ${latest}`, {
       latestExpiry: latest,
     });
   }
-  if (expiresAt > held.expiresAt) {
-    held.expiresAt = expiresAt;
-    held.changed ??= 'changed';
+  if (expiresAt > hold.expiresAt) {
+    hold.expiresAt = expiresAt;
+    hold.changed ??= 'changed';
   }
-  return recordHold(operation, held, standing, changes);
+  return recordHold(operation, hold, state, changes);
 }
 
 /** Releases the held credits of an open hold. */
 export function endHold(
   changes: Changes,
-  team: TeamStanding,
-  held: HoldStanding,
+  team: TeamState,
+  hold: HoldState,
   status: 'released' | 'lapsed',
   now: Date,
 ): void {
-  releaseHeld(changes, team, held, drawsOf(held, team), now);
-  countAgainst(limitsOn(team, held, now), { held: -held.credits });
-  held.status = status;
-  held.changed ??= 'changed';
+  releaseHeld(changes, team, hold, drawsOf(hold, team), now);
+  countAgainst(limitsOn(team, hold, now), { held: -hold.credits });
+  hold.status = status;
+  hold.changed ??= 'changed';
 }
 
 /** The grants on which an open hold draws, in burn order. */
-export function drawsOf(
-  { id, draws }: HoldStanding,
-  team: TeamStanding,
-): { grant: GrantStanding; credits: bigint }[] {
+export function drawsOf({ id, draws }: HoldState, team: TeamState): { grant: GrantState; credits: bigint }[] {
   const drawn = new Map(draws.map(({ grantId, credits }) => [grantId, credits]));
   const found = team.grants.flatMap((grant) => {
     const credits = drawn.get(grant.id);
@@ -140,26 +137,26 @@ export function drawsOf(
 /** @throws DomainError `unknown_hold`: it does not exist, or belongs to another team */
 export function lockedHoldOf(
   { holdId, teamId }: { holdId: string; teamId: string },
-  { holds }: Standing,
-): HoldStanding {
-  const held = holds.get(holdId);
-  if (held?.teamId === teamId) return held;
+  { holds }: BatchState,
+): HoldState {
+  const hold = holds.get(holdId);
+  if (hold?.teamId === teamId) return hold;
   throw new DomainError('unknown_hold', `There is no hold ${holdId}`);
 }
 
 /** From `expiresAt` on a hold has expired, whether it is swept or not. */
-export function isLapsed({ status, expiresAt }: HoldStanding, now: Date): boolean {
+export function isLapsed({ status, expiresAt }: HoldState, now: Date): boolean {
   return status === 'open' && expiresAt <= now;
 }
 
 /** @throws DomainError `hold_expired`, `hold_captured`, `hold_released` */
-export function requireOpen(held: HoldStanding, now: Date): void {
-  if (held.status === 'lapsed' || isLapsed(held, now)) {
+export function requireOpen(hold: HoldState, now: Date): void {
+  if (hold.status === 'lapsed' || isLapsed(hold, now)) {
     throw new DomainError(
       'hold_expired',
-      `This hold expired at ${held.expiresAt.toISOString()}: create a new one`,
+      `This hold expired at ${hold.expiresAt.toISOString()}: create a new one`,
     );
   }
-  if (held.status === 'open') return;
-  throw new DomainError(`hold_${held.status}`, `This hold was ${held.status}`);
+  if (hold.status === 'open') return;
+  throw new DomainError(`hold_${hold.status}`, `This hold was ${hold.status}`);
 }

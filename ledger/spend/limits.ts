@@ -1,7 +1,7 @@
 import { formatCredits } from '../../catalog/credits.ts';
 import type { LimitPeriod } from '../../database/entities/limit.ts';
 import { DomainError } from '../../domain-error.ts';
-import type { LimitStanding, TeamStanding } from './standing.ts';
+import type { LimitState, TeamState } from './batch-state.ts';
 
 interface Consumer {
   memberId?: string | null | undefined;
@@ -13,7 +13,7 @@ interface Consumer {
  * an invented one. We do not know the API keys, so usage need not name one.
  * @throws DomainError `member_required`, `member_not_in_team`
  */
-export function requireMember(team: TeamStanding, { memberId }: Consumer): void {
+export function requireMember(team: TeamState, { memberId }: Consumer): void {
   if (!team.limitsMembers) return;
   if (!memberId) {
     throw new DomainError(
@@ -31,7 +31,7 @@ export function requireMember(team: TeamStanding, { memberId }: Consumer): void 
 }
 
 /** The limits of a consumer, moved to the window of `now`. */
-export function limitsOn(team: TeamStanding, { memberId, apiKeyId }: Consumer, now: Date): LimitStanding[] {
+export function limitsOn(team: TeamState, { memberId, apiKeyId }: Consumer, now: Date): LimitState[] {
   if (team.limits.length === 0) return [];
   const binding = team.limits.filter(
     ({ subject, subjectId }) => subjectId === (subject === 'member' ? memberId : apiKeyId),
@@ -44,7 +44,7 @@ export function limitsOn(team: TeamStanding, { memberId, apiKeyId }: Consumer, n
  * Refuses usage that would exceed a limit. Held credits count. Usage with a cost of 0 exceeds no limit.
  * @throws DomainError `limit_reached` {subject, limit, used, required}
  */
-export function refuseOverLimit(limits: readonly LimitStanding[], credits: bigint): void {
+export function refuseOverLimit(limits: readonly LimitState[], credits: bigint): void {
   if (credits === 0n) return;
   for (const { active, subject, subjectId, credits: cap, per, consumed, held } of limits) {
     if (!active || consumed + held + credits <= cap) continue;
@@ -65,7 +65,7 @@ export function refuseOverLimit(limits: readonly LimitStanding[], credits: bigin
 
 /** Adds consumed credits to each of the consumer's limits. */
 export function countAgainst(
-  limits: readonly LimitStanding[],
+  limits: readonly LimitState[],
   { consumed = 0n, held = 0n }: { consumed?: bigint; held?: bigint },
 ): void {
   for (const limit of limits) {
@@ -88,7 +88,7 @@ export function limitWindow(per: LimitPeriod, now: Date, cycleStart: Date | null
   return new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth(), day));
 }
 
-function rollOver(limit: LimitStanding, windowStart: Date): void {
+function rollOver(limit: LimitState, windowStart: Date): void {
   if (limit.windowStart.getTime() === windowStart.getTime()) return;
   limit.windowStart = windowStart;
   limit.consumed = 0n;

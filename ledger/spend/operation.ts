@@ -40,9 +40,9 @@ export interface HoldOperation extends Keyed, Consumer {
   credits: bigint;
   priceVersion: number;
   /** Milliseconds. */
-  life: number;
+  ttlMs: number;
   /** The maximum lifetime with extensions, in milliseconds. */
-  longestLife: number;
+  maxTtlMs: number;
   /** How many holds of the team may be open at once. */
   mostOpen: number;
 }
@@ -66,7 +66,7 @@ export interface ExtendOperation extends Keyed {
   kind: 'extend';
   holdId: string;
   /** Milliseconds. */
-  life: number;
+  ttlMs: number;
 }
 
 /** Releases a hold after its expiry. */

@@ -1,4 +1,5 @@
 import { formatCredits } from '../../catalog/credits.ts';
+import { type BatchState, type HoldState, keyOf } from './batch-state.ts';
 import type { Changes } from './changes.ts';
 import type {
   CaptureOperation,
@@ -8,7 +9,6 @@ import type {
   Receipt,
   SpendOperation,
 } from './operation.ts';
-import { type HoldStanding, keyOf, type Standing } from './standing.ts';
 
 /** Records the usage event of a debit and, under the caller's key, the event from which its receipt is rebuilt. */
 export function recordDebit(
@@ -16,7 +16,7 @@ export function recordDebit(
   receipt: Receipt,
   { memberId, apiKeyId }: { memberId?: string | null | undefined; apiKeyId?: string | null | undefined },
   occurredAt: Date,
-  { keys }: Standing,
+  { keys }: BatchState,
   changes: Changes,
   metadata = operation.metadata,
 ): Outcome {
@@ -40,11 +40,11 @@ export function recordDebit(
 /** Records the current state of the hold under the caller's key. */
 export function recordHold(
   { kind, teamId, idempotencyKey, bodyHash }: Operation,
-  held: HoldStanding,
-  { keys }: Standing,
+  hold: HoldState,
+  { keys }: BatchState,
   changes: Changes,
 ): Outcome {
-  const answer = holdAnswer(held);
+  const answer = holdAnswer(hold);
   if (idempotencyKey !== null) {
     keys.set(keyOf(teamId, idempotencyKey), { bodyHash, answer });
     changes.keys.push({
@@ -59,7 +59,7 @@ export function recordHold(
 }
 
 /** The answer to an operation on a hold. */
-export function holdAnswer({ id, status, credits, expiresAt }: HoldStanding): HoldAnswer {
+export function holdAnswer({ id, status, credits, expiresAt }: HoldState): HoldAnswer {
   return {
     id,
     status: status === 'open' ? 'open' : 'released',

@@ -1,7 +1,7 @@
 import { planRelease } from '../rules/plan-release.ts';
 import { planSettlement } from '../rules/plan-settlement.ts';
+import type { DebtState, GrantState, HoldState, TeamState } from './batch-state.ts';
 import { type Changes, drawable, recordMoves } from './changes.ts';
-import type { DebtStanding, GrantStanding, HoldStanding, TeamStanding } from './standing.ts';
 
 /**
  * Releases the held credits of some grants (`planRelease`), then settles the team's debts. All credits are released
@@ -9,12 +9,12 @@ import type { DebtStanding, GrantStanding, HoldStanding, TeamStanding } from './
  */
 export function releaseHeld(
   changes: Changes,
-  team: TeamStanding,
-  hold: Pick<HoldStanding, 'id' | 'teamId'>,
-  held: readonly { grant: GrantStanding; credits: bigint }[],
+  team: TeamState,
+  hold: Pick<HoldState, 'id' | 'teamId'>,
+  heldParts: readonly { grant: GrantState; credits: bigint }[],
   now: Date,
 ): void {
-  const parts = held.map(({ grant: { id, debtKey, expiresAt }, credits }) => {
+  const parts = heldParts.map(({ grant: { id, debtKey, expiresAt }, credits }) => {
     return { grantId: id, debtKey, expiresAt, credits };
   });
   const owed = new Map(team.debts.map((debt) => [debt.key, outstandingOf(debt)]));
@@ -29,7 +29,7 @@ export function releaseHeld(
   settle(changes, team, hold, now);
 }
 
-function settle(changes: Changes, team: TeamStanding, hold: { teamId: string }, now: Date): void {
+function settle(changes: Changes, team: TeamState, hold: { teamId: string }, now: Date): void {
   const debts = team.debts.filter((debt) => outstandingOf(debt) > 0n);
   if (debts.length === 0) return;
   if (team.unread > 0n) throw new Error(`team ${hold.teamId} is in debt and not all its grants were read`);
@@ -47,6 +47,6 @@ function settle(changes: Changes, team: TeamStanding, hold: { teamId: string }, 
   }
 }
 
-function outstandingOf({ owed, settled }: DebtStanding): bigint {
+function outstandingOf({ owed, settled }: DebtState): bigint {
   return owed - settled;
 }

@@ -1,4 +1,5 @@
 import { DomainError } from '../../domain-error.ts';
+import type { BatchState, TeamState } from './batch-state.ts';
 import { available, type Changes, move } from './changes.ts';
 import { drawCredits } from './draw-credits.ts';
 import { countAgainst, limitsOn, refuseOverLimit, requireMember } from './limits.ts';
@@ -6,7 +7,6 @@ import { makeReceipt } from './make-receipt.ts';
 import { newId } from './new-id.ts';
 import type { Outcome, SpendOperation } from './operation.ts';
 import { recordDebit } from './record-answer.ts';
-import type { Standing, TeamStanding } from './standing.ts';
 
 /** The maximum by which callers' clocks may be ahead of ours. */
 const toleratedSkewMs = 5 * 60_000;
@@ -18,15 +18,15 @@ const toleratedSkewMs = 5 * 60_000;
  */
 export function spendCredits(
   operation: SpendOperation,
-  team: TeamStanding,
-  standing: Standing,
+  team: TeamState,
+  state: BatchState,
   changes: Changes,
 ): Outcome {
-  const occurredAt = occurrence(operation, standing);
+  const occurredAt = occurrence(operation, state);
   const { credits } = operation.priced;
   requireMember(team, operation);
-  const limits = limitsOn(team, operation, standing.now);
-  const draws = drawCredits(team, credits, standing.now);
+  const limits = limitsOn(team, operation, state.now);
+  const draws = drawCredits(team, credits, state.now);
   refuseOverLimit(limits, credits);
 
   const id = newId();
@@ -41,15 +41,15 @@ export function spendCredits(
   }
   countAgainst(limits, { consumed: credits });
   const paid = draws.map(({ lot, credits }) => ({ grantId: lot.id, source: lot.source, credits }));
-  const receipt = makeReceipt(id, operation, operation.priced, paid, available(team, standing.now), null);
-  return recordDebit(operation, receipt, operation, occurredAt, standing, changes);
+  const receipt = makeReceipt(id, operation, operation.priced, paid, available(team, state.now), null);
+  return recordDebit(operation, receipt, operation, occurredAt, state, changes);
 }
 
 /**
  * Usage is accepted only while its key can still be found: within the policy, and after every usage whose key has been
  * deleted so far. A shorter policy deletes keys, and a longer one does not bring them back.
  */
-function occurrence({ occurred }: SpendOperation, { now, keysDeletedUpTo }: Standing): Date {
+function occurrence({ occurred }: SpendOperation, { now, keysDeletedUpTo }: BatchState): Date {
   if (!occurred) return now;
   const earliest = new Date(Math.max(now.getTime() - occurred.maxAgeMs, keysDeletedUpTo.getTime() + 1));
   const latest = new Date(now.getTime() + toleratedSkewMs);

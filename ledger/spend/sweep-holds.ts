@@ -1,5 +1,5 @@
 import type { Database } from '../../database/connection.ts';
-import type { GroupCommit } from './group-commit.ts';
+import type { CreditOperations } from './credit-operations.ts';
 
 /**
  * Releases lapsed holds, the earliest expiry first. Each is checked again under its team's lock, so of two sweeps only
@@ -10,7 +10,7 @@ import type { GroupCommit } from './group-commit.ts';
  */
 export async function sweepHolds(
   database: Database,
-  groupCommit: GroupCommit,
+  creditOperations: CreditOperations,
   { limit }: { limit: number },
 ): Promise<number> {
   const { rows } = await database.pool.query<{ id: string; team_id: string }>({
@@ -23,7 +23,12 @@ export async function sweepHolds(
   });
   const ended = await Promise.allSettled(
     rows.map(({ id, team_id }) =>
-      groupCommit.lapse({ teamId: team_id, holdId: id, idempotencyKey: null, bodyHash: Buffer.alloc(0) }),
+      creditOperations.lapse({
+        teamId: team_id,
+        holdId: id,
+        idempotencyKey: null,
+        bodyHash: Buffer.alloc(0),
+      }),
     ),
   );
   const failed = ended.find((one) => one.status === 'rejected');

@@ -1,8 +1,8 @@
 import type { QueryConfig } from 'pg';
 import type { Account } from '../../database/entities/transfer.ts';
+import type { BatchState, DebtState } from './batch-state.ts';
 import { binaryColumn } from './binary-array.ts';
 import type { Changes, MoveRow } from './changes.ts';
-import type { DebtStanding, Standing } from './standing.ts';
 
 const columnsOfGrant = [
   'available',
@@ -17,12 +17,12 @@ const columnsOfGrant = [
  * The statements that write the decisions of a batch. Keys, events, transfers and grants are one statement, for any
  * number of operations; holds, limits and debts one more each, if there are any. None needs the answer of another.
  */
-export function writeChanges(changes: Changes, standing: Standing): QueryConfig[] {
+export function writeChanges(changes: Changes, state: BatchState): QueryConfig[] {
   return [
-    ...writeLedger(changes, standing.now),
-    ...writeHolds(standing),
-    ...writeLimits(standing),
-    ...writeDebts(standing),
+    ...writeLedger(changes, state.now),
+    ...writeHolds(state),
+    ...writeLimits(state),
+    ...writeDebts(state),
   ];
 }
 
@@ -110,7 +110,7 @@ function grantDeltas(moves: readonly MoveRow[]): Buffer[] {
   ];
 }
 
-function writeHolds({ holds, now }: Standing): QueryConfig[] {
+function writeHolds({ holds, now }: BatchState): QueryConfig[] {
   const statements: QueryConfig[] = [];
   const made = [...holds.values()].filter(({ changed }) => changed === 'new');
   const changed = [...holds.values()].filter((hold) => hold.changed === 'changed');
@@ -165,7 +165,7 @@ function writeHolds({ holds, now }: Standing): QueryConfig[] {
   return statements;
 }
 
-function writeLimits({ teams, now }: Standing): QueryConfig[] {
+function writeLimits({ teams, now }: BatchState): QueryConfig[] {
   const rows = [...teams].flatMap(([teamId, { limits }]) =>
     limits.filter(({ changed }) => changed).map((limit) => ({ teamId, ...limit })),
   );
@@ -200,7 +200,7 @@ function writeLimits({ teams, now }: Standing): QueryConfig[] {
   return [statement];
 }
 
-function writeDebts({ teams, now }: Standing): QueryConfig[] {
+function writeDebts({ teams, now }: BatchState): QueryConfig[] {
   const rows = [...teams].flatMap(([teamId, { debts }]) =>
     debts.filter(({ changed }) => changed).map((debt) => ({ teamId, ...debt })),
   );
@@ -232,7 +232,7 @@ function writeDebts({ teams, now }: Standing): QueryConfig[] {
 }
 
 /** One row for each debt and grant, because a statement cannot write one row twice. */
-function sumPayments(debts: readonly DebtStanding[]): { key: string; grantId: string; credits: bigint }[] {
+function sumPayments(debts: readonly DebtState[]): { key: string; grantId: string; credits: bigint }[] {
   return debts.flatMap(({ key, payments }) => {
     const sums = new Map<string, bigint>();
     for (const { grantId, credits } of payments) sums.set(grantId, (sums.get(grantId) ?? 0n) + credits);

@@ -45,9 +45,9 @@ export interface VerifyOptions {
 }
 
 /** A range is read in one snapshot: large enough to be fast, short enough not to delay vacuum. */
-const goal = { shortest: 250, longest: 1_000 };
-const firstRange = 50;
-const largestRange = 10_000;
+const rangeGoalMs = { shortest: 250, longest: 1_000 };
+const firstRangeSize = 50;
+const largestRangeSize = 10_000;
 /** The maximum for one check in one range, so that a completely broken ledger does not fill the memory. */
 const mostFindings = 1_000;
 
@@ -76,7 +76,7 @@ export async function verifyLedger(
     for (const walk of ['teams', 'holds'] as const) {
       const total = await countOf(client, walk);
       let after: string | null = null;
-      let size = firstRange;
+      let size = firstRangeSize;
       do {
         const began = performance.now();
         const range: Range = await inSnapshot(client, () =>
@@ -186,7 +186,7 @@ async function countOf(client: PoolClient, walk: Walk): Promise<number> {
   return Number(rows[0]?.count);
 }
 
-function nextSize(size: number, took: number): number {
-  if (took > goal.longest) return Math.max(1, Math.floor(size / 2));
-  return took < goal.shortest ? Math.min(size * 2, largestRange) : size;
+function nextSize(size: number, tookMs: number): number {
+  if (tookMs > rangeGoalMs.longest) return Math.max(1, Math.floor(size / 2));
+  return tookMs < rangeGoalMs.shortest ? Math.min(size * 2, largestRangeSize) : size;
 }

@@ -4,12 +4,12 @@ import type { OrderRecord, SubscriptionRecord, WebhookEventRecord } from '../rec
 import { isActive, productOf } from '../wire.ts';
 import { badge, button, type Html, html, moment, money, page } from './html.ts';
 
-const SHOWN = 50;
+const mostRowsShown = 50;
 
 /** The emulator's front page: every object, with a button for each action on it. */
 export function dashboardPage(emulator: Emulator, faults: Faults): string {
   const { store } = emulator;
-  const newest = <R>(rows: R[]) => rows.slice(-SHOWN).reverse();
+  const newest = <R>(rows: R[]) => rows.slice(-mostRowsShown).reverse();
   const deliveries = newest(store.events.all());
   return page(
     'Polar emulator',

@@ -179,7 +179,9 @@ test.each([
   const id = await held('6', { ttlSeconds: 60 });
   await later(minutes);
   if (swept) {
-    expect(await sweepHolds(api.database, api.dependencies.groupCommit, { limit: 1_000 })).toBeGreaterThan(0);
+    expect(
+      await sweepHolds(api.database, api.dependencies.creditOperations, { limit: 1_000 }),
+    ).toBeGreaterThan(0);
     await expectBalance({ available: '10', held: '0' });
   }
   for (const [what, body] of [
@@ -279,7 +281,7 @@ test('two concurrent sweeps release each lapsed hold once', async () => {
   await api.give(teamId, '30');
   const ids = await Promise.all(Array.from({ length: 30 }, () => held('1', { ttlSeconds: 60 })));
   await later(minutes);
-  const sweep = () => sweepHolds(api.database, api.dependencies.groupCommit, { limit: 1_000 });
+  const sweep = () => sweepHolds(api.database, api.dependencies.creditOperations, { limit: 1_000 });
   await Promise.all([sweep(), sweep()]);
   expect(await sweep()).toBe(0);
   await expectBalance({ available: '30', held: '0' });
@@ -296,9 +298,9 @@ test('a sweep takes the holds that lapsed first, and at most the given number', 
   await held('1', { ttlSeconds: 120 });
   await held('2', { ttlSeconds: 60 });
   await later(5 * minutes);
-  expect(await sweepHolds(api.database, api.dependencies.groupCommit, { limit: 1 })).toBe(1);
+  expect(await sweepHolds(api.database, api.dependencies.creditOperations, { limit: 1 })).toBe(1);
   await expectBalance({ available: '9', held: '1' });
-  expect(await sweepHolds(api.database, api.dependencies.groupCommit, { limit: 10 })).toBe(1);
+  expect(await sweepHolds(api.database, api.dependencies.creditOperations, { limit: 10 })).toBe(1);
 });
 
 test('of a capture and a concurrent sweep at the expiry only one succeeds', async () => {
@@ -308,13 +310,13 @@ test('of a capture and a concurrent sweep at the expiry only one succeeds', asyn
   const captures = ids.map((id) => onHold(id, 'capture', { credits: '1' }));
   const [replies] = await Promise.all([
     Promise.all(captures),
-    later(1).then(() => sweepHolds(api.database, api.dependencies.groupCommit, { limit: 1_000 })),
+    later(1).then(() => sweepHolds(api.database, api.dependencies.creditOperations, { limit: 1_000 })),
   ]);
   const captured = replies.filter(({ status }) => status === 201).length;
   for (const reply of replies) {
     if (reply.status !== 201) expect(reply).toMatchObject({ status: 409, json: { code: 'hold_expired' } });
   }
-  await sweepHolds(api.database, api.dependencies.groupCommit, { limit: 1_000 });
+  await sweepHolds(api.database, api.dependencies.creditOperations, { limit: 1_000 });
   await expectBalance({ available: String(20 - captured), held: '0' });
 });
 
@@ -450,7 +452,7 @@ test('a hold of 0 holds no credits, even if a team has none, and can be captured
   });
   const lapsing = await held('0', { ttlSeconds: 60 });
   await later(minutes);
-  await sweepHolds(api.database, api.dependencies.groupCommit, { limit: 1_000 });
+  await sweepHolds(api.database, api.dependencies.creditOperations, { limit: 1_000 });
   expect(await onHold(lapsing, 'capture', { credits: 0 })).toMatchObject({
     status: 409,
     json: { code: 'hold_expired' },

@@ -14,7 +14,7 @@ import { connectDatabase, connectDatabaseWithLanes, type Database } from '../../
 import type { Scope } from '../../database/entities/service-key.ts';
 import { lockLivingTeam } from '../../database/lock-living-team.ts';
 import { grantCredits } from '../../ledger/lifecycle/grant-credits.ts';
-import { createGroupCommit } from '../../ledger/spend/group-commit.ts';
+import { createCreditOperations } from '../../ledger/spend/credit-operations.ts';
 import { createInvoiceCache } from '../../polar/cached-invoices.ts';
 import { createPolarClient } from '../../polar/client.ts';
 import { startPolarEmulator } from '../../polar-emulator/polar-emulator.ts';
@@ -90,10 +90,10 @@ export async function startApi({
     clock: polarClock,
   });
   const link = createTemporalLink({ address: temporal, namespace: 'default' });
-  const groupCommit = createGroupCommit(apiDatabase.lane('spending'));
+  const creditOperations = createCreditOperations(apiDatabase.lane('spending'));
   const dependencies: Dependencies = {
     database: apiDatabase,
-    groupCommit,
+    creditOperations,
     temporal: link,
     polar: createPolarClient({ accessToken: polarToken, server: emulator.url }),
     invoices: createInvoiceCache(),
@@ -177,7 +177,7 @@ export async function startApi({
         one.closeAllConnections();
         await new Promise((resolve) => one.close(resolve));
       }
-      await groupCommit.close();
+      await creditOperations.close();
       await link.close();
       await emulator.stop();
       await apiDatabase.close();

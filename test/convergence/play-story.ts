@@ -307,12 +307,12 @@ function orderOf(payload: unknown): string | null {
 }
 
 /** Spends this many credits, or nothing. */
-async function spend({ database, groupCommit }: Lane, teamId: string, credits: number): Promise<void> {
+async function spend({ database, creditOperations }: Lane, teamId: string, credits: number): Promise<void> {
   const { version, catalog } = await readCatalog(database);
   const runs = { runs: BigInt(2 * credits) * 1_000_000n }; // half a credit each
   const priced = priceUsage(catalog, 'workflow.run', runs);
   try {
-    await groupCommit.spend({
+    await creditOperations.spend({
       teamId,
       idempotencyKey: randomUUID(),
       bodyHash: Buffer.alloc(32),

@@ -12,7 +12,7 @@ import { adjustCredits } from '../../ledger/lifecycle/adjust-credits.ts';
 import { setDebt, settleDebts } from '../../ledger/lifecycle/debts.ts';
 import { grantCredits } from '../../ledger/lifecycle/grant-credits.ts';
 import { readBalance } from '../../ledger/read/read-balance.ts';
-import { createGroupCommit, type GroupCommit } from '../../ledger/spend/group-commit.ts';
+import { type CreditOperations, createCreditOperations } from '../../ledger/spend/credit-operations.ts';
 import { expectFiguresAddUp } from '../scenarios/sound-ledger.ts';
 import { createTestDatabase, type TestDatabase } from '../setup/database.ts';
 import { defaultCatalog } from '../setup/default-catalog.ts';
@@ -23,12 +23,12 @@ const hour = 3_600_000;
 
 let testDatabase: TestDatabase;
 let database: Database;
-let usual: GroupCommit;
+let usual: CreditOperations;
 beforeAll(async () => {
   testDatabase = await createTestDatabase();
   database = await connectDatabase(testDatabase.url, { pool: 6 });
   await publishCatalog(database, defaultCatalog);
-  usual = createGroupCommit(database);
+  usual = createCreditOperations(database);
 });
 afterAll(async () => {
   await expectFiguresAddUp(database.pool);
@@ -116,8 +116,8 @@ test('a spend of more than a team with many grants has is refused with what the 
 
 test('a spend that needs what a lapsed hold sets aside on a late grant gets it', async () => {
   const { teamId, grantIds } = await teamWith([...lots(many, 10n), { credits: 100n, life: null }]);
-  const life = { life: 1, longestLife: 1, mostOpen: 10_000 };
-  await usual.hold({ ...keyed(teamId), ...action, ...life, credits: 10n * BigInt(many) + 30n });
+  const ttl = { ttlMs: 1, maxTtlMs: 1, mostOpen: 10_000 };
+  await usual.hold({ ...keyed(teamId), ...action, ...ttl, credits: 10n * BigInt(many) + 30n });
   const receipt = await spend(teamId, 10n * BigInt(many) + 90n);
   expect(receipt.grants.at(-1)).toMatchObject({ grantId: grantIds.at(-1), credits: 90n });
   expect(receipt.balance.available).toBe(10n);
@@ -156,7 +156,7 @@ test('a debt takes from many grants in burn order, and a smaller one gives back 
   const owe = (owed: bigint) =>
     inTeam(teamId, async (em, now) => {
       const debt = { teamId, key: `order:${teamId}`, lifetime: true, owed };
-      await setDebt(em, debt, { lateLife: hour, now });
+      await setDebt(em, debt, { lateLifeMs: hour, now });
       await settleDebts(em, teamId, now);
       return em.findOneOrFail(Debt, { key: debt.key });
     });
@@ -175,27 +175,31 @@ test('a debt takes from many grants in burn order, and a smaller one gives back 
 test.each([1, 2, 32])(
   'what a capture needs beyond its hold comes from the grants that burn first, if a commit reads %i grants first',
   async (firstGrants) => {
-    const groupCommit = createGroupCommit(database, { firstGrants });
+    const creditOperations = createCreditOperations(database, { firstGrants });
     const { teamId, grantIds } = await teamWith(lots(3, 10n));
     const hold = (credits: bigint) =>
-      groupCommit.hold({
+      creditOperations.hold({
         ...keyed(teamId),
         ...action,
-        life: hour,
-        longestLife: hour,
+        ttlMs: hour,
+        maxTtlMs: hour,
         mostOpen: 10_000,
         credits,
       });
     const [first, second, third] = [await hold(10n), await hold(10n), await hold(5n)];
-    for (const { id } of [first, second]) await groupCommit.release({ ...keyed(teamId), holdId: id });
-    const receipt = await groupCommit.capture({ ...keyed(teamId), holdId: third.id, priced: priced(20n) });
+    for (const { id } of [first, second]) await creditOperations.release({ ...keyed(teamId), holdId: id });
+    const receipt = await creditOperations.capture({
+      ...keyed(teamId),
+      holdId: third.id,
+      priced: priced(20n),
+    });
     expect(receipt.grants.map(({ grantId, credits }) => [grantIds.indexOf(grantId), credits])).toEqual([
       [2, 5n],
       [0, 10n],
       [1, 5n],
     ]);
     expect(receipt.balance.available).toBe(10n);
-    await groupCommit.close();
+    await creditOperations.close();
   },
 );
 
@@ -216,8 +220,8 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
 );
 
 test('however few grants a commit reads at first, it draws on the same grants as if it had read all', async () => {
-  const one = createGroupCommit(database, { firstGrants: 1 });
-  const two = createGroupCommit(database, { firstGrants: 2 });
+  const one = createCreditOperations(database, { firstGrants: 1 });
+  const two = createCreditOperations(database, { firstGrants: 2 });
   const runs = Number(process.env.FC_RUNS ?? 40);
   await fc.assert(
     fc.asyncProperty(newLots, steps, async (given, story) => {
@@ -233,7 +237,7 @@ test('however few grants a commit reads at first, it draws on the same grants as
 });
 
 /** What each step was answered, with the places of grants instead of their ids. */
-async function play(groupCommit: GroupCommit, given: readonly NewLot[], story: readonly Step[]) {
+async function play(creditOperations: CreditOperations, given: readonly NewLot[], story: readonly Step[]) {
   const { teamId, grantIds } = await teamWith(given);
   const holds: string[] = [];
   const answers: unknown[] = [];
@@ -241,19 +245,19 @@ async function play(groupCommit: GroupCommit, given: readonly NewLot[], story: r
     const holdId = holds[hold];
     try {
       if (kind === 'hold') {
-        const life = { life: hour, longestLife: hour, mostOpen: 10_000 };
-        const answer = await groupCommit.hold({ ...keyed(teamId), ...action, ...life, credits });
+        const ttl = { ttlMs: hour, maxTtlMs: hour, mostOpen: 10_000 };
+        const answer = await creditOperations.hold({ ...keyed(teamId), ...action, ...ttl, credits });
         holds.push(answer.id);
         answers.push(answer.credits);
       } else if (kind === 'release') {
         if (holdId === undefined) continue;
-        answers.push((await groupCommit.release({ ...keyed(teamId), holdId })).status);
+        answers.push((await creditOperations.release({ ...keyed(teamId), holdId })).status);
       } else {
         if (kind === 'capture' && holdId === undefined) continue;
         const receipt =
           kind === 'capture' && holdId !== undefined
-            ? await groupCommit.capture({ ...keyed(teamId), holdId, priced: priced(credits) })
-            : await groupCommit.spend({ ...keyed(teamId), ...action, priced: priced(credits) });
+            ? await creditOperations.capture({ ...keyed(teamId), holdId, priced: priced(credits) })
+            : await creditOperations.spend({ ...keyed(teamId), ...action, priced: priced(credits) });
         const paid = receipt.grants.map((grant) => [grantIds.indexOf(grant.grantId), grant.credits]);
         answers.push({ paid, available: receipt.balance.available });
       }

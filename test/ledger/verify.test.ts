@@ -14,7 +14,7 @@ import { adjustCredits } from '../../ledger/lifecycle/adjust-credits.ts';
 import { applyPaidOrder, applyReversal } from '../../ledger/lifecycle/apply-order.ts';
 import { applySubscription } from '../../ledger/lifecycle/apply-subscription.ts';
 import { grantTrialCredits } from '../../ledger/lifecycle/grant-trial-credits.ts';
-import { createGroupCommit, type GroupCommit } from '../../ledger/spend/group-commit.ts';
+import { type CreditOperations, createCreditOperations } from '../../ledger/spend/credit-operations.ts';
 import { setLimit } from '../../ledger/spend/set-limit.ts';
 import { checks } from '../../ledger/verify/checks.ts';
 import { verifyLedger } from '../../ledger/verify/verify-ledger.ts';
@@ -454,7 +454,7 @@ test('concurrent debits cause no false findings', async () => {
       'select distinct team_id from grants where open',
     );
     const teams = rows.map(({ team_id }) => team_id);
-    const commit = groupCommit(database);
+    const commit = creditOperations(database);
     let verified = 0;
     let debits = 0;
     const callers = Array.from({ length: 16 }, async (_, caller) => {
@@ -511,7 +511,7 @@ const allRules = new Set(checks.flatMap(({ rules }) => Object.keys(rules)));
 /** A small ledger in which every kind of event has happened once: 6 active teams and 110 teams without activity. */
 async function fill(database: Database): Promise<void> {
   const published = { catalog, version: (await publishCatalog(database, catalog)).version };
-  const commit = groupCommit(database);
+  const commit = creditOperations(database);
   const [spending, buying, indebted, subscribed, holding, limited] = await Promise.all(
     ['spending', 'buying', 'indebted', 'subscribed', 'holding', 'limited'].map((id) =>
       withTrial(database, id, published),
@@ -657,8 +657,8 @@ function locked<T>(
   });
 }
 
-function groupCommit(database: Database): GroupCommit {
-  return createGroupCommit(database);
+function creditOperations(database: Database): CreditOperations {
+  return createCreditOperations(database);
 }
 
 function keyed(teamId: string) {
@@ -669,19 +669,19 @@ function priced(runs: bigint) {
   return priceUsage(catalog, 'workflow.run', { runs: runs * credit });
 }
 
-function spend(commit: GroupCommit, teamId: string, runs: bigint, memberId?: string) {
+function spend(commit: CreditOperations, teamId: string, runs: bigint, memberId?: string) {
   const action = { action: 'workflow.run', priced: priced(runs), priceVersion: 1 };
   return commit.spend({ ...keyed(teamId), ...action, memberId });
 }
 
-function hold(commit: GroupCommit, teamId: string, credits: bigint, memberId?: string) {
-  const life = { life: day / 24, longestLife: day, mostOpen: 100 };
+function hold(commit: CreditOperations, teamId: string, credits: bigint, memberId?: string) {
+  const ttl = { ttlMs: day / 24, maxTtlMs: day, mostOpen: 100 };
   return commit.hold({
     ...keyed(teamId),
     action: 'workflow.run',
     credits,
     priceVersion: 1,
-    ...life,
+    ...ttl,
     memberId,
   });
 }

@@ -3,7 +3,7 @@ import { parseDecimal } from '../../catalog/credits.ts';
 import { priceUsage } from '../../catalog/price-usage.ts';
 import { readCatalog } from '../../catalog/versions.ts';
 import { withClient } from '../../dev/postgres.ts';
-import { createGroupCommit } from '../../ledger/spend/group-commit.ts';
+import { createCreditOperations } from '../../ledger/spend/credit-operations.ts';
 import { expectSoundLedger } from './sound-ledger.ts';
 import { type Story, type StoryAnswer, startStory, until } from './story.ts';
 
@@ -216,9 +216,9 @@ test('a slow commit delays no other team', async () => {
 test('a write that Postgres refuses fails only for its caller, and does not affect the next commit', async () => {
   const [team, other] = [await newTeam(), await newTeam()];
   const { catalog, version } = await readCatalog(story.database);
-  const groupCommit = createGroupCommit(story.database);
+  const creditOperations = createCreditOperations(story.database);
   const spendInProcess = (teamId: string, metadata: Record<string, unknown>) =>
-    groupCommit.spend({
+    creditOperations.spend({
       teamId,
       idempotencyKey: crypto.randomUUID(),
       bodyHash: Buffer.alloc(32),
@@ -235,7 +235,7 @@ test('a write that Postgres refuses fails only for its caller, and does not affe
   ]);
   expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
   await spendInProcess(team, { note: 'after' });
-  await groupCommit.close();
+  await creditOperations.close();
   expect([await available(team), await available(other)]).toEqual(['498', '499']);
 });
 
@@ -243,22 +243,22 @@ test('a damaged hold fails only its own capture', async () => {
   const [team, other] = [await newTeam(), await newTeam()];
   const { catalog, version } = await readCatalog(story.database);
   const priced = priceUsage(catalog, 'workflow.run', { runs: parseDecimal('2') });
-  const groupCommit = createGroupCommit(story.database);
+  const creditOperations = createCreditOperations(story.database);
   const keyed = (teamId: string) => ({
     teamId,
     idempotencyKey: crypto.randomUUID(),
     bodyHash: Buffer.alloc(32),
   });
   const usage = { action: 'workflow.run', priceVersion: version };
-  const { id: holdId } = await groupCommit.hold({
+  const { id: holdId } = await creditOperations.hold({
     ...keyed(team),
     ...usage,
     credits: priced.credits,
-    life: 60_000,
-    longestLife: 60_000,
+    ttlMs: 60_000,
+    maxTtlMs: 60_000,
     mostOpen: 1,
   });
-  const capture = () => groupCommit.capture({ ...keyed(team), holdId, priced });
+  const capture = () => creditOperations.capture({ ...keyed(team), holdId, priced });
   const exchangeDraws = (grant: string) =>
     withClient(story.ownerUrl, async (client) => {
       await client.query('set session_replication_role = replica'); // otherwise the database refuses it
@@ -271,24 +271,24 @@ test('a damaged hold fails only its own capture', async () => {
     });
   const drawn = await exchangeDraws(crypto.randomUUID());
   const results = await Promise.allSettled([
-    groupCommit.spend({ ...keyed(other), ...usage, priced }),
+    creditOperations.spend({ ...keyed(other), ...usage, priced }),
     capture(),
-    groupCommit.spend({ ...keyed(other), ...usage, priced }),
+    creditOperations.spend({ ...keyed(other), ...usage, priced }),
   ]);
   expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
   await exchangeDraws(drawn);
   await capture();
-  await groupCommit.close();
+  await creditOperations.close();
   expect([await available(team), await available(other)]).toEqual(['499', '498']);
 });
 
 test('two teams with more operations than a commit holds do not delay a third team', async () => {
   const [busy, alsoBusy, third] = [await newTeam(), await newTeam(), await newTeam()];
   const { catalog, version } = await readCatalog(story.database);
-  const groupCommit = createGroupCommit(story.database);
+  const creditOperations = createCreditOperations(story.database);
   let done = 0;
   const spendInProcess = async (teamId: string) => {
-    await groupCommit.spend({
+    await creditOperations.spend({
       teamId,
       idempotencyKey: crypto.randomUUID(),
       bodyHash: Buffer.alloc(32),
@@ -302,7 +302,7 @@ test('two teams with more operations than a commit holds do not delay a third te
   await spendInProcess(third);
   expect(done).toBeLessThan(1_500);
   await Promise.all(all);
-  await groupCommit.close();
+  await creditOperations.close();
 });
 
 test('a team that stays locked is refused for now, and uses no connections of other teams', async () => {

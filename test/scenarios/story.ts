@@ -16,7 +16,7 @@ import { connectDatabase, type Database } from '../../database/connection.ts';
 import { freePort } from '../../dev/free-port.ts';
 import { searchAttributes } from '../../dev/temporal-server.ts';
 import { nextDripAt } from '../../ledger/lifecycle/grant-due-drips.ts';
-import { createGroupCommit } from '../../ledger/spend/group-commit.ts';
+import { createCreditOperations } from '../../ledger/spend/credit-operations.ts';
 import { createInvoiceCache } from '../../polar/cached-invoices.ts';
 import { syncProducts } from '../../polar/sync-products.ts';
 import { ensureWebhookEndpoint } from '../../polar/webhook-endpoint.ts';
@@ -155,7 +155,7 @@ export async function startStory(
 
   const temporal = { address: environment.address, namespace: 'default' };
   const apiDatabase = await connectDatabase(testDatabase.applicationUrl);
-  const groupCommit = createGroupCommit(apiDatabase);
+  const creditOperations = createCreditOperations(apiDatabase);
   const link = createTemporalLink(temporal);
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -168,7 +168,7 @@ export async function startStory(
     'request',
     createApp({
       database: apiDatabase,
-      groupCommit,
+      creditOperations,
       polar,
       invoices: createInvoiceCache(),
       temporal: link,
@@ -344,7 +344,7 @@ export async function startStory(
       await emulator.stop();
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
-      await groupCommit.close();
+      await creditOperations.close();
       await link.close();
       await apiDatabase.close();
       await database.close();

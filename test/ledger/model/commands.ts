@@ -41,13 +41,13 @@ export type Sent =
       kind: 'hold';
       team: number;
       credits: bigint | 'all';
-      life: number;
+      ttlMs: number;
       member: string | null;
       apiKey: string | null;
     }
   | { kind: 'capture'; hold: number; credits: bigint | 'the same' }
   | { kind: 'release' | 'lapse' | 'releaseOfAnotherTeam'; hold: number }
-  | { kind: 'extend'; hold: number; life: number }
+  | { kind: 'extend'; hold: number; ttlMs: number }
   /** Repeats an earlier request with its key. With another body it is another request. */
   | { kind: 'again'; request: number; changed: boolean };
 
@@ -76,7 +76,7 @@ const request: Record<Exclude<Sent['kind'], 'lapse' | 'releaseOfAnotherTeam'>, f
     age: often(8, fc.constant(null), fc.constantFrom(0, hour, 40 * day, 90 * day, 91 * day, -minute, -hour)),
     ...consumer,
   }),
-  hold: fc.record({ kind: is('hold'), team, credits: creditsOrAll, life: holdLife, ...consumer }),
+  hold: fc.record({ kind: is('hold'), team, credits: creditsOrAll, ttlMs: holdLife, ...consumer }),
   capture: fc.record({
     kind: is('capture'),
     hold: anyOfThem,
@@ -86,7 +86,7 @@ const request: Record<Exclude<Sent['kind'], 'lapse' | 'releaseOfAnotherTeam'>, f
     kind: fc.constantFrom('release', 'release', 'lapse', 'lapse', 'releaseOfAnotherTeam'),
     hold: anyOfThem,
   }),
-  extend: fc.record({ kind: is('extend'), hold: anyOfThem, life: holdLife }),
+  extend: fc.record({ kind: is('extend'), hold: anyOfThem, ttlMs: holdLife }),
   again: fc.record({ kind: is('again'), request: anyOfThem, changed: fc.constantFrom(false, false, true) }),
 };
 const sent = weighted(request, { spend: 8, hold: 7, capture: 6, release: 4, extend: 2, again: 3 });

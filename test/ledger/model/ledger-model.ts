@@ -103,11 +103,11 @@ export type Request =
       credits: bigint;
       member: string | null;
       apiKey: string | null;
-      life: number;
+      ttlMs: number;
     }
   | { kind: 'capture'; hold: string; credits: bigint }
   | { kind: 'release' | 'lapse'; hold: string }
-  | { kind: 'extend'; hold: string; life: number };
+  | { kind: 'extend'; hold: string; ttlMs: number };
 
 export type KeyedRequest = Request & { key: string | null };
 
@@ -209,8 +209,8 @@ function decide(team: ModelTeam, request: Request, now: number): { answer: Answe
     case 'extend': {
       const refused = refuseUnlessOpen(found, now);
       if (refused) return { answer: refused };
-      if (now + request.life > found.latestExpiry) return { answer: { refused: 'hold_too_long' } };
-      found.expiresAt = Math.max(found.expiresAt, now + request.life);
+      if (now + request.ttlMs > found.latestExpiry) return { answer: { refused: 'hold_too_long' } };
+      found.expiresAt = Math.max(found.expiresAt, now + request.ttlMs);
       return { answer: stand(found) };
     }
   }
@@ -228,11 +228,11 @@ function spend(team: ModelTeam, request: Extract<Request, { kind: 'spend' }>, no
 }
 
 function hold(team: ModelTeam, request: Extract<Request, { kind: 'hold' }>, now: number): Answer {
-  const { name, credits, member, apiKey, life } = request;
+  const { name, credits, member, apiKey, ttlMs } = request;
   const refused = refuseConsumer(team, { member, apiKey }, credits, credits, now);
   if (refused) return refused;
   const draws = draw(team, credits, 'held', now);
-  const [expiresAt, latestExpiry] = [now + life, now + longestHold];
+  const [expiresAt, latestExpiry] = [now + ttlMs, now + longestHold];
   const made: ModelHold = {
     ...{ name, credits, member, apiKey, expiresAt, latestExpiry, draws },
     status: 'open',

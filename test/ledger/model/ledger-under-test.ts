@@ -13,7 +13,7 @@ import { applySubscription } from '../../../ledger/lifecycle/apply-subscription.
 import { expireCredits } from '../../../ledger/lifecycle/expire-credits.ts';
 import { grantCredits } from '../../../ledger/lifecycle/grant-credits.ts';
 import { type Balance, readBalance } from '../../../ledger/read/read-balance.ts';
-import { createGroupCommit, type GroupCommit } from '../../../ledger/spend/group-commit.ts';
+import { type CreditOperations, createCreditOperations } from '../../../ledger/spend/credit-operations.ts';
 import type { HoldAnswer as RealHoldAnswer, Receipt } from '../../../ledger/spend/operation.ts';
 import { listLimits, removeLimit, setLimit } from '../../../ledger/spend/set-limit.ts';
 import { defaultCatalog as catalog } from '../../setup/default-catalog.ts';
@@ -32,7 +32,7 @@ import {
 /** Runs are concurrent in one database. Each lane has its own clock. */
 export interface Lane {
   database: Database;
-  groupCommit: GroupCommit;
+  creditOperations: CreditOperations;
   setClock(at: number): Promise<void>;
   close(): Promise<void>;
 }
@@ -67,7 +67,7 @@ export async function openLane(databaseUrl: string, name: string, firstGrants?: 
   await database.pool.query(`select set_config('application_name', $1, false)`, [name]);
   const lane: Lane = {
     database,
-    groupCommit: createGroupCommit(database, firstGrants === undefined ? {} : { firstGrants }),
+    creditOperations: createCreditOperations(database, firstGrants === undefined ? {} : { firstGrants }),
     async setClock(at) {
       await database.pool.query(
         'insert into lane_clocks values ($1, $2) on conflict (lane) do update set at = excluded.at',
@@ -75,7 +75,7 @@ export async function openLane(databaseUrl: string, name: string, firstGrants?: 
       );
     },
     async close() {
-      await lane.groupCommit.close();
+      await lane.creditOperations.close();
       await database.close();
     },
   };
@@ -414,11 +414,11 @@ function aimed(
     return { team: run.teams[sent.team], request: { kind, credits, member, apiKey, occurredAt } };
   }
   if (sent.kind === 'hold') {
-    const { kind, member, apiKey, life } = sent;
+    const { kind, member, apiKey, ttlMs } = sent;
     const credits = creditsOf(run, sent);
     return {
       team: run.teams[sent.team],
-      request: { kind, name: randomUUID(), credits, member, apiKey, life },
+      request: { kind, name: randomUUID(), credits, member, apiKey, ttlMs },
     };
   }
   const held = newest(run.holds, sent.hold);
@@ -430,7 +430,7 @@ function aimed(
       return { team, request: { kind: 'capture', hold, credits } };
     }
     case 'extend':
-      return { team, request: { kind: 'extend', hold, life: sent.life } };
+      return { team, request: { kind: 'extend', hold, ttlMs: sent.ttlMs } };
     case 'releaseOfAnotherTeam':
       return { team: run.teams.find((other) => other !== team), request: { kind: 'release', hold } };
     default:
@@ -449,16 +449,16 @@ function changed(request: KeyedRequest): KeyedRequest {
   switch (request.kind) {
     case 'release':
     case 'lapse':
-      return { key: request.key, kind: 'extend', hold: request.hold, life: 1 };
+      return { key: request.key, kind: 'extend', hold: request.hold, ttlMs: 1 };
     case 'extend':
-      return { ...request, life: request.life + 1 };
+      return { ...request, ttlMs: request.ttlMs + 1 };
     default:
       return { ...request, credits: request.credits + 1n };
   }
 }
 
 function send(run: Run, team: RunTeam, request: KeyedRequest): Promise<Receipt | RealHoldAnswer> {
-  const { groupCommit } = run.lane;
+  const { creditOperations } = run.lane;
   const bodyHash = createHash('sha256').update(model.bodyOf(request)).digest();
   const keyed = { teamId: team.id, idempotencyKey: request.key, bodyHash };
   const usage = { action: 'workflow.run', priceVersion: 1 };
@@ -466,30 +466,30 @@ function send(run: Run, team: RunTeam, request: KeyedRequest): Promise<Receipt |
     const { credits, member, apiKey } = request;
     const consumer = { memberId: member ?? undefined, apiKeyId: apiKey ?? undefined };
     if (request.kind === 'hold') {
-      return groupCommit.hold({
+      return creditOperations.hold({
         ...keyed,
         ...usage,
         ...consumer,
         credits,
-        life: request.life,
-        longestLife: longestHold,
+        ttlMs: request.ttlMs,
+        maxTtlMs: longestHold,
         mostOpen: 1_000,
       });
     }
     const { occurredAt } = request;
     const occurred = occurredAt === null ? undefined : { at: new Date(occurredAt), maxAgeMs: model.keysKept };
-    return groupCommit.spend({ ...keyed, ...usage, ...consumer, priced: priced(credits), occurred });
+    return creditOperations.spend({ ...keyed, ...usage, ...consumer, priced: priced(credits), occurred });
   }
   const holdId = run.holds.find(({ name }) => name === request.hold)?.id ?? uuidv7();
   switch (request.kind) {
     case 'capture':
-      return groupCommit.capture({ ...keyed, holdId, priced: priced(request.credits) });
+      return creditOperations.capture({ ...keyed, holdId, priced: priced(request.credits) });
     case 'extend':
-      return groupCommit.extend({ ...keyed, holdId, life: request.life });
+      return creditOperations.extend({ ...keyed, holdId, ttlMs: request.ttlMs });
     case 'release':
-      return groupCommit.release({ ...keyed, holdId });
+      return creditOperations.release({ ...keyed, holdId });
     case 'lapse':
-      return groupCommit.lapse({ ...keyed, idempotencyKey: null, holdId });
+      return creditOperations.lapse({ ...keyed, idempotencyKey: null, holdId });
   }
 }
 

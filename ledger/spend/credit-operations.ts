@@ -13,7 +13,7 @@ import type {
   ReleaseOperation,
   SpendOperation,
 } from './operation.ts';
-import { defaultFirstGrants } from './read-standing.ts';
+import { defaultFirstGrants } from './read-batch-state.ts';
 
 /*
  * Group commit: many operations share one transaction.
@@ -40,11 +40,11 @@ import { defaultFirstGrants } from './read-standing.ts';
  * The service itself goes from open to closing (no new operations) to closed (every operation is answered). No balance is kept
  * between commits, so any number of processes may commit.
  */
-type TeamState = 'free' | 'committing' | 'blocked' | 'pausing';
+type QueueState = 'free' | 'committing' | 'blocked' | 'pausing';
 type ServiceState = 'open' | 'closing' | 'closed';
 
 /** Which state may follow which. */
-const transitions: Readonly<Record<TeamState, readonly TeamState[]>> = {
+const transitions: Readonly<Record<QueueState, readonly QueueState[]>> = {
   free: ['committing'],
   committing: ['free', 'blocked', 'pausing'],
   blocked: ['free'],
@@ -60,7 +60,7 @@ const transitions: Readonly<Record<TeamState, readonly TeamState[]>> = {
  * `member_required`, `member_not_in_team`, `hold_too_long`. Also `outcome_unknown`, `database_unavailable`, `team_busy` and
  * `shutting_down`: then the caller should send the same key again.
  */
-export interface GroupCommit {
+export interface CreditOperations {
   spend(operation: Omit<SpendOperation, 'kind'>): Promise<Receipt>;
   hold(operation: Omit<HoldOperation, 'kind'>): Promise<HoldAnswer>;
   capture(operation: Omit<CaptureOperation, 'kind'>): Promise<Receipt>;
@@ -71,11 +71,11 @@ export interface GroupCommit {
   close(): Promise<void>;
 }
 
-export interface GroupCommitOptions {
+export interface CreditOperationsOptions {
   /** Maximum number of operations in one batch. */
-  batch?: number;
+  maxBatchOperations?: number;
   /** Maximum number of batches in flight. */
-  lanes?: number;
+  maxBatchesInFlight?: number;
   /** How many grants of each team are read at first, before it is known whether they are enough. */
   firstGrants?: number;
 }
@@ -87,16 +87,20 @@ const lockedTeamPauseMs = 10;
  * A second concurrent batch costs Postgres as much as the first. It starts if this many operations wait, or if the last
  * batch started this long ago.
  */
-const worthwhileBatch = 16;
-const longCommitMs = 20;
+const secondBatchOperations = 16;
+const secondBatchAfterMs = 20;
 
-export function createGroupCommit(
+export function createCreditOperations(
   database: Database,
-  { batch = 256, lanes = 3, firstGrants = defaultFirstGrants }: GroupCommitOptions = {},
-): GroupCommit {
+  {
+    maxBatchOperations = 256,
+    maxBatchesInFlight = 3,
+    firstGrants = defaultFirstGrants,
+  }: CreditOperationsOptions = {},
+): CreditOperations {
   let service: ServiceState = 'open';
   /** The states of teams that are not free. */
-  const states = new Map<string, Exclude<TeamState, 'free'>>();
+  const states = new Map<string, Exclude<QueueState, 'free'>>();
   /** Operations that are in no commit, by team, the longest waiting team first. No queue is empty. */
   const queues = new Map<string, Pending[]>();
   let queued = 0;
@@ -147,12 +151,12 @@ export function createGroupCommit(
 
   /** Starts the batches that are due. If the service is closing and nothing is left, closes it. */
   function dispatch(): void {
-    while (batchesInFlight < lanes && isBatchDue()) {
+    while (batchesInFlight < maxBatchesInFlight && isBatchDue()) {
       const taken = takeBatch();
       if (taken.length === 0) break;
       void runBatch(taken);
     }
-    if (batchesInFlight < lanes && queued > 0) dispatchLater();
+    if (batchesInFlight < maxBatchesInFlight && queued > 0) dispatchLater();
     if (service === 'closing' && queued === 0 && states.size === 0) {
       service = 'closed';
       closed.resolve();
@@ -161,7 +165,9 @@ export function createGroupCommit(
 
   function isBatchDue(): boolean {
     return (
-      batchesInFlight === 0 || queued >= worthwhileBatch || performance.now() - lastBatchAt >= longCommitMs
+      batchesInFlight === 0 ||
+      queued >= secondBatchOperations ||
+      performance.now() - lastBatchAt >= secondBatchAfterMs
     );
   }
 
@@ -169,7 +175,7 @@ export function createGroupCommit(
   function dispatchLater(): void {
     if (dispatchIsTimed) return;
     dispatchIsTimed = true;
-    void setTimeout(longCommitMs).then(() => {
+    void setTimeout(secondBatchAfterMs).then(() => {
       dispatchIsTimed = false;
       if (queued > 0) scheduleDispatch();
     });
@@ -179,9 +185,9 @@ export function createGroupCommit(
   function takeBatch(): Pending[] {
     const taken: Pending[] = [];
     for (const [teamId, queue] of queues) {
-      if (taken.length >= batch) break;
+      if (taken.length >= maxBatchOperations) break;
       if (stateOf(teamId) !== 'free') continue;
-      const ofTeam = queue.splice(0, batch - taken.length);
+      const ofTeam = queue.splice(0, maxBatchOperations - taken.length);
       taken.push(...ofTeam);
       queued -= ofTeam.length;
       queues.delete(teamId);
@@ -222,11 +228,11 @@ export function createGroupCommit(
     scheduleDispatch();
   }
 
-  function stateOf(teamId: string): TeamState {
+  function stateOf(teamId: string): QueueState {
     return states.get(teamId) ?? 'free';
   }
 
-  function enter(teamId: string, state: TeamState): void {
+  function enter(teamId: string, state: QueueState): void {
     const before = stateOf(teamId);
     if (!transitions[before].includes(state))
       throw new Error(`team ${teamId} cannot go from ${before} to ${state}`);

@@ -4,18 +4,18 @@ import type { HoldStatus } from '../../database/entities/hold.ts';
 import type { LimitPeriod, LimitSubject } from '../../database/entities/limit.ts';
 import { currentSubscriptionSql } from '../../database/entities/subscription.ts';
 import { compareBurnOrder } from '../rules/burn-order.ts';
-import { binaryColumn } from './binary-array.ts';
-import { available as availableOf } from './changes.ts';
-import type { HoldAnswer, Operation } from './operation.ts';
 import {
-  type GrantStanding,
-  type HoldStanding,
+  type BatchState,
+  type GrantState,
+  type HoldState,
   type KnownKey,
   keyOf,
   type Reading,
-  type Standing,
-  type TeamStanding,
-} from './standing.ts';
+  type TeamState,
+} from './batch-state.ts';
+import { binaryColumn } from './binary-array.ts';
+import { available as availableOf } from './changes.ts';
+import type { HoldAnswer, Operation } from './operation.ts';
 
 /**
  * A team whose row this transaction has locked. Its flags cannot change before the commit, because a change needs the
@@ -71,14 +71,14 @@ export const defaultFirstGrants = 32;
  * @param reading  what to read in addition
  * @param firstGrants  how many grants of each team to read in burn order
  */
-export async function readStanding(
+export async function readBatchState(
   client: PoolClient,
   locking: Promise<readonly LockedTeam[]>,
   teamIds: readonly string[],
   operations: readonly Operation[],
   reading: Reading,
   firstGrants: number,
-): Promise<Standing> {
+): Promise<BatchState> {
   const named = operations.flatMap((operation) => ('holdId' in operation ? [operation.holdId] : []));
   const [locked, { now, grants }, others, { keys, deletedUpTo }, holds, openHolds] = await Promise.all([
     locking,
@@ -88,7 +88,7 @@ export async function readStanding(
     readHolds(client, named, reading.lapsedHolds),
     countOpenHolds(client, operations),
   ]);
-  const teams = new Map<string, TeamStanding>(
+  const teams = new Map<string, TeamState>(
     locked.map(({ id, deleted }) => [
       id,
       {
@@ -249,7 +249,7 @@ async function readOtherGrants(
  */
 async function readRemainingGrants(
   client: PoolClient,
-  teams: Map<string, TeamStanding>,
+  teams: Map<string, TeamState>,
   full: readonly LockedTeam[],
   now: Date,
 ): Promise<void> {
@@ -276,7 +276,7 @@ async function readRemainingGrants(
 }
 
 /** Adds grants to their teams. A grant may occur twice: because it burns first, and because a hold draws on it. */
-function addGrants(teams: Map<string, TeamStanding>, rows: readonly GrantRow[]): void {
+function addGrants(teams: Map<string, TeamState>, rows: readonly GrantRow[]): void {
   for (const [teamId, ofTeam] of Map.groupBy(rows, ({ team_id }) => team_id)) {
     const team = teams.get(teamId);
     if (!team) continue;
@@ -290,7 +290,7 @@ function addGrants(teams: Map<string, TeamStanding>, rows: readonly GrantRow[]):
   }
 }
 
-function toGrant(row: GrantRow): GrantStanding {
+function toGrant(row: GrantRow): GrantState {
   return {
     id: row.id,
     source: row.source,
@@ -309,7 +309,7 @@ async function readHolds(
   client: PoolClient,
   named: readonly string[],
   lapsedOf: ReadonlySet<string>,
-): Promise<Map<string, HoldStanding>> {
+): Promise<Map<string, HoldState>> {
   if (named.length === 0 && lapsedOf.size === 0) return new Map();
   const { rows } = await client.query<{
     id: string;
@@ -395,7 +395,7 @@ function captureOf({
   usage_event_id: string | null;
   occurred_at: string | null;
   captured: string | null;
-}): HoldStanding['event'] {
+}): HoldState['event'] {
   if (usage_event_id === null) return null;
   if (occurred_at === null || captured === null)
     throw new Error(`hold ${id} was captured by usage event ${usage_event_id}, which does not exist`);
@@ -417,7 +417,7 @@ interface NamedConsumer {
 /** The consumers of the operations, and of the holds that they end, in teams with limits; each once. */
 function consumersOf(
   operations: readonly Operation[],
-  holds: ReadonlyMap<string, HoldStanding>,
+  holds: ReadonlyMap<string, HoldState>,
   limited: ReadonlySet<string>,
 ): NamedConsumer[] {
   const named = new Map<string, NamedConsumer>();
@@ -434,7 +434,7 @@ function consumersOf(
 
 async function readLimitedTeams(
   client: PoolClient,
-  teams: Map<string, TeamStanding>,
+  teams: Map<string, TeamState>,
   limited: ReadonlySet<string>,
 ): Promise<void> {
   if (limited.size === 0) return;
@@ -457,7 +457,7 @@ async function readLimitedTeams(
 /** By primary keys: a team may limit thousands of members, and a batch names few. */
 async function readLimits(
   client: PoolClient,
-  teams: Map<string, TeamStanding>,
+  teams: Map<string, TeamState>,
   named: readonly NamedConsumer[],
 ): Promise<void> {
   if (named.length === 0) return;
@@ -511,7 +511,7 @@ async function readLimits(
 
 async function readDebts(
   client: PoolClient,
-  teams: Map<string, TeamStanding>,
+  teams: Map<string, TeamState>,
   indebted: readonly LockedTeam[],
 ): Promise<void> {
   if (indebted.length === 0) return;

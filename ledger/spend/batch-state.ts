@@ -7,27 +7,27 @@ import type { EventLocation, HoldAnswer } from './operation.ts';
  * The state of a batch's teams under their locks. Deciding an operation updates it and records what must be written,
  * so the next operation sees the result.
  */
-export interface Standing {
+export interface BatchState {
   /** The one clock, read after the locks. */
   now: Date;
   /** A missing team does not exist. */
-  teams: Map<string, TeamStanding>;
+  teams: Map<string, TeamState>;
   /** By `keyOf`. */
   keys: Map<string, KnownKey>;
   /** The holds that operations of the batch name, and the lapsed ones of teams without enough credits. */
-  holds: Map<string, HoldStanding>;
+  holds: Map<string, HoldState>;
   /** Keys of usage that occurred until then may have been deleted, so a retry of it could not be recognised. */
   keysDeletedUpTo: Date;
 }
 
-export interface TeamStanding {
+export interface TeamState {
   deleted: boolean;
   /** The number of open, unexpired holds. Read only if an operation creates a hold. */
   openHolds: number;
   /**
    * The first spendable grants and those on which the holds draw, in burn order. For a team in debt every open grant.
    */
-  grants: GrantStanding[];
+  grants: GrantState[];
   /** The spendable micro-credits of the grants that were not read. */
   unread: bigint;
   /** Whether any member has a limit: then usage must name a member. */
@@ -35,14 +35,14 @@ export interface TeamStanding {
   /** Which of the named consumers are members. Read only if the team has limits. */
   members: Set<string>;
   /** The limits of the named consumers. */
-  limits: LimitStanding[];
+  limits: LimitState[];
   /** Debts that are not completely settled, oldest first. */
-  debts: DebtStanding[];
+  debts: DebtState[];
   /** The start of the subscription's current cycle, for limits per cycle. */
   cycleStart: Date | null;
 }
 
-export interface GrantStanding {
+export interface GrantState {
   id: string;
   source: GrantSource;
   businessKey: string;
@@ -56,7 +56,7 @@ export interface GrantStanding {
   inOrder: boolean;
 }
 
-export interface LimitStanding {
+export interface LimitState {
   subject: LimitSubject;
   subjectId: string;
   /** The limit, in micro-credits. */
@@ -76,7 +76,7 @@ export interface LimitStanding {
   consumedMore: boolean;
 }
 
-export interface DebtStanding {
+export interface DebtState {
   key: string;
   /** Whether lifetime credits may settle it. */
   lifetime: boolean;
@@ -87,7 +87,7 @@ export interface DebtStanding {
   changed: boolean;
 }
 
-export interface HoldStanding {
+export interface HoldState {
   id: string;
   teamId: string;
   action: string;
