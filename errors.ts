@@ -579,6 +579,13 @@ export const errors = {
     retriable: true,
     action: 'Wait for the answers of the requests in flight and for Retry-After, then send this again.',
   },
+  rate_limited: {
+    status: 429,
+    title: 'Too many requests within a minute',
+    retriable: true,
+    action:
+      'Wait for Retry-After, then send this again. RateLimit-Policy and RateLimit say how many requests are allowed and left.',
+  },
 
   // 5xx: a failure of our service or of Polar
   internal_error: {

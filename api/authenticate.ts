@@ -16,9 +16,12 @@ export type Caller =
 
 /**
  * Finds the caller of a request by its `Authorization` header. Throws DomainError `unauthenticated`; for a token, with
- * `reason`.
+ * `reason`. Without `lookUpNewKeys` (default: true) a service key that was never valid here is refused without a query.
  */
-export type Authenticate = (authorization: string | undefined) => Promise<Caller>;
+export type Authenticate = (
+  authorization: string | undefined,
+  options?: { lookUpNewKeys?: boolean },
+) => Promise<Caller>;
 
 /** How long a service key is cached as valid, in milliseconds. */
 const keyCacheMs = 2_000;
@@ -39,7 +42,7 @@ export function createAuthenticate({
   const firstKey = serviceApiKey === undefined ? undefined : hashServiceKey(serviceApiKey);
   const known = new Map<string, { caller: Caller; until: number }>();
 
-  return async (authorization) => {
+  return async (authorization, { lookUpNewKeys = true } = {}) => {
     const token = /^Bearer +([\x21-\x7e]+) *$/i.exec(authorization ?? '')?.[1];
     if (token === undefined) {
       throw unauthenticated('Send Authorization: Bearer with a service key or a person’s JWT');
@@ -52,9 +55,10 @@ export function createAuthenticate({
     const cacheKey = hash.toString('base64');
     const cached = known.get(cacheKey);
     if (cached && performance.now() < cached.until) return cached.caller;
+    if (!cached && !lookUpNewKeys) throw unknownKey();
     known.delete(cacheKey);
     const serviceKey = await findServiceKey(keys.fork(), hash);
-    if (!serviceKey) throw unauthenticated('The service key is unknown or was revoked');
+    if (!serviceKey) throw unknownKey();
     const caller: Caller = { kind: 'service', keyId: serviceKey.id, scopes: serviceKey.scopes };
     if (known.size >= keyCacheSize) known.clear();
     known.set(cacheKey, { caller, until: performance.now() + keyCacheMs });
@@ -65,6 +69,10 @@ export function createAuthenticate({
 /** The caller's name in keys, records and logs. */
 export function nameCaller(caller: Caller): string {
   return nameActor(caller);
+}
+
+function unknownKey(): DomainError {
+  return unauthenticated('The service key is unknown or was revoked');
 }
 
 export function unauthenticated(message: string, details: { reason?: string } = {}): DomainError {

@@ -12,6 +12,7 @@ import { type Access, authorize, confirmRights } from './authorize.ts';
 import type { Dependencies } from './dependencies.ts';
 import { createPolarBudget, type PolarBudget } from './polar-budget.ts';
 import { invalidRequest, refuseFields } from './problem.ts';
+import { createRateLimits, type RateLimits } from './rate-limits.ts';
 import { readBytes, readJson } from './read-body.ts';
 import { refusalsOf } from './refusals.ts';
 import { teamIdSchema } from './shapes.ts';
@@ -109,6 +110,7 @@ export interface RouteTurns {
   administration: Turns;
   polar: PolarBudget;
   unsignedBodies: UnsignedBodies;
+  rates: RateLimits;
 }
 
 /**
@@ -122,11 +124,12 @@ export function createRouteTurns(): RouteTurns {
     administration: createTurns({ maxPerOwner: 3, maxInAll: 64 }),
     polar: createPolarBudget(),
     unsignedBodies: createUnsignedBodies(),
+    rates: createRateLimits(),
   };
 }
 
 /**
- * Makes a route from its definition. For each request, in this order: the body (of a known caller), the caller, the
+ * Makes a route from its definition. For each request, in this order: the caller and their rate limit, the body, the
  * rights, the key, the schemas, then the handler. Outside production it is an error if an answer does not match its
  * schema, or if the route does not list an error's code.
  *
@@ -141,14 +144,23 @@ export function defineRoute<Shape extends RequestShape>(definition: RouteDefinit
   const readRaw = readBytes(definition.bodyLimitBytes ?? 1_048_576);
 
   const serve: Route['serve'] = async (request, response, dependencies, turns) => {
-    // A body is read only for a known caller, and rights are checked again after it has arrived.
-    if (access !== 'public' && shape.body) await dependencies.authenticate(request.headers.authorization);
+    const identify = () => authenticate(request, dependencies, turns.rates);
+    const sender = access === 'public' ? undefined : await identify();
+    if (sender) await turns.rates.countCaller(response, sender);
     const body = shape.body ? await readBody(request, response) : undefined;
     definition.rawBody?.admit(request.headers);
     const bytes = definition.rawBody
       ? await turns.unsignedBodies.count(request, () => readRaw(request, response))
       : Buffer.alloc(0);
-    const caller = access === 'public' ? undefined : await admit(request, response, access, dependencies);
+    let caller: Caller | undefined;
+    if (access !== 'public' && sender) {
+      // A caller who lost a right while their body arrived no longer has it.
+      caller = shape.body ? await identify() : sender;
+      response.locals.caller = nameForLog(caller);
+      const teamId = readTeamId(request);
+      await authorize(dependencies.database.lane('authentication'), caller, access, teamId);
+      if (teamId !== undefined && lane !== 'spending') await turns.rates.countTeam(response, teamId);
+    }
     if (definition.needsIdempotencyKey) readIdempotencyKey(request);
 
     refuseUnknownQuery(request, shape.query);
@@ -202,16 +214,21 @@ function refuseUnknownQuery({ query }: Request, known: z.ZodObject | undefined):
   );
 }
 
-async function admit(
+/** An address that sent too many unknown keys may not make us look up more of them. Its known keys still work. */
+async function authenticate(
   request: Request,
-  response: Response,
-  access: Access,
   dependencies: Dependencies,
+  rates: RateLimits,
 ): Promise<Caller> {
-  const caller = await dependencies.authenticate(request.headers.authorization);
-  response.locals.caller = nameForLog(caller);
-  await authorize(dependencies.database.lane('authentication'), caller, access, readTeamId(request));
-  return caller;
+  const address = request.socket.remoteAddress ?? 'closed';
+  const lookUpNewKeys = !(await rates.isAddressLimited(address));
+  try {
+    return await dependencies.authenticate(request.headers.authorization, { lookUpNewKeys });
+  } catch (error) {
+    if (error instanceof DomainError && error.code === 'unauthenticated')
+      await rates.countUnauthenticated(address);
+    throw error;
+  }
 }
 
 /** Spends are limited by the group commit, which leaves out locked teams. */

@@ -157,13 +157,15 @@ function describeAccess({
 function describeAnswers(route: Route): ZodOpenApiResponsesObject {
   const byStatus = Map.groupBy(refusalsOf(route), (code) => errors[code].status);
   return {
-    ...Object.fromEntries([...byStatus].map(([status, codes]) => [status, describeRefusals(status, codes)])),
+    ...Object.fromEntries(
+      [...byStatus].map(([status, codes]) => [status, describeRefusals(route, status, codes)]),
+    ),
     ...Object.fromEntries(
       Object.entries(route.answers).map(([status, schema]) => [
         status,
         {
           description: descriptionOf(Number(status)),
-          headers: requestIdHeader,
+          headers: route.access === 'public' ? requestIdHeader : countedHeaders,
           ...(schema ? { content: { 'application/json': { schema }, ...describeCsv(route) } } : {}),
         },
       ]),
@@ -201,12 +203,16 @@ function describeCsv({ csvExample }: Route): ZodOpenApiResponseObject['content']
 }
 
 /** The problems of one status: each possible code of the route, and what the caller should do. */
-function describeRefusals(status: number, codes: readonly ErrorCode[]): ZodOpenApiResponseObject {
+function describeRefusals(
+  { access }: Route,
+  status: number,
+  codes: readonly ErrorCode[],
+): ZodOpenApiResponseObject {
   const retriable = codes.some((code) => errors[code].retriable);
   return {
     description: codes.map((code) => `- \`${code}\`: ${errors[code].action}`).join('\n'),
     headers: z.object({
-      ...requestIdHeader.shape,
+      ...(access === 'public' || status === 401 ? requestIdHeader : countedHeaders).shape,
       ...(retriable ? { 'Retry-After': retryAfter } : {}),
       ...(status === 401 ? { 'WWW-Authenticate': wwwAuthenticate } : {}),
     }),
@@ -221,6 +227,26 @@ const requestIdHeader = z.object({
     description: 'Names the request in our log',
     header: { id: 'X-Request-Id' },
   }),
+});
+/** Draft-ietf-httpapi-ratelimit-headers. An error before the count has neither. */
+const countedHeaders = requestIdHeader.extend({
+  'RateLimit-Policy': z
+    .string()
+    .optional()
+    .meta({
+      description: 'The limits that count this request: `q` requests within `w` seconds',
+      header: { id: 'RateLimit-Policy' },
+      examples: ['"person";q=1200;w=60'],
+    }),
+  RateLimit: z
+    .string()
+    .optional()
+    .meta({
+      description:
+        'For each of them, the `r` requests that are left and the `t` seconds until it starts again',
+      header: { id: 'RateLimit' },
+      examples: ['"person";r=1199;t=60'],
+    }),
 });
 const retryAfter = z
   .string()

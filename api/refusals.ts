@@ -24,7 +24,8 @@ export function refusalsOf(
     'database_unavailable',
     ...refusals,
   ];
-  if (access !== 'public') codes.push('unauthenticated', 'forbidden', 'identity_provider_unavailable');
+  if (access !== 'public')
+    codes.push('unauthenticated', 'forbidden', 'identity_provider_unavailable', 'rate_limited');
   if (path.includes('{')) codes.push('malformed_url');
   if (path.includes('{teamId}')) codes.push('unknown_team', 'team_busy');
   if (request.body || rawBody) codes.push('malformed_body', 'body_too_large', 'unsupported_media_type');

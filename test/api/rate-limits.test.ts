@@ -1,0 +1,108 @@
+import { randomUUID } from 'node:crypto';
+import { IncomingMessage, ServerResponse } from 'node:http';
+import { Socket } from 'node:net';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { createRateLimits, defaultRates } from '../../api/rate-limits.ts';
+import { type Reply, type RunningApi, startApi } from './running-api.ts';
+
+let api: RunningApi;
+beforeAll(async () => {
+  api = await startApi();
+});
+afterAll(() => api.stop());
+
+/** Sends the same request this many times, 20 at once. */
+async function sendMany(count: number, send: () => Promise<Reply>): Promise<Reply[]> {
+  const replies: Reply[] = [];
+  const senders = Array.from({ length: 20 }, async () => {
+    while (count > 0) {
+      count -= 1;
+      replies.push(await send());
+    }
+  });
+  await Promise.all(senders);
+  return replies;
+}
+
+const statusesOf = (replies: Reply[]) => [...new Set(replies.map(({ status }) => status))];
+
+test('an answer says how many requests a user has left, and counts each user separately', async () => {
+  const [ada, ben] = [await api.person(), await api.person()];
+  const policy = `"person";q=${defaultRates.person};w=60`;
+  for (const left of [1, 2].map((sent) => defaultRates.person - sent)) {
+    const { headers } = await api.send('GET', '/v1/teams', { as: ada.token });
+    expect(headers.get('ratelimit-policy')).toBe(policy);
+    expect(headers.get('ratelimit')).toMatch(new RegExp(`^"person";r=${left};t=\\d+$`));
+  }
+  const { headers } = await api.send('GET', `/v1/teams/${ben.teamId}`, { as: ben.token });
+  expect(headers.get('ratelimit-policy')).toBe(`${policy}, "team";q=${defaultRates.team};w=60`);
+  expect(headers.get('ratelimit')).toMatch(
+    new RegExp(`^"person";r=${defaultRates.person - 1};t=\\d+, "team";r=${defaultRates.team - 1};t=\\d+$`),
+  );
+});
+
+test('a user who sends too many requests gets 429 before a body is read, and nobody else does', async () => {
+  const [loud, quiet] = [await api.person(), await api.person()];
+  const send = () => api.send('GET', '/v1/teams', { as: loud.token });
+  const allowed = await sendMany(defaultRates.person, send);
+  expect(statusesOf(allowed)).toEqual([200]);
+
+  const refused = await api.send('PUT', `/v1/teams/${loud.teamId}/limits/keys/k`, {
+    as: loud.token,
+    body: '{this is not JSON',
+  });
+  expect(refused).toMatchObject({
+    status: 429,
+    json: { code: 'rate_limited', policy: 'person', limit: defaultRates.person, retriable: true },
+  });
+  const wait = Number(refused.headers.get('retry-after'));
+  expect(wait).toBeGreaterThanOrEqual(1);
+  expect(wait).toBeLessThanOrEqual(60);
+  expect((await api.send('GET', '/v1/teams', { as: quiet.token })).status).toBe(200);
+});
+
+test('requests of strangers do not count for a team', async () => {
+  const [member, stranger] = [await api.person(), await api.person()];
+  const path = `/v1/teams/${member.teamId}`;
+  const refused = await sendMany(50, () => api.send('GET', path, { as: stranger.token }));
+  expect(statusesOf(refused)).toEqual([404]);
+  const { headers } = await api.send('GET', path, { as: member.token });
+  expect(headers.get('ratelimit')).toContain(`"team";r=${defaultRates.team - 1};`);
+});
+
+test('spends count for their service key and not for the team', async () => {
+  const { teamId } = await api.person();
+  await api.give(teamId, '10');
+  const spent = await api.send('POST', `/v1/teams/${teamId}/usage`, {
+    body: { action: 'workflow.run', quantities: { run: 1 } },
+  });
+  expect(spent.headers.get('ratelimit-policy')).toBe(`"service-key";q=${defaultRates['service-key']};w=60`);
+});
+
+test('an address that sends too many wrong keys gets 429 instead of 401, its known keys and tokens still work', async () => {
+  const known = await api.key('billing');
+  const fresh = await api.key('billing');
+  const { token } = await api.person();
+  const get = (as: string) => api.send('GET', '/v1/teams', { as });
+  expect((await get(known.key)).status).toBe(200);
+
+  const wrong = await sendMany(defaultRates.unauthenticated, () => get(`wsk_${randomUUID()}`));
+  expect(statusesOf(wrong)).toEqual([401]);
+  for (const key of [`wsk_${randomUUID()}`, 'a.b.c', fresh.key])
+    expect(await get(key)).toMatchObject({ status: 429, json: { code: 'rate_limited' } });
+  expect((await get(known.key)).status).toBe(200);
+  expect((await get(token)).status).toBe(200);
+});
+
+test('requests about a team are counted together, whoever sends them', async () => {
+  const rates = createRateLimits({ ...defaultRates, team: 2 });
+  const response = () => new ServerResponse(new IncomingMessage(new Socket()));
+  const team = randomUUID();
+  await rates.countTeam(response(), team);
+  await rates.countTeam(response(), team.toUpperCase());
+  await expect(rates.countTeam(response(), team)).rejects.toMatchObject({
+    code: 'rate_limited',
+    details: { policy: 'team', limit: 2 },
+  });
+  await rates.countTeam(response(), randomUUID());
+});
