@@ -107,7 +107,13 @@ export const listQuery = z.object({
       encode: String,
     })
     .default(50)
-    .meta({ description: 'Maximum number of entries on the page, 1 to 100' }),
+    .meta({
+      description: 'Maximum number of entries on the page, 1 to 100',
+      override: ({ jsonSchema }) => {
+        delete jsonSchema.pattern;
+        Object.assign(jsonSchema, { type: 'integer', minimum: 1, maximum: 100, default: 50 });
+      },
+    }),
   cursor: z
     .string()
     .min(1)

@@ -2011,7 +2011,7 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description Maximum number of entries on the page, 1 to 100 */
-                limit?: string;
+                limit?: number;
                 /** @description The nextCursor of the previous page */
                 cursor?: string;
             };
@@ -2313,7 +2313,7 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description Maximum number of entries on the page, 1 to 100 */
-                limit?: string;
+                limit?: number;
                 /** @description The nextCursor of the previous page */
                 cursor?: string;
                 from?: string;
@@ -2355,7 +2355,7 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description Maximum number of entries on the page, 1 to 100 */
-                limit?: string;
+                limit?: number;
                 /** @description The nextCursor of the previous page */
                 cursor?: string;
                 from?: string;
@@ -2397,7 +2397,7 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description Maximum number of entries on the page, 1 to 100 */
-                limit?: string;
+                limit?: number;
                 /** @description The nextCursor of the previous page */
                 cursor?: string;
             };
@@ -2584,7 +2584,7 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description Maximum number of entries on the page, 1 to 100 */
-                limit?: string;
+                limit?: number;
                 /** @description The nextCursor of the previous page */
                 cursor?: string;
             };
@@ -2781,7 +2781,7 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description Maximum number of entries on the page, 1 to 100 */
-                limit?: string;
+                limit?: number;
                 /** @description The nextCursor of the previous page */
                 cursor?: string;
             };
@@ -2961,7 +2961,7 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description Maximum number of entries on the page, 1 to 100 */
-                limit?: string;
+                limit?: number;
                 /** @description The nextCursor of the previous page */
                 cursor?: string;
             };
@@ -3074,7 +3074,7 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description Maximum number of entries on the page, 1 to 100 */
-                limit?: string;
+                limit?: number;
                 /** @description The nextCursor of the previous page */
                 cursor?: string;
             };
@@ -3188,7 +3188,7 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description Maximum number of entries on the page, 1 to 100 */
-                limit?: string;
+                limit?: number;
                 /** @description The nextCursor of the previous page */
                 cursor?: string;
             };
@@ -3434,7 +3434,7 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description Maximum number of entries on the page, 1 to 100 */
-                limit?: string;
+                limit?: number;
                 /** @description The nextCursor of the previous page */
                 cursor?: string;
             };
@@ -3700,7 +3700,7 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description Maximum number of entries on the page, 1 to 100 */
-                limit?: string;
+                limit?: number;
                 /** @description The nextCursor of the previous page */
                 cursor?: string;
                 status?: "received" | "handled" | "parked" | "ignored" | "dismissed";
@@ -3878,7 +3878,7 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description Maximum number of entries on the page, 1 to 100 */
-                limit?: string;
+                limit?: number;
                 /** @description The nextCursor of the previous page */
                 cursor?: string;
                 teamId?: string;
@@ -3916,7 +3916,7 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description Maximum number of entries on the page, 1 to 100 */
-                limit?: string;
+                limit?: number;
                 /** @description The nextCursor of the previous page */
                 cursor?: string;
             };

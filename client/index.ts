@@ -1,0 +1,8 @@
+export type { components, paths } from './api-types.ts';
+export {
+  type BillingClient,
+  type BillingClientOptions,
+  createBillingClient,
+} from './billing-client.ts';
+export { BillingProblem, BillingUnavailable, type Problem, type ProblemCode } from './billing-error.ts';
+export type { Credentials, RetryOptions } from './retrying-fetch.ts';
