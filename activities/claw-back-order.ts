@@ -34,7 +34,7 @@ export const clawBackOrder: EventStep<OrderEvent> = {
     }
   },
   carryOut: followMoney,
-  remember: (em, team, { order }, code) => rememberMoney(em, team, order, code),
+  remember: rememberMoney,
 };
 
 async function fetchMoney(

@@ -1,19 +1,26 @@
 import type { Polar } from '@polar-sh/sdk/2026-10';
 import type { Database } from '../database/connection.ts';
-import { parkInboxEvent, recordEvents } from '../inbox/inbox.ts';
-import { skipOlderStates } from '../inbox/older-states.ts';
+import { assignParkedEvent } from './assign-parked-event.ts';
+import { changePlan } from './change-plan.ts';
 import { clawBackOrder } from './claw-back-order.ts';
 import { closeTeam } from './close-team.ts';
-import { createEventStep, type EventStep, lockedTeam } from './event-step.ts';
+import { dismissParkedEvent } from './dismiss-parked-event.ts';
+import { createEventStep, type EventStep } from './event-step.ts';
 import { expireCredits } from './expire-credits.ts';
 import { failAtOnce } from './failures.ts';
+import { findEvent } from './find-event.ts';
 import { followOrder } from './follow-order.ts';
 import { followSubscription } from './follow-subscription.ts';
+import { fulfillPurchase } from './fulfill-purchase.ts';
 import { grantDrips } from './grant-drips.ts';
 import { grantTrialCredits } from './grant-trial-credits.ts';
-import { createOperatorSteps } from './operator-steps.ts';
-import { changePlan, fulfillPurchase, startCycle } from './paid-order.ts';
+import { createOperatorStep, type OperatorStep } from './operator-step.ts';
+import { parkStuckEvent } from './park-stuck-event.ts';
+import { recordEvents } from './record-events.ts';
 import { renameCustomer } from './rename-customer.ts';
+import { reviewTeam } from './review-team.ts';
+import { skipOlderStates } from './skip-older-states.ts';
+import { startCycle } from './start-cycle.ts';
 import { syncMembers } from './sync-members.ts';
 import { createTeamStep, type TeamStep } from './team-step.ts';
 import { unlinkCustomer } from './unlink-customer.ts';
@@ -29,6 +36,7 @@ export interface ActivityDependencies {
 export function createActivities({ database, polar }: ActivityDependencies) {
   const onEvent = <Facts>(step: EventStep<Facts>) => createEventStep({ database, polar }, step);
   const onTeam = <Args extends unknown[]>(step: TeamStep<Args>) => createTeamStep(database, step);
+  const onOperator = <Args extends unknown[]>(step: OperatorStep<Args>) => createOperatorStep(database, step);
   return {
     grantTrialCredits: onTeam(grantTrialCredits),
     fulfillPurchase: onEvent(fulfillPurchase),
@@ -44,35 +52,14 @@ export function createActivities({ database, polar }: ActivityDependencies) {
     unlinkCustomer: onEvent(unlinkCustomer),
     closeTeam: onEvent(closeTeam),
 
-    /**
-     * Events without a step: a team was created, an operator made an adjustment, or Polar reported something that
-     * billing does not use.
-     */
     recordEvents: (teamId: string, inboxIds: readonly string[]) =>
-      failAtOnce(() =>
-        onTeam(async (em) => {
-          await recordEvents(em, teamId, inboxIds, 'No lifecycle step follows from it');
-          return null;
-        })(teamId),
-      ),
+      failAtOnce(() => onTeam(recordEvents)(teamId, inboxIds)),
+    skipOlderStates: skipOlderStates(database),
+    parkStuckEvent: onTeam(parkStuckEvent),
+    reviewTeam: onTeam(reviewTeam),
 
-    /** @returns ids of the events that a newer state of the same object makes superfluous */
-    skipOlderStates: (teamId: string, inboxIds: readonly string[]) =>
-      lockedTeam(database, teamId)((em) => skipOlderStates(em, teamId, inboxIds)),
-
-    /**
-     * An event that keeps failing is parked as stuck, so that it delays no other event. It stays visible and is
-     * retried later.
-     */
-    parkStuckEvent: (teamId: string, inboxId: string, failure: string) =>
-      onTeam(async (em) => {
-        await parkInboxEvent(em, inboxId, 'stuck', failure);
-        return `Parked an event that kept failing: ${failure}`;
-      })(teamId),
-
-    /** Reads the team again. */
-    reviewTeam: onTeam(async () => null),
-
-    ...createOperatorSteps(database),
+    findEvent: onOperator(findEvent),
+    dismissParkedEvent: onOperator(dismissParkedEvent),
+    assignParkedEvent: onOperator(assignParkedEvent),
   };
 }

@@ -5,5 +5,5 @@ import { followMoney, type OrderEvent, readOrderEvent, rememberMoney } from './o
 export const followOrder: EventStep<OrderEvent> = {
   read: (em, event, fetching) => readOrderEvent(em, event, fetching, { pays: false }),
   carryOut: followMoney,
-  remember: (em, team, { order }, code) => rememberMoney(em, team, order, code),
+  remember: rememberMoney,
 };

@@ -132,7 +132,7 @@ export async function followMoney(
 export async function rememberMoney(
   em: EntityManager,
   team: Team,
-  order: OrderState,
+  { order }: OrderEvent,
   code: ErrorCode,
 ): Promise<void> {
   if (worthRemembering.includes(code)) await rememberOrder(em, await factsOf(em, team, order));

@@ -6,7 +6,8 @@ import {
   proxyActivities,
   setCurrentDetails,
 } from '@temporalio/workflow';
-import type { LedgerVerdict, MaintenanceActivities } from '../activities/create-maintenance-activities.ts';
+import type { MaintenanceActivities } from '../activities/create-maintenance-activities.ts';
+import type { LedgerVerdict } from '../activities/maintenance/verify-ledger.ts';
 
 // Each works in many small steps and reports each. If the heartbeats stop, the worker has ended.
 const activities = proxyActivities<MaintenanceActivities>({

@@ -12,7 +12,8 @@ import {
   sleep,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { ReconciliationActivities, Report } from '../activities/create-reconciliation-activities.ts';
+import type { ReconciliationActivities } from '../activities/create-reconciliation-activities.ts';
+import type { Report } from '../activities/reconciliation/record-reconciliation.ts';
 import type { ReconciliationFinding } from '../reconciliation/store-repair.ts';
 import { approveUpdate, type OperatorMessage, readOperatorMessage } from './messages.ts';
 

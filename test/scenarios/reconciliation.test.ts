@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import type { Report } from '../../activities/create-reconciliation-activities.ts';
+import type { Report } from '../../activities/reconciliation/record-reconciliation.ts';
 import { publishCatalog } from '../../catalog/versions.ts';
 import { announceTeam } from '../../teams/sign-up.ts';
 import { approveUpdate, retryUpdate, taskQueue, teamWorkflowId } from '../../workflows/messages.ts';

@@ -4,7 +4,7 @@ import { createPolar, type models, type Polar } from '@polar-sh/sdk/2026-10';
 import type { Client, WorkflowHandle } from '@temporalio/client';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
 import type { WorkflowBundle } from '@temporalio/worker';
-import type { Report } from '../../activities/create-reconciliation-activities.ts';
+import type { Report } from '../../activities/reconciliation/record-reconciliation.ts';
 import { createApp } from '../../api/app.ts';
 import { createAuthenticate } from '../../api/authenticate.ts';
 import { createMetrics } from '../../api/metrics.ts';
