@@ -95,7 +95,8 @@ export const errors = {
     status: 402,
     title: 'Limit reached',
     retriable: false,
-    action: 'Wait for the next period or ask a role that manages the team to raise the limit.',
+    action:
+      'Wait until `resetsAt` or ask a user with a role in `raisedBy` to raise the limit. `level` is member or key, `used` of `limit` credits are used.',
   },
   payment_failed: {
     status: 402,

@@ -22,6 +22,7 @@ import { memberRoutes } from './routes/members.ts';
 import { openHoldRoutes } from './routes/open-holds.ts';
 import { polarWebhookRoutes } from './routes/polar-webhook.ts';
 import { reconciliationRoutes } from './routes/reconciliations.ts';
+import { runRoutes } from './routes/runs.ts';
 import { subscriptionRoutes } from './routes/subscription.ts';
 import { teamRoutes } from './routes/teams.ts';
 import { usageRoutes } from './routes/usage.ts';
@@ -56,6 +57,7 @@ export const routes: readonly Route[] = [
   ...openHoldRoutes,
   ...balanceRoutes,
   ...usageHistoryRoutes,
+  ...runRoutes,
   ...limitRoutes,
   ...adjustmentRoutes,
   ...userRoutes,

@@ -1,11 +1,10 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Database } from '../database/connection.ts';
-import type { Role } from '../database/entities/member.ts';
+import { managerRoles, type Role } from '../database/entities/member.ts';
 import type { Scope } from '../database/entities/service-key.ts';
 import { DomainError } from '../domain-error.ts';
 import { lockTeamAs } from '../teams/actor.ts';
 import { findRole, findTeam } from '../teams/find-team.ts';
-import { managerRoles } from '../teams/members.ts';
 import type { Caller } from './authenticate.ts';
 
 /** Who may call a route. Everyone else may not. */
@@ -22,7 +21,7 @@ export interface Access {
 export const anyRole = ['owner', 'admin', 'billing', 'member'] as const satisfies readonly Role[];
 /** Members who may pay, change the plan, see invoices and open the portal. */
 export const billingRoles = ['owner', 'admin', 'billing'] as const satisfies readonly Role[];
-/** Members who manage members. */
+/** Members who manage members and limits. */
 export const memberManagers = managerRoles;
 
 /**

@@ -40,6 +40,70 @@ export const metadataSchema = z
   })
   .meta({ description: 'Stored with the event, such as a trace id', examples: [{ traceId: '4bf92f35' }] });
 
+const runIdForm = {
+  pattern: /^[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}$/,
+  error: 'expected 1 to 128 letters, digits, _ . : or -, beginning with a letter or digit',
+};
+
+export const runIdSchema = z
+  .string()
+  .regex(runIdForm.pattern, { error: runIdForm.error })
+  .meta({ description: 'The platform’s id of a workflow run', examples: ['run_8f2c'] });
+
+export const stepIdSchema = z
+  .string()
+  .regex(runIdForm.pattern, { error: runIdForm.error })
+  .meta({ description: 'The step of the run', examples: ['summarise'] });
+
+const mostTags = 5;
+/** The name of a tag. It has no comma and no colon, which separate names in query parameters. */
+export const tagNamePattern = /^[A-Za-z][A-Za-z0-9_-]{0,31}$/;
+
+const tagNameSchema = z.string().regex(tagNamePattern, {
+  error: 'expected a tag name of 1 to 32 letters, digits, _ or -, beginning with a letter',
+});
+const tagValueSchema = z
+  .string()
+  .regex(/^[\x20-\x7e]{1,100}$/, { error: 'expected 1 to 100 printable ASCII characters' });
+
+export const tagsSchema = z
+  .record(tagNameSchema, tagValueSchema)
+  .refine((tags) => Object.keys(tags).length <= mostTags, { error: `expected at most ${mostTags} tags` })
+  .meta({
+    description: `What the usage is filed under in reports: at most ${mostTags} names, each with a value`,
+    examples: [{ project: 'website' }],
+  });
+
+/** Who consumes and what for, in the bodies of usage and holds. */
+export const attributionShape = {
+  memberId: userIdSchema.exactOptional(),
+  apiKeyId: apiKeyIdSchema.exactOptional(),
+  runId: runIdSchema.exactOptional(),
+  stepId: stepIdSchema.exactOptional(),
+  tags: tagsSchema.exactOptional(),
+};
+
+/** Who consumed and what for, in answers. */
+export const attributionOut = {
+  memberId: z
+    .string()
+    .nullable()
+    .meta({ examples: ['user_42'] }),
+  apiKeyId: z
+    .string()
+    .nullable()
+    .meta({ examples: ['key_7f3a'] }),
+  runId: z
+    .string()
+    .nullable()
+    .meta({ examples: ['run_8f2c'] }),
+  stepId: z
+    .string()
+    .nullable()
+    .meta({ examples: ['summarise'] }),
+  tags: z.record(z.string(), z.string()).meta({ examples: [{ project: 'website' }] }),
+};
+
 export const roleSchema = z.enum(roles).meta({ id: 'Role' });
 
 export const nameSchema = z

@@ -214,7 +214,9 @@ export interface paths {
         };
         /**
          * List the usage events with their receipts, by occurredAt, newest first
-         * @description Callers: services with the scope usage or billing or admin; users with the role owner, admin, billing, member.
+         * @description The filters take the values of a report’s row. An empty value selects the events without one: `member=` those that name no member.
+         *
+         *     Callers: services with the scope usage or billing or admin; users with the role owner, admin, billing, member.
          */
         get: operations["listUsageEvents"];
         put?: never;
@@ -237,6 +239,28 @@ export interface paths {
          * @description Callers: services with the scope usage or billing or admin; users with the role owner, admin, billing, member.
          */
         get: operations["listTransfers"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/teams/{teamId}/runs/{runId}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read the statement of a workflow run: steps, receipts, holds and the grants that paid
+         * @description Pages contain the run’s receipts by occurredAt, newest first, grouped by step. The sums are those of the whole run on each page. A run without usage has consumed 0.
+         *
+         *     Callers: services with the scope usage or billing or admin; users with the role owner, admin, billing, member.
+         */
+        get: operations["readRun"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1018,6 +1042,14 @@ export interface components {
             memberId?: string;
             /** @description The platform’s id of an API key */
             apiKeyId?: string;
+            /** @description The platform’s id of a workflow run */
+            runId?: string;
+            /** @description The step of the run */
+            stepId?: string;
+            /** @description What the usage is filed under in reports: at most 5 names, each with a value */
+            tags?: {
+                [key: string]: string;
+            };
             /** Format: date-time */
             occurredAt?: string;
             /** @description Stored with the event, such as a trace id */
@@ -1044,6 +1076,14 @@ export interface components {
             memberId?: string;
             /** @description The platform’s id of an API key */
             apiKeyId?: string;
+            /** @description The platform’s id of a workflow run */
+            runId?: string;
+            /** @description The step of the run */
+            stepId?: string;
+            /** @description What the usage is filed under in reports: at most 5 names, each with a value */
+            tags?: {
+                [key: string]: string;
+            };
             /** Format: date-time */
             occurredAt?: string;
             /** @description Stored with the event, such as a trace id */
@@ -1064,6 +1104,14 @@ export interface components {
             memberId?: string;
             /** @description The platform’s id of an API key */
             apiKeyId?: string;
+            /** @description The platform’s id of a workflow run */
+            runId?: string;
+            /** @description The step of the run */
+            stepId?: string;
+            /** @description What the usage is filed under in reports: at most 5 names, each with a value */
+            tags?: {
+                [key: string]: string;
+            };
         };
         HoldCapture: {
             quantities?: {
@@ -1321,6 +1369,11 @@ export interface components {
             credits: string;
             memberId: string | null;
             apiKeyId: string | null;
+            runId: string | null;
+            stepId: string | null;
+            tags: {
+                [key: string]: string;
+            };
             /** Format: date-time */
             createdAt: string;
             /** Format: date-time */
@@ -1423,6 +1476,11 @@ export interface components {
             recordedAt: string;
             memberId: string | null;
             apiKeyId: string | null;
+            runId: string | null;
+            stepId: string | null;
+            tags: {
+                [key: string]: string;
+            };
             metadata: {
                 [key: string]: unknown;
             } | null;
@@ -1450,6 +1508,29 @@ export interface components {
             usageEventId: string | null;
             /** @description The cause, if it is not a usage event */
             reference: string | null;
+        };
+        Run: {
+            runId: string;
+            /** @description Of the whole run */
+            credits: string;
+            events: number;
+            /** @description The steps with receipts on this page */
+            steps: components["schemas"]["RunStep"][];
+            /** @description The run’s holds, open ones first, then the newest; at most 100 */
+            holds: components["schemas"]["HoldDetails"][];
+            /** @description The grants that paid for the run */
+            grants: components["schemas"]["GrantShare"][];
+            /** @description Null on the last page */
+            nextCursor: string | null;
+        };
+        RunStep: {
+            /** @description Null: usage of the run that names no step */
+            stepId: string | null;
+            /** @description Of the whole step */
+            credits: string;
+            events: number;
+            /** @description Those on this page, newest first */
+            receipts: components["schemas"]["UsageEvent"][];
         };
         LimitPage: {
             data: components["schemas"]["Limit"][];
@@ -2345,6 +2426,14 @@ export interface operations {
                 from?: string;
                 /** @description Exclusive */
                 to?: string;
+                action?: string;
+                model?: string;
+                member?: string;
+                key?: string;
+                run?: string;
+                step?: string;
+                /** @description name:value; without a value: events without this tag */
+                tag?: string;
             };
             header?: never;
             path: {
@@ -2409,6 +2498,49 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["TransferPage"];
+                };
+            };
+            /** @description An unexpected error */
+            default: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readRun: {
+        parameters: {
+            query?: {
+                /** @description Maximum number of entries on the page, 1 to 100 */
+                limit?: number;
+                /** @description The nextCursor of the previous page */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The team’s id */
+                teamId: string;
+                /** @description The platform’s id of a workflow run */
+                runId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Run"];
                 };
             };
             /** @description An unexpected error */

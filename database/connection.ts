@@ -42,6 +42,7 @@ import { ClosedMonths } from './migrations/0009-closed-months.ts';
 import { Links } from './migrations/0010-links.ts';
 import { GrantsInBurnOrder } from './migrations/0011-grants-in-burn-order.ts';
 import { WaitingAndHandledEvents } from './migrations/0012-waiting-and-handled-events.ts';
+import { RunsAndTags } from './migrations/0014-runs-and-tags.ts';
 import { createMissingPartitions, isMissingPartition } from './partitions.ts';
 import { checkSession, startupOptions } from './session-settings.ts';
 
@@ -267,6 +268,7 @@ function ormOptions(
         Links,
         GrantsInBurnOrder,
         WaitingAndHandledEvents,
+        RunsAndTags,
       ],
       snapshot: false,
       silent: true,

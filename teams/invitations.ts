@@ -2,7 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { v7 as uuidv7 } from 'uuid';
 import { readClock } from '../database/connection.ts';
 import { Invitation } from '../database/entities/invitation.ts';
-import type { Role } from '../database/entities/member.ts';
+import { managerRoles, type Role } from '../database/entities/member.ts';
 import { type ListPage, type ListRange, pageOfRows, uuidCursor } from '../database/list-page.ts';
 import { lockLivingTeam } from '../database/lock-living-team.ts';
 import { recordAuditEvent } from '../database/record-audit-event.ts';
@@ -10,7 +10,7 @@ import { DomainError, hasCode } from '../domain-error.ts';
 import { type Actor, lockTeamAs, nameActor } from './actor.ts';
 import { findMember } from './find-team.ts';
 import { findUser } from './find-user.ts';
-import { managerRoles, putMember } from './members.ts';
+import { putMember } from './members.ts';
 
 /** The invited user. An e-mail matches in upper and lower case. */
 export type Invitee = { userId: string } | { email: string };

@@ -1,5 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { Member, type Role, roles } from '../database/entities/member.ts';
+import { Member, managerRoles, type Role, roles } from '../database/entities/member.ts';
 import { User } from '../database/entities/user.ts';
 import { invalidCursor, type ListPage, type ListRange } from '../database/list-page.ts';
 import { recordAuditEvent } from '../database/record-audit-event.ts';
@@ -17,7 +17,6 @@ export interface ListedMember {
 }
 
 /** The roles that manage members: invite, change roles, remove. */
-export const managerRoles = ['owner', 'admin'] as const satisfies readonly Role[];
 
 /**
  * The team's members, in the order in which they joined.

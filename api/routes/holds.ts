@@ -12,14 +12,7 @@ import { hashBody } from '../../teams/hash-body.ts';
 import { type CallContext, defineRoute } from '../define-route.ts';
 import { receiptJson, receiptOut } from '../receipt.ts';
 import { whileCommitting } from '../refusals.ts';
-import {
-  actionSchema,
-  apiKeyIdSchema,
-  instantOut,
-  metadataSchema,
-  teamParams,
-  userIdSchema,
-} from '../shapes.ts';
+import { actionSchema, attributionShape, instantOut, metadataSchema, teamParams } from '../shapes.ts';
 
 const ttlSeconds = z
   .int()
@@ -62,8 +55,7 @@ const newHoldIn = z
     action: actionSchema,
     ...cost,
     ttlSeconds: ttlSeconds.exactOptional(),
-    memberId: userIdSchema.exactOptional(),
-    apiKeyId: apiKeyIdSchema.exactOptional(),
+    ...attributionShape,
   })
   .refine(hasOneOfTwo, oneOfTwo)
   .meta({
@@ -126,7 +118,7 @@ export const holdRoutes = [
     ],
     async handle({ params: { teamId }, body }, context) {
       const { database, creditOperations } = context.dependencies;
-      const { action, ttlSeconds, memberId, apiKeyId } = body;
+      const { action, ttlSeconds, quantities: _quantities, credits: _credits, ...attribution } = body;
       const request = { teamId, ...keyed(context, 'hold') };
       const { version, catalog } = await readCatalog(database);
       let terms: { credits: bigint; ttlMs: number };
@@ -146,8 +138,7 @@ export const holdRoutes = [
         maxTtlMs: catalog.policies.holdMaxLife,
         mostOpen: catalog.policies.openHoldsPerTeam,
         priceVersion: version,
-        memberId,
-        apiKeyId,
+        ...attribution,
       });
       return { status: 201, body: holdJson(hold) };
     },

@@ -6,16 +6,18 @@ import { listUsageEvents } from '../../ledger/read/list-usage-events.ts';
 import { reportUsage, type UsageReport, usageKeys } from '../../ledger/read/report-usage.ts';
 import { anyRole } from '../authorize.ts';
 import { defineRoute } from '../define-route.ts';
-import { receiptJson, receiptShape } from '../receipt.ts';
 import {
+  actionSchema,
   grantSourceOut,
   instantIn,
   instantOut,
   listQuery,
   pageOf,
+  tagNamePattern,
   teamParams,
   timezoneIn,
 } from '../shapes.ts';
+import { usageEventJson, usageEventOut } from '../usage-event.ts';
 
 const readers = { services: ['usage', 'billing', 'admin'], persons: anyRole } as const;
 
@@ -82,25 +84,35 @@ const reportOut = z
   })
   .meta({ id: 'UsageReport' });
 
-const usageEventOut = z
-  .strictObject({
-    ...receiptShape,
-    occurredAt: instantOut,
-    recordedAt: instantOut,
-    memberId: z
-      .string()
-      .nullable()
-      .meta({ examples: ['user_42'] }),
-    apiKeyId: z
-      .string()
-      .nullable()
-      .meta({ examples: ['key_7f3a'] }),
-    metadata: z
-      .record(z.string(), z.unknown())
-      .nullable()
-      .meta({ examples: [{ traceId: '4bf92f35' }] }),
-  })
-  .meta({ id: 'UsageEvent' });
+/** A value of the filter; empty: events without one. */
+const valueOrNone = z.codec(z.string().max(128), z.string().nullable(), {
+  decode: (text) => (text === '' ? null : text),
+  encode: (value) => value ?? '',
+});
+const tagFilter = z.codec(z.string().max(140), z.object({ name: z.string(), value: z.string().nullable() }), {
+  decode: (text, context) => {
+    const colon = text.indexOf(':');
+    const name = text.slice(0, colon);
+    if (colon > 0 && tagNamePattern.test(name)) return { name, value: text.slice(colon + 1) || null };
+    context.issues.push({ code: 'custom', input: text, message: 'expected name:value' });
+    return z.NEVER;
+  },
+  encode: ({ name, value }) => `${name}:${value ?? ''}`,
+});
+
+/** The values of a report's row select its events. */
+const filterQuery = {
+  action: actionSchema.exactOptional(),
+  model: valueOrNone.exactOptional().meta({ examples: ['gpt-5'] }),
+  member: valueOrNone.exactOptional().meta({ examples: ['user_42'] }),
+  key: valueOrNone.exactOptional().meta({ examples: ['key_7f3a'] }),
+  run: valueOrNone.exactOptional().meta({ examples: ['run_8f2c'] }),
+  step: valueOrNone.exactOptional().meta({ examples: ['summarise'] }),
+  tag: tagFilter.exactOptional().meta({
+    description: 'name:value; without a value: events without this tag',
+    override: { examples: ['project:website'] },
+  }),
+};
 
 const transferOut = z
   .strictObject({
@@ -159,19 +171,19 @@ export const usageHistoryRoutes = [
     tag: 'Usage',
     operationId: 'listUsageEvents',
     summary: 'List the usage events with their receipts, by occurredAt, newest first',
+    description:
+      'The filters take the values of a report’s row. An empty value selects the events without one: `member=` those that name no member.',
     access: readers,
-    request: { params: teamParams, query: listQuery.extend(range) },
+    request: { params: teamParams, query: listQuery.extend({ ...range, ...filterQuery }) },
+    heavy: ({ query: { from, to, limit, cursor, ...filter } }) => Object.keys(filter).length > 0,
     answers: { 200: pageOf('UsageEventPage', usageEventOut) },
     refusals: ['invalid_cursor'],
     async handle({ params: { teamId }, query }, { dependencies: { database } }) {
-      const { data, nextCursor } = await listUsageEvents(database.pool, teamId, query);
-      const events = data.map(({ receipt, occurredAt, recordedAt, ...event }) => ({
-        ...receiptJson(receipt),
-        occurredAt: occurredAt.toISOString(),
-        recordedAt: recordedAt.toISOString(),
-        ...event,
-      }));
-      return { status: 200, body: { data: events, nextCursor } };
+      const { from, to, limit, cursor, ...filter } = query;
+      const range = { from, to, limit, cursor };
+      const { data, nextCursor } = await listUsageEvents(database.pool, teamId, range, filter);
+      const body = { data: data.map(usageEventJson), nextCursor };
+      return { status: 200, body };
     },
   }),
 

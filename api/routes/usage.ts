@@ -13,12 +13,11 @@ import { receiptJson, receiptOut, receiptShape } from '../receipt.ts';
 import { whileCommitting } from '../refusals.ts';
 import {
   actionSchema,
-  apiKeyIdSchema,
+  attributionShape,
   instantIn,
   metadataSchema,
   teamIdSchema,
   teamParams,
-  userIdSchema,
 } from '../shapes.ts';
 
 const usageShape = {
@@ -26,8 +25,7 @@ const usageShape = {
   quantities: quantitiesSchema.meta({
     override: { examples: [{ input_tokens: 1200, output_tokens: '350' }] },
   }),
-  memberId: userIdSchema.exactOptional(),
-  apiKeyId: apiKeyIdSchema.exactOptional(),
+  ...attributionShape,
   occurredAt: instantIn.exactOptional(),
   metadata: metadataSchema.exactOptional(),
 };

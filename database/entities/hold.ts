@@ -1,4 +1,5 @@
 import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
+import type { Tags } from './usage-event.ts';
 
 /** `open` until it is captured, released, or swept after its expiry. */
 const holdStatuses = ['open', 'captured', 'released', 'lapsed'] as const;
@@ -18,6 +19,9 @@ export const Hold = defineEntity({
     priceVersion: p.integer(),
     memberId: p.text().strictNullable(),
     apiKeyId: p.text().strictNullable(),
+    runId: p.text().strictNullable(),
+    stepId: p.text().strictNullable(),
+    tags: p.json<Tags>().strictNullable(),
     status: p.text().$type<HoldStatus>(),
     expiresAt: p.datetime(),
     /** The latest possible expiry, with extensions. */

@@ -4,6 +4,9 @@ import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
 export const roles = ['owner', 'admin', 'billing', 'member'] as const;
 export type Role = (typeof roles)[number];
 
+/** The roles that manage members and limits. */
+export const managerRoles = ['owner', 'admin'] as const satisfies readonly Role[];
+
 export const Member = defineEntity({
   name: 'Member',
   tableName: 'members',

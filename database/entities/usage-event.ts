@@ -8,6 +8,9 @@ export interface StoredReceiptLine {
   credits: string;
 }
 
+/** What the caller files a usage under: up to five names, each with a value. */
+export type Tags = Record<string, string>;
+
 /**
  * One priced usage. Its receipt is rebuilt from this row and its transfers. Never changed. Partitioned by month of
  * `occurredAt`.
@@ -28,6 +31,11 @@ export const UsageEvent = defineEntity({
     balanceAfter: p.bigint(),
     memberId: p.text().strictNullable(),
     apiKeyId: p.text().strictNullable(),
+    /** The workflow run that it is part of, and the step of that run. */
+    runId: p.text().strictNullable(),
+    stepId: p.text().strictNullable(),
+    /** Null: none. */
+    tags: p.json<Tags>().strictNullable(),
     /** The hold that it captured, if any. */
     holdId: p.uuid().strictNullable(),
     metadata: p.json<Record<string, unknown>>().strictNullable(),

@@ -3,11 +3,12 @@ import { readClock } from '../../database/connection.ts';
 import { Hold, type HoldStatus } from '../../database/entities/hold.ts';
 import { type ListPage, type ListRange, pageOfRows, uuidCursor } from '../../database/list-page.ts';
 import { DomainError } from '../../domain-error.ts';
+import type { StoredAttribution } from '../spend/attribution.ts';
 
 /** The current state of a hold. Credits in micro-credits. */
 export type ReadHold = Pick<
   Hold,
-  'id' | 'teamId' | 'action' | 'credits' | 'memberId' | 'apiKeyId' | 'status' | 'createdAt' | 'expiresAt'
+  'id' | 'teamId' | 'action' | 'credits' | 'status' | 'createdAt' | 'expiresAt' | keyof StoredAttribution
 >;
 
 /**

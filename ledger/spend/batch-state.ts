@@ -1,6 +1,8 @@
+import type { Cycle } from '../../catalog/cycle.ts';
 import type { GrantSource } from '../../database/entities/grant.ts';
 import type { HoldStatus } from '../../database/entities/hold.ts';
 import type { LimitPeriod, LimitSubject } from '../../database/entities/limit.ts';
+import type { StoredAttribution } from './attribution.ts';
 import type { EventLocation, HoldAnswer } from './operation.ts';
 
 /**
@@ -38,8 +40,8 @@ export interface TeamState {
   limits: LimitState[];
   /** Debts that are not completely settled, oldest first. */
   debts: DebtState[];
-  /** The start of the subscription's current cycle, for limits per cycle. */
-  cycleStart: Date | null;
+  /** The subscription's current cycle, for limits per cycle. */
+  cycle: Cycle | null;
 }
 
 export interface GrantState {
@@ -87,14 +89,12 @@ export interface DebtState {
   changed: boolean;
 }
 
-export interface HoldState {
+export interface HoldState extends StoredAttribution {
   id: string;
   teamId: string;
   action: string;
   credits: bigint;
   priceVersion: number;
-  memberId: string | null;
-  apiKeyId: string | null;
   status: HoldStatus;
   expiresAt: Date;
   /** The latest possible expiry, with extensions. */

@@ -40,7 +40,7 @@ export function captureHold(
   const fromHeld = allocate(lots, credits);
   const limits = limitsOn(team, hold, state.now);
   const excess = fromHeld.short > 0n ? drawCredits(team, fromHeld.short, state.now, credits) : [];
-  if (fromHeld.short > 0n) refuseOverLimit(limits, fromHeld.short);
+  if (fromHeld.short > 0n) refuseOverLimit(limits, fromHeld.short, team.cycle);
 
   const id = newId();
   const paid: Receipt['grants'] = [];

@@ -1,5 +1,6 @@
 import { type Move, moveBetween } from '../rules/move.ts';
 import { isSpendable } from '../rules/spendable.ts';
+import type { StoredAttribution } from './attribution.ts';
 import type { GrantState, TeamState } from './batch-state.ts';
 import type { HoldAnswer, Receipt } from './operation.ts';
 
@@ -19,12 +20,10 @@ export interface KeyRow {
   answer: { status: 200 | 201; body: HoldAnswer } | null;
 }
 
-export interface EventRow {
+export interface EventRow extends StoredAttribution {
   teamId: string;
   occurredAt: Date;
   receipt: Receipt;
-  memberId: string | null;
-  apiKeyId: string | null;
   metadata: Record<string, unknown> | null;
 }
 

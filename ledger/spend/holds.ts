@@ -1,4 +1,5 @@
 import { DomainError } from '../../domain-error.ts';
+import { storedAttribution } from './attribution.ts';
 import type { BatchState, GrantState, HoldState, TeamState } from './batch-state.ts';
 import { type Changes, move } from './changes.ts';
 import { drawCredits } from './draw-credits.ts';
@@ -32,7 +33,7 @@ export function holdCredits(
   requireMember(team, operation);
   const limits = limitsOn(team, operation, state.now);
   const draws = drawCredits(team, credits, state.now);
-  refuseOverLimit(limits, credits);
+  refuseOverLimit(limits, credits, team.cycle);
 
   const made: HoldState = {
     id: newId(),
@@ -40,8 +41,7 @@ export function holdCredits(
     action: operation.action,
     credits,
     priceVersion: operation.priceVersion,
-    memberId: operation.memberId ?? null,
-    apiKeyId: operation.apiKeyId ?? null,
+    ...storedAttribution(operation),
     status: 'open',
     expiresAt: new Date(state.now.getTime() + operation.ttlMs),
     latestExpiry: new Date(state.now.getTime() + operation.maxTtlMs),

@@ -1,12 +1,12 @@
 import { formatCredits } from '../../catalog/credits.ts';
+import type { Cycle } from '../../catalog/cycle.ts';
 import type { LimitPeriod } from '../../database/entities/limit.ts';
+import { managerRoles } from '../../database/entities/member.ts';
 import { DomainError } from '../../domain-error.ts';
+import type { Attribution } from './attribution.ts';
 import type { LimitState, TeamState } from './batch-state.ts';
 
-interface Consumer {
-  memberId?: string | null | undefined;
-  apiKeyId?: string | null | undefined;
-}
+type Consumer = Pick<Attribution, 'memberId' | 'apiKeyId'>;
 
 /**
  * If a team limits its members, usage must name one of them, so that nobody can exceed a limit without a name or with
@@ -36,24 +36,27 @@ export function limitsOn(team: TeamState, { memberId, apiKeyId }: Consumer, now:
   const binding = team.limits.filter(
     ({ subject, subjectId }) => subjectId === (subject === 'member' ? memberId : apiKeyId),
   );
-  for (const limit of binding) rollOver(limit, limitWindow(limit.per, now, team.cycleStart));
+  for (const limit of binding) rollOver(limit, limitWindow(limit.per, now, team.cycle?.start ?? null));
   return binding;
 }
 
 /**
  * Refuses usage that would exceed a limit. Held credits count. Usage with a cost of 0 exceeds no limit.
- * @throws DomainError `limit_reached` {subject, limit, used, required}
+ * @throws DomainError `limit_reached` {level, subjectId, limit, per, used, required, resetsAt, raisedBy}
  */
-export function refuseOverLimit(limits: readonly LimitState[], credits: bigint): void {
+export function refuseOverLimit(limits: readonly LimitState[], credits: bigint, cycle: Cycle | null): void {
   if (credits === 0n) return;
-  for (const { active, subject, subjectId, credits: cap, per, consumed, held } of limits) {
-    if (!active || consumed + held + credits <= cap) continue;
+  for (const { active, subject, subjectId, credits: limit, per, windowStart, consumed, held } of limits) {
+    if (!active || consumed + held + credits <= limit) continue;
     const details = {
-      subject: { kind: subject, id: subjectId },
-      limit: formatCredits(cap),
+      level: subject,
+      subjectId,
+      limit: formatCredits(limit),
       per,
       used: formatCredits(consumed + held),
       required: formatCredits(credits),
+      resetsAt: limitResetsAt(per, windowStart, cycle).toISOString(),
+      raisedBy: managerRoles,
     };
     throw new DomainError(
       'limit_reached',
@@ -86,6 +89,17 @@ export function limitWindow(per: LimitPeriod, now: Date, cycleStart: Date | null
   if (per === 'cycle' && cycleStart) return cycleStart;
   const day = per === 'day' ? now.getUTCDate() : 1;
   return new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth(), day));
+}
+
+/** The end of the window that starts at `windowStart`. A cycle that Polar has not renewed yet may have ended. */
+function limitResetsAt(per: LimitPeriod, windowStart: Date, cycle: Cycle | null): Date {
+  if (per === 'cycle' && cycle) return cycle.end;
+  const [year, month, day] = [
+    windowStart.getUTCFullYear(),
+    windowStart.getUTCMonth(),
+    windowStart.getUTCDate(),
+  ];
+  return new Date(per === 'day' ? Date.UTC(year, month, day + 1) : Date.UTC(year, month + 1));
 }
 
 function rollOver(limit: LimitState, windowStart: Date): void {

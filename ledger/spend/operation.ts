@@ -2,6 +2,7 @@ import type { PricedUsage } from '../../catalog/price-usage.ts';
 import type { GrantSource } from '../../database/entities/grant.ts';
 import type { StoredReceiptLine } from '../../database/entities/usage-event.ts';
 import type { DomainError } from '../../domain-error.ts';
+import type { Attribution } from './attribution.ts';
 
 /** The common fields of all operations on a team's credits. */
 interface Keyed {
@@ -15,14 +16,8 @@ interface Keyed {
   bodyHash: Buffer;
 }
 
-/** The consumer, as far as the caller names it. */
-interface Consumer {
-  memberId?: string | undefined;
-  apiKeyId?: string | undefined;
-}
-
 /** A debit of usage. */
-export interface SpendOperation extends Keyed, Consumer {
+export interface SpendOperation extends Keyed, Attribution {
   kind: 'spend';
   action: string;
   priced: PricedUsage;
@@ -33,7 +28,7 @@ export interface SpendOperation extends Keyed, Consumer {
 }
 
 /** Holds credits for work whose cost is known later. */
-export interface HoldOperation extends Keyed, Consumer {
+export interface HoldOperation extends Keyed, Attribution {
   kind: 'hold';
   action: string;
   /** Micro-credits; >= 0. */

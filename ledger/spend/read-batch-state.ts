@@ -3,6 +3,7 @@ import { burnOrderSql, expirySql, type GrantSource } from '../../database/entiti
 import type { HoldStatus } from '../../database/entities/hold.ts';
 import type { LimitPeriod, LimitSubject } from '../../database/entities/limit.ts';
 import { currentSubscriptionSql } from '../../database/entities/subscription.ts';
+import type { Tags } from '../../database/entities/usage-event.ts';
 import { compareBurnOrder } from '../rules/burn-order.ts';
 import {
   type BatchState,
@@ -100,7 +101,7 @@ export async function readBatchState(
         members: new Set(),
         limits: [],
         debts: [],
-        cycleStart: null,
+        cycle: null,
       },
     ]),
   );
@@ -319,6 +320,9 @@ async function readHolds(
     price_version: number;
     member_id: string | null;
     api_key_id: string | null;
+    run_id: string | null;
+    step_id: string | null;
+    tags: Tags | null;
     status: HoldStatus;
     expires_at: string;
     latest_expiry: string;
@@ -328,7 +332,7 @@ async function readHolds(
     draws: { grantId: string; credits: string }[];
   }>({
     name: 'read-holds',
-    text: `select h.id, h.team_id, h.action, h.credits, h.price_version, h.member_id, h.api_key_id, h.status, h.usage_event_id,
+    text: `select h.id, h.team_id, h.action, h.credits, h.price_version, h.member_id, h.api_key_id, h.run_id, h.step_id, h.tags, h.status, h.usage_event_id,
                   extract(epoch from h.expires_at) * 1000 as expires_at,
                   extract(epoch from h.latest_expiry) * 1000 as latest_expiry,
                   extract(epoch from h.occurred_at) * 1000 as occurred_at,
@@ -353,6 +357,9 @@ async function readHolds(
         priceVersion: row.price_version,
         memberId: row.member_id,
         apiKeyId: row.api_key_id,
+        runId: row.run_id,
+        stepId: row.step_id,
+        tags: row.tags,
         status: row.status,
         expiresAt: instant(row.expires_at),
         latestExpiry: instant(row.latest_expiry),
@@ -438,19 +445,29 @@ async function readLimitedTeams(
   limited: ReadonlySet<string>,
 ): Promise<void> {
   if (limited.size === 0) return;
-  const { rows } = await client.query<{ id: string; limits_members: boolean; cycle_start: string | null }>({
+  const { rows } = await client.query<{
+    id: string;
+    limits_members: boolean;
+    cycle_start: string | null;
+    cycle_end: string | null;
+  }>({
     name: 'read-limited-teams',
     text: `select t.id,
                   exists (select from limits l where l.team_id = t.id and l.subject = 'member' and l.active) as limits_members,
-                  (select extract(epoch from s.current_period_start) * 1000 from ${currentSubscriptionSql('t.id')} s) as cycle_start
-             from unnest($1::uuid[]) as t (id)`,
+                  extract(epoch from s.current_period_start) * 1000 as cycle_start,
+                  extract(epoch from s.current_period_end) * 1000 as cycle_end
+             from unnest($1::uuid[]) as t (id)
+             left join lateral ${currentSubscriptionSql('t.id')} s on true`,
     values: [[...limited]],
   });
-  for (const { id, limits_members, cycle_start } of rows) {
+  for (const { id, limits_members, cycle_start, cycle_end } of rows) {
     const team = teams.get(id);
     if (!team) continue;
     team.limitsMembers = limits_members;
-    team.cycleStart = cycle_start === null ? null : instant(cycle_start);
+    team.cycle =
+      cycle_start === null || cycle_end === null
+        ? null
+        : { start: instant(cycle_start), end: instant(cycle_end) };
   }
 }
 

@@ -1,4 +1,5 @@
 import { formatCredits } from '../../catalog/credits.ts';
+import { type Attribution, storedAttribution } from './attribution.ts';
 import { type BatchState, type HoldState, keyOf } from './batch-state.ts';
 import type { Changes } from './changes.ts';
 import type {
@@ -14,7 +15,7 @@ import type {
 export function recordDebit(
   operation: SpendOperation | CaptureOperation,
   receipt: Receipt,
-  { memberId, apiKeyId }: { memberId?: string | null | undefined; apiKeyId?: string | null | undefined },
+  attribution: Attribution,
   occurredAt: Date,
   { keys }: BatchState,
   changes: Changes,
@@ -25,8 +26,7 @@ export function recordDebit(
     teamId,
     occurredAt,
     receipt,
-    memberId: memberId ?? null,
-    apiKeyId: apiKeyId ?? null,
+    ...storedAttribution(attribution),
     metadata: metadata ?? null,
   });
   const event = { teamId, id: receipt.id, occurredAt };

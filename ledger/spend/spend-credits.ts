@@ -27,7 +27,7 @@ export function spendCredits(
   requireMember(team, operation);
   const limits = limitsOn(team, operation, state.now);
   const draws = drawCredits(team, credits, state.now);
-  refuseOverLimit(limits, credits);
+  refuseOverLimit(limits, credits, team.cycle);
 
   const id = newId();
   for (const { lot, credits } of draws) {

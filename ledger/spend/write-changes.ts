@@ -37,23 +37,23 @@ function writeLedger({ keys, events, moves }: Changes, now: Date): QueryConfig[]
                  as k (scope, key, body_hash, usage_event_id, occurred_at, status, response)
            ), events as (
              insert into usage_events (team_id, occurred_at, id, recorded_at, action, lines, credits, price_version,
-                                       balance_after, member_id, api_key_id, hold_id, metadata)
+                                       balance_after, member_id, api_key_id, run_id, step_id, tags, hold_id, metadata)
              select team_id, occurred_at, id, $1, action, lines, credits, price_version,
-                    balance_after, member_id, api_key_id, hold_id, metadata
+                    balance_after, member_id, api_key_id, run_id, step_id, tags, hold_id, metadata
                from unnest($9::uuid[], $10::timestamptz[], $11::uuid[], $12::text[], $13::jsonb[], $14::bigint[], $15::int[],
-                           $16::bigint[], $17::text[], $18::text[], $19::uuid[], $20::jsonb[])
+                           $16::bigint[], $17::text[], $18::text[], $19::text[], $20::text[], $21::jsonb[], $22::uuid[], $23::jsonb[])
                  as e (team_id, occurred_at, id, action, lines, credits, price_version, balance_after, member_id, api_key_id,
-                       hold_id, metadata)
+                       run_id, step_id, tags, hold_id, metadata)
            ), moves as (
              insert into transfers (team_id, at, grant_id, kind, from_account, to_account, amount, usage_event_id, reference)
              select team_id, $1, grant_id, kind, from_account, to_account, amount, usage_event_id, reference
-               from unnest($21::uuid[], $22::uuid[], $23::text[], $24::text[], $25::text[], $26::bigint[], $27::uuid[], $28::text[])
+               from unnest($24::uuid[], $25::uuid[], $26::text[], $27::text[], $28::text[], $29::bigint[], $30::uuid[], $31::text[])
                  as m (team_id, grant_id, kind, from_account, to_account, amount, usage_event_id, reference)
            )
            update grants g
               set available = g.available + d.available, held = g.held + d.held, consumed = g.consumed + d.consumed,
                   expired = g.expired + d.expired, revoked = g.revoked + d.revoked, settled = g.settled + d.settled
-             from unnest($29::uuid[], $30::bigint[], $31::bigint[], $32::bigint[], $33::bigint[], $34::bigint[], $35::bigint[])
+             from unnest($32::uuid[], $33::bigint[], $34::bigint[], $35::bigint[], $36::bigint[], $37::bigint[], $38::bigint[])
                as d (id, available, held, consumed, expired, revoked, settled)
             where g.id = d.id`,
     values: [
@@ -76,6 +76,9 @@ function writeLedger({ keys, events, moves }: Changes, now: Date): QueryConfig[]
       binaryColumn('int8', events, ({ receipt }) => receipt.balance.available),
       binaryColumn('text', events, ({ memberId }) => memberId),
       binaryColumn('text', events, ({ apiKeyId }) => apiKeyId),
+      binaryColumn('text', events, ({ runId }) => runId),
+      binaryColumn('text', events, ({ stepId }) => stepId),
+      binaryColumn('jsonb', events, ({ tags }) => tags && JSON.stringify(tags)),
       binaryColumn('uuid', events, ({ receipt }) => receipt.holdId),
       binaryColumn('jsonb', events, ({ metadata }) => metadata && JSON.stringify(metadata)),
 
@@ -120,12 +123,13 @@ function writeHolds({ holds, now }: BatchState): QueryConfig[] {
       name: 'make-holds',
       text: `with draws as (
                insert into hold_draws (hold_id, grant_id, credits)
-               select * from unnest($14::uuid[], $15::uuid[], $16::bigint[])
+               select * from unnest($17::uuid[], $18::uuid[], $19::bigint[])
              )
-             insert into holds (created_at, id, team_id, action, credits, price_version, member_id, api_key_id, status, expires_at,
-                                latest_expiry, usage_event_id, occurred_at)
+             insert into holds (created_at, id, team_id, action, credits, price_version, member_id, api_key_id, run_id, step_id,
+                                tags, status, expires_at, latest_expiry, usage_event_id, occurred_at)
              select $1, * from unnest($2::uuid[], $3::uuid[], $4::text[], $5::bigint[], $6::int[], $7::text[], $8::text[], $9::text[],
-                                      $10::timestamptz[], $11::timestamptz[], $12::uuid[], $13::timestamptz[])`,
+                                      $10::text[], $11::jsonb[], $12::text[], $13::timestamptz[], $14::timestamptz[], $15::uuid[],
+                                      $16::timestamptz[])`,
       values: [
         now,
         binaryColumn('uuid', made, ({ id }) => id),
@@ -135,6 +139,9 @@ function writeHolds({ holds, now }: BatchState): QueryConfig[] {
         binaryColumn('int4', made, ({ priceVersion }) => priceVersion),
         binaryColumn('text', made, ({ memberId }) => memberId),
         binaryColumn('text', made, ({ apiKeyId }) => apiKeyId),
+        binaryColumn('text', made, ({ runId }) => runId),
+        binaryColumn('text', made, ({ stepId }) => stepId),
+        binaryColumn('jsonb', made, ({ tags }) => tags && JSON.stringify(tags)),
         binaryColumn('text', made, ({ status }) => status),
         binaryColumn('timestamptz', made, ({ expiresAt }) => expiresAt),
         binaryColumn('timestamptz', made, ({ latestExpiry }) => latestExpiry),

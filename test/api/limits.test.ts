@@ -63,11 +63,14 @@ test('a member cannot exceed their limit, and others are not affected', async ()
     status: 402,
     json: {
       code: 'limit_reached',
-      subject: { kind: 'member', id: 'ada' },
+      level: 'member',
+      subjectId: 'ada',
       limit: '5',
       per: 'day',
       used: '4',
       required: '1.5',
+      resetsAt: '2026-03-11T00:00:00.000Z',
+      raisedBy: ['owner', 'admin'],
     },
   });
   expect(await spend(2)).toMatchObject(done);
@@ -313,7 +316,9 @@ test('with a subscription, a limit per cycle uses its cycle', async () => {
   });
   expect(await spend(10)).toMatchObject(done);
   await at('2026-04-02T00:00:00Z');
-  expect(await spend(1)).toMatchObject(reached('5'));
+  const refused = await spend(1);
+  expect(refused).toMatchObject(reached('5'));
+  expect(refused).toMatchObject({ json: { per: 'cycle', resetsAt: '2026-04-05T08:00:00.000Z' } });
   await at('2026-04-05T08:00:00Z');
   await subscribe('2026-04-05T08:00:00Z', '2026-05-05T08:00:00Z');
   expect(await spend(10)).toMatchObject(done);

@@ -54,10 +54,17 @@ async function walk(path: string, between: () => Promise<unknown> = async () => 
 }
 
 test('every event is listed with its caller’s receipt, newest first', async () => {
-  const consumer = { memberId: 'ada', apiKeyId: 'key-1', metadata: { run: 'r1' } };
+  const consumer = {
+    memberId: 'ada',
+    apiKeyId: 'key-1',
+    runId: 'run-1',
+    stepId: 'draft',
+    tags: { project: 'site', env: 'prod' },
+    metadata: { run: 'r1' },
+  };
   const early = await run(2, { ...consumer, occurredAt: '2026-03-01T00:00:00Z' });
   const hold = await api.send('POST', `/v1/teams/${teamId}/holds`, {
-    body: { action: 'model.gpt-5', credits: 5, memberId: 'bob' },
+    body: { action: 'model.gpt-5', credits: 5, memberId: 'bob', runId: 'run-2', tags: {} },
   });
   const { id } = z.object({ id: z.string() }).parse(hold.json);
   const captured = await api.send('POST', `/v1/holds/${id}/capture`, {
@@ -72,6 +79,9 @@ test('every event is listed with its caller’s receipt, newest first', async ()
         recordedAt: '2026-03-10T12:00:00.000Z',
         memberId: 'bob',
         apiKeyId: null,
+        runId: 'run-2',
+        stepId: null,
+        tags: {},
         metadata: { a: [1] },
       },
       {
@@ -95,6 +105,119 @@ test('paging through the events returns each once, even if many have the same ti
   });
   expect(walked.map(({ id }) => id)).toEqual(before);
   expect(new Set(before).size).toBe(11);
+});
+
+test('the events of one action, model, member, key, run, step or tag, or of none, can be listed', async () => {
+  await run(1, {
+    memberId: 'ada',
+    apiKeyId: 'key-1',
+    runId: 'run-1',
+    stepId: 'a',
+    tags: { project: 'site' },
+  });
+  await run(2, { memberId: 'bob', runId: 'run-1', tags: { project: 'app', env: 'prod' } });
+  await think(1000, { runId: 'run-2' });
+  const credits = async (query: string) =>
+    (await walk(`usage/events?${query}`)).map((event) => event.credits).sort();
+  expect(await credits('member=ada')).toEqual(['0.5']);
+  expect(await credits('member=')).toEqual(['1.2']);
+  expect(await credits('key=key-1')).toEqual(['0.5']);
+  expect(await credits('run=run-1')).toEqual(['0.5', '1']);
+  expect(await credits('run=run-1&step=')).toEqual(['1']);
+  expect(await credits('step=a')).toEqual(['0.5']);
+  expect(await credits('action=workflow.run&member=bob')).toEqual(['1']);
+  expect(await credits('model=gpt-5')).toEqual(['1.2']);
+  expect(await credits('model=')).toEqual(['0.5', '1']);
+  expect(await credits('tag=project:site')).toEqual(['0.5']);
+  expect(await credits('tag=env:')).toEqual(['0.5', '1.2']);
+  expect(await get('usage/events?tag=site')).toMatchObject({ status: 400 });
+});
+
+test('a run’s statement has its steps, receipts, holds, the grants that paid and the total', async () => {
+  await api.give(teamId, '1');
+  await run(2, { runId: 'run-1', stepId: 'draft' });
+  await run(4, { runId: 'run-1', stepId: 'draft' });
+  await run(8, { runId: 'run-1' });
+  await run(16, { runId: 'other' });
+  const body = {
+    action: 'model.gpt-5',
+    credits: 5,
+    runId: 'run-1',
+    stepId: 'think',
+    tags: { project: 'site' },
+  };
+  const hold = async () => {
+    const { json } = await api.send('POST', `/v1/teams/${teamId}/holds`, { body });
+    return z.object({ id: z.string() }).parse(json).id;
+  };
+  const [captured, open] = [await hold(), await hold()];
+  await api.send('POST', `/v1/holds/${captured}/capture`, { body: { credits: 3 } });
+
+  const statement = await get('runs/run-1');
+  expect(statement).toMatchObject({
+    status: 200,
+    json: { runId: 'run-1', credits: '10', events: 4, nextCursor: null },
+  });
+  const { steps, holds, grants } = z
+    .looseObject({
+      steps: z.array(
+        z.looseObject({
+          stepId: z.string().nullable(),
+          receipts: z.array(z.looseObject({ runId: z.string() })),
+        }),
+      ),
+      holds: z.array(z.looseObject({ id: z.string(), status: z.string() })),
+      grants: z.array(z.looseObject({ credits: z.string() })),
+    })
+    .parse(statement.json);
+  expect(steps.sort((a, b) => ((a.stepId ?? '') < (b.stepId ?? '') ? -1 : 1))).toMatchObject([
+    { stepId: null, credits: '4', events: 1, receipts: [{ credits: '4' }] },
+    { stepId: 'draft', credits: '3', events: 2, receipts: [{ runId: 'run-1' }, { runId: 'run-1' }] },
+    {
+      stepId: 'think',
+      credits: '3',
+      receipts: [{ holdId: captured, stepId: 'think', tags: { project: 'site' } }],
+    },
+  ]);
+  expect(holds.map(({ id, status }) => [id, status])).toEqual([
+    [open, 'open'],
+    [captured, 'captured'],
+  ]);
+  expect(grants.reduce((sum, { credits }) => sum + Number(credits), 0)).toBe(10);
+
+  const first = await get('runs/run-1?limit=3');
+  expect(first).toMatchObject({ json: { credits: '10', events: 4, nextCursor: expect.any(String) } });
+  expect(await get('runs/unheard-of')).toMatchObject({ json: { credits: '0', events: 0, steps: [] } });
+});
+
+test('run, step and tags are part of what a key stands for, and are checked', async () => {
+  const usage = (rest: object, key?: string) =>
+    api.send('POST', `/v1/teams/${teamId}/usage`, {
+      body: { action: 'workflow.run', quantities: { runs: 1 }, ...rest },
+      ...(key === undefined ? {} : { key }),
+    });
+  const sent = { runId: 'run-1', stepId: 'a', tags: { b: '1', a: '2' } };
+  const first = await usage(sent, 'one-key');
+  expect(await usage({ ...sent, tags: { a: '2', b: '1' } }, 'one-key')).toMatchObject({ json: first.json });
+  for (const other of [
+    { ...sent, runId: 'run-2' },
+    { ...sent, stepId: 'b' },
+    { ...sent, tags: { a: '2' } },
+  ])
+    expect(await usage(other, 'one-key')).toMatchObject({ json: { code: 'idempotency_conflict' } });
+  const six = Object.fromEntries(['a', 'b', 'c', 'd', 'e', 'f'].map((name) => [name, '1']));
+  for (const wrong of [
+    { runId: '../x' },
+    { runId: 'a'.repeat(129) },
+    { stepId: '' },
+    { tags: six },
+    { tags: { 'a:b': '1' } },
+    { tags: { a: '' } },
+    { tags: { a: 'line\nbreak' } },
+    { tags: { a: 1 } },
+    { tags: { a: 'x'.repeat(101) } },
+  ])
+    expect(await usage(wrong)).toMatchObject({ status: 422, json: { code: 'invalid_request' } });
 });
 
 test('a range of the history includes its start and excludes its end', async () => {
@@ -285,7 +408,7 @@ test('a forecast says which credits expire and when none are left', async () => 
 
 test('every member reads the team’s usage, ledger and forecast; nobody else does', async () => {
   const [{ token, teamId: theirs }, stranger] = [await api.person(), await api.person()];
-  for (const path of ['usage', 'usage/events', 'ledger', 'forecast']) {
+  for (const path of ['usage', 'usage/events', 'runs/run-1', 'ledger', 'forecast']) {
     const at = `/v1/teams/${theirs}/${path}`;
     expect(await api.send('GET', at, { as: token })).toMatchObject({ status: 200 });
     expect(await api.send('GET', at, { as: stranger.token })).toMatchObject({
