@@ -276,7 +276,7 @@ function cycleFor(
 }
 
 /**
- * Distinguishes debit from credit by the current plan of the cycle, because a line of 0 has no sign. An order that
+ * Distinguishes debit from credit by the plans, because a line of 0 has no sign. An order that
  * begins a new period by a change only returns the rest of the old period, as the last change in it.
  *
  * @param closing  the orders that begin a new period by a change
@@ -303,16 +303,20 @@ function placeChanges(
     const isLast = lastOf.get(orderId) === group;
     const credits: typeof group = [];
     const debits: typeof group = [];
+    const plans = group.map(({ line }) => line.plan);
+    // The order names the plan after its last change. The cycle's plan before it may not be known yet.
+    const orderTells =
+      isLast && group.some(({ line }) => line.plan === line.orderPlan) && new Set(plans).size > 1;
     for (const one of group) {
-      const { amount, plan } = one.line;
+      const { amount, plan, orderPlan } = one.line;
       const away =
         amount < 0n ||
         (amount === 0n && closing.has(one.line.orderId)) ||
         (amount === 0n &&
           (plan === null
             ? credits.length === 0 && group.length > 1
-            : current === null
-              ? isLast && group.length > 1 && plan !== one.line.orderPlan // the payment of the cycle is not known yet
+            : orderTells
+              ? plan !== orderPlan
               : plan === current));
       (away && !(amount === 0n && credits.length > 0) ? credits : debits).push(one);
     }

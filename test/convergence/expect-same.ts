@@ -28,7 +28,7 @@ export function expectSame(undisturbed: Heard, disturbed: Heard, { spent }: { sp
     const only = one ?? other;
     if (one && other) {
       expect({ key, ...identityOf(other) }).toEqual({ key, ...identityOf(one) });
-      expectSameExpiry(key, one, other, heard);
+      expectSameExpiry(key, one, other, heard, endOf(other, b));
       if (!spent && one.subscription === null)
         expect({ key, ...leftOf(other, one, heard) }).toEqual({ key, ...leftOf(one, other, heard) });
     } else if (only) {
@@ -88,11 +88,23 @@ function identityOf({ source, order, subscription, product, granted, effectiveAt
   };
 }
 
+/** When the subscription of a grant ended. */
+function endOf({ subscription }: LedgerGrant, { subscriptions }: TeamLedger): Date | null {
+  return (subscription === null ? null : subscriptions.get(subscription)?.endedAt) ?? null;
+}
+
 /**
- * Credits that a cycle got after its end because of our delay can be spent for seven days from then. If the order was
- * refunded meanwhile, Polar no longer reports that it was paid in time.
+ * Credits that a cycle got after its end because of our delay can be spent for seven days from then, unless the
+ * subscription ended before the cycle did. If the order was refunded meanwhile, Polar no longer reports that it was
+ * paid in time.
  */
-function expectSameExpiry(key: string, one: LedgerGrant, other: LedgerGrant, heard: readonly Heard[]): void {
+function expectSameExpiry(
+  key: string,
+  one: LedgerGrant,
+  other: LedgerGrant,
+  heard: readonly Heard[],
+  endedAt: Date | null,
+): void {
   const { livesUntil, createdAt, periodStart, periodEnd, effectiveAt, expiresAt, order } = other;
   const came = periodEnd !== null && createdAt >= periodEnd;
   const isDrip = periodStart !== null && effectiveAt > periodStart && key.startsWith('allotment');
@@ -100,7 +112,10 @@ function expectSameExpiry(key: string, one: LedgerGrant, other: LedgerGrant, hea
   const untold = heard.every(({ listener, names }) =>
     [...listener.moneyBack.keys()].every((id) => names.get(id) !== order),
   );
-  if (late && (untold || livesUntil)) {
+  const endedEarly = endedAt !== null && periodEnd !== null && endedAt < periodEnd;
+  if (late && endedEarly && livesUntil?.getTime() === createdAt.getTime() + 7 * 86_400_000) {
+    expect({ key, expiresAt }).toEqual({ key, expiresAt: one.expiresAt });
+  } else if (late && (untold || livesUntil)) {
     const until = new Date(createdAt.getTime() + 7 * 86_400_000);
     expect({ key, livesUntil, expiresAt }).toEqual({ key, livesUntil: until, expiresAt: until });
   } else if (livesUntil?.getTime() !== one.livesUntil?.getTime() && crossesExpiry(other, one, heard)) {

@@ -24,6 +24,29 @@ export const hardStories: [Story, Schedule[]][] = [
     ),
     [[lost], [soon, soon, soon, soon, lost, lost, lost, soon, soon, soon, soon, soon, soon]],
   ],
+  // The same with a full discount: the lines of an order are all 0, and the order before it becomes known last.
+  [
+    story(
+      [minute, { kind: 'subscribe', plan: 'starter_monthly', trialDays: 0, free: true }],
+      [minute, change('pro_monthly', 'invoice')],
+      [minute, change('starter_monthly', 'invoice')],
+      [minute, change('pro_monthly', 'invoice')],
+    ),
+    Array.from({ length: 10 }, (_, index) => [
+      soon,
+      soon,
+      soon,
+      soon,
+      ...words.map((word) => (word === index ? late : soon)),
+      lost,
+      lost,
+    ]),
+  ],
+  // A payment that becomes known long after the subscription was revoked in the same cycle.
+  [
+    { ...story([minute, subscribe('starter_monthly')], [minute, { kind: 'revoke' }]), rest: 40 * day },
+    [[soon, lost, lost, soon, soon, soon, soon], [lost]],
+  ],
   // An end that was undone before it became known.
   [
     story([minute, subscribe('starter_monthly')], [day, { kind: 'revoke' }], [day, { kind: 'reinstate' }]),

@@ -158,6 +158,20 @@ test('with a 100 % discount every line is 0, and the plans decide which one take
   }
 });
 
+test('with a 100 % discount, the order’s plan decides which line takes credits, even if the previous change is unknown', () => {
+  const [up, back] = [at('2040-01-10'), at('2040-01-20')];
+  const free = { amount: 0n };
+  const first = { ...bought, ...free };
+  const upgrade = change('up', up, 'starter', 'pro', january.end, free);
+  const downgrade = change('down', back, 'pro', 'starter', january.end, free);
+  const granted = (lines: BilledLine[]) =>
+    entitlementOf(billing({ periods: [january], lines })).cycles.flatMap(({ grants }) =>
+      grants.map(({ orderId }) => orderId),
+    );
+  expect(granted([first, ...downgrade])).toEqual([first.orderId]);
+  expect(granted([first, ...downgrade, ...upgrade])).toEqual([first.orderId, 'up']);
+});
+
 test('the credit line of a change takes the drips of the returned time, and those granted too early', () => {
   const year = month('2040-01-01', 12);
   const first = line({
