@@ -362,7 +362,7 @@ function polarServer(production: boolean) {
   });
 }
 
-/** In production a generated secret, not one that a person typed. Elsewhere only long enough to be intentional. */
+/** In production a generated secret, not one that somebody typed. Elsewhere only long enough to be intentional. */
 function secret(production: boolean) {
   return z
     .string()

@@ -157,7 +157,7 @@ export async function paidFactsOf(
     product,
     paidAt,
     billsUsage: order.billsUsage,
-    promisedVersion: order.promisedVersion,
+    checkoutCatalogVersion: order.checkoutCatalogVersion,
     lines: order.lines.map((line) => ({ ...line, inTrial: isInTrial(line, order.subscription) })),
   };
 }

@@ -24,7 +24,7 @@ export interface Debit {
 }
 
 /** Prices and hashes a usage for each call, as the API does. */
-export function makeDebit(teamId: string, { catalog, version }: PublishedCatalog): Debit {
+export function makeDebit(teamId: string, { catalog, catalogVersion }: PublishedCatalog): Debit {
   const quantities = Object.fromEntries(
     Object.entries(usage.quantities).map(([meter, quantity]) => [meter, parseDecimal(String(quantity))]),
   );
@@ -34,7 +34,7 @@ export function makeDebit(teamId: string, { catalog, version }: PublishedCatalog
     bodyHash: hashBody(usage),
     action: usage.action,
     priced: priceUsage(catalog, usage.action, quantities),
-    priceVersion: version,
+    priceVersion: catalogVersion,
   };
 }
 
@@ -62,7 +62,7 @@ export async function openLedger(databaseUrl: string) {
         credits: priced.credits,
         ttlMs: policies.holdLife,
         maxTtlMs: policies.holdMaxLife,
-        mostOpen: policies.openHoldsPerTeam,
+        maxOpenHolds: policies.openHoldsPerTeam,
       });
       const { idempotencyKey, bodyHash } = makeDebit(teamId, published);
       return ledger.capture({ teamId, holdId: id, idempotencyKey, bodyHash, priced });

@@ -10,11 +10,11 @@ await runCommand(async () => {
   const catalog = loadCatalog(environment.catalogFile);
   const database = await connectDatabase(environment.databaseUrl, { pool: 1 });
   try {
-    const { version, published } = await publishCatalog(database, catalog);
+    const { catalogVersion, published } = await publishCatalog(database, catalog);
     console.log(
       published
-        ? `Published as catalog version ${version}.`
-        : `Nothing has changed since catalog version ${version}.`,
+        ? `Published as catalog version ${catalogVersion}.`
+        : `Nothing has changed since catalog version ${catalogVersion}.`,
     );
   } finally {
     await database.close();

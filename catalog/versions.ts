@@ -7,7 +7,7 @@ import { catalogDocument, parseCatalog } from './load-catalog.ts';
 import type { Catalog } from './schema.ts';
 
 export interface PublishedCatalog {
-  version: number;
+  catalogVersion: number;
   catalog: Catalog;
 }
 
@@ -51,7 +51,7 @@ export async function readCatalogAt(em: EntityManager, at: Date): Promise<Publis
     [at],
   );
   if (!row?.version) throw notPublished();
-  return { version: row.version, catalog: await readCatalogVersion(em, row.version) };
+  return { catalogVersion: row.version, catalog: await readCatalogVersion(em, row.version) };
 }
 
 /**
@@ -61,23 +61,23 @@ export async function readCatalogAt(em: EntityManager, at: Date): Promise<Publis
 export async function publishCatalog(
   database: Database,
   catalog: Catalog,
-): Promise<{ version: number; published: boolean }> {
+): Promise<{ catalogVersion: number; published: boolean }> {
   const document = catalogDocument(catalog);
   return database.transaction(async (em) => {
     await em.execute(`select pg_advisory_xact_lock(hashtext('catalog:publish'))`); // one publisher at a time; readers are not blocked
     const previous = await readNewest(em);
     if (previous) {
       if (JSON.stringify(catalogDocument(previous.catalog)) === JSON.stringify(document)) {
-        return { version: previous.version, published: false };
+        return { catalogVersion: previous.catalogVersion, published: false };
       }
       checkCatalogSuccession(previous.catalog, catalog);
     }
-    const version = (previous?.version ?? 0) + 1;
+    const catalogVersion = previous ? previous.catalogVersion + 1 : 1;
     await em.execute('insert into catalog_versions (version, document) values (?, ?::jsonb)', [
-      version,
+      catalogVersion,
       JSON.stringify(document),
     ]);
-    return { version, published: true };
+    return { catalogVersion, published: true };
   });
 }
 
@@ -112,6 +112,6 @@ async function readNewest(em: EntityManager, known?: PublishedCatalog): Promise<
     'select max(version) as version from catalog_versions',
   );
   if (!row?.version) return null;
-  if (row.version === known?.version) return known;
-  return { version: row.version, catalog: await readCatalogVersion(em, row.version) };
+  if (row.version === known?.catalogVersion) return known;
+  return { catalogVersion: row.version, catalog: await readCatalogVersion(em, row.version) };
 }

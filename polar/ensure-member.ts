@@ -21,12 +21,11 @@ export interface PayingUser {
 export async function ensureMember(
   polar: Polar,
   customerId: string,
-  person: PayingUser,
+  user: PayingUser,
   owners: readonly string[],
 ): Promise<string> {
-  return (
-    await bringMemberInLine(polar, customerId, await listPolarMembers(polar, customerId), person, owners)
-  ).id;
+  return (await bringMemberInLine(polar, customerId, await listPolarMembers(polar, customerId), user, owners))
+    .id;
 }
 
 /**
@@ -37,22 +36,23 @@ export async function bringMemberInLine(
   polar: Polar,
   customerId: string,
   members: models.Member[],
-  person: PayingUser,
+  user: PayingUser,
   owners: readonly string[],
 ): Promise<{ id: string; changed: boolean }> {
   const owner = members.find(({ role }) => role === 'owner');
-  const ownerStands = owner !== undefined && owners.includes(owner.external_id ?? '');
-  const becomesOwner = person.role === 'owner' && (!ownerStands || owner.external_id === person.userId);
-  const wanted = becomesOwner ? 'owner' : polarRoles[person.role];
+  const ownerId = owner?.external_id ?? null;
+  const ownerStands = ownerId !== null && owners.includes(ownerId);
+  const becomesOwner = user.role === 'owner' && (!ownerStands || ownerId === user.userId);
+  const wanted = becomesOwner ? 'owner' : polarRoles[user.role];
 
-  const found = findPolarMember(members, person);
-  const member = found ?? (await makeMember(polar, customerId, person));
+  const found = findPolarMember(members, user);
+  const member = found ?? (await makeMember(polar, customerId, user));
   // The role `owner` ends only if another member takes it over.
   const role: models.MemberRole = member.role === 'owner' && wanted === 'billing_manager' ? 'owner' : wanted;
   const change = {
     ...(member.role === role ? {} : { role }),
-    ...(member.email.toLowerCase() === person.email.toLowerCase() ? {} : { email: person.email }),
-    ...(member.name === person.name ? {} : { name: person.name }),
+    ...(member.email.toLowerCase() === user.email.toLowerCase() ? {} : { email: user.email }),
+    ...(member.name === user.name ? {} : { name: user.name }),
   };
   if (Object.keys(change).length === 0) return { id: member.id, changed: !found };
   await callPolar('change', () => polar.customers.members.update(customerId, member.id, change));
@@ -71,22 +71,22 @@ const polarRoles = {
   member: 'member',
 } as const satisfies Record<Role, models.MemberRole>;
 
-async function makeMember(polar: Polar, customerId: string, person: PayingUser): Promise<models.Member> {
-  const role = polarRoles[person.role];
+async function makeMember(polar: Polar, customerId: string, user: PayingUser): Promise<models.Member> {
+  const role = polarRoles[user.role];
   try {
     const made = await callPolar('change', () =>
       polar.customers.members.create(customerId, {
-        email: person.email,
-        name: person.name,
-        external_id: person.userId,
+        email: user.email,
+        name: user.name,
+        external_id: user.userId,
         role,
       }),
     );
     // For an e-mail that it knows, Polar answers 201 with the existing member, who may be another user.
-    if (made.external_id === person.userId || !made.external_id) return made;
+    if (made.external_id === user.userId || !made.external_id) return made;
   } catch (error) {
     // It may have been created despite the error, or by another caller at the same time.
-    const made = findPolarMember(await listPolarMembers(polar, customerId), person);
+    const made = findPolarMember(await listPolarMembers(polar, customerId), user);
     if (!made) throw error;
     return made;
   }

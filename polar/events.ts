@@ -94,7 +94,7 @@ export interface PolarOrder extends PolarProductRef {
   /** Whether it bills metered usage: its `billing_reason` is `subscription_meter_cycle`. */
   billsUsage: boolean;
   /** `metadata.catalog_version` of its checkout: the version that the payer saw. */
-  promisedVersion: number | null;
+  checkoutCatalogVersion: number | null;
   subscriptionId: string | null;
   /** The embedded subscription; null if the order embeds none. */
   subscription: PolarSubscription | null;
@@ -175,7 +175,7 @@ export function readOrder(data: unknown): PolarOrder {
     units: order.units ?? 1,
     seats: order.seats ?? null,
     billsUsage: order.billing_reason === 'subscription_meter_cycle',
-    promisedVersion: versionOf(order.metadata?.catalog_version),
+    checkoutCatalogVersion: versionOf(order.metadata?.catalog_version),
     subscriptionId: order.subscription_id ?? embedded?.id ?? null,
     // Embedded, it has no customer and no product: those of the order apply.
     subscription: embedded

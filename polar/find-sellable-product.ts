@@ -13,7 +13,7 @@ export async function findSellableProduct(
   em: EntityManager,
   key: string,
 ): Promise<{ product: Product; polarProductId: string; catalog: Catalog; catalogVersion: number }> {
-  const { catalog, version: catalogVersion } = await readCatalog(em);
+  const { catalog, catalogVersion } = await readCatalog(em);
   const product = findProduct(catalog, key);
   const archived = product?.kind === 'plan' ? product.plan.archived : product?.pack.archived;
   if (!product || archived) {

@@ -37,7 +37,10 @@ export async function findTeamSubscriptions(
     if (subscription) found.set(id, subscription);
   }
   const others = await livingTeamsNamed(database, teamId, [...found.values()]);
-  return [...found.values()].filter(({ teamRef }) => !others.has(nameOf(teamRef.metadataTeamId)));
+  return [...found.values()].filter(({ teamRef }) => {
+    const named = namedTeam(teamRef);
+    return named === null || !others.has(named);
+  });
 }
 
 async function fetchIfKnown(polar: Polar, id: string): Promise<PolarSubscription | null> {
@@ -55,14 +58,14 @@ async function livingTeamsNamed(
   subscriptions: readonly PolarSubscription[],
 ): Promise<Set<string>> {
   const names = subscriptions
-    .map(({ teamRef }) => nameOf(teamRef.metadataTeamId))
-    .filter((name) => name !== teamId && z.guid().safeParse(name).success);
+    .map(({ teamRef }) => namedTeam(teamRef))
+    .filter((name) => name !== null && name !== teamId && z.guid().safeParse(name).success);
   if (names.length === 0) return new Set();
   const teams = await database.fork().find(Team, { id: { $in: names }, deletedAt: null });
   return new Set(teams.map(({ id }) => id));
 }
 
-/** UUIDs are equal in upper and lower case. */
-function nameOf(name: string | null): string {
-  return name?.toLowerCase() ?? '';
+/** The team that the metadata names, if any. UUIDs are equal in upper and lower case. */
+function namedTeam({ metadataTeamId }: PolarSubscription['teamRef']): string | null {
+  return metadataTeamId === null ? null : metadataTeamId.toLowerCase();
 }

@@ -20,14 +20,14 @@ export async function openPortal(
   { teamId, userId, returnUrl }: { teamId: string; userId?: string; returnUrl?: string },
 ): Promise<{ url: string; expiresAt: Date }> {
   const em = database.fork();
-  const person = userId === undefined ? undefined : await payingUser(em, teamId, userId);
+  const user = userId === undefined ? undefined : await payingUser(em, teamId, userId);
   const owners = await em.find(Member, { teamId, role: 'owner' });
   return withCustomer(polar, database, teamId, async (customerId) => {
-    const memberId = person
+    const memberId = user
       ? await ensureMember(
           polar,
           customerId,
-          person,
+          user,
           owners.map((owner) => owner.userId),
         )
       : await findOwnerMember(polar, customerId);

@@ -27,9 +27,9 @@ export async function syncMembers(polar: Polar, database: Database, teamId: stri
   const customerId = team.polarCustomerId ?? (team.deletedAt ? await findCustomer(polar, teamId) : undefined);
   if (customerId === undefined) return 'The team has no customer at Polar';
 
-  const people = await payingUsers(database, teamId);
+  const payers = await payingUsers(database, teamId);
   try {
-    if (people.length > 0) return await bringInLine(polar, customerId, people, team);
+    if (payers.length > 0) return await bringInLine(polar, customerId, payers, team);
     if (!team.deletedAt) return 'No owner, admin or billing member of the team has an e-mail';
     await callPolar('change', () => polar.customers.delete(customerId, { anonymize: true }));
     return 'The team’s customer at Polar is erased';
@@ -42,7 +42,7 @@ export async function syncMembers(polar: Polar, database: Database, teamId: stri
 async function bringInLine(
   polar: Polar,
   customerId: string,
-  people: PayingUser[],
+  payers: PayingUser[],
   { deletedAt }: Team,
 ): Promise<string> {
   const failures: { who: string; error: DomainError }[] = [];
@@ -57,7 +57,7 @@ async function bringInLine(
     }
   };
   const removeSurplus = async (members: models.Member[]) => {
-    const wanted = new Set(people.map((person) => findPolarMember(members, person)?.id));
+    const wanted = new Set(payers.map((user) => findPolarMember(members, user)?.id));
     const surplus = members.filter(({ id, role }) => !wanted.has(id) && role !== 'owner');
     let removed = 0;
     for (const member of surplus) {
@@ -72,14 +72,14 @@ async function bringInLine(
   // old one is removed after that.
   let removed = await removeSurplus(members);
   // If Polar's owner is an owner of the team, it comes first and stays Polar's owner.
-  const owners = people.filter(({ role }) => role === 'owner');
-  const current = owners.filter((person) => findPolarMember(members, person)?.role === 'owner');
+  const owners = payers.filter(({ role }) => role === 'owner');
+  const current = owners.filter((user) => findPolarMember(members, user)?.role === 'owner');
   const ownerIds = owners.map(({ userId }) => userId);
   let changed = 0;
-  for (const person of new Set([...current, ...people])) {
+  for (const user of new Set([...current, ...payers])) {
     const done = await alone(
-      person.userId,
-      async () => (await bringMemberInLine(polar, customerId, members, person, ownerIds)).changed,
+      user.userId,
+      async () => (await bringMemberInLine(polar, customerId, members, user, ownerIds)).changed,
     );
     if (!done) continue;
     changed += 1;
@@ -91,7 +91,7 @@ async function bringInLine(
   // If a failure may be temporary, the whole step is retried.
   const passing = failures.find(({ error }) => !isRefusal(error));
   if (passing) throw passing.error;
-  const outcome = `At Polar the team has ${people.length} members: ${changed} changed, ${removed} removed`;
+  const outcome = `At Polar the team has ${payers.length} members: ${changed} changed, ${removed} removed`;
   if (failures.length === 0) return outcome;
   const refused = failures.map(({ who, error }) => `${who} (${error.code})`).join(', ');
   const shown = `${outcome}; Polar refuses ${refused}: set another e-mail or another role for them`;

@@ -34,11 +34,11 @@ export async function syncProducts(
   database: Database,
   { apply }: { apply: boolean },
 ): Promise<ProductSync> {
-  const { version, catalog } = await readCatalog(database);
+  const { catalogVersion, catalog } = await readCatalog(database);
   if (!apply) {
     const { steps, warnings } = planProductSync(catalog, await listProducts(polar));
     return {
-      catalogVersion: version,
+      catalogVersion,
       steps,
       warnings: [...warnings, ...(await checkOrganization(polar, catalog))],
     };
@@ -61,7 +61,7 @@ export async function syncProducts(
     }
     await storeLinks(database, links);
     return {
-      catalogVersion: version,
+      catalogVersion,
       steps,
       warnings: [...warnings, ...(await checkOrganization(polar, catalog))],
     };

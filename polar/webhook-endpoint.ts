@@ -30,11 +30,11 @@ export async function ensureWebhookEndpoint(
 export async function reviveWebhookEndpoint(
   polar: Polar,
   url: string,
-): Promise<{ state: 'enabled' | 'turned on' | 'missing'; refusedEvents: string[] }> {
+): Promise<{ state: 'enabled' | 'turned_on' | 'missing'; refusedEvents: string[] }> {
   const known = await findEndpoint(polar, url);
   if (!known) return { state: 'missing', refusedEvents: [] };
   const { refusedEvents } = await bringUpToDate(polar, known);
-  return { state: known.enabled ? 'enabled' : 'turned on', refusedEvents };
+  return { state: known.enabled ? 'enabled' : 'turned_on', refusedEvents };
 }
 
 const wanted = [...Object.values(usedEvents).flat(), ...customerChangeEvents];

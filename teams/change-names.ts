@@ -7,7 +7,7 @@ import { DomainError } from '../domain-error.ts';
 import { storeInboxEvent } from '../inbox/inbox.ts';
 import { type Actor, demandRights, demandValidKey, lockTeamAs, nameActor } from './actor.ts';
 import { storeMembersChanged } from './members.ts';
-import { emailTaken, type Person } from './sign-up.ts';
+import { emailTaken, type UserProfile } from './sign-up.ts';
 
 /** An inbox row that must be signalled to its team's workflow. */
 export interface ToSignal {
@@ -23,10 +23,10 @@ export interface ToSignal {
  */
 export async function changeUser(
   em: EntityManager,
-  { id, by, ...change }: { id: string; email?: string; name?: string; by: Actor },
-): Promise<{ user: Person; toSignal: ToSignal[] }> {
-  if (by.kind === 'service') await demandValidKey(em, by.keyId);
-  const [user] = await em.execute<Person[]>(
+  { id, actor, ...change }: { id: string; email?: string; name?: string; actor: Actor },
+): Promise<{ user: UserProfile; toSignal: ToSignal[] }> {
+  if (actor.kind === 'service') await demandValidKey(em, actor.keyId);
+  const [user] = await em.execute<UserProfile[]>(
     'select id, email, name from users where id = ? and erased_at is null for no key update',
     [id],
   );
@@ -42,7 +42,7 @@ export async function changeUser(
     });
   // Only the field's name: the record is kept permanently, and the user may be erased.
   await recordAuditEvent(em, {
-    actor: nameActor(by),
+    actor: nameActor(actor),
     action: 'user.changed',
     subject: id,
     after: { changed: fields },
@@ -66,11 +66,11 @@ export async function changeUser(
  */
 export async function renameTeam(
   em: EntityManager,
-  { teamId, name, by }: { teamId: string; name: string; by: Actor },
+  { teamId, name, actor }: { teamId: string; name: string; actor: Actor },
 ): Promise<{ team: Pick<Team, 'id' | 'name' | 'personal'>; inboxId: string | null }> {
   const allowed = ['owner', 'admin'] as const;
-  await demandRights(em, teamId, by, allowed);
-  const { team } = await lockTeamAs(em, teamId, by, allowed);
+  await demandRights(em, teamId, actor, allowed);
+  const { team } = await lockTeamAs(em, teamId, actor, allowed);
   if (team.personal) {
     throw new DomainError('personal_team', 'A Personal Team keeps its name', { teamId });
   }
@@ -78,7 +78,7 @@ export async function renameTeam(
   if (team.name === name) return { team: renamed, inboxId: null };
   await em.nativeUpdate(Team, { id: teamId }, { name });
   await recordAuditEvent(em, {
-    actor: nameActor(by),
+    actor: nameActor(actor),
     action: 'team.renamed',
     teamId,
     before: { name: team.name },

@@ -17,7 +17,7 @@ import { announceTeam } from './sign-up.ts';
  */
 export async function createTeam(
   em: EntityManager,
-  { name, ownerId, by }: { name: string; ownerId: string; by: Actor },
+  { name, ownerId, actor }: { name: string; ownerId: string; actor: Actor },
 ): Promise<{ id: string; name: string; inboxId: string }> {
   const { catalog } = await readCatalog(em);
   await em.execute('select 1 from users where id = ? for no key update', [ownerId]);
@@ -28,7 +28,7 @@ export async function createTeam(
   await em.insert(Team, { id, name, personal: false, createdAt });
   await em.insert(Member, { teamId: id, userId: ownerId, role: 'owner', createdAt });
   const trialsPerOwner = catalog.trial.perOwner;
-  const made = { teamId: id, makerId: ownerId, personal: false, trialsPerOwner, by };
+  const made = { teamId: id, makerId: ownerId, personal: false, trialsPerOwner, actor };
   return { id, name, inboxId: await announceTeam(em, made) };
 }
 

@@ -53,10 +53,12 @@ async function deleteBatch(pool: Pool, keptMs: number): Promise<number> {
       [keptMs / 1_000, rowsPerBatch],
     );
     const [row] = rows;
-    if (row?.up_to) await client.query('update key_deletions set up_to = greatest(up_to, $1)', [row.up_to]);
+    if (!row) throw new Error('a count returned no row');
+    if (row.up_to !== null)
+      await client.query('update key_deletions set up_to = greatest(up_to, $1)', [row.up_to]);
     await client.query('commit');
     usable = true;
-    return Number(row?.deleted ?? 0);
+    return Number(row.deleted);
   } finally {
     client.release(!usable); // if it failed, the connection may still be in the transaction
   }

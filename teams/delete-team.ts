@@ -22,29 +22,34 @@ export interface DeletedTeam {
  */
 export async function deleteTeam(
   em: EntityManager,
-  { teamId, by }: { teamId: string; by: Actor },
+  { teamId, actor }: { teamId: string; actor: Actor },
 ): Promise<DeletedTeam> {
-  await demandRights(em, teamId, by, ['owner']);
+  await demandRights(em, teamId, actor, ['owner']);
   const locked = await lockTeam(em, teamId);
   if (!locked) throw unknownTeam(teamId);
-  await demandRights(em, teamId, by, ['owner']);
+  await demandRights(em, teamId, actor, ['owner']);
   const { team, now } = locked;
   if (team.personal) {
     throw new DomainError('personal_team', 'A Personal Team is deleted only with its user', { teamId });
   }
-  return markDeleted(em, team, now, by);
+  return markDeleted(em, team, now, actor);
 }
 
 /**
  * Marks a team as deleted and writes the inbox row `team.deleted`, which makes its workflow do the rest. The caller
  * holds the team's lock and has read `now` after it.
  */
-export async function markDeleted(em: EntityManager, team: Team, now: Date, by: Actor): Promise<DeletedTeam> {
+export async function markDeleted(
+  em: EntityManager,
+  team: Team,
+  now: Date,
+  actor: Actor,
+): Promise<DeletedTeam> {
   if (team.deletedAt) return { deletedAt: team.deletedAt, inboxId: null };
   team.deletedAt = now;
   await em.flush();
   await recordAuditEvent(em, {
-    actor: nameActor(by),
+    actor: nameActor(actor),
     action: 'team.deleted',
     teamId: team.id,
     before: { name: team.name, personal: team.personal },

@@ -24,10 +24,10 @@ export interface ErasedUser {
  * @throws DomainError `unknown_user`, `last_owner` {teams} if a team with other members would have no owner;
  *   `unauthenticated` for a service key that was revoked meanwhile
  */
-export async function deleteUser(database: Database, userId: string, by: Actor): Promise<ErasedUser> {
+export async function deleteUser(database: Database, userId: string, actor: Actor): Promise<ErasedUser> {
   for (;;) {
     const teamIds = await teamsOf(database.fork(), userId);
-    const erased = await database.transaction((em) => erase(em, userId, teamIds, by));
+    const erased = await database.transaction((em) => erase(em, userId, teamIds, actor));
     if (erased) return erased;
   }
 }
@@ -37,14 +37,14 @@ async function erase(
   em: EntityManager,
   userId: string,
   teamIds: readonly string[],
-  by: Actor,
+  actor: Actor,
 ): Promise<ErasedUser | null> {
   const teams: Team[] = [];
   for (const teamId of teamIds) {
     const locked = await lockTeam(em, teamId);
     if (locked) teams.push(locked.team);
   }
-  if (by.kind === 'service') await demandValidKey(em, by.keyId);
+  if (actor.kind === 'service') await demandValidKey(em, actor.keyId);
   // Locked after the teams, as everywhere. A concurrent membership waits for this lock, and then finds the user
   // erased.
   await em.execute('select 1 from users where id = ? for update', [userId]);
@@ -73,7 +73,7 @@ async function erase(
   user.name = null;
   await em.flush();
 
-  await recordAuditEvent(em, { actor: nameActor(by), action: 'user.erased', subject: userId });
+  await recordAuditEvent(em, { actor: nameActor(actor), action: 'user.erased', subject: userId });
 
   const toSignal: ErasedUser['toSignal'] = [];
   for (const team of teams) {
@@ -81,10 +81,10 @@ async function erase(
     const role = memberships.find(({ teamId }) => teamId === team.id)?.role ?? null;
     if (!own && role !== null) {
       const removed = { action: 'member.removed', teamId: team.id, subject: userId, before: { role } };
-      await recordAuditEvent(em, { actor: nameActor(by), ...removed });
+      await recordAuditEvent(em, { actor: nameActor(actor), ...removed });
     }
     const inboxId = own
-      ? (await markDeleted(em, team, now, by)).inboxId
+      ? (await markDeleted(em, team, now, actor)).inboxId
       : await announceMembers(em, team.id, role, null);
     if (own) await cutPayloads(em, team.id);
     const type = own ? 'team.deleted' : 'members.changed';

@@ -1,6 +1,7 @@
 import { type EntityManager, LockMode } from '@mikro-orm/postgresql';
 import { User } from '../database/entities/user.ts';
 import { DomainError } from '../domain-error.ts';
+import type { UserProfile } from './sign-up.ts';
 
 /**
  * The user with this id, locked so that they are not erased before the transaction ends.
@@ -11,8 +12,10 @@ export async function findUser(
   em: EntityManager,
   id: string,
   code: 'unknown_user' | 'unknown_owner' = 'unknown_user',
-): Promise<User> {
+): Promise<UserProfile> {
   const user = await em.findOne(User, { id, erasedAt: null }, { lockMode: LockMode.PESSIMISTIC_READ });
   if (!user) throw new DomainError(code, `There is no user ${id}`, { userId: id });
-  return user;
+  const { name, email } = user;
+  if (name === null || email === null) throw new Error(`user ${id} is not erased and has no name or e-mail`);
+  return { id, email, name };
 }

@@ -54,9 +54,9 @@ const keptDays = 30;
  */
 export async function invite(
   em: EntityManager,
-  { teamId, invitee, role, by }: { teamId: string; invitee: Invitee; role: Role; by: Actor },
+  { teamId, invitee, role, actor }: { teamId: string; invitee: Invitee; role: Role; actor: Actor },
 ): Promise<SentInvitation> {
-  const { now } = await lockTeamAs(em, teamId, by, role === 'owner' ? ['owner'] : managerRoles);
+  const { now } = await lockTeamAs(em, teamId, actor, role === 'owner' ? ['owner'] : managerRoles);
   await refuseMember(em, teamId, invitee, role);
   await refuseTooMany(em, teamId, now);
   await forgetOld(em);
@@ -72,13 +72,13 @@ export async function invite(
     userId,
     email,
     role,
-    invitedBy: nameActor(by),
+    invitedBy: nameActor(actor),
     createdAt: now,
     expiresAt: new Date(now.getTime() + lifetimeMs),
   };
   await em.insert(Invitation, { ...invitation, teamId, status: 'open' });
   await recordAuditEvent(em, {
-    actor: nameActor(by),
+    actor: nameActor(actor),
     action: 'invitation.sent',
     teamId,
     subject: invitation.id,
@@ -138,12 +138,12 @@ interface Times {
  */
 export async function revokeInvitation(
   em: EntityManager,
-  { teamId, id, by }: { teamId: string; id: string; by: Actor },
+  { teamId, id, actor }: { teamId: string; id: string; actor: Actor },
 ): Promise<void> {
-  await lockTeamAs(em, teamId, by, managerRoles);
+  await lockTeamAs(em, teamId, actor, managerRoles);
   const invitation = await em.findOne(Invitation, { id, teamId, status: 'open' });
   if (!invitation) throw unknownInvitation(id);
-  await settle(em, invitation, 'revoked', by);
+  await settle(em, invitation, 'revoked', actor);
 }
 
 /**
@@ -158,15 +158,15 @@ export async function acceptInvitation(
   { id, userId }: { id: string; userId: string },
 ): Promise<{ teamId: string; teamName: string; role: Role; inboxId: string | null }> {
   const { invitation, team } = await lockReceived(em, id, userId);
-  const by = { kind: 'person', userId } as const;
+  const actor = { kind: 'person', userId } as const;
   const before = (await findMember(em, team.id, userId))?.role ?? null;
   if (invitation.status === 'accepted' && before !== null) {
     return { teamId: team.id, teamName: team.name, role: before, inboxId: null };
   }
   if (invitation.status !== 'open' || !(await maySend(em, invitation))) throw unknownInvitation(id);
   const role = before === null || invitation.role === 'owner' ? invitation.role : before;
-  await settle(em, invitation, 'accepted', by);
-  const inboxId = await putMember(em, { teamId: team.id, userId, role, by, before });
+  await settle(em, invitation, 'accepted', actor);
+  const inboxId = await putMember(em, { teamId: team.id, userId, role, actor, before });
   return { teamId: team.id, teamName: team.name, role, inboxId };
 }
 
@@ -211,7 +211,7 @@ async function lockReceived(em: EntityManager, id: string, userId: string) {
   const invitation = await em.findOneOrFail(Invitation, { id }, { refresh: true });
   const isTheirs =
     invitation.userId === userId ||
-    (invitation.email !== null && invitation.email.toLowerCase() === user.email?.toLowerCase());
+    (invitation.email !== null && invitation.email.toLowerCase() === user.email.toLowerCase());
   const isExpired = invitation.status === 'open' && invitation.expiresAt <= now;
   if (!isTheirs || isExpired) throw unknownInvitation(id);
   return { invitation, team };
@@ -229,12 +229,12 @@ async function settle(
   em: EntityManager,
   { id, teamId, userId, role }: Invitation,
   status: 'accepted' | 'declined' | 'revoked',
-  by: Actor,
+  actor: Actor,
 ): Promise<void> {
-  const answeredBy = status !== 'revoked' && by.kind === 'person' ? by.userId : userId;
+  const answeredBy = status !== 'revoked' && actor.kind === 'person' ? actor.userId : userId;
   await em.nativeUpdate(Invitation, { id }, { status, email: null, userId: answeredBy });
   await recordAuditEvent(em, {
-    actor: nameActor(by),
+    actor: nameActor(actor),
     action: `invitation.${status}`,
     teamId,
     subject: id,

@@ -63,13 +63,13 @@ function readCursor(cursor: string): [joinedMs: number, userId: string] {
  */
 export async function setMemberRole(
   em: EntityManager,
-  { teamId, userId, role, by }: { teamId: string; userId: string; role: Role; by: Actor },
+  { teamId, userId, role, actor }: { teamId: string; userId: string; role: Role; actor: Actor },
 ): Promise<{ member: ListedMember; inboxId: string | null }> {
-  await lockTeamAs(em, teamId, by, managerRoles);
+  await lockTeamAs(em, teamId, actor, managerRoles);
   const member = await findMember(em, teamId, userId);
-  if (by.kind === 'person' && !member) throw unknownMember(teamId, userId);
-  if (role === 'owner' || member?.role === 'owner') await demandRights(em, teamId, by, ['owner']);
-  if (by.kind === 'person' && role === 'owner' && member?.role !== 'owner') {
+  if (actor.kind === 'person' && !member) throw unknownMember(teamId, userId);
+  if (role === 'owner' || member?.role === 'owner') await demandRights(em, teamId, actor, ['owner']);
+  if (actor.kind === 'person' && role === 'owner' && member?.role !== 'owner') {
     throw new DomainError(
       'consent_required',
       'A user becomes an owner only by accepting: invite the member with the role owner',
@@ -78,8 +78,8 @@ export async function setMemberRole(
   }
   if (member?.role === 'owner' && role !== 'owner') await refuseLosingOwner(em, teamId, userId);
   const user = await findUser(em, userId);
-  const inboxId = await putMember(em, { teamId, userId, role, by, before: member?.role ?? null });
-  return { member: { userId, name: user.name ?? '', email: user.email ?? '', role }, inboxId };
+  const inboxId = await putMember(em, { teamId, userId, role, actor, before: member?.role ?? null });
+  return { member: { userId, name: user.name, email: user.email, role }, inboxId };
 }
 
 /**
@@ -89,19 +89,19 @@ export async function setMemberRole(
  */
 export async function removeMember(
   em: EntityManager,
-  { teamId, userId, by }: { teamId: string; userId: string; by: Actor },
+  { teamId, userId, actor }: { teamId: string; userId: string; actor: Actor },
 ): Promise<string | null> {
-  const leaves = by.kind === 'person' && by.userId === userId;
-  await lockTeamAs(em, teamId, by, leaves ? roles : managerRoles);
+  const leaves = actor.kind === 'person' && actor.userId === userId;
+  await lockTeamAs(em, teamId, actor, leaves ? roles : managerRoles);
   const member = await findMember(em, teamId, userId);
   if (!member) throw unknownMember(teamId, userId);
   if (member.role === 'owner') {
-    await demandRights(em, teamId, by, ['owner']);
+    await demandRights(em, teamId, actor, ['owner']);
     await refuseLosingOwner(em, teamId, userId);
   }
   await em.nativeDelete(Member, { teamId, userId });
   await recordAuditEvent(em, {
-    actor: nameActor(by),
+    actor: nameActor(actor),
     action: 'member.removed',
     teamId,
     subject: userId,
@@ -118,9 +118,9 @@ export async function removeMember(
  */
 export async function putMember(
   em: EntityManager,
-  change: { teamId: string; userId: string; role: Role; by: Actor; before: Role | null },
+  change: { teamId: string; userId: string; role: Role; actor: Actor; before: Role | null },
 ): Promise<string | null> {
-  const { teamId, userId, role, by, before } = change;
+  const { teamId, userId, role, actor, before } = change;
   if (before === role) return null;
   if (before === null) {
     await em.execute(
@@ -129,7 +129,7 @@ export async function putMember(
     );
   } else await em.nativeUpdate(Member, { teamId, userId }, { role });
   await recordAuditEvent(em, {
-    actor: nameActor(by),
+    actor: nameActor(actor),
     action: before === null ? 'member.added' : 'member.changed',
     teamId,
     subject: userId,

@@ -8,7 +8,7 @@ import { storeInboxEvent } from '../inbox/inbox.ts';
 import { type Actor, recordAct } from './actor.ts';
 
 /** A user as the platform knows them. */
-export interface Person {
+export interface UserProfile {
   /** The platform's id, `[A-Za-z0-9_-]{1,64}`. */
   id: string;
   email: string;
@@ -16,7 +16,7 @@ export interface Person {
 }
 
 export interface SignedUp {
-  user: Person;
+  user: UserProfile;
   team: { id: string; name: string };
   /** The inbox row to signal to the team's workflow; null if the user had signed up before. */
   inboxId: string | null;
@@ -31,31 +31,31 @@ const personalTeamName = 'Personal Team';
  * @throws DomainError `user_conflict` if the id is in use with other data, `email_taken` if another user has the
  *   e-mail, in upper or lower case; `user_erased`
  */
-export async function signUp(database: Database, person: Person, by: Actor): Promise<SignedUp> {
+export async function signUp(database: Database, profile: UserProfile, actor: Actor): Promise<SignedUp> {
   return database.transaction(
-    async (em) => (await insertPerson(em, person, by)) ?? (await findSignedUp(em, person)),
+    async (em) => (await insertUser(em, profile, actor)) ?? (await findSignedUp(em, profile)),
   );
 }
 
 /** One statement, because a user waits for it; null if the id or the e-mail is in use. */
-async function insertPerson(
+async function insertUser(
   em: EntityManager,
-  { id, email, name }: Person,
-  by: Actor,
+  { id, email, name }: UserProfile,
+  actor: Actor,
 ): Promise<SignedUp | null> {
   const teamId = uuidv7();
   const made = await em.execute(
-    `with person as (insert into users (id, email, name, personal_team_id) values (?, ?, ?, ?)
+    `with new_user as (insert into users (id, email, name, personal_team_id) values (?, ?, ?, ?)
                      on conflict do nothing returning *),
           team as (insert into teams (id, name, personal)
-                   select personal_team_id, ?, true from person returning *)
-     insert into members (team_id, user_id, role) select team.id, person.id, 'owner' from person, team
+                   select personal_team_id, ?, true from new_user returning *)
+     insert into members (team_id, user_id, role) select team.id, new_user.id, 'owner' from new_user, team
      returning team_id`,
     [id, email, name, teamId, personalTeamName],
   );
   if (made.length === 0) return null;
   // A new user's first claim. A catalog allows at least one trial per owner.
-  const inboxId = await announceTeam(em, { teamId, makerId: id, personal: true, trialsPerOwner: 1, by });
+  const inboxId = await announceTeam(em, { teamId, makerId: id, personal: true, trialsPerOwner: 1, actor });
   return { user: { id, email, name }, team: { id: teamId, name: personalTeamName }, inboxId };
 }
 
@@ -67,7 +67,7 @@ export interface MadeTeam {
   personal: boolean;
   /** The maximum number of trials of a user, from the catalog. */
   trialsPerOwner: number;
-  by: Actor;
+  actor: Actor;
 }
 
 /**
@@ -78,9 +78,9 @@ export interface MadeTeam {
  */
 export async function announceTeam(
   em: EntityManager,
-  { teamId, makerId, personal, trialsPerOwner, by }: MadeTeam,
+  { teamId, makerId, personal, trialsPerOwner, actor }: MadeTeam,
 ): Promise<string> {
-  await recordAct(em, by, { action: 'team.created', teamId, after: { ownerId: makerId, personal } });
+  await recordAct(em, actor, { action: 'team.created', teamId, after: { ownerId: makerId, personal } });
   await em.execute(
     `insert into trial_claims (owner_id, ordinal, team_id, claimed_at)
      select ?, count(*) + 1, ?, billing_now() from trial_claims where owner_id = ? having count(*) < ?`,
@@ -96,18 +96,18 @@ export async function announceTeam(
   return id;
 }
 
-async function findSignedUp(em: EntityManager, person: Person): Promise<SignedUp> {
-  const user = await em.findOne(User, { id: person.id });
+async function findSignedUp(em: EntityManager, profile: UserProfile): Promise<SignedUp> {
+  const user = await em.findOne(User, { id: profile.id });
   if (!user) throw emailTaken();
   if (user.erasedAt) {
-    throw new DomainError('user_erased', `The user ${person.id} was erased: use another id`);
+    throw new DomainError('user_erased', `The user ${profile.id} was erased: use another id`);
   }
   const { id, email, name } = user;
-  const differing = (['email', 'name'] as const).filter((field) => user[field] !== person[field]);
+  const differing = (['email', 'name'] as const).filter((field) => user[field] !== profile[field]);
   if (email === null || name === null || differing.length > 0) {
     throw new DomainError(
       'user_conflict',
-      `The user ${person.id} has signed up with another ${differing.join(' and ')}`,
+      `The user ${profile.id} has signed up with another ${differing.join(' and ')}`,
       { differing },
     );
   }

@@ -18,7 +18,7 @@ export async function checkWebhookEndpoint(
   if (refusedEvents.length > 0) log.warn({ refusedEvents }, 'Polar does not know some event types');
   if (state === 'enabled') return null;
   const noTeam = { teamId: null, inboxId: null, credits: '0' };
-  return state === 'turned on'
+  return state === 'turned_on'
     ? { state: 'repaired', what: 'Polar had disabled our webhook endpoint; it is enabled again', ...noTeam }
     : { state: 'not_repaired', what: `Polar has no webhook endpoint ${url}`, ...noTeam };
 }

@@ -144,11 +144,11 @@ export const billingRoutes = [
       { params: { teamId } },
       { dependencies: { database, polar, publicUrl }, caller, idempotency },
     ) {
-      const by = caller();
+      const actor = caller();
       return idempotentElsewhere(database, idempotency(), async () => {
         const { url, expiresAt } = await openPortal(polar, database, {
           teamId,
-          ...(by.kind === 'person' ? { userId: by.userId } : {}),
+          ...(actor.kind === 'person' ? { userId: actor.userId } : {}),
           returnUrl: `${publicUrl}/?team=${teamId}`,
         });
         return { status: 201, body: { url, expiresAt: expiresAt.toISOString() } };

@@ -78,14 +78,14 @@ export const catalogRoutes = [
     answers: { 200: catalogOut },
     refusals: ['catalog_not_published'],
     async handle(_request, { dependencies: { database } }) {
-      const { version, catalog } = await readCatalog(database);
+      const { catalogVersion, catalog } = await readCatalog(database);
       const { trial, plans, packs, prices } = catalogDocument(catalog);
       const body = {
         trial,
         plans: onSale(plans),
         packs: onSale(packs),
         prices: onSale(prices),
-        priceVersion: version,
+        priceVersion: catalogVersion,
       };
       return { status: 200, body };
     },

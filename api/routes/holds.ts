@@ -120,7 +120,7 @@ export const holdRoutes = [
       const { database, creditOperations } = context.dependencies;
       const { action, ttlSeconds, quantities: _quantities, credits: _credits, ...attribution } = body;
       const request = { teamId, ...keyed(context, 'hold') };
-      const { version, catalog } = await readCatalog(database);
+      const { catalogVersion, catalog } = await readCatalog(database);
       let terms: { credits: bigint; ttlMs: number };
       try {
         findPrice(catalog, action);
@@ -136,8 +136,8 @@ export const holdRoutes = [
         action,
         ...terms,
         maxTtlMs: catalog.policies.holdMaxLife,
-        mostOpen: catalog.policies.openHoldsPerTeam,
-        priceVersion: version,
+        maxOpenHolds: catalog.policies.openHoldsPerTeam,
+        priceVersion: catalogVersion,
         ...attribution,
       });
       return { status: 201, body: holdJson(hold) };

@@ -3,6 +3,7 @@ import { idempotent } from '../../teams/idempotent.ts';
 import {
   acceptInvitation,
   declineInvitation,
+  type Invitee,
   invite,
   listTeamInvitations,
   listUserInvitations,
@@ -100,11 +101,11 @@ export const invitationRoutes = [
     answers: { 201: sentOut },
     refusals: ['already_member', 'too_many_invitations'],
     async handle({ params: { teamId }, body }, { dependencies: { database }, caller, idempotency }) {
-      const by = caller();
-      const { userId, email, role } = body;
-      const invitee = userId === undefined ? { email: email ?? '' } : { userId };
+      const actor = caller();
+      const { role } = body;
+      const invitee = inviteeOf(body);
       return idempotent(database, idempotency(), async (em) => {
-        return { status: 201, body: sentJson(await invite(em, { teamId, invitee, role, by })) };
+        return { status: 201, body: sentJson(await invite(em, { teamId, invitee, role, actor })) };
       });
     },
   }),
@@ -136,8 +137,8 @@ export const invitationRoutes = [
     answers: { 204: null },
     refusals: ['unknown_invitation'],
     async handle({ params: { teamId, invitationId: id } }, { dependencies: { database }, caller }) {
-      const by = caller();
-      await database.transaction((em) => revokeInvitation(em, { teamId, id, by }));
+      const actor = caller();
+      await database.transaction((em) => revokeInvitation(em, { teamId, id, actor }));
       return { status: 204 };
     },
   }),
@@ -220,4 +221,10 @@ function sentJson({ id, userId, email, role, invitedBy, createdAt, expiresAt }: 
     createdAt: createdAt.toISOString(),
     expiresAt: expiresAt.toISOString(),
   };
+}
+
+function inviteeOf({ userId, email }: { userId?: string; email?: string }): Invitee {
+  if (userId !== undefined) return { userId };
+  if (email !== undefined) return { email };
+  throw new Error('the schema demands userId or email');
 }

@@ -156,14 +156,14 @@ type LimitTerms = Pick<SetLimit, 'credits' | 'per'>;
 /** Records the change under the team's lock, in the same transaction, before it is made. */
 async function recordChange(
   em: EntityManager,
-  by: Caller,
+  actor: Caller,
   { teamId, subject, subjectId }: LimitKey,
   after: LimitTerms | null,
 ): Promise<void> {
   const terms = (limit: LimitTerms | null) =>
     limit && { credits: formatCredits(limit.credits), per: limit.per };
   const before = await em.findOne(Limit, { teamId, subject, subjectId }, { disableIdentityMap: true });
-  await recordAct(em, by, {
+  await recordAct(em, actor, {
     action: after ? 'limit.set' : 'limit.removed',
     teamId,
     subject: `${subject}:${subjectId}`,

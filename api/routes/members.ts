@@ -44,8 +44,8 @@ export const memberRoutes = [
     answers: { 200: memberOut },
     refusals: ['unknown_member', 'unknown_user', 'consent_required', 'last_owner', 'personal_team_owner'],
     async handle({ params, body }, { dependencies: { database, temporal }, caller }) {
-      const by = caller();
-      const changed = await database.transaction((em) => setMemberRole(em, { ...params, ...body, by }));
+      const actor = caller();
+      const changed = await database.transaction((em) => setMemberRole(em, { ...params, ...body, actor }));
       if (changed.inboxId !== null)
         temporal.signal(params.teamId, { inboxId: changed.inboxId, type: 'members.changed' });
       return { status: 200, body: changed.member };
@@ -65,8 +65,8 @@ export const memberRoutes = [
     answers: { 204: null },
     refusals: ['unknown_member', 'last_owner', 'personal_team_owner'],
     async handle({ params }, { dependencies: { database, temporal }, caller }) {
-      const by = caller();
-      const inboxId = await database.transaction((em) => removeMember(em, { ...params, by }));
+      const actor = caller();
+      const inboxId = await database.transaction((em) => removeMember(em, { ...params, actor }));
       if (inboxId !== null) temporal.signal(params.teamId, { inboxId, type: 'members.changed' });
       return { status: 204 };
     },

@@ -34,10 +34,11 @@ export const openHoldRoutes = [
     answers: { 200: holdDetailsOut },
     refusals: ['unknown_hold'],
     async handle({ params: { holdId } }, { dependencies: { database }, caller }) {
-      const by = caller();
+      const actor = caller();
       const em = database.fork();
       const hold = await readHold(em, holdId);
-      if (by.kind === 'person' && !(await findMember(em, hold.teamId, by.userId))) throw unknownHold(holdId);
+      if (actor.kind === 'person' && !(await findMember(em, hold.teamId, actor.userId)))
+        throw unknownHold(holdId);
       return { status: 200, body: holdDetailsJson(hold) };
     },
   }),

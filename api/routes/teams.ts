@@ -47,11 +47,11 @@ export const teamRoutes = [
     answers: { 201: teamOut },
     refusals: ['unknown_owner', 'too_many_teams', 'catalog_not_published'],
     async handle({ body: { name, ownerId } }, { dependencies: { database, temporal }, caller, idempotency }) {
-      const by = caller();
-      const owner = ownerFor(by, ownerId);
+      const actor = caller();
+      const owner = ownerFor(actor, ownerId);
       let signal = () => {};
       const answer = await idempotent(database, idempotency(), async (em) => {
-        const { id, inboxId } = await createTeam(em, { name, ownerId: owner, by });
+        const { id, inboxId } = await createTeam(em, { name, ownerId: owner, actor });
         signal = () => temporal.signal(id, { inboxId, type: 'team.created' });
         return { status: 201, body: { id, name, personal: false } };
       });
@@ -72,8 +72,8 @@ export const teamRoutes = [
     answers: { 200: pageOf('TeamPage', listedTeamOut) },
     refusals: ['invalid_cursor'],
     async handle({ query }, { dependencies: { database }, caller }) {
-      const by = caller();
-      const filter = by.kind === 'person' ? { userId: by.userId } : {};
+      const actor = caller();
+      const filter = actor.kind === 'person' ? { userId: actor.userId } : {};
       return { status: 200, body: await listTeams(database.fork(), { ...query, ...filter }) };
     },
   }),
@@ -108,8 +108,8 @@ export const teamRoutes = [
     answers: { 200: teamOut },
     refusals: ['personal_team'],
     async handle({ params: { teamId }, body: { name } }, { dependencies: { database, temporal }, caller }) {
-      const by = caller();
-      const renamed = await database.transaction((em) => renameTeam(em, { teamId, name, by }));
+      const actor = caller();
+      const renamed = await database.transaction((em) => renameTeam(em, { teamId, name, actor }));
       if (renamed.inboxId !== null)
         temporal.signal(teamId, { inboxId: renamed.inboxId, type: 'team.renamed' });
       return { status: 200, body: renamed.team };
@@ -129,8 +129,8 @@ export const teamRoutes = [
     answers: { 202: z.strictObject({ id: teamIdSchema, deletedAt: instantOut }).meta({ id: 'DeletedTeam' }) },
     refusals: ['personal_team'],
     async handle({ params: { teamId } }, { dependencies: { database, temporal }, caller }) {
-      const by = caller();
-      const { deletedAt, inboxId } = await database.transaction((em) => deleteTeam(em, { teamId, by }));
+      const actor = caller();
+      const { deletedAt, inboxId } = await database.transaction((em) => deleteTeam(em, { teamId, actor }));
       if (inboxId !== null) temporal.signal(teamId, { inboxId, type: 'team.deleted' });
       return { status: 202, body: { id: teamId, deletedAt: deletedAt.toISOString() } };
     },

@@ -158,7 +158,7 @@ function hashSingleBody(event: unknown): Buffer {
 
 async function spendUsage(
   { database, creditOperations, metrics }: Dependencies,
-  { catalog, version }: PublishedCatalog,
+  { catalog, catalogVersion }: PublishedCatalog,
   teamId: string,
   idempotencyKey: string,
   bodyHash: Buffer,
@@ -180,7 +180,7 @@ async function spendUsage(
       ...request,
       action,
       priced,
-      priceVersion: version,
+      priceVersion: catalogVersion,
       occurred: occurredAt && { at: occurredAt, maxAgeMs },
       ...rest,
     });

@@ -58,11 +58,11 @@ export const userRoutes = [
     answers: { 200: userSchema },
     refusals: ['unknown_user', 'email_taken'],
     async handle({ params: { userId: id }, body }, { dependencies: { database, temporal }, caller }) {
-      const by = caller();
-      if (by.kind === 'person' && (by.userId !== id || body.email !== undefined)) {
+      const actor = caller();
+      if (actor.kind === 'person' && (actor.userId !== id || body.email !== undefined)) {
         throw forbidden('A user may only change their own name: ask the platform to change an e-mail', {});
       }
-      const { user, toSignal } = await database.transaction((em) => changeUser(em, { id, by, ...body }));
+      const { user, toSignal } = await database.transaction((em) => changeUser(em, { id, actor, ...body }));
       for (const { teamId, inboxId } of toSignal)
         temporal.signal(teamId, { inboxId, type: 'members.changed' });
       return { status: 200, body: user };
@@ -82,11 +82,11 @@ export const userRoutes = [
     answers: { 202: z.strictObject({ id: userIdSchema, erasedAt: instantOut }).meta({ id: 'ErasedUser' }) },
     refusals: ['unknown_user', 'last_owner'],
     async handle({ params: { userId } }, { dependencies: { database, temporal }, caller }) {
-      const by = caller();
-      if (by.kind === 'person' && by.userId !== userId) {
+      const actor = caller();
+      if (actor.kind === 'person' && actor.userId !== userId) {
         throw forbidden('A user may only erase themselves', {});
       }
-      const { erasedAt, toSignal } = await deleteUser(database, userId, by);
+      const { erasedAt, toSignal } = await deleteUser(database, userId, actor);
       for (const { teamId, event } of toSignal) temporal.signal(teamId, event);
       return { status: 202, body: { id: userId, erasedAt: erasedAt.toISOString() } };
     },

@@ -34,7 +34,7 @@ async function signUp({ stack, api, client, grants }: Processes): Promise<Findin
   const ours = async (): Promise<number> => {
     await setTimeout(pauseMs);
     const sent = performance.now();
-    const { teamId } = await signUpPerson(api);
+    const { teamId } = await signUpUser(api);
     answers.push(performance.now() - sent);
     return (await grants.seen(`trial:${teamId}`)) - sent;
   };
@@ -56,7 +56,7 @@ async function webhook({ stack, api, client, bareWorker, grants }: Processes): P
   const handles: { signal(name: string, number: number): Promise<void>; terminate(): Promise<unknown> }[] =
     [];
   for (let each = 0; each < receivers; each += 1) {
-    const { teamId } = await signUpPerson(api);
+    const { teamId } = await signUpUser(api);
     await grants.seen(`trial:${teamId}`);
     const customerId = randomUUID();
     await grants.linkCustomer(teamId, customerId);
@@ -131,7 +131,7 @@ async function withProcesses(
   }
 }
 
-async function signUpPerson({ url, serviceKey }: Processes['api']): Promise<{ teamId: string }> {
+async function signUpUser({ url, serviceKey }: Processes['api']): Promise<{ teamId: string }> {
   const id = `bench_${randomUUID()}`;
   const response = await fetch(`${url}/v1/users`, {
     method: 'POST',

@@ -5,7 +5,7 @@ import { formatCredits } from '../../catalog/credits.ts';
 import { availableIn, type Balance, readBalance, standingOf } from './balance.ts';
 import { check, WrongFigure } from './check.ts';
 import { CannotGoOn, credits, type Demo } from './connect.ts';
-import { people, screen } from './screen.ts';
+import { grouped, screen } from './screen.ts';
 
 /** `DATA_DIR/demo.json`: the state of the team at the end of the last demo. */
 const lastTeamFile = z.object({
@@ -61,7 +61,7 @@ async function compare(demo: Demo, last: LastTeam): Promise<string> {
   const { teamId, asOf, standing } = last;
   const then = standingOf(await readBalance(demo, teamId, asOf));
   check(`The balance of team ${teamId}, as it was at ${asOf},`, then, standing);
-  const left = `the ${people(availableIn(standing))} credits of an earlier demo’s team`;
+  const left = `the ${grouped(availableIn(standing))} credits of an earlier demo’s team`;
 
   const now = await readBalance(demo, teamId);
   const why = await whyItMayDiffer(demo, last, now);
@@ -70,7 +70,7 @@ async function compare(demo: Demo, last: LastTeam): Promise<string> {
   check(`The balance of team ${teamId}`, now.available + spentSince, availableIn(standing));
   return spentSince === 0n
     ? `${left.charAt(0).toUpperCase()}${left.slice(1)} are still there`
-    : `Of ${left}, ${people(spentSince)} were spent since then`;
+    : `Of ${left}, ${grouped(spentSince)} were spent since then`;
 }
 
 /** Null if only spends have changed the team's balance since then. */

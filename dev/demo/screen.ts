@@ -47,7 +47,7 @@ export const screen = {
     const names = Object.keys(after);
     const row = (label: string, cells: readonly string[]) =>
       `    ${label.padEnd(8)}${cells.map((cell) => cell.padStart(columnWidth)).join('')}`;
-    const amounts = (of: Readonly<Record<string, bigint>>) => names.map((name) => people(of[name] ?? 0n));
+    const amounts = (of: Readonly<Record<string, bigint>>) => names.map((name) => grouped(of[name] ?? 0n));
     line(dim(row('', names)));
     line(dim(row('before', amounts(before))));
     line(
@@ -79,15 +79,15 @@ export const screen = {
 };
 
 /** Credits with group separators: `1,234.5`. */
-export function people(micro: bigint): string {
+export function grouped(micro: bigint): string {
   return withCommas(formatCredits(micro));
 }
 
 /** A decimal string with group separators. */
 export function withCommas(decimal: string): string {
   const [whole = '', fraction] = decimal.split('.');
-  const grouped = whole.replace(/\B(?=(\d{3})+$)/g, ',');
-  return fraction === undefined ? grouped : `${grouped}.${fraction}`;
+  const thousands = whole.replace(/\B(?=(\d{3})+$)/g, ',');
+  return fraction === undefined ? thousands : `${thousands}.${fraction}`;
 }
 
 function line(text: string): void {

@@ -28,7 +28,7 @@ import {
 import { check, waitUntil } from './check.ts';
 import { CannotGoOn, credits, type Demo } from './connect.ts';
 import { checkLastTeam, rememberTeam } from './last-team.ts';
-import { people, screen, withCommas } from './screen.ts';
+import { grouped, screen, withCommas } from './screen.ts';
 
 const signUpAnswer = z.object({
   user: z.object({ id: z.string() }),
@@ -170,7 +170,7 @@ async function useOnce(ada: Ada, usage: Consumption): Promise<void> {
       '×',
       line.unitPrice,
       '=',
-      `>${people(line.credits)}`,
+      `>${grouped(line.credits)}`,
     ]),
   );
   checkReceipt(ada, receipt, usage, paid, availableIn(left));
@@ -217,7 +217,7 @@ async function useInBatch(ada: Ada, usages: Consumption[]): Promise<void> {
   screen.rows(
     all.map(({ action, lines: [line], credits }) =>
       line
-        ? ['201', action, `>${withCommas(line.quantity)}`, line.meter, `>${people(credits)}`]
+        ? ['201', action, `>${withCommas(line.quantity)}`, line.meter, `>${grouped(credits)}`]
         : ['422', action, '>1', 'runs', '>unknown_action'],
     ),
   );
@@ -309,7 +309,7 @@ async function renew(ada: Ada, plan: Catalog['plans'][number]): Promise<void> {
     unused,
     0n,
   ]);
-  screen.detail(`${people(unused)} credits of the old cycle expired`);
+  screen.detail(`${grouped(unused)} credits of the old cycle expired`);
   await checkSubscription(ada, plan);
 }
 
@@ -335,7 +335,7 @@ async function changePlanAndBack(
     'The balance after the upgrade',
   );
   screen.detail(
-    `POST /v1/teams/…/subscription/change: ${showMoney(up.cents)}, ${people(brought)} credits more`,
+    `POST /v1/teams/…/subscription/change: ${showMoney(up.cents)}, ${grouped(brought)} credits more`,
   );
 
   const { items } = await ada.demo.polar.products.list({ is_archived: false, limit: 100 });
@@ -351,7 +351,7 @@ async function changePlanAndBack(
   );
   const revoked = grants.reduce((sum, grant) => sum + grant.revoked, 0n);
   check('What the way back revoked', revoked, taken);
-  screen.detail(`in Polar's portal: ${showMoney(down.cents)}, ${people(taken)} credits less`);
+  screen.detail(`in Polar's portal: ${showMoney(down.cents)}, ${grouped(taken)} credits less`);
   await checkSubscription(ada, plan);
 }
 
@@ -401,7 +401,7 @@ async function refundPack(ada: Ada, pack: { key: string; credits: bigint }): Pro
   check('What was revoked of the pack', newest(grants, 'purchase').revoked, revoked);
   check('What was settled of the debt', settled, owed - short);
   screen.detail(
-    `${people(revoked)} revoked; ${people(owed)} owed, ${people(settled)} settled from the subscription`,
+    `${grouped(revoked)} revoked; ${grouped(owed)} owed, ${grouped(settled)} settled from the subscription`,
   );
   const after = await ada.demo.call('GET', `${ada.path}/invoices`, invoicesAnswer, { token: ada.token });
   check('The invoice of the pack', after.data.find(({ id }) => id === order.id)?.status, 'refunded');
@@ -509,8 +509,8 @@ function checkReceipt(
 }
 
 function showPayers({ credits, grants }: Receipt): void {
-  const payers = grants.map((grant) => `${people(grant.credits)} by ${grant.source}`).join(', ');
-  screen.detail(`POST /v1/teams/…/usage → 201, ${people(credits)} credits: ${payers}`);
+  const payers = grants.map((grant) => `${grouped(grant.credits)} by ${grant.source}`).join(', ');
+  screen.detail(`POST /v1/teams/…/usage → 201, ${grouped(credits)} credits: ${payers}`);
 }
 
 async function checkSubscription(ada: Ada, plan: Catalog['plans'][number]): Promise<void> {

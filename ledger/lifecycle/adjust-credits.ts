@@ -58,7 +58,7 @@ export async function adjustCredits(em: EntityManager, adjustment: NewAdjustment
 }
 
 /** The business key or reference of everything that an adjustment did. */
-function keyOf(id: string): string {
+function businessKeyOf(id: string): string {
   return `adjustment:${id}`;
 }
 
@@ -77,17 +77,17 @@ async function give(
       balance: formatCredits(after),
     });
   }
-  const { version } = await readCatalog(em);
+  const { catalogVersion } = await readCatalog(em);
   const { grant } = await grantCredits(
     em,
     {
       teamId,
       source: 'adjustment',
-      businessKey: keyOf(id),
+      businessKey: businessKeyOf(id),
       credits,
       effectiveAt: now,
       expiresAt,
-      catalogVersion: version,
+      catalogVersion,
       actor,
       reason,
     },
@@ -116,7 +116,13 @@ async function take(
   }
   return draws.map(({ lot, credits: amount }) => {
     const move = { from: 'available', to: 'revoked', amount, kind: 'adjust' } as const;
-    moveCredits(em, { grant: lot, ...move, reference: keyOf(id), givesUp: Boolean(orderId), at: now });
+    moveCredits(em, {
+      grant: lot,
+      ...move,
+      reference: businessKeyOf(id),
+      givesUp: Boolean(orderId),
+      at: now,
+    });
     return { grantId: lot.id, source: lot.source, credits: amount };
   });
 }

@@ -49,7 +49,7 @@ export interface PaidOrderFacts extends OrderFacts {
   /** Whether it bills metered usage (`subscription_meter_cycle`). */
   billsUsage: boolean;
   /** The catalog version of the checkout, if the order has it: a pack grants the credits of that version. */
-  promisedVersion: number | null;
+  checkoutCatalogVersion: number | null;
 }
 
 export interface OrderLineFacts {
@@ -185,10 +185,15 @@ function storeLines(
 }
 
 /** A pack grants the credits of its checkout's version. A plan's terms are read for each line. */
-async function productOf(em: EntityManager, { product: key, promisedVersion, createdAt }: PaidOrderFacts) {
-  const known = promisedVersion !== null && (await em.findOne(CatalogVersion, { version: promisedVersion }));
+async function productOf(
+  em: EntityManager,
+  { product: key, checkoutCatalogVersion, createdAt }: PaidOrderFacts,
+) {
+  const known =
+    checkoutCatalogVersion !== null &&
+    (await em.findOne(CatalogVersion, { version: checkoutCatalogVersion }));
   const published: PublishedCatalog = known
-    ? { version: known.version, catalog: await readCatalogVersion(em, known.version) }
+    ? { catalogVersion: known.version, catalog: await readCatalogVersion(em, known.version) }
     : await readCatalogAt(em, createdAt);
   const product = findProduct(published.catalog, key);
   if (product) return { product, published };
@@ -203,7 +208,7 @@ async function grantPack(
   em: EntityManager,
   { id, teamId, product, units, createdAt }: PaidOrderFacts,
   creditsOfOne: bigint,
-  { version }: PublishedCatalog,
+  { catalogVersion }: PublishedCatalog,
   now: Date,
 ): Promise<string> {
   const credits = creditsOfOne * BigInt(units);
@@ -216,7 +221,7 @@ async function grantPack(
       credits,
       effectiveAt: createdAt,
       expiresAt: null,
-      catalogVersion: version,
+      catalogVersion,
       product,
       orderId: id,
       debtKey: `order:${id}`,

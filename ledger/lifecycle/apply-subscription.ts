@@ -24,7 +24,7 @@ export interface SubscriptionFacts {
 }
 
 /** Whether two states are equal. */
-export function isSameState(a: SubscriptionState, b: SubscriptionState): boolean {
+export function isSameState(a: ComparedState, b: ComparedState): boolean {
   return (
     a.plan === b.plan &&
     (a.nextPlan ?? null) === (b.nextPlan ?? null) &&
@@ -36,7 +36,7 @@ export function isSameState(a: SubscriptionState, b: SubscriptionState): boolean
   );
 }
 
-type SubscriptionState = Pick<
+type ComparedState = Pick<
   SubscriptionFacts,
   'plan' | 'nextPlan' | 'status' | 'currentPeriodStart' | 'currentPeriodEnd' | 'cancelAtPeriodEnd' | 'endedAt'
 >;

@@ -44,17 +44,17 @@ export async function nextDripAt(em: EntityManager, teamId: string): Promise<Dat
 
 /**
  * The next drip after `after` in the subscription's cycle that began at `start`: null if the cycle is paid and has no
- * further drips, 'not paid' if no payment of it is known.
+ * further drips, 'not_paid' if no payment of it is known.
  */
 export async function nextDripOf(
   em: EntityManager,
   { subscriptionId, start, after }: { teamId: string; subscriptionId: string; start: Date; after: Date },
-): Promise<Drip | null | 'not paid'> {
+): Promise<Drip | null | 'not_paid'> {
   const state = await em.findOne(Subscription, { id: subscriptionId });
   const { billing } = await readBilling(em, subscriptionId, state);
   const { cycles } = entitlementOf(billing);
   const cycle = cycles.find((one) => one.start.getTime() === start.getTime());
-  if (!cycle?.paid) return 'not paid';
+  if (!cycle?.paid) return 'not_paid';
   const keys = new Set(cycle.grants.map(({ businessKey }) => businessKey));
   const open = await openDrips(em, subscriptionId);
   const next = soonest(open.filter(({ businessKey, dueAt }) => keys.has(businessKey) && dueAt > after));

@@ -15,7 +15,7 @@ import { grantCredits } from './grant-credits.ts';
 export async function grantTrialCredits(
   em: EntityManager,
   teamId: string,
-  { catalog: { trial }, version }: PublishedCatalog,
+  { catalog: { trial }, catalogVersion }: PublishedCatalog,
   now: Date,
 ): Promise<string | null> {
   if ((await em.count(TrialClaim, { teamId })) === 0)
@@ -31,7 +31,7 @@ export async function grantTrialCredits(
       credits: trial.credits,
       effectiveAt: now,
       expiresAt: new Date(now.getTime() + trial.lifetime),
-      catalogVersion: version,
+      catalogVersion,
     },
     now,
   );

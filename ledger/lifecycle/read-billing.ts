@@ -1,7 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { findProduct } from '../../catalog/find-product.ts';
-import type { Catalog } from '../../catalog/schema.ts';
-import { readCatalogVersion } from '../../catalog/versions.ts';
+import { type PublishedCatalog, readCatalogVersion } from '../../catalog/versions.ts';
 import { reversedSql } from '../../database/entities/order.ts';
 import type { Subscription } from '../../database/entities/subscription.ts';
 import { DomainError } from '../../domain-error.ts';
@@ -35,7 +34,7 @@ export async function readBilling(
   const catalogs: CatalogAt[] = [];
   for (const { version, publishedAt } of row.versions ?? []) {
     catalogs.push({
-      version,
+      catalogVersion: version,
       publishedAt: new Date(publishedAt),
       catalog: await readCatalogVersion(em, version),
     });
@@ -60,10 +59,8 @@ export function billingSql(id: string): string {
 }
 
 /** A version of the catalog and when it was published. */
-export interface CatalogAt {
-  version: number;
+export interface CatalogAt extends PublishedCatalog {
   publishedAt: Date;
-  catalog: Catalog;
 }
 
 /** @param catalogs  every version, oldest first */
@@ -103,7 +100,7 @@ export function toBilling(
  */
 function termsOf(catalogs: readonly CatalogAt[], key: string, at: Date): PlanTerms {
   const then = catalogs.findLastIndex(({ publishedAt }) => publishedAt <= at);
-  for (const { version, catalog } of catalogs.slice(Math.max(then, 0))) {
+  for (const { catalogVersion, catalog } of catalogs.slice(Math.max(then, 0))) {
     const product = findProduct(catalog, key);
     if (product?.kind !== 'plan') continue;
     const { allotment, rhythm, interval, price } = product.plan;
@@ -112,7 +109,7 @@ function termsOf(catalogs: readonly CatalogAt[], key: string, at: Date): PlanTer
       dripsMonthly: rhythm === 'monthly',
       months: interval === 'year' ? 12 : 1,
       price: BigInt(price.cents),
-      catalogVersion: version,
+      catalogVersion,
     };
   }
   throw new DomainError('unknown_product', `No version of the catalog has the plan ${key}`);

@@ -27,7 +27,7 @@ export async function listUsageEvents(
 ): Promise<HistoryPage<ListedUsageEvent>> {
   const before = placeBefore(range, uuidForm);
   const values: unknown[] = [teamId, range.from ?? '-infinity', before.at, before.id, range.limit + 1];
-  const { rows } = await database.query<EventRow>({
+  const { rows } = await database.query<UsageEventRow>({
     // Reads the primary key from its newest end, month by month, only as far as the page needs. The events of
     // a run are found by the index of runs. A transfer has its
     // event's recorded_at, so receipts are found by primary key too.
@@ -56,7 +56,7 @@ export async function listUsageEvents(
   }));
 }
 
-interface EventRow {
+interface UsageEventRow {
   id: string;
   action: string;
   credits: string;
@@ -75,7 +75,7 @@ interface EventRow {
   grants: { grantId: string; source: GrantSource; credits: string }[];
 }
 
-function toEvent(row: EventRow): ListedUsageEvent {
+function toEvent(row: UsageEventRow): ListedUsageEvent {
   return {
     receipt: {
       id: row.id,

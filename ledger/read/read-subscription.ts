@@ -8,7 +8,7 @@ import { findStandingSubscriptions } from '../../database/entities/subscription.
 import { type Drip, nextDripOf } from '../lifecycle/grant-due-drips.ts';
 
 /** A subscription's state, from our database or as just fetched from Polar. */
-export interface SubscriptionState {
+export interface KnownSubscription {
   id: string;
   teamId: string;
   /** The plan's catalog key. */
@@ -54,7 +54,7 @@ export async function readSubscriptions(em: EntityManager, teamId: string): Prom
 /** The consequences of a subscription's state for the team's credits, by the catalog and the clock. */
 export async function describeSubscription(
   em: EntityManager,
-  state: SubscriptionState,
+  state: KnownSubscription,
 ): Promise<TeamSubscription> {
   const { catalog } = await readCatalog(em);
   const now = await readClock(em);
@@ -81,14 +81,14 @@ const renewingStatuses = ['trialing', 'active'];
 const unpaidStatuses = ['past_due', 'unpaid'];
 
 function forecast(
-  state: SubscriptionState,
-  drip: Drip | null | 'not paid',
+  state: KnownSubscription,
+  drip: Drip | null | 'not_paid',
   catalog: Catalog,
   now: Date,
 ): Forecast {
   const { currentPeriodStart: start, currentPeriodEnd: end, anchorDay, status } = state;
   const plan = findPlan(catalog, state.plan);
-  const paidDrip = drip === 'not paid' ? null : drip;
+  const paidDrip = drip === 'not_paid' ? null : drip;
   // At Polar a period starts before it is paid.
   if (unpaidStatuses.includes(status)) {
     return { nextAllotment: paidDrip, paymentDue: plan ? { since: start, credits: firstPart(plan) } : null };
@@ -97,7 +97,7 @@ function forecast(
   if (paidDrip) return { nextAllotment: paidDrip, paymentDue: null };
   // A trial's cycle is not paid, so it has no drips. The drips of a cycle whose payment is not known yet come from the
   // catalog.
-  if (drip === 'not paid' && plan?.rhythm === 'monthly' && status !== 'trialing') {
+  if (drip === 'not_paid' && plan?.rhythm === 'monthly' && status !== 'trialing') {
     const drips = dripInstants({ start, end }, anchorDay);
     const next = drips.findIndex((at) => at > now);
     const at = drips[next];

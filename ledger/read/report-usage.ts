@@ -75,9 +75,11 @@ async function readRange(
       if (Error.isError(error) && 'code' in error && error.code === '22023') throw unknownTimezone(timezone);
       throw error;
     });
-  const end = to ?? new Date(Number(rows[0]?.last));
+  const [clock] = rows;
+  if (!clock) throw new Error('a query without a table returned no row');
+  const end = to ?? new Date(Number(clock.last));
   // A range with only an end has the default length.
-  const start = from ?? (to ? new Date(to.getTime() - 30 * dayMs) : new Date(Number(rows[0]?.first)));
+  const start = from ?? (to ? new Date(to.getTime() - 30 * dayMs) : new Date(Number(clock.first)));
   if (start >= end) {
     throw new DomainError('empty_range', 'from must lie before to (default: the end of today)');
   }

@@ -25,10 +25,10 @@ export function holdCredits(
   state: BatchState,
   changes: Changes,
 ): Outcome {
-  const { credits, mostOpen } = operation;
-  if (team.openHolds >= mostOpen) {
-    const message = `A team may have at most ${mostOpen} open holds: capture or release one, then send the same key again`;
-    throw new DomainError('too_many_holds', message, { limit: mostOpen });
+  const { credits, maxOpenHolds } = operation;
+  if (team.openHolds >= maxOpenHolds) {
+    const message = `A team may have at most ${maxOpenHolds} open holds: capture or release one, then send the same key again`;
+    throw new DomainError('too_many_holds', message, { limit: maxOpenHolds });
   }
   requireMember(team, operation);
   const limits = limitsOn(team, operation, state.now);

@@ -39,7 +39,7 @@ export interface HoldOperation extends Keyed, Attribution {
   /** The maximum lifetime with extensions, in milliseconds. */
   maxTtlMs: number;
   /** How many holds of the team may be open at once. */
-  mostOpen: number;
+  maxOpenHolds: number;
 }
 
 /** Debits the real cost of the held work: less than the held credits, the same, or more. */

@@ -95,16 +95,27 @@ function findInSubscription(row: SubscriptionRow, catalogs: readonly CatalogAt[]
     cycle.grants = cycle.grants.filter(({ kind, businessKey }) => kind !== 'drip' || known.has(businessKey));
   }
   for (const [debtKey, ofCycle] of Map.groupBy(grants, (grant) => grant.debtKey)) {
+    if (debtKey === null) {
+      const expected = 'a debt_key of its cycle on every grant';
+      find(
+        'cycle-equals-entitlement',
+        `subscription ${row.id}`,
+        expected,
+        `${ofCycle.length} grants without one`,
+      );
+      continue;
+    }
     const cycle = cycles.find(({ start }) => debtKey === `cycle:${row.id}:${start.toISOString()}`);
     // All granted credits were due: the drips that are not due were filtered out above.
     const kept = cycle ? cycleTarget(cycle, orders, everDue) : 0n;
     const granted = sum(ofCycle, 'granted');
     const target = granted > kept ? granted - kept : 0n;
-    const taken = sum(ofCycle, 'clawedBack') + BigInt(row.debts?.[debtKey ?? ''] ?? 0);
+    const owed = row.debts?.[debtKey];
+    const taken = sum(ofCycle, 'clawedBack') + (owed === undefined ? 0n : BigInt(owed));
     if (taken <= target && target <= taken + sum(ofCycle, 'gone')) continue;
     find(
       'cycle-equals-entitlement',
-      debtKey ?? `subscription ${row.id}`,
+      debtKey,
       `${kept} of ${granted} kept: ${target} taken back, owed or expired`,
       `${taken} taken back or owed, ${sum(ofCycle, 'gone')} expired`,
     );
@@ -146,7 +157,7 @@ async function readCatalogs(client: PoolClient): Promise<CatalogAt[]> {
     'select version, document, published_at from catalog_versions order by version',
   );
   return rows.map(({ version, document, published_at }) => ({
-    version,
+    catalogVersion: version,
     publishedAt: new Date(published_at),
     catalog: parseCatalog(document, `catalog version ${version}`),
   }));

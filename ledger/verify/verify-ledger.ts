@@ -149,7 +149,7 @@ async function countTransfers(
     `select count(*) from transfers t where ${within('t.team_id')}`,
     [after, upTo],
   );
-  return Number(rows[0]?.count);
+  return countIn(rows);
 }
 
 async function findings(
@@ -183,7 +183,12 @@ async function inSnapshot<T>(client: PoolClient, work: () => Promise<T>): Promis
 
 async function countOf(client: PoolClient, walk: Walk): Promise<number> {
   const { rows } = await client.query<{ count: string }>(`select count(*) from ${walk}`);
-  return Number(rows[0]?.count);
+  return countIn(rows);
+}
+
+function countIn([row]: readonly { count: string }[]): number {
+  if (!row) throw new Error('a count returned no row');
+  return Number(row.count);
 }
 
 function nextSize(size: number, tookMs: number): number {

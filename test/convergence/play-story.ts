@@ -308,7 +308,7 @@ function orderOf(payload: unknown): string | null {
 
 /** Spends this many credits, or nothing. */
 async function spend({ database, creditOperations }: Lane, teamId: string, credits: number): Promise<void> {
-  const { version, catalog } = await readCatalog(database);
+  const { catalogVersion, catalog } = await readCatalog(database);
   const runs = { runs: BigInt(2 * credits) * 1_000_000n }; // half a credit each
   const priced = priceUsage(catalog, 'workflow.run', runs);
   try {
@@ -318,7 +318,7 @@ async function spend({ database, creditOperations }: Lane, teamId: string, credi
       bodyHash: Buffer.alloc(32),
       action: 'workflow.run',
       priced,
-      priceVersion: version,
+      priceVersion: catalogVersion,
     });
   } catch (error) {
     if (!hasCode(error, 'insufficient_credits')) throw error;

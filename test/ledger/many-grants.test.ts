@@ -116,7 +116,7 @@ test('a spend of more than a team with many grants has is refused with what the 
 
 test('a spend that needs what a lapsed hold sets aside on a late grant gets it', async () => {
   const { teamId, grantIds } = await teamWith([...lots(many, 10n), { credits: 100n, life: null }]);
-  const ttl = { ttlMs: 1, maxTtlMs: 1, mostOpen: 10_000 };
+  const ttl = { ttlMs: 1, maxTtlMs: 1, maxOpenHolds: 10_000 };
   await usual.hold({ ...keyed(teamId), ...action, ...ttl, credits: 10n * BigInt(many) + 30n });
   const receipt = await spend(teamId, 10n * BigInt(many) + 90n);
   expect(receipt.grants.at(-1)).toMatchObject({ grantId: grantIds.at(-1), credits: 90n });
@@ -183,7 +183,7 @@ test.each([1, 2, 32])(
         ...action,
         ttlMs: hour,
         maxTtlMs: hour,
-        mostOpen: 10_000,
+        maxOpenHolds: 10_000,
         credits,
       });
     const [first, second, third] = [await hold(10n), await hold(10n), await hold(5n)];
@@ -245,7 +245,7 @@ async function play(creditOperations: CreditOperations, given: readonly NewLot[]
     const holdId = holds[hold];
     try {
       if (kind === 'hold') {
-        const ttl = { ttlMs: hour, maxTtlMs: hour, mostOpen: 10_000 };
+        const ttl = { ttlMs: hour, maxTtlMs: hour, maxOpenHolds: 10_000 };
         const answer = await creditOperations.hold({ ...keyed(teamId), ...action, ...ttl, credits });
         holds.push(answer.id);
         answers.push(answer.credits);

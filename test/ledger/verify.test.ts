@@ -510,7 +510,7 @@ const allRules = new Set(checks.flatMap(({ rules }) => Object.keys(rules)));
 
 /** A small ledger in which every kind of event has happened once: 6 active teams and 110 teams without activity. */
 async function fill(database: Database): Promise<void> {
-  const published = { catalog, version: (await publishCatalog(database, catalog)).version };
+  const published = { catalog, catalogVersion: (await publishCatalog(database, catalog)).catalogVersion };
   const commit = creditOperations(database);
   const [spending, buying, indebted, subscribed, holding, limited] = await Promise.all(
     ['spending', 'buying', 'indebted', 'subscribed', 'holding', 'limited'].map((id) =>
@@ -545,7 +545,7 @@ async function fill(database: Database): Promise<void> {
       teamId: limited,
       userId: 'buying',
       role: 'member',
-      by: { kind: 'service', keyId: 'environment' },
+      actor: { kind: 'service', keyId: 'environment' },
     }),
   );
   await spend(commit, limited, 2n, 'limited'); // counts although there was no limit yet
@@ -605,7 +605,7 @@ function orderFacts(id: string, teamId: string, now: Date) {
 }
 
 function payment(now: Date) {
-  return { paidAt: now, lines: [], billsUsage: false, promisedVersion: null };
+  return { paidAt: now, lines: [], billsUsage: false, checkoutCatalogVersion: null };
 }
 
 async function refund(database: Database, id: string): Promise<void> {
@@ -675,7 +675,7 @@ function spend(commit: CreditOperations, teamId: string, runs: bigint, memberId?
 }
 
 function hold(commit: CreditOperations, teamId: string, credits: bigint, memberId?: string) {
-  const ttl = { ttlMs: day / 24, maxTtlMs: day, mostOpen: 100 };
+  const ttl = { ttlMs: day / 24, maxTtlMs: day, maxOpenHolds: 100 };
   return commit.hold({
     ...keyed(teamId),
     action: 'workflow.run',

@@ -453,8 +453,8 @@ test('an order for an unknown team is parked once, and granted when the team exi
       [team],
     );
     await em.execute(`insert into members (team_id, user_id, role) values (?, 'late', 'owner')`, [team]);
-    const by = { kind: 'service', keyId: 'test' } as const;
-    await announceTeam(em, { teamId: team, makerId: 'late', personal: true, trialsPerOwner: 1, by });
+    const actor = { kind: 'service', keyId: 'test' } as const;
+    await announceTeam(em, { teamId: team, makerId: 'late', personal: true, trialsPerOwner: 1, actor });
   });
   await until(async () => (await story.balance(team)).available === '1500');
   await expectNothingLeft();

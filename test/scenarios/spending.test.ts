@@ -215,7 +215,7 @@ test('a slow commit delays no other team', async () => {
 
 test('a write that Postgres refuses fails only for its caller, and does not affect the next commit', async () => {
   const [team, other] = [await newTeam(), await newTeam()];
-  const { catalog, version } = await readCatalog(story.database);
+  const { catalog, catalogVersion } = await readCatalog(story.database);
   const creditOperations = createCreditOperations(story.database);
   const spendInProcess = (teamId: string, metadata: Record<string, unknown>) =>
     creditOperations.spend({
@@ -224,7 +224,7 @@ test('a write that Postgres refuses fails only for its caller, and does not affe
       bodyHash: Buffer.alloc(32),
       action: 'workflow.run',
       priced: priceUsage(catalog, 'workflow.run', { runs: parseDecimal('2') }),
-      priceVersion: version,
+      priceVersion: catalogVersion,
       metadata,
     });
   // The API refuses NUL, and jsonb cannot store it.
@@ -241,7 +241,7 @@ test('a write that Postgres refuses fails only for its caller, and does not affe
 
 test('a damaged hold fails only its own capture', async () => {
   const [team, other] = [await newTeam(), await newTeam()];
-  const { catalog, version } = await readCatalog(story.database);
+  const { catalog, catalogVersion } = await readCatalog(story.database);
   const priced = priceUsage(catalog, 'workflow.run', { runs: parseDecimal('2') });
   const creditOperations = createCreditOperations(story.database);
   const keyed = (teamId: string) => ({
@@ -249,14 +249,14 @@ test('a damaged hold fails only its own capture', async () => {
     idempotencyKey: crypto.randomUUID(),
     bodyHash: Buffer.alloc(32),
   });
-  const usage = { action: 'workflow.run', priceVersion: version };
+  const usage = { action: 'workflow.run', priceVersion: catalogVersion };
   const { id: holdId } = await creditOperations.hold({
     ...keyed(team),
     ...usage,
     credits: priced.credits,
     ttlMs: 60_000,
     maxTtlMs: 60_000,
-    mostOpen: 1,
+    maxOpenHolds: 1,
   });
   const capture = () => creditOperations.capture({ ...keyed(team), holdId, priced });
   const exchangeDraws = (grant: string) =>
@@ -284,7 +284,7 @@ test('a damaged hold fails only its own capture', async () => {
 
 test('two teams with more operations than a commit holds do not delay a third team', async () => {
   const [busy, alsoBusy, third] = [await newTeam(), await newTeam(), await newTeam()];
-  const { catalog, version } = await readCatalog(story.database);
+  const { catalog, catalogVersion } = await readCatalog(story.database);
   const creditOperations = createCreditOperations(story.database);
   let done = 0;
   const spendInProcess = async (teamId: string) => {
@@ -294,7 +294,7 @@ test('two teams with more operations than a commit holds do not delay a third te
       bodyHash: Buffer.alloc(32),
       action: 'workflow.run',
       priced: priceUsage(catalog, 'workflow.run', { runs: parseDecimal('0.1') }),
-      priceVersion: version,
+      priceVersion: catalogVersion,
     });
     done += 1;
   };

@@ -211,8 +211,8 @@ test('an event for an unknown team waits, visibly, and is applied when the team 
       [team],
     );
     await em.execute(`insert into members (team_id, user_id, role) values (?, 'late', 'owner')`, [team]);
-    const by = { kind: 'service', keyId: 'test' } as const;
-    await announceTeam(em, { teamId: team, makerId: 'late', personal: true, trialsPerOwner: 1, by });
+    const actor = { kind: 'service', keyId: 'test' } as const;
+    await announceTeam(em, { teamId: team, makerId: 'late', personal: true, trialsPerOwner: 1, actor });
   });
   await until(async () => (await story.balance(team)).available === '1500');
   expect(await story.inbox(team)).toContainEqual(

@@ -21,9 +21,10 @@ afterAll(async () => {
   await testDatabase.drop();
 });
 
-const by = { kind: 'service', keyId: 'test' } as const;
-const person = (id: string) => signUp(database, { id, email: `${id}@example.com`, name: id }, by);
-const make = (ownerId: string) => database.transaction((em) => createTeam(em, { name: 'Team', ownerId, by }));
+const actor = { kind: 'service', keyId: 'test' } as const;
+const person = (id: string) => signUp(database, { id, email: `${id}@example.com`, name: id }, actor);
+const make = (ownerId: string) =>
+  database.transaction((em) => createTeam(em, { name: 'Team', ownerId, actor }));
 const grant = (teamId: string) =>
   database.transaction(async (em) => {
     const { now } = await lockLivingTeam(em, teamId);
@@ -39,9 +40,9 @@ const claims = async (ownerId: string) =>
 
 /** Gives the team to another owner before its workflow has granted anything. */
 async function handOver(teamId: string, from: string, to: string): Promise<void> {
-  const by = { kind: 'service', keyId: 'environment' } as const;
-  await database.transaction((em) => setMemberRole(em, { teamId, userId: to, role: 'owner', by }));
-  await database.transaction((em) => setMemberRole(em, { teamId, userId: from, role: 'admin', by }));
+  const actor = { kind: 'service', keyId: 'environment' } as const;
+  await database.transaction((em) => setMemberRole(em, { teamId, userId: to, role: 'owner', actor }));
+  await database.transaction((em) => setMemberRole(em, { teamId, userId: from, role: 'admin', actor }));
 }
 
 test('a team that is handed over at once still uses a trial of the user who created it', async () => {

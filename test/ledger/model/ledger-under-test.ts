@@ -111,7 +111,7 @@ interface RunTeam {
 /** Small amounts, so that they collide: packs of 40 micro-credits, plans of 70. */
 export async function smallCatalog(): Promise<PublishedCatalog> {
   return {
-    version: 1,
+    catalogVersion: 1,
     catalog: {
       ...catalog,
       packs: catalog.packs.map((pack) => ({ ...pack, credits: packCredits })),
@@ -338,7 +338,7 @@ async function tellOrder(
   };
   const line = { amount: paid, proration: false, priceId: null, inTrial: false };
   const lines = [{ ...line, start: period?.start ?? null, end: period?.end ?? null }];
-  const payment = { paidAt: at, lines, billsUsage: false, promisedVersion: null };
+  const payment = { paidAt: at, lines, billsUsage: false, checkoutCatalogVersion: null };
   if (pays) await applyPaidOrder(em, { ...facts, ...payment }, policies, at);
   else await applyReversal(em, facts, policies, at);
 }
@@ -473,7 +473,7 @@ function send(run: Run, team: RunTeam, request: KeyedRequest): Promise<Receipt |
         credits,
         ttlMs: request.ttlMs,
         maxTtlMs: longestHold,
-        mostOpen: 1_000,
+        maxOpenHolds: 1_000,
       });
     }
     const { occurredAt } = request;
