@@ -1,4 +1,5 @@
 import type { Database } from '../database/connection.ts';
+import { announceExpiringCredits } from './maintenance/announce-expiring-credits.ts';
 import { closeMonths } from './maintenance/close-months.ts';
 import { cutOldPayloads } from './maintenance/cut-old-payloads.ts';
 import { deleteOldKeys } from './maintenance/delete-old-keys.ts';
@@ -18,6 +19,7 @@ export function createMaintenanceActivities({ database, createMissingPartitions 
     closeMonths: () => closeMonths(database),
     deleteOldKeys: () => deleteOldKeys(database),
     cutOldPayloads: () => cutOldPayloads(database),
+    announceExpiringCredits: () => announceExpiringCredits(database),
     verifyLedger: () => verifyLedger(database),
   };
 }

@@ -7,6 +7,7 @@ import { isDataError } from '../database/errors.ts';
 import { DomainError, isRefusal } from '../domain-error.ts';
 import type { ErrorCode } from '../errors.ts';
 import { markHandled, needsApproval, parkInboxEvent, refreshParkedEvent } from '../inbox/inbox.ts';
+import { reviewTeamAlerts } from '../ledger/lifecycle/review-team-alerts.ts';
 import { dataOf } from '../polar/events.ts';
 import { fetchCurrentObject } from '../polar/resolve-event.ts';
 import { describeTeam, type TeamOverview } from './describe-team.ts';
@@ -58,7 +59,9 @@ export function lockedTeam(database: Database, teamId: string): WithTeam {
     database.transaction(async (em) => {
       const locked = await lockTeam(em, teamId);
       if (!locked) throw new Error(`there is no team ${teamId}: no workflow is started for one`);
-      return work(em, locked.team, locked.now);
+      const result = await work(em, locked.team, locked.now);
+      await reviewTeamAlerts(em, teamId, locked.now);
+      return result;
     });
 }
 

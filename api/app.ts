@@ -9,6 +9,7 @@ import type { Metrics } from './metrics.ts';
 import { describeApi, serveDocs } from './openapi.ts';
 import { answerProblem } from './problem.ts';
 import { adjustmentRoutes } from './routes/adjustments.ts';
+import { alertRoutes } from './routes/alerts.ts';
 import { auditRoutes } from './routes/audit.ts';
 import { balanceRoutes } from './routes/balance.ts';
 import { billingRoutes } from './routes/billing.ts';
@@ -59,6 +60,7 @@ export const routes: readonly Route[] = [
   ...usageHistoryRoutes,
   ...runRoutes,
   ...limitRoutes,
+  ...alertRoutes,
   ...adjustmentRoutes,
   ...userRoutes,
   ...teamRoutes,

@@ -341,6 +341,32 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/teams/{teamId}/alerts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read when the team is alerted
+         * @description Callers: services with the scope usage or billing or admin; users with the role owner, admin, billing, member.
+         */
+        get: operations["readAlerts"];
+        /**
+         * Set when the team is alerted
+         * @description credits.low is sent when a commit takes the spendable credits from above a threshold to it or below. It is sent again only after credits came in; a released hold does not count.
+         *
+         *     Callers: services with the scope billing or admin; users with the role owner, admin, billing.
+         */
+        put: operations["setAlerts"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/teams/{teamId}/adjustments": {
         parameters: {
             query?: never;
@@ -1137,6 +1163,10 @@ export interface components {
              */
             per: "day" | "month" | "cycle";
         };
+        NewAlerts: {
+            /** @description When to send credits.low: credits, or a percentage of the balance after credits last came in. Empty: never */
+            lowBalance: (string | (string | number))[];
+        };
         NewAdjustment: {
             /** @description credits other than zero: a safe integer or a decimal string of at most 12 digits before and 6 after the point, with an optional sign */
             credits: string | number;
@@ -1554,6 +1584,10 @@ export interface components {
             /** @enum {string} */
             kind: "member" | "key";
             id: string;
+        };
+        /** @description The thresholds of the team’s low balance; by default 20% and 5% */
+        Alerts: {
+            lowBalance: string[];
         };
         MadeAdjustment: {
             /** Format: uuid */
@@ -2739,6 +2773,82 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description An unexpected error */
+            default: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readAlerts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The team’s id */
+                teamId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Alerts"];
+                };
+            };
+            /** @description An unexpected error */
+            default: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    setAlerts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The team’s id */
+                teamId: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewAlerts"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Alerts"];
+                };
             };
             /** @description An unexpected error */
             default: {

@@ -34,7 +34,8 @@ const schedules: readonly Schedule[] = [
     scheduleId: maintenanceScheduleId,
     workflowType: maintenanceType,
     spec: { intervals: [{ every: '1 hour', offset: '7 minutes' }] },
-    summary: 'Creates partitions, closes months, deletes old keys, reduces old payloads',
+    summary:
+      'Creates partitions, closes months, deletes old keys, reduces old payloads, sends notices of expiring credits',
   },
   {
     scheduleId: verifyLedgerScheduleId,

@@ -17,7 +17,8 @@ const activities = proxyActivities<MaintenanceActivities>({
 });
 
 /**
- * Maintains the tables: creates the next months' partitions, deletes old keys, reduces old payloads. If a step fails,
+ * Maintains the tables: creates the next months' partitions, deletes old keys, reduces old payloads. Sends the notices of
+ * expiring credits. If a step fails,
  * the others still run. Then the run fails, so that the failure is visible.
  */
 export async function maintenance(): Promise<void> {
@@ -28,6 +29,8 @@ export async function maintenance(): Promise<void> {
     ['Months closed', async () => activities.closeMonths()],
     ['Idempotency keys deleted', async () => activities.deleteOldKeys()],
     ['Inbox payloads reduced to ids', async () => activities.cutOldPayloads()],
+    // Last, so that a run that began before it existed replays.
+    ['Notices of expiring credits sent', async () => activities.announceExpiringCredits()],
   ] as const) {
     try {
       const count = await step();

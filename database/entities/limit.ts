@@ -33,6 +33,8 @@ export const Limit = defineEntity({
     total: p.bigint(),
     /** The start of the time that the marks cover. */
     countedSince: p.datetime(),
+    /** The start of the window for which `limit.reached` was sent. */
+    announcedWindow: p.datetime().strictNullable(),
   },
 });
 

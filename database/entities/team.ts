@@ -17,6 +17,8 @@ export const Team = defineEntity({
     /** Whether the hot path must also read the team's limits, or its debts. */
     hasLimits: p.boolean().default(false),
     hasDebts: p.boolean().default(false),
+    /** Credits came in: the next review of the team's alerts arms them again. The other columns of alerts are SQL only. */
+    creditsCameIn: p.boolean().default(false),
   },
 });
 

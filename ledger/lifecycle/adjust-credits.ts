@@ -10,6 +10,7 @@ import { allocate } from '../rules/allocate.ts';
 import { expireCredits } from './expire-credits.ts';
 import { grantCredits } from './grant-credits.ts';
 import { moveCredits } from './move-credits.ts';
+import { reviewTeamAlerts } from './review-team-alerts.ts';
 import { readSpendableGrants, sumSpendableCredits } from './spendable-grants.ts';
 
 export interface NewAdjustment {
@@ -53,7 +54,7 @@ export async function adjustCredits(em: EntityManager, adjustment: NewAdjustment
     em.create(Adjustment, { id, createdAt: now, ...adjustment, orderId: adjustment.orderId ?? null }),
   );
   const grants = credits > 0n ? await give(em, id, adjustment, now) : await take(em, id, adjustment, now);
-  await em.flush();
+  await reviewTeamAlerts(em, teamId, now);
   return { id, grants, available: await sumSpendableCredits(em, teamId, now) };
 }
 

@@ -2,6 +2,8 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { anchorDayOf } from '../../catalog/cycle.ts';
 import { Subscription } from '../../database/entities/subscription.ts';
 import { SubscriptionPeriod } from '../../database/entities/subscription-period.ts';
+import type { Message } from '../../outbox/messages.ts';
+import { storeMessages } from '../../outbox/store-messages.ts';
 import { recountCycleLimits } from '../spend/set-limit.ts';
 import { type CyclePolicies, followEntitlement } from './follow-entitlement.ts';
 
@@ -93,13 +95,30 @@ export async function rememberSubscription(
     ),
     stateAt: facts.stateAt,
   };
+  const messages = messagesOf(facts, known);
   if (known) em.assign(known, state);
   else em.persist(em.create(Subscription, { id: facts.id, teamId: facts.teamId, ...state }));
   await em.flush();
   await recountCycleLimits(em, facts.teamId, now);
+  await storeMessages(em, messages, now);
   const end = facts.cancelAtPeriodEnd ? ', cancelled at its end' : '';
   const outcome = `Subscription ${facts.id}: ${facts.plan} is ${facts.status} until ${facts.currentPeriodEnd.toISOString().slice(0, 10)}${end}`;
   return { outcome, isNews: true };
+}
+
+function messagesOf(facts: SubscriptionFacts, known: Subscription | null): Message[] {
+  if (known && isSameState(known, facts)) return [];
+  const { id: subscriptionId, teamId, plan, nextPlan = null, status, cancelAtPeriodEnd } = facts;
+  const cycle = {
+    start: facts.currentPeriodStart.toISOString(),
+    end: facts.currentPeriodEnd.toISOString(),
+  };
+  const about = { teamId, subscriptionId, plan };
+  const isPastDue = status === 'past_due' && known?.status !== 'past_due';
+  return [
+    { type: 'subscription.updated', data: { ...about, nextPlan, status, cycle, cancelAtPeriodEnd } },
+    ...(isPastDue ? [{ type: 'payment.past_due' as const, data: about }] : []),
+  ];
 }
 
 /** Stores every billing period that Polar reports, with its newest end. Returns whether this one changed anything. */

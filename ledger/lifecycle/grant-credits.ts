@@ -1,6 +1,8 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { v7 as uuidv7 } from 'uuid';
+import { formatCredits } from '../../catalog/credits.ts';
 import { Grant, type GrantSource } from '../../database/entities/grant.ts';
+import { storeMessages } from '../../outbox/store-messages.ts';
 import { settleDebts } from './debts.ts';
 import { expireCredits } from './expire-credits.ts';
 import { moveCredits } from './move-credits.ts';
@@ -88,6 +90,13 @@ export async function grantCredits(
   });
   em.persist(made);
   await em.flush();
+  const { id: grantId, teamId, source, product, expiresAt } = made;
+  const data = {
+    ...{ teamId, grantId, source, product },
+    credits: formatCredits(grant.credits),
+    expiresAt: expiresAt?.toISOString() ?? null,
+  };
+  await storeMessages(em, [{ type: 'credits.granted', data }], now);
   if (made.expiresAt && made.expiresAt <= now) await expireCredits(em, grant.teamId, now);
   await settleDebts(em, grant.teamId, now);
   return { grant: made, created: true };

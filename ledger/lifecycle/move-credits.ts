@@ -1,5 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Grant } from '../../database/entities/grant.ts';
+import { Team } from '../../database/entities/team.ts';
 import { type Account, Transfer, type TransferKind } from '../../database/entities/transfer.ts';
 import { type Move, moveBetween } from '../rules/move.ts';
 
@@ -26,6 +27,7 @@ export function moveCredits(
   { grant, from, to, amount, kind, reference, givesUp = false, at }: MoveOfGrant,
 ): void {
   moveBetween(grant, { from, to, amount });
+  if (to === 'available' && from !== 'held') em.getReference(Team, grant.teamId).creditsCameIn = true;
   if (kind === 'adjust' && !givesUp) grant.adjusted += amount;
   if (kind === 'forfeit' || givesUp) grant.writtenOff += amount;
   em.persist(

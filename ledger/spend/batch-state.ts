@@ -2,6 +2,7 @@ import type { Cycle } from '../../catalog/cycle.ts';
 import type { GrantSource } from '../../database/entities/grant.ts';
 import type { HoldStatus } from '../../database/entities/hold.ts';
 import type { LimitPeriod, LimitSubject } from '../../database/entities/limit.ts';
+import type { AlertState } from '../rules/alerts.ts';
 import type { StoredAttribution } from './attribution.ts';
 import type { EventLocation, HoldAnswer } from './operation.ts';
 
@@ -42,6 +43,12 @@ export interface TeamState {
   debts: DebtState[];
   /** The subscription's current cycle, for limits per cycle. */
   cycle: Cycle | null;
+  alerts: {
+    /** The thresholds of `credits.low`, as they were set. */
+    lowBalance: readonly string[];
+    state: AlertState;
+    changed: boolean;
+  };
 }
 
 export interface GrantState {
@@ -76,6 +83,10 @@ export interface LimitState {
   changed: boolean;
   /** Whether `total` has changed. */
   consumedMore: boolean;
+  /** The start of the window for which `limit.reached` was sent. */
+  announcedWindow: Date | null;
+  /** Whether it refused an operation of the batch. */
+  refused: boolean;
 }
 
 export interface DebtState {

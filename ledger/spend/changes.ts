@@ -1,3 +1,4 @@
+import type { Message } from '../../outbox/messages.ts';
 import { type Move, moveBetween } from '../rules/move.ts';
 import { isSpendable } from '../rules/spendable.ts';
 import type { StoredAttribution } from './attribution.ts';
@@ -9,6 +10,8 @@ export interface Changes {
   keys: KeyRow[];
   events: EventRow[];
   moves: MoveRow[];
+  /** To other systems. */
+  messages: Message[];
 }
 
 export interface KeyRow {
@@ -34,7 +37,7 @@ export interface MoveRow extends Omit<Move, 'reference'> {
 }
 
 export function noChanges(): Changes {
-  return { keys: [], events: [], moves: [] };
+  return { keys: [], events: [], moves: [], messages: [] };
 }
 
 /** Moves credits of a grant, if any: updates the grant's state and records the transfer together. */

@@ -1,4 +1,5 @@
 import { DomainError, hasCode } from '../../domain-error.ts';
+import { announce } from './announce.ts';
 import { type BatchState, type KnownKey, keyOf, type Reading } from './batch-state.ts';
 import { captureHold } from './capture-hold.ts';
 import { type Changes, noChanges } from './changes.ts';
@@ -32,6 +33,7 @@ export function decideOperations(
     if (team && isLapsed(hold, state.now)) endHold(changes, team, hold, 'lapsed', state.now);
   }
   const outcomes: Outcome[] = [];
+  const refusedTeams = new Set<string>();
   for (const operation of operations) {
     try {
       outcomes.push(decide(operation, state, changes));
@@ -42,14 +44,15 @@ export function decideOperations(
       }
       if (!(error instanceof DomainError)) throw error;
       if (hasCode(error, 'insufficient_credits', 'limit_reached')) lapsedHolds.add(operation.teamId);
+      if (hasCode(error, 'insufficient_credits')) refusedTeams.add(operation.teamId);
       outcomes.push({ kind: 'refused', error });
     }
   }
   // Both sets only grow, up to the teams of the batch, so at some point nothing more is needed.
   const complete = lapsedHolds.size === reading.lapsedHolds.size && allGrants.size === reading.allGrants.size;
-  return complete
-    ? { kind: 'decided', outcomes, changes }
-    : { kind: 'undecided', reading: { lapsedHolds, allGrants } };
+  if (!complete) return { kind: 'undecided', reading: { lapsedHolds, allGrants } };
+  announce(state, changes, refusedTeams);
+  return { kind: 'decided', outcomes, changes };
 }
 
 function decide(operation: Operation, state: BatchState, changes: Changes): Outcome {

@@ -46,8 +46,10 @@ export function limitsOn(team: TeamState, { memberId, apiKeyId }: Consumer, now:
  */
 export function refuseOverLimit(limits: readonly LimitState[], credits: bigint, cycle: Cycle | null): void {
   if (credits === 0n) return;
-  for (const { active, subject, subjectId, credits: limit, per, windowStart, consumed, held } of limits) {
+  for (const one of limits) {
+    const { active, subject, subjectId, credits: limit, per, windowStart, consumed, held } = one;
     if (!active || consumed + held + credits <= limit) continue;
+    one.refused = true;
     const details = {
       level: subject,
       subjectId,

@@ -4,6 +4,7 @@ import type { HoldStatus } from '../../database/entities/hold.ts';
 import type { LimitPeriod, LimitSubject } from '../../database/entities/limit.ts';
 import { currentSubscriptionSql } from '../../database/entities/subscription.ts';
 import type { Tags } from '../../database/entities/usage-event.ts';
+import { armAlerts } from '../rules/alerts.ts';
 import { compareBurnOrder } from '../rules/burn-order.ts';
 import {
   type BatchState,
@@ -27,6 +28,12 @@ export interface LockedTeam {
   deleted: boolean;
   hasLimits: boolean;
   hasDebts: boolean;
+  lowBalance: string[];
+  /** Micro-credits. */
+  alertBase: string;
+  alertWatermark: string;
+  exhaustionSent: boolean;
+  creditsCameIn: boolean;
 }
 
 /**
@@ -40,7 +47,9 @@ export async function lockTeams(
 ): Promise<LockedTeam[]> {
   const { rows } = await client.query<LockedTeam>({
     name: wait ? 'lock-teams' : 'lock-free-teams',
-    text: `select id, deleted_at is not null as deleted, has_limits as "hasLimits", has_debts as "hasDebts"
+    text: `select id, deleted_at is not null as deleted, has_limits as "hasLimits", has_debts as "hasDebts",
+                  low_balance as "lowBalance", alert_base as "alertBase", alert_watermark as "alertWatermark",
+                  exhaustion_sent as "exhaustionSent", credits_came_in as "creditsCameIn"
              from teams
             where id = any($1::uuid[])
             order by id
@@ -90,7 +99,7 @@ export async function readBatchState(
     countOpenHolds(client, operations),
   ]);
   const teams = new Map<string, TeamState>(
-    locked.map(({ id, deleted }) => [
+    locked.map(({ id, deleted, ...alerts }) => [
       id,
       {
         deleted,
@@ -102,6 +111,15 @@ export async function readBatchState(
         limits: [],
         debts: [],
         cycle: null,
+        alerts: {
+          lowBalance: alerts.lowBalance,
+          state: {
+            base: BigInt(alerts.alertBase),
+            watermark: BigInt(alerts.alertWatermark),
+            exhaustionSent: alerts.exhaustionSent,
+          },
+          changed: false,
+        },
       },
     ]),
   );
@@ -126,6 +144,12 @@ export async function readBatchState(
     ),
   ]);
   for (const team of teams.values()) team.grants.sort(compareBurnOrder);
+  for (const { id, creditsCameIn } of locked) {
+    const team = creditsCameIn ? teams.get(id) : undefined;
+    if (!team) continue;
+    team.alerts.state = armAlerts(availableOf(team, now));
+    team.alerts.changed = true;
+  }
   return { now, teams, keys, holds, keysDeletedUpTo: deletedUpTo };
 }
 
@@ -491,10 +515,12 @@ async function readLimits(
     active: boolean;
     counter_id: string;
     total: string;
+    announced_window: string | null;
   }>({
     name: 'read-limits',
     text: `select named.team_id, named.subject, named.subject_id, m.user_id is not null as is_member,
-                  l.credits, l.per, l.consumed, l.held, l.active, l.counter_id, l.total, extract(epoch from l.window_start) * 1000 as window_start
+                  l.credits, l.per, l.consumed, l.held, l.active, l.counter_id, l.total, extract(epoch from l.window_start) * 1000 as window_start,
+                  extract(epoch from l.announced_window) * 1000 as announced_window
              from unnest($1::uuid[], $2::text[], $3::text[]) as named (team_id, subject, subject_id)
              left join limits l on l.team_id = named.team_id and l.subject = named.subject and l.subject_id = named.subject_id
              left join members m on named.subject = 'member' and m.team_id = named.team_id and m.user_id = named.subject_id`,
@@ -522,6 +548,8 @@ async function readLimits(
       total: BigInt(row.total),
       changed: false,
       consumedMore: false,
+      announcedWindow: row.announced_window === null ? null : instant(row.announced_window),
+      refused: false,
     });
   }
 }

@@ -1,5 +1,6 @@
 import type { QueryConfig } from 'pg';
 import type { Account } from '../../database/entities/transfer.ts';
+import { storeMessagesStatement } from '../../outbox/store-messages.ts';
 import type { BatchState, DebtState } from './batch-state.ts';
 import { binaryColumn } from './binary-array.ts';
 import type { Changes, MoveRow } from './changes.ts';
@@ -23,6 +24,8 @@ export function writeChanges(changes: Changes, state: BatchState): QueryConfig[]
     ...writeHolds(state),
     ...writeLimits(state),
     ...writeDebts(state),
+    ...writeAlerts(state),
+    ...(changes.messages.length > 0 ? [storeMessagesStatement(changes.messages, state.now)] : []),
   ];
 }
 
@@ -181,15 +184,16 @@ function writeLimits({ teams, now }: BatchState): QueryConfig[] {
     name: 'write-limits',
     // Another commit may have been in the same millisecond: the mark covers both.
     text: `with c as (
-             select * from unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[])
-               as c (team_id, subject, subject_id, window_start, consumed, held, counter_id, new_total)
+             select * from unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $10::timestamptz[])
+               as c (team_id, subject, subject_id, window_start, consumed, held, counter_id, new_total, announced_window)
            ), marks as (
              insert into limit_marks (counter_id, at, total)
              select counter_id, $9, new_total from c where new_total is not null
              on conflict (counter_id, at) do update set total = excluded.total
            )
            update limits l
-              set window_start = c.window_start, consumed = c.consumed, held = c.held, total = coalesce(c.new_total, l.total)
+              set window_start = c.window_start, consumed = c.consumed, held = c.held, total = coalesce(c.new_total, l.total),
+                  announced_window = c.announced_window
              from c
             where l.team_id = c.team_id and l.subject = c.subject and l.subject_id = c.subject_id`,
     values: [
@@ -202,6 +206,7 @@ function writeLimits({ teams, now }: BatchState): QueryConfig[] {
       binaryColumn('int8', rows, ({ counterId }) => counterId),
       binaryColumn('int8', rows, ({ consumedMore, total }) => (consumedMore ? total : null)),
       now,
+      binaryColumn('timestamptz', rows, ({ announcedWindow }) => announcedWindow),
     ],
   };
   return [statement];
@@ -233,6 +238,28 @@ function writeDebts({ teams, now }: BatchState): QueryConfig[] {
       binaryColumn('text', payments, ({ key }) => key),
       binaryColumn('uuid', payments, ({ grantId }) => grantId),
       binaryColumn('int8', payments, ({ credits }) => credits),
+    ],
+  };
+  return [statement];
+}
+
+/** Only for teams that crossed a threshold or got credits. */
+function writeAlerts({ teams }: BatchState): QueryConfig[] {
+  const rows = [...teams].flatMap(([teamId, { alerts }]) =>
+    alerts.changed ? [{ teamId, ...alerts.state }] : [],
+  );
+  if (rows.length === 0) return [];
+  const statement = {
+    name: 'write-alerts',
+    text: `update teams t
+              set alert_base = a.base, alert_watermark = a.watermark, exhaustion_sent = a.exhaustion_sent, credits_came_in = false
+             from unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::boolean[]) as a (id, base, watermark, exhaustion_sent)
+            where t.id = a.id`,
+    values: [
+      binaryColumn('uuid', rows, ({ teamId }) => teamId),
+      binaryColumn('int8', rows, ({ base }) => base),
+      binaryColumn('int8', rows, ({ watermark }) => watermark),
+      rows.map(({ exhaustionSent }) => exhaustionSent),
     ],
   };
   return [statement];

@@ -1,0 +1,130 @@
+import { z } from 'zod';
+import { decimalOut } from '../catalog/credits.ts';
+import { limitPeriods, limitSubjects } from '../database/entities/limit.ts';
+
+/** The messages to other systems, and the schema of each type's data. Types are part of the API: never renamed. */
+
+const teamId = z.guid().meta({ description: 'The team' });
+const at = z.iso.datetime().meta({ examples: ['2026-01-31T12:00:00.000Z'] });
+const source = z.enum(['trial', 'subscription', 'adjustment', 'purchase']).meta({ id: 'GrantedSource' });
+const available = decimalOut.meta({ description: 'The team’s spendable credits after the change' });
+
+export const messageData = {
+  'credits.granted': z
+    .strictObject({
+      teamId,
+      grantId: z.guid(),
+      source,
+      credits: decimalOut,
+      product: z
+        .string()
+        .nullable()
+        .meta({ description: 'The catalog key of the plan or pack', examples: ['pack_1000'] }),
+      expiresAt: at.nullable().meta({ description: 'Null: the credits never expire' }),
+    })
+    .meta({ id: 'CreditsGranted', description: 'A team got credits' }),
+  'credits.low': z
+    .strictObject({
+      teamId,
+      available,
+      thresholds: z.array(
+        z
+          .strictObject({
+            threshold: z.string().meta({ description: 'As it was set', examples: ['20%'] }),
+            credits: decimalOut.meta({ description: 'The threshold in credits' }),
+          })
+          .meta({ id: 'CrossedThreshold' }),
+      ),
+    })
+    .meta({
+      id: 'CreditsLow',
+      description:
+        'The spendable credits fell to one or more thresholds. Sent again only after credits came in',
+    }),
+  'credits.exhausted': z.strictObject({ teamId, available }).meta({
+    id: 'CreditsExhausted',
+    description:
+      'A team has no credits left, or a request was refused because it had too few. Sent again only after credits came in',
+  }),
+  'credits.expiring': z
+    .strictObject({
+      teamId,
+      expiresAt: at,
+      daysAhead: z.literal([7, 1]),
+      credits: decimalOut.meta({ description: 'Credits that expire then' }),
+      unused: decimalOut.meta({ description: 'The part of them that will be lost at the current pace' }),
+    })
+    .meta({
+      id: 'CreditsExpiring',
+      description: 'Credits will expire unused within 7 days, or within 1 day',
+    }),
+  'credits.expired': z
+    .strictObject({
+      teamId,
+      credits: decimalOut,
+      grants: z.array(
+        z.strictObject({ grantId: z.guid(), credits: decimalOut }).meta({ id: 'ExpiredShare' }),
+      ),
+    })
+    .meta({ id: 'CreditsExpired', description: 'Credits expired' }),
+  'limit.reached': z
+    .strictObject({
+      teamId,
+      level: z.enum(limitSubjects),
+      subjectId: z.string().meta({ description: 'A user id, or an API key’s id', examples: ['user_42'] }),
+      limit: decimalOut,
+      per: z.enum(limitPeriods),
+      used: decimalOut,
+      windowStart: at,
+    })
+    .meta({
+      id: 'LimitReached',
+      description: 'A member or an API key reached its limit. Sent once for each window',
+    }),
+  'subscription.updated': z
+    .strictObject({
+      teamId,
+      subscriptionId: z.string().meta({ examples: ['01929d7e-8c1f-7a54-b2f6-3a1c9d0e4b52'] }),
+      plan: z.string().meta({ examples: ['pro_monthly'] }),
+      nextPlan: z.string().nullable().meta({ description: 'The plan of the next cycle, if it changes' }),
+      status: z.string().meta({ examples: ['active'] }),
+      cycle: z.strictObject({ start: at, end: at }).meta({ id: 'MessageCycle' }),
+      cancelAtPeriodEnd: z.boolean(),
+    })
+    .meta({ id: 'SubscriptionUpdated', description: 'The plan, the status or the cycle changed' }),
+  'payment.past_due': z
+    .strictObject({
+      teamId,
+      subscriptionId: z.string().meta({ examples: ['01929d7e-8c1f-7a54-b2f6-3a1c9d0e4b52'] }),
+      plan: z.string().meta({ examples: ['pro_monthly'] }),
+    })
+    .meta({
+      id: 'PaymentPastDue',
+      description: 'A renewal could not be paid. No credits are granted until it is',
+    }),
+  'webhook_endpoint.disabled': z
+    .strictObject({
+      endpointId: z.guid(),
+      url: z.url().meta({ examples: ['https://example.com/billing-events'] }),
+      reason: z.enum(['gone', 'failing']).meta({
+        description: 'It answered 410, or every attempt failed for five days',
+      }),
+    })
+    .meta({
+      id: 'WebhookEndpointDisabled',
+      description: 'An endpoint gets no more messages until it is enabled',
+    }),
+} as const satisfies Record<string, z.ZodType>;
+
+export type MessageType = keyof typeof messageData;
+export const messageTypes = Object.keys(messageData) as [MessageType, ...MessageType[]];
+
+/** A message to other systems, before it is stored. Credits are decimal strings, times are ISO 8601 in UTC. */
+export type Message = {
+  [Type in MessageType]: { type: Type; data: z.output<(typeof messageData)[Type]> };
+}[MessageType];
+
+/** The team of a message; null if it concerns no team. */
+export function teamOf({ data }: Message): string | null {
+  return 'teamId' in data ? data.teamId : null;
+}
