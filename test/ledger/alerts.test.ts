@@ -83,7 +83,7 @@ const hold = (teamId: string, amount: number) =>
   operations.hold({
     ...keyed(teamId),
     ...{ action: 'test', credits: credits(amount), priceVersion: 1 },
-    ...{ ttlMs: day, maxTtlMs: day, mostOpen: 100 },
+    ...{ ttlMs: day, maxTtlMs: day, maxOpenHolds: 100 },
   });
 const release = (teamId: string, holdId: string) => operations.release({ ...keyed(teamId), holdId });
 
