@@ -34,8 +34,8 @@ export const searchAttributes = {
 } as const;
 
 /**
- * By default a shard of the history service looks for new tasks at most 20 times a second. That suits a server with
- * hundreds of shards. The dev server has one, and more than some ten teams a second would make every workflow wait.
+ * By default a shard of the history service looks for new tasks at most 20 times a second. A cluster has hundreds of
+ * shards. The dev server has one, so with the default the workflows of all teams would share these 20 polls.
  */
 const polls = ['transfer', 'timer', 'visibility'].map((queue) => `history.${queue}ProcessorMaxPollRPS=1000`);
 

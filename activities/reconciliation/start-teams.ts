@@ -1,7 +1,7 @@
 import type { Database } from '../../database/connection.ts';
 import { listTeamsToRun } from '../../reconciliation/list-teams-to-run.ts';
 
-const teamsAtOnce = 10;
+const mostTeamsAtOnce = 10;
 
 /**
  * Of the next teams that need a running workflow (expiring credits, a subscription, future drips), starts those whose
@@ -17,8 +17,8 @@ export async function startTeams(
 ): Promise<{ checked: number; started: string[]; next: string | null }> {
   const ids = await listTeamsToRun(database.fork(), after);
   const started: string[] = [];
-  for (let first = 0; first < ids.length; first += teamsAtOnce) {
-    const batch = ids.slice(first, first + teamsAtOnce);
+  for (let first = 0; first < ids.length; first += mostTeamsAtOnce) {
+    const batch = ids.slice(first, first + mostTeamsAtOnce);
     const answers = await Promise.all(batch.map(async (id) => ((await startTeam(id)) ? id : null)));
     started.push(...answers.filter((id) => id !== null));
   }

@@ -34,14 +34,14 @@ const poison = (story: Story, type: string) =>
     create trigger poison before update on inbox for each row
       when (new.type = '${type}' and new.status = 'handled') execute function poison()`);
 
-test('a poison event holds up neither expiry nor later events for good: it is parked as stuck', async () => {
+test('an event that always fails is parked as stuck, and delays neither expiry nor later events', async () => {
   const story = await aStory('2040-01-01T00:00:00Z');
   const team = await story.signUp('ada');
   await poison(story, 'customer.deleted');
   await story.advanceTo('2040-01-30T23:59:50Z');
   await story.deliver({ type: 'customer.deleted', timestamp: null, data: { id: 'x', external_id: team } });
   const state = async () => (await story.inbox(team)).find(({ type }) => type === 'customer.deleted');
-  // The trial expires ten seconds later, while the event is still tried.
+  // The trial expires ten seconds later, while the event is still retried.
   await story.skipTo('2040-01-31T00:00:00Z');
   await until(async () => {
     const { rows } = await story.database.pool.query(
@@ -66,7 +66,7 @@ test('a poison event holds up neither expiry nor later events for good: it is pa
   await expectSoundLedger(story.database.pool);
 });
 
-test('a stuck event that is tried again does not hold its team up for another ten minutes', async () => {
+test('a stuck event that is retried does not delay its team for another ten minutes', async () => {
   const story = await aStory('2040-01-01T00:00:00Z');
   const team = await story.signUp('ada');
   await poison(story, 'customer.deleted');
@@ -83,7 +83,7 @@ test('a stuck event that is tried again does not hold its team up for another te
   expect(await state()).toMatchObject({ status: 'parked', parkedCode: 'stuck' });
 });
 
-test('after a restore, what was handled before and is open again is applied again, once', async () => {
+test('after a restore of the database, events that are open again are applied again, once', async () => {
   const story = await aStory('2040-01-01T00:00:00Z');
   const team = await story.signUp('ada');
   await story.buy(team, 'pack_1000');
@@ -95,7 +95,7 @@ test('after a restore, what was handled before and is open again is applied agai
   await expectSoundLedger(story.database.pool);
 });
 
-test('a team that was its owner’s fourth gets no trial later, whoever owns it then', async () => {
+test('a user’s fourth team gets no trial, also after another user becomes its owner', async () => {
   const story = await aStory('2040-01-01T00:00:00Z');
   await story.signUp('ada');
   await story.signUp('grace');
@@ -115,7 +115,7 @@ test('a team that was its owner’s fourth gets no trial later, whoever owns it 
   expect(await story.balance(fourth)).toMatchObject({ available: '1000', bySource: { trial: '0' } });
 });
 
-test('credits that are held when the workflow looks, and come back, expire on time', async () => {
+test('held credits that are released after the deadline was set expire on time', async () => {
   const story = await aStory('2040-01-01T00:00:00Z');
   const team = await story.signUp('ada');
   const { id } = await story.call<{ id: string }>('POST', `/v1/teams/${team}/holds`, {
@@ -129,7 +129,7 @@ test('credits that are held when the workflow looks, and come back, expire on ti
   expect((await story.balance(team)).grants).toMatchObject([{ available: '0', expired: '500' }]);
 });
 
-test('an event that needs Polar while Polar fails holds up no payment of its team', async () => {
+test('an event that needs Polar while Polar fails delays no payment of its team', async () => {
   const story = await aStory('2040-01-01T00:00:00Z');
   const team = await story.signUp('ada');
   await story.buy(team, 'pack_1000');
@@ -153,7 +153,7 @@ test('an event that needs Polar while Polar fails holds up no payment of its tea
   await until(async () => (await story.balance(team)).available === '6000');
 });
 
-test('what the database can never store is parked at once, and holds up nothing', async () => {
+test('an event that the database can never store is parked at once, and delays no other event', async () => {
   const story = await aStory('2040-01-01T00:00:00Z');
   const team = await story.signUp('ada');
   await story.database.pool.query(`
@@ -201,7 +201,7 @@ test('a payment overtakes a burst of a subscription’s states, only the newest 
     env: story.workerVariables, // LOG_LEVEL=warn
     saysReady: true,
     onLine: (line) => {
-      // Temporal's own core names the features that its test server lacks.
+      // Temporal's core logs the features that its test server lacks.
       if (!line.includes('temporalio_sdk_core')) warnings.push(line);
     },
   });
@@ -218,14 +218,14 @@ test('a payment overtakes a burst of a subscription’s states, only the newest 
             (select max(handled_at) as at from inbox where type = 'order.paid') as paid,
             (select min(handled_at) as at from inbox where type = 'order.paid') as bought`,
   );
-  // Signals reach the workflow in a few portions: one state of each is applied.
+  // Signals reach the workflow in a few groups. One state of each group is applied.
   expect(rows[0]?.superseded).toBeGreaterThan(0.9 * burst);
   expect(rows[0]?.later).toBeLessThan(0.1 * burst);
   expect(await story.balance(team)).toMatchObject({ available: '3500' });
   expect(warnings).toEqual([]);
 }, 360_000);
 
-test('events that no workflow can take, and signals that are none, change nothing and stop nothing', async () => {
+test('invalid signals change nothing and stop no workflow', async () => {
   const story = await aStory('2040-01-01T00:00:00Z');
   const team = await story.signUp('ada');
   const handle = story.temporal.workflow.getHandle(teamWorkflowId(team));
@@ -273,7 +273,7 @@ test('continue-as-new under a burst of 5,000 signals loses no event', async () =
 
   const ada = { id: 'ada', email: 'ada@example.com', name: 'ada' };
   const { team } = await signUp(database, ada, { kind: 'service', keyId: 'test' });
-  // Only the signals tell of them: the relay, which tells again what nobody heard, would hide a lost one.
+  // No relay runs, because it would signal a lost event again and so hide the loss.
   const { rows: events } = await database.pool.query<{ id: string }>(
     `insert into inbox (id, team_id, source, type, payload, occurred_at, status, next_signal_at)
      select uuidv7(), $1, 'operator', 'nothing', '{}', billing_now(), 'received', '9999-01-01' from generate_series(1, 5000)

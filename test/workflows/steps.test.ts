@@ -55,7 +55,7 @@ test('nothing overtakes the deletion of a team, and it overtakes nothing', () =>
   ]);
 });
 
-test('states are compared once two of a kind wait, and again only after another came', () => {
+test('states are compared when two of one object wait, and again only after another one arrives', () => {
   const waiting = createWaitingEvents();
   waiting.add(event(1, 'subscription.created'));
   waiting.add(event(2, 'order.paid'));
@@ -69,7 +69,7 @@ test('states are compared once two of a kind wait, and again only after another 
   expect(waiting.takeStates(always)).toEqual(['0003', '0004']);
 });
 
-test('a burst is compared in parts, each together with what was left of the parts before', () => {
+test('a burst is compared in parts, each part together with the newest states of earlier parts', () => {
   const waiting = createWaitingEvents();
   for (let id = 0; id < 1_000; id += 1) waiting.add(event(id, 'subscription.updated'));
   let parts = 0;
