@@ -5,7 +5,7 @@ import { clawedBack, planClawback } from '../rules/plan-clawback.ts';
 import { giveLateLife } from './change-expiry.ts';
 import { setDebt, settleDebts } from './debts.ts';
 import { expireCredits } from './expire-credits.ts';
-import { moveCredits } from './move-credits.ts';
+import { applyMoves } from './move-credits.ts';
 
 /** The grants of a pack's order or of a subscription's cycle, and how much of them must be given back. */
 export interface Clawback {
@@ -41,23 +41,10 @@ export async function clawBack(
   if (target === 0n && revoked() === 0n && !known) return { revoked: 0n, outstanding: 0n };
 
   await expireCredits(em, teamId, now);
-  const plan = planClawback(grants, target, known?.settled ?? 0n);
-  const byId = new Map(grants.map((grant) => [grant.id, grant]));
-  const grantOf = (id: string) => {
-    const grant = byId.get(id);
-    if (!grant) throw new Error(`the plan names the grant ${id}, which does not belong to ${debtKey}`);
-    return grant;
-  };
-  for (const { lot, credits } of plan.revoke) {
-    const move = { from: 'available', to: 'revoked', amount: credits, kind: 'clawback' } as const;
-    moveCredits(em, { grant: grantOf(lot.id), ...move, reference: debtKey, at: now });
-  }
-  for (const { lot, credits } of plan.restore) {
-    const grant = grantOf(lot.id);
-    const move = { from: 'revoked', to: 'available', amount: credits, kind: 'clawback' } as const;
-    moveCredits(em, { grant, ...move, reference: debtKey, at: now });
-    giveLateLife(em, grant, lateLifeMs, now);
-  }
+  const plan = planClawback(debtKey, grants, target, known?.settled ?? 0n);
+  applyMoves(em, grants, plan.moves, now);
+  const restored = new Set(plan.moves.filter(({ to }) => to === 'available').map(({ grantId }) => grantId));
+  for (const grant of grants) if (restored.has(grant.id)) giveLateLife(em, grant, lateLifeMs, now);
   await em.flush();
   await setDebt(em, { teamId, key: debtKey, lifetime, owed: plan.owed }, { lateLifeMs, now });
   await settleDebts(em, teamId, now);

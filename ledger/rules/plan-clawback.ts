@@ -1,5 +1,6 @@
-import { allocate, type Draw } from './allocate.ts';
+import { allocate } from './allocate.ts';
 import { type Burnable, compareBurnOrder } from './burn-order.ts';
+import type { Move } from './move.ts';
 
 /** The fields of a grant that a clawback uses. Micro-credits. */
 export interface ClawbackGrant extends Burnable {
@@ -18,10 +19,8 @@ export interface ClawbackGrant extends Burnable {
 }
 
 export interface ClawbackPlan {
-  /** `available → revoked`. */
-  revoke: Draw<ClawbackGrant>[];
-  /** `revoked → available`, if a reversal or a won dispute lowered the target. */
-  restore: Draw<ClawbackGrant>[];
+  /** `available → revoked`; or `revoked → available`, if a reversal or a won dispute lowered the target. */
+  moves: Move[];
   /** The total debt, because credits were spent or are held. Includes what was settled. */
   owed: bigint;
 }
@@ -31,11 +30,13 @@ export interface ClawbackPlan {
  * state, not on the number of events before, so planning again changes nothing. Expired credits count first, because
  * they are already gone. What other grants have settled stays settled while the target requires it.
  *
+ * @param debtKey  the key of its debt, the reference of its moves
  * @param grants  all grants of a pack's order or of a subscription's cycle
  * @param target  the total of micro-credits that must be taken back
  * @param settled  micro-credits of their debt that other grants have paid
  */
 export function planClawback(
+  debtKey: string,
   grants: readonly ClawbackGrant[],
   target: bigint,
   settled: bigint,
@@ -44,25 +45,33 @@ export function planClawback(
   const inBurnOrder = [...grants].sort(compareBurnOrder);
 
   if (revoked > target) {
-    const byId = new Map(grants.map((grant) => [grant.id, grant]));
-    const lots = inBurnOrder.reverse().map((grant) => ({ ...grant, available: clawedBack(grant) }));
-    const restore = allocate(lots, revoked - target).draws.map(({ lot, credits }) => {
-      const grant = byId.get(lot.id);
-      if (!grant) throw new Error(`a draw names the grant ${lot.id}, which is not among the grants`);
-      return { lot: grant, credits };
+    const lots = inBurnOrder.reverse().map((grant) => ({ id: grant.id, available: clawedBack(grant) }));
+    const moves = allocate(lots, revoked - target).draws.map(({ lot, credits }) => {
+      return move(debtKey, lot.id, 'revoked', 'available', credits);
     });
-    return { revoke: [], restore, owed: 0n };
+    return { moves, owed: 0n };
   }
   const kept = settled < target - revoked ? settled : target - revoked;
   const counted = revoked + kept + sum(grants, ({ expired, writtenOff }) => expired + writtenOff);
   const missing = target > counted ? target - counted : 0n;
   const { draws, short } = allocate(inBurnOrder, missing);
-  return { revoke: draws, restore: [], owed: kept + short };
+  const moves = draws.map(({ lot, credits }) => move(debtKey, lot.id, 'available', 'revoked', credits));
+  return { moves, owed: kept + short };
 }
 
 /** Micro-credits of a grant that clawbacks took. */
 export function clawedBack({ revoked, adjusted, writtenOff }: ClawbackGrant): bigint {
   return revoked - adjusted - writtenOff;
+}
+
+function move(
+  reference: string,
+  grantId: string,
+  from: 'available' | 'revoked',
+  to: 'available' | 'revoked',
+  amount: bigint,
+): Move {
+  return { grantId, kind: 'clawback', from, to, amount, reference };
 }
 
 function sum(grants: readonly ClawbackGrant[], of: (grant: ClawbackGrant) => bigint): bigint {

@@ -1,6 +1,7 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { clawbackTarget } from '../../ledger/rules/entitlement.ts';
+import type { Move } from '../../ledger/rules/move.ts';
 import { type ClawbackGrant, planClawback } from '../../ledger/rules/plan-clawback.ts';
 
 test.each<[string, bigint, bigint, bigint, bigint]>([
@@ -17,6 +18,7 @@ test.each<[string, bigint, bigint, bigint, bigint]>([
   expect(clawbackTarget(granted, paid, unpaid)).toBe(target);
 });
 
+const key = 'order:1';
 const grant = (
   more: Partial<ClawbackGrant> & Pick<ClawbackGrant, 'granted' | 'available'>,
 ): ClawbackGrant => ({
@@ -31,11 +33,12 @@ const grant = (
   writtenOff: 0n,
   ...more,
 });
-const moved = (draws: { credits: bigint }[]) => draws.reduce((sum, { credits }) => sum + credits, 0n);
+const moved = (moves: readonly Move[], to: Move['to']) =>
+  moves.reduce((sum, move) => sum + (move.to === to ? move.amount : 0n), 0n);
 const plan = (grants: ClawbackGrant[], paid: bigint, unpaid: bigint) => {
   const granted = grants.reduce((sum, one) => sum + one.granted, 0n);
-  const { revoke, restore, owed } = planClawback(grants, clawbackTarget(granted, paid, unpaid), 0n);
-  return { revoke: moved(revoke), restore: moved(restore), owed };
+  const { moves, owed } = planClawback(key, grants, clawbackTarget(granted, paid, unpaid), 0n);
+  return { revoke: moved(moves, 'revoked'), restore: moved(moves, 'available'), owed };
 };
 
 test.each<[string, ClawbackGrant, bigint, { revoke: bigint; restore: bigint; owed: bigint }]>([
@@ -80,7 +83,7 @@ test.each<[string, ClawbackGrant, bigint, { revoke: bigint; restore: bigint; owe
 });
 
 /** A pack's one grant and its debt, as in the ledger. The order of events must not matter. */
-class Standing {
+class RefundedOrder {
   grant: ClawbackGrant;
   owed = 0n;
   constructor(granted: bigint, spent: bigint) {
@@ -88,8 +91,8 @@ class Standing {
   }
   refundedUpTo(paid: bigint, unpaid: bigint) {
     const target = clawbackTarget(this.grant.granted, paid, unpaid);
-    const { revoke, restore, owed } = planClawback([this.grant], target, 0n);
-    const change = moved(revoke) - moved(restore);
+    const { moves, owed } = planClawback(key, [this.grant], target, 0n);
+    const change = moved(moves, 'revoked') - moved(moves, 'available');
     this.grant = {
       ...this.grant,
       available: this.grant.available - change,
@@ -109,9 +112,9 @@ test('refunds, reversals and repetitions end at the last cumulative amount, what
       fc.array(amount, { minLength: 1, maxLength: 8 }),
       (granted, spentPercent, paid, steps) => {
         const spent = (granted * spentPercent) / 100n;
-        const walked = new Standing(granted, spent);
+        const walked = new RefundedOrder(granted, spent);
         for (const unpaid of steps) walked.refundedUpTo(paid, unpaid);
-        const direct = new Standing(granted, spent);
+        const direct = new RefundedOrder(granted, spent);
         direct.refundedUpTo(paid, steps.at(-1) ?? 0n);
 
         expect(walked).toEqual(direct);
@@ -125,13 +128,18 @@ test('refunds, reversals and repetitions end at the last cumulative amount, what
 
 test('planned again after other grants settled the debt, nothing moves, even if credits were released meanwhile', () => {
   const released = grant({ granted: 100n, available: 40n, revoked: 60n });
-  expect(planClawback([released], 100n, 40n)).toEqual({ revoke: [], restore: [], owed: 40n });
+  expect(planClawback(key, [released], 100n, 40n)).toEqual({ moves: [], owed: 40n });
 });
 
 test('a reversal first gives back settled credits of other grants, then revoked ones', () => {
   const taken = grant({ granted: 100n, available: 0n, revoked: 50n });
-  expect(planClawback([taken], 60n, 50n)).toMatchObject({ restore: [], owed: 10n });
-  expect(planClawback([taken], 40n, 50n)).toMatchObject({ restore: [{ credits: 10n }], owed: 0n });
+  expect(planClawback(key, [taken], 60n, 50n)).toEqual({ moves: [], owed: 10n });
+  expect(planClawback(key, [taken], 40n, 50n)).toEqual({
+    moves: [
+      { grantId: 'grant', kind: 'clawback', from: 'revoked', to: 'available', amount: 10n, reference: key },
+    ],
+    owed: 0n,
+  });
 });
 
 test('an order’s grants share its target, and those that expire first are revoked first', () => {
@@ -143,10 +151,10 @@ test('an order’s grants share its target, and those that expire first are revo
     available: 100n,
     expiresAt: new Date(2),
   });
-  const { revoke, owed } = planClawback([late, soon], 100n, 0n);
-  expect(revoke.map(({ lot, credits }) => [lot.id, credits])).toEqual([
-    ['soon', 20n],
-    ['late', 80n],
+  const { moves, owed } = planClawback(key, [late, soon], 100n, 0n);
+  expect(moves.map(({ grantId, to, amount }) => [grantId, to, amount])).toEqual([
+    ['soon', 'revoked', 20n],
+    ['late', 'revoked', 80n],
   ]);
   expect(owed).toBe(0n);
 });
@@ -155,13 +163,13 @@ test('credits that an adjustment took count as used: a clawback takes as much as
   const taken = grant({ granted: 1_000n, available: 400n, revoked: 600n, adjusted: 600n });
   const spent = grant({ granted: 1_000n, available: 400n });
   for (const one of [taken, spent]) {
-    const { revoke, owed } = planClawback([one], 500n, 0n);
-    expect({ revoked: moved(revoke), owed }).toEqual({ revoked: 400n, owed: 100n });
+    const { moves, owed } = planClawback(key, [one], 500n, 0n);
+    expect({ revoked: moved(moves, 'revoked'), owed }).toEqual({ revoked: 400n, owed: 100n });
   }
 });
 
 test('credits given up for the order count as taken back, and no reversal returns them', () => {
   const givenUp = grant({ granted: 1_000n, available: 400n, revoked: 600n, writtenOff: 600n });
-  expect(planClawback([givenUp], 500n, 0n)).toEqual({ revoke: [], restore: [], owed: 0n });
-  expect(planClawback([givenUp], 0n, 0n)).toEqual({ revoke: [], restore: [], owed: 0n });
+  expect(planClawback(key, [givenUp], 500n, 0n)).toEqual({ moves: [], owed: 0n });
+  expect(planClawback(key, [givenUp], 0n, 0n)).toEqual({ moves: [], owed: 0n });
 });
