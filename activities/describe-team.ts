@@ -36,25 +36,12 @@ export async function describeTeam(
   teamId: string,
   lastDid: string | null,
 ): Promise<TeamOverview> {
-  const [row] = await em.execute<Row[]>(
-    `select billing_now() as now, t.deleted_at is not null as deleted, s.plan, s.status,
-            (select jsonb_object_agg(b.source, b.credits::text)
-               from (select g.source, sum(g.available) as credits from grants g
-                      where g.team_id = t.id and g.open and g.available > 0 and (g.expires_at > billing_now()) is not false
-                      group by g.source) b) as balance,
-            (select min(g.expires_at) from grants g where g.team_id = t.id and g.open and (g.available > 0 or g.held > 0 and g.expires_at > billing_now())) as expiry,
-            (select count(*) from inbox i where i.team_id = t.id and i.status = 'parked')::int as parked
-       from teams t
-       left join lateral (select * from subscriptions where team_id = t.id
-                           order by (${standingSql('subscriptions')}) desc, ended_at desc, ${standingOrderSql('subscriptions')} limit 1) s on true
-      where t.id = ?`,
-    [teamId],
-  );
+  const [row, nextDrip] = await Promise.all([readRow(em, teamId), nextDripAt(em, teamId)]);
   if (!row) throw new Error(`there is no team ${teamId}: no workflow is started for one`);
   const { deleted, plan, status, parked } = row;
   const expiry = row.expiry === null ? null : new Date(row.expiry);
   const balance = (source: GrantSource) => formatCredits(BigInt(row.balance?.[source] ?? 0));
-  const drip = deleted ? null : await nextDripAt(em, teamId);
+  const drip = deleted ? null : nextDrip;
   const due = deleted ? [] : [expiry, drip].filter((at) => at !== null);
   return {
     asOf: new Date(row.now).toISOString(),
@@ -73,6 +60,24 @@ export async function describeTeam(
     parked,
     lastDid,
   };
+}
+
+async function readRow(em: EntityManager, teamId: string): Promise<Row | undefined> {
+  const [row] = await em.execute<Row[]>(
+    `select billing_now() as now, t.deleted_at is not null as deleted, s.plan, s.status,
+            (select jsonb_object_agg(b.source, b.credits::text)
+               from (select g.source, sum(g.available) as credits from grants g
+                      where g.team_id = t.id and g.open and g.available > 0 and (g.expires_at > billing_now()) is not false
+                      group by g.source) b) as balance,
+            (select min(g.expires_at) from grants g where g.team_id = t.id and g.open and (g.available > 0 or g.held > 0 and g.expires_at > billing_now())) as expiry,
+            (select count(*) from inbox i where i.team_id = t.id and i.status = 'parked')::int as parked
+       from teams t
+       left join lateral (select * from subscriptions where team_id = t.id
+                           order by (${standingSql('subscriptions')}) desc, ended_at desc, ${standingOrderSql('subscriptions')} limit 1) s on true
+      where t.id = ?`,
+    [teamId],
+  );
+  return row;
 }
 
 interface Row {

@@ -74,17 +74,18 @@ export async function readOrderEvent(
   const statedAt = event.occurredAt;
   // An end expires credits at once, and Polar can reinstate. So the current state is fetched first.
   const ended = subscription !== null && subscription.endedAt !== null;
-  const tied = await isTiedOrder(em, order);
-  const unknown =
-    pays && subscription === null && subscriptionId !== null && !(await isKnown(em, subscriptionId));
-  // Its own events may be lost. If its state in this order were used alone, nothing would seem to be left to do.
-  const outlives = subscription !== null && (await outlivesTeam(em, event, subscription));
+  const [tied, known, outlives] = await Promise.all([
+    isTiedOrder(em, order),
+    // If its own events are lost, no billing period of it is known.
+    !pays || subscription !== null || subscriptionId === null || isKnown(em, subscriptionId),
+    subscription !== null && outlivesTeam(em, event, subscription),
+  ]);
   if (!fetching) {
-    if (ended || tied || unknown || outlives) return needsPolar;
+    if (ended || tied || !known || outlives) return needsPolar;
     return { order, statedAt, subscription: subscription && { ...subscription, fetched: false } };
   }
   const { polar } = fetching;
-  if (outlives) await endForDeletedTeam(fetching, event, subscription);
+  if (outlives && subscription) await endForDeletedTeam(fetching, event, subscription);
   return {
     order: tied ? assignedOrder(await fetchOrder(polar, order.id), event) : order,
     statedAt,

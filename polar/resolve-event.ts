@@ -23,9 +23,11 @@ export async function resolveEventTeam(
 ): Promise<ResolvedTeam> {
   const { orderId, subscriptionId } = idsOf(subjectOf(type), data);
   const options = { fields: ['teamId'], disableIdentityMap: true } as const;
-  const order = orderId === null ? null : await em.findOne(Order, { id: orderId }, options);
+  const [order, resolved] = await Promise.all([
+    orderId === null ? null : em.findOne(Order, { id: orderId }, options),
+    resolveTeam(em, readTeamRef(type, data)),
+  ]);
   if (order) return { teamId: order.teamId };
-  const resolved = await resolveTeam(em, readTeamRef(type, data));
   if (!('unknown' in resolved)) return resolved;
   const subscription =
     subscriptionId === null ? null : await em.findOne(Subscription, { id: subscriptionId }, options);

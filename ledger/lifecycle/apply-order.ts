@@ -78,14 +78,16 @@ export async function applyPaidOrder(
   policies: CyclePolicies,
   now: Date,
 ): Promise<string> {
-  const order = await rememberOrder(em, facts);
+  const [order, { product, published }] = await Promise.all([mergeOrder(em, facts), productOf(em, facts)]);
   order.product = facts.product;
   order.paidAt ??= facts.paidAt;
   const first = order.grantedAt === null;
   order.grantedAt ??= now;
-  const { product, published } = await productOf(em, facts);
+  await em.flush();
   if (product.kind === 'pack') {
-    const done = first ? [await grantPack(em, facts, product.pack.credits, published, now)] : [];
+    const granted = first ? await grantPack(em, facts, product.pack.credits, published, now) : null;
+    if (granted?.created && reversedAmount(order) === 0n) return outcomeOf(order, [granted.did]);
+    const done = granted ? [granted.did] : [];
     return outcomeOf(order, [...done, ...(await clawBackPack(em, order, policies, now))]);
   }
   const { subscriptionId, units } = facts;
@@ -131,6 +133,13 @@ export async function applyReversal(
  * never replaces a newer one. The caller holds the team's lock.
  */
 export async function rememberOrder(em: EntityManager, facts: OrderFacts): Promise<Order> {
+  const order = await mergeOrder(em, facts);
+  await em.flush();
+  return order;
+}
+
+/** As `rememberOrder`, without writing it: the next flush does. */
+async function mergeOrder(em: EntityManager, facts: OrderFacts): Promise<Order> {
   const known = await em.findOne(Order, { id: facts.id });
   if (known) {
     if (facts.stateAt >= known.stateAt) {
@@ -140,7 +149,6 @@ export async function rememberOrder(em: EntityManager, facts: OrderFacts): Promi
     }
     if (facts.disputedAmount !== undefined) known.disputedAmount = facts.disputedAmount;
     known.subscriptionId ??= facts.subscriptionId;
-    await em.flush();
     return known;
   }
   const order = em.create(Order, {
@@ -160,7 +168,6 @@ export async function rememberOrder(em: EntityManager, facts: OrderFacts): Promi
     createdAt: facts.createdAt,
   });
   em.persist(order);
-  await em.flush();
   return order;
 }
 
@@ -210,7 +217,7 @@ async function grantPack(
   creditsOfOne: bigint,
   { catalogVersion }: PublishedCatalog,
   now: Date,
-): Promise<string> {
+): Promise<{ created: boolean; did: string }> {
   const credits = creditsOfOne * BigInt(units);
   const { created } = await grantCredits(
     em,
@@ -228,9 +235,10 @@ async function grantPack(
     },
     now,
   );
-  return created
+  const did = created
     ? `granted ${formatCredits(credits)} credits for ${product}`
     : 'its credits were granted before';
+  return { created, did };
 }
 
 async function clawBackPack(
@@ -240,11 +248,13 @@ async function clawBackPack(
   now: Date,
 ): Promise<string[]> {
   const { id, teamId, paidAmount } = order;
-  const grants = await em.find(Grant, { orderId: id });
+  const debtKey = `order:${id}`;
+  const [grants, debt] = await Promise.all([
+    em.find(Grant, { orderId: id }),
+    em.findOne(Debt, { key: debtKey }),
+  ]);
   const granted = grants.reduce((sum, grant) => sum + grant.granted, 0n);
   const target = clawbackTarget(granted, paidAmount, reversedAmount(order));
-  const debtKey = `order:${id}`;
-  const debt = await em.findOne(Debt, { key: debtKey });
   const clawback = { teamId, debtKey, debt, grants, target, lifetime: true };
   const { revoked, outstanding } = await clawBack(em, clawback, {
     lateLifeMs: policies.lateAllotmentLife,
