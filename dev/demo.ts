@@ -1,13 +1,17 @@
+import { parseArgs } from 'node:util';
 import { EnvironmentError, readEnvironment, runningStack } from '../environment.ts';
 import { figuresChecked, WrongFigure } from './demo/check.ts';
 import { CannotGoOn, connectDemo } from './demo/connect.ts';
 import { screen } from './demo/screen.ts';
+import { takeScreenshots } from './demo/screenshots.ts';
 import { tellStory } from './demo/story.ts';
 
 /**
  * `npm run demo`: the story of a team, over HTTP, on the running stack. Each figure is computed from `GET /v1/catalog`
- * and checked. The first wrong one ends the demo with exit code 1.
+ * and checked. The first wrong one ends the demo with exit code 1. `npm run screenshots` also
+ * takes the pictures of its team for docs/operations.md.
  */
+const { screenshots: picturesFolder } = parseArgs({ options: { screenshots: { type: 'string' } } }).values;
 const started = performance.now();
 process.exit(await run());
 
@@ -15,7 +19,8 @@ async function run(): Promise<number> {
   try {
     const demo = await connectDemo(readStack());
     try {
-      await tellStory(demo);
+      const teamId = await tellStory(demo);
+      if (picturesFolder !== undefined) await takeScreenshots(demo, teamId, picturesFolder);
     } finally {
       await demo.close();
     }

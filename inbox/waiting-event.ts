@@ -30,8 +30,10 @@ export const waitingEventSql = `(
                            (select catalog_key from polar_products where polar_product_id = data->>'product_id'),
                            (select o.product from orders o where o.id = coalesce(data->>'order_id', data->>'id')),
                            substring(data->'product'->'metadata'->>'catalog_key' from '^[a-z0-9_]{1,40}$')) as product,
-                  case when jsonb_typeof(coalesce(data->'net_amount', data->'amount')) = 'number'
-                       then coalesce(data->>'net_amount', data->>'amount') || ' ' || substring(data->>'currency' from '^[a-z]{3}$') end as amount,
+                  case when jsonb_typeof(coalesce(data->'net_amount', data->'amount')) <> 'number' then null
+                       when data->>'currency' = 'usd'
+                       then round(coalesce(data->>'net_amount', data->>'amount')::numeric / 100, 2) || ' usd'
+                       else coalesce(data->>'net_amount', data->>'amount') || ' minor units of ' || substring(data->>'currency' from '^[a-z]{3}$') end as amount,
                   case when inbox.type like 'subscription.%' then substring(data->>'status' from '^[a-z_]{1,30}$') end as state
          ) parts)`;
 

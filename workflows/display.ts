@@ -48,9 +48,9 @@ function details(
   return [
     `**Plan:** ${plan ? `${plan} (${subscriptionStatus})` : 'none'}`,
     '',
-    '| source | credits |',
-    '|---|---|',
-    ...Object.entries(balance).map(([source, credits]) => `| ${source} | ${credits} |`),
+    `**Credits:** ${Object.entries(balance)
+      .map(([source, credits]) => `${source} ${credits}`)
+      .join(', ')}`,
     '',
     `**Next expiry:** ${nextCreditExpiry ?? 'none'}`,
     '',

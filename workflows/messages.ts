@@ -31,7 +31,7 @@ export interface InboxEventMessage {
   type: string;
   /** What a paid order is for; absent for every other type. */
   pays?: 'purchase' | 'cycle' | 'change';
-  /** Catalog key, amount in minor units and status, as far as known: for the step's summary only. */
+  /** Catalog key, amount and status, as far as known: for the step's summary only. */
   about?: string;
   /** Further events: a workflow may get only so many signals, so many events come with one. */
   more?: InboxEventMessage[];

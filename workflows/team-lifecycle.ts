@@ -116,7 +116,7 @@ export async function teamLifecycle({ teamId, state }: TeamLifecycleInput): Prom
     const ids = waiting.takeStates(isFree);
     if (ids.length === 0) return;
     try {
-      const skip = () => ledger(`${ids.length} states`).skipOlderStates(teamId, ids);
+      const skip = () => ledger(`of ${ids.length} waiting states`).skipOlderStates(teamId, ids);
       for (const inboxId of await retried(skip, giveUpAfterMs)) waiting.remove(inboxId);
     } catch (error) {
       log.error('older states could not be skipped', { failure: describeFailure(error) });
@@ -129,7 +129,7 @@ export async function teamLifecycle({ teamId, state }: TeamLifecycleInput): Prom
       waiting.remove(inboxId);
       // The step may have read the team before a step outside the lane.
       if (then === null || begunAfter !== stepsTaken)
-        team = await untilDone(() => ledger('after a step aside').reviewTeam(teamId));
+        team = await untilDone(() => ledger('because of a step in the aside lane').reviewTeam(teamId));
       else team = then;
       if (then?.lastDid) team = { ...team, lastDid: then.lastDid };
     }

@@ -72,8 +72,12 @@ const webhooksAnswer = z.array(
 );
 const anything = z.unknown();
 
-/** The story of one new team. Each expected figure is computed from the catalog before the real one is read. */
-export async function tellStory(demo: Demo): Promise<void> {
+/**
+ * The story of one new team. Each expected figure is computed from the catalog before the real one is read.
+ *
+ * @returns the team's id
+ */
+export async function tellStory(demo: Demo): Promise<string> {
   screen.say(`The story of a team, over HTTP at ${demo.publicUrl}`);
   await checkLastTeam(demo);
   const catalog = await demo.call('GET', '/v1/catalog', catalogAnswer);
@@ -106,6 +110,7 @@ export async function tellStory(demo: Demo): Promise<void> {
   await showOperators(ada, plan.key);
   rememberTeam(demo, ada.teamId, await ada.read());
   showAddresses(ada);
+  return ada.teamId;
 }
 
 /** A user, their team, and the team's expected balance so far. */

@@ -46,7 +46,10 @@ test('a signal says what a paid order is for, its catalog key and its amount, an
   expect(await signalOf('order.paid', order)).toEqual({
     type: 'order.paid',
     pays: 'purchase',
-    about: 'pack_1000 1900 usd',
+    about: 'pack_1000 19.00 usd',
+  });
+  expect(await signalOf('order.paid', { ...order, currency: 'jpy' })).toMatchObject({
+    about: 'pack_1000 1900 minor units of jpy',
   });
   const cycle = { ...order, subscription_id: 's1', billing_reason: 'subscription_cycle' };
   expect(await signalOf('order.paid', cycle)).toMatchObject({ pays: 'cycle' });
