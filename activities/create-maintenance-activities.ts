@@ -1,6 +1,7 @@
 import type { Database } from '../database/connection.ts';
 import { announceExpiringCredits } from './maintenance/announce-expiring-credits.ts';
 import { closeMonths } from './maintenance/close-months.ts';
+import { countUsageDays } from './maintenance/count-usage-days.ts';
 import { cutOldPayloads } from './maintenance/cut-old-payloads.ts';
 import { deleteOldKeys } from './maintenance/delete-old-keys.ts';
 import { verifyLedger } from './maintenance/verify-ledger.ts';
@@ -17,6 +18,7 @@ export function createMaintenanceActivities({ database, createMissingPartitions 
   return {
     createMissingPartitions: () => createMissingPartitions(database.pool),
     closeMonths: () => closeMonths(database),
+    countUsageDays: () => countUsageDays(database),
     deleteOldKeys: () => deleteOldKeys(database),
     cutOldPayloads: () => cutOldPayloads(database),
     announceExpiringCredits: () => announceExpiringCredits(database),

@@ -13,8 +13,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Report the usage by day, action, model and member
-         * @description At most 400 days; by default the last 30 days including today. With Accept: text/csv the report is a CSV file (RFC 4180).
+         * Report the usage by day, hour, action, model, member, key, run and tags
+         * @description At most 400 days; by default the last 30 days including today. The filters are those of the list of usage events. With Accept: text/csv the report is a CSV file (RFC 4180).
          *
          *     Callers: services with the scope usage or billing or admin; users with the role owner, admin, billing, member.
          */
@@ -1318,17 +1318,26 @@ export interface components {
             data: components["schemas"]["UsageRow"][];
             total: components["schemas"]["UsageTotal"];
         };
+        /** @description The requested keys and their sum; `tag:{name}` is null for usage without that tag */
         UsageRow: {
             /** Format: date */
             day?: string;
+            /** @description The local hour, with its offset from UTC */
+            hour?: string | null;
             action?: string;
             /** @description Null: the action has no AI model */
             model?: string | null;
             /** @description Null: the usage named no member */
             member?: string | null;
+            /** @description Null: the usage named no API key */
+            key?: string | null;
+            /** @description Null: the usage named no run */
+            run?: string | null;
             /** @description An exact decimal number */
             credits: string;
             events: number;
+        } & {
+            [key: string]: string | null;
         };
         UsageTotal: {
             /** @description An exact decimal number */
@@ -2014,9 +2023,17 @@ export interface operations {
                 from?: string;
                 /** @description Exclusive */
                 to?: string;
-                /** @description The columns to group by, separated by commas */
-                groupBy?: ("day" | "action" | "model" | "member")[];
+                /** @description The columns to group by, separated by commas. `tag:{name}` is the value of a tag; `hour` is a local hour with its offset from UTC. */
+                groupBy?: (("day" | "hour" | "action" | "model" | "member" | "key" | "run") | string)[];
                 timezone?: string;
+                action?: string;
+                model?: string;
+                member?: string;
+                key?: string;
+                run?: string;
+                step?: string;
+                /** @description name:value; without a value: events without this tag */
+                tag?: string;
             };
             header?: never;
             path: {

@@ -43,6 +43,7 @@ import { Links } from './migrations/0010-links.ts';
 import { GrantsInBurnOrder } from './migrations/0011-grants-in-burn-order.ts';
 import { WaitingAndHandledEvents } from './migrations/0012-waiting-and-handled-events.ts';
 import { RunsAndTags } from './migrations/0014-runs-and-tags.ts';
+import { UsageDays } from './migrations/0015-usage-days.ts';
 import { Alerts } from './migrations/0016-alerts.ts';
 import { createMissingPartitions, isMissingPartition } from './partitions.ts';
 import { checkSession, startupOptions } from './session-settings.ts';
@@ -270,6 +271,7 @@ function ormOptions(
         GrantsInBurnOrder,
         WaitingAndHandledEvents,
         RunsAndTags,
+        UsageDays,
         Alerts,
       ],
       snapshot: false,

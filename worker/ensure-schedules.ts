@@ -35,7 +35,7 @@ const schedules: readonly Schedule[] = [
     workflowType: maintenanceType,
     spec: { intervals: [{ every: '1 hour', offset: '7 minutes' }] },
     summary:
-      'Creates partitions, closes months, deletes old keys, reduces old payloads, sends notices of expiring credits',
+      'Creates partitions, closes months, deletes old keys, reduces old payloads, sends notices of expiring credits, counts days for reports',
   },
   {
     scheduleId: verifyLedgerScheduleId,

@@ -18,8 +18,7 @@ const activities = proxyActivities<MaintenanceActivities>({
 
 /**
  * Maintains the tables: creates the next months' partitions, deletes old keys, reduces old payloads. Sends the notices of
- * expiring credits. If a step fails,
- * the others still run. Then the run fails, so that the failure is visible.
+ * expiring credits. Counts days for usage reports. If a step fails, the others still run. Then the run fails, so that the failure is visible.
  */
 export async function maintenance(): Promise<void> {
   const done: string[] = [];
@@ -29,8 +28,9 @@ export async function maintenance(): Promise<void> {
     ['Months closed', async () => activities.closeMonths()],
     ['Idempotency keys deleted', async () => activities.deleteOldKeys()],
     ['Inbox payloads reduced to ids', async () => activities.cutOldPayloads()],
-    // Last, so that a run that began before it existed replays.
+    // Last, so that a run that began before they existed replays.
     ['Notices of expiring credits sent', async () => activities.announceExpiringCredits()],
+    ['Time zones with days counted for reports', async () => activities.countUsageDays()],
   ] as const) {
     try {
       const count = await step();

@@ -3,7 +3,8 @@ import { decimalOut, formatCredits } from '../../catalog/credits.ts';
 import { accounts, transferKinds } from '../../database/entities/transfer.ts';
 import { listTransfers } from '../../ledger/read/list-transfers.ts';
 import { listUsageEvents } from '../../ledger/read/list-usage-events.ts';
-import { reportUsage, type UsageReport, usageKeys } from '../../ledger/read/report-usage.ts';
+import { reportUsage, type UsageReport } from '../../ledger/read/report-usage.ts';
+import { type UsageKey, usageKeys } from '../../ledger/read/usage-keys.ts';
 import { anyRole } from '../authorize.ts';
 import { defineRoute } from '../define-route.ts';
 import {
@@ -26,12 +27,20 @@ const range = {
   to: instantIn.exactOptional().meta({ description: 'Exclusive', examples: ['2026-02-01T00:00:00Z'] }),
 };
 
+const mostKeys = 8;
+
+function isUsageKey(key: unknown): key is UsageKey {
+  if (typeof key !== 'string') return false;
+  const known: readonly string[] = usageKeys;
+  return known.includes(key) || (key.startsWith('tag:') && tagNamePattern.test(key.slice('tag:'.length)));
+}
+
 const groupBy = z
-  .codec(z.string().max(100), z.array(z.enum(usageKeys)).min(1), {
+  .codec(z.string().max(300), z.array(z.custom<UsageKey>(isUsageKey)).min(1), {
     decode: (list, context) => {
-      const keys = list.split(',').flatMap((key) => usageKeys.filter((known) => known === key));
-      if (keys.length === list.split(',').length) return keys;
-      const message = `expected some of ${usageKeys.join(', ')}, separated by commas`;
+      const keys = list.split(',');
+      if (keys.every(isUsageKey) && keys.length <= mostKeys) return keys;
+      const message = `expected at most ${mostKeys} of ${usageKeys.join(', ')} and tag:{name}, separated by commas`;
       context.issues.push({ code: 'custom', input: list, message });
       return z.NEVER;
     },
@@ -39,14 +48,21 @@ const groupBy = z
   })
   .default(['day'])
   .meta({
-    description: 'The columns to group by, separated by commas',
+    description:
+      'The columns to group by, separated by commas. `tag:{name}` is the value of a tag; `hour` is a local hour with its offset from UTC.',
     param: { style: 'form', explode: false },
     override: ({ jsonSchema }) => {
       delete jsonSchema.maxLength;
       Object.assign(jsonSchema, {
         type: 'array',
-        items: { type: 'string', enum: [...usageKeys] },
+        items: {
+          anyOf: [
+            { type: 'string', enum: [...usageKeys] },
+            { type: 'string', pattern: `^tag:${tagNamePattern.source.slice(1)}` },
+          ],
+        },
         minItems: 1,
+        maxItems: mostKeys,
         default: ['day'],
         examples: [['day', 'model']],
       });
@@ -54,26 +70,32 @@ const groupBy = z
   });
 
 const usageSumShape = { credits: decimalOut, events: z.int() };
+const keyOut = (description: string, example: string) =>
+  z
+    .string()
+    .nullable()
+    .optional()
+    .meta({ description, examples: [example] });
 const usageRowOut = z
-  .strictObject({
+  .object({
     day: z.iso.date().optional(),
+    hour: keyOut('The local hour, with its offset from UTC', '2026-01-31T09:00:00+01:00'),
     action: z
       .string()
       .optional()
       .meta({ examples: ['model.gpt-5'] }),
-    model: z
-      .string()
-      .nullable()
-      .optional()
-      .meta({ description: 'Null: the action has no AI model', examples: ['gpt-5'] }),
-    member: z
-      .string()
-      .nullable()
-      .optional()
-      .meta({ description: 'Null: the usage named no member', examples: ['user_42'] }),
+    model: keyOut('Null: the action has no AI model', 'gpt-5'),
+    member: keyOut('Null: the usage named no member', 'user_42'),
+    key: keyOut('Null: the usage named no API key', 'key_7f3a'),
+    run: keyOut('Null: the usage named no run', 'run_8f2c'),
     ...usageSumShape,
   })
-  .meta({ id: 'UsageRow' });
+  .catchall(z.string().nullable())
+  .meta({
+    id: 'UsageRow',
+    description: 'The requested keys and their sum; `tag:{name}` is null for usage without that tag',
+    examples: [{ day: '2026-01-31', model: 'gpt-5', credits: '12.5', events: 3 }],
+  });
 const reportOut = z
   .strictObject({
     from: instantOut,
@@ -138,25 +160,25 @@ export const usageHistoryRoutes = [
     path: '/v1/teams/{teamId}/usage',
     tag: 'Usage',
     operationId: 'reportUsage',
-    summary: 'Report the usage by day, action, model and member',
+    summary: 'Report the usage by day, hour, action, model, member, key, run and tags',
     description:
-      'At most 400 days; by default the last 30 days including today. With Accept: text/csv the report is a CSV file (RFC 4180).',
+      'At most 400 days; by default the last 30 days including today. The filters are those of the list of usage events. With Accept: text/csv the report is a CSV file (RFC 4180).',
     access: readers,
     request: {
       params: teamParams,
-      query: z.object({ ...range, groupBy, timezone: timezoneIn.default('UTC') }),
+      query: z.object({ ...range, groupBy, timezone: timezoneIn.default('UTC'), ...filterQuery }),
     },
     heavy: () => true,
     answers: { 200: reportOut },
     csvExample: 'day,credits,events\r\n2026-01-31,12.5,3\r\n',
     refusals: ['empty_range', 'range_too_long', 'report_too_large', 'unknown_timezone'],
     async handle({ params: { teamId }, query }, { dependencies: { database }, headers }) {
-      const report = await reportUsage(database, { teamId, ...query });
+      const { from, to, groupBy, timezone, ...filter } = query;
+      const report = await reportUsage(database, { teamId, from, to, groupBy, timezone, filter });
       if (wantsCsv(headers.accept)) {
-        const keys = usageKeys.filter((key) => query.groupBy.includes(key));
         return {
           status: 200,
-          body: toCsv(keys, report.rows),
+          body: toCsv(report),
           contentType: 'text/csv; charset=utf-8; header=present',
           filename: 'usage.csv',
         };
@@ -209,12 +231,16 @@ export const usageHistoryRoutes = [
   }),
 ];
 
-function reportJson({ from, to, rows, credits, events }: UsageReport, timezone: string) {
+function reportJson({ from, to, columns, rows, credits, events }: UsageReport, timezone: string) {
   return {
     from: from.toISOString(),
     to: to.toISOString(),
     timezone,
-    data: rows.map((row) => ({ ...row.keys, credits: formatCredits(row.credits), events: row.events })),
+    data: rows.map(({ keys, credits, events }) => ({
+      ...Object.fromEntries(columns.map((column, index) => [column, keys[index] ?? null])),
+      credits: formatCredits(credits),
+      events,
+    })),
     total: { credits: formatCredits(credits), events },
   };
 }
@@ -225,13 +251,13 @@ function wantsCsv(accept = ''): boolean {
 }
 
 /** RFC 4180, with a header. */
-function toCsv(keys: readonly (typeof usageKeys)[number][], rows: UsageReport['rows']): string {
+function toCsv({ columns, rows }: UsageReport): string {
   const lines = [
-    [...keys, 'credits', 'events'],
-    ...rows.map((row) => [
-      ...keys.map((key) => row.keys[key] ?? ''),
-      formatCredits(row.credits),
-      String(row.events),
+    [...columns, 'credits', 'events'],
+    ...rows.map(({ keys, credits, events }) => [
+      ...keys.map((value) => value ?? ''),
+      formatCredits(credits),
+      String(events),
     ]),
   ];
   return lines.map((cells) => `${cells.map(csvCell).join(',')}\r\n`).join('');

@@ -1,10 +1,11 @@
 import { readCatalogVersion } from '../../catalog/versions.ts';
 import type { Database } from '../../database/connection.ts';
+import { readSnapshot } from '../../database/snapshot.ts';
 import { DomainError } from '../../domain-error.ts';
-
-/** The keys by which usage can be grouped, in the order of a report's columns. */
-export const usageKeys = ['day', 'action', 'model', 'member'] as const;
-export type UsageKey = (typeof usageKeys)[number];
+import { type CountedGroup, type CountedRange, countUsage, dimensionOf } from './count-usage.ts';
+import { countUsageDays, endedSql } from './usage-days.ts';
+import type { UsageFilter } from './usage-filter.ts';
+import { columnsOf, type UsageKey } from './usage-keys.ts';
 
 export interface UsageQuestion {
   teamId: string;
@@ -13,13 +14,17 @@ export interface UsageQuestion {
   /** Exclusive. Default: the end of today. */
   to?: Date | undefined;
   groupBy: readonly UsageKey[];
-  /** An IANA time zone, which defines the days. */
+  /** Default: all usage. */
+  filter?: UsageFilter;
+  /** An IANA time zone, which defines days and hours. */
   timezone: string;
 }
 
 export interface UsageReport {
   from: Date;
   to: Date;
+  /** The keys, each once, in the order of the rows' values. */
+  columns: UsageKey[];
   /** Sorted by their keys. Only groups with usage are listed. */
   rows: UsageRow[];
   /** Micro-credits. */
@@ -29,9 +34,10 @@ export interface UsageReport {
 
 export interface UsageRow {
   /**
-   * The values of the grouping keys. A day is `2026-01-31`. Null: an action without a model, usage without a member.
+   * The values of the columns. A day is `2026-01-31`, an hour `2026-01-31T09:00:00+01:00`. Null: an action without a
+   * model, usage that names no member, key or run, or has no such tag.
    */
-  keys: Partial<Record<UsageKey, string | null>>;
+  keys: (string | null)[];
   /** Micro-credits. */
   credits: bigint;
   events: number;
@@ -40,46 +46,79 @@ export interface UsageRow {
 const dayMs = 86_400_000;
 const longestRangeMs = 400 * dayMs;
 const mostRows = 50_000;
+/** If the maintenance is so far behind, a report counts the days itself. */
+const mostDaysBehind = 2;
 
 /**
- * A team's consumption in a time range, by the time when it occurred. Reads only that range.
+ * A team's consumption in a time range, by the time when it occurred. Counted days are read from their sums, other days
+ * from their events, in one snapshot. The first report in a time zone counts its days.
  * @throws DomainError `unknown_timezone`, `empty_range`, `range_too_long`, `report_too_large`
  */
 export async function reportUsage(database: Database, question: UsageQuestion): Promise<UsageReport> {
-  const { from, to } = await readRange(database, question);
-  const counted = await countUsage(database, question, from, to);
-  const rows = await foldModels(database, question.groupBy, counted);
+  const { teamId, timezone, filter = {} } = question;
+  const columns = columnsOf(question.groupBy);
+  const clock = await readTimes(database, teamId, timezone);
+  const { from, to } = rangeOf(question, clock);
+  const range: CountedRange = { teamId, from, to, timezone, groupBy: columns, filter };
+  if (dimensionOf(range) !== null) await prepareDays(database, range, clock);
+  const groups = await readSnapshot(database.pool, (client) => countUsage(client, range, mostRows + 1));
+  const rows = await foldGroups(database, columns, groups);
+  if (rows.length > mostRows || groups.length > 2 * mostRows) {
+    throw new DomainError(
+      'report_too_large',
+      `This would be more than ${mostRows} rows: choose a shorter range or fewer keys`,
+    );
+  }
   return {
     from,
     to,
-    rows: rows.sort(byKeys),
+    columns,
+    rows: rows.sort(byKeys(columns)),
     credits: rows.reduce((total, { credits }) => total + credits, 0n),
     events: rows.reduce((total, { events }) => total + events, 0),
   };
 }
 
-async function readRange(
-  database: Database,
-  { from, to, timezone }: UsageQuestion,
-): Promise<{ from: Date; to: Date }> {
-  const { rows } = await database.pool
-    .query<{ first: string; last: string }>({
-      name: 'last-30-days',
+interface Times {
+  /** The default range: the last 30 days with today, in the time zone. */
+  first: Date;
+  last: Date;
+  /** How many ended days are not counted in this time zone; null if none has been counted yet. */
+  daysBehind: number | null;
+  usedToday: boolean;
+}
+
+async function readTimes({ pool }: Database, teamId: string, timezone: string): Promise<Times> {
+  const { rows } = await pool
+    .query<{ first: string; last: string; behind: number | null; used_today: boolean | null }>({
+      name: 'report-times',
       text: `select extract(epoch from (today - 29)::timestamp at time zone $1) * 1000 as first,
-                    extract(epoch from (today + 1)::timestamp at time zone $1) * 1000 as last
-               from (select (billing_now() at time zone $1)::date as today) as clock`,
-      values: [timezone],
+                    extract(epoch from (today + 1)::timestamp at time zone $1) * 1000 as last,
+                    ${endedSql('$1')} - z.next_day as behind,
+                    z.used_at > clock.now - interval '1 day' as used_today
+               from (select now, (now at time zone $1)::date as today from billing_now() as now) as clock
+               left join usage_zones z on z.team_id = $2 and z.timezone = $1`,
+      values: [timezone, teamId],
     })
     .catch((error: unknown) => {
       // invalid_parameter_value: Node knows more time zones than this Postgres
       if (Error.isError(error) && 'code' in error && error.code === '22023') throw unknownTimezone(timezone);
       throw error;
     });
-  const [clock] = rows;
-  if (!clock) throw new Error('a query without a table returned no row');
-  const end = to ?? new Date(Number(clock.last));
+  const [row] = rows;
+  if (!row) throw new Error('the clock was not read');
+  return {
+    first: new Date(Number(row.first)),
+    last: new Date(Number(row.last)),
+    daysBehind: row.behind,
+    usedToday: row.used_today === true,
+  };
+}
+
+function rangeOf({ from, to }: UsageQuestion, { first, last }: Times): { from: Date; to: Date } {
+  const end = to ?? last;
   // A range with only an end has the default length.
-  const start = from ?? (to ? new Date(to.getTime() - 30 * dayMs) : new Date(Number(clock.first)));
+  const start = from ?? (to ? new Date(to.getTime() - 30 * dayMs) : first);
   if (start >= end) {
     throw new DomainError('empty_range', 'from must lie before to (default: the end of today)');
   }
@@ -91,80 +130,50 @@ async function readRange(
   return { from: start, to: end };
 }
 
+/** Counts the days of a time zone that is new to the team, or far behind, and records once a day that it is in use. */
+async function prepareDays(
+  { pool }: Database,
+  { teamId, timezone }: CountedRange,
+  { daysBehind, usedToday }: Times,
+): Promise<void> {
+  if (daysBehind === null || daysBehind > mostDaysBehind) await countUsageDays(pool, teamId, timezone);
+  else if (!usedToday)
+    await pool.query(
+      'update usage_zones set used_at = billing_now() where team_id = $1 and timezone = $2 and used_at < billing_now()',
+      [teamId, timezone],
+    );
+}
+
 function unknownTimezone(timezone: string): DomainError {
   return new DomainError('unknown_timezone', `${timezone} is not a time zone of the IANA database`);
 }
 
-interface Counted {
-  day: string | null;
-  action: string | null;
-  price_version: number | null;
-  member: string | null;
-  credits: bigint;
-  events: number;
-}
-
-async function countUsage(
+/** Replaces actions by models where requested, and merges the parts of each group. */
+async function foldGroups(
   database: Database,
-  { teamId, groupBy, timezone }: UsageQuestion,
-  from: Date,
-  to: Date,
-): Promise<Counted[]> {
-  const by = new Set(groupBy);
-  // The model of an action in the event's price version.
-  const columns = [
-    ['day', by.has('day'), `to_char(occurred_at at time zone $4, 'YYYY-MM-DD')`],
-    ['action', by.has('action') || by.has('model'), 'action'],
-    ['price_version', by.has('model'), 'price_version'],
-    ['member', by.has('member'), 'member_id'],
-  ] as const;
-  const { rows } = await database.pool.query<
-    Omit<Counted, 'credits' | 'events'> & { credits: string; events: string }
-  >({
-    // A range of the primary key (team_id, occurred_at), in the months that it covers.
-    text: `select ${columns.map(([name, used, sql]) => `${used ? sql : 'null'} as ${name}`).join(', ')},
-                  sum(credits) as credits, count(*) as events
-             from usage_events
-            where team_id = $1 and occurred_at >= $2 and occurred_at < $3
-            group by 1, 2, 3, 4
-            limit ${mostRows + 1}`,
-    values: [teamId, from, to, ...(by.has('day') ? [timezone] : [])],
-  });
-  if (rows.length > mostRows) {
-    throw new DomainError(
-      'report_too_large',
-      `This would be more than ${mostRows} rows: choose a shorter range or fewer keys`,
-    );
-  }
-  return rows.map((row) => ({ ...row, credits: BigInt(row.credits), events: Number(row.events) }));
-}
-
-/** Merges rows that differ only in keys that were not requested: actions of one model, prices of one action. */
-async function foldModels(
-  database: Database,
-  groupBy: readonly UsageKey[],
-  counted: readonly Counted[],
+  columns: readonly UsageKey[],
+  groups: readonly CountedGroup[],
 ): Promise<UsageRow[]> {
-  const models = await readModels(database, groupBy.includes('model') ? counted : []);
+  const models = await readModels(database, columns.includes('model') ? groups : []);
   const folded = new Map<string, UsageRow>();
-  for (const { credits, events, price_version, ...found } of counted) {
-    const values = { ...found, model: models.get(`${price_version} ${found.action}`) ?? null };
-    const keys = Object.fromEntries(
-      usageKeys.flatMap((key) => (groupBy.includes(key) ? [[key, values[key]]] : [])),
-    );
-    const known = folded.get(JSON.stringify(keys));
+  for (const { values, priceVersion, credits, events } of groups) {
+    const valueFor = (key: UsageKey) =>
+      key === 'model' ? models.get(`${priceVersion} ${values.get(key)}`) : values.get(key);
+    const keys = columns.map((key) => valueFor(key) ?? null);
+    const id = JSON.stringify(keys);
+    const known = folded.get(id);
     if (known) {
       known.credits += credits;
       known.events += events;
-    } else folded.set(JSON.stringify(keys), { keys, credits, events });
+    } else folded.set(id, { keys, credits, events });
   }
   return [...folded.values()];
 }
 
 /** The models of the actions, by `{price version} {action}`. */
-async function readModels(database: Database, counted: readonly Counted[]): Promise<Map<string, string>> {
+async function readModels(database: Database, groups: readonly CountedGroup[]): Promise<Map<string, string>> {
   const models = new Map<string, string>();
-  for (const version of new Set(counted.map(({ price_version }) => price_version))) {
+  for (const version of new Set(groups.map(({ priceVersion }) => priceVersion))) {
     if (version === null) continue;
     const { prices } = await readCatalogVersion(database.fork(), version);
     for (const { action, model } of prices) if (model) models.set(`${version} ${action}`, model);
@@ -172,10 +181,18 @@ async function readModels(database: Database, counted: readonly Counted[]): Prom
   return models;
 }
 
-function byKeys(a: UsageRow, b: UsageRow): number {
-  for (const key of usageKeys) {
-    const [one, other] = [a.keys[key] ?? '', b.keys[key] ?? ''];
-    if (one !== other) return one < other ? -1 : 1;
-  }
-  return 0;
+/** The order of rows: by their keys, those without a value first, hours by time. */
+function byKeys(columns: readonly UsageKey[]): (a: UsageRow, b: UsageRow) => number {
+  return (a, b) => {
+    for (const [index, key] of columns.entries()) {
+      const [one, other] = [sortable(key, a.keys[index]), sortable(key, b.keys[index])];
+      if (one !== other) return one < other ? -1 : 1;
+    }
+    return 0;
+  };
+}
+
+function sortable(key: UsageKey, value: string | null | undefined): string {
+  if (value === null || value === undefined) return '';
+  return key === 'hour' ? new Date(value).toISOString() : `=${value}`;
 }

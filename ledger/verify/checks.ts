@@ -12,12 +12,14 @@ import { checkMonths } from './check-months.ts';
 import { checkReceipts } from './check-receipts.ts';
 import { checkTrials } from './check-trials.ts';
 import { checkUsage } from './check-usage.ts';
+import { checkUsageDays } from './check-usage-days.ts';
 
 /** Every rule of the ledger that can be checked from stored data. */
 export const checks: readonly Check[] = [
   checkGrants,
   checkMonths,
   checkUsage,
+  checkUsageDays,
   checkReceipts,
   checkKeys,
   checkDebts,

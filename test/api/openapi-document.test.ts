@@ -143,7 +143,15 @@ test('the usage report takes its columns as an array and is also a CSV file', ()
   expect(parameters?.find(({ name }) => name === 'groupBy')).toMatchObject({
     style: 'form',
     explode: false,
-    schema: { type: 'array', items: { enum: ['day', 'action', 'model', 'member'] } },
+    schema: {
+      type: 'array',
+      items: {
+        anyOf: [
+          { enum: ['day', 'hour', 'action', 'model', 'member', 'key', 'run'] },
+          { pattern: '^tag:[A-Za-z][A-Za-z0-9_-]{0,31}$' },
+        ],
+      },
+    },
   });
   expect(responses['200']?.content).toMatchObject({
     'application/json': { schema: { $ref: '#/components/schemas/UsageReport' } },

@@ -297,6 +297,36 @@ test('usage is counted by day, action, model and member', async () => {
   });
 });
 
+test('usage is counted by hour, API key, run and tag, in any mix, and of a part of the events', async () => {
+  await run(1, {
+    apiKeyId: 'key-1',
+    runId: 'run-1',
+    tags: { project: 'site' },
+    occurredAt: '2026-03-09T09:59:59.999Z',
+  });
+  await run(2, { runId: 'run-1', tags: { project: 'app', env: 'prod' }, occurredAt: '2026-03-09T10:00:00Z' });
+  await run(4);
+  const report = async (query: string) => (await get(`usage?${query}`)).json;
+  expect(await report('groupBy=hour&timezone=Asia/Kolkata&to=2026-03-10T00:00:00Z')).toMatchObject({
+    data: [{ hour: '2026-03-09T15:00:00+05:30', credits: '1.5', events: 2 }],
+  });
+  expect(await report('groupBy=tag:project,key,hour')).toMatchObject({
+    data: [
+      { hour: '2026-03-09T09:00:00+00:00', key: 'key-1', 'tag:project': 'site', credits: '0.5', events: 1 },
+      { hour: '2026-03-09T10:00:00+00:00', key: null, 'tag:project': 'app', credits: '1', events: 1 },
+      { hour: '2026-03-10T12:00:00+00:00', key: null, 'tag:project': null, credits: '2', events: 1 },
+    ],
+    total: { credits: '3.5', events: 3 },
+  });
+  expect(await report('groupBy=run&tag=project:app')).toMatchObject({
+    data: [{ run: 'run-1', credits: '1', events: 1 }],
+    total: { credits: '1', events: 1 },
+  });
+  expect(await report('groupBy=key&run=')).toMatchObject({ data: [{ key: null, credits: '2' }] });
+  expect(await get('usage?groupBy=tag:')).toMatchObject({ status: 400 });
+  expect(await get('usage?groupBy=day,hours')).toMatchObject({ status: 400 });
+});
+
 test.each([
   ['UTC', '2026-03-09', '2026-02-09T00:00:00.000Z'],
   ['Asia/Tokyo', '2026-03-10', '2026-02-08T15:00:00.000Z'],

@@ -1,0 +1,168 @@
+import type { Pool, PoolClient } from 'pg';
+
+/**
+ * Sums of a team's usage by local day, so that a report over a year reads days instead of events.
+ *
+ * - A day is counted two hours after its end. A day that has not been counted is read from its events.
+ * - Days are counted again from their events if a late event arrives. They are never added to.
+ * - Reports read days and events in one snapshot, and read the days of uncounted late events from the events.
+ */
+
+/** The groupings of which the sums are stored. Those of actions are also per price version, which decides the model. */
+export type UsageDimension = 'action' | 'member' | 'key';
+
+/** Reports cover at most this time, so older days are not counted at first. */
+const firstDays = 400;
+/** Days per transaction, so that each is short, however much a team uses. */
+const daysAtOnce = 31;
+/** More time zones of a team than these are reported from the events. */
+const mostZones = 12;
+/** A time zone that nobody has used for so long is forgotten. */
+const zoneKeptDays = 60;
+/** A transaction is shorter than this, so an event that it commits after its day was counted is late. */
+const lateAfter = `interval '1 hour'`;
+/** A day is counted this long after its end. */
+const countedAfter = `interval '2 hours'`;
+/** At a change of the clocks, the first or last hours of a local day lie outside the usual bounds. */
+const dayMargin = `interval '3 hours'`;
+
+/** SQL for the local date after the last ended day, which can be counted now. @param timezone  SQL for the zone's name */
+export function endedSql(timezone: string): string {
+  return `((billing_now() - ${countedAfter}) at time zone ${timezone})::date`;
+}
+
+/** SQL for the local date of an event. */
+export function localDaySql(timezone: string): string {
+  return `(e.occurred_at at time zone ${timezone})::date`;
+}
+
+/**
+ * SQL for whether an event `e` lies in a range of local days, with bounds for the index on `occurred_at`. The local date
+ * decides, because a day may be shorter or longer than 24 hours and may begin at another time than midnight.
+ * @param first, last  SQL for the first and last day
+ */
+export function inDaysSql(first: string, last: string, timezone: string): string {
+  return `e.occurred_at >= (${first})::timestamp at time zone ${timezone} - ${dayMargin}
+          and e.occurred_at < (${last} + 1)::timestamp at time zone ${timezone} + ${dayMargin}
+          and ${localDaySql(timezone)} between ${first} and ${last}`;
+}
+
+/** SQL for the local days of late events that were recorded since a zone's days were counted, as a multirange. */
+export function lateDaysSql(zone: string): string {
+  return `(select coalesce(range_agg(daterange(late.day, late.day + 1)), '{}')
+             from (select distinct ${localDaySql(`${zone}.timezone`)} as day
+                     from usage_events e
+                    where e.team_id = ${zone}.team_id and e.recorded_at - e.occurred_at > ${lateAfter}
+                      and e.recorded_at >= ${zone}.counted_at - ${lateAfter}) as late)`;
+}
+
+/** SQL columns and grouping of the sums of events `e` by local day: the columns of `usage_days` from `dimension` on. */
+export function daySums(timezone: string): { columns: string; groupBy: string } {
+  const day = localDaySql(timezone);
+  return {
+    columns: `case when grouping(e.action) = 0 then 'action' when grouping(e.member_id) = 0 then 'member' else 'key' end as dimension,
+              ${day} as day,
+              case when grouping(e.action) = 0 then e.action when grouping(e.member_id) = 0 then e.member_id else e.api_key_id end as value,
+              e.price_version, sum(e.credits)::bigint as credits, count(*) as events`,
+    groupBy: `grouping sets ((${day}, e.action, e.price_version), (${day}, e.member_id), (${day}, e.api_key_id))`,
+  };
+}
+
+/**
+ * Counts the ended days of a team in a time zone, and again those with late events. A few weeks per transaction: if it
+ * is interrupted, the next call continues. A new zone of a team with too many zones is left out.
+ */
+export async function countUsageDays(pool: Pool, teamId: string, timezone: string): Promise<void> {
+  await pool.query(
+    `insert into usage_zones (team_id, timezone, first_day, next_day, counted_at, used_at)
+     select $1, $2, ${endedSql('$2')} - ${firstDays}, ${endedSql('$2')} - ${firstDays}, now, now
+       from billing_now() as now
+      where (select count(*) from usage_zones where team_id = $1) < ${mostZones}
+         on conflict do nothing`,
+    [teamId, timezone],
+  );
+  while (await countNextDays(pool, teamId, timezone));
+}
+
+/**
+ * Counts the ended days of all zones in use, and forgets unused zones.
+ * @returns how many zones had days to count
+ */
+export async function countAllUsageDays(pool: Pool): Promise<number> {
+  await pool.query(
+    `with unused as (
+       delete from usage_zones where used_at < billing_now() - make_interval(days => ${zoneKeptDays}) returning team_id, timezone
+     )
+     delete from usage_days d using unused u where d.team_id = u.team_id and d.timezone = u.timezone`,
+  );
+  const { rows } = await pool.query<{ team_id: string; timezone: string }>(
+    `select team_id, timezone from usage_zones z
+      where next_day < ${endedSql('z.timezone')} or not isempty(${lateDaysSql('z')} * datemultirange(daterange(first_day, next_day)))
+      order by team_id, timezone`,
+  );
+  for (const { team_id, timezone } of rows) await countUsageDays(pool, team_id, timezone);
+  return rows.length;
+}
+
+/** @returns whether more days can be counted */
+async function countNextDays(pool: Pool, teamId: string, timezone: string): Promise<boolean> {
+  const client = await pool.connect();
+  let usable = false;
+  try {
+    await client.query('begin');
+    const more = await countWithLock(client, teamId, timezone);
+    await client.query('commit');
+    usable = true;
+    return more;
+  } finally {
+    client.release(!usable); // if it failed, the connection is still in a transaction
+  }
+}
+
+async function countWithLock(client: PoolClient, teamId: string, timezone: string): Promise<boolean> {
+  // The zone's row is the lock of its days. The statement after it sees what the previous holder has counted.
+  await client.query('select from usage_zones where team_id = $1 and timezone = $2 for update', [
+    teamId,
+    timezone,
+  ]);
+  const { rows } = await client.query<{
+    now: string;
+    until: string;
+    more: boolean;
+    firsts: string[];
+    lasts: string[];
+  }>(
+    `select clock.now::text as now, until::text, until < ended as more,
+            array(select lower(d)::text from unnest(due) as d) as firsts,
+            array(select (upper(d) - 1)::text from unnest(due) as d) as lasts
+       from billing_now() as clock (now)
+       join usage_zones z on z.team_id = $1 and z.timezone = $2
+      cross join lateral (select ${endedSql('z.timezone')} as ended) as e
+      cross join lateral (select least(ended, z.next_day + ${daysAtOnce}) as until) as u
+      cross join lateral (select ${lateDaysSql('z')} * datemultirange(daterange(z.first_day, z.next_day))
+                                 + datemultirange(daterange(z.next_day, greatest(until, z.next_day))) as due) as d`,
+    [teamId, timezone],
+  );
+  const [due] = rows;
+  if (!due) return false;
+  const values = [teamId, timezone, due.firsts, due.lasts];
+  await client.query(
+    `delete from usage_days d using unnest($3::date[], $4::date[]) as due (first, last)
+      where d.team_id = $1 and d.timezone = $2 and d.day between due.first and due.last`,
+    values,
+  );
+  const sums = daySums('$2');
+  await client.query(
+    `insert into usage_days (team_id, timezone, dimension, day, value, price_version, credits, events)
+     select $1, $2, ${sums.columns}
+       from unnest($3::date[], $4::date[]) as due (first, last)
+       join usage_events e on e.team_id = $1 and ${inDaysSql('due.first', 'due.last', '$2')}
+      group by ${sums.groupBy}`,
+    values,
+  );
+  await client.query(
+    `update usage_zones set next_day = greatest(next_day, $3::date), counted_at = $4 where team_id = $1 and timezone = $2`,
+    [teamId, timezone, due.until, due.now],
+  );
+  return due.more;
+}
