@@ -5,4 +5,12 @@ export {
   createBillingClient,
 } from './billing-client.ts';
 export { BillingProblem, BillingUnavailable, type Problem, type ProblemCode } from './billing-error.ts';
+export {
+  createMeter,
+  type Meter,
+  type MeteredUsage,
+  type MeterOptions,
+  MeterRefused,
+  type Receipt,
+} from './meter.ts';
 export type { Credentials, RetryOptions } from './retrying-fetch.ts';

@@ -14,9 +14,10 @@ export interface RetryOptions {
   maxTotalMs?: number;
   /** The longest time for one attempt, in milliseconds. Default: 30,000. */
   attemptTimeoutMs?: number;
+  /** The longest wait before the second attempt if there is no `Retry-After`, in milliseconds. It doubles. Default: 400. */
+  firstBackoffMs?: number;
 }
 
-const firstBackoffMs = 200;
 const maxBackoffMs = 10_000;
 
 /**
@@ -27,7 +28,12 @@ const maxBackoffMs = 10_000;
  */
 export function createRetryingFetch(
   credentials: Credentials,
-  { maxAttempts = 5, maxTotalMs = 60_000, attemptTimeoutMs = 30_000 }: RetryOptions = {},
+  {
+    maxAttempts = 5,
+    maxTotalMs = 60_000,
+    attemptTimeoutMs = 30_000,
+    firstBackoffMs = 400,
+  }: RetryOptions = {},
   fetch: (request: Request) => Promise<Response> = (request) => globalThis.fetch(request),
 ): (request: Request) => Promise<Response> {
   return async (request) => {
@@ -46,7 +52,8 @@ export function createRetryingFetch(
         request.signal.throwIfAborted();
         failure = error;
       }
-      const waitMs = retryAfterMs(answer) ?? backoffMs(attempt);
+      const waitMs =
+        retryAfterMs(answer) ?? jitter(Math.min(firstBackoffMs * 2 ** (attempt - 1), maxBackoffMs));
       if (isLast || Date.now() + waitMs > deadline) {
         if (answer) return answer;
         const reason = failure instanceof Error ? failure.message : String(failure);
@@ -99,8 +106,8 @@ function retryAfterMs(answer: Response | undefined): number | undefined {
 }
 
 /** Full jitter: clients that failed at the same time do not return at the same time. */
-function backoffMs(attempt: number): number {
-  return Math.random() * Math.min(firstBackoffMs * 2 ** attempt, maxBackoffMs);
+function jitter(ms: number): number {
+  return Math.random() * ms;
 }
 
 /** @throws the signal's reason if it is aborted */
