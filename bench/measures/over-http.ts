@@ -11,6 +11,7 @@ import { pickFrom } from '../workload.ts';
 export const overHttpMeasures: Measure[] = [
   { name: 'http', run: singleSpends },
   { name: 'batch', run: batches },
+  { name: 'meter', run: meter },
   { name: 'processes', run: processes },
 ];
 
@@ -87,6 +88,50 @@ async function batches(stack: Stack): Promise<Finding[]> {
     await Promise.all([api.program.stop(), l.close()]);
     await checkBooks(url, acknowledged);
     return [{ name: 'batch', compares, unit: '/s', ...runs, goal: { atLeast: 5 }, notes: chosen.tried }];
+  });
+}
+
+/** Two measures: the meter's throughput beside E, and the latency of a lone caller beside single requests of the same client. */
+async function meter(stack: Stack): Promise<Finding[]> {
+  const { quick, progress } = stack;
+  const url = await stack.createDatabase();
+  const teamIds = await seedLedger(stack, url, 1_000);
+  const compares = '64 callers through one meter of the client, over HTTP; E: a bare Express route';
+  const comparesAlone = 'one caller through the meter; single requests of the same client';
+  return progress.step(compares, async () => {
+    const api = await stack.startApi(url);
+    const bare = await stack.start('bench/programs/bare-express.ts');
+    const bareUrl = `http://127.0.0.1:${z.object({ port: z.int() }).parse(bare.ready).port}`;
+    const load = await startHttpLoad(stack);
+    const service = await stack.start('bench/programs/meter-callers.ts');
+    const { serviceKey } = api;
+    let acknowledged = 0;
+    const spend = async (callers: number, through: 'meter' | 'single requests'): Promise<Run> => {
+      const message = { origin: api.url, serviceKey, teamIds, callers, seconds, through };
+      const answer = callersAnswer.parse(await service.ask(message));
+      acknowledged += answer.acknowledged;
+      return answer.run;
+    };
+    const express = async (): Promise<Run> => {
+      const origins = [bareUrl];
+      return (await load({ origins, connections: 64, seconds, serviceKey, teamIds, batch: null })).run;
+    };
+    const seconds = quick ? 0.5 : 5;
+    await express();
+    await spend(64, 'meter');
+    await spend(1, 'single requests');
+    const rounds = quick ? 1 : 5;
+    const runs = await interleave(rounds, { ours: () => spend(64, 'meter'), baseline: express });
+    const alone = await interleave(rounds, {
+      ours: () => spend(1, 'meter'),
+      baseline: () => spend(1, 'single requests'),
+    });
+    await Promise.all([api.program.stop(), bare.stop(), service.stop()]);
+    await checkBooks(url, acknowledged);
+    return [
+      { name: 'meter', compares, unit: '/s', ...runs, goal: { atLeast: 0.45 } },
+      { name: 'meter-alone', compares: comparesAlone, unit: 'ms', ...alone, goal: { atMost: 1.5 } },
+    ];
   });
 }
 

@@ -47,6 +47,8 @@ test('the whole bench runs, with every measure beside its baseline, and a short 
     'alone',
     'http',
     'batch',
+    'meter',
+    'meter-alone',
     'processes',
     'ledger-processes',
     'large-team-spend',
