@@ -10,7 +10,9 @@ export type Environment = {
   port: number;
   /** Port of `/readyz` and `/metrics`. */
   operationsPort: number;
-  /** The address on which both ports listen. */
+  /** Port of the worker's `/metrics`. */
+  workerOperationsPort: number;
+  /** The address on which all ports listen. */
   host: string;
   /** The URL with the role of API and worker. */
   databaseUrl: string;
@@ -72,6 +74,7 @@ export class EnvironmentError extends Error {
 export const environmentVariables = [
   'PORT',
   'OPERATIONS_PORT',
+  'WORKER_OPERATIONS_PORT',
   'HOST',
   'DATABASE_URL',
   'TEMPORAL_ADDRESS',
@@ -97,6 +100,7 @@ const environmentParts = [
   'production',
   'port',
   'operationsPort',
+  'workerOperationsPort',
   'host',
   'databaseUrl',
   'temporal',
@@ -138,6 +142,7 @@ export function readEnvironment(
     production: () => production,
     port: () => readPort(reader),
     operationsPort: () => readOperationsPort(reader),
+    workerOperationsPort: () => reader.optional('WORKER_OPERATIONS_PORT', port) ?? 9465,
     host: () => reader.optional('HOST', ipAddress) ?? (production ? '0.0.0.0' : '127.0.0.1'),
     databaseUrl: () => reader.required('DATABASE_URL', databaseUrl),
     databaseOwnerUrl: () => reader.optional('DATABASE_OWNER_URL', databaseUrl),

@@ -1,9 +1,9 @@
-import { once } from 'node:events';
 import type { Server } from 'node:http';
 import { connectDatabaseWithLanes } from '../database/connection.ts';
-import { type Environment, EnvironmentError, readEnvironment } from '../environment.ts';
+import { readEnvironment } from '../environment.ts';
 import { createCreditOperations } from '../ledger/spend/credit-operations.ts';
 import { log } from '../log.ts';
+import { listen, listenForOperators } from '../operations-port.ts';
 import { createInvoiceCache } from '../polar/cached-invoices.ts';
 import { createPolarClient } from '../polar/client.ts';
 import { endWithin, runCommand } from '../run-command.ts';
@@ -40,7 +40,11 @@ await runCommand(async () => {
 
   const { host, port, publicUrl: url } = environment;
   const operations = createHttpServer(createOperationsApp(dependencies));
-  const operationsPort = await listenForOperators(operations, environment);
+  const operationsPort = await listenForOperators(operations, {
+    ...environment,
+    port: environment.operationsPort,
+    variable: 'OPERATIONS_PORT',
+  });
   const server = createHttpServer(createApp(dependencies));
   await listen(server, port, host, 'PORT');
   log.info({ host, port, operationsPort, url }, 'the API is listening');
@@ -58,45 +62,6 @@ await runCommand(async () => {
   await database.close();
   if (process.connected) process.disconnect();
 });
-
-/**
- * Outside production, if the port is in use, a free one is chosen, so that two stacks can run side by side.
- * @returns the port on which it listens
- */
-async function listenForOperators(
-  server: Server,
-  { host, operationsPort, production }: Pick<Environment, 'host' | 'operationsPort' | 'production'>,
-): Promise<number> {
-  try {
-    await listen(server, operationsPort, host, 'OPERATIONS_PORT');
-  } catch (error) {
-    if (production || !(error instanceof EnvironmentError)) throw error;
-    await listen(server, 0, host, 'OPERATIONS_PORT');
-  }
-  const address = server.address();
-  return typeof address === 'object' && address ? address.port : operationsPort;
-}
-
-/** @throws EnvironmentError if the port or the address cannot be used; `variable` names the port. */
-async function listen(server: Server, port: number, host: string, variable: string): Promise<void> {
-  server.listen(port, host);
-  try {
-    await once(server, 'listening');
-  } catch (error) {
-    throw explainListen(error, variable) ?? error;
-  }
-}
-
-function explainListen(error: unknown, variable: string): EnvironmentError | undefined {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  if (code === 'EADDRINUSE') {
-    return new EnvironmentError([
-      `The API cannot listen: the port (${variable}) is in use by another program`,
-    ]);
-  }
-  if (code !== 'EADDRNOTAVAIL') return undefined;
-  return new EnvironmentError(['The API cannot listen: the address (HOST) must belong to this machine']);
-}
 
 /** Accepts no new requests, finishes those in flight, and closes connections that take too long. */
 async function close(server: Server): Promise<void> {

@@ -1,59 +1,93 @@
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { Database } from '../database/connection.ts';
+import { processMetrics } from '../metrics.ts';
 
 export interface Metrics {
   /** Seconds from a request's first byte to its answer's last, by route. */
   httpSeconds: Histogram<'method' | 'route' | 'status'>;
-  /** Spends by outcome: `debited`, or the code of the error. */
-  spends: Counter<'outcome'>;
   /** All metrics in Prometheus' text format. */
   render(): Promise<{ contentType: string; text: string }>;
 }
 
 /**
- * This process's metrics: requests, spends, waiting inbox events (read from Postgres for each scrape), and Node's own.
+ * The metrics of an API process: requests, the inbox (read from Postgres for each scrape), Node's own, and those of
+ * `metrics.ts`.
  */
 export function createMetrics(database: Database): Metrics {
   const register = new Registry();
+  const registers = [register];
   collectDefaultMetrics({ register });
   const httpSeconds = new Histogram({
     name: 'billing_http_request_seconds',
     help: 'Duration of requests, by route',
     labelNames: ['method', 'route', 'status'] as const,
     buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5],
-    registers: [register],
+    registers,
   });
-  const spends = new Counter({
-    name: 'billing_spends_total',
-    help: 'Spends by outcome',
-    labelNames: ['outcome'] as const,
-    registers: [register],
-  });
-  new Gauge({
+  const waiting = new Gauge({
     name: 'billing_inbox_waiting',
     help: 'Inbox rows that are not handled yet, by status and parked code',
     labelNames: ['status', 'code'] as const,
-    registers: [register],
-    async collect() {
-      this.reset();
-      for (const { status, code, rows } of await readWaiting(database)) this.set({ status, code }, rows);
-    },
+    registers,
   });
+  const oldest = new Gauge({
+    name: 'billing_inbox_oldest_seconds',
+    help: 'Age of the oldest inbox row that is not handled yet, by status and parked code',
+    labelNames: ['status', 'code'] as const,
+    registers,
+  });
+  const relayLag = new Gauge({
+    name: 'billing_relay_lag_seconds',
+    help: 'How long the inbox row that is due the longest has waited for the relay',
+    registers,
+  });
+  const databaseUp = new Gauge({
+    name: 'billing_database_up',
+    help: 'Whether the inbox could be read for this scrape: 1 or 0',
+    registers,
+  });
+
   return {
     httpSeconds,
-    spends,
-    render: async () => ({ contentType: register.contentType, text: await register.metrics() }),
+    async render() {
+      waiting.reset();
+      oldest.reset();
+      try {
+        const inbox = await readInbox(database);
+        for (const { status, code, rows, ageSeconds } of inbox.waiting) {
+          waiting.set({ status, code }, rows);
+          oldest.set({ status, code }, ageSeconds);
+        }
+        relayLag.set(inbox.relayLagSeconds);
+        databaseUp.set(1);
+      } catch {
+        databaseUp.set(0); // the other metrics are still needed
+      }
+      const text = `${await register.metrics()}${await processMetrics.metrics()}`;
+      return { contentType: register.contentType, text };
+    },
   };
 }
 
-/** Uses the partial index of waiting rows, so its cost does not grow with history. */
-async function readWaiting(database: Database): Promise<{ status: string; code: string; rows: number }[]> {
-  try {
-    return await database.fork().execute(
-      `select status, coalesce(parked_code, '') as code, count(*)::int as rows
-           from inbox where status in ('received', 'parked') group by 1, 2`,
-    );
-  } catch {
-    return []; // While the database is down the other metrics are still needed.
-  }
+/** Uses the partial indexes of waiting and due rows, so its cost does not grow with history. */
+async function readInbox(database: Database): Promise<{
+  waiting: { status: string; code: string; rows: number; ageSeconds: number }[];
+  relayLagSeconds: number;
+}> {
+  const em = database.fork();
+  const [waiting, [due]] = await Promise.all([
+    em.execute<{ status: string; code: string; rows: number; ageSeconds: number }[]>(
+      `select status, coalesce(parked_code, '') as code, count(*)::int as rows,
+              greatest(0, extract(epoch from billing_now() - min(received_at)))::float8 as "ageSeconds"
+         from inbox where status in ('received', 'parked') group by 1, 2`,
+    ),
+    // In wall time, as `next_signal_at`.
+    em.execute<{ relayLagSeconds: number }[]>(
+      `select coalesce(greatest(0, extract(epoch from clock_timestamp() - min(next_signal_at))), 0)::float8
+                as "relayLagSeconds"
+         from inbox where next_signal_at is not null`,
+    ),
+  ]);
+  if (!due) throw new Error('Postgres returned no row');
+  return { waiting, ...due };
 }

@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
 import { DomainError } from '../domain-error.ts';
+import { rateLimitedRequests } from '../metrics.ts';
 import type { Caller } from './authenticate.ts';
 
 /** What is counted: the requests of a user, of a service key, about a team, and the 401s of an address. */
@@ -81,7 +82,10 @@ export function createRateLimits(limits: Rates = defaultRates): RateLimits {
     try {
       return { refused: false, state: await limiters[policy].consume(owner) };
     } catch (error) {
-      if (error instanceof RateLimiterRes) return { refused: true, state: error };
+      if (error instanceof RateLimiterRes) {
+        rateLimitedRequests.inc({ policy });
+        return { refused: true, state: error };
+      }
       throw error;
     }
   }

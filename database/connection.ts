@@ -45,6 +45,7 @@ import { WaitingAndHandledEvents } from './migrations/0012-waiting-and-handled-e
 import { RunsAndTags } from './migrations/0014-runs-and-tags.ts';
 import { UsageDays } from './migrations/0015-usage-days.ts';
 import { Alerts } from './migrations/0016-alerts.ts';
+import { observePool } from './observe-pool.ts';
 import { createMissingPartitions, isMissingPartition } from './partitions.ts';
 import { checkSession, startupOptions } from './session-settings.ts';
 
@@ -96,12 +97,17 @@ export interface Database {
  * @param url  `postgresql://…`
  * @param pool  the maximum number of connections of this process
  * @param statementTimeoutMs  no statement runs longer, and we wait only a little longer for its answer
+ * @param name  the pool's name in metrics
  */
 export async function connectDatabase(
   url: string,
-  { pool = 10, statementTimeoutMs = 900_000 }: { pool?: number; statementTimeoutMs?: number } = {},
+  {
+    pool = 10,
+    statementTimeoutMs = 900_000,
+    name = 'default',
+  }: { pool?: number; statementTimeoutMs?: number; name?: string } = {},
 ): Promise<Database> {
-  return connectLane(url, { connections: pool, statementTimeoutMs }, (own) => own);
+  return connectLane(url, { connections: pool, statementTimeoutMs, name }, (own) => own);
 }
 
 /**
@@ -119,7 +125,7 @@ export async function connectDatabaseWithLanes(url: string): Promise<Database> {
   const closers: (() => Promise<void>)[] = [];
   const connected = new Map<Lane, Database>();
   for (const name of names) {
-    const lane = await connectLane(url, apiLanes[name], (_own, other) => find(other));
+    const lane = await connectLane(url, { ...apiLanes[name], name }, (_own, other) => find(other));
     closers.push(lane.close);
     connected.set(name, { ...lane, close });
   }
@@ -128,11 +134,12 @@ export async function connectDatabaseWithLanes(url: string): Promise<Database> {
 
 async function connectLane(
   url: string,
-  limits: { connections: number; statementTimeoutMs: number },
+  { name, ...limits }: { connections: number; statementTimeoutMs: number; name: string },
   lane: (own: Database, name: Lane) => Database,
 ): Promise<Database> {
   const orm = await MikroORM.init(ormOptions(url, limits));
   const pool = await orm.em.getDriver().getConnection().getNativeClient();
+  const stopObserving = observePool(name, pool);
   const transaction = <T>(work: (em: EntityManager) => Promise<T>): Promise<T> =>
     orm.em.fork().transactional(work);
   const own: Database = {
@@ -149,7 +156,10 @@ async function connectLane(
         return transaction(work);
       }
     },
-    close: () => orm.close(true),
+    close: () => {
+      stopObserving();
+      return orm.close(true);
+    },
   };
   return own;
 }

@@ -47,8 +47,9 @@ const portsFile = z.object({
   temporal: z.int(),
   temporalUi: z.int(),
   polarEmulator: z.int(),
-  /** Absent in a directory of an earlier release. */
+  // Both are absent in a directory of an earlier release.
   operations: z.int().default(9464),
+  workerOperations: z.int().default(9465),
 });
 
 const preferredPorts: z.infer<typeof portsFile> = {
@@ -57,6 +58,7 @@ const preferredPorts: z.infer<typeof portsFile> = {
   temporalUi: 8233,
   polarEmulator: 8234,
   operations: 9464,
+  workerOperations: 9465,
 };
 
 /**
@@ -173,7 +175,7 @@ function makeSecrets(): z.infer<typeof secretsFile> {
 
 async function choosePorts(wanted: z.infer<typeof portsFile>): Promise<z.infer<typeof portsFile>> {
   const chosen = { ...wanted };
-  for (const name of ['postgres', 'temporal', 'temporalUi', 'polarEmulator', 'operations'] as const) {
+  for (const name of portsFile.keyof().options) {
     chosen[name] = (await isFree(wanted[name])) ? wanted[name] : await freePort();
   }
   return chosen;

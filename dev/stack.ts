@@ -50,6 +50,7 @@ export function planVariables(
     SERVICE_API_KEY: secrets.serviceApiKey,
     PORT: '3000',
     OPERATIONS_PORT: String(ports.operations),
+    WORKER_OPERATIONS_PORT: String(ports.workerOperations),
     ...given,
     DATA_DIR: path,
   };
@@ -178,7 +179,14 @@ async function prepare(stack: Stack): Promise<void> {
 }
 
 async function startWorker(stack: Stack): Promise<void> {
-  const names = ['DATABASE_URL', 'PUBLIC_URL', ...temporalVariables(stack.variables), ...polarVariables];
+  const names = [
+    'DATABASE_URL',
+    'PUBLIC_URL',
+    'HOST',
+    'WORKER_OPERATIONS_PORT',
+    ...temporalVariables(stack.variables),
+    ...polarVariables,
+  ];
   await step(stack, 'worker', () =>
     keepRunning(stack, {
       ...script(stack, 'worker', 'worker/main.ts', names),

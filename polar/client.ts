@@ -4,6 +4,7 @@ import { createPolar, type Polar } from '@polar-sh/sdk/2026-10';
 import { z } from 'zod';
 import { DomainError } from '../domain-error.ts';
 import type { ErrorCode } from '../errors.ts';
+import { polarCallSeconds } from '../metrics.ts';
 
 export interface PolarSettings {
   accessToken: string;
@@ -49,10 +50,14 @@ export async function callPolar<T>(
 ): Promise<T> {
   const started = performance.now();
   for (let attempt = 1; ; attempt += 1) {
+    const end = polarCallSeconds.startTimer({ kind });
     try {
-      return await call();
+      const answer = await call();
+      end({ outcome: 'ok' });
+      return answer;
     } catch (thrown) {
       const failure = explain(thrown);
+      end({ outcome: failure.outcome });
       const { error, outcome } = failure;
       if (outcome === 'unknown' && happened) {
         const done = await happened();

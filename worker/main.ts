@@ -1,6 +1,7 @@
 import { readEnvironment } from '../environment.ts';
 import { log } from '../log.ts';
 import { endWithin, runCommand } from '../run-command.ts';
+import { startOperationsServer } from './operations-server.ts';
 import { startWorker } from './start-worker.ts';
 
 /** The process ends this long after SIGTERM, before its supervisor kills it (30 s in compose). */
@@ -8,11 +9,19 @@ const graceMs = 25_000;
 
 /** The worker process: runs the teams' workflows and the relay until SIGTERM. */
 await runCommand(async () => {
-  const worker = await startWorker(
-    readEnvironment(process.env, ['databaseUrl', 'temporal', 'polar', 'publicUrl']),
-  );
+  const environment = readEnvironment(process.env, [
+    'databaseUrl',
+    'temporal',
+    'polar',
+    'publicUrl',
+    'host',
+    'workerOperationsPort',
+    'production',
+  ]);
+  const operationsPort = await startOperationsServer(environment);
+  const worker = await startWorker(environment);
   process.send?.({ ready: true });
-  log.info('The worker is ready');
+  log.info({ operationsPort }, 'The worker is ready');
 
   const stop = () => {
     endWithin(graceMs);

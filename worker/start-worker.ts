@@ -20,6 +20,7 @@ import { createTemporalClient, type TemporalClient } from '../temporal-client.ts
 import { startTeamLifecycle, taskQueue } from '../workflows/messages.ts';
 import { ensureSchedules } from './ensure-schedules.ts';
 import { installRuntime } from './install-runtime.ts';
+import { measureActivity } from './measure-activity.ts';
 import { startRelay } from './relay.ts';
 import { startHoldSweep } from './sweep-lapsed-holds.ts';
 
@@ -61,8 +62,8 @@ export async function startWorker(
   installRuntime();
   const { namespace, ...server } = target;
   const bundle = workflowBundle ?? (await bundleWorkflows());
-  const database = await connectDatabase(databaseUrl, { pool: 10, statementTimeoutMs });
-  const maintained = await connectDatabase(databaseUrl, { pool: 2 });
+  const database = await connectDatabase(databaseUrl, { pool: 10, statementTimeoutMs, name: 'worker' });
+  const maintained = await connectDatabase(databaseUrl, { pool: 2, name: 'maintenance' });
   const creditOperations = createCreditOperations(database);
   const polar = createPolarClient(polarSettings);
   const temporal = createTemporalClient(target);
@@ -133,6 +134,7 @@ export async function startWorker(
       taskQueue,
       workflowBundle: bundle,
       activities,
+      interceptors: { activity: [measureActivity] },
       shutdownGraceTime: shutdownGrace,
       shutdownForceTime: shutdownForce,
       ...(maxCachedWorkflows === undefined ? {} : { maxCachedWorkflows }),

@@ -8,6 +8,7 @@ import type { ErrorCode } from '../../errors.ts';
 import { findHold } from '../../ledger/spend/find-hold.ts';
 import { findReplay } from '../../ledger/spend/find-replay.ts';
 import type { HoldAnswer } from '../../ledger/spend/operation.ts';
+import { spends } from '../../metrics.ts';
 import { hashBody } from '../../teams/hash-body.ts';
 import { type CallContext, defineRoute } from '../define-route.ts';
 import { receiptJson, receiptOut } from '../receipt.ts';
@@ -169,7 +170,7 @@ export const holdRoutes = [
       'quantity_too_large',
     ],
     async handle({ params: { holdId }, body }, context) {
-      const { database, creditOperations, metrics } = context.dependencies;
+      const { database, creditOperations } = context.dependencies;
       try {
         const { teamId, action, priceVersion } = await findHold(database.fork(), holdId);
         const catalog = await readCatalogVersion(database.fork(), priceVersion);
@@ -180,10 +181,10 @@ export const holdRoutes = [
           priced: priceWork(catalog, action, body),
           metadata: body.metadata,
         });
-        metrics.spends.inc({ outcome: 'debited' });
+        spends.inc({ outcome: 'debited' });
         return { status: 201, body: receiptJson(receipt) };
       } catch (error) {
-        metrics.spends.inc({ outcome: error instanceof DomainError ? error.code : 'error' });
+        spends.inc({ outcome: error instanceof DomainError ? error.code : 'error' });
         throw error;
       }
     },

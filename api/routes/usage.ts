@@ -5,6 +5,7 @@ import { type PublishedCatalog, readCatalog } from '../../catalog/versions.ts';
 import { DomainError } from '../../domain-error.ts';
 import { findReplay } from '../../ledger/spend/find-replay.ts';
 import type { Receipt } from '../../ledger/spend/operation.ts';
+import { spends } from '../../metrics.ts';
 import { hashBody } from '../../teams/hash-body.ts';
 import { defineRoute, idempotencyKeySchema } from '../define-route.ts';
 import type { Dependencies } from '../dependencies.ts';
@@ -157,7 +158,7 @@ function hashSingleBody(event: unknown): Buffer {
 }
 
 async function spendUsage(
-  { database, creditOperations, metrics }: Dependencies,
+  { database, creditOperations }: Dependencies,
   { catalog, catalogVersion }: PublishedCatalog,
   teamId: string,
   idempotencyKey: string,
@@ -184,10 +185,10 @@ async function spendUsage(
       occurred: occurredAt && { at: occurredAt, maxAgeMs },
       ...rest,
     });
-    metrics.spends.inc({ outcome: 'debited' });
+    spends.inc({ outcome: 'debited' });
     return receipt;
   } catch (error) {
-    metrics.spends.inc({ outcome: error instanceof DomainError ? error.code : 'error' });
+    spends.inc({ outcome: error instanceof DomainError ? error.code : 'error' });
     throw error;
   }
 }

@@ -10,6 +10,8 @@ import { readReceipt } from './read-receipt.ts';
 /** An operation that waits for its answer. It is answered once: by `resolve` or by `reject`. */
 export interface Pending {
   operation: Operation;
+  /** On the process's monotonic clock. */
+  submittedAtMs: number;
   resolve(answer: OperationAnswer | Promise<OperationAnswer>): void;
   reject(error: unknown): void;
 }

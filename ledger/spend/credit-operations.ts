@@ -1,6 +1,13 @@
 import { setTimeout } from 'node:timers/promises';
 import type { Database } from '../../database/connection.ts';
 import { DomainError } from '../../domain-error.ts';
+import {
+  batchOperations,
+  batchSeconds,
+  creditOperationSeconds,
+  lockedTeams,
+  waitingOperations,
+} from '../../metrics.ts';
 import { commitBatch, type OperationAnswer, type Pending } from './commit-batch.ts';
 import type {
   CaptureOperation,
@@ -130,11 +137,11 @@ export function createCreditOperations(
       return Promise.reject(new DomainError('shutting_down', why));
     }
     return new Promise((resolve, reject) => {
-      const pending = { operation, resolve, reject };
+      const pending = { operation, resolve, reject, submittedAtMs: performance.now() };
       const queue = queues.get(operation.teamId);
       if (queue) queue.push(pending);
       else queues.set(operation.teamId, [pending]);
-      queued += 1;
+      countWaiting(1);
       scheduleDispatch();
     });
   }
@@ -189,7 +196,7 @@ export function createCreditOperations(
       if (stateOf(teamId) !== 'free') continue;
       const ofTeam = queue.splice(0, maxBatchOperations - taken.length);
       taken.push(...ofTeam);
-      queued -= ofTeam.length;
+      countWaiting(-ofTeam.length);
       queues.delete(teamId);
       if (queue.length > 0) queues.set(teamId, queue); // behind the others, so that a busy team does not starve them
       enter(teamId, 'committing');
@@ -200,9 +207,10 @@ export function createCreditOperations(
   async function runBatch(taken: readonly Pending[]): Promise<void> {
     batchesInFlight += 1;
     lastBatchAt = performance.now();
-    const left = await commitBatch(database, taken, { wait: false, firstGrants });
+    const left = await commit(taken, false);
     batchesInFlight -= 1;
     const locked = Map.groupBy(left, ({ operation }) => operation.teamId);
+    lockedTeams.inc(locked.size);
     for (const teamId of new Set(taken.map(({ operation }) => operation.teamId))) {
       const pending = locked.get(teamId);
       if (!pending) enter(teamId, 'free');
@@ -212,9 +220,25 @@ export function createCreditOperations(
     scheduleDispatch();
   }
 
+  /** Returns the operations that are not answered. Never rejects. */
+  async function commit(batch: readonly Pending[], wait: boolean): Promise<readonly Pending[]> {
+    const startedAtMs = performance.now();
+    const left = await commitBatch(database, batch, { wait, firstGrants });
+    const nowMs = performance.now();
+    const unanswered = new Set(left);
+    batchOperations.observe(batch.length - left.length);
+    batchSeconds.observe({ lock: wait ? 'waited' : 'free' }, (nowMs - startedAtMs) / 1_000);
+    for (const pending of batch) {
+      if (unanswered.has(pending)) continue;
+      const { operation, submittedAtMs } = pending;
+      creditOperationSeconds.observe({ kind: operation.kind }, (nowMs - submittedAtMs) / 1_000);
+    }
+    return left;
+  }
+
   async function block(teamId: string, pending: readonly Pending[]): Promise<void> {
     enter(teamId, 'blocked');
-    await commitBatch(database, pending, { wait: true, firstGrants });
+    await commit(pending, true);
     enter(teamId, 'free');
     scheduleDispatch();
   }
@@ -222,10 +246,15 @@ export function createCreditOperations(
   async function pause(teamId: string, pending: readonly Pending[]): Promise<void> {
     enter(teamId, 'pausing');
     queues.set(teamId, [...pending, ...(queues.get(teamId) ?? [])]);
-    queued += pending.length;
+    countWaiting(pending.length);
     await setTimeout(lockedTeamPauseMs);
     enter(teamId, 'free');
     scheduleDispatch();
+  }
+
+  function countWaiting(operations: number): void {
+    queued += operations;
+    waitingOperations.inc(operations);
   }
 
   function stateOf(teamId: string): QueueState {

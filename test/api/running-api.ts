@@ -27,7 +27,7 @@ import { listen } from '../setup/listen.ts';
 export const jwtSecret = 'a-secret-of-the-tests-only-0123456789';
 export const firstKey = 'first-service-key-of-the-tests-0123456789';
 export const webhookSecret = 'whsec_dGVzdHMtb25seS13ZWJob29rLXNlY3JldA==';
-const polarToken = 'polar_oat_tests';
+export const polarToken = 'polar_oat_tests';
 
 export interface Reply {
   status: number;
