@@ -8,6 +8,7 @@ import type { Dependencies } from './dependencies.ts';
 import type { Metrics } from './metrics.ts';
 import { describeApi, serveDocs } from './openapi.ts';
 import { answerProblem } from './problem.ts';
+import { activityRoutes } from './routes/activity.ts';
 import { adjustmentRoutes } from './routes/adjustments.ts';
 import { alertRoutes } from './routes/alerts.ts';
 import { auditRoutes } from './routes/audit.ts';
@@ -59,6 +60,7 @@ export const routes: readonly Route[] = [
   ...balanceRoutes,
   ...usageHistoryRoutes,
   ...runRoutes,
+  ...activityRoutes,
   ...limitRoutes,
   ...alertRoutes,
   ...adjustmentRoutes,

@@ -269,6 +269,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/teams/{teamId}/activity": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List what happened to the team’s credits, its usage by day and administrative acts, newest first
+         * @description A page may have fewer entries than its limit. The last page is the one whose nextCursor is null.
+         *
+         *     Callers: services with the scope usage or billing or admin; users with the role owner, admin, billing, member.
+         */
+        get: operations["listActivity"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/teams/{teamId}/limits": {
         parameters: {
             query?: never;
@@ -1571,6 +1593,60 @@ export interface components {
             /** @description Those on this page, newest first */
             receipts: components["schemas"]["UsageEvent"][];
         };
+        ActivityPage: {
+            data: (components["schemas"]["CreditsActivity"] | components["schemas"]["UsedActivity"] | components["schemas"]["AdministrativeActivity"])[];
+            /** @description Null on the last page */
+            nextCursor: string | null;
+        };
+        CreditsActivity: {
+            /** Format: date-time */
+            at: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "credits";
+            /** @enum {string} */
+            change: "granted" | "expired" | "reinstated" | "clawed_back" | "clawback_reversed" | "debt_settled" | "debt_settlement_reversed" | "taken_by_adjustment" | "forfeited";
+            /** @description An exact decimal number */
+            credits: string;
+            source: components["schemas"]["GrantSource"];
+            /** Format: uuid */
+            grantId: string;
+            /** @description The cause */
+            reference: string | null;
+        };
+        UsedActivity: {
+            /**
+             * Format: date-time
+             * @description The start of the day
+             */
+            at: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "used";
+            /** Format: date */
+            day: string;
+            /** @description An exact decimal number */
+            credits: string;
+            events: number;
+        };
+        AdministrativeActivity: {
+            /** Format: date-time */
+            at: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "act";
+            action: string;
+            /** @description person:{userId} or service:{keyId} */
+            actor: string;
+            subject: string | null;
+            reason: string | null;
+        };
         LimitPage: {
             data: components["schemas"]["Limit"][];
             /** @description Null on the last page */
@@ -2592,6 +2668,48 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Run"];
+                };
+            };
+            /** @description An unexpected error */
+            default: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listActivity: {
+        parameters: {
+            query?: {
+                /** @description Maximum number of entries on the page, 1 to 100 */
+                limit?: number;
+                /** @description The nextCursor of the previous page */
+                cursor?: string;
+                timezone?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The team’s id */
+                teamId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ActivityPage"];
                 };
             };
             /** @description An unexpected error */

@@ -43,6 +43,7 @@ import { Links } from './migrations/0010-links.ts';
 import { GrantsInBurnOrder } from './migrations/0011-grants-in-burn-order.ts';
 import { WaitingAndHandledEvents } from './migrations/0012-waiting-and-handled-events.ts';
 import { RunsAndTags } from './migrations/0014-runs-and-tags.ts';
+import { Activity } from './migrations/0015-activity.ts';
 import { UsageDays } from './migrations/0015-usage-days.ts';
 import { Alerts } from './migrations/0016-alerts.ts';
 import { observePool } from './observe-pool.ts';
@@ -282,6 +283,7 @@ function ormOptions(
         WaitingAndHandledEvents,
         RunsAndTags,
         UsageDays,
+        Activity,
         Alerts,
       ],
       snapshot: false,

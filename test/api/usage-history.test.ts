@@ -419,6 +419,47 @@ test('as CSV, a report has no cell with a formula', async () => {
   expect((await csv('*/*')).type).toMatch(/json/);
 });
 
+test('the activity lists credits that came and went, the usage of each day and administrative acts, page by page', async () => {
+  await run(2, { occurredAt: '2026-03-09T23:30:00Z' });
+  await run(4);
+  const adjust = (body: object) => api.send('POST', `/v1/teams/${teamId}/adjustments`, { body });
+  await clock.set(new Date('2026-03-11T08:00:00Z'));
+  await adjust({ credits: '10', reason: 'a gift', expiresAt: '2026-03-12T00:00:00Z' });
+  await adjust({ credits: '-3', reason: 'a mistake' });
+  const kinds = (rows: Awaited<ReturnType<typeof walk>>) =>
+    rows.map(({ kind, change, action, day, credits }) => [change ?? action ?? day ?? kind, credits]);
+  const expected = [
+    ['credits.adjusted', undefined],
+    ['taken_by_adjustment', '3'],
+    ['credits.adjusted', undefined],
+    ['granted', '10'],
+  ];
+  const entries = z.object({ data: z.array(z.looseObject({ kind: z.string() })) });
+  const all = entries.parse((await get('activity')).json).data;
+  const rows = all.map((entry) => ({ id: '', ...entry }));
+  expect(kinds(rows.slice(0, 4)).map(String).sort()).toEqual(expected.map(String).sort());
+  expect(kinds(rows.slice(4).filter(({ kind }) => kind !== 'act'))).toEqual([
+    ['granted', '1000'],
+    ['2026-03-10', '2'],
+    ['2026-03-09', '1'],
+  ]);
+  expect(rows.filter(({ kind }) => kind === 'act')).toContainEqual(
+    expect.objectContaining({ actor: expect.stringMatching(/^service:/), reason: 'a gift' }),
+  );
+  const paged: unknown[] = [];
+  for (let cursor: string | null = ''; cursor !== null; ) {
+    const { json } = await get(`activity?limit=2${cursor && `&cursor=${cursor}`}`);
+    const { data, nextCursor } = entries.extend({ nextCursor: z.string().nullable() }).parse(json);
+    paged.push(...data);
+    cursor = nextCursor;
+  }
+  expect(paged).toEqual(all);
+  // In Kathmandu the first usage occurred on the 10th too.
+  expect((await get('activity?timezone=Asia/Kathmandu')).json).toMatchObject({
+    data: expect.arrayContaining([expect.objectContaining({ day: '2026-03-10', credits: '3', events: 2 })]),
+  });
+});
+
 test('a forecast says which credits expire and when none are left', async () => {
   await run(1_980, { occurredAt: '2026-03-03T12:00:00Z' }); // 7 days ago, not counted
   expect(await get('forecast')).toMatchObject({
@@ -438,7 +479,7 @@ test('a forecast says which credits expire and when none are left', async () => 
 
 test('every member reads the team’s usage, ledger and forecast; nobody else does', async () => {
   const [{ token, teamId: theirs }, stranger] = [await api.person(), await api.person()];
-  for (const path of ['usage', 'usage/events', 'runs/run-1', 'ledger', 'forecast']) {
+  for (const path of ['usage', 'usage/events', 'runs/run-1', 'activity', 'ledger', 'forecast']) {
     const at = `/v1/teams/${theirs}/${path}`;
     expect(await api.send('GET', at, { as: token })).toMatchObject({ status: 200 });
     expect(await api.send('GET', at, { as: stranger.token })).toMatchObject({
