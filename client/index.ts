@@ -14,3 +14,4 @@ export {
   type Receipt,
 } from './meter.ts';
 export type { Credentials, RetryOptions } from './retrying-fetch.ts';
+export { type Cost, type HoldTerms, type OpenHold, openHold, withHold } from './with-hold.ts';
