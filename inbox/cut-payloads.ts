@@ -1,10 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Pool } from 'pg';
-
-interface CutOptions {
-  onProgress?: (cut: number) => void;
-  signal?: AbortSignal;
-}
+import { type BatchOptions, inBatches } from '../database/in-batches.ts';
 
 /** How long after its handling an event keeps its payload, in hours. */
 const keptHours = 30 * 24;
@@ -28,51 +24,44 @@ export async function cutPayloads(em: EntityManager, teamId: string): Promise<vo
  *
  * @returns how many were reduced or deleted
  */
-export async function cutOldPayloads(pool: Pool, { onProgress, signal }: CutOptions = {}): Promise<number> {
-  let cut = 0;
-  for (let last = rowsPerBatch; last === rowsPerBatch; ) {
-    signal?.throwIfAborted();
-    const { rowCount } = await pool.query(
-      `with due as (
-         select id
-           from inbox
-          where status in ('handled', 'ignored', 'dismissed')
-            and handled_at < (select billing_now() - make_interval(hours => $1))
-            and not payload ? 'cutAt'
-          order by id
-          limit $2
-            for update skip locked
-       )
-       update inbox i
-          set payload = ${payloadIds('i.payload')}
-         from due
-        where i.id = due.id`,
-      [keptHours, rowsPerBatch],
-    );
-    last = rowCount ?? 0;
-    cut += last;
-    onProgress?.(cut);
-  }
-  return cut + (await deleteForeign(pool, signal));
+export async function cutOldPayloads(pool: Pool, options: BatchOptions = {}): Promise<number> {
+  const cut = await inBatches(rowsPerBatch, (rows) => cutBatch(pool, rows), options);
+  const { signal } = options;
+  return cut + (await inBatches(rowsPerBatch, (rows) => deleteForeign(pool, rows), signal && { signal }));
 }
 
-async function deleteForeign(pool: Pool, signal: AbortSignal | undefined): Promise<number> {
-  let deleted = 0;
-  for (let last = rowsPerBatch; last === rowsPerBatch; ) {
-    signal?.throwIfAborted();
-    const { rowCount } = await pool.query(
-      `delete from inbox
-        where id in (select id from inbox
-                      where status = 'ignored' and team_id is null
-                        and handled_at < (select billing_now() - make_interval(hours => $1))
-                      limit $2
-                        for update skip locked)`,
-      [keptHours, rowsPerBatch],
-    );
-    last = rowCount ?? 0;
-    deleted += last;
-  }
-  return deleted;
+async function cutBatch(pool: Pool, rows: number): Promise<number | null> {
+  const { rowCount } = await pool.query(
+    `with due as (
+       select id
+         from inbox
+        where status in ('handled', 'ignored', 'dismissed')
+          and handled_at < (select billing_now() - make_interval(hours => $1))
+          and not payload ? 'cutAt'
+        order by id
+        limit $2
+          for update skip locked
+     )
+     update inbox i
+        set payload = ${payloadIds('i.payload')}
+       from due
+      where i.id = due.id`,
+    [keptHours, rows],
+  );
+  return rowCount;
+}
+
+async function deleteForeign(pool: Pool, rows: number): Promise<number | null> {
+  const { rowCount } = await pool.query(
+    `delete from inbox
+      where id in (select id from inbox
+                    where status = 'ignored' and team_id is null
+                      and handled_at < (select billing_now() - make_interval(hours => $1))
+                    limit $2
+                      for update skip locked)`,
+    [keptHours, rows],
+  );
+  return rowCount;
 }
 
 /** SQL for a payload reduced to ids, with the time when it was reduced (`cutAt`). */

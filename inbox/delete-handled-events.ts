@@ -1,4 +1,5 @@
 import type { Pool } from 'pg';
+import { type BatchOptions, inBatches } from '../database/in-batches.ts';
 
 /** Rows per short transaction. */
 const rowsPerBatch = 1_000;
@@ -13,28 +14,21 @@ const rowsPerBatch = 1_000;
  * @param keptMs  the catalog's `handledEventsKept`, in milliseconds
  * @returns how many were deleted
  */
-export async function deleteHandledEvents(
-  pool: Pool,
-  keptMs: number,
-  { onProgress, signal }: { onProgress?: (deleted: number) => void; signal?: AbortSignal } = {},
-): Promise<number> {
-  let deleted = 0;
-  for (let last = rowsPerBatch; last === rowsPerBatch; ) {
-    signal?.throwIfAborted();
-    // Uses the index inbox_to_forget, which contains the rows that may be deleted.
-    const { rowCount } = await pool.query(
-      `delete from inbox
-        where id in (select id from inbox
-                      where status in ('handled', 'ignored') and decisions = '[]' and type <> 'team.created'
-                        and handled_at < (select billing_now() - make_interval(secs => $1))
-                      order by handled_at
-                      limit $2
-                        for update skip locked)`,
-      [keptMs / 1_000, rowsPerBatch],
-    );
-    last = rowCount ?? 0;
-    deleted += last;
-    onProgress?.(deleted);
-  }
-  return deleted;
+export function deleteHandledEvents(pool: Pool, keptMs: number, options: BatchOptions = {}): Promise<number> {
+  return inBatches(rowsPerBatch, (rows) => deleteBatch(pool, keptMs, rows), options);
+}
+
+async function deleteBatch(pool: Pool, keptMs: number, rows: number): Promise<number | null> {
+  // Uses the index inbox_to_forget, which contains the rows that may be deleted.
+  const { rowCount } = await pool.query(
+    `delete from inbox
+      where id in (select id from inbox
+                    where status in ('handled', 'ignored') and decisions = '[]' and type <> 'team.created'
+                      and handled_at < (select billing_now() - make_interval(secs => $1))
+                    order by handled_at
+                    limit $2
+                      for update skip locked)`,
+    [keptMs / 1_000, rows],
+  );
+  return rowCount;
 }

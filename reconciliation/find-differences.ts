@@ -203,16 +203,19 @@ async function compareSubscriptions(
   for (const { raw, value: subscription } of subscriptions) {
     const row = known.get(subscription.id);
     if (subscription.stateAt > until || (row && subscription.stateAt < row.stateAt)) continue;
+    const difference = {
+      kind: 'subscriptions',
+      id: subscription.id,
+      known: row !== undefined,
+      type: 'subscription.updated',
+      sameAs: ['subscription.updated'],
+      occurredAt: subscription.stateAt,
+      data: raw,
+    } as const;
     if (outliving.has(subscription.id)) {
       differences.push({
-        kind: 'subscriptions',
-        id: subscription.id,
-        known: row !== undefined,
-        type: 'subscription.updated',
-        sameAs: ['subscription.updated'],
+        ...difference,
         version: `outlives:${subscription.stateAt.toISOString()}`,
-        occurredAt: subscription.stateAt,
-        data: raw,
         credits: 0n,
         what: `subscription ${subscription.id} is still ${subscription.status} at Polar, and its team is deleted: if no run ends it, end it at Polar`,
       });
@@ -222,17 +225,11 @@ async function compareSubscriptions(
     if (row && isSameState(row, { ...subscription, ...plans, plan: plans.plan ?? row.plan })) continue;
     const ends = subscription.endedAt !== null && row?.endedAt === null;
     differences.push({
-      kind: 'subscriptions',
-      id: subscription.id,
-      known: row !== undefined,
-      type: 'subscription.updated',
-      sameAs: ['subscription.updated'],
+      ...difference,
       version: subscription.stateAt.toISOString(),
-      occurredAt: subscription.stateAt,
-      data: raw,
       credits: ends ? await availableOf(em, subscription.id) : 0n,
       what: row
-        ? `subscription ${subscription.id} is ${subscription.status} since ${subscription.stateAt.toISOString()}at Polar, and older in our database`
+        ? `subscription ${subscription.id} is ${subscription.status} since ${subscription.stateAt.toISOString()} at Polar, and older in our database`
         : `subscription ${subscription.id} is not known to us`,
     });
   }

@@ -1,9 +1,5 @@
 import type { Pool } from 'pg';
-
-interface DeleteOptions {
-  onProgress?: (deleted: number) => void;
-  signal?: AbortSignal;
-}
+import { type BatchOptions, inBatches } from '../database/in-batches.ts';
 
 /** Rows per short transaction. */
 const rowsPerBatch = 5_000;
@@ -17,22 +13,11 @@ const rowsPerBatch = 5_000;
  * @param keptMs  how long keys are kept, in milliseconds
  * @returns how many were deleted
  */
-export async function deleteOldKeys(
-  pool: Pool,
-  keptMs: number,
-  { onProgress, signal }: DeleteOptions = {},
-): Promise<number> {
-  let deleted = 0;
-  for (let last = rowsPerBatch; last === rowsPerBatch; ) {
-    signal?.throwIfAborted();
-    last = await deleteBatch(pool, keptMs);
-    deleted += last;
-    onProgress?.(deleted);
-  }
-  return deleted;
+export function deleteOldKeys(pool: Pool, keptMs: number, options: BatchOptions = {}): Promise<number> {
+  return inBatches(rowsPerBatch, (rows) => deleteBatch(pool, keptMs, rows), options);
 }
 
-async function deleteBatch(pool: Pool, keptMs: number): Promise<number> {
+async function deleteBatch(pool: Pool, keptMs: number, most: number): Promise<number> {
   const client = await pool.connect();
   let usable = false;
   try {
@@ -50,7 +35,7 @@ async function deleteBatch(pool: Pool, keptMs: number): Promise<number> {
          returning usage_event_id, greatest(created_at, occurred_at) as needed_at
        )
        select count(*) as deleted, (max(needed_at) filter (where usage_event_id is not null))::text as up_to from deleted`,
-      [keptMs / 1_000, rowsPerBatch],
+      [keptMs / 1_000, most],
     );
     const [row] = rows;
     if (!row) throw new Error('a count returned no row');
