@@ -2,7 +2,7 @@ import type { ClientBase, Pool } from 'pg';
 import type { Tags } from '../../database/entities/usage-event.ts';
 import type { StoredAttribution } from '../spend/attribution.ts';
 import type { Receipt } from '../spend/operation.ts';
-import { type ReceiptRow, receiptColumnsSql, toReceipt } from '../spend/read-receipt.ts';
+import { type ReceiptRow, receiptColumnsSql, toReceipt } from '../spend/receipt.ts';
 import { type HistoryPage, type HistoryRange, pageOfHistory, placeBefore, uuidForm } from './history-page.ts';
 import { filterSql, type UsageFilter } from './usage-filter.ts';
 

@@ -1,7 +1,7 @@
 import { formatCredits } from '../../catalog/credits.ts';
 import { reviewAlerts } from '../rules/alerts.ts';
-import type { BatchState, LimitState, TeamState } from './batch-state.ts';
-import { available, type Changes } from './changes.ts';
+import { available, type BatchState, type LimitState, type TeamState } from './batch-state.ts';
+import type { Changes } from './changes.ts';
 
 /**
  * Adds the messages to other systems that follow from a decided batch, each once: credits that expired with a released

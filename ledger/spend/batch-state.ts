@@ -1,8 +1,12 @@
+import { formatCredits } from '../../catalog/credits.ts';
 import type { Cycle } from '../../catalog/cycle.ts';
 import type { GrantSource } from '../../database/entities/grant.ts';
 import type { HoldStatus } from '../../database/entities/hold.ts';
 import type { LimitPeriod, LimitSubject } from '../../database/entities/limit.ts';
+import { DomainError } from '../../domain-error.ts';
 import type { AlertState } from '../rules/alerts.ts';
+import { allocate, type Draw } from '../rules/allocate.ts';
+import { isSpendable } from '../rules/spendable.ts';
 import type { StoredAttribution } from './attribution.ts';
 import type { EventLocation, HoldAnswer } from './operation.ts';
 
@@ -131,4 +135,44 @@ export type KnownKey = { bodyHash: Buffer } & ({ event: EventLocation } | { answ
 /** A caller's key is unique within its team. */
 export function keyOf(teamId: string, idempotencyKey: string): string {
   return `${teamId} ${idempotencyKey}`;
+}
+
+/** The grants that were read are not enough, and the team has others: read all of them and decide again. */
+export class MoreGrantsNeeded extends Error {}
+
+/**
+ * Chooses the team's grants that pay `credits` micro-credits, in burn order. Moves nothing yet.
+ * @param required  the need of the whole operation, if this is only a part of it
+ * @throws DomainError `insufficient_credits` {required, available}
+ * @throws MoreGrantsNeeded
+ */
+export function drawCredits(
+  team: TeamState,
+  credits: bigint,
+  now: Date,
+  required = credits,
+): Draw<GrantState>[] {
+  const { draws, short } = allocate(drawable(team, now), credits);
+  if (short === 0n) return draws;
+  const missing = credits - available(team, now);
+  if (missing <= 0n) throw new MoreGrantsNeeded();
+  const details = { required: formatCredits(required), available: formatCredits(required - missing) };
+  throw new DomainError(
+    'insufficient_credits',
+    `This needs ${details.required} credits, and the team has ${details.available}`,
+    details,
+  );
+}
+
+/** The grants that can be drawn on at `now`, in burn order. */
+export function drawable(team: TeamState, now: Date): GrantState[] {
+  return team.grants.filter((grant) => grant.inOrder && isSpendable(grant, now));
+}
+
+/** The micro-credits that a team can spend at `now`, from all its grants. */
+export function available(team: TeamState, now: Date): bigint {
+  return team.grants.reduce(
+    (total, grant) => (isSpendable(grant, now) ? total + grant.available : total),
+    team.unread,
+  );
 }

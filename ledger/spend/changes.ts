@@ -1,6 +1,5 @@
 import type { Message } from '../../outbox/messages.ts';
 import { type Move, moveBetween } from '../rules/move.ts';
-import { isSpendable } from '../rules/spendable.ts';
 import type { StoredAttribution } from './attribution.ts';
 import type { GrantState, TeamState } from './batch-state.ts';
 import type { HoldAnswer, Receipt } from './operation.ts';
@@ -64,17 +63,4 @@ export function recordMoves(
     if (!grant) throw new Error(`a plan moves credits of grant ${grantId}, which was not read`);
     move(changes, { teamId }, grant, { ...moved, cause: { reference } });
   }
-}
-
-/** The grants that can be drawn on at `now`, in burn order. */
-export function drawable(team: TeamState, now: Date): GrantState[] {
-  return team.grants.filter((grant) => grant.inOrder && isSpendable(grant, now));
-}
-
-/** The micro-credits that a team can spend at `now`, from all its grants. */
-export function available(team: TeamState, now: Date): bigint {
-  return team.grants.reduce(
-    (total, grant) => (isSpendable(grant, now) ? total + grant.available : total),
-    team.unread,
-  );
 }

@@ -5,7 +5,7 @@ import { DomainError } from '../../domain-error.ts';
 import type { KnownKey } from './batch-state.ts';
 import { commitOperations, OutcomeUnknown, readBackOperations } from './commit-operations.ts';
 import type { HoldAnswer, Operation, Outcome, Receipt } from './operation.ts';
-import { readReceipt } from './read-receipt.ts';
+import { readReceipt } from './receipt.ts';
 
 /** An operation that waits for its answer. It is answered once: by `resolve` or by `reject`. */
 export interface Pending {

@@ -1,9 +1,8 @@
 import { DomainError, hasCode } from '../../domain-error.ts';
 import { announce } from './announce.ts';
-import { type BatchState, type KnownKey, keyOf, type Reading } from './batch-state.ts';
+import { type BatchState, type KnownKey, keyOf, MoreGrantsNeeded, type Reading } from './batch-state.ts';
 import { captureHold } from './capture-hold.ts';
 import { type Changes, noChanges } from './changes.ts';
-import { MoreGrantsNeeded } from './draw-credits.ts';
 import { endHold, extendHold, holdCredits, isLapsed, releaseHold } from './holds.ts';
 import type { Operation, Outcome } from './operation.ts';
 import { spendCredits } from './spend-credits.ts';

@@ -1,8 +1,13 @@
 import { DomainError } from '../../domain-error.ts';
 import { storedAttribution } from './attribution.ts';
-import type { BatchState, GrantState, HoldState, TeamState } from './batch-state.ts';
+import {
+  type BatchState,
+  drawCredits,
+  type GrantState,
+  type HoldState,
+  type TeamState,
+} from './batch-state.ts';
 import { type Changes, move } from './changes.ts';
-import { drawCredits } from './draw-credits.ts';
 import { countAgainst, limitsOn, refuseOverLimit, requireMember } from './limits.ts';
 import { newId } from './new-id.ts';
 import type {

@@ -7,6 +7,7 @@ import type { Tags } from '../../database/entities/usage-event.ts';
 import { armAlerts } from '../rules/alerts.ts';
 import { compareBurnOrder } from '../rules/burn-order.ts';
 import {
+  available as availableOf,
   type BatchState,
   type GrantState,
   type HoldState,
@@ -16,7 +17,6 @@ import {
   type TeamState,
 } from './batch-state.ts';
 import { binaryColumn } from './binary-array.ts';
-import { available as availableOf } from './changes.ts';
 import type { HoldAnswer, Operation } from './operation.ts';
 
 /**
