@@ -350,6 +350,13 @@ export const errors = {
     retriable: false,
     action: 'Read the current state, then decide again: the object has changed at Polar.',
   },
+  secret_already_shown: {
+    status: 409,
+    title: 'Secret already shown',
+    retriable: false,
+    action:
+      'If the answer with the secret was lost, rotate the service key that `id` names, with a new Idempotency-Key.',
+  },
   subscription_ended: {
     status: 409,
     title: 'Subscription ended',

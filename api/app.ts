@@ -25,6 +25,7 @@ import { openHoldRoutes } from './routes/open-holds.ts';
 import { polarWebhookRoutes } from './routes/polar-webhook.ts';
 import { reconciliationRoutes } from './routes/reconciliations.ts';
 import { runRoutes } from './routes/runs.ts';
+import { serviceKeyRoutes } from './routes/service-keys.ts';
 import { subscriptionRoutes } from './routes/subscription.ts';
 import { teamRoutes } from './routes/teams.ts';
 import { usageRoutes } from './routes/usage.ts';
@@ -74,6 +75,7 @@ export const routes: readonly Route[] = [
   ...polarWebhookRoutes,
   ...inboxRoutes,
   ...auditRoutes,
+  ...serviceKeyRoutes,
   ...reconciliationRoutes,
   ...healthRoutes,
 ];

@@ -6,7 +6,7 @@ import { type Scope, scopes } from '../database/entities/service-key.ts';
 import { DomainError } from '../domain-error.ts';
 import type { Environment } from '../environment.ts';
 import { environmentKeyId, nameActor } from '../teams/actor.ts';
-import { findServiceKey, hashServiceKey } from '../teams/service-keys.ts';
+import { hashServiceKey, useServiceKey } from '../teams/service-keys.ts';
 import { userIdSchema } from './shapes.ts';
 
 /** The caller of a request. */
@@ -57,7 +57,7 @@ export function createAuthenticate({
     if (cached && performance.now() < cached.until) return cached.caller;
     if (!cached && !lookUpNewKeys) throw unknownKey();
     known.delete(cacheKey);
-    const serviceKey = await findServiceKey(keys.fork(), hash);
+    const serviceKey = await useServiceKey(keys.fork(), hash);
     if (!serviceKey) throw unknownKey();
     const caller: Caller = { kind: 'service', keyId: serviceKey.id, scopes: serviceKey.scopes };
     if (known.size >= keyCacheSize) known.clear();
@@ -72,7 +72,7 @@ export function nameCaller(caller: Caller): string {
 }
 
 function unknownKey(): DomainError {
-  return unauthenticated('The service key is unknown or was revoked');
+  return unauthenticated('The service key is unknown, was revoked or has expired');
 }
 
 export function unauthenticated(message: string, details: { reason?: string } = {}): DomainError {

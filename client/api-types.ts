@@ -1037,6 +1037,78 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/service-keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the service keys, oldest first
+         * @description Also revoked and expired keys, without secrets. The key of the environment is not among them.
+         *
+         *     Callers: services with the scope admin.
+         */
+        get: operations["listServiceKeys"];
+        put?: never;
+        /**
+         * Create a service key
+         * @description A key with the scope `admin` may create keys with any scope. The secret is in this answer only, and is not stored. If the answer is lost, a retry with the same Idempotency-Key is 409 `secret_already_shown` and names the key: rotate it.
+         *
+         *     Callers: services with the scope admin.
+         */
+        post: operations["createServiceKey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/service-keys/{serviceKeyId}/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Give a service key a new secret
+         * @description The previous secret stays valid for `previousValidSeconds`, by default a day. One before that is no longer valid. The secret is in this answer only, and is not stored. If the answer is lost, a retry with the same Idempotency-Key is 409 `secret_already_shown` and names the key: rotate it.
+         *
+         *     Callers: services with the scope admin.
+         */
+        post: operations["rotateServiceKey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/service-keys/{serviceKeyId}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Revoke a service key
+         * @description It is refused after at most two seconds. A key may revoke itself.
+         *
+         *     Callers: services with the scope admin.
+         */
+        delete: operations["revokeServiceKey"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/reconciliations": {
         parameters: {
             query?: never;
@@ -1270,6 +1342,22 @@ export interface components {
             product?: string;
             reason?: string;
         };
+        NewServiceKey: {
+            name: string;
+            scopes: ("onboarding" | "usage" | "billing" | "admin")[];
+            /**
+             * Format: date-time
+             * @description When it stops being valid; without it, when it is revoked
+             */
+            expiresAt?: string;
+        };
+        ServiceKeyRotation: {
+            /**
+             * @description How long the previous secret stays valid. 0 for a secret that became known to others
+             * @default 86400
+             */
+            previousValidSeconds: number;
+        };
         Receipt: {
             /** Format: uuid */
             id: string;
@@ -1320,7 +1408,7 @@ export interface components {
              * @description Stable: decide by it
              * @enum {string}
              */
-            code: "idempotency_key_required" | "invalid_cursor" | "invalid_parameters" | "malformed_body" | "malformed_json" | "malformed_url" | "unreadable_event" | "bad_signature" | "unauthenticated" | "forbidden" | "insufficient_credits" | "limit_reached" | "payment_failed" | "polar_not_found" | "unknown_checkout" | "unknown_event" | "unknown_hold" | "unknown_invitation" | "unknown_invoice" | "unknown_limit" | "unknown_member" | "unknown_route" | "unknown_service_key" | "unknown_subscription" | "unknown_team" | "unknown_user" | "method_not_allowed" | "user_erased" | "already_member" | "already_subscribed" | "catalog_breaks_previous" | "consent_required" | "cycle_not_granted" | "doubtful_team" | "email_taken" | "hold_captured" | "hold_expired" | "hold_released" | "idempotency_conflict" | "invoice_not_ready" | "last_owner" | "member_refused" | "money_without_credits" | "needs_approval" | "no_subscription" | "not_awaiting_approval" | "not_parked" | "order_with_seats" | "order_without_product" | "payments_not_ready" | "personal_team" | "personal_team_owner" | "polar_conflict" | "subscription_ended" | "subscription_inactive" | "subscription_locked" | "subscription_paused" | "team_deleted" | "team_needed" | "team_without_owner" | "too_many_holds" | "too_many_limits" | "too_many_teams" | "user_conflict" | "body_too_large" | "unsupported_media_type" | "at_in_the_future" | "balance_too_large" | "catalog_invalid" | "email_refused" | "empty_range" | "expires_in_the_past" | "hold_too_long" | "invalid_quantity" | "invalid_request" | "member_not_in_team" | "member_required" | "occurred_at_out_of_range" | "quantity_too_large" | "range_too_long" | "report_too_large" | "unknown_action" | "unknown_argument" | "unknown_meter" | "unknown_owner" | "unknown_product" | "unknown_timezone" | "wrong_product" | "too_many_invitations" | "too_many_requests" | "rate_limited" | "internal_error" | "polar_refused" | "catalog_not_published" | "database_busy" | "database_misconfigured" | "database_unavailable" | "identity_provider_unavailable" | "outcome_unknown" | "overloaded" | "polar_unavailable" | "product_not_synced" | "shutting_down" | "sync_running" | "team_busy";
+            code: "idempotency_key_required" | "invalid_cursor" | "invalid_parameters" | "malformed_body" | "malformed_json" | "malformed_url" | "unreadable_event" | "bad_signature" | "unauthenticated" | "forbidden" | "insufficient_credits" | "limit_reached" | "payment_failed" | "polar_not_found" | "unknown_checkout" | "unknown_event" | "unknown_hold" | "unknown_invitation" | "unknown_invoice" | "unknown_limit" | "unknown_member" | "unknown_route" | "unknown_service_key" | "unknown_subscription" | "unknown_team" | "unknown_user" | "method_not_allowed" | "user_erased" | "already_member" | "already_subscribed" | "catalog_breaks_previous" | "consent_required" | "cycle_not_granted" | "doubtful_team" | "email_taken" | "hold_captured" | "hold_expired" | "hold_released" | "idempotency_conflict" | "invoice_not_ready" | "last_owner" | "member_refused" | "money_without_credits" | "needs_approval" | "no_subscription" | "not_awaiting_approval" | "not_parked" | "order_with_seats" | "order_without_product" | "payments_not_ready" | "personal_team" | "personal_team_owner" | "polar_conflict" | "secret_already_shown" | "subscription_ended" | "subscription_inactive" | "subscription_locked" | "subscription_paused" | "team_deleted" | "team_needed" | "team_without_owner" | "too_many_holds" | "too_many_limits" | "too_many_teams" | "user_conflict" | "body_too_large" | "unsupported_media_type" | "at_in_the_future" | "balance_too_large" | "catalog_invalid" | "email_refused" | "empty_range" | "expires_in_the_past" | "hold_too_long" | "invalid_quantity" | "invalid_request" | "member_not_in_team" | "member_required" | "occurred_at_out_of_range" | "quantity_too_large" | "range_too_long" | "report_too_large" | "unknown_action" | "unknown_argument" | "unknown_meter" | "unknown_owner" | "unknown_product" | "unknown_timezone" | "wrong_product" | "too_many_invitations" | "too_many_requests" | "rate_limited" | "internal_error" | "polar_refused" | "catalog_not_published" | "database_busy" | "database_misconfigured" | "database_unavailable" | "identity_provider_unavailable" | "outcome_unknown" | "overloaded" | "polar_unavailable" | "product_not_synced" | "shutting_down" | "sync_running" | "team_busy";
             /** @description What must be true and what to do, for this request */
             detail: string;
             /** @description True: send the same request with the same Idempotency-Key again, after Retry-After */
@@ -2035,6 +2123,43 @@ export interface components {
             before: unknown;
             /** @description The changed values after */
             after: unknown;
+        };
+        ServiceKeyPage: {
+            data: components["schemas"]["ServiceKey"][];
+            /** @description Null on the last page */
+            nextCursor: string | null;
+        };
+        ServiceKey: {
+            /** Format: uuid */
+            id: string;
+            name: string;
+            scopes: ("onboarding" | "usage" | "billing" | "admin")[];
+            /** Format: date-time */
+            createdAt: string;
+            expiresAt: string | null;
+            /** @description To the minute; null: never */
+            lastUsedAt: string | null;
+            rotatedAt: string | null;
+            /** @description Until when the secret before the last rotation is valid */
+            previousValidUntil: string | null;
+            revokedAt: string | null;
+        };
+        IssuedServiceKey: {
+            /** Format: uuid */
+            id: string;
+            name: string;
+            scopes: ("onboarding" | "usage" | "billing" | "admin")[];
+            /** Format: date-time */
+            createdAt: string;
+            expiresAt: string | null;
+            /** @description To the minute; null: never */
+            lastUsedAt: string | null;
+            rotatedAt: string | null;
+            /** @description Until when the secret before the last rotation is valid */
+            previousValidUntil: string | null;
+            revokedAt: string | null;
+            /** @description The secret, for `Authorization: Bearer`. It is not shown again */
+            key: string;
         };
         ReconciliationPage: {
             data: components["schemas"]["Reconciliation"][];
@@ -4386,6 +4511,159 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["AuditEventPage"];
                 };
+            };
+            /** @description An unexpected error */
+            default: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listServiceKeys: {
+        parameters: {
+            query?: {
+                /** @description Maximum number of entries on the page, 1 to 100 */
+                limit?: number;
+                /** @description The nextCursor of the previous page */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ServiceKeyPage"];
+                };
+            };
+            /** @description An unexpected error */
+            default: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    createServiceKey: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A retry with the same key and body returns the same answer; nothing is done twice */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewServiceKey"];
+            };
+        };
+        responses: {
+            /** @description Created. A retry with the same Idempotency-Key returns the same answer */
+            201: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IssuedServiceKey"];
+                };
+            };
+            /** @description An unexpected error */
+            default: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    rotateServiceKey: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A retry with the same key and body returns the same answer; nothing is done twice */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                serviceKeyId: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ServiceKeyRotation"];
+            };
+        };
+        responses: {
+            /** @description Created. A retry with the same Idempotency-Key returns the same answer */
+            201: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IssuedServiceKey"];
+                };
+            };
+            /** @description An unexpected error */
+            default: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    revokeServiceKey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                serviceKeyId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. The answer has no body */
+            204: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description An unexpected error */
             default: {

@@ -68,9 +68,10 @@ export async function lockTeamAs(
 export async function demandValidKey(em: EntityManager, keyId: string): Promise<void> {
   if (keyId === environmentKeyId) return;
   const valid = await em.execute(
-    'select id from service_keys where id = ? and revoked_at is null for share',
+    `select id from service_keys
+      where id = ? and revoked_at is null and (expires_at is null or expires_at > now()) for share`,
     [keyId],
   );
   if (valid.length > 0) return;
-  throw new DomainError('unauthenticated', 'The service key is unknown or was revoked');
+  throw new DomainError('unauthenticated', 'The service key is unknown, was revoked or has expired');
 }

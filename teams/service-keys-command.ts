@@ -2,7 +2,7 @@ import { userInfo } from 'node:os';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { connectDatabase } from '../database/connection.ts';
-import { scopes } from '../database/entities/service-key.ts';
+import { type ServiceKey, scopes } from '../database/entities/service-key.ts';
 import { readEnvironment } from '../environment.ts';
 import { runCommand } from '../run-command.ts';
 import { issueServiceKey, listServiceKeys, revokeServiceKey } from './service-keys.ts';
@@ -58,15 +58,25 @@ await runCommand(async () => {
       await database.transaction((em) => revokeServiceKey(em, { id, actor: `operator:${command.by}` }));
       console.log(`${command.id} is revoked`);
     } else {
-      for (const { id, name, scopes, revokedAt } of await listServiceKeys(database.fork())) {
-        const state = revokedAt ? `revoked ${revokedAt.toISOString()}` : 'in force';
-        console.log([id, name, scopes.join(','), state].join('\t'));
+      for (let cursor: string | undefined; ; ) {
+        const { data, nextCursor } = await listServiceKeys(database.fork(), { limit: 100, cursor });
+        for (const key of data) {
+          console.log([key.id, key.name, key.scopes.join(','), describe(key)].join('\t'));
+        }
+        if (nextCursor === null) break;
+        cursor = nextCursor;
       }
     }
   } finally {
     await database.close();
   }
 });
+
+function describe({ revokedAt, expiresAt, lastUsedAt }: ServiceKey): string {
+  if (revokedAt) return `revoked ${revokedAt.toISOString()}`;
+  if (expiresAt && expiresAt.getTime() <= Date.now()) return `expired ${expiresAt.toISOString()}`;
+  return lastUsedAt ? `in force, used ${lastUsedAt.toISOString()}` : 'in force, never used';
+}
 
 function parseCommand(args: string[]): z.output<typeof commandSchema> | undefined {
   try {

@@ -4,7 +4,7 @@ import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
 export const scopes = ['onboarding', 'usage', 'billing', 'admin'] as const;
 export type Scope = (typeof scopes)[number];
 
-/** A service's key. Only its SHA-256 is stored. */
+/** A service's key. Only the SHA-256 of its secrets is stored. Times of its life are wall time. */
 export const ServiceKey = defineEntity({
   name: 'ServiceKey',
   tableName: 'service_keys',
@@ -15,6 +15,14 @@ export const ServiceKey = defineEntity({
     scopes: p.array().$type<Scope[]>(),
     createdAt: p.datetime(),
     revokedAt: p.datetime().strictNullable(),
+    /** Null: it does not expire. */
+    expiresAt: p.datetime().strictNullable(),
+    /** To the minute; null: never. */
+    lastUsedAt: p.datetime().strictNullable(),
+    rotatedAt: p.datetime().strictNullable(),
+    /** The secret before the last rotation, which is valid until then. */
+    previousHash: p.blob().strictNullable(),
+    previousValidUntil: p.datetime().strictNullable(),
   },
 });
 
