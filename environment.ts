@@ -29,6 +29,13 @@ export type Environment = {
     /** All are valid. During a rotation there is more than one. */
     webhookSecrets: string[];
   };
+  /** Messages to other systems. */
+  webhooks: {
+    /** 32 bytes that encrypt the endpoints' secrets. Without it no endpoint can be created. */
+    signingKey: Buffer | undefined;
+    /** Addresses and CIDR ranges that endpoints may have although they are private. */
+    allowPrivate: string[];
+  };
   /** Absolute path of the catalog file. */
   catalogFile: string;
   /** An initial service key with every scope. */
@@ -85,6 +92,8 @@ export const environmentVariables = [
   'POLAR_ACCESS_TOKEN',
   'POLAR_SERVER',
   'POLAR_WEBHOOK_SECRET',
+  'WEBHOOK_SIGNING_KEY',
+  'WEBHOOK_ALLOW_PRIVATE',
   'CATALOG_FILE',
   'SERVICE_API_KEY',
   'AUTH_JWT_SECRET',
@@ -105,6 +114,7 @@ const environmentParts = [
   'databaseUrl',
   'temporal',
   'polar',
+  'webhooks',
   'catalogFile',
   'serviceApiKey',
   'auth',
@@ -148,6 +158,7 @@ export function readEnvironment(
     databaseOwnerUrl: () => reader.optional('DATABASE_OWNER_URL', databaseUrl),
     temporal: () => readTemporal(reader),
     polar: () => readPolar(reader),
+    webhooks: () => readWebhooks(reader),
     catalogFile: () => readCatalogFile(reader),
     serviceApiKey: () => reader.optional('SERVICE_API_KEY', secret(production)),
     auth: () => readAuth(reader),
@@ -281,6 +292,13 @@ function readPolar(reader: VariableReader): Environment['polar'] | undefined {
   return accessToken && webhookSecrets ? { accessToken, server, webhookSecrets } : undefined;
 }
 
+function readWebhooks(reader: VariableReader): Environment['webhooks'] {
+  return {
+    signingKey: reader.optional('WEBHOOK_SIGNING_KEY', signingKey),
+    allowPrivate: reader.optional('WEBHOOK_ALLOW_PRIVATE', addresses) ?? [],
+  };
+}
+
 function readCatalogFile(reader: VariableReader): string {
   const path = resolve(reader.variables.CATALOG_FILE ?? join(import.meta.dirname, 'catalog', 'catalog.yaml'));
   if (!existsSync(path)) reader.wrong('CATALOG_FILE', `an existing file, and ${path} does not exist`);
@@ -313,6 +331,22 @@ function readPublicUrl(reader: VariableReader): string | undefined {
   if (reader.production) return reader.required('PUBLIC_URL', webUrl(true));
   return reader.optional('PUBLIC_URL', webUrl(false)) ?? `http://localhost:${readPort(reader)}`;
 }
+
+const signingKey = z
+  .string()
+  .refine((text) => /^[A-Za-z0-9+/]{43}=$/.test(text), {
+    error: '32 random bytes in base64, as `openssl rand -base64 32` prints',
+  })
+  .transform((text) => Buffer.from(text, 'base64'));
+
+const addresses = z
+  .string()
+  .transform((text) => text.split(',').map((part) => part.trim()))
+  .pipe(
+    z.array(z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()]), {
+      error: 'IP addresses or CIDR ranges, comma-separated',
+    }),
+  );
 
 /** Compared exactly, so a space or a quote around it would make every token invalid. */
 const tokenClaim = z.string().regex(/^[^\s"'](.*[^\s"'])?$/, {

@@ -186,6 +186,12 @@ export const errors = {
     retriable: false,
     action: 'Use the id of a user who has signed up and is not erased.',
   },
+  unknown_webhook_endpoint: {
+    status: 404,
+    title: 'Unknown webhook endpoint',
+    retriable: false,
+    action: 'Use the id of a webhook endpoint that exists.',
+  },
   method_not_allowed: {
     status: 405,
     title: 'Method not allowed',
@@ -411,6 +417,12 @@ export const errors = {
     title: 'Too many limits',
     retriable: false,
     action: 'Remove a limit of the team that is no longer needed. `limit` is the maximum number.',
+  },
+  too_many_webhook_endpoints: {
+    status: 409,
+    title: 'Too many webhook endpoints',
+    retriable: false,
+    action: 'Delete a webhook endpoint that is no longer needed. `limit` is the maximum number.',
   },
   too_many_teams: {
     status: 409,
@@ -643,6 +655,12 @@ export const errors = {
     title: 'Outcome unknown',
     retriable: true,
     action: 'Send the same request with the same key again: it is answered once and charged at most once.',
+  },
+  webhooks_not_configured: {
+    status: 503,
+    title: 'Webhooks not configured',
+    retriable: false,
+    action: 'Set WEBHOOK_SIGNING_KEY on API and worker, then send the same request again.',
   },
   overloaded: {
     status: 503,

@@ -31,6 +31,7 @@ import { teamRoutes } from './routes/teams.ts';
 import { usageRoutes } from './routes/usage.ts';
 import { usageHistoryRoutes } from './routes/usage-history.ts';
 import { userRoutes } from './routes/users.ts';
+import { webhookEndpointRoutes } from './routes/webhook-endpoints.ts';
 
 /**
  * A request's log line contains only ids and routes. Removing secrets from it would cost a quarter of the hot path's
@@ -73,6 +74,7 @@ export const routes: readonly Route[] = [
   ...billingRoutes,
   ...subscriptionRoutes,
   ...polarWebhookRoutes,
+  ...webhookEndpointRoutes,
   ...inboxRoutes,
   ...auditRoutes,
   ...serviceKeyRoutes,

@@ -17,6 +17,8 @@ export interface Dependencies {
   metrics: Metrics;
   /** All valid secrets of Polar's webhooks. */
   webhookSecrets: readonly string[];
+  /** Messages to other systems. `signingKey` encrypts the secrets of their endpoints. */
+  webhooks: { signingKey: Buffer | undefined };
   /** The URL of the API from outside, without a trailing slash. */
   publicUrl: string;
   /** Outside production each answer is checked against its schema before it is sent. */

@@ -34,6 +34,7 @@ await runCommand(async () => {
     authenticate: createAuthenticate({ ...environment, database }),
     metrics: createMetrics(database),
     webhookSecrets: environment.polar.webhookSecrets,
+    webhooks: environment.webhooks,
     publicUrl: environment.publicUrl,
     production: environment.production,
   };

@@ -36,7 +36,7 @@ interface Operation {
  */
 export function addExamples(document: ApiDocument): ApiDocument {
   const schemas = (document.components?.schemas ?? {}) as Record<string, Schema>;
-  for (const path of Object.values(document.paths ?? {})) {
+  for (const path of [...Object.values(document.paths ?? {}), ...Object.values(document.webhooks ?? {})]) {
     for (const operation of Object.values(path as Record<string, Operation>)) {
       const contents = [operation.requestBody, ...Object.values(operation.responses ?? {})].flatMap((part) =>
         part?.content ? Object.values(part.content) : [],

@@ -11,6 +11,7 @@ import {
 import { type ErrorCode, errors } from '../errors.ts';
 import { idempotencyKeySchema, type Route } from './define-route.ts';
 import { errorsAsHtml } from './describe-errors.ts';
+import { describeWebhooks } from './describe-webhooks.ts';
 import { addExamples } from './openapi-examples.ts';
 import { problemSchema } from './problem.ts';
 import { refusalsOf } from './refusals.ts';
@@ -48,6 +49,7 @@ export function describeApi(routes: readonly Route[], publicUrl: string) {
         },
       },
       paths,
+      webhooks: describeWebhooks(),
     },
     { override: ({ jsonSchema }) => dropPatternOfFormat(jsonSchema) },
   );

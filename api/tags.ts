@@ -8,7 +8,8 @@ export const tags = {
   'Users and teams': 'Users, their Personal Teams, shared teams, members and invitations.',
   Catalog: 'The plans, packs and prices in force.',
   Billing: 'Checkouts, subscriptions, invoices and the customer portal at Polar.',
-  Webhooks: 'The endpoint that receives the webhooks of Polar.',
+  Webhooks:
+    'Endpoints of other systems that get messages, and the endpoint that receives the webhooks of Polar.',
   Operations: 'For operators: the inbox of events, the audit log, reconciliation and health.',
 } as const satisfies Record<string, string>;
 

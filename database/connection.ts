@@ -46,6 +46,7 @@ import { RunsAndTags } from './migrations/0014-runs-and-tags.ts';
 import { Activity } from './migrations/0015-activity.ts';
 import { UsageDays } from './migrations/0015-usage-days.ts';
 import { Alerts } from './migrations/0016-alerts.ts';
+import { WebhookEndpoints } from './migrations/0017-webhook-endpoints.ts';
 import { ServiceKeyLife } from './migrations/0019-service-key-life.ts';
 import { observePool } from './observe-pool.ts';
 import { createMissingPartitions, isMissingPartition } from './partitions.ts';
@@ -286,6 +287,7 @@ function ormOptions(
         UsageDays,
         Activity,
         Alerts,
+        WebhookEndpoints,
         ServiceKeyLife,
       ],
       snapshot: false,

@@ -40,6 +40,8 @@ const secretsFile = z.object({
   authJwtSecret: z.string(),
   serviceApiKey: z.string(),
   polarAccessToken: z.string(),
+  /** Absent in a directory of an earlier release. */
+  webhookSigningKey: z.string().default(makeSigningKey),
 });
 
 const portsFile = z.object({
@@ -72,6 +74,7 @@ export async function openDataDirectory(path: string): Promise<DataDirectory> {
   try {
     closeToOthers(path);
     const secrets = keep(join(path, 'secrets.json'), secretsFile, makeSecrets);
+    write(join(path, 'secrets.json'), secrets);
     const ports = await choosePorts(keep(join(path, 'ports.json'), portsFile, () => preferredPorts));
     write(join(path, 'ports.json'), ports);
     const stackPath = join(path, 'stack.json');
@@ -170,7 +173,12 @@ function makeSecrets(): z.infer<typeof secretsFile> {
     authJwtSecret: random(),
     serviceApiKey: `wl_dev_${random()}`,
     polarAccessToken: `polar_oat_${random()}`,
+    webhookSigningKey: makeSigningKey(),
   };
+}
+
+function makeSigningKey(): string {
+  return randomBytes(32).toString('base64');
 }
 
 async function choosePorts(wanted: z.infer<typeof portsFile>): Promise<z.infer<typeof portsFile>> {

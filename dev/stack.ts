@@ -48,6 +48,8 @@ export function planVariables(
         }),
     ...(given.AUTH_JWKS_URL ? {} : { AUTH_JWT_SECRET: secrets.authJwtSecret }),
     SERVICE_API_KEY: secrets.serviceApiKey,
+    WEBHOOK_SIGNING_KEY: secrets.webhookSigningKey,
+    WEBHOOK_ALLOW_PRIVATE: '127.0.0.1,::1',
     PORT: '3000',
     OPERATIONS_PORT: String(ports.operations),
     WORKER_OPERATIONS_PORT: String(ports.workerOperations),
@@ -184,6 +186,8 @@ async function startWorker(stack: Stack): Promise<void> {
     'PUBLIC_URL',
     'HOST',
     'WORKER_OPERATIONS_PORT',
+    'WEBHOOK_SIGNING_KEY',
+    'WEBHOOK_ALLOW_PRIVATE',
     ...temporalVariables(stack.variables),
     ...polarVariables,
   ];

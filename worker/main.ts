@@ -13,6 +13,7 @@ await runCommand(async () => {
     'databaseUrl',
     'temporal',
     'polar',
+    'webhooks',
     'publicUrl',
     'host',
     'workerOperationsPort',

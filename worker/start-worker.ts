@@ -10,6 +10,7 @@ import {
 import { createActivities } from '../activities/create-activities.ts';
 import { createMaintenanceActivities } from '../activities/create-maintenance-activities.ts';
 import { createReconciliationActivities } from '../activities/create-reconciliation-activities.ts';
+import { createWebhookActivities } from '../activities/deliver-due-messages.ts';
 import { connectDatabase } from '../database/connection.ts';
 import { createMissingPartitions } from '../database/partitions.ts';
 import type { Environment } from '../environment.ts';
@@ -22,6 +23,7 @@ import { ensureSchedules } from './ensure-schedules.ts';
 import { installRuntime } from './install-runtime.ts';
 import { measureActivity } from './measure-activity.ts';
 import { startRelay } from './relay.ts';
+import { startWebhookSignals } from './signal-webhook-endpoints.ts';
 import { startHoldSweep } from './sweep-lapsed-holds.ts';
 
 export interface RunningWorker {
@@ -32,7 +34,7 @@ export interface RunningWorker {
 
 /** Without `publicUrl` our webhook endpoint at Polar is not checked. */
 type WorkerEnvironment = Pick<Environment, 'databaseUrl' | 'temporal' | 'polar'> &
-  Partial<Pick<Environment, 'publicUrl'>>;
+  Partial<Pick<Environment, 'webhooks' | 'publicUrl'>>;
 
 /** When the worker stops, activities in flight have this long to finish before they are cancelled. */
 const shutdownGrace = '10 seconds';
@@ -53,7 +55,7 @@ const startTimeoutMs = 10_000;
  *   because their server does not move cached workflows to another worker. Default: the SDK's
  */
 export async function startWorker(
-  { databaseUrl, temporal: target, polar: polarSettings, publicUrl }: WorkerEnvironment,
+  { databaseUrl, temporal: target, polar: polarSettings, webhooks, publicUrl }: WorkerEnvironment,
   {
     workflowBundle,
     maxCachedWorkflows,
@@ -69,6 +71,7 @@ export async function startWorker(
   const temporal = createTemporalClient(target);
   const activities = {
     ...createActivities({ database, polar }),
+    ...createWebhookActivities(database, webhooks ?? { signingKey: undefined, allowPrivate: [] }),
     ...createMaintenanceActivities({ database: maintained, createMissingPartitions }),
     ...createReconciliationActivities({
       database,
@@ -80,6 +83,7 @@ export async function startWorker(
   };
   let lost = Promise.withResolvers<void>();
   const sweep = startHoldSweep(maintained, creditOperations);
+  const webhookSignals = startWebhookSignals(database, temporal);
   const relay = startRelay({ database, polar }, temporal, () => lost.resolve());
   const stopSchedules = new AbortController();
   const schedules = ensureSchedules(temporal, stopSchedules.signal);
@@ -98,7 +102,7 @@ export async function startWorker(
       if (!stopping.signal.aborted) await setTimeout(reconnectPauseMs);
     }
     stopSchedules.abort();
-    await Promise.all([...workers, relay.stop(), sweep.stop(), schedules]);
+    await Promise.all([...workers, relay.stop(), sweep.stop(), webhookSignals.stop(), schedules]);
     await creditOperations.close();
     await temporal.close();
     await database.close();

@@ -194,3 +194,26 @@ function teamLifecycleOf(teamId: string) {
     staticSummary: 'A team’s trial, subscription, purchases and expiry',
   };
 }
+
+/** The workflow of a webhook endpoint, with the id `webhook-endpoint/{endpointId}`. */
+export const deliverWebhooksType = 'deliverWebhooks';
+
+export interface DeliverWebhooksInput {
+  endpointId: string;
+}
+
+/** The endpoint has messages to deliver. */
+export const deliverSignal = defineSignal('deliver');
+
+/** Signals an endpoint's workflow, and starts it if it is not running. The same again is harmless. */
+export async function signalDelivery(client: Client, endpointId: string): Promise<void> {
+  const input: DeliverWebhooksInput = { endpointId };
+  await client.workflow.signalWithStart(deliverWebhooksType, {
+    workflowId: `webhook-endpoint/${endpointId}`,
+    taskQueue,
+    args: [input],
+    staticSummary: 'Delivers messages to one webhook endpoint',
+    signal: deliverSignal,
+    signalArgs: [],
+  });
+}

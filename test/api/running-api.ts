@@ -100,6 +100,7 @@ export async function startApi({
     authenticate: createAuthenticate({ database: apiDatabase, auth: { jwtSecret }, serviceApiKey: firstKey }),
     metrics: createMetrics(apiDatabase),
     webhookSecrets: ['an-older-secret', webhookSecret],
+    webhooks: { signingKey: Buffer.alloc(32, 7) },
     publicUrl: 'http://localhost:3000',
     production: false,
   };

@@ -118,6 +118,7 @@ export interface StoryBalance {
 
 const serviceKey = 'service-key-of-the-story-0123456789';
 const accessToken = 'polar_oat_story';
+const webhooks = { signingKey: Buffer.alloc(32, 7), allowPrivate: ['127.0.0.1'] };
 
 /**
  * Workflow time cannot go back, so stories begin after any day on which these tests are run.
@@ -179,6 +180,7 @@ export async function startStory(
       }),
       metrics: createMetrics(apiDatabase),
       webhookSecrets: [webhookSecret],
+      webhooks,
       publicUrl: apiUrl,
       production: false,
     }),
@@ -192,6 +194,7 @@ export async function startStory(
         databaseUrl: testDatabase.applicationUrl,
         temporal,
         polar: { accessToken, server: emulator.url, webhookSecrets: [] },
+        webhooks,
         publicUrl: apiUrl,
       },
       { workflowBundle: bundle, ...(restarts ? { maxCachedWorkflows: 0 } : {}) },
@@ -230,6 +233,8 @@ export async function startStory(
       POLAR_ACCESS_TOKEN: accessToken,
       POLAR_SERVER: emulator.url,
       POLAR_WEBHOOK_SECRET: webhookSecret,
+      WEBHOOK_SIGNING_KEY: webhooks.signingKey.toString('base64'),
+      WEBHOOK_ALLOW_PRIVATE: webhooks.allowPrivate.join(','),
     },
     request,
     async deliver(event, { id = crypto.randomUUID(), headers } = {}) {

@@ -1,0 +1,86 @@
+import { Webhook } from 'standardwebhooks';
+import type { Database } from '../database/connection.ts';
+import { hasCode } from '../domain-error.ts';
+import type { PostMessage } from './post-message.ts';
+import { readDueDeliveries, recordAttempt, type WebhookDelivery } from './webhook-deliveries.ts';
+import { findWebhookEndpoint, readWebhookSecrets } from './webhook-endpoints.ts';
+
+/** Maximum number of concurrent posts to one endpoint. */
+const maxPosts = 10;
+const readAtOnce = 200;
+/** It returns after about this time, so that no activity runs for hours. */
+const budgetMs = 60_000;
+
+export interface DeliveryRound {
+  /** The endpoint was deleted: nothing is left to do. */
+  deleted: boolean;
+  /** When the next attempt is due; null: nothing waits. */
+  nextAt: Date | null;
+}
+
+/**
+ * Makes every attempt of an endpoint that is due, up to ten at once, and of each team one after the other. One process
+ * at a time runs it for an endpoint. If it dies between a post and its record, the message is sent again with the same
+ * id.
+ *
+ * @param signingKey  32 bytes: WEBHOOK_SIGNING_KEY
+ */
+export async function deliverDueMessages(
+  database: Database,
+  endpointId: string,
+  {
+    post,
+    signingKey,
+    signal,
+    onProgress,
+  }: {
+    post: PostMessage;
+    signingKey: Buffer;
+    signal: AbortSignal;
+    onProgress?: (posted: number) => void;
+  },
+): Promise<DeliveryRound> {
+  const startedAt = performance.now();
+  let posted = 0;
+  for (;;) {
+    const em = database.fork();
+    const endpoint = await findWebhookEndpoint(em, endpointId).catch((error: unknown) => {
+      if (hasCode(error, 'unknown_webhook_endpoint')) return null;
+      throw error;
+    });
+    if (!endpoint) return { deleted: true, nextAt: null };
+    if (endpoint.disabledAt) return { deleted: false, nextAt: null };
+    const { due, nextAt } = await readDueDeliveries(em, endpointId, readAtOnce);
+    if (due.length === 0) return { deleted: false, nextAt };
+    if (signal.aborted || performance.now() - startedAt > budgetMs)
+      return { deleted: false, nextAt: due[0]?.nextAttemptAt ?? null };
+    const secrets = await readWebhookSecrets(em, signingKey, endpointId);
+    const queue = due.values();
+    const sender = async () => {
+      for (const delivery of queue) {
+        if (signal.aborted) return;
+        const body = bodyOf(delivery);
+        const result = await post(endpoint.url, sign(secrets, delivery.messageId, body), body);
+        await database.transaction((tx) => recordAttempt(tx, endpointId, delivery, result));
+        posted += 1;
+        onProgress?.(posted);
+      }
+    };
+    await Promise.all(Array.from({ length: maxPosts }, sender));
+  }
+}
+
+/** The same bytes at each attempt. */
+function bodyOf({ type, at, data }: WebhookDelivery): string {
+  return JSON.stringify({ type, timestamp: at.toISOString(), data });
+}
+
+/** The headers of Standard Webhooks, with one signature for each secret. The timestamp is wall time, as receivers check. */
+function sign(secrets: readonly string[], id: string, body: string): Record<string, string> {
+  const at = new Date();
+  return {
+    'webhook-id': id,
+    'webhook-timestamp': String(Math.floor(at.getTime() / 1_000)),
+    'webhook-signature': secrets.map((secret) => new Webhook(secret).sign(id, at, body)).join(' '),
+  };
+}

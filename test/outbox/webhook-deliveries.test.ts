@@ -1,0 +1,218 @@
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { v7 as uuidv7 } from 'uuid';
+import { connectDatabase, type Database } from '../../database/connection.ts';
+import { deliverDueMessages } from '../../outbox/deliver-due-messages.ts';
+import { createPostMessage } from '../../outbox/post-message.ts';
+import { storeMessages } from '../../outbox/store-messages.ts';
+import { listWebhookDeliveries, replayWebhookDeliveries } from '../../outbox/webhook-deliveries.ts';
+import {
+  changeWebhookEndpoint,
+  createWebhookEndpoint,
+  findWebhookEndpoint,
+  readWebhookSecrets,
+  rotateWebhookSecret,
+} from '../../outbox/webhook-endpoints.ts';
+import { type SettableClock, settableClock } from '../setup/clock.ts';
+import { createTestDatabase, type TestDatabase } from '../setup/database.ts';
+import { type Receiver, startReceiver } from './receiver.ts';
+
+const signingKey = Buffer.alloc(32, 7);
+const post = createPostMessage({ allowPrivate: ['127.0.0.1'] });
+const start = new Date('2026-03-10T12:00:00Z');
+const second = 1_000;
+const hour = 3_600 * second;
+const day = 24 * hour;
+
+let testDatabase: TestDatabase;
+let database: Database;
+let clock: SettableClock;
+let receiver: Receiver;
+let endpointId: string;
+beforeAll(async () => {
+  testDatabase = await createTestDatabase();
+  database = await connectDatabase(testDatabase.url, { pool: 12 });
+  clock = await settableClock(testDatabase.url, start);
+});
+afterAll(async () => {
+  await database.close();
+  await testDatabase.drop();
+});
+beforeEach(async () => {
+  await clock.set(start);
+  receiver = await startReceiver();
+  ({ id: endpointId } = await addEndpoint(receiver.url));
+  receiver.secret = await secretOf(endpointId);
+});
+afterEach(async () => {
+  await database.pool.query(
+    'update webhook_endpoints set deleted_at = billing_now() where deleted_at is null',
+  );
+  await receiver.stop();
+});
+
+const addEndpoint = (url: string, teamId: string | null = null) =>
+  database.transaction((em) => createWebhookEndpoint(em, signingKey, { url, teamId }));
+const secretOf = async (id: string) => (await readWebhookSecrets(database.fork(), signingKey, id))[0];
+
+async function newTeam(): Promise<string> {
+  const teamId = uuidv7();
+  await database.pool.query(`insert into teams (id, name, personal) values ($1, 'team', false)`, [teamId]);
+  return teamId;
+}
+/** Stores numbered messages of a team. */
+const tell = (teamId: string, ...numbers: number[]) =>
+  database.transaction((em) =>
+    storeMessages(
+      em,
+      numbers.map((n) => ({ type: 'credits.exhausted', data: { teamId, available: String(n) } })),
+      clock.now(),
+    ),
+  );
+const deliver = (id = endpointId) =>
+  deliverDueMessages(database, id, { post, signingKey, signal: new AbortController().signal });
+const numbersOf = (teamId: string) =>
+  receiver.received.filter((one) => one.teamId === teamId).map(({ data }) => Number(data.available));
+const deliveries = async (id = endpointId) =>
+  (await listWebhookDeliveries(database.fork(), id, { limit: 100 })).data;
+const advance = (ms: number) => clock.set(new Date(clock.now().getTime() + ms));
+
+test('messages are delivered in order per team, and of up to ten teams at once', async () => {
+  const teams = await Promise.all(Array.from({ length: 15 }, newTeam));
+  for (const n of [1, 2, 3]) for (const teamId of teams) await tell(teamId, n);
+  // The first posts are answered when ten are open.
+  const tenAreOpen = Promise.withResolvers<void>();
+  receiver.answer = async () => {
+    if (receiver.received.length >= 10) tenAreOpen.resolve();
+    await tenAreOpen.promise;
+    return 204;
+  };
+  expect(await deliver()).toEqual({ deleted: false, nextAt: null });
+  for (const teamId of teams) expect(numbersOf(teamId)).toEqual([1, 2, 3]);
+  expect(receiver.mostAtOnce).toBe(10);
+});
+
+test('a team whose message fails waits for its retry, and the other teams do not', async () => {
+  const [slow, quick] = [await newTeam(), await newTeam()];
+  receiver.answer = ({ teamId, data }) => (teamId === slow && data.available === '1' ? 500 : 204);
+  await tell(slow, 1, 2);
+  await tell(quick, 3, 4);
+  const { nextAt } = await deliver();
+  expect([numbersOf(slow), numbersOf(quick)]).toEqual([[1], [3, 4]]);
+  const pauseMs = (nextAt?.getTime() ?? 0) - start.getTime();
+  expect(pauseMs).toBeGreaterThanOrEqual(4.5 * second);
+  expect(pauseMs).toBeLessThanOrEqual(5.5 * second);
+  await advance(4 * second);
+  await deliver();
+  expect(numbersOf(slow)).toEqual([1]);
+  receiver.answer = () => 204;
+  await advance(2 * second);
+  await deliver();
+  expect(numbersOf(slow)).toEqual([1, 1, 2]);
+  const [first, again] = receiver.received.filter(({ teamId }) => teamId === slow);
+  expect(again?.id).toBe(first?.id);
+});
+
+test('after eight attempts a message has failed, the next ones go on, and it can be replayed', async () => {
+  const teamId = await newTeam();
+  receiver.answer = ({ data }) => (data.available === '1' ? 503 : 204);
+  await tell(teamId, 1, 2);
+  const pauses = [0, 5, 300, 1_800, 7_200, 18_000, 36_000, 36_000];
+  for (const [index, pause] of pauses.entries()) {
+    await advance(1.1 * pause * second);
+    await deliver();
+    expect(numbersOf(teamId).filter((n) => n === 1)).toHaveLength(index + 1);
+  }
+  expect(numbersOf(teamId).slice(-2)).toEqual([1, 2]);
+  expect(await deliveries()).toMatchObject([
+    { status: 'delivered', attempts: 1, lastStatus: 204 },
+    { status: 'failed', attempts: 8, lastStatus: 503, nextAttemptAt: null },
+  ]);
+  receiver.answer = () => 204;
+  expect(await database.transaction((em) => replayWebhookDeliveries(em, endpointId, { since: start }))).toBe(
+    1,
+  );
+  await deliver();
+  expect(numbersOf(teamId).at(-1)).toBe(1);
+  const [delivered] = await deliveries();
+  const messageId = delivered?.messageId ?? '';
+  expect(await database.transaction((em) => replayWebhookDeliveries(em, endpointId, { messageId }))).toBe(1);
+  await deliver();
+  expect(numbersOf(teamId).at(-1)).toBe(2);
+});
+
+test('an endpoint that answers 410 is disabled, with notice to the others, and keeps its messages', async () => {
+  const teamId = await newTeam();
+  const other = await startReceiver();
+  const { id: otherId } = await addEndpoint(other.url);
+  other.secret = await secretOf(otherId);
+  receiver.answer = () => 410;
+  await tell(teamId, 1, 2);
+  expect(await deliver()).toEqual({ deleted: false, nextAt: null });
+  expect(numbersOf(teamId)).toEqual([1]);
+  expect(await findWebhookEndpoint(database.fork(), endpointId)).toMatchObject({ disabledReason: 'gone' });
+  await deliver(otherId);
+  expect(other.received.map(({ type }) => type).sort()).toEqual([
+    'credits.exhausted',
+    'credits.exhausted',
+    'webhook_endpoint.disabled',
+  ]);
+  await other.stop();
+  await tell(teamId, 3);
+  receiver.answer = () => 204;
+  await database.transaction((em) => changeWebhookEndpoint(em, endpointId, { enabled: true }));
+  await deliver();
+  expect(numbersOf(teamId)).toEqual([1, 1, 2, 3]);
+});
+
+test('an endpoint that fails for five days is disabled once; one success in between starts the time again', async () => {
+  const teamId = await newTeam();
+  const isDisabled = async () => (await findWebhookEndpoint(database.fork(), endpointId)).disabledReason;
+  receiver.answer = () => 500;
+  for (let n = 1; n <= 4; n += 1) {
+    await tell(teamId, n);
+    await deliver();
+    await advance(day);
+  }
+  receiver.answer = () => 204;
+  await deliver();
+  receiver.answer = () => 500;
+  for (let n = 0; n <= 10; n += 1) {
+    expect(await isDisabled()).toBeNull();
+    await tell(teamId, 10 + n);
+    await deliver();
+    if (n < 10) await advance(12 * hour);
+  }
+  expect(await isDisabled()).toBe('failing');
+  const { rows } = await database.pool.query(
+    `select data from outbox where type = 'webhook_endpoint.disabled' and data ->> 'endpointId' = $1`,
+    [endpointId],
+  );
+  expect(rows).toEqual([{ data: { endpointId, url: receiver.url, reason: 'failing' } }]);
+});
+
+test('an endpoint of one team gets the messages of that team', async () => {
+  const [mine, theirs] = [await newTeam(), await newTeam()];
+  const { id } = await addEndpoint(receiver.url, mine);
+  receiver.secret = await secretOf(id);
+  await tell(theirs, 1);
+  await tell(mine, 2);
+  await deliver(id);
+  expect(receiver.received.map(({ teamId }) => teamId)).toEqual([mine]);
+});
+
+test('for a day after a rotation, messages are signed with both secrets', async () => {
+  const teamId = await newTeam();
+  const old = receiver.secret;
+  await database.transaction((em) => rotateWebhookSecret(em, signingKey, endpointId));
+  await tell(teamId, 1);
+  await deliver();
+  receiver.secret = await secretOf(endpointId);
+  await tell(teamId, 2);
+  await deliver();
+  expect(numbersOf(teamId)).toEqual([1, 2]);
+  await advance(day);
+  receiver.secret = old;
+  await tell(teamId, 3);
+  await deliver();
+  expect([numbersOf(teamId), receiver.refused]).toEqual([[1, 2], 1]);
+});

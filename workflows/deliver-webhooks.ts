@@ -1,0 +1,39 @@
+import {
+  condition,
+  continueAsNew,
+  proxyActivities,
+  setCurrentDetails,
+  setHandler,
+  workflowInfo,
+} from '@temporalio/workflow';
+import type { WebhookActivities } from '../activities/deliver-due-messages.ts';
+import { createDeadline } from './deadline.ts';
+import { untilDone } from './failures.ts';
+import { type DeliverWebhooksInput, deliverSignal } from './messages.ts';
+
+const { deliverDueMessages } = proxyActivities<WebhookActivities>({
+  startToCloseTimeout: '5 minutes',
+  heartbeatTimeout: '20 seconds',
+  retry: { maximumAttempts: 1 }, // `untilDone` retries, and shows the failure
+});
+
+/**
+ * Delivers the messages of one webhook endpoint, for as long as the endpoint exists. One run at a time per endpoint keeps
+ * the order of each team's messages. All state is in Postgres: this only decides when the next attempts are made.
+ */
+export async function deliverWebhooks({ endpointId }: DeliverWebhooksInput): Promise<void> {
+  let isSignalled = true;
+  setHandler(deliverSignal, () => {
+    isSignalled = true;
+  });
+  const deadline = createDeadline();
+  for (;;) {
+    if (workflowInfo().continueAsNewSuggested) await continueAsNew<typeof deliverWebhooks>({ endpointId });
+    isSignalled = false;
+    const { deleted, nextAt } = await untilDone(() => deliverDueMessages(endpointId));
+    if (deleted) return;
+    setCurrentDetails(nextAt === null ? 'Waits for messages' : `Next attempt: ${nextAt}`);
+    deadline.moveTo(nextAt, 'Next attempt');
+    await condition(() => isSignalled || deadline.hasPassed());
+  }
+}
