@@ -33,6 +33,7 @@ export function describeWebhooks(): Record<string, { post: ZodOpenApiOperationOb
           post: {
             operationId: `receive${id}`,
             tags: ['Webhooks'],
+            security: [],
             summary: description,
             description:
               'Sent at least once, to each webhook endpoint. Verify the signature, then answer 2xx within 10 s.',

@@ -909,6 +909,126 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/webhook-endpoints": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the endpoints, newest first
+         * @description Callers: services with the scope admin.
+         */
+        get: operations["listWebhookEndpoints"];
+        put?: never;
+        /**
+         * Create an endpoint that gets messages
+         * @description It gets the messages of the section Webhooks that are stored from now on, of all teams or of one. They are signed by Standard Webhooks. Any answer other than 2xx is retried after 5 s, 5 min, 30 min, 2 h, 5 h, 10 h and 10 h. Messages come at least once, those of a team in order; a repeated message has the same webhook-id.
+         *
+         *     Callers: services with the scope admin.
+         */
+        post: operations["createWebhookEndpoint"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/webhook-endpoints/{endpointId}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read an endpoint
+         * @description Callers: services with the scope admin.
+         */
+        get: operations["readWebhookEndpoint"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete an endpoint
+         * @description No message is sent to it any more.
+         *
+         *     Callers: services with the scope admin.
+         */
+        delete: operations["deleteWebhookEndpoint"];
+        options?: never;
+        head?: never;
+        /**
+         * Change the URL of an endpoint, disable or enable it
+         * @description If it is enabled, the messages that were stored meanwhile are delivered, in order.
+         *
+         *     Callers: services with the scope admin.
+         */
+        patch: operations["changeWebhookEndpoint"];
+        trace?: never;
+    };
+    "/v1/webhook-endpoints/{endpointId}/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Give an endpoint a new secret
+         * @description For 24 hours messages are signed with the previous secret too.
+         *
+         *     Callers: services with the scope admin.
+         */
+        post: operations["rotateWebhookSecret"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/webhook-endpoints/{endpointId}/deliveries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the messages of an endpoint and their attempts, newest first
+         * @description Callers: services with the scope admin.
+         */
+        get: operations["listWebhookDeliveries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/webhook-endpoints/{endpointId}/replay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send messages again
+         * @description Callers: services with the scope admin.
+         */
+        post: operations["replayWebhookDeliveries"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/inbox": {
         parameters: {
             query?: never;
@@ -1330,6 +1450,38 @@ export interface components {
         } & {
             [key: string]: unknown;
         };
+        NewWebhookEndpoint: {
+            /**
+             * Format: uri
+             * @description https; outside production also http. Its address must be public
+             */
+            url: string;
+            /**
+             * Format: uuid
+             * @description The team’s id
+             */
+            teamId?: string;
+        };
+        WebhookEndpointChange: {
+            /**
+             * Format: uri
+             * @description https; outside production also http. Its address must be public
+             */
+            url?: string;
+            enabled?: boolean;
+        };
+        WebhookReplay: {
+            /**
+             * Format: uuid
+             * @description One message, whatever its status
+             */
+            messageId?: string;
+            /**
+             * Format: date-time
+             * @description All failed messages from this time on
+             */
+            since?: string;
+        };
         EventDismissal: {
             reason: string;
         };
@@ -1357,6 +1509,235 @@ export interface components {
              * @default 86400
              */
             previousValidSeconds: number;
+        };
+        CreditsGrantedMessage: {
+            /** @constant */
+            type: "credits.granted";
+            /**
+             * Format: date-time
+             * @description When its cause was committed
+             */
+            timestamp: string;
+            data: components["schemas"]["CreditsGranted"];
+        };
+        /** @description A team got credits */
+        CreditsGranted: {
+            /**
+             * Format: uuid
+             * @description The team
+             */
+            teamId: string;
+            /** Format: uuid */
+            grantId: string;
+            source: components["schemas"]["GrantedSource"];
+            /** @description An exact decimal number */
+            credits: string;
+            /** @description The catalog key of the plan or pack */
+            product: string | null;
+            /** @description Null: the credits never expire */
+            expiresAt: string | null;
+        };
+        /** @enum {string} */
+        GrantedSource: "trial" | "subscription" | "adjustment" | "purchase";
+        CreditsLowMessage: {
+            /** @constant */
+            type: "credits.low";
+            /**
+             * Format: date-time
+             * @description When its cause was committed
+             */
+            timestamp: string;
+            data: components["schemas"]["CreditsLow"];
+        };
+        /** @description The spendable credits fell to one or more thresholds. Sent again only after credits came in */
+        CreditsLow: {
+            /**
+             * Format: uuid
+             * @description The team
+             */
+            teamId: string;
+            /** @description The team’s spendable credits after the change */
+            available: string;
+            thresholds: components["schemas"]["CrossedThreshold"][];
+        };
+        CrossedThreshold: {
+            /** @description As it was set */
+            threshold: string;
+            /** @description The threshold in credits */
+            credits: string;
+        };
+        CreditsExhaustedMessage: {
+            /** @constant */
+            type: "credits.exhausted";
+            /**
+             * Format: date-time
+             * @description When its cause was committed
+             */
+            timestamp: string;
+            data: components["schemas"]["CreditsExhausted"];
+        };
+        /** @description A team has no credits left, or a request was refused because it had too few. Sent again only after credits came in */
+        CreditsExhausted: {
+            /**
+             * Format: uuid
+             * @description The team
+             */
+            teamId: string;
+            /** @description The team’s spendable credits after the change */
+            available: string;
+        };
+        CreditsExpiringMessage: {
+            /** @constant */
+            type: "credits.expiring";
+            /**
+             * Format: date-time
+             * @description When its cause was committed
+             */
+            timestamp: string;
+            data: components["schemas"]["CreditsExpiring"];
+        };
+        /** @description Credits will expire unused within 7 days, or within 1 day */
+        CreditsExpiring: {
+            /**
+             * Format: uuid
+             * @description The team
+             */
+            teamId: string;
+            /** Format: date-time */
+            expiresAt: string;
+            /** @enum {number} */
+            daysAhead: 7 | 1;
+            /** @description Credits that expire then */
+            credits: string;
+            /** @description The part of them that will be lost at the current pace */
+            unused: string;
+        };
+        CreditsExpiredMessage: {
+            /** @constant */
+            type: "credits.expired";
+            /**
+             * Format: date-time
+             * @description When its cause was committed
+             */
+            timestamp: string;
+            data: components["schemas"]["CreditsExpired"];
+        };
+        /** @description Credits expired */
+        CreditsExpired: {
+            /**
+             * Format: uuid
+             * @description The team
+             */
+            teamId: string;
+            /** @description An exact decimal number */
+            credits: string;
+            grants: components["schemas"]["ExpiredShare"][];
+        };
+        ExpiredShare: {
+            /** Format: uuid */
+            grantId: string;
+            /** @description An exact decimal number */
+            credits: string;
+        };
+        LimitReachedMessage: {
+            /** @constant */
+            type: "limit.reached";
+            /**
+             * Format: date-time
+             * @description When its cause was committed
+             */
+            timestamp: string;
+            data: components["schemas"]["LimitReached"];
+        };
+        /** @description A member or an API key reached its limit. Sent once for each window */
+        LimitReached: {
+            /**
+             * Format: uuid
+             * @description The team
+             */
+            teamId: string;
+            /** @enum {string} */
+            level: "member" | "key";
+            /** @description A user id, or an API key’s id */
+            subjectId: string;
+            /** @description An exact decimal number */
+            limit: string;
+            /** @enum {string} */
+            per: "day" | "month" | "cycle";
+            /** @description An exact decimal number */
+            used: string;
+            /** Format: date-time */
+            windowStart: string;
+        };
+        SubscriptionUpdatedMessage: {
+            /** @constant */
+            type: "subscription.updated";
+            /**
+             * Format: date-time
+             * @description When its cause was committed
+             */
+            timestamp: string;
+            data: components["schemas"]["SubscriptionUpdated"];
+        };
+        /** @description The plan, the status or the cycle changed */
+        SubscriptionUpdated: {
+            /**
+             * Format: uuid
+             * @description The team
+             */
+            teamId: string;
+            subscriptionId: string;
+            plan: string;
+            /** @description The plan of the next cycle, if it changes */
+            nextPlan: string | null;
+            status: string;
+            /** Format: date-time */
+            cycleStart: string;
+            /** Format: date-time */
+            cycleEnd: string;
+            cancelAtPeriodEnd: boolean;
+        };
+        PaymentPastDueMessage: {
+            /** @constant */
+            type: "payment.past_due";
+            /**
+             * Format: date-time
+             * @description When its cause was committed
+             */
+            timestamp: string;
+            data: components["schemas"]["PaymentPastDue"];
+        };
+        /** @description A renewal could not be paid. No credits are granted until it is */
+        PaymentPastDue: {
+            /**
+             * Format: uuid
+             * @description The team
+             */
+            teamId: string;
+            subscriptionId: string;
+            plan: string;
+        };
+        WebhookEndpointDisabledMessage: {
+            /** @constant */
+            type: "webhook_endpoint.disabled";
+            /**
+             * Format: date-time
+             * @description When its cause was committed
+             */
+            timestamp: string;
+            data: components["schemas"]["WebhookEndpointDisabled"];
+        };
+        /** @description An endpoint gets no more messages until it is enabled */
+        WebhookEndpointDisabled: {
+            /** Format: uuid */
+            endpointId: string;
+            /** Format: uri */
+            url: string;
+            /**
+             * @description It answered 410, or every attempt failed for five days
+             * @enum {string}
+             */
+            reason: "gone" | "failing";
         };
         Receipt: {
             /** Format: uuid */
@@ -1408,7 +1789,7 @@ export interface components {
              * @description Stable: decide by it
              * @enum {string}
              */
-            code: "idempotency_key_required" | "invalid_cursor" | "invalid_parameters" | "malformed_body" | "malformed_json" | "malformed_url" | "unreadable_event" | "bad_signature" | "unauthenticated" | "forbidden" | "insufficient_credits" | "limit_reached" | "payment_failed" | "polar_not_found" | "unknown_checkout" | "unknown_event" | "unknown_hold" | "unknown_invitation" | "unknown_invoice" | "unknown_limit" | "unknown_member" | "unknown_route" | "unknown_service_key" | "unknown_subscription" | "unknown_team" | "unknown_user" | "method_not_allowed" | "user_erased" | "already_member" | "already_subscribed" | "catalog_breaks_previous" | "consent_required" | "cycle_not_granted" | "doubtful_team" | "email_taken" | "hold_captured" | "hold_expired" | "hold_released" | "idempotency_conflict" | "invoice_not_ready" | "last_owner" | "member_refused" | "money_without_credits" | "needs_approval" | "no_subscription" | "not_awaiting_approval" | "not_parked" | "order_with_seats" | "order_without_product" | "payments_not_ready" | "personal_team" | "personal_team_owner" | "polar_conflict" | "secret_already_shown" | "subscription_ended" | "subscription_inactive" | "subscription_locked" | "subscription_paused" | "team_deleted" | "team_needed" | "team_without_owner" | "too_many_holds" | "too_many_limits" | "too_many_teams" | "user_conflict" | "body_too_large" | "unsupported_media_type" | "at_in_the_future" | "balance_too_large" | "catalog_invalid" | "email_refused" | "empty_range" | "expires_in_the_past" | "hold_too_long" | "invalid_quantity" | "invalid_request" | "member_not_in_team" | "member_required" | "occurred_at_out_of_range" | "quantity_too_large" | "range_too_long" | "report_too_large" | "unknown_action" | "unknown_argument" | "unknown_meter" | "unknown_owner" | "unknown_product" | "unknown_timezone" | "wrong_product" | "too_many_invitations" | "too_many_requests" | "rate_limited" | "internal_error" | "polar_refused" | "catalog_not_published" | "database_busy" | "database_misconfigured" | "database_unavailable" | "identity_provider_unavailable" | "outcome_unknown" | "overloaded" | "polar_unavailable" | "product_not_synced" | "shutting_down" | "sync_running" | "team_busy";
+            code: "idempotency_key_required" | "invalid_cursor" | "invalid_parameters" | "malformed_body" | "malformed_json" | "malformed_url" | "unreadable_event" | "bad_signature" | "unauthenticated" | "forbidden" | "insufficient_credits" | "limit_reached" | "payment_failed" | "polar_not_found" | "unknown_checkout" | "unknown_event" | "unknown_hold" | "unknown_invitation" | "unknown_invoice" | "unknown_limit" | "unknown_member" | "unknown_route" | "unknown_service_key" | "unknown_subscription" | "unknown_team" | "unknown_user" | "unknown_webhook_endpoint" | "method_not_allowed" | "user_erased" | "already_member" | "already_subscribed" | "catalog_breaks_previous" | "consent_required" | "cycle_not_granted" | "doubtful_team" | "email_taken" | "hold_captured" | "hold_expired" | "hold_released" | "idempotency_conflict" | "invoice_not_ready" | "last_owner" | "member_refused" | "money_without_credits" | "needs_approval" | "no_subscription" | "not_awaiting_approval" | "not_parked" | "order_with_seats" | "order_without_product" | "payments_not_ready" | "personal_team" | "personal_team_owner" | "polar_conflict" | "secret_already_shown" | "subscription_ended" | "subscription_inactive" | "subscription_locked" | "subscription_paused" | "team_deleted" | "team_needed" | "team_without_owner" | "too_many_holds" | "too_many_limits" | "too_many_webhook_endpoints" | "too_many_teams" | "user_conflict" | "body_too_large" | "unsupported_media_type" | "at_in_the_future" | "balance_too_large" | "catalog_invalid" | "email_refused" | "empty_range" | "expires_in_the_past" | "hold_too_long" | "invalid_quantity" | "invalid_request" | "member_not_in_team" | "member_required" | "occurred_at_out_of_range" | "quantity_too_large" | "range_too_long" | "report_too_large" | "unknown_action" | "unknown_argument" | "unknown_meter" | "unknown_owner" | "unknown_product" | "unknown_timezone" | "wrong_product" | "too_many_invitations" | "too_many_requests" | "rate_limited" | "internal_error" | "polar_refused" | "catalog_not_published" | "database_busy" | "database_misconfigured" | "database_unavailable" | "identity_provider_unavailable" | "outcome_unknown" | "webhooks_not_configured" | "overloaded" | "polar_unavailable" | "product_not_synced" | "shutting_down" | "sync_running" | "team_busy";
             /** @description What must be true and what to do, for this request */
             detail: string;
             /** @description True: send the same request with the same Idempotency-Key again, after Retry-After */
@@ -2054,6 +2435,85 @@ export interface components {
             /** Format: uuid */
             id: string;
             stored: boolean;
+        };
+        CreatedWebhookEndpoint: {
+            /** Format: uuid */
+            id: string;
+            url: string;
+            /** @description Null: it gets the messages of all teams */
+            teamId: string | null;
+            enabled: boolean;
+            /** @description It answered 410, every attempt failed for five days, or an operator disabled it */
+            disabledReason: ("gone" | "failing" | "operator") | null;
+            disabledAt: string | null;
+            /** @description Every attempt has failed since then */
+            failingSince: string | null;
+            /** Format: date-time */
+            createdAt: string;
+            /** @description Verifies the signatures (Standard Webhooks) */
+            secret: string;
+        };
+        WebhookEndpointPage: {
+            data: components["schemas"]["WebhookEndpoint"][];
+            /** @description Null on the last page */
+            nextCursor: string | null;
+        };
+        WebhookEndpoint: {
+            /** Format: uuid */
+            id: string;
+            url: string;
+            /** @description Null: it gets the messages of all teams */
+            teamId: string | null;
+            enabled: boolean;
+            /** @description It answered 410, every attempt failed for five days, or an operator disabled it */
+            disabledReason: ("gone" | "failing" | "operator") | null;
+            disabledAt: string | null;
+            /** @description Every attempt has failed since then */
+            failingSince: string | null;
+            /** Format: date-time */
+            createdAt: string;
+        };
+        RotatedWebhookSecret: {
+            /** @description Verifies the signatures (Standard Webhooks) */
+            secret: string;
+            /**
+             * Format: date-time
+             * @description Until then messages are signed with both secrets
+             */
+            previousSecretUntil: string;
+        };
+        WebhookDeliveryPage: {
+            data: components["schemas"]["WebhookDelivery"][];
+            /** @description Null on the last page */
+            nextCursor: string | null;
+        };
+        WebhookDelivery: {
+            /**
+             * Format: uuid
+             * @description The webhook-id, the same at each attempt
+             */
+            messageId: string;
+            /** @enum {string} */
+            type: "credits.granted" | "credits.low" | "credits.exhausted" | "credits.expiring" | "credits.expired" | "limit.reached" | "subscription.updated" | "payment.past_due" | "webhook_endpoint.disabled";
+            teamId: string | null;
+            /** Format: date-time */
+            timestamp: string;
+            data: {
+                [key: string]: unknown;
+            };
+            /** @enum {string} */
+            status: "pending" | "delivered" | "failed";
+            attempts: number;
+            nextAttemptAt: string | null;
+            lastAttemptAt: string | null;
+            /** @description The HTTP status of the last answer */
+            lastStatus: number | null;
+            /** @description Why there was no answer */
+            lastError: string | null;
+        };
+        AcceptedReplay: {
+            /** @description How many are sent again */
+            messages: number;
         };
         InboxEventPage: {
             data: components["schemas"]["InboxEvent"][];
@@ -4282,6 +4742,312 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["StoredWebhook"];
+                };
+            };
+            /** @description An unexpected error */
+            default: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listWebhookEndpoints: {
+        parameters: {
+            query?: {
+                /** @description Maximum number of entries on the page, 1 to 100 */
+                limit?: number;
+                /** @description The nextCursor of the previous page */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookEndpointPage"];
+                };
+            };
+            /** @description An unexpected error */
+            default: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    createWebhookEndpoint: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A retry with the same key and body returns the same answer; nothing is done twice */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewWebhookEndpoint"];
+            };
+        };
+        responses: {
+            /** @description Created. A retry with the same Idempotency-Key returns the same answer */
+            201: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CreatedWebhookEndpoint"];
+                };
+            };
+            /** @description An unexpected error */
+            default: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readWebhookEndpoint: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                endpointId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookEndpoint"];
+                };
+            };
+            /** @description An unexpected error */
+            default: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    deleteWebhookEndpoint: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                endpointId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. The answer has no body */
+            204: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description An unexpected error */
+            default: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    changeWebhookEndpoint: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                endpointId: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WebhookEndpointChange"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookEndpoint"];
+                };
+            };
+            /** @description An unexpected error */
+            default: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    rotateWebhookSecret: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A retry with the same key and body returns the same answer; nothing is done twice */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                endpointId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RotatedWebhookSecret"];
+                };
+            };
+            /** @description An unexpected error */
+            default: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listWebhookDeliveries: {
+        parameters: {
+            query?: {
+                /** @description Maximum number of entries on the page, 1 to 100 */
+                limit?: number;
+                /** @description The nextCursor of the previous page */
+                cursor?: string;
+                status?: "pending" | "delivered" | "failed";
+            };
+            header?: never;
+            path: {
+                endpointId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookDeliveryPage"];
+                };
+            };
+            /** @description An unexpected error */
+            default: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    replayWebhookDeliveries: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A retry with the same key and body returns the same answer; nothing is done twice */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                endpointId: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WebhookReplay"];
+            };
+        };
+        responses: {
+            /** @description Accepted. The work is done in the background */
+            202: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AcceptedReplay"];
                 };
             };
             /** @description An unexpected error */

@@ -86,9 +86,13 @@ export const messageData = {
       teamId,
       subscriptionId: z.string().meta({ examples: ['01929d7e-8c1f-7a54-b2f6-3a1c9d0e4b52'] }),
       plan: z.string().meta({ examples: ['pro_monthly'] }),
-      nextPlan: z.string().nullable().meta({ description: 'The plan of the next cycle, if it changes' }),
+      nextPlan: z
+        .string()
+        .nullable()
+        .meta({ description: 'The plan of the next cycle, if it changes', examples: ['starter_monthly'] }),
       status: z.string().meta({ examples: ['active'] }),
-      cycle: z.strictObject({ start: at, end: at }).meta({ id: 'MessageCycle' }),
+      cycleStart: at,
+      cycleEnd: at,
       cancelAtPeriodEnd: z.boolean(),
     })
     .meta({ id: 'SubscriptionUpdated', description: 'The plan, the status or the cycle changed' }),

@@ -110,13 +110,13 @@ function messagesOf(facts: SubscriptionFacts, known: Subscription | null): Messa
   if (known && isSameState(known, facts)) return [];
   const { id: subscriptionId, teamId, plan, nextPlan = null, status, cancelAtPeriodEnd } = facts;
   const cycle = {
-    start: facts.currentPeriodStart.toISOString(),
-    end: facts.currentPeriodEnd.toISOString(),
+    cycleStart: facts.currentPeriodStart.toISOString(),
+    cycleEnd: facts.currentPeriodEnd.toISOString(),
   };
   const about = { teamId, subscriptionId, plan };
   const isPastDue = status === 'past_due' && known?.status !== 'past_due';
   return [
-    { type: 'subscription.updated', data: { ...about, nextPlan, status, cycle, cancelAtPeriodEnd } },
+    { type: 'subscription.updated', data: { ...about, nextPlan, status, ...cycle, cancelAtPeriodEnd } },
     ...(isPastDue ? [{ type: 'payment.past_due' as const, data: about }] : []),
   ];
 }
