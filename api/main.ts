@@ -22,7 +22,9 @@ const graceMs = 12_000;
 /** The API process: serves requests until SIGTERM, then finishes those in flight. */
 await runCommand(async () => {
   const environment = readEnvironment();
-  const database = await connectDatabaseWithLanes(environment.databaseUrl);
+  const database = await connectDatabaseWithLanes(environment.databaseUrl, {
+    checkRole: environment.production,
+  });
   const temporal = createTemporalLink(environment.temporal);
   const creditOperations = createCreditOperations(database.lane('spending'));
   const dependencies: Dependencies = {

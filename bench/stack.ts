@@ -141,7 +141,7 @@ export async function openStack({ quick, progress }: Pick<Stack, 'quick' | 'prog
 
 async function prepareTemplate(postgres: EmbeddedPostgres): Promise<void> {
   await postgres.createDatabase(template);
-  await migrateDatabase(postgres.url(template));
+  await migrateDatabase(postgres.url(template), applicationUrl(postgres.url(template)));
   const database = await connectDatabase(postgres.url(template), { pool: 2 });
   await publishCatalog(database, loadCatalog(catalogFile));
   await database.close();
@@ -164,9 +164,16 @@ async function makeServiceKey(databaseUrl: string): Promise<string> {
  * The variables of production. No measure calls Polar and Polar sends nothing, so no server listens at these
  * addresses.
  */
+/** The same database for API and worker: they refuse the role that owns the tables. */
+function applicationUrl(databaseUrl: string): string {
+  const url = new URL(databaseUrl);
+  url.username = 'billing';
+  return url.href;
+}
+
 function environment(databaseUrl: string, temporalAddress: string): Record<string, string> {
   return {
-    DATABASE_URL: databaseUrl,
+    DATABASE_URL: applicationUrl(databaseUrl),
     TEMPORAL_ADDRESS: temporalAddress,
     POLAR_ACCESS_TOKEN: 'polar_oat_nobody_is_asked',
     POLAR_SERVER: 'http://127.0.0.1:1',

@@ -1,6 +1,7 @@
 import { Migrator } from '@mikro-orm/migrations';
 import { type EntityManager, MikroORM, type Options } from '@mikro-orm/postgresql';
 import type { Pool, PoolClient } from 'pg';
+import { checkApplicationRole } from './check-application-role.ts';
 import { Adjustment } from './entities/adjustment.ts';
 import { AuditEvent } from './entities/audit-event.ts';
 import { CatalogVersion } from './entities/catalog-version.ts';
@@ -51,6 +52,7 @@ import { ServiceKeyLife } from './migrations/0019-service-key-life.ts';
 import { observePool } from './observe-pool.ts';
 import { createMissingPartitions, isMissingPartition } from './partitions.ts';
 import { checkSession, startupOptions } from './session-settings.ts';
+import { watchPool } from './watch-pool.ts';
 
 /** The maximum time for opening a connection, and for waiting for a free one in a pool. */
 const connectTimeoutMs = 5_000;
@@ -80,6 +82,14 @@ const apiLanes = {
 /** The use of one of the API's connections. `administration` is for everything else. */
 export type Lane = keyof typeof apiLanes;
 
+/** Connected in this order. */
+export const lanes = [
+  'spending',
+  'authentication',
+  'reads',
+  'administration',
+] as const satisfies readonly Lane[];
+
 /** One process's connection to Postgres: MikroORM for everything except the hot path, its pool for the hot path. */
 export interface Database {
   readonly orm: MikroORM;
@@ -91,6 +101,11 @@ export interface Database {
   fork(): EntityManager;
   /** Runs `work` in one transaction. Creates missing partitions and retries once. `work` must make no network call. */
   transaction<T>(work: (em: EntityManager) => Promise<T>): Promise<T>;
+  /**
+   * Whether statements on these connections are answered: a small one, or, while all connections are in use, one of
+   * another caller lately.
+   */
+  isUsable(): Promise<boolean>;
   /** Closes the connections of all lanes. */
   close(): Promise<void>;
 }
@@ -101,6 +116,8 @@ export interface Database {
  * @param pool  the maximum number of connections of this process
  * @param statementTimeoutMs  no statement runs longer, and we wait only a little longer for its answer
  * @param name  the pool's name in metrics
+ * @param checkRole  refuses a role that may change the schema or history
+ * @throws DomainError `database_misconfigured` for such a role
  */
 export async function connectDatabase(
   url: string,
@@ -108,17 +125,24 @@ export async function connectDatabase(
     pool = 10,
     statementTimeoutMs = 900_000,
     name = 'default',
-  }: { pool?: number; statementTimeoutMs?: number; name?: string } = {},
+    checkRole = false,
+  }: { pool?: number; statementTimeoutMs?: number; name?: string; checkRole?: boolean } = {},
 ): Promise<Database> {
-  return connectLane(url, { connections: pool, statementTimeoutMs, name }, (own) => own);
+  const database = await connectLane(url, { connections: pool, statementTimeoutMs, name }, (own) => own);
+  if (checkRole) await checkApplicationRole(database.pool);
+  return database;
 }
 
 /**
  * Connects to Postgres with a pool for each kind of work of the API, so that too many requests of one kind cannot
  * block another. Returns the lane `administration`.
+ * @param checkRole  refuses a role that may change the schema or history
+ * @throws DomainError `database_misconfigured` for such a role
  */
-export async function connectDatabaseWithLanes(url: string): Promise<Database> {
-  const names = ['spending', 'authentication', 'reads', 'administration'] as const satisfies readonly Lane[];
+export async function connectDatabaseWithLanes(
+  url: string,
+  { checkRole = false }: { checkRole?: boolean } = {},
+): Promise<Database> {
   const find = (name: Lane): Database => {
     const found = connected.get(name);
     if (!found) throw new Error(`the lane ${name} is not connected yet`);
@@ -127,12 +151,14 @@ export async function connectDatabaseWithLanes(url: string): Promise<Database> {
   const close = async () => void (await Promise.all([...closers].map((closeOne) => closeOne())));
   const closers: (() => Promise<void>)[] = [];
   const connected = new Map<Lane, Database>();
-  for (const name of names) {
+  for (const name of lanes) {
     const lane = await connectLane(url, { ...apiLanes[name], name }, (_own, other) => find(other));
     closers.push(lane.close);
     connected.set(name, { ...lane, close });
   }
-  return find('administration');
+  const database = find('administration');
+  if (checkRole) await checkApplicationRole(database.pool);
+  return database;
 }
 
 async function connectLane(
@@ -159,6 +185,7 @@ async function connectLane(
         return transaction(work);
       }
     },
+    isUsable: watchPool(pool, limits),
     close: () => {
       stopObserving();
       return orm.close(true);

@@ -34,7 +34,7 @@ export interface RunningWorker {
 
 /** Without `publicUrl` our webhook endpoint at Polar is not checked. */
 type WorkerEnvironment = Pick<Environment, 'databaseUrl' | 'temporal' | 'polar'> &
-  Partial<Pick<Environment, 'webhooks' | 'publicUrl'>>;
+  Partial<Pick<Environment, 'webhooks' | 'publicUrl' | 'production'>>;
 
 /** When the worker stops, activities in flight have this long to finish before they are cancelled. */
 const shutdownGrace = '10 seconds';
@@ -55,7 +55,14 @@ const startTimeoutMs = 10_000;
  *   because their server does not move cached workflows to another worker. Default: the SDK's
  */
 export async function startWorker(
-  { databaseUrl, temporal: target, polar: polarSettings, webhooks, publicUrl }: WorkerEnvironment,
+  {
+    databaseUrl,
+    temporal: target,
+    polar: polarSettings,
+    webhooks,
+    publicUrl,
+    production = false,
+  }: WorkerEnvironment,
   {
     workflowBundle,
     maxCachedWorkflows,
@@ -64,7 +71,12 @@ export async function startWorker(
   installRuntime();
   const { namespace, ...server } = target;
   const bundle = workflowBundle ?? (await bundleWorkflows());
-  const database = await connectDatabase(databaseUrl, { pool: 10, statementTimeoutMs, name: 'worker' });
+  const database = await connectDatabase(databaseUrl, {
+    pool: 10,
+    statementTimeoutMs,
+    name: 'worker',
+    checkRole: production,
+  });
   const maintained = await connectDatabase(databaseUrl, { pool: 2, name: 'maintenance' });
   const creditOperations = createCreditOperations(database);
   const polar = createPolarClient(polarSettings);

@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import type { Database } from '../../database/connection.ts';
+import { type Database, lanes } from '../../database/connection.ts';
+import { log } from '../../log.ts';
 import { defineRoute } from '../define-route.ts';
 
 const part = z.enum(['ok', 'unreachable']);
@@ -35,7 +36,7 @@ export const operationsRoutes = [
     answers: { 200: readinessOut, 503: readinessOut },
     async handle(_request, { dependencies: { database, temporal } }) {
       const [postgres, reachable] = await Promise.all([
-        within(1_000, answers(database)),
+        answers(database),
         within(1_500, temporal.isReachable()),
       ]);
       const ready = postgres && reachable;
@@ -67,16 +68,16 @@ export const operationsRoutes = [
   }),
 ];
 
-/** Whether Postgres can be written to over the connections of spends. */
+/** Whether Postgres can be written to, and the connections of every kind of work are usable. */
 async function answers(database: Database): Promise<boolean> {
-  try {
-    const { rows } = await database
-      .lane('spending')
-      .pool.query<{ writable: boolean }>('select not pg_is_in_recovery() as writable');
-    return rows[0]?.writable ?? false;
-  } catch {
-    return false;
-  }
+  const usable = await Promise.all(
+    lanes.map(async (lane) => {
+      const ok = await within(1_000, database.lane(lane).isUsable());
+      if (!ok) log.warn({ lane }, 'readiness: the connections of this kind of work are not usable');
+      return ok;
+    }),
+  );
+  return usable.every(Boolean);
 }
 
 /** False if the answer takes longer. */

@@ -1,11 +1,16 @@
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import pg from 'pg';
+import { checkApplicationRole } from '../../database/check-application-role.ts';
 import { connectDatabase, type Database } from '../../database/connection.ts';
 import { migrateDatabase } from '../../database/migrate-database.ts';
 import { createMissingPartitions } from '../../database/partitions.ts';
 import { withClient } from '../../dev/postgres.ts';
 import { createTestDatabase, type TestDatabase } from '../setup/database.ts';
 
+const root = join(import.meta.dirname, '../..');
 let testDatabase: TestDatabase;
 let database: Database;
 let tables: string[];
@@ -97,6 +102,52 @@ test('that role can read and write every other table, and create partitions', as
   await createMissingPartitions(database.pool);
   expect(Number((await names(months))[0])).toBeGreaterThan(0);
 });
+
+test('a role that may do more is refused, and the reason names what', async () => {
+  await expect(checkApplicationRole(database.pool)).resolves.toBeUndefined();
+  const owner = await connectDatabase(testDatabase.url, { pool: 1 });
+  await expect(checkApplicationRole(owner.pool)).rejects.toThrow(
+    /superuser, owns \d+ tables, may create tables/,
+  );
+  await owner.pool.query(
+    'grant update (amount) on transfers to billing; grant delete on usage_events to billing',
+  );
+  await expect(checkApplicationRole(database.pool)).rejects.toThrow(
+    'The role billing of DATABASE_URL may change rows of transfers, usage_events.',
+  );
+  await owner.pool.query(
+    'revoke update (amount) on transfers from billing; revoke delete on usage_events from billing',
+  );
+  await owner.pool.query('grant create on schema public to billing');
+  await expect(checkApplicationRole(database.pool)).rejects.toThrow('may create tables');
+  await owner.pool.query('revoke create on schema public from billing');
+  await expect(checkApplicationRole(database.pool)).resolves.toBeUndefined();
+  await owner.close();
+});
+
+test.each(['api/main.ts', 'worker/main.ts'])(
+  'in production %s does not start as the owner',
+  async (program) => {
+    const secret = 'k3J9-xQ2m_Vb7Lr0Wz5Tn8Yc1Pd4Hf6Gs';
+    const env = {
+      PATH: process.env.PATH,
+      NODE_ENV: 'production',
+      DATABASE_URL: testDatabase.url,
+      TEMPORAL_ADDRESS: '127.0.0.1:1',
+      POLAR_ACCESS_TOKEN: 'polar_oat_0123456789abcdef',
+      POLAR_WEBHOOK_SECRET: 'whsec_0123456789abcdef0123456789abcdef',
+      AUTH_JWT_SECRET: secret,
+      PUBLIC_URL: 'https://billing.example.com/',
+      CATALOG_FILE: join(root, 'catalog/catalog.yaml'),
+    };
+    await expect(promisify(execFile)(process.execPath, [program], { cwd: root, env })).rejects.toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(
+        /^The role postgres of DATABASE_URL is a superuser, .* DATABASE_OWNER_URL .*\n$/,
+      ),
+    });
+  },
+);
 
 test('even the owner of the schema cannot change history by mistake', async () => {
   await withClient(testDatabase.url, async (owner) => {
