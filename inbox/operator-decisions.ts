@@ -46,6 +46,21 @@ export async function retryParkedEvent(
 }
 
 /**
+ * As `retryParkedEvent`, for an event of this team.
+ *
+ * @throws DomainError `unknown_event` also for an event of another team
+ */
+export async function retryEventOfTeam(
+  em: EntityManager,
+  id: string,
+  teamId: string,
+  actor: string,
+): Promise<void> {
+  await requireEventOfTeam(em, id, teamId);
+  await retryParkedEvent(em, id, actor);
+}
+
+/**
  * Dismisses a parked event: it is never signalled, retried or applied, and reconciliation does not report its object
  * again. A repetition changes nothing. Call it in a transaction.
  *
@@ -82,9 +97,7 @@ export async function dismissEventOfTeam(
   teamId: string,
   decider: Decider,
 ): Promise<void> {
-  const event = await findEvent(em, id);
-  if (event.teamId !== teamId)
-    throw new DomainError('unknown_event', `The team ${teamId} has no event ${id}`);
+  await requireEventOfTeam(em, id, teamId);
   await dismissParkedEvent(em, id, decider);
 }
 
@@ -195,6 +208,12 @@ export async function findEvent(em: EntityManager, id: string): Promise<InboxEve
   const event = await em.findOne(InboxEvent, { id }, { disableIdentityMap: true });
   if (!event) throw new DomainError('unknown_event', `The inbox has no event ${id}`);
   return event;
+}
+
+async function requireEventOfTeam(em: EntityManager, id: string, teamId: string): Promise<void> {
+  const event = await findEvent(em, id);
+  if (event.teamId !== teamId)
+    throw new DomainError('unknown_event', `The team ${teamId} has no event ${id}`);
 }
 
 function notParked(status: string): DomainError {

@@ -157,7 +157,7 @@ export async function teamLifecycle({ teamId, state }: TeamLifecycleInput): Prom
       retryUpdate,
       async ({ inboxId, by }) => {
         log.info('an operator requested a retry', { inboxId, by });
-        waiting.add(await ledger('retry').findEvent(teamId, inboxId));
+        waiting.add(await ledger('retry').findEvent(teamId, inboxId, by));
       },
       { validator: (message) => void readOperatorMessage(message) },
     );

@@ -247,9 +247,10 @@ test('a large repair waits until an operator approves it', async () => {
     status: 409,
     body: { code: 'needs_approval' },
   });
-  await story.temporal.workflow.getHandle(teamWorkflowId(ada)).executeUpdate(retryUpdate, {
+  const retry = story.temporal.workflow.getHandle(teamWorkflowId(ada)).executeUpdate(retryUpdate, {
     args: [{ inboxId, by: 'impatient' }],
   });
+  await expect(retry).rejects.toThrow();
   for (const wrong of [
     { inboxId: crypto.randomUUID(), by: 'eve' },
     { inboxId, by: '' },
@@ -259,6 +260,15 @@ test('a large repair waits until an operator approves it', async () => {
   expect(await story.balance(ada)).toMatchObject({ bySource: { purchase: '40000' } });
 
   await run.executeUpdate(approveUpdate, { args: [{ inboxId, by: 'olga' }] });
+  const approvals = async () =>
+    (
+      await story.call<{ data: { action: string; actor: string; subject: string }[] }>(
+        'GET',
+        `/v1/audit?teamId=${ada}`,
+      )
+    ).data.filter(({ action }) => action === 'event.approved');
+  await until(async () => (await approvals()).length === 1);
+  expect(await approvals()).toMatchObject([{ actor: 'operator:olga', subject: inboxId }]);
   const report: Report = await run.result();
   await story.settle();
   expect(report).toMatchObject({
@@ -653,6 +663,14 @@ test('a parked event is retried by an operator, through the API and by the teamâ
     await expect(workflow.executeUpdate(retryUpdate, { args: [wrong] })).rejects.toThrow();
   await workflow.executeUpdate(retryUpdate, { args: [{ inboxId: other ?? '', by: 'olga' }] });
   await until(async () => (await story.balance(team)).bySource.purchase === '2000');
+  const audit = await story.call<{ data: { action: string; actor: string; subject: string }[] }>(
+    'GET',
+    `/v1/audit?teamId=${team}`,
+  );
+  expect(audit.data.filter(({ action }) => action === 'event.retried')).toEqual([
+    expect.objectContaining({ actor: 'operator:olga', subject: other }),
+    expect.objectContaining({ actor: expect.stringMatching(/^service:/), subject: one }),
+  ]);
 
   expect(await story.request('POST', `/v1/inbox/${one}/retry`)).toMatchObject({
     body: { code: 'not_parked' },
