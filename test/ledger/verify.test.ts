@@ -65,6 +65,12 @@ const corruptions: { rule: string; what: string; sql: string }[] = [
           insert into grant_months select team_id, '2001-02-01', id, 0, 1, 0, -1, 0, 0, 0 from grants limit 1`,
   },
   {
+    rule: 'usage-day-equals-events',
+    what: 'a counted day with usage that has no event',
+    sql: `insert into usage_zones select id, 'UTC', '2001-01-01', '2001-01-03', billing_now(), billing_now() from teams limit 1;
+          insert into usage_days select team_id, 'UTC', 'member', '2001-01-02', null, null, 1, 1 from usage_zones`,
+  },
+  {
     rule: 'grant-is-balanced',
     what: 'credits out of nothing',
     sql: `alter table grants drop constraint grant_is_balanced; update grants set available = available + 1000000`,
