@@ -304,9 +304,11 @@ function placeChanges(
     const credits: typeof group = [];
     const debits: typeof group = [];
     const plans = group.map(({ line }) => line.plan);
-    // The order names the plan after its last change. The cycle's plan before it may not be known yet.
+    const renews = billing.lines.some((line) => line.orderId === orderId && !line.proration);
+    // The order of an immediate change names the plan after it. The cycle's plan before it may not be known yet. The
+    // order of a renewal names the plan of the next cycle.
     const orderTells =
-      isLast && group.some(({ line }) => line.plan === line.orderPlan) && new Set(plans).size > 1;
+      !renews && isLast && group.some(({ line }) => line.plan === line.orderPlan) && new Set(plans).size > 1;
     for (const one of group) {
       const { amount, plan, orderPlan } = one.line;
       const away =
@@ -315,7 +317,7 @@ function placeChanges(
         (amount === 0n &&
           (plan === null
             ? credits.length === 0 && group.length > 1
-            : orderTells
+            : orderTells || (current === null && isLast && group.length > 1)
               ? plan !== orderPlan
               : plan === current));
       (away && !(amount === 0n && credits.length > 0) ? credits : debits).push(one);

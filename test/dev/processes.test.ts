@@ -111,7 +111,8 @@ test('secrets are created once, and only their owner can read them', async () =>
   expect(second.secrets).toEqual(first.secrets);
   expect(second.ports).toEqual(first.ports);
   expect(statSync(join(dataDir, 'secrets.json')).mode & 0o077).toBe(0);
-  expect(new Set(Object.values(first.secrets)).size).toBe(4);
+  const secrets = Object.values(first.secrets);
+  expect(new Set(secrets).size).toBe(secrets.length);
 
   writeFileSync(join(dataDir, 'secrets.json'), '{"half":');
   await expect(openDataDirectory(dataDir)).rejects.toThrow('damaged');

@@ -8,7 +8,7 @@ import { cycleTarget, entitlementOf, type OrderMoney } from '../../ledger/rules/
  * Random subscriptions at a model of Polar that knows only money: a price list, a wallet, line amounts in cents. The
  * model computes the credits that the kept money bought at the catalog's price. The entitlement must not exceed them.
  */
-const runs = Number(process.env.FC_RUNS ?? 2_000);
+const runs = Number(process.env.FC_RUNS ?? 10_000);
 
 const plans = {
   starter: { cents: 1_900, credits: 2_000, months: 1 },

@@ -172,6 +172,25 @@ test('with a 100 % discount, the order’s plan decides which line takes credits
   expect(granted([first, ...downgrade, ...upgrade])).toEqual([first.orderId, 'up']);
 });
 
+test('with a 100 % discount, the order of a renewal in another plan does not turn the change that it bills around', () => {
+  const february = month('2040-02-01');
+  const [up, down] = [at('2040-01-10'), at('2040-01-20')];
+  const renewal = { orderId: 'renewal', orderPlan: 'pro', orderedAt: seconds(february.start, 1) };
+  const rest = { start: down, end: january.end };
+  const lines = [
+    bought,
+    ...change('up', up, 'starter', 'pro', january.end),
+    line({ ...renewal, plan: 'pro', amount: 0n, proration: true, period: rest }),
+    line({ ...renewal, index: 1, plan: 'starter', amount: 0n, proration: true, period: rest }),
+    line({ ...renewal, index: 2, plan: 'pro', amount: 0n, period: february }),
+  ];
+  const result = kept(billing({ periods: [january, february], lines }));
+  expect(result['2040-02-01']).toBe(6_000);
+  const share = (january.end.getTime() - down.getTime()) / (january.end.getTime() - january.start.getTime());
+  const upgrade = kept(billing({ periods: [january], lines: lines.slice(0, 3) }))['2040-01-01'] ?? 0;
+  expect(result['2040-01-01']).toBeCloseTo(upgrade - 4_000 * share, 4);
+});
+
 test('the credit line of a change takes the drips of the returned time, and those granted too early', () => {
   const year = month('2040-01-01', 12);
   const first = line({
