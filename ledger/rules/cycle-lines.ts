@@ -225,7 +225,9 @@ function mayStart(
   }
   if (known) return isSame(known, period) || whole;
   const inside = periods.some(({ start, end }) => start < period.start && period.start < end);
-  return whole && !inside;
+  // An early renewal whose state of the subscription was lost: only a plan's own price bills a whole cycle at its start.
+  const renewsEarly = line.plan === line.orderPlan && isClose(line.orderedAt, period.start);
+  return whole && (!inside || renewsEarly);
 }
 
 interface CycleChanges {
@@ -298,17 +300,13 @@ function placeChanges(
     ({ line, period }) => `${period.start.getTime()} ${line.orderId}`,
   );
   const lastOf = new Map([...groups.values()].map((group) => [group[0]?.line.orderId, group]));
+  const plansAfter = plansAfterChanges([...groups.values()], billing);
   for (const group of groups.values()) {
     const orderId = group[0]?.line.orderId;
     const isLast = lastOf.get(orderId) === group;
     const credits: typeof group = [];
     const debits: typeof group = [];
-    const plans = group.map(({ line }) => line.plan);
-    const renews = billing.lines.some((line) => line.orderId === orderId && !line.proration);
-    // The order of an immediate change names the plan after it. The cycle's plan before it may not be known yet. The
-    // order of a renewal names the plan of the next cycle.
-    const orderTells =
-      !renews && isLast && group.some(({ line }) => line.plan === line.orderPlan) && new Set(plans).size > 1;
+    const planAfter = plansAfter.get(group);
     for (const one of group) {
       const { amount, plan, orderPlan } = one.line;
       const away =
@@ -317,9 +315,11 @@ function placeChanges(
         (amount === 0n &&
           (plan === null
             ? credits.length === 0 && group.length > 1
-            : orderTells || (current === null && isLast && group.length > 1)
-              ? plan !== orderPlan
-              : plan === current));
+            : planAfter !== undefined
+              ? plan !== planAfter
+              : current === null && isLast && group.length > 1
+                ? plan !== orderPlan
+                : plan === current));
       (away && !(amount === 0n && credits.length > 0) ? credits : debits).push(one);
     }
     for (const one of credits) {
@@ -358,6 +358,31 @@ function placeChanges(
       : { part: left < whole ? left : whole, whole };
     cycle.lines.push({ orderId: line.orderId, direction, plan, terms, start, end: period.end, share });
   }
+}
+
+/**
+ * The plan after each change that an order without a regular line bills: the last change leads to the order's plan,
+ * and each earlier one to the plan that the next one leaves. So it does not depend on earlier orders, which may become
+ * known later. The order of a renewal names the plan of the next cycle instead.
+ *
+ * @param groups  the lines of each change, in the order of the changes
+ */
+function plansAfterChanges<Group extends readonly PeriodLine[]>(
+  groups: readonly Group[],
+  { lines }: SubscriptionBilling,
+): Map<Group, string> {
+  const plans = new Map<Group, string>();
+  for (const [orderId, changes] of Map.groupBy(groups, ([first]) => first?.line.orderId)) {
+    if (lines.some((line) => line.orderId === orderId && !line.proration)) continue;
+    let plan = changes[0]?.[0]?.line.orderPlan ?? null;
+    for (const group of changes.toReversed()) {
+      const others = new Set(group.map(({ line }) => line.plan));
+      if (plan === null || !others.delete(plan) || others.size !== 1) break;
+      plans.set(group, plan);
+      [plan = null] = others;
+    }
+  }
+  return plans;
 }
 
 /** Orders with money and without a line for a cycle: what they paid for is unknown. */

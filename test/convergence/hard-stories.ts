@@ -42,6 +42,14 @@ export const hardStories: [Story, Schedule[]][] = [
       lost,
     ]),
   ],
+  // An early renewal, where only its order becomes known, after the next renewal.
+  [
+    {
+      ...story([minute, subscribe('starter_monthly')], [minute, { kind: 'renew-now' }]),
+      rest: 33 * day,
+    },
+    [[soon, lost], [lost]],
+  ],
   // A payment that becomes known long after the subscription was revoked in the same cycle.
   [
     { ...story([minute, subscribe('starter_monthly')], [minute, { kind: 'revoke' }]), rest: 40 * day },

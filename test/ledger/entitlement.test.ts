@@ -191,6 +191,37 @@ test('with a 100 % discount, the order of a renewal in another plan does not tur
   expect(result['2040-01-01']).toBeCloseTo(upgrade - 4_000 * share, 4);
 });
 
+test('with a 100 % discount, an order that bills two changes shows the plan after each, even if an earlier change is unknown', () => {
+  const [up, down, upAgain] = [at('2040-01-10'), at('2040-01-15'), at('2040-01-20')];
+  const free = { amount: 0n };
+  const first = { ...bought, ...free };
+  const upgrade = change('up', up, 'starter', 'pro', january.end, free);
+  const both = [
+    ...change('both', down, 'pro', 'starter', january.end, free),
+    ...change('both', upAgain, 'starter', 'pro', january.end, free),
+  ].map((one, index) => ({ ...one, index, orderPlan: 'pro', orderedAt: seconds(upAgain, 1) }));
+  const total = (lines: BilledLine[]) => kept(billing({ periods: [january], lines }))['2040-01-01'] ?? 0;
+  const known = total([first, ...upgrade, ...both]);
+  expect(known).toBeLessThan(total([first, ...upgrade]));
+  expect(total([first, ...both])).toBeLessThan(2_000);
+});
+
+test('an early renewal starts its cycle, even if only its order became known', () => {
+  const start = seconds(january.start, 60);
+  const next = { start, end: addMonthsAnchored(start, 1, 1) };
+  const renewal = line({
+    orderId: 'renewal',
+    orderPlan: 'starter',
+    orderedAt: start,
+    plan: 'starter',
+    amount: 1_900n,
+    period: next,
+  });
+  const { cycles, unplaced } = entitlementOf(billing({ periods: [january], lines: [bought, renewal] }));
+  expect(cycles.map(({ paid }) => paid)).toEqual([true, true]);
+  expect(unplaced.size).toBe(0);
+});
+
 test('the credit line of a change takes the drips of the returned time, and those granted too early', () => {
   const year = month('2040-01-01', 12);
   const first = line({
