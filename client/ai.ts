@@ -25,7 +25,7 @@ export interface BillingMiddlewareOptions {
   expectedOutputTokens?: number;
   /** Called with the receipt of each call. */
   onReceipt?: (receipt: Receipt) => void;
-  /** Called if a stream was aborted and its tokens could not be debited: there is nobody left to throw to. */
+  /** Called if the hold of a failed or aborted call could not be captured or released. The call throws its own error. */
   onError: (error: unknown) => void;
 }
 
@@ -35,8 +35,8 @@ const charactersPerToken = 4;
 /**
  * Middleware for the Vercel AI SDK: each call of the model first holds the credits of its prompt and of the longest answer, then
  * captures the tokens that the model reports. A call that fails before it gives any output releases its hold. A stream that is aborted
- * reports no tokens, so its prompt and the output until then are counted: a token for each four characters.
- * A call throws BillingProblem if its hold or its capture is refused.
+ * reports no tokens, so its prompt and the output until then are counted: a token for each four characters,
+ * without the bytes of files. A call throws BillingProblem if its hold or its capture is refused.
  *
  * ```ts
  * const model = wrapLanguageModel({
@@ -77,7 +77,7 @@ export function billingMiddleware({
       let tokens: Quantities;
       try {
         result = await doGenerate();
-        tokens = quantities(result.usage) ?? countedTokens(params, JSON.stringify(result.content).length);
+        tokens = quantities(result.usage) ?? countedTokens(params, charactersOf(result.content));
       } catch (error) {
         await held.release().catch(onError);
         throw error;
@@ -145,7 +145,12 @@ function countedTokens(params: Params, outputCharacters: number): Quantities {
 }
 
 function promptTokens({ prompt }: Params): number {
-  return tokensOf(JSON.stringify(prompt).length);
+  return tokensOf(charactersOf(prompt));
+}
+
+/** Without the bytes of files (`{type: 'data'}`): an image has far more characters than tokens. */
+function charactersOf(messages: unknown): number {
+  return JSON.stringify(messages, (_key, part) => (part?.type === 'data' ? null : part)).length;
 }
 
 function tokensOf(characters: number): number {

@@ -82,9 +82,9 @@ export function createBillingClient(options: BillingClientOptions): BillingClien
     fetch: send,
     querySerializer: { array: { style: 'form', explode: false } },
   });
-  const get = createCall(client, 'get');
+  client.use({ onResponse: ({ request, response }) => throwUnlessOk(request, response) });
   return {
-    GET: get,
+    GET: createCall(client, 'get'),
     POST: createCall(client, 'post'),
     PUT: createCall(client, 'put'),
     PATCH: createCall(client, 'patch'),
@@ -101,7 +101,7 @@ type AnyInit = { params?: { query?: Record<string, unknown> } };
 /** The types of a call are those of the document. The API checks each request and, outside production, each answer against it. */
 function createCall<M extends Method>(client: Client<AnyPaths, Json>, method: M): Call<M>;
 function createCall(client: Client<AnyPaths, Json>, method: Method): unknown {
-  return (path: string, init?: AnyInit) => request(client, method, path, init);
+  return async (path: string, init?: AnyInit) => (await client.request(method, path, init)).data;
 }
 
 function createList(client: Client<AnyPaths, Json>): BillingClient['list'];
@@ -111,7 +111,11 @@ function createList(client: Client<AnyPaths, Json>): unknown {
     let cursor: string | null = null;
     do {
       const query = { ...params.query, ...(cursor === null ? {} : { cursor }) };
-      const page: unknown = await request(client, 'get', path, { ...init, params: { ...params, query } });
+      const answer: { data?: unknown } = await client.request('get', path, {
+        ...init,
+        params: { ...params, query },
+      });
+      const page = answer.data;
       if (!isPage(page)) throw new TypeError(`GET ${path} must answer a page`);
       yield* page.data;
       cursor = page.nextCursor;
@@ -119,16 +123,16 @@ function createList(client: Client<AnyPaths, Json>): unknown {
   };
 }
 
-async function request(
-  client: Client<AnyPaths, Json>,
-  method: Method,
-  path: string,
-  init?: AnyInit,
-): Promise<unknown> {
-  const { data, error, response } = await client.request(method, path, init);
-  if (response.ok) return data;
-  if (isProblem(error)) throw new BillingProblem(error, response.headers.get('x-request-id') ?? undefined);
-  throw new BillingUnavailable(`something else answered, with the status ${response.status}`, null);
+/** @throws BillingProblem, BillingUnavailable */
+async function throwUnlessOk(request: Request, response: Response): Promise<void> {
+  if (response.ok) return;
+  const problem: unknown = await response.json().catch(() => undefined);
+  if (isProblem(problem))
+    throw new BillingProblem(problem, response.headers.get('x-request-id') ?? undefined);
+  throw new BillingUnavailable(
+    `something else answered, with the status ${response.status}`,
+    request.headers.get('idempotency-key'),
+  );
 }
 
 function isPage(value: unknown): value is { data: unknown[]; nextCursor: string | null } {

@@ -228,7 +228,8 @@ export function createMeter(
 
   /** A very long answer of a batch is shortened. The same key, sent alone, returns the whole receipt. */
   async function readReceipt(entry: Pending): Promise<void> {
-    const { teamId, idempotencyKey, ...body } = entry.usage;
+    const sent: Pending['usage'] = JSON.parse(entry.json);
+    const { teamId, idempotencyKey, ...body } = sent;
     const params = { path: { teamId }, header: { 'Idempotency-Key': idempotencyKey } };
     try {
       const receipt = await billing.POST('/v1/teams/{teamId}/usage', { params, body });

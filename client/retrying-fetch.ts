@@ -111,7 +111,7 @@ function jitter(ms: number): number {
 }
 
 /** @throws the signal's reason if it is aborted */
-export function wait(ms: number, signal: AbortSignal): Promise<void> {
+function wait(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     const stop = () => {
       clearTimeout(timer);

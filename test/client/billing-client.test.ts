@@ -94,10 +94,12 @@ test('retries end: without an answer the caller learns the key under which to as
   expect(await recorded()).toEqual([receipt.id]);
 });
 
-test('a wait that Retry-After makes longer than the limit is not begun', async () => {
+test('a wait that Retry-After makes longer than the limit is not begun, and the caller learns the key', async () => {
   proxy.faults.push({ status: 503, retryAfter: '3600' });
-  await expect(spend()).rejects.toThrow(BillingUnavailable);
+  const refused = await spend().catch((error: unknown) => error);
+  expect(refused).toBeInstanceOf(BillingUnavailable);
   expect(proxy.requests).toHaveLength(1);
+  expect(refused).toMatchObject({ idempotencyKey: proxy.requests[0]?.key ?? 'a key was sent' });
 });
 
 test('an aborted call ends with the reason of its signal', async () => {

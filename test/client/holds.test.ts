@@ -89,6 +89,21 @@ test('an answer of a language model costs the tokens that the model reports', as
   expect(await balance()).toMatchObject({ available: '98.5', held: '0' });
 });
 
+test('the bytes of an image in a prompt are not counted as tokens', async () => {
+  const receipts: Receipt[] = [];
+  const content = [{ type: 'text' as const, text: 'a cat' }];
+  const doGenerate = { content, finishReason: stop, usage: tokens(undefined, undefined), warnings: [] };
+  const model = paidModel(new MockLanguageModelV4({ modelId: 'gpt-5', doGenerate }), receipts);
+  const file = { type: 'file' as const, mediaType: 'image/png', data: Buffer.alloc(1_000_000, 7) };
+  await generateText({
+    model,
+    messages: [{ role: 'user', content: [{ type: 'text', text: 'What?' }, file] }],
+  });
+  const [input] = receipts[0]?.lines.filter(({ meter }) => meter === 'input_tokens') ?? [];
+  expect(Number(input?.quantity)).toBeGreaterThan(10);
+  expect(Number(input?.quantity)).toBeLessThan(100);
+});
+
 test('a model call that fails costs nothing', async () => {
   const doGenerate = async () => {
     throw new Error('the model is down');
