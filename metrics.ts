@@ -26,7 +26,6 @@ export const creditOperationSeconds = new Histogram({
   registers,
 });
 
-/** Operations that wait for a batch. */
 export const waitingOperations = new Gauge({
   name: 'billing_waiting_operations',
   help: 'Credit operations that wait for a batch',
@@ -50,7 +49,6 @@ export const batchSeconds = new Histogram({
   registers,
 });
 
-/** Teams that a batch left out, because another transaction had locked them. */
 export const lockedTeams = new Counter({
   name: 'billing_locked_teams_total',
   help: 'Teams that a batch left out because another transaction had locked them',
@@ -66,10 +64,10 @@ export const polarCallSeconds = new Histogram({
   registers,
 });
 
-/** Requests that were refused with 429, by the limit that refused them. */
+/** Only the limits of `api/rate-limits.ts`. `too_many_requests` is a 429 too and is not counted here. */
 export const rateLimitedRequests = new Counter({
   name: 'billing_rate_limited_requests_total',
-  help: 'Requests refused with 429, by limit',
+  help: 'Requests refused with rate_limited (429), by limit',
   labelNames: ['policy'] as const,
   registers,
 });

@@ -56,9 +56,12 @@ export function createAuthenticate({
     const cached = known.get(cacheKey);
     if (cached && performance.now() < cached.until) return cached.caller;
     if (!cached && !lookUpNewKeys) throw unknownKey();
-    known.delete(cacheKey);
     const serviceKey = await useServiceKey(keys.fork(), hash);
-    if (!serviceKey) throw unknownKey();
+    if (!serviceKey) {
+      // Not before: until then the key still counts as known for other requests, and if Postgres is down.
+      known.delete(cacheKey);
+      throw unknownKey();
+    }
     const caller: Caller = { kind: 'service', keyId: serviceKey.id, scopes: serviceKey.scopes };
     if (known.size >= keyCacheSize) known.clear();
     known.set(cacheKey, { caller, until: performance.now() + keyCacheMs });

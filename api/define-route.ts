@@ -144,7 +144,11 @@ export function defineRoute<Shape extends RequestShape>(definition: RouteDefinit
   const readRaw = readBytes(definition.bodyLimitBytes ?? 1_048_576);
 
   const serve: Route['serve'] = async (request, response, dependencies, turns) => {
-    const identify = () => authenticate(request, dependencies, turns.rates);
+    const identify = async (): Promise<Caller> => {
+      const known = await authenticate(request, dependencies, turns.rates);
+      response.locals.caller = nameForLog(known);
+      return known;
+    };
     const sender = access === 'public' ? undefined : await identify();
     if (sender) await turns.rates.countCaller(response, sender);
     const body = shape.body ? await readBody(request, response) : undefined;
@@ -156,7 +160,6 @@ export function defineRoute<Shape extends RequestShape>(definition: RouteDefinit
     if (access !== 'public' && sender) {
       // A caller who lost a right while their body arrived no longer has it.
       caller = shape.body ? await identify() : sender;
-      response.locals.caller = nameForLog(caller);
       const teamId = readTeamId(request);
       await authorize(dependencies.database.lane('authentication'), caller, access, teamId);
       if (teamId !== undefined && lane !== 'spending') await turns.rates.countTeam(response, teamId);

@@ -50,18 +50,18 @@ export function createMetrics(database: Database): Metrics {
   return {
     httpSeconds,
     async render() {
+      // If Postgres is down, the other metrics are still needed, without old values of these.
+      const inbox = await readInbox(database).catch(() => undefined);
+      databaseUp.set(inbox ? 1 : 0);
       waiting.reset();
       oldest.reset();
-      try {
-        const inbox = await readInbox(database);
+      relayLag.remove();
+      if (inbox) {
         for (const { status, code, rows, ageSeconds } of inbox.waiting) {
           waiting.set({ status, code }, rows);
           oldest.set({ status, code }, ageSeconds);
         }
         relayLag.set(inbox.relayLagSeconds);
-        databaseUp.set(1);
-      } catch {
-        databaseUp.set(0); // the other metrics are still needed
       }
       const text = `${await register.metrics()}${await processMetrics.metrics()}`;
       return { contentType: register.contentType, text };

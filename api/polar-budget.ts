@@ -23,6 +23,8 @@ const minuteMs = 60_000;
 
 /**
  * A token bucket for each team, and one for all, so that no team uses up the requests that Polar allows us. One per process.
+ * A request takes from both buckets or from none. A team that has used up its bucket waits a second, not until a
+ * minute has ended. The fixed windows of `rate-limits.ts` can do neither.
  * @param now  a clock that never goes back, in milliseconds
  */
 export function createPolarBudget(now: () => number = () => performance.now()): PolarBudget {

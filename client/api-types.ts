@@ -2111,7 +2111,7 @@ export interface components {
              */
             kind: "act";
             action: string;
-            /** @description person:{userId} or service:{keyId} */
+            /** @description person:{userId}, service:{keyId}, or operator:{name} */
             actor: string;
             subject: string | null;
             reason: string | null;
@@ -2572,7 +2572,7 @@ export interface components {
             id: string;
             /** Format: date-time */
             at: string;
-            /** @description person:{userId} or service:{keyId} */
+            /** @description person:{userId}, service:{keyId}, or operator:{name} */
             actor: string;
             action: string;
             teamId: string | null;

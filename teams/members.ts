@@ -16,8 +16,6 @@ export interface ListedMember {
   role: Role;
 }
 
-/** The roles that manage members: invite, change roles, remove. */
-
 /**
  * The team's members, in the order in which they joined.
  * @throws DomainError `invalid_cursor`

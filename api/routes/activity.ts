@@ -33,9 +33,10 @@ const actEntryOut = z
     at: instantOut,
     kind: z.literal('act'),
     action: z.string().meta({ examples: ['subscription.changed'] }),
-    actor: z
-      .string()
-      .meta({ description: 'person:{userId} or service:{keyId}', examples: ['person:user_42'] }),
+    actor: z.string().meta({
+      description: 'person:{userId}, service:{keyId}, or operator:{name}',
+      examples: ['person:user_42'],
+    }),
     subject: z
       .string()
       .nullable()

@@ -7,9 +7,10 @@ const auditEventOut = z
   .strictObject({
     id: z.guid(),
     at: instantOut,
-    actor: z
-      .string()
-      .meta({ description: 'person:{userId} or service:{keyId}', examples: ['person:user_42'] }),
+    actor: z.string().meta({
+      description: 'person:{userId}, service:{keyId}, or operator:{name}',
+      examples: ['person:user_42'],
+    }),
     action: z.string().meta({ examples: ['member.changed'] }),
     teamId: teamIdSchema.nullable(),
     subject: z

@@ -1,3 +1,4 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
 import { z } from 'zod';
 import { type ServiceKey, scopes } from '../../database/entities/service-key.ts';
 import { DomainError } from '../../domain-error.ts';
@@ -13,18 +14,15 @@ import {
 } from '../../teams/service-keys.ts';
 import { type Caller, nameCaller } from '../authenticate.ts';
 import { type Answer, type CallContext, defineRoute } from '../define-route.ts';
-import { instantIn, instantOut, listQuery, pageOf } from '../shapes.ts';
+import { instantIn, instantOut, listQuery, nameSchema, pageOf } from '../shapes.ts';
 
-const serviceKeyParams = z.object({ serviceKeyId: z.guid() });
+const serviceKeyParams = z.object({
+  serviceKeyId: z.guid({ error: 'expected a service key id: a UUID' }).toLowerCase(),
+});
 const oneDaySeconds = 86_400;
 const oneWeekSeconds = 604_800;
 
-const nameSchema = z
-  .string()
-  .trim()
-  .min(1)
-  .max(100)
-  .meta({ examples: ['workflow engine'] });
+const keyNameSchema = nameSchema.meta({ examples: ['workflow engine'] });
 const scopesSchema = z
   .array(z.enum(scopes))
   .min(1)
@@ -33,7 +31,7 @@ const scopesSchema = z
 
 const newServiceKeyIn = z
   .strictObject({
-    name: nameSchema,
+    name: keyNameSchema,
     scopes: scopesSchema,
     expiresAt: instantIn
       .exactOptional()
@@ -51,7 +49,7 @@ const rotationIn = z
 
 const serviceKeyShape = {
   id: z.guid(),
-  name: nameSchema,
+  name: keyNameSchema,
   scopes: scopesSchema,
   createdAt: instantOut,
   expiresAt: instantOut.nullable(),
@@ -149,8 +147,6 @@ export const serviceKeyRoutes = [
     },
   }),
 ];
-
-type EntityManager = Parameters<typeof issueServiceKey>[0];
 
 /** Records the key's id under the Idempotency-Key, never the secret. So a retry cannot show it again. */
 async function issueOnce(

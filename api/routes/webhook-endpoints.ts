@@ -295,9 +295,7 @@ export const webhookEndpointRoutes = [
     async handle({ params: { endpointId }, body }, context) {
       const { dependencies, idempotency, caller } = context;
       return idempotent(dependencies.database, idempotency(), async (em) => {
-        const { messageId, since } = body;
-        const which = messageId === undefined ? { since: since ?? new Date(0) } : { messageId };
-        const messages = await replayWebhookDeliveries(em, endpointId, which);
+        const messages = await replayWebhookDeliveries(em, endpointId, messagesToReplay(body));
         await recordAct(em, caller(), {
           action: 'webhook_endpoint.replayed',
           subject: endpointId,
@@ -308,6 +306,12 @@ export const webhookEndpointRoutes = [
     },
   }),
 ];
+
+function messagesToReplay({ messageId, since }: z.output<typeof replayIn>) {
+  if (messageId !== undefined) return { messageId };
+  if (since !== undefined) return { since };
+  throw new Error('the schema demands messageId or since');
+}
 
 /** @throws DomainError `webhooks_not_configured` */
 function demandSigningKey({ webhooks: { signingKey } }: Dependencies): Buffer {

@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { IncomingMessage, ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
+import { z } from 'zod';
+import { createAuthenticate } from '../../api/authenticate.ts';
 import { createRateLimits, defaultRates } from '../../api/rate-limits.ts';
-import { type Reply, type RunningApi, startApi } from './running-api.ts';
+import { jwtSecret, type Reply, type RunningApi, startApi } from './running-api.ts';
 
 let api: RunningApi;
 beforeAll(async () => {
@@ -92,6 +94,23 @@ test('an address that sends too many wrong keys gets 429 instead of 401, its kno
     expect(await get(key)).toMatchObject({ status: 429, json: { code: 'rate_limited' } });
   expect((await get(known.key)).status).toBe(200);
   expect((await get(token)).status).toBe(200);
+});
+
+test('a known key counts as known for other requests while it is looked up again', async () => {
+  const { key } = await api.key('billing');
+  const authenticate = createAuthenticate({
+    database: api.dependencies.database,
+    auth: { jwtSecret },
+    serviceApiKey: undefined,
+  });
+  const { keyId } = z.object({ keyId: z.string() }).parse(await authenticate(`Bearer ${key}`));
+  const now = performance.now.bind(performance);
+  const clock = jest.spyOn(performance, 'now').mockImplementation(() => now() + 3_000);
+  const again = await Promise.allSettled(
+    [1, 2, 3].map(() => authenticate(`Bearer ${key}`, { lookUpNewKeys: false })),
+  );
+  clock.mockRestore();
+  expect(again).toMatchObject([1, 2, 3].map(() => ({ value: { keyId } })));
 });
 
 test('requests about a team are counted together, whoever sends them', async () => {
