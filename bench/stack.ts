@@ -160,10 +160,6 @@ async function makeServiceKey(databaseUrl: string): Promise<string> {
   }
 }
 
-/**
- * The variables of production. No measure calls Polar and Polar sends nothing, so no server listens at these
- * addresses.
- */
 /** The same database for API and worker: they refuse the role that owns the tables. */
 function applicationUrl(databaseUrl: string): string {
   const url = new URL(databaseUrl);
@@ -171,6 +167,10 @@ function applicationUrl(databaseUrl: string): string {
   return url.href;
 }
 
+/**
+ * The variables of production. No measure calls Polar and Polar sends nothing, so no server listens at these
+ * addresses.
+ */
 function environment(databaseUrl: string, temporalAddress: string): Record<string, string> {
   return {
     DATABASE_URL: applicationUrl(databaseUrl),

@@ -1,11 +1,11 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { networkInterfaces } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { freePort } from '../../dev/free-port.ts';
-import { firstKey, jwtSecret, type RunningApi, signWebhook, startApi, webhookSecret } from './running-api.ts';
+import { firstKey, type RunningApi, signWebhook, startApi } from './running-api.ts';
+import { spawnApi } from './spawn-api.ts';
 
 /** The API as a separate process, on a Postgres that can be stopped, with Temporal down. */
 const wire = {
@@ -95,7 +95,11 @@ test('while Postgres is down every request is 503 and may be sent again; when it
   }
   expect((await send('GET', '/healthz')).status).toBe(200);
   expect(await (await send('GET', '/readyz')).json()).toMatchObject({ postgres: 'unreachable' });
-  expect((await fetch(`${operationsUrl}/metrics`)).status).toBe(200);
+  const metrics = await fetch(`${operationsUrl}/metrics`);
+  expect(metrics.status).toBe(200);
+  const text = await metrics.text();
+  expect(text).toMatch(/^billing_database_up 0$/m);
+  expect(text).not.toMatch(/^billing_relay_lag_seconds \d/m);
   expect((await fetch(`${operationsUrl}/readyz`)).status).toBe(503);
 
   wire.server = await openWire(wire.port);
@@ -136,21 +140,7 @@ async function until(isSo: () => Promise<boolean>): Promise<void> {
 function start(port: number): ChildProcess {
   const database = new URL(api.applicationUrl);
   database.port = String(wire.port);
-  return spawn(process.execPath, [join(import.meta.dirname, '../../api/main.ts')], {
-    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
-    env: {
-      PORT: String(port),
-      OPERATIONS_PORT: String(operationsPort),
-      DATABASE_URL: database.href,
-      TEMPORAL_ADDRESS: '127.0.0.1:1',
-      POLAR_ACCESS_TOKEN: 'polar_oat_tests',
-      POLAR_SERVER: 'http://127.0.0.1:1',
-      POLAR_WEBHOOK_SECRET: webhookSecret,
-      AUTH_JWT_SECRET: jwtSecret,
-      SERVICE_API_KEY: firstKey,
-      LOG_LEVEL: 'silent',
-    },
-  });
+  return spawnApi({ port, operationsPort, databaseUrl: database.href });
 }
 
 function send(

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -27,8 +27,7 @@ test('the packed client is installed into an empty project and calls the API', a
     await run('npm', ['pack', folder, '--ignore-scripts', '--pack-destination', project], { cwd: root });
   }
   await writeFile(join(project, 'package.json'), '{ "private": true, "type": "module" }');
-  const { stdout: files } = await run('ls', [], { cwd: project });
-  const tarballs = files.split('\n').filter((file) => file.endsWith('.tgz'));
+  const tarballs = (await readdir(project)).filter((file) => file.endsWith('.tgz'));
   expect(tarballs).toHaveLength(3);
   const install = ['install', '--offline', '--no-audit', '--no-fund', ...tarballs.map((file) => `./${file}`)];
   await run('npm', install, { cwd: project });
