@@ -6,30 +6,35 @@ const overdueMinutes = 5;
 
 /**
  * Calls `signal` for each endpoint with new deliveries, then marks them. If the process dies in between, the endpoint is
- * signalled again, which is harmless.
+ * signalled again, which is harmless. An endpoint whose signal fails delays no other endpoint.
  *
- * @param signal  signals the endpoint's workflow; if it throws, its deliveries stay unmarked
- * @returns how many endpoints were signalled
+ * @param signal  signals the endpoint's workflow; if it throws, the endpoint's deliveries stay unmarked
+ * @throws the first error of `signal`, after the other endpoints are signalled
  */
 export async function signalEndpoints(
   { pool }: Database,
   signal: (endpointId: string) => Promise<void>,
-): Promise<number> {
+): Promise<void> {
   const { rows } = await pool.query<{ endpoint_id: string; messages: string[] }>({
     name: 'unsignalled-deliveries',
-    text: `select d.endpoint_id, array_agg(d.message_id) as messages
-             from (select endpoint_id, message_id from webhook_deliveries
-                    where status = 'pending' and not signalled limit ${readAtOnce}) d
-            group by d.endpoint_id`,
+    text: `select e.id as endpoint_id, array_agg(d.message_id) as messages
+             from webhook_endpoints e
+             cross join lateral (select message_id from webhook_deliveries
+                                  where endpoint_id = e.id and status = 'pending' and not signalled
+                                  limit ${readAtOnce}) d
+            group by e.id`,
   });
-  for (const { endpoint_id, messages } of rows) {
-    await signal(endpoint_id);
-    await pool.query(
-      'update webhook_deliveries set signalled = true where endpoint_id = $1 and message_id = any($2::uuid[])',
-      [endpoint_id, messages],
-    );
-  }
-  return rows.length;
+  const results = await Promise.allSettled(
+    rows.map(async ({ endpoint_id, messages }) => {
+      await signal(endpoint_id);
+      await pool.query(
+        'update webhook_deliveries set signalled = true where endpoint_id = $1 and message_id = any($2::uuid[])',
+        [endpoint_id, messages],
+      );
+    }),
+  );
+  const failed = results.find(({ status }) => status === 'rejected');
+  if (failed?.status === 'rejected') throw failed.reason;
 }
 
 /** Marks the overdue attempts of enabled endpoints for another signal. Cheap: call it once a minute. */

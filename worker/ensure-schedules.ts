@@ -75,7 +75,7 @@ const unimplemented = 12;
  * ended: if a retry finds its channel closed, the client throws an error that nobody can catch.
  */
 export async function ensureSchedules(temporal: TemporalClient, signal: AbortSignal): Promise<void> {
-  for (let told = false; !signal.aborted; ) {
+  for (let warned = false; !signal.aborted; ) {
     try {
       for (const id of retired) await temporal.call(answerTimeoutMs, (client) => deleteSchedule(client, id));
       for (const schedule of schedules) {
@@ -85,8 +85,8 @@ export async function ensureSchedules(temporal: TemporalClient, signal: AbortSig
     } catch (error) {
       if (signal.aborted) return;
       if (isUnimplemented(error)) return log.debug('This Temporal server has no schedules');
-      if (!told) log.warn({ err: error }, 'The schedules cannot be created yet; the worker retries');
-      told = true;
+      if (!warned) log.warn({ err: error }, 'The schedules cannot be created yet; the worker retries');
+      warned = true;
       await setTimeout(retryPauseMs, undefined, { signal }).catch(() => {});
     }
   }

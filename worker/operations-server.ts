@@ -27,7 +27,7 @@ export async function startOperationsServer({
   const server = createServer((request, response) => {
     if (request.url !== '/metrics') response.writeHead(404).end();
     else if (request.method !== 'GET') response.writeHead(405, { allow: 'GET' }).end();
-    else void answer(response, temporalAddress);
+    else void answer(response, temporalAddress).catch((error: unknown) => refuse(response, error));
   });
   const variable = 'WORKER_OPERATIONS_PORT';
   return await listenForOperators(server, { host, port: workerOperationsPort, variable, production });
@@ -37,6 +37,13 @@ async function answer(response: ServerResponse, temporalAddress: string): Promis
   const ours = await processMetrics.metrics();
   const ofTemporal = await readTemporalMetrics(temporalAddress);
   response.writeHead(200, { 'content-type': processMetrics.contentType }).end(ours + ofTemporal);
+}
+
+/** A failed scrape must not end the process. */
+function refuse(response: ServerResponse, error: unknown): void {
+  if (mayLog('own metrics')) log.error({ err: error }, 'The metrics of this process could not be read');
+  if (!response.headersSent) response.writeHead(500);
+  response.end();
 }
 
 /** If the SDK does not answer, the alerts on its metrics say that they are absent. */

@@ -1,10 +1,10 @@
-import { setTimeout } from 'node:timers/promises';
 import type { Polar } from '@polar-sh/sdk/2026-10';
 import type { Database } from '../database/connection.ts';
 import { claimDueEvents, postponeInboxEvents } from '../inbox/inbox.ts';
 import { log, oncePerMinute } from '../log.ts';
 import type { TemporalClient } from '../temporal-client.ts';
 import { explainSignalFailure, signalInboxEvents } from '../workflows/messages.ts';
+import { type Repeated, repeat } from './repeat.ts';
 import { resolveTeamlessEvents } from './resolve-teamless.ts';
 
 /** How often the relay looks for due events, in milliseconds. */
@@ -14,11 +14,6 @@ const missesWhenDown = 2;
 /** How long a signal may take. A server that has just restarted is slow. */
 const signalTimeoutMs = 10_000;
 const eventsPerBatch = 100;
-
-export interface Relay {
-  /** Stops after the current batch. */
-  stop(): Promise<void>;
-}
 
 /**
  * Signals due inbox rows: events stored while Temporal was down, and parked events whose retry is due. The teams of
@@ -30,38 +25,33 @@ export function startRelay(
   { database, polar }: { database: Database; polar: Polar },
   temporal: TemporalClient,
   whenDown: () => void,
-): Relay {
-  let stopped = false;
+): Repeated {
   let misses = 0;
-  const running = (async () => {
-    while (!stopped) {
-      try {
-        // Nothing is claimed while Temporal is down, because the pauses of the rows would grow for nothing.
-        misses = (await temporal.isReachable()) ? 0 : misses + 1;
-        if (misses === missesWhenDown) whenDown();
-        if (misses === 0) while (!stopped && (await relayBatch(database, temporal)) === eventsPerBatch);
-      } catch (error) {
-        if (!stopped && mayLog('events'))
-          log.error({ err: error }, 'The relay could not signal stored events; it retries');
-      }
-      if (!stopped) await setTimeout(pollPauseMs);
-    }
-  })();
-  const resolving = (async () => {
-    while (!stopped) {
-      try {
-        while (!stopped && (await resolveTeamlessEvents(database, polar)));
-      } catch (error) {
-        if (!stopped && mayLog('parked events'))
-          log.error({ err: error }, 'Parked events could not be resolved; the relay retries');
-      }
-      if (!stopped) await setTimeout(pollPauseMs);
-    }
-  })();
+  const signalling = repeat(
+    pollPauseMs,
+    async (signal) => {
+      // Nothing is claimed while Temporal is down, because the pauses of the rows would grow for nothing.
+      misses = (await temporal.isReachable()) ? 0 : misses + 1;
+      if (misses === missesWhenDown) whenDown();
+      if (misses === 0) while (!signal.aborted && (await relayBatch(database, temporal)) === eventsPerBatch);
+    },
+    (error) => {
+      if (mayLog('events')) log.error({ err: error }, 'The relay could not signal stored events; it retries');
+    },
+  );
+  const resolving = repeat(
+    pollPauseMs,
+    async (signal) => {
+      while (!signal.aborted && (await resolveTeamlessEvents(database, polar)));
+    },
+    (error) => {
+      if (mayLog('parked events'))
+        log.error({ err: error }, 'Parked events could not be resolved; the relay retries');
+    },
+  );
   return {
     async stop() {
-      stopped = true;
-      await Promise.all([running, resolving]);
+      await Promise.all([signalling.stop(), resolving.stop()]);
     },
   };
 }

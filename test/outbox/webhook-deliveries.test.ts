@@ -3,6 +3,7 @@ import { v7 as uuidv7 } from 'uuid';
 import { connectDatabase, type Database } from '../../database/connection.ts';
 import { deliverDueMessages } from '../../outbox/deliver-due-messages.ts';
 import { createPostMessage } from '../../outbox/post-message.ts';
+import { signalEndpoints } from '../../outbox/signal-endpoints.ts';
 import { storeMessages } from '../../outbox/store-messages.ts';
 import { listWebhookDeliveries, replayWebhookDeliveries } from '../../outbox/webhook-deliveries.ts';
 import {
@@ -215,4 +216,26 @@ test('for a day after a rotation, messages are signed with both secrets', async 
   await tell(teamId, 3);
   await deliver();
   expect([numbersOf(teamId), receiver.refused]).toEqual([[1, 2], 1]);
+});
+
+test('an endpoint whose signal fails delays no other endpoint, and is signalled again', async () => {
+  await database.pool.query('update webhook_deliveries set signalled = true');
+  const [busy, other] = [await newTeam(), await newTeam()];
+  // More than are read at once.
+  await tell(busy, ...Array.from({ length: 1_001 }, (_, n) => n));
+  const { id: otherId } = await addEndpoint(receiver.url, other);
+  await tell(other, 1);
+
+  const signalled: string[] = [];
+  const refusing = async (id: string) => {
+    if (id === endpointId) throw new Error('refused');
+    signalled.push(id);
+  };
+  await expect(signalEndpoints(database, refusing)).rejects.toThrow('refused');
+  await expect(signalEndpoints(database, refusing)).rejects.toThrow('refused');
+  expect(signalled).toEqual([otherId]);
+
+  const all = () => signalEndpoints(database, async (id) => void signalled.push(id));
+  for (let round = 1; round <= 3; round += 1) await all();
+  expect(signalled).toEqual([otherId, endpointId, endpointId]);
 });
