@@ -1,5 +1,6 @@
 import { setCurrentDetails, upsertSearchAttributes } from '@temporalio/workflow';
 import type { TeamOverview } from '../activities/describe-team.ts';
+import { groupThousands } from '../catalog/group-thousands.ts';
 import {
   nextCreditExpiryAttribute,
   parkedEventsAttribute,
@@ -49,7 +50,7 @@ function details(
     `**Plan:** ${plan ? `${plan} (${subscriptionStatus})` : 'none'}`,
     '',
     `**Credits:** ${Object.entries(balance)
-      .map(([source, credits]) => `${source} ${credits}`)
+      .map(([source, credits]) => `${source} ${groupThousands(credits)}`)
       .join(', ')}`,
     '',
     `**Next expiry:** ${nextCreditExpiry ?? 'none'}`,

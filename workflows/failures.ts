@@ -35,7 +35,7 @@ async function retriedWhile<T>(
     } catch (error) {
       const failure = describeFailure(error);
       if (!mayRetry(error, pauseMs)) throw error;
-      log.warn('a step fails and is tried again', { failure, pauseMs });
+      log.warn('a step fails and is retried', { failure, pauseMs });
       setCurrentDetails(`**Failing:** ${failure}`);
       await sleep(pauseMs, { summary: 'Pause after a failure' });
     }
@@ -45,7 +45,8 @@ async function retriedWhile<T>(
 /** Why an activity failed, as a text. Throws every other error. */
 export function describeFailure(error: unknown): string {
   if (!(error instanceof TemporalFailure) || isCancellation(error)) throw error;
-  return rootCause(error) ?? error.message;
+  // The root cause of a time-out is empty.
+  return rootCause(error) || error.message;
 }
 
 /** Whether a retry cannot succeed. */

@@ -128,8 +128,9 @@ export async function teamLifecycle({ teamId, state }: TeamLifecycleInput): Prom
     for (const { inboxId, team: then, begunAfter } of aside.takeSettled()) {
       waiting.remove(inboxId);
       // The step may have read the team before a step outside the lane.
+      const why = then ? 'because two steps ran at the same time' : 'because an event could not be parked';
       if (then === null || begunAfter !== stepsTaken)
-        team = await untilDone(() => ledger('because of a step in the aside lane').reviewTeam(teamId));
+        team = await untilDone(() => ledger(why).reviewTeam(teamId));
       else team = then;
       if (then?.lastDid) team = { ...team, lastDid: then.lastDid };
     }

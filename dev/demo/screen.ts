@@ -1,5 +1,6 @@
 import { styleText } from 'node:util';
 import { formatCredits } from '../../catalog/credits.ts';
+import { groupThousands } from '../../catalog/group-thousands.ts';
 
 // styleText writes colours only if the output is a terminal that supports them.
 const bold = (text: string) => styleText('bold', text);
@@ -80,14 +81,7 @@ export const screen = {
 
 /** Credits with group separators: `1,234.5`. */
 export function grouped(micro: bigint): string {
-  return withCommas(formatCredits(micro));
-}
-
-/** A decimal string with group separators. */
-export function withCommas(decimal: string): string {
-  const [whole = '', fraction] = decimal.split('.');
-  const thousands = whole.replace(/\B(?=(\d{3})+$)/g, ',');
-  return fraction === undefined ? thousands : `${thousands}.${fraction}`;
+  return groupThousands(formatCredits(micro));
 }
 
 function line(text: string): void {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { groupThousands } from '../../catalog/group-thousands.ts';
 import {
   planAttribute,
   subscriptionStatusAttribute,
@@ -28,7 +29,7 @@ import {
 import { check, waitUntil } from './check.ts';
 import { CannotGoOn, credits, type Demo } from './connect.ts';
 import { checkLastTeam, rememberTeam } from './last-team.ts';
-import { grouped, screen, withCommas } from './screen.ts';
+import { grouped, screen } from './screen.ts';
 
 const signUpAnswer = z.object({
   user: z.object({ id: z.string() }),
@@ -171,7 +172,7 @@ async function useOnce(ada: Ada, usage: Consumption): Promise<void> {
   screen.rows(
     receipt.lines.map((line) => [
       line.meter,
-      `>${withCommas(line.quantity)}`,
+      `>${groupThousands(line.quantity)}`,
       '×',
       line.unitPrice,
       '=',
@@ -222,7 +223,7 @@ async function useInBatch(ada: Ada, usages: Consumption[]): Promise<void> {
   screen.rows(
     all.map(({ action, lines: [line], credits }) =>
       line
-        ? ['201', action, `>${withCommas(line.quantity)}`, line.meter, `>${grouped(credits)}`]
+        ? ['201', action, `>${groupThousands(line.quantity)}`, line.meter, `>${grouped(credits)}`]
         : ['422', action, '>1', 'runs', '>unknown_action'],
     ),
   );
