@@ -1,15 +1,8 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Team } from '../database/entities/team.ts';
 import { DomainError } from '../domain-error.ts';
-import type { PolarProductRef, PolarTeamRef } from '../polar/events.ts';
+import type { PolarTeamRef } from '../polar/events.ts';
 import { meansTeam, resolveTeam } from '../polar/resolve-team.ts';
-
-export function unknownProduct({ productId }: PolarProductRef): DomainError {
-  return new DomainError(
-    'unknown_product',
-    `The catalog has no plan or pack for Polar's product ${productId}: add metadata.catalog_key to the product, then run npm run polar:sync -- --apply`,
-  );
-}
 
 /**
  * Checks that the event's own ids do not contradict the team to which it was routed. Otherwise an operator decides.

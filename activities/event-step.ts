@@ -66,8 +66,8 @@ export function lockedTeam(database: Database, teamId: string): WithTeam {
 }
 
 /**
- * Makes an activity of a step. It settles its inbox row in the step's own transaction, so a retry finds it done. An event
- * that cannot be settled now is parked under a stable code, and the activity fails with it.
+ * Makes an activity of a step. It settles its inbox row in the step's own transaction, so a retry finds it done. An
+ * event that cannot be settled now is parked under a stable code, and the activity fails with it.
  */
 export function createEventStep<Facts>(
   { database, polar }: { database: Database; polar: Polar },
@@ -144,8 +144,8 @@ async function takeStep<Facts>(
 }
 
 /**
- * Reads the event with Polar's current state. Returns null instead if it is settled or waits for an approval, and the error if
- * it is unreadable.
+ * Reads the event with Polar's current state. Returns null instead if it is settled or waits for an approval, and the
+ * error if it is unreadable.
  */
 async function fetchFacts<Facts>(
   step: EventStep<Facts>,

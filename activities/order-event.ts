@@ -22,9 +22,9 @@ import {
   type PolarSubscription,
   readOrder,
 } from '../polar/events.ts';
-import { plansOf, resolveProduct } from '../polar/resolve-product.ts';
+import { plansOf, resolveProduct, unknownProduct } from '../polar/resolve-product.ts';
 import { assignedOrder, assignedSubscription } from './assigned-event.ts';
-import { checkTeam, unknownProduct } from './check-team.ts';
+import { checkTeam } from './check-team.ts';
 import { type Fetching, type NeedsPolar, needsPolar } from './event-step.ts';
 import {
   endForDeletedTeam,
@@ -76,7 +76,7 @@ export async function readOrderEvent(
   const ended = subscription !== null && subscription.endedAt !== null;
   const [tied, known, outlives] = await Promise.all([
     isTiedOrder(em, order),
-    // If its own events are lost, no billing period of it is known.
+    // If the subscription's own events are lost, its billing periods are not known.
     !pays || subscription !== null || subscriptionId === null || isKnown(em, subscriptionId),
     subscription !== null && outlivesTeam(em, event, subscription),
   ]);

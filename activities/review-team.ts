@@ -1,4 +1,4 @@
 import type { TeamStep } from './team-step.ts';
 
-/** Reads the team again, after a step whose own reading may be older than another step. Changes nothing. */
+/** Reads the team again, because another step may have changed it since the last reading. Changes nothing. */
 export const reviewTeam: TeamStep = async () => null;

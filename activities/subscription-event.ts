@@ -12,8 +12,7 @@ import {
 } from '../ledger/lifecycle/apply-subscription.ts';
 import { endSubscriptions } from '../polar/end-subscriptions.ts';
 import { fetchSubscription, type PolarSubscription } from '../polar/events.ts';
-import { plansOf, rememberPrices } from '../polar/resolve-product.ts';
-import { unknownProduct } from './check-team.ts';
+import { plansOf, rememberPrices, unknownProduct } from '../polar/resolve-product.ts';
 import type { Fetching } from './event-step.ts';
 
 /** A subscription from an event, or as it was just fetched. */

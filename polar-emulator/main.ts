@@ -13,7 +13,7 @@ const {
   EMULATOR_LOOPBACK_WEBHOOKS,
   EMULATOR_RETRY_SCALE,
 } = process.env;
-const RENEW_EVERY = 1_000;
+const renewalPauseMs = 1_000;
 
 async function main(): Promise<void> {
   const port = Number(EMULATOR_PORT ?? '0');
@@ -31,7 +31,7 @@ async function main(): Promise<void> {
   });
   const renewals = setInterval(() => {
     emulator.renewDue().catch((error: unknown) => console.error('polar emulator: a renewal failed', error));
-  }, RENEW_EVERY);
+  }, renewalPauseMs);
 
   const stop = async () => {
     clearInterval(renewals);

@@ -7,10 +7,10 @@ import type { Records, WebhookEventRecord } from './records.ts';
 
 const mostAttempts = 10;
 const timeoutMs = 10_000;
-const FIRST_RETRY = 2_000;
-const LONGEST_RETRY = 20 * 60_000;
+const firstRetryMs = 2_000;
+const longestRetryMs = 20 * 60_000;
 /** An endpoint is disabled after this many failed events in a row. */
-const DISABLE_AFTER = 10;
+const mostFailedEvents = 10;
 
 export interface WebhookDelivery {
   /** Stores a webhook for every enabled endpoint that subscribes to it. */
@@ -94,7 +94,7 @@ export function webhookDelivery(emulator: Emulator, faults: Faults, retryScale: 
     });
     const attempts = event.attempts + 1;
     const over = result.succeeded || attempts >= mostAttempts;
-    const delay = Math.min(FIRST_RETRY * 2 ** (attempts - 1), LONGEST_RETRY) * retryScale;
+    const delay = Math.min(firstRetryMs * 2 ** (attempts - 1), longestRetryMs) * retryScale;
     const saved = store.events.put({
       ...event,
       attempts,
@@ -122,7 +122,7 @@ export function webhookDelivery(emulator: Emulator, faults: Faults, retryScale: 
 
   const countFailures = (endpoint: Records['endpoints'], succeeded: boolean) => {
     const failed_in_row = succeeded ? 0 : endpoint.failed_in_row + 1;
-    const enabled = endpoint.enabled && failed_in_row < DISABLE_AFTER;
+    const enabled = endpoint.enabled && failed_in_row < mostFailedEvents;
     if (failed_in_row === endpoint.failed_in_row && enabled === endpoint.enabled) return;
     store.endpoints.put({ ...endpoint, failed_in_row, enabled });
   };

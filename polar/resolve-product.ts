@@ -3,6 +3,7 @@ import { findProduct } from '../catalog/find-product.ts';
 import { readCatalog } from '../catalog/versions.ts';
 import { PolarPrice } from '../database/entities/polar-price.ts';
 import { PolarProduct } from '../database/entities/polar-product.ts';
+import { DomainError } from '../domain-error.ts';
 import type { PolarProductRef, PolarSubscription } from './events.ts';
 
 /**
@@ -16,6 +17,13 @@ export async function resolveProduct(em: EntityManager, ref: PolarProductRef): P
   if (productCatalogKey === null) return null;
   const { catalog } = await readCatalog(em);
   return findProduct(catalog, productCatalogKey) ? productCatalogKey : null;
+}
+
+export function unknownProduct({ productId }: PolarProductRef): DomainError {
+  return new DomainError(
+    'unknown_product',
+    `The catalog has no plan or pack for Polar's product ${productId}: add metadata.catalog_key to the product, then run npm run polar:sync -- --apply`,
+  );
 }
 
 /** The catalog keys of a subscription's current plan and of its pending plan. */

@@ -10,7 +10,7 @@ import {
 import { createActivities } from '../activities/create-activities.ts';
 import { createMaintenanceActivities } from '../activities/create-maintenance-activities.ts';
 import { createReconciliationActivities } from '../activities/create-reconciliation-activities.ts';
-import { createWebhookActivities } from '../activities/deliver-due-messages.ts';
+import { createWebhookActivities } from '../activities/create-webhook-activities.ts';
 import { connectDatabase } from '../database/connection.ts';
 import { createMissingPartitions } from '../database/partitions.ts';
 import type { Environment } from '../environment.ts';

@@ -6,7 +6,7 @@ import {
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { WebhookActivities } from '../activities/deliver-due-messages.ts';
+import type { WebhookActivities } from '../activities/create-webhook-activities.ts';
 import { createDeadline } from './deadline.ts';
 import { untilDone } from './failures.ts';
 import { type DeliverWebhooksInput, deliverSignal } from './messages.ts';
@@ -18,8 +18,9 @@ const { deliverDueMessages } = proxyActivities<WebhookActivities>({
 });
 
 /**
- * Delivers the messages of one webhook endpoint, for as long as the endpoint exists. One run at a time per endpoint keeps
- * the order of each team's messages. All state is in Postgres: this only decides when the next attempts are made.
+ * Delivers the messages of one webhook endpoint, for as long as the endpoint exists. An endpoint has one run at a time,
+ * which keeps the order of each team's messages. All state is in Postgres: this only decides when the next attempts are
+ * made.
  */
 export async function deliverWebhooks({ endpointId }: DeliverWebhooksInput): Promise<void> {
   let isSignalled = true;

@@ -17,8 +17,9 @@ const activities = proxyActivities<MaintenanceActivities>({
 });
 
 /**
- * Maintains the tables: creates the next months' partitions, deletes old keys, reduces old payloads. Sends the notices of
- * expiring credits. Counts days for usage reports. If a step fails, the others still run. Then the run fails, so that the failure is visible.
+ * Maintains the tables: creates the next months' partitions, closes months, deletes old keys, reduces old payloads, counts
+ * days for usage reports. Also sends the notices of expiring credits. If a step fails, the others still run. Then the run
+ * fails, so that the failure is visible.
  */
 export async function maintenance(): Promise<void> {
   const done: string[] = [];
@@ -28,7 +29,7 @@ export async function maintenance(): Promise<void> {
     ['Months closed', async () => activities.closeMonths()],
     ['Idempotency keys deleted', async () => activities.deleteOldKeys()],
     ['Inbox payloads reduced to ids', async () => activities.cutOldPayloads()],
-    // Last, so that a run that began before they existed replays.
+    // New steps come last, so that a run that began without them replays.
     ['Notices of expiring credits sent', async () => activities.announceExpiringCredits()],
     ['Time zones with days counted for reports', async () => activities.countUsageDays()],
   ] as const) {

@@ -1,6 +1,6 @@
 import type { Database } from '../../database/connection.ts';
 import { countAllUsageDays } from '../../ledger/read/usage-days.ts';
-import { heartbeating } from './heartbeating.ts';
+import { heartbeating } from '../heartbeating.ts';
 
 /**
  * Counts the usage of ended days in each time zone in which a team reads reports.

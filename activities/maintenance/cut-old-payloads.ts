@@ -2,7 +2,7 @@ import { readCatalog } from '../../catalog/versions.ts';
 import type { Database } from '../../database/connection.ts';
 import { cutOldPayloads as cutPayloads } from '../../inbox/cut-payloads.ts';
 import { deleteHandledEvents } from '../../inbox/delete-handled-events.ts';
-import { heartbeating } from './heartbeating.ts';
+import { heartbeating } from '../heartbeating.ts';
 
 /**
  * Reduces the payloads of old events to ids. Also deletes the rows of events that were handled longer ago than the
@@ -11,11 +11,11 @@ import { heartbeating } from './heartbeating.ts';
  * @returns how many payloads were reduced
  */
 export function cutOldPayloads(database: Database): Promise<number> {
-  return heartbeating(async (signal, tell) => {
-    const cut = await cutPayloads(database.pool, { signal, onProgress: tell });
+  return heartbeating(async (signal, onProgress) => {
+    const cut = await cutPayloads(database.pool, { signal, onProgress });
     const { catalog } = await readCatalog(database);
     const keptMs = catalog.policies.handledEventsKept;
-    await deleteHandledEvents(database.pool, keptMs, { signal, onProgress: tell });
+    await deleteHandledEvents(database.pool, keptMs, { signal, onProgress });
     return cut;
   });
 }

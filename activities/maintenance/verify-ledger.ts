@@ -1,7 +1,7 @@
 import type { Database } from '../../database/connection.ts';
 import { type LedgerFinding, verifyLedger as verify } from '../../ledger/verify/verify-ledger.ts';
 import { log } from '../../log.ts';
-import { heartbeating } from './heartbeating.ts';
+import { heartbeating } from '../heartbeating.ts';
 
 /** The result of verifying the ledger, as a workflow carries it: plain JSON, small, no personal data. */
 export interface LedgerVerdict {
@@ -21,18 +21,18 @@ const mostFindings = 20;
 const longestFieldCharacters = 300;
 
 /**
- * Checks the rules of the ledger. Findings are a result, not a failure of this activity, because a retry would find them
- * again.
+ * Checks the rules of the ledger. Findings are a result, not a failure of this activity, because a retry would find
+ * them again.
  */
 export function verifyLedger(database: Database): Promise<LedgerVerdict> {
-  return heartbeating(async (signal, tell) => {
+  return heartbeating(async (signal, onProgress) => {
     const {
       findings,
       milliseconds: _,
       ...counts
     } = await verify(database, {
       signal,
-      onProgress: tell,
+      onProgress,
       onFinding: (finding) => log.error({ finding }, 'A rule of the ledger does not hold'),
     });
     return {

@@ -24,7 +24,7 @@ export interface Comparing {
   fetchPauseMs: number;
 }
 
-/** How long a change is left to its webhook before reconciliation repairs it, in milliseconds. */
+/** How long a change is left to its webhook before reconciliation repairs it. */
 const webhookDelayMs = 2 * 60_000;
 
 const dayMs = 86_400_000;

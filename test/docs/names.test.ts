@@ -12,7 +12,7 @@ const root = join(import.meta.dirname, '../..');
 const layers = [
   ['workflows'],
   ['activities'],
-  ['api', 'catalog', 'database', 'inbox', 'ledger', 'polar', 'reconciliation', 'teams', 'worker'],
+  ['api', 'catalog', 'database', 'inbox', 'ledger', 'outbox', 'polar', 'reconciliation', 'teams', 'worker'],
 ];
 
 test.each(layers)('no exported name means two things (%s …)', async (...folders) => {

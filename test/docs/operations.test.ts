@@ -64,6 +64,7 @@ test('every route, command, schedule and parked code in the operators’ guide e
     'inbox/inbox.ts',
     'polar/client.ts',
     'polar/events.ts',
+    'polar/resolve-product.ts',
     'polar/sync-members.ts',
     'ledger/lifecycle/apply-order.ts',
   ]

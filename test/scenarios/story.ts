@@ -210,7 +210,8 @@ export async function startStory(
       },
       ...(body ? { body: JSON.stringify(body) } : {}),
     });
-    return { status: response.status, body: (await response.json()) as Record<string, unknown> };
+    const text = await response.text(); // empty for 204
+    return { status: response.status, body: text === '' ? {} : JSON.parse(text) };
   };
 
   const story: Story = {
@@ -244,7 +245,8 @@ export async function startStory(
         headers: { 'content-type': 'application/json', ...(headers ?? signWebhook(webhookSecret, id, body)) },
         body,
       });
-      return { status: response.status, body: (await response.json()) as Record<string, unknown> };
+      const text = await response.text(); // empty for 204
+      return { status: response.status, body: text === '' ? {} : JSON.parse(text) };
     },
     async call<T>(method: string, path: string, body?: object) {
       const answer = await request(method, path, body);
