@@ -11,6 +11,8 @@ export function assignedOrder<O extends PolarOrder>(order: O, event: Assignment)
   return {
     ...order,
     ...assignedProduct(event),
+    // The checkout was for another product, so its catalog version does not apply.
+    ...(event.assignedProduct === null ? {} : { checkoutCatalogVersion: null }),
     teamRef: assignedTeam(order.teamRef, event),
     subscription: order.subscription && assignedSubscription(order.subscription, event),
   };

@@ -29,15 +29,21 @@ export async function readCatalog(source: EntityManager | Database): Promise<Pub
   return published;
 }
 
-/**
- * The catalog with this version number, from which a grant, an order or a hold was made. A version never changes, so
- * each process reads it once.
- */
+/** The catalog with this version number, from which a grant, an order or a hold was made. */
 export async function readCatalogVersion(em: EntityManager, version: number): Promise<Catalog> {
+  const catalog = await findCatalogVersion(em, version);
+  if (!catalog) throw new Error(`there is no catalog version ${version}`);
+  return catalog;
+}
+
+/**
+ * The catalog with this version number; null if there is none. A version never changes, so each process reads it once.
+ */
+export async function findCatalogVersion(em: EntityManager, version: number): Promise<Catalog | null> {
   const known = parsed.get(em.getDriver()) ?? new Map<number, Catalog>();
   parsed.set(em.getDriver(), known);
   const catalog = known.get(version) ?? (await parseVersion(em, version));
-  known.set(version, catalog);
+  if (catalog) known.set(version, catalog);
   return catalog;
 }
 
@@ -92,9 +98,9 @@ function notPublished(): DomainError {
 const newest = new WeakMap<object, { readAt: number; published: PublishedCatalog }>();
 const parsed = new WeakMap<object, Map<number, Catalog>>();
 
-async function parseVersion(em: EntityManager, version: number): Promise<Catalog> {
-  const row = await em.findOneOrFail(CatalogVersion, { version });
-  return parseCatalog(row.document, `catalog version ${version}`);
+async function parseVersion(em: EntityManager, version: number): Promise<Catalog | null> {
+  const row = await em.findOne(CatalogVersion, { version });
+  return row && parseCatalog(row.document, `catalog version ${version}`);
 }
 
 /** Concurrent callers that find the cache stale share one query. */

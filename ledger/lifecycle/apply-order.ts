@@ -1,13 +1,8 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { formatCredits } from '../../catalog/credits.ts';
-import { findProduct } from '../../catalog/find-product.ts';
-import {
-  type PublishedCatalog,
-  readCatalog,
-  readCatalogAt,
-  readCatalogVersion,
-} from '../../catalog/versions.ts';
-import { CatalogVersion } from '../../database/entities/catalog-version.ts';
+import { findProduct, type Product } from '../../catalog/find-product.ts';
+import type { Catalog } from '../../catalog/schema.ts';
+import { findCatalogVersion, type PublishedCatalog, readCatalogAt } from '../../catalog/versions.ts';
 import { Debt } from '../../database/entities/debt.ts';
 import { Grant } from '../../database/entities/grant.ts';
 import { Order, reversedAmount } from '../../database/entities/order.ts';
@@ -70,7 +65,8 @@ export interface OrderLineFacts {
  *
  * @returns what was done, as a sentence
  * @throws DomainError `cycle_not_granted`: its billing period is not known (yet); `money_without_credits`: it was paid
- *   and buys nothing of the catalog. Then the caller must not commit.
+ *   and buys nothing of the catalog; `unknown_product`: the catalog, or the version that its checkout names, does not
+ *   have it. Then the caller must not commit.
  */
 export async function applyPaidOrder(
   em: EntityManager,
@@ -191,24 +187,40 @@ function storeLines(
   }
 }
 
-/** A pack grants the credits of its checkout's version. A plan's terms are read for each line. */
+/**
+ * A pack grants the credits of its checkout's version. If that version does not exist or has no such pack, nobody knows
+ * what the payer saw. A plan's terms are those of each cycle, whatever its checkout.
+ * @throws DomainError `unknown_product`
+ */
 async function productOf(
   em: EntityManager,
-  { product: key, checkoutCatalogVersion, createdAt }: PaidOrderFacts,
-) {
-  const known =
-    checkoutCatalogVersion !== null &&
-    (await em.findOne(CatalogVersion, { version: checkoutCatalogVersion }));
-  const published: PublishedCatalog = known
-    ? { catalogVersion: known.version, catalog: await readCatalogVersion(em, known.version) }
-    : await readCatalogAt(em, createdAt);
-  const product = findProduct(published.catalog, key);
-  if (product) return { product, published };
-  // It was added to the catalog after the order was created.
-  const newest = await readCatalog(em);
-  const later = findProduct(newest.catalog, key);
-  if (!later) throw new DomainError('unknown_product', `The catalog has no ${key}`);
-  return { product: later, published: newest };
+  { id, product: key, checkoutCatalogVersion: catalogVersion, createdAt }: PaidOrderFacts,
+): Promise<{ product: Product; published: PublishedCatalog }> {
+  if (catalogVersion === null) return productAt(em, key, createdAt);
+  const catalog = await findCatalogVersion(em, catalogVersion);
+  const promised = catalog && findProduct(catalog, key);
+  if (catalog && promised?.kind === 'pack')
+    return { product: promised, published: { catalogVersion, catalog } };
+  const found = await productAt(em, key, createdAt);
+  if (found.product.kind === 'plan') return found;
+  throw new DomainError(
+    'unknown_product',
+    `The checkout of order ${id} names catalog version ${catalogVersion}, which ${catalog ? `has no ${key}` : 'does not exist'}`,
+  );
+}
+
+/** A product of the catalog at an instant; if it was added later, of the first version that has it. */
+async function productAt(em: EntityManager, key: string, at: Date) {
+  const first = await readCatalogAt(em, at);
+  let { catalogVersion } = first;
+  let catalog: Catalog | null = first.catalog;
+  while (catalog) {
+    const product = findProduct(catalog, key);
+    if (product) return { product, published: { catalogVersion, catalog } };
+    catalogVersion += 1; // versions have no gaps
+    catalog = await findCatalogVersion(em, catalogVersion);
+  }
+  throw new DomainError('unknown_product', `The catalog has no ${key}`);
 }
 
 async function grantPack(

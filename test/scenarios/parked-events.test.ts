@@ -157,6 +157,22 @@ test('an operator assigns a product: the event is treated as this catalog key', 
   await until(async () => (await story.inbox(team)).every(({ status }) => status !== 'parked'));
 });
 
+test('a pack of an unknown catalog version waits for an operator, who assigns the product', async () => {
+  const team = await story.signUp('ada');
+  const id = await deliverOrder({
+    product_id: await story.productOf('pack_1000'),
+    metadata: { team_id: team, catalog_version: '99' },
+  });
+  await story.settle();
+  expect((await rows()).find((row) => row.id === id)).toMatchObject({
+    parkedCode: 'unknown_product',
+    outcome: expect.stringContaining('names catalog version 99'),
+  });
+  expect(await story.balance(team)).toMatchObject({ bySource: { purchase: '0' } });
+  await story.call('POST', `/v1/inbox/${id}/assign`, { teamId: team, product: 'pack_1000' });
+  await until(async () => (await story.balance(team)).bySource.purchase === '1000');
+});
+
 test('an event that was assigned to another team is not applied to the team that had it', async () => {
   const [ada, bob] = [await story.signUp('ada'), await story.signUp('bob')];
   const id = await deliverOrder({ metadata: { team_id: ada } });
