@@ -1,5 +1,6 @@
 import type { Pool } from 'pg';
 import { type BatchOptions, inBatches } from '../database/in-batches.ts';
+import { inPoolTransaction } from '../database/pool-transaction.ts';
 
 /** Rows per short transaction. */
 const rowsPerBatch = 5_000;
@@ -18,10 +19,7 @@ export function deleteOldKeys(pool: Pool, keptMs: number, options: BatchOptions 
 }
 
 async function deleteBatch(pool: Pool, keptMs: number, most: number): Promise<number> {
-  const client = await pool.connect();
-  let usable = false;
-  try {
-    await client.query('begin');
+  return inPoolTransaction(pool, async (client) => {
     await client.query('select from key_deletions for update'); // one deletion at a time; spends only read it
     // The clock is read once, in a subquery: a comparison with a volatile function could not use an index.
     const { rows } = await client.query<{ deleted: string; up_to: string | null }>(
@@ -41,10 +39,6 @@ async function deleteBatch(pool: Pool, keptMs: number, most: number): Promise<nu
     if (!row) throw new Error('a count returned no row');
     if (row.up_to !== null)
       await client.query('update key_deletions set up_to = greatest(up_to, $1)', [row.up_to]);
-    await client.query('commit');
-    usable = true;
     return Number(row.deleted);
-  } finally {
-    client.release(!usable); // if it failed, the connection may still be in the transaction
-  }
+  });
 }

@@ -1,4 +1,5 @@
 import type { Pool } from 'pg';
+import { inPoolTransaction } from '../../database/pool-transaction.ts';
 
 /** A month is closed this long after its end, when no open transaction can have read the clock in it. */
 const closedAfter = '1 day';
@@ -24,10 +25,7 @@ export async function closeMonths(pool: Pool): Promise<number> {
 }
 
 async function closeNextMonth(pool: Pool): Promise<boolean> {
-  const client = await pool.connect();
-  let usable = false;
-  try {
-    await client.query('begin');
+  return inPoolTransaction(pool, async (client) => {
     await client.query('lock table closed_months in exclusive mode');
     const { rows } = await client.query<{ month: string }>(
       `with next as (
@@ -50,10 +48,6 @@ async function closeNextMonth(pool: Pool): Promise<boolean> {
         [month],
       );
     }
-    await client.query('commit');
-    usable = true;
     return month !== undefined;
-  } finally {
-    client.release(!usable); // if it failed, the connection is still in a transaction
-  }
+  });
 }

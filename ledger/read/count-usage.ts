@@ -1,6 +1,6 @@
 import type { PoolClient } from 'pg';
 import { inDaysSql, lateDaysSql, localDaySql, type UsageDimension } from './usage-days.ts';
-import { filterSql, type UsageFilter } from './usage-filter.ts';
+import { eventColumns, filterSql, tagSql, type UsageFilter } from './usage-filter.ts';
 import { isTag, type UsageKey } from './usage-keys.ts';
 
 /** What is counted: a team's usage in a time range. */
@@ -47,22 +47,24 @@ export function dimensionOf({
 /**
  * Counts usage by its keys: counted days from `usage_days`, all other days from the events. Must be called in one
  * snapshot. A group may be returned several times: its parts add up.
- * @param mostGroups  the maximum number of groups that each statement returns
+ * @param maxGroups  the maximum number of groups of counted days, and of all other days
+ * @returns null if there are more groups: some of them would be missing from the sums
  */
 export async function countUsage(
   client: PoolClient,
   range: CountedRange,
-  mostGroups: number,
-): Promise<CountedGroup[]> {
+  maxGroups: number,
+): Promise<CountedGroup[] | null> {
   const dimension = dimensionOf(range);
   const { counted, live } =
     dimension === null ? { counted: noDays, live: everyDay } : await findDays(client, range);
   const [fromDays, fromEvents] = await Promise.all([
     dimension === null || counted.firsts.length === 0
       ? []
-      : sumDays(client, range, dimension, counted, mostGroups),
-    live.firsts.length === 0 ? [] : sumEvents(client, range, live, mostGroups),
+      : sumDays(client, range, dimension, counted, maxGroups + 1),
+    live.firsts.length === 0 ? [] : sumEvents(client, range, live, maxGroups + 1),
   ]);
+  if (fromDays.length > maxGroups || fromEvents.length > maxGroups) return null;
   return [...fromDays, ...fromEvents];
 }
 
@@ -115,7 +117,7 @@ async function sumDays(
   { teamId, timezone, groupBy }: CountedRange,
   dimension: UsageDimension,
   days: Days,
-  mostGroups: number,
+  limit: number,
 ): Promise<CountedGroup[]> {
   const columns = columnsFor(
     groupBy,
@@ -127,7 +129,7 @@ async function sumDays(
        from unnest($4::date[], $5::date[]) as counted (first, last)
        join usage_days d on d.team_id = $1 and d.timezone = $2 and d.dimension = $3 and d.day between counted.first and counted.last
       group by ${columns.groupBy}
-      limit ${mostGroups}`,
+      limit ${limit}`,
     [teamId, timezone, dimension, days.firsts, days.lasts],
   );
   return rows.map((row) => toGroup(groupBy, row));
@@ -137,12 +139,12 @@ async function sumEvents(
   client: PoolClient,
   { teamId, from, to, timezone, groupBy, filter }: CountedRange,
   days: Days,
-  mostGroups: number,
+  limit: number,
 ): Promise<CountedGroup[]> {
   const values: unknown[] = [teamId, from, to, timezone, days.firsts, days.lasts];
   const columns = columnsFor(
     groupBy,
-    (key) => (isTag(key) ? `e.tags ->> $${values.push(key.slice('tag:'.length))}::text` : columnOfEvent[key]),
+    (key) => (isTag(key) ? tagSql(`$${values.push(key.slice('tag:'.length))}`) : columnOfEvent[key]),
     'e.price_version',
   );
   const { rows } = await client.query<GroupRow>(
@@ -153,7 +155,7 @@ async function sumEvents(
         and ${inDaysSql('live.first', 'live.last', '$4::text')}
             ${filterSql(filter, values)}
       group by ${columns.groupBy}
-      limit ${mostGroups}`,
+      limit ${limit}`,
     values,
   );
   return rows.map((row) => toGroup(groupBy, row));
@@ -164,11 +166,8 @@ const columnOfEvent: Record<Exclude<UsageKey, `tag:${string}`>, string> = {
   day: `${localDaySql('$4::text')}::text`,
   // The local hour and its offset from UTC in minutes: an hour that the clocks repeat is two hours.
   hour: `to_char(${localSql}, 'YYYY-MM-DD"T"HH24') || ' ' || (extract(epoch from (${localSql}) - (e.occurred_at at time zone 'UTC')) / 60)::int`,
-  action: 'e.action',
-  model: 'e.action',
-  member: 'e.member_id',
-  key: 'e.api_key_id',
-  run: 'e.run_id',
+  ...eventColumns,
+  model: eventColumns.action,
 };
 
 /** One column for each key, named by its position, and the price version if models are requested. */

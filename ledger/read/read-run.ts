@@ -2,7 +2,7 @@ import type { Pool, PoolClient } from 'pg';
 import type { GrantSource } from '../../database/entities/grant.ts';
 import type { HoldStatus } from '../../database/entities/hold.ts';
 import type { Tags } from '../../database/entities/usage-event.ts';
-import { readSnapshot } from '../../database/snapshot.ts';
+import { readSnapshot } from '../../database/pool-transaction.ts';
 import type { ReadHold } from './list-holds.ts';
 import { type ListedUsageEvent, listUsageEvents } from './list-usage-events.ts';
 

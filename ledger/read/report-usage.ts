@@ -1,6 +1,6 @@
 import { readCatalogVersion } from '../../catalog/versions.ts';
 import type { Database } from '../../database/connection.ts';
-import { readSnapshot } from '../../database/snapshot.ts';
+import { readSnapshot } from '../../database/pool-transaction.ts';
 import { DomainError } from '../../domain-error.ts';
 import { type CountedGroup, type CountedRange, countUsage, dimensionOf } from './count-usage.ts';
 import { countUsageDays, endedSql } from './usage-days.ts';
@@ -45,7 +45,9 @@ export interface UsageRow {
 
 const dayMs = 86_400_000;
 const longestRangeMs = 400 * dayMs;
-const mostRows = 50_000;
+const maxRows = 50_000;
+/** Several groups can become one row: a group has an action and a price version, and its row only their model. */
+const maxGroups = 2 * maxRows;
 /** If the maintenance is so far behind, a report counts the days itself. */
 const mostDaysBehind = 2;
 
@@ -61,12 +63,12 @@ export async function reportUsage(database: Database, question: UsageQuestion): 
   const { from, to } = rangeOf(question, clock);
   const range: CountedRange = { teamId, from, to, timezone, groupBy: columns, filter };
   if (dimensionOf(range) !== null) await prepareDays(database, range, clock);
-  const groups = await readSnapshot(database.pool, (client) => countUsage(client, range, mostRows + 1));
-  const rows = await foldGroups(database, columns, groups);
-  if (rows.length > mostRows || groups.length > 2 * mostRows) {
+  const groups = await readSnapshot(database.pool, (client) => countUsage(client, range, maxGroups));
+  const rows = groups && (await foldGroups(database, columns, groups));
+  if (!rows || rows.length > maxRows) {
     throw new DomainError(
       'report_too_large',
-      `This would be more than ${mostRows} rows: choose a shorter range or fewer keys`,
+      `This would be more than ${maxRows} rows: choose a shorter range or fewer keys`,
     );
   }
   return {

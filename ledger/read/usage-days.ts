@@ -1,4 +1,5 @@
 import type { Pool, PoolClient } from 'pg';
+import { inPoolTransaction } from '../../database/pool-transaction.ts';
 
 /**
  * Sums of a team's usage by local day, so that a report over a year reads days instead of events.
@@ -106,17 +107,7 @@ export async function countAllUsageDays(pool: Pool): Promise<number> {
 
 /** @returns whether more days can be counted */
 async function countNextDays(pool: Pool, teamId: string, timezone: string): Promise<boolean> {
-  const client = await pool.connect();
-  let usable = false;
-  try {
-    await client.query('begin');
-    const more = await countWithLock(client, teamId, timezone);
-    await client.query('commit');
-    usable = true;
-    return more;
-  } finally {
-    client.release(!usable); // if it failed, the connection is still in a transaction
-  }
+  return inPoolTransaction(pool, (client) => countWithLock(client, teamId, timezone));
 }
 
 async function countWithLock(client: PoolClient, teamId: string, timezone: string): Promise<boolean> {

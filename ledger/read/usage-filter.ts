@@ -20,24 +20,29 @@ export function filterSql(filter: UsageFilter, values: unknown[]): string {
   const equals = (column: string, value: string | null) =>
     value === null ? `and ${column} is null` : `and ${column} = ${parameter(value)}`;
   return [
-    ...columns.flatMap(([field, column]) => {
+    ...filteredColumns.flatMap((field) => {
       const value = filter[field];
-      return value === undefined ? [] : equals(column, value);
+      return value === undefined ? [] : equals(eventColumns[field], value);
     }),
-    ...(filter.tag === undefined
-      ? []
-      : [equals(`e.tags ->> ${parameter(filter.tag.name)}::text`, filter.tag.value)]),
+    ...(filter.tag === undefined ? [] : [equals(tagSql(parameter(filter.tag.name)), filter.tag.value)]),
     ...(filter.model === undefined ? [] : [modelSql(filter.model, parameter)]),
   ].join('\n              ');
 }
 
-const columns = [
-  ['action', 'e.action'],
-  ['member', 'e.member_id'],
-  ['key', 'e.api_key_id'],
-  ['run', 'e.run_id'],
-  ['step', 'e.step_id'],
-] as const;
+/** The columns of `usage_events e` by which usage can be filtered, and grouped except by step. */
+export const eventColumns = {
+  action: 'e.action',
+  member: 'e.member_id',
+  key: 'e.api_key_id',
+  run: 'e.run_id',
+  step: 'e.step_id',
+} as const;
+const filteredColumns = ['action', 'member', 'key', 'run', 'step'] as const;
+
+/** SQL for the value of a tag of `usage_events e`. @param name  SQL for the tag's name */
+export function tagSql(name: string): string {
+  return `e.tags ->> ${name}::text`;
+}
 
 /** The prices of all versions that have this model. Null: those without a model. */
 function modelSql(model: string | null, parameter: (value: unknown) => string): string {

@@ -5,6 +5,8 @@ import { catalogDocument, parseCatalog } from '../../catalog/load-catalog.ts';
 import { publishCatalog } from '../../catalog/versions.ts';
 import { connectDatabase, type Database } from '../../database/connection.ts';
 import { createMissingPartitions } from '../../database/partitions.ts';
+import { readSnapshot } from '../../database/pool-transaction.ts';
+import { countUsage } from '../../ledger/read/count-usage.ts';
 import { reportUsage } from '../../ledger/read/report-usage.ts';
 import { countAllUsageDays } from '../../ledger/read/usage-days.ts';
 import { columnsOf, type UsageKey } from '../../ledger/read/usage-keys.ts';
@@ -281,6 +283,35 @@ test('a report reads counted days from their sums, and the verification finds a 
   await database.pool.query('delete from usage_zones where team_id = $1', [teamId]);
   await database.pool.query('delete from usage_days where team_id = $1', [teamId]);
   expect(await credits()).toBe(7n);
+});
+
+test('usage with more groups than the maximum is not counted in part', async () => {
+  await clock.set(new Date(end));
+  const teamId = await newTeam();
+  const used = { priceVersion: 1, member: null, key: null, run: null, project: null, credits: 1n };
+  const at = { today: new Date(end - 1), before: new Date(end - 72 * hourMs) };
+  const actions = ['model.gpt-5', 'workflow.run', 'web.page'];
+  await insert(teamId, [
+    ...actions.map((action) => ({ ...used, action, occurredAt: at.today })),
+    ...actions.map((action) => ({ ...used, action, occurredAt: at.before })),
+  ]);
+  await reportUsage(database, { teamId, timezone: 'UTC', groupBy: ['action'] }); // counts the ended days
+  await clock.set(new Date(end + 2 * hourMs));
+  await countAllUsageDays(database.pool);
+  const count = (from: Date, to: Date, groupBy: UsageKey[], maxGroups: number) =>
+    readSnapshot(database.pool, (client) =>
+      countUsage(client, { teamId, from, to, timezone: 'UTC', groupBy, filter: {} }, maxGroups),
+    );
+  const [start, middle, stop] = [new Date(end - 96 * hourMs), new Date(end - 24 * hourMs), new Date(end)];
+  for (const [from, to] of [
+    [start, middle],
+    [middle, stop],
+  ] as const) {
+    for (const groupBy of [['action'], ['hour', 'model']] satisfies UsageKey[][]) {
+      expect(await count(from, to, groupBy, 3)).toHaveLength(3);
+      expect(await count(from, to, groupBy, 2)).toBeNull();
+    }
+  }
 });
 
 test('a time zone that nobody has used for 60 days is forgotten', async () => {
