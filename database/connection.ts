@@ -102,8 +102,8 @@ export interface Database {
   /** Runs `work` in one transaction. Creates missing partitions and retries once. `work` must make no network call. */
   transaction<T>(work: (em: EntityManager) => Promise<T>): Promise<T>;
   /**
-   * Whether statements on these connections are answered: a small one, or, while all connections are in use, one of
-   * another caller lately.
+   * Whether Postgres answers on these connections and can be written to. If all connections are in use, a connection
+   * that a caller gave back lately is the proof.
    */
   isUsable(): Promise<boolean>;
   /** Closes the connections of all lanes. */

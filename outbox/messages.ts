@@ -1,12 +1,13 @@
 import { z } from 'zod';
 import { decimalOut } from '../catalog/credits.ts';
+import { grantSources } from '../database/entities/grant.ts';
 import { limitPeriods, limitSubjects } from '../database/entities/limit.ts';
 
 /** The messages to other systems, and the schema of each type's data. Types are part of the API: never renamed. */
 
 const teamId = z.guid().meta({ description: 'The team' });
 const at = z.iso.datetime().meta({ examples: ['2026-01-31T12:00:00.000Z'] });
-const source = z.enum(['trial', 'subscription', 'adjustment', 'purchase']).meta({ id: 'GrantedSource' });
+const source = z.enum(grantSources).meta({ id: 'GrantedSource' });
 const available = decimalOut.meta({ description: 'The team’s spendable credits after the change' });
 
 export const messageData = {

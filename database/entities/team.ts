@@ -17,8 +17,14 @@ export const Team = defineEntity({
     /** Whether the hot path must also read the team's limits, or its debts. */
     hasLimits: p.boolean().default(false),
     hasDebts: p.boolean().default(false),
-    /** Credits came in: the next review of the team's alerts arms them again. The other columns of alerts are SQL only. */
+    /** Credits came in: the next review of the team's alerts arms them again. */
     creditsCameIn: p.boolean().default(false),
+    /** Thresholds of `credits.low`: credits, or a percentage of `alertBase`. */
+    lowBalance: p.array().defaultRaw(`'{20%,5%}'`),
+    /** The state of the alerts (`AlertState`). Micro-credits. */
+    alertBase: p.bigint().default(0),
+    alertWatermark: p.bigint().default(0),
+    exhaustionSent: p.boolean().default(false),
   },
 });
 

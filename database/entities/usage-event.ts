@@ -8,7 +8,7 @@ export interface StoredReceiptLine {
   credits: string;
 }
 
-/** What the caller files a usage under: up to five names, each with a value. */
+/** The caller's labels of a usage: up to five names, each with a value. */
 export type Tags = Record<string, string>;
 
 /**

@@ -11,7 +11,7 @@ import { expireCredits } from './expire-credits.ts';
 import { grantCredits } from './grant-credits.ts';
 import { moveCredits } from './move-credits.ts';
 import { reviewTeamAlerts } from './review-team-alerts.ts';
-import { readSpendableGrants, sumSpendableCredits } from './spendable-grants.ts';
+import { readSpendableGrants } from './spendable-grants.ts';
 
 export interface NewAdjustment {
   teamId: string;
@@ -54,8 +54,7 @@ export async function adjustCredits(em: EntityManager, adjustment: NewAdjustment
     em.create(Adjustment, { id, createdAt: now, ...adjustment, orderId: adjustment.orderId ?? null }),
   );
   const grants = credits > 0n ? await give(em, id, adjustment, now) : await take(em, id, adjustment, now);
-  await reviewTeamAlerts(em, teamId, now);
-  return { id, grants, available: await sumSpendableCredits(em, teamId, now) };
+  return { id, grants, available: await reviewTeamAlerts(em, teamId, now) };
 }
 
 /** The business key or reference of everything that an adjustment did. */

@@ -1,8 +1,8 @@
 import { type EntityManager, raw } from '@mikro-orm/postgresql';
-import { formatCredits } from '../../catalog/credits.ts';
 import { expirySql, Grant } from '../../database/entities/grant.ts';
 import { storeMessages } from '../../outbox/store-messages.ts';
 import { planExpiry } from '../rules/plan-expiry.ts';
+import { expiryMessage } from '../spend/announce.ts';
 import { applyMoves } from './move-credits.ts';
 
 /**
@@ -27,11 +27,6 @@ export async function expireCredits(em: EntityManager, teamId: string, now: Date
   const moves = planExpiry(due, now);
   applyMoves(em, due, moves, now);
   await em.flush();
-  const expired = moves.reduce((total, { amount }) => total + amount, 0n);
-  if (expired > 0n) {
-    const grants = moves.map(({ grantId, amount }) => ({ grantId, credits: formatCredits(amount) }));
-    const data = { teamId, credits: formatCredits(expired), grants };
-    await storeMessages(em, [{ type: 'credits.expired', data }], now);
-  }
-  return expired;
+  if (moves.length > 0) await storeMessages(em, [expiryMessage(teamId, moves)], now);
+  return moves.reduce((total, { amount }) => total + amount, 0n);
 }

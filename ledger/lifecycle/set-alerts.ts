@@ -1,6 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { lockLivingTeam } from '../../database/lock-living-team.ts';
-import { readTeamAlerts, reviewTeamAlerts } from './review-team-alerts.ts';
+import { reviewTeamAlerts } from './review-team-alerts.ts';
 
 /**
  * Sets the thresholds of a team's `credits.low`. A threshold at or above the current balance was not crossed, so it is
@@ -15,12 +15,11 @@ export async function setAlerts(
   teamId: string,
   lowBalance: readonly string[],
 ): Promise<string[]> {
-  const { now } = await lockLivingTeam(em, teamId);
-  await reviewTeamAlerts(em, teamId, now);
-  const { lowBalance: before, available } = await readTeamAlerts(em, teamId, now);
-  await em.execute(
-    'update teams set low_balance = ?::text[], alert_watermark = least(alert_watermark, ?) where id = ?',
-    [`{${lowBalance.join(',')}}`, available, teamId],
-  );
+  const { team, now } = await lockLivingTeam(em, teamId);
+  const available = await reviewTeamAlerts(em, teamId, now);
+  const before = team.lowBalance;
+  team.lowBalance = [...lowBalance];
+  if (available < team.alertWatermark) team.alertWatermark = available;
+  await em.flush();
   return before;
 }

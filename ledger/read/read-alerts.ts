@@ -1,4 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
+import { Team } from '../../database/entities/team.ts';
 import { unknownTeam } from '../../database/lock-living-team.ts';
 
 /**
@@ -6,10 +7,7 @@ import { unknownTeam } from '../../database/lock-living-team.ts';
  * @throws DomainError `unknown_team`
  */
 export async function readAlerts(em: EntityManager, teamId: string): Promise<string[]> {
-  const [row] = await em.execute<{ low_balance: string[] }[]>(
-    'select low_balance from teams where id = ? and deleted_at is null',
-    [teamId],
-  );
-  if (!row) throw unknownTeam(teamId);
-  return row.low_balance;
+  const team = await em.findOne(Team, { id: teamId, deletedAt: null });
+  if (!team) throw unknownTeam(teamId);
+  return team.lowBalance;
 }

@@ -76,7 +76,7 @@ interface Placing {
 const intervalToleranceMs = 4 * 86_400_000;
 /** An order is created at most this long after the change that it bills. */
 const orderDelayMs = 60_000;
-const averageMonth = (146_097 / 4_800) * 86_400_000;
+const averageMonthMs = (146_097 / 4_800) * 86_400_000;
 
 /**
  * Assigns each line to its cycle. Only a line whose period is a billing period of the subscription starts a cycle.
@@ -214,7 +214,7 @@ function mayStart(
   if (line.plan !== null && line.plan !== line.orderPlan) return false;
   if (begins) return true;
   const known = periods.find(({ start }) => start.getTime() === period.start.getTime());
-  const expected = termsOf(line.orderPlan, period.start).months * averageMonth;
+  const expected = termsOf(line.orderPlan, period.start).months * averageMonthMs;
   const whole = Math.abs(lengthOf(period) - expected) <= intervalToleranceMs;
   if (line.proration) {
     const others = lines.filter((other) => other.line !== line && other.line.orderId === line.orderId);
@@ -278,8 +278,8 @@ function cycleFor(
 }
 
 /**
- * Distinguishes debit from credit by the plans, because a line of 0 has no sign. An order that
- * begins a new period by a change only returns the rest of the old period, as the last change in it.
+ * Adds the changes of a cycle to its lines, in their order, as debits and credits. An order that begins a new period by a
+ * change only returns the rest of the old period, as the last change in it.
  *
  * @param closing  the orders that begin a new period by a change
  */
@@ -307,21 +307,17 @@ function placeChanges(
     const credits: typeof group = [];
     const debits: typeof group = [];
     const planAfter = plansAfter.get(group);
-    for (const one of group) {
-      const { amount, plan, orderPlan } = one.line;
-      const away =
-        amount < 0n ||
-        (amount === 0n && closing.has(one.line.orderId)) ||
-        (amount === 0n &&
-          (plan === null
-            ? credits.length === 0 && group.length > 1
-            : planAfter !== undefined
-              ? plan !== planAfter
-              : current === null && isLast && group.length > 1
-                ? plan !== orderPlan
-                : plan === current));
-      (away && !(amount === 0n && credits.length > 0) ? credits : debits).push(one);
-    }
+    const isCredit = ({ amount, plan, orderId, orderPlan }: BilledLine): boolean => {
+      if (amount !== 0n) return amount < 0n;
+      // A line of 0 has no sign. A change has at most one such credit, and the plans decide which line it is.
+      if (credits.length > 0) return false;
+      if (closing.has(orderId)) return true;
+      if (plan === null) return group.length > 1;
+      if (planAfter !== undefined) return plan !== planAfter;
+      if (current === null && isLast && group.length > 1) return plan !== orderPlan;
+      return plan === current;
+    };
+    for (const one of group) (isCredit(one.line) ? credits : debits).push(one);
     for (const one of credits) {
       place(one, 'credit', one.line.plan ?? current);
     }
@@ -374,15 +370,22 @@ function plansAfterChanges<Group extends readonly PeriodLine[]>(
   const plans = new Map<Group, string>();
   for (const [orderId, changes] of Map.groupBy(groups, ([first]) => first?.line.orderId)) {
     if (lines.some((line) => line.orderId === orderId && !line.proration)) continue;
-    let plan = changes[0]?.[0]?.line.orderPlan ?? null;
+    let after = changes[0]?.[0]?.line.orderPlan ?? null;
     for (const group of changes.toReversed()) {
-      const others = new Set(group.map(({ line }) => line.plan));
-      if (plan === null || !others.delete(plan) || others.size !== 1) break;
-      plans.set(group, plan);
-      [plan = null] = others;
+      const before = planBefore(group, after);
+      if (after === null || before === undefined) break;
+      plans.set(group, after);
+      after = before;
     }
   }
   return plans;
+}
+
+/** The plan that a change to `after` leaves: the other plan of its lines. Undefined if they are not of two plans. */
+function planBefore(group: readonly PeriodLine[], after: string | null): string | null | undefined {
+  const plans = new Set(group.map(({ line }) => line.plan));
+  if (plans.size !== 2 || !plans.has(after)) return undefined;
+  return [...plans].find((plan) => plan !== after);
 }
 
 /** Orders with money and without a line for a cycle: what they paid for is unknown. */

@@ -1,5 +1,7 @@
 import { formatCredits } from '../../catalog/credits.ts';
-import { reviewAlerts } from '../rules/alerts.ts';
+import type { Message } from '../../outbox/messages.ts';
+import { type AlertReview, reviewAlerts } from '../rules/alerts.ts';
+import type { Move } from '../rules/move.ts';
 import { available, type BatchState, type LimitState, type TeamState } from './batch-state.ts';
 import type { Changes } from './changes.ts';
 
@@ -13,14 +15,7 @@ import type { Changes } from './changes.ts';
 export function announce(batch: BatchState, changes: Changes, refusedTeams: ReadonlySet<string>): void {
   const expiries = changes.moves.filter(({ to }) => to === 'expired');
   for (const [teamId, ofTeam] of Map.groupBy(expiries, ({ teamId }) => teamId)) {
-    changes.messages.push({
-      type: 'credits.expired',
-      data: {
-        teamId,
-        credits: formatCredits(ofTeam.reduce((sum, { amount }) => sum + amount, 0n)),
-        grants: ofTeam.map(({ grantId, amount }) => ({ grantId, credits: formatCredits(amount) })),
-      },
-    });
+    changes.messages.push(expiryMessage(teamId, ofTeam));
   }
   for (const [teamId, team] of batch.teams) {
     if (team.deleted) continue;
@@ -38,23 +33,10 @@ function announceBalance(
 ): void {
   const { alerts } = team;
   const balance = available(team, now);
-  const { state, crossed, exhausted } = reviewAlerts(alerts.state, alerts.lowBalance, balance, refused);
-  if (state !== alerts.state) alerts.changed = true;
-  alerts.state = state;
-  if (crossed.length > 0) {
-    const thresholds = crossed.map(({ threshold, credits }) => {
-      return { threshold, credits: formatCredits(credits) };
-    });
-    changes.messages.push({
-      type: 'credits.low',
-      data: { teamId, available: formatCredits(balance), thresholds },
-    });
-  }
-  if (exhausted)
-    changes.messages.push({
-      type: 'credits.exhausted',
-      data: { teamId, available: formatCredits(balance) },
-    });
+  const review = reviewAlerts(alerts.state, alerts.lowBalance, balance, refused);
+  if (review.state !== alerts.state) alerts.changed = true;
+  alerts.state = review.state;
+  changes.messages.push(...alertMessages(teamId, balance, review));
 }
 
 /** A limit is reached if no more may be consumed, or if it refused an operation. Sent once for each window. */
@@ -77,4 +59,27 @@ function announceLimit(teamId: string, limit: LimitState, changes: Changes): voi
       windowStart: windowStart.toISOString(),
     },
   });
+}
+
+/** The `credits.low` and `credits.exhausted` that a review found due. @param available  the team's spendable micro-credits */
+export function alertMessages(
+  teamId: string,
+  available: bigint,
+  { crossed, exhausted }: Pick<AlertReview, 'crossed' | 'exhausted'>,
+): Message[] {
+  const balance = { teamId, available: formatCredits(available) };
+  const thresholds = crossed.map(({ threshold, credits }) => {
+    return { threshold, credits: formatCredits(credits) };
+  });
+  return [
+    ...(crossed.length > 0 ? [{ type: 'credits.low' as const, data: { ...balance, thresholds } }] : []),
+    ...(exhausted ? [{ type: 'credits.exhausted' as const, data: balance }] : []),
+  ];
+}
+
+/** The `credits.expired` of moves to `expired`, all of one team. */
+export function expiryMessage(teamId: string, moves: readonly Pick<Move, 'grantId' | 'amount'>[]): Message {
+  const expired = moves.reduce((sum, { amount }) => sum + amount, 0n);
+  const grants = moves.map(({ grantId, amount }) => ({ grantId, credits: formatCredits(amount) }));
+  return { type: 'credits.expired', data: { teamId, credits: formatCredits(expired), grants } };
 }

@@ -2,7 +2,7 @@ import { formatCredits } from '../../catalog/credits.ts';
 import type { Cycle } from '../../catalog/cycle.ts';
 import type { GrantSource } from '../../database/entities/grant.ts';
 import type { HoldStatus } from '../../database/entities/hold.ts';
-import type { LimitPeriod, LimitSubject } from '../../database/entities/limit.ts';
+import type { Limit } from '../../database/entities/limit.ts';
 import { DomainError } from '../../domain-error.ts';
 import type { AlertState } from '../rules/alerts.ts';
 import { allocate, type Draw } from '../rules/allocate.ts';
@@ -69,26 +69,11 @@ export interface GrantState {
   inOrder: boolean;
 }
 
-export interface LimitState {
-  subject: LimitSubject;
-  subjectId: string;
-  /** The limit, in micro-credits. */
-  credits: bigint;
-  per: LimitPeriod;
-  /** The window of `consumed`. If it is over, `consumed` counts as 0. */
-  windowStart: Date;
-  consumed: bigint;
-  held: bigint;
-  /** If false, it counts and refuses nothing. */
-  active: boolean;
-  counterId: bigint;
-  /** The subject's total consumption since the limit was set. */
-  total: bigint;
+/** If the window of `consumed` is over, `consumed` counts as 0. */
+export interface LimitState extends Omit<Limit, 'teamId' | 'countedSince'> {
   changed: boolean;
   /** Whether `total` has changed. */
   consumedMore: boolean;
-  /** The start of the window for which `limit.reached` was sent. */
-  announcedWindow: Date | null;
   /** Whether it refused an operation of the batch. */
   refused: boolean;
 }

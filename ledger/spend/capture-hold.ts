@@ -69,5 +69,5 @@ export function captureHold(
   team.openHolds -= 1;
   hold.changed ??= 'changed';
   hold.event = { teamId: hold.teamId, id, occurredAt: state.now, credits };
-  return recordDebit(operation, receipt, hold, state.now, state, changes, operation.metadata);
+  return recordDebit(operation, receipt, hold, state.now, state, changes);
 }

@@ -19,9 +19,8 @@ export function recordDebit(
   occurredAt: Date,
   { keys }: BatchState,
   changes: Changes,
-  metadata = operation.metadata,
 ): Outcome {
-  const { teamId, idempotencyKey, bodyHash } = operation;
+  const { teamId, idempotencyKey, bodyHash, metadata } = operation;
   changes.events.push({
     teamId,
     occurredAt,

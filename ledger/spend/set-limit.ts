@@ -10,26 +10,14 @@ import { lockLivingTeam } from '../../database/lock-living-team.ts';
 import { DomainError } from '../../domain-error.ts';
 import { limitWindow } from './limits.ts';
 
-/** The team and the subject of a limit. */
-export interface LimitKey {
-  teamId: string;
-  subject: LimitSubject;
-  /** A member's user id, or an API key's id. */
-  subjectId: string;
-}
+/** The team and the subject of a limit. The subject is a member's user id, or an API key's id. */
+export type LimitKey = Pick<Limit, 'teamId' | 'subject' | 'subjectId'>;
 
-/** A limit and how much of it is used, in micro-credits. */
-export interface SetLimit {
-  subject: LimitSubject;
-  subjectId: string;
-  credits: bigint;
-  per: LimitPeriod;
-  /** The start of the window that `consumed` covers. */
-  windowStart: Date;
-  consumed: bigint;
-  /** Held by open holds. */
-  held: bigint;
-}
+/** A limit and how much of it is used in its current window. */
+export type SetLimit = Pick<
+  Limit,
+  'subject' | 'subjectId' | 'credits' | 'per' | 'windowStart' | 'consumed' | 'held'
+>;
 
 /**
  * Sets or changes the limit of a member or an API key. Earlier usage in the window and open holds count.

@@ -158,7 +158,7 @@ test('credits that came in without a review are seen by the next commit', async 
   expect(await alertsOf(teamId)).toEqual([low('20', ['20%', '20'])]);
 });
 
-test('a team is told once that it has no credits left, at zero or at the first refusal', async () => {
+test('a team is alerted once that it has no credits left, at zero or at the first refusal', async () => {
   const atZero = await newTeam([]);
   await give(atZero, 10);
   await spend(atZero, 10);
@@ -311,7 +311,7 @@ test('random spends, holds, releases and grants: each crossing is sent exactly o
         let balance = 0;
         let base = 0;
         let armed = new Set<string>();
-        let tellsExhaustion = true;
+        let exhaustionIsDue = true;
         const holds: { id: string; amount: number }[] = [];
         const expected: string[] = [];
         const creditsOf = (one: string) =>
@@ -320,8 +320,8 @@ test('random spends, holds, releases and grants: each crossing is sent exactly o
           const crossed = [...armed].filter((one) => balance <= creditsOf(one));
           for (const one of crossed) armed.delete(one);
           if (crossed.length > 0) expected.push(`low ${crossed.sort()}`);
-          if (tellsExhaustion && (wasRefused || (balance === 0 && before > 0))) {
-            tellsExhaustion = false;
+          if (exhaustionIsDue && (wasRefused || (balance === 0 && before > 0))) {
+            exhaustionIsDue = false;
             expected.push('exhausted');
           }
         };
@@ -332,7 +332,7 @@ test('random spends, holds, releases and grants: each crossing is sent exactly o
             balance += amount;
             base = balance;
             armed = new Set(lowBalance.filter((one) => creditsOf(one) < balance));
-            tellsExhaustion = true;
+            exhaustionIsDue = true;
             continue;
           }
           if (kind === 'release') {

@@ -61,7 +61,7 @@ async function newTeam(): Promise<string> {
   return teamId;
 }
 /** Stores numbered messages of a team. */
-const tell = (teamId: string, ...numbers: number[]) =>
+const store = (teamId: string, ...numbers: number[]) =>
   database.transaction((em) =>
     storeMessages(
       em,
@@ -79,7 +79,7 @@ const advance = (ms: number) => clock.set(new Date(clock.now().getTime() + ms));
 
 test('messages are delivered in order per team, and of up to ten teams at once', async () => {
   const teams = await Promise.all(Array.from({ length: 15 }, newTeam));
-  for (const n of [1, 2, 3]) for (const teamId of teams) await tell(teamId, n);
+  for (const n of [1, 2, 3]) for (const teamId of teams) await store(teamId, n);
   // The first posts are answered when ten are open.
   const tenAreOpen = Promise.withResolvers<void>();
   receiver.answer = async () => {
@@ -95,8 +95,8 @@ test('messages are delivered in order per team, and of up to ten teams at once',
 test('a team whose message fails waits for its retry, and the other teams do not', async () => {
   const [slow, quick] = [await newTeam(), await newTeam()];
   receiver.answer = ({ teamId, data }) => (teamId === slow && data.available === '1' ? 500 : 204);
-  await tell(slow, 1, 2);
-  await tell(quick, 3, 4);
+  await store(slow, 1, 2);
+  await store(quick, 3, 4);
   const { nextAt } = await deliver();
   expect([numbersOf(slow), numbersOf(quick)]).toEqual([[1], [3, 4]]);
   const pauseMs = (nextAt?.getTime() ?? 0) - start.getTime();
@@ -116,7 +116,7 @@ test('a team whose message fails waits for its retry, and the other teams do not
 test('after eight attempts a message has failed, the next ones go on, and it can be replayed', async () => {
   const teamId = await newTeam();
   receiver.answer = ({ data }) => (data.available === '1' ? 503 : 204);
-  await tell(teamId, 1, 2);
+  await store(teamId, 1, 2);
   const pauses = [0, 5, 300, 1_800, 7_200, 18_000, 36_000, 36_000];
   for (const [index, pause] of pauses.entries()) {
     await advance(1.1 * pause * second);
@@ -147,7 +147,7 @@ test('an endpoint that answers 410 is disabled, with notice to the others, and k
   const { id: otherId } = await addEndpoint(other.url);
   other.secret = await secretOf(otherId);
   receiver.answer = () => 410;
-  await tell(teamId, 1, 2);
+  await store(teamId, 1, 2);
   expect(await deliver()).toEqual({ deleted: false, nextAt: null });
   expect(numbersOf(teamId)).toEqual([1]);
   expect(await findWebhookEndpoint(database.fork(), endpointId)).toMatchObject({ disabledReason: 'gone' });
@@ -158,7 +158,7 @@ test('an endpoint that answers 410 is disabled, with notice to the others, and k
     'webhook_endpoint.disabled',
   ]);
   await other.stop();
-  await tell(teamId, 3);
+  await store(teamId, 3);
   receiver.answer = () => 204;
   await database.transaction((em) => changeWebhookEndpoint(em, endpointId, { enabled: true }));
   await deliver();
@@ -170,7 +170,7 @@ test('an endpoint that fails for five days is disabled once; one success in betw
   const isDisabled = async () => (await findWebhookEndpoint(database.fork(), endpointId)).disabledReason;
   receiver.answer = () => 500;
   for (let n = 1; n <= 4; n += 1) {
-    await tell(teamId, n);
+    await store(teamId, n);
     await deliver();
     await advance(day);
   }
@@ -179,7 +179,7 @@ test('an endpoint that fails for five days is disabled once; one success in betw
   receiver.answer = () => 500;
   for (let n = 0; n <= 10; n += 1) {
     expect(await isDisabled()).toBeNull();
-    await tell(teamId, 10 + n);
+    await store(teamId, 10 + n);
     await deliver();
     if (n < 10) await advance(12 * hour);
   }
@@ -195,8 +195,8 @@ test('an endpoint of one team gets the messages of that team', async () => {
   const [mine, theirs] = [await newTeam(), await newTeam()];
   const { id } = await addEndpoint(receiver.url, mine);
   receiver.secret = await secretOf(id);
-  await tell(theirs, 1);
-  await tell(mine, 2);
+  await store(theirs, 1);
+  await store(mine, 2);
   await deliver(id);
   expect(receiver.received.map(({ teamId }) => teamId)).toEqual([mine]);
 });
@@ -205,15 +205,15 @@ test('for a day after a rotation, messages are signed with both secrets', async 
   const teamId = await newTeam();
   const old = receiver.secret;
   await database.transaction((em) => rotateWebhookSecret(em, signingKey, endpointId));
-  await tell(teamId, 1);
+  await store(teamId, 1);
   await deliver();
   receiver.secret = await secretOf(endpointId);
-  await tell(teamId, 2);
+  await store(teamId, 2);
   await deliver();
   expect(numbersOf(teamId)).toEqual([1, 2]);
   await advance(day);
   receiver.secret = old;
-  await tell(teamId, 3);
+  await store(teamId, 3);
   await deliver();
   expect([numbersOf(teamId), receiver.refused]).toEqual([[1, 2], 1]);
 });
@@ -222,9 +222,9 @@ test('an endpoint whose signal fails delays no other endpoint, and is signalled 
   await database.pool.query('update webhook_deliveries set signalled = true');
   const [busy, other] = [await newTeam(), await newTeam()];
   // More than are read at once.
-  await tell(busy, ...Array.from({ length: 1_001 }, (_, n) => n));
+  await store(busy, ...Array.from({ length: 1_001 }, (_, n) => n));
   const { id: otherId } = await addEndpoint(receiver.url, other);
-  await tell(other, 1);
+  await store(other, 1);
 
   const signalled: string[] = [];
   const refusing = async (id: string) => {
