@@ -4,6 +4,7 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { freePort } from '../../dev/free-port.ts';
+import { untilWaitingForLock } from '../setup/lock-waits.ts';
 import { firstKey, type RunningApi, signWebhook, startApi } from './running-api.ts';
 import { spawnApi } from './spawn-api.ts';
 
@@ -116,10 +117,7 @@ test('on SIGTERM it answers requests in flight and ends', async () => {
     send('POST', `/v1/teams/${teamId}/usage`, usage, { 'idempotency-key': 'late' }),
     send('PUT', `/v1/teams/${teamId}/members/ada`, { role: 'owner' }),
   ]);
-  await until(async () => {
-    const { rows } = await lock.query('select count(*)::int as waiting from pg_locks where not granted');
-    return rows[0].waiting >= 2;
-  });
+  await untilWaitingForLock(api.database.pool, 2);
   program.kill('SIGTERM');
   await until(() =>
     fetch(`${url}/healthz`).then(

@@ -1,6 +1,6 @@
-import { setTimeout } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { z } from 'zod';
+import { untilWaitingForLock } from '../setup/lock-waits.ts';
 import { type RunningApi, startApi } from './running-api.ts';
 
 type Person = Awaited<ReturnType<RunningApi['person']>>;
@@ -57,12 +57,7 @@ test('of two users who take one e-mail at the same time, the second is refused',
     await first.query('begin');
     await first.query(`update users set email = 'one@example.com' where id = 'owner'`);
     const second = api.send('PATCH', '/v1/users/member', { body: { email: 'ONE@example.com' } });
-    for (let waits = false; !waits; await setTimeout(20)) {
-      const { rows } = await api.database.pool.query(
-        `select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`,
-      );
-      waits = rows.length > 0;
-    }
+    await untilWaitingForLock(api.database.pool);
     await first.query('commit');
     expect(await second).toMatchObject({ status: 409, json: { code: 'email_taken' } });
   } finally {

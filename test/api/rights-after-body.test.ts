@@ -3,6 +3,7 @@ import { request as sendRequest } from 'node:http';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { z } from 'zod';
 import { revokeServiceKey } from '../../teams/service-keys.ts';
+import { untilWaitingForLock } from '../setup/lock-waits.ts';
 import { personToken, type RunningApi, startApi } from './running-api.ts';
 
 let api: RunningApi;
@@ -91,13 +92,8 @@ test('a role that is lost while a request waits for the team’s lock no longer 
       api.send('PUT', `/v1/teams/${teamId}/members/admin`, { as, body: { role: 'admin' } }),
       api.send('POST', `/v1/teams/${teamId}/invitations`, { as, body: { userId: 'x', role: 'admin' } }),
     ];
-    for (let tries = 0; tries < 100; tries += 1) {
-      const { rows } = await client.query(
-        `select 1 from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`,
-      );
-      if (rows.length === waiting.length) break;
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
+    // At most three changes of a team run at once: the fourth waits for its turn.
+    await untilWaitingForLock(api.database.pool, 3);
     await client.query(`update members set role = 'member' where team_id = $1 and user_id = 'admin'`, [
       teamId,
     ]);

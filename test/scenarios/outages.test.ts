@@ -14,6 +14,7 @@ import { withDescendants } from '../../dev/process-command.ts';
 import { startTemporalServer, type TemporalServer } from '../../dev/temporal-server.ts';
 import { ensureWebhookEndpoint } from '../../polar/webhook-endpoint.ts';
 import { type PolarEmulator, startPolarEmulator } from '../../polar-emulator/polar-emulator.ts';
+import { untilWaitingForLock } from '../setup/lock-waits.ts';
 import { temporalCli } from '../setup/temporal.ts';
 import { expectSoundLedger } from './sound-ledger.ts';
 import { type Story, startStory, until } from './story.ts';
@@ -60,12 +61,7 @@ test('a worker that is killed between a payment and its grant grants once when i
     await lock.query('begin');
     await lock.query('select 1 from teams where id = $1 for no key update', [team]);
     await story.control(`/checkouts/${url.split('/').at(-1)}/pay`);
-    await until(async () => {
-      const { rows } = await lock.query(
-        `select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`,
-      );
-      return rows.length > 0;
-    }, 60_000);
+    await untilWaitingForLock(story.database.pool);
     await kill(doomed);
     await lock.query('rollback');
   });
