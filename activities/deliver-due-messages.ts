@@ -4,19 +4,16 @@ import { deliverDueMessages as deliver } from '../outbox/deliver-due-messages.ts
 import type { PostMessage } from '../outbox/post-message.ts';
 import { heartbeating } from './heartbeating.ts';
 
-/** Whether the endpoint still exists, and when its next attempt is due (ISO 8601). */
-export interface DeliveryRound {
-  deleted: boolean;
-  nextAt: string | null;
-}
-
-/** Makes the attempts of a webhook endpoint that are due. */
+/**
+ * Makes the attempts of a webhook endpoint that are due.
+ * @returns when its next attempt is due (ISO 8601); null if no message waits
+ */
 export async function deliverDueMessages(
   database: Database,
   post: PostMessage,
   signingKey: Buffer | undefined,
   endpointId: string,
-): Promise<DeliveryRound> {
+): Promise<string | null> {
   if (!signingKey) {
     throw ApplicationFailure.create({
       type: 'webhooks_not_configured',
@@ -25,7 +22,7 @@ export async function deliverDueMessages(
     });
   }
   return heartbeating(async (signal, onProgress) => {
-    const { deleted, nextAt } = await deliver(database, endpointId, { post, signingKey, signal, onProgress });
-    return { deleted, nextAt: nextAt?.toISOString() ?? null };
+    const nextAt = await deliver(database, endpointId, { post, signingKey, signal, onProgress });
+    return nextAt?.toISOString() ?? null;
   });
 }

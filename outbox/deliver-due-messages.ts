@@ -11,19 +11,13 @@ const readAtOnce = 200;
 /** It returns after about this time, so that no activity runs for hours. */
 const budgetMs = 60_000;
 
-export interface DeliveryRound {
-  /** The endpoint was deleted: nothing is left to do. */
-  deleted: boolean;
-  /** When the next attempt is due; null: nothing waits. */
-  nextAt: Date | null;
-}
-
 /**
  * Makes every attempt of an endpoint that is due, up to ten at once, and of each team one after the other. One process
  * at a time runs it for an endpoint. If it dies between a post and its record, the message is sent again with the same
  * id.
  *
  * @param signingKey  32 bytes: WEBHOOK_SIGNING_KEY
+ * @returns when the next attempt is due; null if no message waits, or the endpoint is disabled or deleted
  */
 export async function deliverDueMessages(
   database: Database,
@@ -39,7 +33,7 @@ export async function deliverDueMessages(
     signal: AbortSignal;
     onProgress?: (posted: number) => void;
   },
-): Promise<DeliveryRound> {
+): Promise<Date | null> {
   const startedAt = performance.now();
   let posted = 0;
   for (;;) {
@@ -48,12 +42,10 @@ export async function deliverDueMessages(
       if (hasCode(error, 'unknown_webhook_endpoint')) return null;
       throw error;
     });
-    if (!endpoint) return { deleted: true, nextAt: null };
-    if (endpoint.disabledAt) return { deleted: false, nextAt: null };
+    if (!endpoint || endpoint.disabledAt) return null;
     const { due, nextAt } = await readDueDeliveries(em, endpointId, readAtOnce);
-    if (due.length === 0) return { deleted: false, nextAt };
-    if (signal.aborted || performance.now() - startedAt > budgetMs)
-      return { deleted: false, nextAt: due[0]?.nextAttemptAt ?? null };
+    if (due.length === 0) return nextAt;
+    if (signal.aborted || performance.now() - startedAt > budgetMs) return due[0]?.nextAttemptAt ?? null;
     const secrets = await readWebhookSecrets(em, signingKey, endpointId);
     const queue = due.values();
     const sender = async () => {

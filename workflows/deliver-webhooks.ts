@@ -18,9 +18,9 @@ const { deliverDueMessages } = proxyActivities<WebhookActivities>({
 });
 
 /**
- * Delivers the messages of one webhook endpoint, for as long as the endpoint exists. An endpoint has one run at a time,
- * which keeps the order of each team's messages. All state is in Postgres: this only decides when the next attempts are
- * made.
+ * Delivers the messages of one webhook endpoint, and ends when none waits: the signal of the next one starts it again.
+ * An endpoint has one run at a time, which keeps the order of each team's messages. All state is in Postgres: this only
+ * decides when the next attempts are made.
  */
 export async function deliverWebhooks({ endpointId }: DeliverWebhooksInput): Promise<void> {
   let isSignalled = true;
@@ -31,9 +31,9 @@ export async function deliverWebhooks({ endpointId }: DeliverWebhooksInput): Pro
   for (;;) {
     if (workflowInfo().continueAsNewSuggested) await continueAsNew<typeof deliverWebhooks>({ endpointId });
     isSignalled = false;
-    const { deleted, nextAt } = await untilDone(() => deliverDueMessages(endpointId));
-    if (deleted) return;
-    setCurrentDetails(nextAt === null ? 'Waits for messages' : `Next attempt: ${nextAt}`);
+    const nextAt = await untilDone(() => deliverDueMessages(endpointId));
+    if (nextAt === null && !isSignalled) return;
+    setCurrentDetails(nextAt === null ? 'New messages' : `Next attempt: ${nextAt}`);
     deadline.moveTo(nextAt, 'Next attempt');
     await condition(() => isSignalled || deadline.hasPassed());
   }

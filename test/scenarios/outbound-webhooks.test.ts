@@ -30,6 +30,8 @@ const pendingOf = async (endpointId: string) => {
   );
   return data.length;
 };
+const deliveryStatus = async (endpointId: string) =>
+  (await story.temporal.workflow.getHandle(`webhook-endpoint/${endpointId}`).describe()).status.name;
 const typesOf = (teamId: string) =>
   receiver.received.filter((one) => one.teamId === teamId).map(({ type }) => type);
 
@@ -53,6 +55,7 @@ test('an endpoint that is down for a day gets every message when it is back, in 
   expect(typesOf(ada)).toEqual(['credits.granted', 'credits.low', 'credits.granted']);
   expect(typesOf(bob)).toEqual(['credits.granted', 'credits.low', 'credits.exhausted']);
   expect(receiver.refused).toBe(0);
+  await until(async () => (await deliveryStatus(endpointId)) === 'COMPLETED'); // it waits for nothing
   await story.call('DELETE', `/v1/webhook-endpoints/${endpointId}`);
   await receiver.stop();
 }, 120_000);
