@@ -5,9 +5,8 @@ ARG NODE_DIGEST=
 FROM node:24.21.0-bookworm-slim${NODE_DIGEST} AS dependencies
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
-# No package needs its install script here: of those that package.json allows only `node` is installed, and the base image
-# already contains what it would fetch.
-RUN npm ci --omit=dev --ignore-scripts
+# The base image has Node, so the packages that contain it are removed again.
+RUN npm ci --omit=dev && rm -r node_modules/node-linux-* node_modules/.bin/node
 
 FROM node:24.21.0-bookworm-slim${NODE_DIGEST}
 ENV NODE_ENV=production

@@ -1,7 +1,18 @@
 import { spawnSync } from 'node:child_process';
-import { chmod, chown, mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import {
+  chmod,
+  chown,
+  mkdir,
+  mkdtemp,
+  readFile,
+  rename,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import pg from 'pg';
 import { z } from 'zod';
 import { freePort } from './free-port.ts';
@@ -128,6 +139,7 @@ async function findProgram(dataDir: string): Promise<Program> {
   const { initdb, postgres } = z
     .object({ initdb: z.string(), postgres: z.string() })
     .parse(await import(binaryPackage()));
+  await linkLibraries(join(dirname(postgres), '..', '..'));
   for (const file of [initdb, postgres]) await chmod(file, 0o755).catch(() => {});
   const env = { PATH: process.env.PATH ?? '/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' };
   const plain: Run = (command, args) => ({ command, args });
@@ -174,6 +186,21 @@ function binaryPackage(): string {
     throw new Error(
       `There is no embedded Postgres for ${process.platform}-${process.arch}: set DATABASE_URL to your own Postgres 18`,
     );
+  }
+}
+
+/**
+ * An npm package cannot contain symbolic links, so this one lists those of its libraries in a file. Its install script
+ * would make them, but no install script runs here (.npmrc).
+ */
+async function linkLibraries(folder: string): Promise<void> {
+  const links = z
+    .array(z.object({ source: z.string(), target: z.string() }))
+    .parse(JSON.parse(await readFile(join(folder, 'native', 'pg-symlinks.json'), 'utf8')));
+  for (const { source, target } of links) {
+    await symlink(relative(dirname(target), source), join(folder, target)).catch((error) => {
+      if (error.code !== 'EEXIST') throw error;
+    });
   }
 }
 

