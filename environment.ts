@@ -41,11 +41,17 @@ export type Environment = {
   /** An initial service key with every scope. */
   serviceApiKey: string | undefined;
   auth: AuthSettings;
+  /** Requests per minute of the named policies of `api/rate-limits.ts`. The others keep their defaults. */
+  rateLimits: Partial<Record<RatePolicy, number>>;
   /** The URL of the API from outside, without a trailing slash. */
   publicUrl: string;
   /** Absolute path of the development stack's data. */
   dataDir: string;
 };
+
+/** The requests that are counted: of a user, with a service key, about a team, and the 401s of an address. */
+const ratePolicies = ['person', 'service-key', 'team', 'unauthenticated'] as const;
+export type RatePolicy = (typeof ratePolicies)[number];
 
 /** How users' tokens are checked: the signature, the audience and the issuer. */
 export type AuthSettings = ({ jwtSecret: string } | { jwksUrl: string }) & {
@@ -100,6 +106,7 @@ export const environmentVariables = [
   'AUTH_JWKS_URL',
   'AUTH_AUDIENCE',
   'AUTH_ISSUER',
+  'RATE_LIMITS',
   'PUBLIC_URL',
   'DATA_DIR',
 ] as const;
@@ -118,6 +125,7 @@ const environmentParts = [
   'catalogFile',
   'serviceApiKey',
   'auth',
+  'rateLimits',
   'publicUrl',
   'dataDir',
 ] as const satisfies readonly (keyof Environment)[];
@@ -162,6 +170,7 @@ export function readEnvironment(
     catalogFile: () => readCatalogFile(reader),
     serviceApiKey: () => reader.optional('SERVICE_API_KEY', secret(production)),
     auth: () => readAuth(reader),
+    rateLimits: () => reader.optional('RATE_LIMITS', rateLimits) ?? {},
     publicUrl: () => readPublicUrl(reader),
     dataDir: () => dataDir,
   };
@@ -331,6 +340,16 @@ function readPublicUrl(reader: VariableReader): string | undefined {
   if (reader.production) return reader.required('PUBLIC_URL', webUrl(true));
   return reader.optional('PUBLIC_URL', webUrl(false)) ?? `http://localhost:${readPort(reader)}`;
 }
+
+const rateLimits = z
+  .string()
+  .refine(
+    (text) =>
+      text.split(',').every((part) => /^(person|service-key|team|unauthenticated)=[1-9]\d{0,8}$/.test(part)),
+    { error: 'requests per minute, such as person=1200,service-key=1200000,team=6000,unauthenticated=300' },
+  )
+  .transform((text) => Object.fromEntries(text.split(',').map((part) => part.split('='))))
+  .pipe(z.partialRecord(z.enum(ratePolicies), z.coerce.number<string>()));
 
 const signingKey = z
   .string()

@@ -107,7 +107,7 @@ function createRoutedApp(
   addPages: (app: Express) => void = () => {},
 ): Express {
   const app = express();
-  const turns = createRouteTurns();
+  const turns = createRouteTurns(dependencies.rates);
   app.enable('case sensitive routing');
   app.enable('strict routing');
   app.disable('x-powered-by');

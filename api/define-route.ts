@@ -12,7 +12,7 @@ import { type Access, authorize, confirmRights } from './authorize.ts';
 import type { Dependencies } from './dependencies.ts';
 import { createPolarBudget, type PolarBudget } from './polar-budget.ts';
 import { invalidRequest, refuseFields } from './problem.ts';
-import { createRateLimits, type RateLimits } from './rate-limits.ts';
+import { createRateLimits, type RateLimits, type Rates } from './rate-limits.ts';
 import { readBytes, readJson } from './read-body.ts';
 import { refusalsOf } from './refusals.ts';
 import { teamIdSchema } from './shapes.ts';
@@ -117,14 +117,14 @@ export interface RouteTurns {
  * The limit per team is lower than the number of connections of its lane, so one team cannot use a whole lane. A
  * change of a team may wait for its lock while it uses a connection. A call to Polar uses none.
  */
-export function createRouteTurns(): RouteTurns {
+export function createRouteTurns(rates: Rates): RouteTurns {
   return {
     heavyReads: createTurns({ maxPerOwner: 2, maxInAll: 3 }),
     reads: createTurns({ maxPerOwner: 8, maxInAll: 64 }),
     administration: createTurns({ maxPerOwner: 3, maxInAll: 64 }),
     polar: createPolarBudget(),
     unsignedBodies: createUnsignedBodies(),
-    rates: createRateLimits(),
+    rates: createRateLimits(rates),
   };
 }
 

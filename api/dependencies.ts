@@ -4,6 +4,7 @@ import type { CreditOperations } from '../ledger/spend/credit-operations.ts';
 import type { InvoiceCache } from '../polar/cached-invoices.ts';
 import type { Authenticate } from './authenticate.ts';
 import type { Metrics } from './metrics.ts';
+import type { Rates } from './rate-limits.ts';
 import type { TemporalLink } from './temporal-link.ts';
 
 /** The dependencies of the routes; `main.ts` and the tests create them. */
@@ -19,6 +20,8 @@ export interface Dependencies {
   webhookSecrets: readonly string[];
   /** Messages to other systems. `signingKey` encrypts the secrets of their endpoints. */
   webhooks: { signingKey: Buffer | undefined };
+  /** Requests per minute of each caller, team and address. */
+  rates: Rates;
   /** The URL of the API from outside, without a trailing slash. */
   publicUrl: string;
   /** Outside production each answer is checked against its schema before it is sent. */

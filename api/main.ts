@@ -12,6 +12,7 @@ import { createAuthenticate } from './authenticate.ts';
 import type { Dependencies } from './dependencies.ts';
 import { createHttpServer } from './http-server.ts';
 import { createMetrics } from './metrics.ts';
+import { defaultRates } from './rate-limits.ts';
 import { createTemporalLink } from './temporal-link.ts';
 
 /** How long requests in flight may take after SIGTERM. */
@@ -37,6 +38,7 @@ await runCommand(async () => {
     metrics: createMetrics(database),
     webhookSecrets: environment.polar.webhookSecrets,
     webhooks: environment.webhooks,
+    rates: { ...defaultRates, ...environment.rateLimits },
     publicUrl: environment.publicUrl,
     production: environment.production,
   };

@@ -1,18 +1,16 @@
 import type { ServerResponse } from 'node:http';
 import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
 import { DomainError } from '../domain-error.ts';
+import type { RatePolicy } from '../environment.ts';
 import { rateLimitedRequests } from '../metrics.ts';
 import type { Caller } from './authenticate.ts';
 
-/** What is counted: the requests of a user, of a service key, about a team, and the 401s of an address. */
-type Policy = 'person' | 'service-key' | 'team' | 'unauthenticated';
-
 /** Requests per minute of each policy. */
-export type Rates = Readonly<Record<Policy, number>>;
+export type Rates = Readonly<Record<RatePolicy, number>>;
 
 /**
  * A user's page needs about ten requests. A service key is for a whole platform: its limit only stops a loop. Spends
- * do not count for a team, because the group commit already treats teams equally.
+ * do not count for a team, because the group commit already treats teams equally. `RATE_LIMITS` changes them.
  */
 export const defaultRates: Rates = {
   person: 1_200,
@@ -43,14 +41,14 @@ export interface RateLimits {
 }
 
 export function createRateLimits(limits: Rates = defaultRates): RateLimits {
-  const limiterOf = (policy: Policy) =>
+  const limiterOf = (policy: RatePolicy) =>
     new RateLimiterMemory({ points: limits[policy], duration: windowSeconds });
   const limiters = {
     person: limiterOf('person'),
     'service-key': limiterOf('service-key'),
     team: limiterOf('team'),
     unauthenticated: limiterOf('unauthenticated'),
-  } as const satisfies Record<Policy, RateLimiterMemory>;
+  } as const satisfies Record<RatePolicy, RateLimiterMemory>;
 
   return {
     countCaller: (response, caller) =>
@@ -68,7 +66,7 @@ export function createRateLimits(limits: Rates = defaultRates): RateLimits {
     },
   };
 
-  async function count(response: ServerResponse, policy: Policy, owner: string): Promise<void> {
+  async function count(response: ServerResponse, policy: RatePolicy, owner: string): Promise<void> {
     const { refused, state } = await consume(policy, owner);
     describe(response, policy, state);
     if (refused) throw refusal(policy, state);
@@ -76,7 +74,7 @@ export function createRateLimits(limits: Rates = defaultRates): RateLimits {
 
   /** The limiter rejects with its state when the limit is reached. */
   async function consume(
-    policy: Policy,
+    policy: RatePolicy,
     owner: string,
   ): Promise<{ refused: boolean; state: RateLimiterRes }> {
     try {
@@ -91,12 +89,12 @@ export function createRateLimits(limits: Rates = defaultRates): RateLimits {
   }
 
   /** Draft-ietf-httpapi-ratelimit-headers-10: one item for each policy, `r` requests left, `t` seconds to the reset. */
-  function describe(response: ServerResponse, policy: Policy, state: RateLimiterRes): void {
+  function describe(response: ServerResponse, policy: RatePolicy, state: RateLimiterRes): void {
     response.appendHeader('RateLimit-Policy', `"${policy}";q=${limits[policy]};w=${windowSeconds}`);
     response.appendHeader('RateLimit', `"${policy}";r=${state.remainingPoints};t=${secondsLeft(state)}`);
   }
 
-  function refusal(policy: Policy, state: RateLimiterRes): DomainError {
+  function refusal(policy: RatePolicy, state: RateLimiterRes): DomainError {
     return new DomainError(
       'rate_limited',
       `At most ${limits[policy]} requests ${descriptions[policy]} within a minute: send this request again after Retry-After`,
@@ -105,7 +103,7 @@ export function createRateLimits(limits: Rates = defaultRates): RateLimits {
   }
 }
 
-const descriptions: Readonly<Record<Policy, string>> = {
+const descriptions: Readonly<Record<RatePolicy, string>> = {
   person: 'of a user',
   'service-key': 'with a service key',
   team: 'about a team, spends not counted,',

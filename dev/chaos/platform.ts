@@ -20,6 +20,8 @@ export interface Platform {
   /** The URLs of the APIs for callers. */
   apiUrls: [string, string];
   serviceKey: string;
+  /** Signs the tokens of users. */
+  jwtSecret: string;
   /** The addresses without links, for the checks and for actions at Polar. */
   databaseUrl: string;
   temporalAddress: string;
@@ -31,8 +33,15 @@ export interface Platform {
 
 const root = resolve(import.meta.dirname, '../..');
 
-/** Starts everything in `directory`. After a failure it stops what was started. */
-export async function startPlatform(directory: string, progress: Progress): Promise<Platform> {
+/**
+ * Starts everything in `directory`. After a failure it stops what was started.
+ * @param variables  more environment variables of all our processes
+ */
+export async function startPlatform(
+  directory: string,
+  progress: Progress,
+  variables: Record<string, string> = {},
+): Promise<Platform> {
   const supervisor = supervise((line) => progress.say(`      ${line}`));
   try {
     return await start();
@@ -46,6 +55,7 @@ export async function startPlatform(directory: string, progress: Progress): Prom
     const password = randomBytes(16).toString('hex');
     const accessToken = `polar_oat_${randomBytes(16).toString('hex')}`;
     const serviceKey = `wl_dev_${randomBytes(24).toString('hex')}`;
+    const jwtSecret = randomBytes(24).toString('hex');
     const parts: Platform['parts'] = new Map();
     const links: Platform['links'] = new Map();
     const link = async (name: string, ...ports: [number, ...number[]]) => {
@@ -92,7 +102,7 @@ export async function startPlatform(directory: string, progress: Progress): Prom
       name,
       command: process.execPath,
       args: [resolve(root, file)],
-      env: { ...common, DATA_DIR: directory, ...env },
+      env: { ...common, ...variables, DATA_DIR: directory, ...env },
       logFile: logFile(name),
       abort: supervisor.stopping,
     });
@@ -152,7 +162,7 @@ export async function startPlatform(directory: string, progress: Progress): Prom
     );
     const apiVariables = {
       ...(await linked('API')),
-      AUTH_JWT_SECRET: randomBytes(24).toString('hex'),
+      AUTH_JWT_SECRET: jwtSecret,
       SERVICE_API_KEY: serviceKey,
     };
     const startApi = async (name: string, port: number) => {
@@ -173,6 +183,7 @@ export async function startPlatform(directory: string, progress: Progress): Prom
       links,
       apiUrls,
       serviceKey,
+      jwtSecret,
       databaseUrl: direct.DATABASE_URL,
       temporalAddress: direct.TEMPORAL_ADDRESS,
       polar: { server: polarServer, accessToken },

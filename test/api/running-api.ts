@@ -7,6 +7,7 @@ import { createAuthenticate } from '../../api/authenticate.ts';
 import type { Dependencies } from '../../api/dependencies.ts';
 import { createHttpServer } from '../../api/http-server.ts';
 import { createMetrics } from '../../api/metrics.ts';
+import { defaultRates } from '../../api/rate-limits.ts';
 import { createTemporalLink } from '../../api/temporal-link.ts';
 import { parseDecimal } from '../../catalog/credits.ts';
 import { publishCatalog } from '../../catalog/versions.ts';
@@ -101,6 +102,7 @@ export async function startApi({
     metrics: createMetrics(apiDatabase),
     webhookSecrets: ['an-older-secret', webhookSecret],
     webhooks: { signingKey: Buffer.alloc(32, 7) },
+    rates: defaultRates,
     publicUrl: 'http://localhost:3000',
     production: false,
   };

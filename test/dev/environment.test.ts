@@ -52,6 +52,12 @@ describe('in production', () => {
     expect(serviceApiKey).toBeUndefined();
   });
 
+  test('RATE_LIMITS changes only the limits that it names', () => {
+    const { rateLimits } = readEnvironment({ ...production, RATE_LIMITS: 'person=5,team=70' });
+    expect(rateLimits).toEqual({ person: 5, team: 70 });
+    expect(readEnvironment(production).rateLimits).toEqual({});
+  });
+
   test.each([
     'DATABASE_URL',
     'TEMPORAL_ADDRESS',
@@ -71,6 +77,9 @@ describe('in production', () => {
     ['OPERATIONS_PORT', '3000'],
     ['HOST', 'everywhere'],
     ['PORT', '80a'],
+    ['RATE_LIMITS', 'everybody=5'],
+    ['RATE_LIMITS', 'person=0'],
+    ['RATE_LIMITS', 'person=5;team=5'],
     ['PORT', '0'],
     ['PORT', '65536'],
     ['PORT', '3000.5'],

@@ -8,6 +8,7 @@ import type { Report } from '../../activities/reconciliation/record-reconciliati
 import { createApp } from '../../api/app.ts';
 import { createAuthenticate } from '../../api/authenticate.ts';
 import { createMetrics } from '../../api/metrics.ts';
+import { defaultRates } from '../../api/rate-limits.ts';
 import { createTemporalLink } from '../../api/temporal-link.ts';
 import { loadCatalog } from '../../catalog/load-catalog.ts';
 import type { Catalog } from '../../catalog/schema.ts';
@@ -181,6 +182,7 @@ export async function startStory(
       metrics: createMetrics(apiDatabase),
       webhookSecrets: [webhookSecret],
       webhooks,
+      rates: defaultRates,
       publicUrl: apiUrl,
       production: false,
     }),
