@@ -45,6 +45,8 @@ export type Environment = {
   rateLimits: Partial<Record<RatePolicy, number>>;
   /** The URL of the API from outside, without a trailing slash. */
   publicUrl: string;
+  /** The origin of the dashboard, whose pages may embed ours and sign users in; undefined: none. */
+  dashboardOrigin: string | undefined;
   /** Absolute path of the development stack's data. */
   dataDir: string;
 };
@@ -108,6 +110,7 @@ export const environmentVariables = [
   'AUTH_ISSUER',
   'RATE_LIMITS',
   'PUBLIC_URL',
+  'DASHBOARD_ORIGIN',
   'DATA_DIR',
 ] as const;
 
@@ -127,6 +130,7 @@ const environmentParts = [
   'auth',
   'rateLimits',
   'publicUrl',
+  'dashboardOrigin',
   'dataDir',
 ] as const satisfies readonly (keyof Environment)[];
 
@@ -172,6 +176,7 @@ export function readEnvironment(
     auth: () => readAuth(reader),
     rateLimits: () => reader.optional('RATE_LIMITS', rateLimits) ?? {},
     publicUrl: () => readPublicUrl(reader),
+    dashboardOrigin: () => reader.optional('DASHBOARD_ORIGIN', webOrigin(production)),
     dataDir: () => dataDir,
   };
   const environment = Object.fromEntries(parts.map((part) => [part, read[part]()]));
@@ -403,6 +408,13 @@ function webUrl(production: boolean) {
       error: production ? 'an https:// URL (http:// only for localhost)' : 'an http:// or https:// URL',
     })
     .transform((text) => text.replace(/\/+$/, ''));
+}
+
+/** Compared with the browser's `Origin` and written into a policy: scheme, host and port only. */
+function webOrigin(production: boolean) {
+  return z.string().refine((text) => isWebUrl(text, production) && new URL(text).origin === text, {
+    error: `an origin without a path or a final slash, such as https://app.example.com${production ? '' : ' or http://localhost:4000'}`,
+  });
 }
 
 function isWebUrl(text: string, production: boolean): boolean {

@@ -32,6 +32,7 @@ import { usageRoutes } from './routes/usage.ts';
 import { usageHistoryRoutes } from './routes/usage-history.ts';
 import { userRoutes } from './routes/users.ts';
 import { webhookEndpointRoutes } from './routes/webhook-endpoints.ts';
+import { servePage } from './serve-page.ts';
 
 /**
  * A request's log line contains only ids and routes. Removing secrets from it would cost a quarter of the hot path's
@@ -39,7 +40,7 @@ import { webhookEndpointRoutes } from './routes/webhook-endpoints.ts';
  */
 const requestLog = log.child({}, { redact: [] });
 
-/** JSON responses need no browser policy; /docs sets its own. Headers that only matter for HTML are off. */
+/** JSON responses need no browser policy; /docs and the page set their own. Headers that only matter for HTML are off. */
 const secureHeaders = helmet({
   contentSecurityPolicy: {
     useDefaults: false,
@@ -91,7 +92,7 @@ export function createApp(dependencies: Dependencies): Express {
       response.type('application/json').send(description);
     });
     serveDocs(app);
-    app.get('/', (_request, response) => response.redirect('/docs'));
+    servePage(app, dependencies.page);
   });
 }
 

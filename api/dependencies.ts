@@ -5,6 +5,7 @@ import type { InvoiceCache } from '../polar/cached-invoices.ts';
 import type { Authenticate } from './authenticate.ts';
 import type { Metrics } from './metrics.ts';
 import type { Rates } from './rate-limits.ts';
+import type { PageSettings } from './serve-page.ts';
 import type { TemporalLink } from './temporal-link.ts';
 
 /** The dependencies of the routes; `main.ts` and the tests create them. */
@@ -24,6 +25,7 @@ export interface Dependencies {
   rates: Rates;
   /** The URL of the API from outside, without a trailing slash. */
   publicUrl: string;
+  page: PageSettings;
   /** Outside production each answer is checked against its schema before it is sent. */
   production: boolean;
 }

@@ -1,4 +1,5 @@
 import type { Server } from 'node:http';
+import { join } from 'node:path';
 import { connectDatabaseWithLanes } from '../database/connection.ts';
 import { readEnvironment } from '../environment.ts';
 import { createCreditOperations } from '../ledger/spend/credit-operations.ts';
@@ -20,6 +21,9 @@ const drainMs = 8_000;
 /** The process ends this long after SIGTERM, before its supervisor kills it (15 s in compose). */
 const graceMs = 12_000;
 
+/** The page, built from `web/`. */
+const pageDirectory = join(import.meta.dirname, '../web/dist');
+
 /** The API process: serves requests until SIGTERM, then finishes those in flight. */
 await runCommand(async () => {
   const environment = readEnvironment();
@@ -40,6 +44,7 @@ await runCommand(async () => {
     webhooks: environment.webhooks,
     rates: { ...defaultRates, ...environment.rateLimits },
     publicUrl: environment.publicUrl,
+    page: { directory: pageDirectory, dashboardOrigin: environment.dashboardOrigin },
     production: environment.production,
   };
 

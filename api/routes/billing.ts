@@ -95,12 +95,12 @@ export const billingRoutes = [
     ],
     async handle({ params: { teamId }, body: { product } }, { dependencies, idempotency }) {
       const { database, polar, publicUrl } = dependencies;
-      const page = `${publicUrl}/?team=${teamId}`;
+      const page = billingPage(publicUrl, teamId);
       return idempotentElsewhere(database, idempotency(), async () => {
         const { id, url, expiresAt } = await createCheckout(polar, database, {
           teamId,
           product,
-          successUrl: `${page}&checkout={CHECKOUT_ID}`,
+          successUrl: `${page}?checkout={CHECKOUT_ID}`,
           returnUrl: page,
         });
         return { status: 201, body: { id, url, expiresAt: expiresAt.toISOString() } };
@@ -149,7 +149,7 @@ export const billingRoutes = [
         const { url, expiresAt } = await openPortal(polar, database, {
           teamId,
           ...(actor.kind === 'person' ? { userId: actor.userId } : {}),
-          returnUrl: `${publicUrl}/?team=${teamId}`,
+          returnUrl: billingPage(publicUrl, teamId),
         });
         return { status: 201, body: { url, expiresAt: expiresAt.toISOString() } };
       });
@@ -197,3 +197,8 @@ export const billingRoutes = [
     },
   }),
 ];
+
+/** The page to which Polar's checkout and portal lead back. */
+function billingPage(publicUrl: string, teamId: string): string {
+  return `${publicUrl}/teams/${teamId}/billing`;
+}

@@ -104,6 +104,7 @@ export async function startApi({
     webhooks: { signingKey: Buffer.alloc(32, 7) },
     rates: defaultRates,
     publicUrl: 'http://localhost:3000',
+    page: { directory: '/no-page', dashboardOrigin: undefined },
     production: false,
   };
   const server = createHttpServer(createApp(dependencies));

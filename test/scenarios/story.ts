@@ -184,6 +184,7 @@ export async function startStory(
       webhooks,
       rates: defaultRates,
       publicUrl: apiUrl,
+      page: { directory: '/no-page', dashboardOrigin: undefined },
       production: false,
     }),
   );
