@@ -75,6 +75,7 @@ export async function startStack(
   await startTemporal(stack);
   await startPolar(stack);
   await prepare(stack);
+  await buildPage(stack);
   await startWorker(stack);
   await startApi(stack);
   announce(stack);
@@ -177,6 +178,13 @@ async function prepare(stack: Stack): Promise<void> {
   await step(stack, 'products', async (detail) => {
     const sync = script(stack, 'products', 'polar/sync-command.ts', ['DATABASE_URL', ...polarVariables]);
     detail(lastOf(await runTask({ ...sync, args: [...sync.args, '--apply'] })));
+  });
+}
+
+/** Builds web/dist if its sources have changed, in seconds. */
+async function buildPage(stack: Stack): Promise<void> {
+  await step(stack, 'page', async (detail) => {
+    detail(lastOf(await runTask(script(stack, 'page', 'web/build/build-command.ts', []))));
   });
 }
 

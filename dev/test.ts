@@ -26,6 +26,7 @@ const results: { passed: number; failed: number } = { passed: 0, failed: 0 };
 if (jestArguments.length === 0) {
   await check('format and lint (Biome)', [program('@biomejs/biome/bin/biome'), 'ci', ...colors, '.']);
   await check('types (tsc)', [program('typescript/bin/tsc'), '-p', root]);
+  await check('types of the page (tsc)', [program('typescript/bin/tsc'), '-p', join(root, 'web')]);
 }
 await runJest();
 console.log(`${results.passed} passed, ${results.failed} failed`);

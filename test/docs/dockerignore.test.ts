@@ -12,7 +12,7 @@ const folders = globSync('*/', { cwd: root, exclude: ['node_modules'] }).map((pa
 );
 
 /** Folders that do not run in production. A new folder belongs here or in the image. */
-const onlyForDevelopment = ['bench', 'client', 'dev', 'docs', 'polar-emulator', 'test'];
+const onlyForDevelopment = ['bench', 'dev', 'docs', 'polar-emulator', 'test'];
 
 test('the image contains every top-level module', () => {
   const modules = globSync('*.ts', { cwd: root });

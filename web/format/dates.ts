@@ -1,0 +1,18 @@
+/** A day in the reader's time zone: 31 Dec 2026. */
+export function formatDay(instant: string | Date, locale: string): string {
+  return new Intl.DateTimeFormat(locale, { dateStyle: 'medium' }).format(new Date(instant));
+}
+
+/** A day and a time in the reader's time zone: 31 Dec 2026, 14:05. */
+export function formatInstant(instant: string | Date, locale: string): string {
+  return new Intl.DateTimeFormat(locale, { dateStyle: 'medium', timeStyle: 'short' }).format(
+    new Date(instant),
+  );
+}
+
+const dayMs = 86_400_000;
+
+/** Whole days from one instant until another, rounded up; 0 if it has passed. */
+export function daysUntil(instant: string, from: string): number {
+  return Math.max(0, Math.ceil((Date.parse(instant) - Date.parse(from)) / dayMs));
+}

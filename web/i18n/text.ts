@@ -1,0 +1,50 @@
+import { messages } from '../messages.ts';
+
+export const languages = ['en', 'de'] as const;
+export type Language = (typeof languages)[number];
+
+/** A text with `{names}` of its values, or its plural forms, chosen by the value `count`. */
+export type Text = string | { one: string; other: string };
+/** One text in every language: a missing language is a type error. */
+export type Message = Record<Language, Text>;
+
+export type MessageKey = keyof typeof messages;
+type NamesIn<S> = S extends `${string}{${infer Name}}${infer Rest}` ? Name | NamesIn<Rest> : never;
+type NamesOf<T> = T extends { one: infer One; other: infer Other }
+  ? NamesIn<One> | NamesIn<Other> | 'count'
+  : NamesIn<T>;
+type Names<K extends MessageKey> = NamesOf<(typeof messages)[K][Language]>;
+/** The values of a message: numbers are written by `Intl`, texts as they are. */
+export type Values<K extends MessageKey> = [Names<K>] extends [never]
+  ? []
+  : [values: Record<Names<K>, string | number>];
+
+/** Writes a message of `messages.ts`. */
+export type Translate = <K extends MessageKey>(key: K, ...values: Values<K>) => string;
+
+/** The texts of a language, with numbers and plurals of a locale. */
+export function createTranslate(language: Language, locale: string): Translate {
+  const plurals = new Intl.PluralRules(language);
+  const numbers = new Intl.NumberFormat(locale);
+  return (key, ...[values]) => {
+    const message: Message = messages[key];
+    const known: Record<string, string | number> = values ?? {};
+    const text = message[language];
+    const form =
+      typeof text === 'string' ? text : plurals.select(Number(known.count)) === 'one' ? text.one : text.other;
+    return form.replace(/\{(\w+)\}/g, (whole, name) => {
+      const value = known[name];
+      return typeof value === 'number' ? numbers.format(value) : (value ?? whole);
+    });
+  };
+}
+
+/** The language and the locale of a reader: their first language that we have, in their region. */
+export function chooseLanguage(
+  wanted: readonly string[],
+  chosen: Language | undefined,
+): { language: Language; locale: string } {
+  const isOurs = (tag: string) => languages.find((language) => tag.split('-')[0]?.toLowerCase() === language);
+  const language = chosen ?? wanted.map(isOurs).find((one) => one !== undefined) ?? 'en';
+  return { language, locale: wanted.find((tag) => isOurs(tag) === language) ?? language };
+}

@@ -1,0 +1,23 @@
+import { useQuery } from '@tanstack/react-query';
+import { Redirect } from 'wouter';
+import { teamsQuery } from '../data/teams.ts';
+import { useLanguage } from '../i18n/language.tsx';
+import { CardSkeleton } from '../ui/skeleton.tsx';
+import { Message } from './message.tsx';
+import { TeamsFailed } from './teams-failed.tsx';
+
+/** `/`: the first team's billing. Personal Teams come first. */
+export function MyTeams() {
+  const { t } = useLanguage();
+  const teams = useQuery(teamsQuery);
+  if (teams.isError) return <TeamsFailed error={teams.error} retry={() => void teams.refetch()} />;
+  if (!teams.data)
+    return (
+      <main className="mx-auto max-w-5xl p-6">
+        <CardSkeleton lines={6} />
+      </main>
+    );
+  const [first] = teams.data;
+  if (!first) return <Message title={t('teams.none')} text={t('teams.noneText')} />;
+  return <Redirect to={`/teams/${first.id}/billing`} replace />;
+}

@@ -1,0 +1,40 @@
+import { useQuery } from '@tanstack/react-query';
+import { type ReactNode, useEffect } from 'react';
+import { type MyTeam, teamsQuery } from '../data/teams.ts';
+import { useLanguage } from '../i18n/language.tsx';
+import { CardSkeleton } from '../ui/skeleton.tsx';
+import { NotFound } from './not-found.tsx';
+import { PageHeader } from './page-header.tsx';
+import { TeamsFailed } from './teams-failed.tsx';
+
+export type Section = 'billing' | 'usage';
+
+/** The frame of a team's pages: header, team switcher, sections. The contents get the team and the reader's role in it. */
+export function TeamPage({
+  teamId,
+  section,
+  children,
+}: {
+  teamId: string;
+  section: Section;
+  children(team: MyTeam): ReactNode;
+}) {
+  const { t } = useLanguage();
+  const teams = useQuery(teamsQuery);
+  const team = teams.data?.find(({ id }) => id === teamId);
+  useEffect(() => {
+    document.title = `${t(`nav.${section}`)}${team ? ` · ${team.name}` : ''} · Waveloom`;
+  }, [t, section, team]);
+  if (teams.isError && !teams.data)
+    return <TeamsFailed error={teams.error} retry={() => void teams.refetch()} />;
+  if (teams.data && !team) return <NotFound />;
+  return (
+    <>
+      <PageHeader teams={teams.data ?? []} team={team} section={section} />
+      <main id="main" className="mx-auto flex max-w-5xl flex-col gap-5 px-4 pt-6 pb-16 sm:px-6">
+        <h1 className="text-2xl font-semibold tracking-tight">{t(`nav.${section}`)}</h1>
+        {team ? children(team) : <CardSkeleton lines={8} />}
+      </main>
+    </>
+  );
+}

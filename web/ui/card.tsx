@@ -1,0 +1,32 @@
+import { type ReactNode, useId } from 'react';
+
+export interface CardProps {
+  title: string;
+  /** One sentence under the title. */
+  description?: string;
+  /** Buttons beside the title. */
+  actions?: ReactNode;
+  children: ReactNode;
+}
+
+/** A section of the page with its heading. */
+export function Card({ title, description, actions, children }: CardProps) {
+  const id = useId();
+  return (
+    <section
+      aria-labelledby={id}
+      className="rounded-xl border border-line bg-surface p-5 sm:p-6 [&:has([aria-busy=true])]:overflow-hidden"
+    >
+      <header className="mb-4 flex flex-wrap items-start justify-between gap-x-4 gap-y-3">
+        <div>
+          <h2 id={id} className="text-base font-semibold">
+            {title}
+          </h2>
+          {description && <p className="mt-0.5 text-sm text-muted">{description}</p>}
+        </div>
+        {actions && <div className="flex flex-wrap gap-2">{actions}</div>}
+      </header>
+      {children}
+    </section>
+  );
+}

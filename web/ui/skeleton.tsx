@@ -1,0 +1,16 @@
+import { useLanguage } from '../i18n/language.tsx';
+
+/** Boxes in the place of a card's contents while it loads. `lines` is as high as the contents, so that nothing moves. */
+export function CardSkeleton({ lines = 3 }: { lines?: number }) {
+  const { t } = useLanguage();
+  return (
+    <div role="status" aria-busy="true" aria-label={t('state.loading')} className="flex flex-col gap-3">
+      {Array.from({ length: lines }, (_, line) => (
+        // biome-ignore lint/suspicious/noArrayIndexKey: the boxes are all alike
+        <div key={line} className={`skeleton h-5 ${widths[line % widths.length]}`} />
+      ))}
+    </div>
+  );
+}
+
+const widths = ['w-2/5', 'w-full', 'w-4/5', 'w-3/5'];
