@@ -36,6 +36,8 @@ export type Environment = {
     /** Addresses and CIDR ranges that endpoints may have although they are private. */
     allowPrivate: string[];
   };
+  /** Addresses and CIDR ranges of our own proxies, whose `X-Forwarded-For` tells a caller's address. */
+  trustedProxies: string[];
   /** Absolute path of the catalog file. */
   catalogFile: string;
   /** An initial service key with every scope. */
@@ -102,6 +104,7 @@ export const environmentVariables = [
   'POLAR_WEBHOOK_SECRET',
   'WEBHOOK_SIGNING_KEY',
   'WEBHOOK_ALLOW_PRIVATE',
+  'TRUSTED_PROXIES',
   'CATALOG_FILE',
   'SERVICE_API_KEY',
   'AUTH_JWT_SECRET',
@@ -125,6 +128,7 @@ const environmentParts = [
   'temporal',
   'polar',
   'webhooks',
+  'trustedProxies',
   'catalogFile',
   'serviceApiKey',
   'auth',
@@ -171,6 +175,7 @@ export function readEnvironment(
     temporal: () => readTemporal(reader),
     polar: () => readPolar(reader),
     webhooks: () => readWebhooks(reader),
+    trustedProxies: () => reader.optional('TRUSTED_PROXIES', addresses) ?? [],
     catalogFile: () => readCatalogFile(reader),
     serviceApiKey: () => reader.optional('SERVICE_API_KEY', secret(production)),
     auth: () => readAuth(reader),

@@ -96,7 +96,7 @@ export const errors = {
     title: 'Limit reached',
     retriable: false,
     action:
-      'Wait until `resetsAt` or ask a user with a role in `raisedBy` to raise the limit. `level` is member or key, `used` of `limit` credits are used.',
+      'Wait until `resetsAt` or ask a user with a role in `raisedBy` to raise the limit. `level` is member or key. Of `limit` credits, `used` are used.',
   },
   payment_failed: {
     status: 402,

@@ -112,6 +112,7 @@ function createRoutedApp(
   app.enable('case sensitive routing');
   app.enable('strict routing');
   app.disable('x-powered-by');
+  app.set('trust proxy', dependencies.trustedProxies);
   app.disable('etag');
   app.use(observeRequest(dependencies.metrics));
   app.use(secureHeaders);

@@ -12,7 +12,7 @@ import { type Access, authorize, confirmRights } from './authorize.ts';
 import type { Dependencies } from './dependencies.ts';
 import { createPolarBudget, type PolarBudget } from './polar-budget.ts';
 import { invalidRequest, refuseFields } from './problem.ts';
-import { createRateLimits, type RateLimits, type Rates } from './rate-limits.ts';
+import { createRateLimits, networkOf, type RateLimits, type Rates } from './rate-limits.ts';
 import { readBytes, readJson } from './read-body.ts';
 import { refusalsOf } from './refusals.ts';
 import { teamIdSchema } from './shapes.ts';
@@ -223,7 +223,7 @@ async function authenticate(
   dependencies: Dependencies,
   rates: RateLimits,
 ): Promise<Caller> {
-  const address = request.socket.remoteAddress ?? 'closed';
+  const address = networkOf(request.ip ?? 'closed');
   const lookUpNewKeys = !(await rates.isAddressLimited(address));
   try {
     return await dependencies.authenticate(request.headers.authorization, { lookUpNewKeys });

@@ -23,6 +23,8 @@ export interface Dependencies {
   webhooks: { signingKey: Buffer | undefined };
   /** Requests per minute of each caller, team and address. */
   rates: Rates;
+  /** Addresses and CIDR ranges of our own proxies, whose `X-Forwarded-For` tells a caller's address. */
+  trustedProxies: string[];
   /** The URL of the API from outside, without a trailing slash. */
   publicUrl: string;
   page: PageSettings;

@@ -43,6 +43,7 @@ await runCommand(async () => {
     webhookSecrets: environment.polar.webhookSecrets,
     webhooks: environment.webhooks,
     rates: { ...defaultRates, ...environment.rateLimits },
+    trustedProxies: environment.trustedProxies,
     publicUrl: environment.publicUrl,
     page: { directory: pageDirectory, dashboardOrigin: environment.dashboardOrigin },
     production: environment.production,

@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http';
+import { isIPv6 } from 'node:net';
 import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
 import { DomainError } from '../domain-error.ts';
 import type { RatePolicy } from '../environment.ts';
@@ -109,6 +110,25 @@ const descriptions: Readonly<Record<RatePolicy, string>> = {
   team: 'about a team, spends not counted,',
   unauthenticated: 'from an address may fail to authenticate',
 };
+
+/**
+ * What is counted for an address: itself, or of IPv6 the network of 64 bits, because a single customer of a provider has
+ * at least that many addresses (RFC 6177).
+ */
+export function networkOf(address: string): string {
+  if (!isIPv6(address)) return address;
+  const canonical = new URL(`http://[${address.replace(/%.*/, '')}]`).hostname.slice(1, -1);
+  const mapped = /^::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})$/.exec(canonical);
+  if (mapped) {
+    const [high, low] = mapped.slice(1).map((group) => Number.parseInt(group, 16)) as [number, number];
+    return [high >> 8, high & 255, low >> 8, low & 255].join('.');
+  }
+  const [left = '', right] = canonical.split('::');
+  const head = left === '' ? [] : left.split(':');
+  const tail = right === undefined || right === '' ? [] : right.split(':');
+  const zeros = right === undefined ? 0 : 8 - head.length - tail.length;
+  return `${[...head, ...Array<string>(zeros).fill('0'), ...tail].slice(0, 4).join(':')}::/64`;
+}
 
 /** At least 1, so that a caller who obeys does not come too early. */
 function secondsLeft({ msBeforeNext }: RateLimiterRes): number {

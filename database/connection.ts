@@ -129,8 +129,18 @@ export async function connectDatabase(
   }: { pool?: number; statementTimeoutMs?: number; name?: string; checkRole?: boolean } = {},
 ): Promise<Database> {
   const database = await connectLane(url, { connections: pool, statementTimeoutMs, name }, (own) => own);
-  if (checkRole) await checkApplicationRole(database.pool);
-  return database;
+  return checkRole ? checked(database) : database;
+}
+
+/** Closes a database whose role may do too much. @throws DomainError `database_misconfigured` */
+async function checked(database: Database): Promise<Database> {
+  try {
+    await checkApplicationRole(database.pool);
+    return database;
+  } catch (error) {
+    await database.close();
+    throw error;
+  }
 }
 
 /**
@@ -157,8 +167,7 @@ export async function connectDatabaseWithLanes(
     connected.set(name, { ...lane, close });
   }
   const database = find('administration');
-  if (checkRole) await checkApplicationRole(database.pool);
-  return database;
+  return checkRole ? checked(database) : database;
 }
 
 async function connectLane(

@@ -1,10 +1,10 @@
-import { randomUUID } from 'node:crypto';
+import { randomInt, randomUUID } from 'node:crypto';
 import { IncomingMessage, ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
 import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
 import { z } from 'zod';
 import { createAuthenticate } from '../../api/authenticate.ts';
-import { createRateLimits, defaultRates } from '../../api/rate-limits.ts';
+import { createRateLimits, defaultRates, networkOf } from '../../api/rate-limits.ts';
 import { jwtSecret, type Reply, type RunningApi, startApi } from './running-api.ts';
 
 let api: RunningApi;
@@ -94,6 +94,34 @@ test('an address that sends too many wrong keys gets 429 instead of 401, its kno
     expect(await get(key)).toMatchObject({ status: 429, json: { code: 'rate_limited' } });
   expect((await get(known.key)).status).toBe(200);
   expect((await get(token)).status).toBe(200);
+});
+
+test('behind a trusted proxy the caller behind it is counted, and a caller cannot choose an address', async () => {
+  const proxied = await startApi({ trustedProxies: ['127.0.0.1', '::1'] });
+  const direct = await startApi();
+  const wrong = (at: RunningApi, forwardedFor: string) =>
+    at.send('GET', '/v1/teams', {
+      as: `wsk_${randomUUID()}`,
+      headers: { 'x-forwarded-for': forwardedFor },
+    });
+  // The proxy adds the address that it sees at the end. What stands before it comes from the caller.
+  await sendMany(defaultRates.unauthenticated, () => wrong(proxied, `${randomUUID()}, 203.0.113.7`));
+  expect((await wrong(proxied, '198.51.100.1, 203.0.113.7')).status).toBe(429);
+  expect((await wrong(proxied, '203.0.113.8')).status).toBe(401);
+
+  await sendMany(defaultRates.unauthenticated, () => wrong(direct, `203.0.113.${randomInt(250)}`));
+  expect((await wrong(direct, '198.51.100.1')).status).toBe(429);
+  await Promise.all([proxied.stop(), direct.stop()]);
+});
+
+test('an IPv6 network of 64 bits counts as one address', () => {
+  expect(networkOf('2001:db8:1:2:3::1')).toBe('2001:db8:1:2::/64');
+  expect(networkOf('2001:db8:1:2:ffff:ffff:ffff:ffff')).toBe('2001:db8:1:2::/64');
+  expect(networkOf('2001:db8::1')).toBe('2001:db8:0:0::/64');
+  expect(networkOf('::1')).toBe('0:0:0:0::/64');
+  expect(networkOf('fe80::1%eth0')).toBe('fe80:0:0:0::/64');
+  expect(networkOf('::ffff:203.0.113.7')).toBe('203.0.113.7');
+  expect(networkOf('203.0.113.7')).toBe('203.0.113.7');
 });
 
 test('a known key counts as known for other requests while it is looked up again', async () => {

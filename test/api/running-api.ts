@@ -80,6 +80,7 @@ export async function startApi({
   temporal = '127.0.0.1:1',
   polarClock = () => new Date(),
   wayToDatabase = async (url: string) => url,
+  trustedProxies = [] as string[],
 } = {}): Promise<RunningApi> {
   const test = await createTestDatabase();
   const database = await connectDatabase(test.url, { pool: 4 });
@@ -103,6 +104,7 @@ export async function startApi({
     webhookSecrets: ['an-older-secret', webhookSecret],
     webhooks: { signingKey: Buffer.alloc(32, 7) },
     rates: defaultRates,
+    trustedProxies,
     publicUrl: 'http://localhost:3000',
     page: { directory: '/no-page', dashboardOrigin: undefined },
     production: false,

@@ -7,6 +7,7 @@ import { checkApplicationRole } from '../../database/check-application-role.ts';
 import { connectDatabase, type Database } from '../../database/connection.ts';
 import { migrateDatabase } from '../../database/migrate-database.ts';
 import { createMissingPartitions } from '../../database/partitions.ts';
+import { freePort } from '../../dev/free-port.ts';
 import { withClient } from '../../dev/postgres.ts';
 import { createTestDatabase, type TestDatabase } from '../setup/database.ts';
 
@@ -139,6 +140,8 @@ test.each(['api/main.ts', 'worker/main.ts'])(
       AUTH_JWT_SECRET: secret,
       PUBLIC_URL: 'https://billing.example.com/',
       CATALOG_FILE: join(root, 'catalog/catalog.yaml'),
+      OPERATIONS_PORT: String(await freePort()),
+      WORKER_OPERATIONS_PORT: String(await freePort()),
     };
     await expect(promisify(execFile)(process.execPath, [program], { cwd: root, env })).rejects.toMatchObject({
       code: 1,

@@ -183,6 +183,7 @@ export async function startStory(
       webhookSecrets: [webhookSecret],
       webhooks,
       rates: defaultRates,
+      trustedProxies: [],
       publicUrl: apiUrl,
       page: { directory: '/no-page', dashboardOrigin: undefined },
       production: false,
