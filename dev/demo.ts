@@ -4,21 +4,33 @@ import { figuresChecked, WrongFigure } from './demo/check.ts';
 import { CannotGoOn, connectDemo } from './demo/connect.ts';
 import { screen } from './demo/screen.ts';
 import { takeScreenshots } from './demo/screenshots.ts';
+import { seedTeam } from './demo/seed.ts';
 import { tellStory } from './demo/story.ts';
 
 /**
  * `npm run demo`: the story of a team, over HTTP, on the running stack. Each figure is computed from `GET /v1/catalog`
  * and checked. The first wrong one ends the demo with exit code 1. `npm run screenshots` also
- * takes the pictures of its team for docs/operations.md.
+ * takes the pictures of its team for docs/operations.md. `npm run demo -- --seed` fills another team with 90 days of
+ * use instead.
  */
-const { screenshots: picturesFolder } = parseArgs({ options: { screenshots: { type: 'string' } } }).values;
+const { screenshots: picturesFolder, seed } = parseArgs({
+  options: { screenshots: { type: 'string' }, seed: { type: 'boolean' } },
+}).values;
 const started = performance.now();
 process.exit(await run());
 
 async function run(): Promise<number> {
   try {
-    const demo = await connectDemo(readStack());
+    if (seed && process.env.NODE_ENV === 'production') {
+      throw new CannotGoOn('The seed writes into the past of the ledger: it is refused in production');
+    }
+    const stack = readStack();
+    const demo = await connectDemo(stack);
     try {
+      if (seed) {
+        await seedTeam(demo, stack);
+        return 0;
+      }
       const teamId = await tellStory(demo);
       if (picturesFolder !== undefined) await takeScreenshots(demo, teamId, picturesFolder);
     } finally {
@@ -43,6 +55,8 @@ function readStack() {
       'serviceApiKey',
       'auth',
       'dataDir',
+      'databaseUrl',
+      'databaseOwnerUrl',
     ]);
   } catch (error) {
     if (!(error instanceof EnvironmentError) || runningStack(dataDir)) throw error;

@@ -8,6 +8,7 @@ import type { Emulator } from './emulator.ts';
 import { type Faults, faultRequest } from './faults.ts';
 import { customerById } from './find-customer.ts';
 import { orderById } from './orders.ts';
+import type { Past } from './past.ts';
 import { invalid, refusal } from './polar-refusal.ts';
 import { refundOrder, refundRequest, reverseRefund } from './refunds.ts';
 import { cycleSubscription, renewDue, renewNow, resumeSubscription, retryPayment } from './renewals.ts';
@@ -32,6 +33,7 @@ const refund = z.strictObject({
   amount: z.coerce.number().int().min(1).optional(),
   reason: refundRequest.shape.reason.default('customer_request'),
 });
+const time = z.strictObject({ at: z.iso.datetime().nullable() });
 const dispute = z.strictObject({
   amount: z.coerce.number().int().min(1).optional(),
   status: z.enum(['needs_response', 'prevented']).optional(),
@@ -46,6 +48,7 @@ export function controlRoutes(
   emulator: Emulator,
   delivery: WebhookDelivery,
   faults: Faults,
+  past: Past,
 ): void {
   const { store } = emulator;
   router.use('/emulator', sameSiteOnly);
@@ -157,6 +160,10 @@ export function controlRoutes(
     return faults.list();
   });
   post('/faults/clear', () => faults.clear());
+  post('/time', (request) => {
+    const { at } = bodyOf(time, request);
+    return { events: past.set(at === null ? null : new Date(at)) };
+  });
   post('/renew-due', () => ({ done: renewDue(emulator) }));
   router.get(
     '/emulator/health',

@@ -14,6 +14,7 @@ import { memberRoutes } from './members.ts';
 import { orderRoutes } from './orders.ts';
 import { ensureOrganization, organizationRoutes } from './organizations.ts';
 import { pageRoutes } from './pages/page-routes.ts';
+import { createPast } from './past.ts';
 import { notFound, refusal } from './polar-refusal.ts';
 import { productRoutes } from './products.ts';
 import { refundRoutes } from './refunds.ts';
@@ -61,14 +62,16 @@ export async function startPolarEmulator(options: PolarEmulatorOptions): Promise
   let url = '';
   let delivery: WebhookDelivery | undefined;
   const store = openStore(options.dataDir, () => delivery?.kick());
+  const past = createPast();
+  const clock = options.clock ?? (() => new Date());
   const emulator: Emulator = {
     store,
     loopbackWebhooks: options.loopbackWebhooks ?? false,
     get url() {
       return url;
     },
-    ...emulatorTime(options.clock ?? (() => new Date())),
-    emit: (type, data) => delivery?.record(type, data),
+    ...emulatorTime(() => past.now() ?? clock()),
+    emit: (type, data) => (past.now() ? past.keep(emulator, type, data) : delivery?.record(type, data)),
   };
   ensureOrganization(emulator);
   const faults = createFaults();
@@ -97,7 +100,7 @@ export async function startPolarEmulator(options: PolarEmulatorOptions): Promise
     routes(app, emulator);
   }
   webhookRoutes(app, emulator, webhooks);
-  controlRoutes(app, emulator, webhooks, faults);
+  controlRoutes(app, emulator, webhooks, faults, past);
   pageRoutes(app, emulator, faults);
   app.use((request: Request) => {
     throw notFound(`The emulator has no ${request.method} ${request.path}`);

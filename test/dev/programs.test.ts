@@ -44,6 +44,11 @@ test('a service key that does not exist cannot be revoked, which is reported in 
   expect({ code, said }).toEqual({ code: 1, said: [`There is no valid service key ${id}`] });
 });
 
+test('the seed of the demo is refused in production', async () => {
+  const { code, said } = await run('dev/demo.ts --seed', { NODE_ENV: 'production' });
+  expect({ code, said }).toEqual({ code: 1, said: [expect.stringContaining('refused in production')] });
+});
+
 /** Runs a program to its end. Returns its exit code, and its lines on stderr. */
 async function run(program: string, variables: Record<string, string>) {
   const complete = {

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { z } from 'zod';
 import { type EmulatedShop, openShop } from './emulated-shop.ts';
 
 let shop: EmulatedShop;
@@ -114,4 +115,25 @@ test('webhooks are lost, duplicated, reversed and held back on demand', async ()
   await shop.control('/faults', { target: 'webhooks', mode: 'hold', times: 6 });
   expect(await shop.typesDuring(() => shop.buy(shop.pack))).toEqual([]);
   expect(await shop.typesDuring(() => shop.control('/webhooks/release'))).toHaveLength(6);
+});
+
+test('what happens at a set time in the past is dated then, and answered instead of sent', async () => {
+  const setTime = async (at: string | null) =>
+    z
+      .object({ events: z.array(z.object({ type: z.string(), timestamp: z.string() })) })
+      .parse(await shop.control('/time', { at })).events;
+
+  expect(await setTime('2025-10-10T00:00:00Z')).toEqual([]);
+  const sent = await shop.typesDuring(() => shop.buy(shop.starter));
+  expect(sent).toEqual([]);
+  expect(await shop.control('/renew-due')).toEqual({ done: 0 });
+  const events = await setTime('2025-11-10T00:00:00Z');
+  expect(events.map(({ type }) => type)).toContain('order.paid');
+  expect(new Set(events.map(({ timestamp }) => timestamp.slice(0, 10)))).toEqual(new Set(['2025-10-10']));
+
+  expect(await shop.control('/renew-due')).toEqual({ done: 1 });
+  await setTime(null);
+  const { items } = await shop.polar.subscriptions.list({});
+  expect(items.map(({ current_period_end }) => current_period_end)).toEqual(['2025-12-10T00:00:00.000Z']);
+  expect(await shop.typesDuring(() => shop.moveTo('2026-01-10T00:00:00Z'))).toContain('order.paid');
 });
