@@ -14,7 +14,7 @@ export interface paths {
         };
         /**
          * Report the usage by day, hour, action, model, member, key, run and tags
-         * @description At most 400 days; by default the last 30 days including today. The filters are those of the list of usage events. With Accept: text/csv the report is a CSV file (RFC 4180).
+         * @description At most 400 days; by default the last 30 days including today. The filters are those of the list of usage events. With Accept: text/csv, or format=csv for a link, the report is a CSV file (RFC 4180).
          *
          *     Callers: services with the scope usage or billing or admin; users with the role owner, admin, billing, member.
          */
@@ -175,6 +175,28 @@ export interface paths {
          * @description Callers: services with the scope usage or billing or admin; users with the role owner, admin, billing, member.
          */
         get: operations["readBalance"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/teams/{teamId}/balance/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read what each local day changed in the team’s balance, and the balance at its end
+         * @description At most 400 days; days that have not begun are left out. Sums are those of the ledger’s transfers, on the day when they are booked. available + held changes by granted − consumed − expired − revoked − settled.
+         *
+         *     Callers: services with the scope usage or billing or admin; users with the role owner, admin, billing, member.
+         */
+        get: operations["readBalanceHistory"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1961,6 +1983,42 @@ export interface components {
             /** @description An exact decimal number */
             credits: string;
         };
+        BalanceHistory: {
+            /** Format: date-time */
+            from: string;
+            /** Format: date-time */
+            to: string;
+            timezone: string;
+            opening: components["schemas"]["OpeningBalance"];
+            data: components["schemas"]["BalanceDay"][];
+            /** Format: date-time */
+            asOf: string;
+        };
+        /** @description Before the first day */
+        OpeningBalance: {
+            /** @description An exact decimal number */
+            available: string;
+            /** @description An exact decimal number */
+            held: string;
+        };
+        BalanceDay: {
+            /** Format: date */
+            day: string;
+            /** @description Credits that came in */
+            granted: string;
+            /** @description An exact decimal number */
+            consumed: string;
+            /** @description Negative: more were reinstated than expired */
+            expired: string;
+            /** @description Taken back. Negative: more were given back */
+            revoked: string;
+            /** @description Used to settle a debt. Negative: more were given back */
+            settled: string;
+            /** @description At the end of the day */
+            available: string;
+            /** @description At the end of the day */
+            held: string;
+        };
         Forecast: {
             expiring: components["schemas"]["ExpiringCredits"][];
             pace: components["schemas"]["Pace"];
@@ -2695,6 +2753,7 @@ export interface operations {
                 step?: string;
                 /** @description name:value; without a value: events without this tag */
                 tag?: string;
+                format?: "json" | "csv";
             };
             header?: never;
             path: {
@@ -3092,6 +3151,47 @@ export interface operations {
             };
         };
     };
+    readBalanceHistory: {
+        parameters: {
+            query: {
+                from: string;
+                /** @description Exclusive */
+                to: string;
+                timezone?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The team’s id */
+                teamId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BalanceHistory"];
+                };
+            };
+            /** @description An unexpected error */
+            default: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     forecastCredits: {
         parameters: {
             query?: never;
@@ -3190,6 +3290,7 @@ export interface operations {
                 from?: string;
                 /** @description Exclusive */
                 to?: string;
+                kind?: ("grant" | "spend" | "expire" | "reinstate" | "clawback" | "settle" | "hold" | "capture" | "release" | "adjust" | "forfeit")[];
             };
             header?: never;
             path: {

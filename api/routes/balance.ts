@@ -1,10 +1,11 @@
 import { z } from 'zod';
 import { decimalOut, formatCredits } from '../../catalog/credits.ts';
+import { readBalanceHistory } from '../../ledger/read/balance-history.ts';
 import { readForecast } from '../../ledger/read/forecast-credits.ts';
 import { type Balance, readBalance } from '../../ledger/read/read-balance.ts';
 import { anyRole } from '../authorize.ts';
 import { defineRoute } from '../define-route.ts';
-import { creditsAtOut, grantSourceOut, instantIn, instantOut, teamParams } from '../shapes.ts';
+import { creditsAtOut, grantSourceOut, instantIn, instantOut, teamParams, timezoneIn } from '../shapes.ts';
 
 const grantOut = z
   .strictObject({
@@ -62,6 +63,32 @@ const forecastOut = z
   })
   .meta({ id: 'Forecast' });
 
+const historyOut = z
+  .strictObject({
+    from: instantOut,
+    to: instantOut,
+    timezone: z.string().meta({ examples: ['Europe/Berlin'] }),
+    opening: z
+      .strictObject({ available: decimalOut, held: decimalOut })
+      .meta({ id: 'OpeningBalance', description: 'Before the first day' }),
+    data: z.array(
+      z
+        .strictObject({
+          day: z.iso.date(),
+          granted: decimalOut.meta({ description: 'Credits that came in' }),
+          consumed: decimalOut,
+          expired: decimalOut.meta({ description: 'Negative: more were reinstated than expired' }),
+          revoked: decimalOut.meta({ description: 'Taken back. Negative: more were given back' }),
+          settled: decimalOut.meta({ description: 'Used to settle a debt. Negative: more were given back' }),
+          available: decimalOut.meta({ description: 'At the end of the day' }),
+          held: decimalOut.meta({ description: 'At the end of the day' }),
+        })
+        .meta({ id: 'BalanceDay' }),
+    ),
+    asOf: instantOut,
+  })
+  .meta({ id: 'BalanceHistory' });
+
 export const balanceRoutes = [
   defineRoute({
     method: 'get',
@@ -76,6 +103,49 @@ export const balanceRoutes = [
     refusals: ['at_in_the_future'],
     async handle({ params: { teamId }, query: { at } }, { dependencies: { database } }) {
       return { status: 200, body: balanceJson(await readBalance(database, teamId, at)) };
+    },
+  }),
+
+  defineRoute({
+    method: 'get',
+    path: '/v1/teams/{teamId}/balance/history',
+    tag: 'Credits',
+    operationId: 'readBalanceHistory',
+    summary: 'Read what each local day changed in the team’s balance, and the balance at its end',
+    description:
+      'At most 400 days; days that have not begun are left out. Sums are those of the ledger’s transfers, on the day when they are booked. available + held changes by granted − consumed − expired − revoked − settled.',
+    access: { services: ['usage', 'billing', 'admin'], persons: anyRole },
+    request: {
+      params: teamParams,
+      query: z.object({
+        from: instantIn,
+        to: instantIn.meta({ description: 'Exclusive', override: { examples: ['2026-02-28T23:00:00Z'] } }),
+        timezone: timezoneIn.default('UTC'),
+      }),
+    },
+    heavy: () => true,
+    answers: { 200: historyOut },
+    refusals: ['empty_range', 'range_too_long', 'unknown_timezone'],
+    async handle({ params: { teamId }, query }, { dependencies: { database } }) {
+      const { opening, days, asOf } = await readBalanceHistory(database, { teamId, ...query });
+      const body: z.output<typeof historyOut> = {
+        from: query.from.toISOString(),
+        to: query.to.toISOString(),
+        timezone: query.timezone,
+        opening: { available: formatCredits(opening.available), held: formatCredits(opening.held) },
+        data: days.map(({ day, ...amounts }) => ({
+          day,
+          granted: formatCredits(amounts.granted),
+          consumed: formatCredits(amounts.consumed),
+          expired: formatCredits(amounts.expired),
+          revoked: formatCredits(amounts.revoked),
+          settled: formatCredits(amounts.settled),
+          available: formatCredits(amounts.available),
+          held: formatCredits(amounts.held),
+        })),
+        asOf: asOf.toISOString(),
+      };
+      return { status: 200, body };
     },
   }),
 

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { decimalOut, formatCredits } from '../../catalog/credits.ts';
-import { accounts, transferKinds } from '../../database/entities/transfer.ts';
+import { accounts, type TransferKind, transferKinds } from '../../database/entities/transfer.ts';
 import { listTransfers } from '../../ledger/read/list-transfers.ts';
 import { listUsageEvents } from '../../ledger/read/list-usage-events.ts';
 import { reportUsage, type UsageReport } from '../../ledger/read/report-usage.ts';
@@ -69,6 +69,9 @@ const groupBy = z
     },
   });
 
+/** A link in a page cannot set `Accept`. */
+const formatIn = z.enum(['json', 'csv']).meta({ description: 'Takes precedence over Accept' });
+
 const usageSumShape = { credits: decimalOut, events: z.int() };
 const keyOut = (description: string, example: string) =>
   z
@@ -136,6 +139,36 @@ const filterQuery = {
   }),
 };
 
+function isTransferKind(text: string): text is TransferKind {
+  const known: readonly string[] = transferKinds;
+  return known.includes(text);
+}
+
+const transferKindsIn = z
+  .codec(z.string().max(120), z.array(z.custom<TransferKind>()), {
+    decode: (list, context) => {
+      const kinds = list.split(',');
+      if (kinds.every(isTransferKind)) return kinds;
+      const message = `expected one or more of ${transferKinds.join(', ')}, separated by commas`;
+      context.issues.push({ code: 'custom', input: list, message });
+      return z.NEVER;
+    },
+    encode: (kinds) => kinds.join(','),
+  })
+  .meta({
+    description: 'Only transfers of these kinds, separated by commas',
+    param: { style: 'form', explode: false },
+    override: ({ jsonSchema }) => {
+      delete jsonSchema.maxLength;
+      Object.assign(jsonSchema, {
+        type: 'array',
+        items: { type: 'string', enum: [...transferKinds] },
+        minItems: 1,
+        examples: [['grant', 'expire']],
+      });
+    },
+  });
+
 const transferOut = z
   .strictObject({
     id: z.string().meta({ examples: ['1042'] }),
@@ -162,20 +195,26 @@ export const usageHistoryRoutes = [
     operationId: 'reportUsage',
     summary: 'Report the usage by day, hour, action, model, member, key, run and tags',
     description:
-      'At most 400 days; by default the last 30 days including today. The filters are those of the list of usage events. With Accept: text/csv the report is a CSV file (RFC 4180).',
+      'At most 400 days; by default the last 30 days including today. The filters are those of the list of usage events. With Accept: text/csv, or format=csv for a link, the report is a CSV file (RFC 4180).',
     access: readers,
     request: {
       params: teamParams,
-      query: z.object({ ...range, groupBy, timezone: timezoneIn.default('UTC'), ...filterQuery }),
+      query: z.object({
+        ...range,
+        groupBy,
+        timezone: timezoneIn.default('UTC'),
+        ...filterQuery,
+        format: formatIn.exactOptional(),
+      }),
     },
     heavy: () => true,
     answers: { 200: reportOut },
     csvExample: 'day,credits,events\r\n2026-01-31,12.5,3\r\n',
     refusals: ['empty_range', 'range_too_long', 'report_too_large', 'unknown_timezone'],
     async handle({ params: { teamId }, query }, { dependencies: { database }, headers }) {
-      const { from, to, groupBy, timezone, ...filter } = query;
+      const { from, to, groupBy, timezone, format, ...filter } = query;
       const report = await reportUsage(database, { teamId, from, to, groupBy, timezone, filter });
-      if (wantsCsv(headers.accept)) {
+      if (format === 'csv' || (format === undefined && wantsCsv(headers.accept))) {
         return {
           status: 200,
           body: toCsv(report),
@@ -216,11 +255,14 @@ export const usageHistoryRoutes = [
     operationId: 'listTransfers',
     summary: 'List the transfers of the team’s credits, newest first',
     access: readers,
-    request: { params: teamParams, query: listQuery.extend(range) },
+    request: {
+      params: teamParams,
+      query: listQuery.extend({ ...range, kind: transferKindsIn.exactOptional() }),
+    },
     answers: { 200: pageOf('TransferPage', transferOut) },
     refusals: ['invalid_cursor'],
-    async handle({ params: { teamId }, query }, { dependencies: { database } }) {
-      const { data, nextCursor } = await listTransfers(database.pool, teamId, query);
+    async handle({ params: { teamId }, query: { kind, ...query } }, { dependencies: { database } }) {
+      const { data, nextCursor } = await listTransfers(database.pool, teamId, query, kind);
       const transfers = data.map((transfer) => ({
         ...transfer,
         at: transfer.at.toISOString(),

@@ -1,6 +1,6 @@
 import type { Pool } from 'pg';
 import type { GrantSource } from '../../database/entities/grant.ts';
-import type { Account, TransferKind } from '../../database/entities/transfer.ts';
+import { type Account, type TransferKind, transferKinds } from '../../database/entities/transfer.ts';
 import {
   type HistoryPage,
   type HistoryRange,
@@ -24,19 +24,26 @@ export interface ListedTransfer {
   reference: string | null;
 }
 
+/** Kinds that each usage creates. All other kinds are rare and have an index of their own. */
+const usageKinds: readonly TransferKind[] = ['spend', 'hold', 'capture', 'release'];
+
 /**
  * Every transfer of a team, newest first.
+ * @param kinds  only these; default: all
  * @throws DomainError `invalid_cursor`
  */
 export async function listTransfers(
   pool: Pool,
   teamId: string,
   range: HistoryRange,
+  kinds: readonly TransferKind[] = transferKinds,
 ): Promise<HistoryPage<ListedTransfer>> {
   const before = placeBefore(range, integerForm);
+  const withoutUsage = !kinds.some((kind) => usageKinds.includes(kind));
   const { rows } = await pool.query<TransferRow>({
-    name: 'list-transfers',
-    // Reads the primary key from its newest end, month by month, only as far as the page needs.
+    name: withoutUsage ? 'list-transfers-without-usage' : 'list-transfers',
+    // Reads the primary key, or the index of transfers without usage, from its newest end, month by month, only as far as the
+    // page needs. The condition on usage is that of the index.
     text: `select t.id, t.kind, t.grant_id, t.from_account, t.to_account, t.amount, t.usage_event_id, t.reference,
                   extract(epoch from t.at) * 1000 as at,
                   (select g.source from grants g where g.id = t.grant_id) as source
@@ -44,9 +51,11 @@ export async function listTransfers(
             where t.team_id = $1
               and t.at >= $2 and t.at <= $3
               and (t.at, t.id) < ($3, $4)
+              and t.kind = any($6)
+              ${withoutUsage ? "and t.kind not in ('spend', 'hold', 'capture', 'release')" : ''}
             order by t.at desc, t.id desc
             limit $5`,
-    values: [teamId, range.from ?? '-infinity', before.at, before.id, range.limit + 1],
+    values: [teamId, range.from ?? '-infinity', before.at, before.id, range.limit + 1, kinds],
   });
   return pageOfHistory(rows.map(toTransfer), range.limit, (transfer) => transfer);
 }

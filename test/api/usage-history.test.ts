@@ -491,3 +491,77 @@ test('every member reads the team’s usage, ledger and forecast; nobody else do
     });
   }
 });
+
+test('a link gets the CSV file by format=csv, with the figures of the report', async () => {
+  await run(2, { memberId: 'ada' });
+  const csv = await fetch(`${api.url}/v1/teams/${teamId}/usage?groupBy=member&format=csv`, {
+    headers: { authorization: `Bearer ${(await api.key('billing')).key}`, accept: 'text/html,*/*;q=0.8' },
+  });
+  expect(await csv.text()).toBe('member,credits,events\r\nada,1,1\r\n');
+  expect(csv.headers.get('content-disposition')).toContain('usage.csv');
+  expect(await get('usage?groupBy=member&format=json', { accept: 'text/csv' })).toMatchObject({
+    json: { data: [{ member: 'ada', credits: '1', events: 1 }] },
+  });
+  expect(await get('usage?format=xls')).toMatchObject({ status: 400 });
+});
+
+test('transfers are listed by their kinds, page by page', async () => {
+  for (let runs = 1; runs <= 4; runs += 1) await run(runs);
+  await api.give(teamId, '7');
+  const kinds = async (query: string) =>
+    (await walk(`ledger${query}`)).map(({ kind, credits }) => [kind, credits]);
+  expect(await kinds('?kind=grant')).toEqual([
+    ['grant', '7'],
+    ['grant', '1000'],
+  ]);
+  expect(await kinds('?kind=spend')).toEqual([
+    ['spend', '2'],
+    ['spend', '1.5'],
+    ['spend', '1'],
+    ['spend', '0.5'],
+  ]);
+  expect(await kinds('?kind=expire,spend,grant')).toHaveLength(6);
+  for (const list of ['', 'grant,', 'gift', "grant' or true"]) {
+    expect(await get(`ledger?kind=${encodeURIComponent(list)}`)).toMatchObject({ status: 400 });
+  }
+});
+
+test('the balance over time says what each local day brought, used, and left', async () => {
+  await run(20);
+  await clock.set(new Date('2026-03-11T22:30:00Z'));
+  await api.give(teamId, '50');
+  const hold = await api.send('POST', `/v1/teams/${teamId}/holds`, {
+    body: { action: 'model.gpt-5', credits: 5 },
+  });
+  expect(hold.status).toBe(201);
+  const none = { expired: '0', revoked: '0', settled: '0' };
+  const history = (query: string) =>
+    get(`balance/history?from=2026-03-10T00:00:00Z&to=2026-03-20T00:00:00Z${query}`);
+  expect(await history('')).toMatchObject({
+    status: 200,
+    json: {
+      timezone: 'UTC',
+      opening: { available: '0', held: '0' },
+      data: [
+        { day: '2026-03-10', granted: '1000', consumed: '10', ...none, available: '990', held: '0' },
+        { day: '2026-03-11', granted: '50', consumed: '0', ...none, available: '1035', held: '5' },
+      ],
+      asOf: '2026-03-11T22:30:00.000Z',
+    },
+  });
+  const { json } = await history('&timezone=Asia/Kolkata');
+  const days = z
+    .object({ data: z.array(z.object({ day: z.string(), granted: z.string() })) })
+    .parse(json).data;
+  expect(days).toEqual([
+    { day: '2026-03-10', granted: '1000' },
+    { day: '2026-03-11', granted: '0' },
+    { day: '2026-03-12', granted: '50' },
+  ]);
+  expect(await history('&timezone=Mars/Base')).toMatchObject({ status: 400 });
+  expect(await get('balance/history')).toMatchObject({ status: 400 });
+  expect(await get('balance/history?from=2026-03-10T00:00:00Z&to=2026-03-10T00:00:00Z')).toMatchObject({
+    status: 422,
+    json: { code: 'empty_range' },
+  });
+});

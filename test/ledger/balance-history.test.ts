@@ -1,0 +1,139 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { v7 as uuidv7 } from 'uuid';
+import { publishCatalog } from '../../catalog/versions.ts';
+import { connectDatabase, type Database } from '../../database/connection.ts';
+import { createMissingPartitions } from '../../database/partitions.ts';
+import { readBalanceHistory } from '../../ledger/read/balance-history.ts';
+import { closeMonths } from '../../ledger/read/closed-months.ts';
+import { readBalance } from '../../ledger/read/read-balance.ts';
+import { type SettableClock, settableClock } from '../setup/clock.ts';
+import { createTestDatabase, type TestDatabase } from '../setup/database.ts';
+import { defaultCatalog } from '../setup/default-catalog.ts';
+
+const hourMs = 3_600_000;
+const start = Date.parse('2031-01-15T00:00:00Z');
+const end = Date.parse('2031-04-12T12:00:00Z');
+
+let sound: TestDatabase;
+let database: Database;
+let clock: SettableClock;
+beforeAll(async () => {
+  sound = await createTestDatabase();
+  clock = await settableClock(sound.url, new Date(start));
+  database = await connectDatabase(sound.url, { pool: 2 });
+  await publishCatalog(database, defaultCatalog);
+  for (const month of ['01', '02', '03', '04']) {
+    await clock.set(new Date(`2031-${month}-12T12:00:00Z`));
+    await createMissingPartitions(database.pool);
+  }
+});
+afterAll(async () => {
+  await database.close();
+  await sound.drop();
+});
+
+const moves = [
+  ['grant', 'issued', 'available'],
+  ['spend', 'available', 'consumed'],
+  ['hold', 'available', 'held'],
+  ['capture', 'held', 'consumed'],
+  ['release', 'held', 'expired'],
+  ['expire', 'available', 'expired'],
+  ['reinstate', 'expired', 'available'],
+  ['clawback', 'available', 'revoked'],
+  ['settle', 'settled', 'available'],
+] as const;
+
+/** Every hour of three months, and the milliseconds around it, so that each change of the clocks is met. */
+const transfer = fc.record({
+  move: fc.constantFrom(...moves),
+  at: fc
+    .tuple(fc.integer({ min: 0, max: (end - start) / hourMs - 1 }), fc.constantFrom(-1, 0, 1))
+    .map(([hour, shift]) => start + hour * hourMs + shift),
+  amount: fc.bigInt({ min: 1n, max: 9_007_199_254_740_993n }),
+});
+type Transfer = typeof transfer extends fc.Arbitrary<infer T> ? T : never;
+
+async function teamWith(transfers: readonly Transfer[]): Promise<string> {
+  const [teamId, grantId] = [uuidv7(), uuidv7()];
+  await database.pool.query(
+    `insert into teams (id, name, personal, created_at) values ($1, 'a team', false, $2)`,
+    [teamId, new Date(start - hourMs)],
+  );
+  await database.pool.query(
+    `insert into grants (id, team_id, source, business_key, granted, available, held, consumed, expired, revoked, settled, effective_at, created_at, catalog_version)
+     values ($1::uuid, $2, 'purchase', $1::uuid::text, 1, 1, 0, 0, 0, 0, 0, billing_now(), billing_now(), 1)`,
+    [grantId, teamId],
+  );
+  await database.pool.query(
+    `insert into transfers (team_id, at, grant_id, kind, from_account, to_account, amount, reference)
+     select $1, t.at, $2, t.kind, t.from_account, t.to_account, t.amount, 'order:1'
+       from unnest($3::timestamptz[], $4::text[], $5::text[], $6::text[], $7::bigint[]) as t (at, kind, from_account, to_account, amount)`,
+    [
+      teamId,
+      grantId,
+      transfers.map(({ at }) => new Date(at)),
+      transfers.map(({ move: [kind] }) => kind),
+      transfers.map(({ move: [, from] }) => from),
+      transfers.map(({ move: [, , to] }) => to),
+      transfers.map(({ amount }) => amount),
+    ],
+  );
+  return teamId;
+}
+
+/** Compares a history with the ledger at the end of each seventh day. */
+async function expectHistory(teamId: string, timezone: string): Promise<void> {
+  // Halfway through a day, in the middle of the transfers.
+  const from = new Date('2031-02-20T09:30:00Z');
+  const to = new Date('2031-06-01T00:00:00Z');
+  const { opening, days } = await readBalanceHistory(database, { teamId, from, to, timezone });
+  const before = await readBalance(database, teamId, new Date(from.getTime() - 1));
+  expect(opening).toEqual({ available: before.available, held: before.held });
+  let balance = opening.available + opening.held;
+  for (const { day, granted, consumed, expired, revoked, settled, available, held } of days) {
+    balance += granted - consumed - expired - revoked - settled;
+    expect({ day, balance }).toEqual({ day, balance: available + held });
+  }
+  const sample = days.filter((_, index) => index % 7 === 0 || index === days.length - 1);
+  const { rows: ends } = await database.pool.query<{ at: Date }>(
+    `select least((day + 1)::timestamp at time zone $2 - interval '1 millisecond', billing_now()) as at from unnest($1::date[]) as day`,
+    [sample.map(({ day }) => day), timezone],
+  );
+  for (const [index, { at }] of ends.entries()) {
+    const then = await readBalance(database, teamId, at);
+    const { day, available, held } = sample[index] ?? {};
+    expect({ day, available, held }).toEqual({ day, available: then.available, held: then.held });
+  }
+}
+
+test('each day ends with the balance that the ledger has at that instant, in every zone, and its sums explain the change', async () => {
+  await clock.set(new Date(end));
+  const zones = ['UTC', 'Europe/Paris', 'America/Havana', 'Asia/Kathmandu', 'Pacific/Kiritimati'];
+  const teams: string[] = [];
+  for (const transfers of fc.sample(fc.array(transfer, { minLength: 1, maxLength: 60 }), zones.length)) {
+    teams.push(await teamWith(transfers));
+  }
+  for (const [index, zone] of zones.entries()) await expectHistory(teams[index] ?? '', zone);
+  expect(await closeMonths(database.pool)).toBe(3);
+  for (const [index, zone] of zones.entries()) await expectHistory(teams[index] ?? '', zone);
+});
+
+test('days that have not begun are left out, and a range in the future has none', async () => {
+  const teamId = await teamWith([]);
+  const read = (from: string, to: string) =>
+    readBalanceHistory(database, { teamId, from: new Date(from), to: new Date(to), timezone: 'UTC' });
+  expect((await read('2031-04-10T00:00:00Z', '2031-05-01T00:00:00Z')).days.map(({ day }) => day)).toEqual([
+    '2031-04-10',
+    '2031-04-11',
+    '2031-04-12',
+  ]);
+  expect((await read('2031-04-20T00:00:00Z', '2031-05-01T00:00:00Z')).days).toEqual([]);
+  await expect(read('2031-04-20T00:00:00Z', '2031-04-20T00:00:00Z')).rejects.toMatchObject({
+    code: 'empty_range',
+  });
+  await expect(read('2030-01-01T00:00:00Z', '2031-04-20T00:00:00Z')).rejects.toMatchObject({
+    code: 'range_too_long',
+  });
+});
