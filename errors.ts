@@ -75,6 +75,13 @@ export const errors = {
     action:
       'Send Authorization: Bearer with a valid service key or a fresh JWT; `reason` says what is wrong.',
   },
+  cross_site_request: {
+    status: 403,
+    title: 'Request from another site',
+    retriable: false,
+    action:
+      'Send the request from our own page, or with Authorization: Bearer instead of the session’s cookie.',
+  },
   forbidden: {
     status: 403,
     title: 'Not allowed',

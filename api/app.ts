@@ -3,6 +3,7 @@ import express, { type Express, type RequestHandler } from 'express';
 import helmet from 'helmet';
 import { DomainError } from '../domain-error.ts';
 import { log } from '../log.ts';
+import { admitOrigin } from './admit-origin.ts';
 import { createRouteTurns, type Route } from './define-route.ts';
 import type { Dependencies } from './dependencies.ts';
 import type { Metrics } from './metrics.ts';
@@ -26,6 +27,7 @@ import { polarWebhookRoutes } from './routes/polar-webhook.ts';
 import { reconciliationRoutes } from './routes/reconciliations.ts';
 import { runRoutes } from './routes/runs.ts';
 import { serviceKeyRoutes } from './routes/service-keys.ts';
+import { sessionRoutes } from './routes/session.ts';
 import { subscriptionRoutes } from './routes/subscription.ts';
 import { teamRoutes } from './routes/teams.ts';
 import { usageRoutes } from './routes/usage.ts';
@@ -67,6 +69,7 @@ export const routes: readonly Route[] = [
   ...limitRoutes,
   ...alertRoutes,
   ...adjustmentRoutes,
+  ...sessionRoutes,
   ...userRoutes,
   ...teamRoutes,
   ...memberRoutes,
@@ -116,6 +119,7 @@ function createRoutedApp(
   app.disable('etag');
   app.use(observeRequest(dependencies.metrics));
   app.use(secureHeaders);
+  app.use('/session', admitOrigin(dependencies.page.dashboardOrigin));
 
   for (const route of routes) {
     app[route.method](expressPath(route.path), (request, response) => {

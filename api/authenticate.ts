@@ -7,23 +7,30 @@ import { DomainError } from '../domain-error.ts';
 import type { Environment } from '../environment.ts';
 import { environmentKeyId, nameActor } from '../teams/actor.ts';
 import { hashServiceKey, useServiceKey } from '../teams/service-keys.ts';
+import { findSession, hashSession } from '../teams/sessions.ts';
 import { userIdSchema } from './shapes.ts';
 
 /** The caller of a request. */
-export type Caller =
-  | { kind: 'service'; keyId: string; scopes: readonly Scope[] }
-  | { kind: 'person'; userId: string };
+export type Caller = { kind: 'service'; keyId: string; scopes: readonly Scope[] } | Person;
+
+/** A user, known by a JWT or a session until `validUntil`, in wall time. */
+export interface Person {
+  kind: 'person';
+  userId: string;
+  validUntil: Date;
+}
 
 /**
- * Finds the caller of a request by its `Authorization` header. Throws DomainError `unauthenticated`; for a token, with
- * `reason`. Without `lookUpNewKeys` (default: true) a service key that was never valid here is refused without a query.
+ * Finds the caller of a request by its `Authorization` header, and only without one by `session`, the secret of the
+ * session's cookie. Throws DomainError `unauthenticated`; for a token or session, with `reason`. Without
+ * `lookUpNewKeys` (default: true) a service key or session that was never valid here is refused without a query.
  */
 export type Authenticate = (
   authorization: string | undefined,
-  options?: { lookUpNewKeys?: boolean },
+  options?: { lookUpNewKeys?: boolean; session?: string | undefined },
 ) => Promise<Caller>;
 
-/** How long a service key is cached as valid, in milliseconds. */
+/** How long a service key or session is cached as valid, in milliseconds. */
 const keyCacheMs = 2_000;
 const keyCacheSize = 1_000;
 
@@ -42,36 +49,62 @@ export function createAuthenticate({
   const firstKey = serviceApiKey === undefined ? undefined : hashServiceKey(serviceApiKey);
   const known = new Map<string, { caller: Caller; until: number }>();
 
-  return async (authorization, { lookUpNewKeys = true } = {}) => {
+  /** A caller who was found within the last seconds, else the one that `find` finds. Refused: `refusal`. */
+  async function cached(
+    cacheKey: string,
+    lookUp: boolean,
+    find: () => Promise<Caller | null>,
+    refusal: () => DomainError,
+  ): Promise<Caller> {
+    const entry = known.get(cacheKey);
+    if (entry && performance.now() < entry.until) return entry.caller;
+    if (!entry && !lookUp) throw refusal();
+    const caller = await find();
+    if (!caller) {
+      // Not before: until then the caller still counts as known for other requests, and if Postgres is down.
+      known.delete(cacheKey);
+      throw refusal();
+    }
+    if (known.size >= keyCacheSize) known.clear();
+    known.set(cacheKey, { caller, until: performance.now() + keyCacheMs });
+    return caller;
+  }
+
+  async function findKey(hash: Buffer): Promise<Caller | null> {
+    const found = await useServiceKey(keys.fork(), hash);
+    return found && { kind: 'service', keyId: found.id, scopes: found.scopes };
+  }
+
+  async function findPerson(hash: Buffer): Promise<Caller | null> {
+    const found = await findSession(keys.fork(), hash);
+    return found && { kind: 'person', userId: found.userId, validUntil: found.expiresAt };
+  }
+
+  return async (authorization, { lookUpNewKeys = true, session } = {}) => {
+    if (authorization === undefined && session !== undefined) {
+      const hash = hashSession(session);
+      const cacheKey = `session ${hash.toString('base64')}`;
+      return cached(cacheKey, lookUpNewKeys, () => findPerson(hash), sessionEnded);
+    }
     const token = /^Bearer +([\x21-\x7e]+) *$/i.exec(authorization ?? '')?.[1];
     if (token === undefined) {
-      throw unauthenticated('Send Authorization: Bearer with a service key or a person’s JWT');
+      throw unauthenticated('Send Authorization: Bearer with a service key or a person’s JWT, or sign in');
     }
     const hash = hashServiceKey(token);
     if (firstKey && timingSafeEqual(hash, firstKey))
       return { kind: 'service', keyId: environmentKeyId, scopes };
-    if (looksLikeJwt(token)) return { kind: 'person', userId: await verifyJwt(token) };
-
-    const cacheKey = hash.toString('base64');
-    const cached = known.get(cacheKey);
-    if (cached && performance.now() < cached.until) return cached.caller;
-    if (!cached && !lookUpNewKeys) throw unknownKey();
-    const serviceKey = await useServiceKey(keys.fork(), hash);
-    if (!serviceKey) {
-      // Not before: until then the key still counts as known for other requests, and if Postgres is down.
-      known.delete(cacheKey);
-      throw unknownKey();
-    }
-    const caller: Caller = { kind: 'service', keyId: serviceKey.id, scopes: serviceKey.scopes };
-    if (known.size >= keyCacheSize) known.clear();
-    known.set(cacheKey, { caller, until: performance.now() + keyCacheMs });
-    return caller;
+    if (looksLikeJwt(token)) return verifyJwt(token);
+    return cached(hash.toString('base64'), lookUpNewKeys, () => findKey(hash), unknownKey);
   };
 }
 
 /** The caller's name in keys, records and logs. */
 export function nameCaller(caller: Caller): string {
   return nameActor(caller);
+}
+
+function sessionEnded(): DomainError {
+  return unauthenticated('The session has ended: sign in again', { reason: 'session_ended' });
 }
 
 function unknownKey(): DomainError {
@@ -94,7 +127,7 @@ const longestLifeSeconds = 86_400;
 const clockLeewaySeconds = 60;
 
 /** We fix the algorithms, not the token: `none` and a public key used as an HMAC secret are refused. */
-function createVerifyJwt(auth: Environment['auth']): (token: string) => Promise<string> {
+function createVerifyJwt(auth: Environment['auth']): (token: string) => Promise<Person> {
   const { audience, issuer } = auth;
   const rules: JWTVerifyOptions = {
     requiredClaims: ['exp', 'sub'],
@@ -123,7 +156,7 @@ function createVerifyJwt(auth: Environment['auth']): (token: string) => Promise<
     try {
       const { sub, exp, iat } = claims.parse(await verify(token));
       refuseOddTimes(exp, iat, Date.now() / 1_000);
-      return sub;
+      return { kind: 'person', userId: sub, validUntil: new Date(exp * 1_000) };
     } catch (error) {
       throw error instanceof DomainError ? error : refusedToken(error);
     }

@@ -13,6 +13,8 @@ export interface Access {
   services?: readonly Scope[];
   /** Users: `signedIn` for any user, else users with one of these roles in the team of the path. */
   persons?: 'signedIn' | readonly Role[];
+  /** A session does not count, only a JWT or a service key. */
+  byTokenOnly?: boolean;
   /** The handler itself checks whether the team exists, which saves a query on the hot path. */
   teamIsCheckedByHandler?: boolean;
 }

@@ -7,14 +7,15 @@ import { DomainError } from '../domain-error.ts';
 import type { ErrorCode } from '../errors.ts';
 import { hashBody } from '../teams/hash-body.ts';
 import type { KeyedRequest } from '../teams/idempotent.ts';
-import { type Caller, nameCaller, unauthenticated } from './authenticate.ts';
-import { type Access, authorize, confirmRights } from './authorize.ts';
+import { type Caller, nameCaller, type Person, unauthenticated } from './authenticate.ts';
+import { type Access, authorize, confirmRights, forbidden } from './authorize.ts';
 import type { Dependencies } from './dependencies.ts';
 import { createPolarBudget, type PolarBudget } from './polar-budget.ts';
 import { invalidRequest, refuseFields } from './problem.ts';
 import { createRateLimits, networkOf, type RateLimits, type Rates } from './rate-limits.ts';
 import { readBytes, readJson } from './read-body.ts';
 import { refusalsOf } from './refusals.ts';
+import { demandSameOrigin, readSessionCookie } from './session-cookie.ts';
 import { teamIdSchema } from './shapes.ts';
 import type { Tag } from './tags.ts';
 import { createTurns, type Turns } from './take-turns.ts';
@@ -76,6 +77,8 @@ export interface CallContext {
   headers: IncomingHttpHeaders;
   /** @throws if the route is public */
   caller(): Caller;
+  /** The caller, who is a user. @throws DomainError `forbidden` for a service */
+  person(): Person;
   /**
    * Locks the team of the path and checks the caller's current rights. Call it first in each transaction that changes
    * a team. @throws DomainError `unauthenticated`, `forbidden`, `unknown_team`
@@ -95,6 +98,7 @@ export interface Answer {
   body?: unknown;
   contentType?: string;
   filename?: string;
+  headers?: Readonly<Record<string, string>>;
 }
 
 /** A route for the app and the OpenAPI document, without its types. */
@@ -144,12 +148,12 @@ export function defineRoute<Shape extends RequestShape>(definition: RouteDefinit
   const readRaw = readBytes(definition.bodyLimitBytes ?? 1_048_576);
 
   const serve: Route['serve'] = async (request, response, dependencies, turns) => {
-    const identify = async (): Promise<Caller> => {
-      const known = await authenticate(request, dependencies, turns.rates);
+    const identify = async (access: Access): Promise<Caller> => {
+      const known = await authenticate(request, access, dependencies, turns.rates);
       response.locals.caller = nameForLog(known);
       return known;
     };
-    const sender = access === 'public' ? undefined : await identify();
+    const sender = access === 'public' ? undefined : await identify(access);
     if (sender) await turns.rates.countCaller(response, sender);
     const body = shape.body ? await readBody(request, response) : undefined;
     definition.rawBody?.admit(request.headers);
@@ -159,7 +163,7 @@ export function defineRoute<Shape extends RequestShape>(definition: RouteDefinit
     let caller: Caller | undefined;
     if (access !== 'public' && sender) {
       // A caller who lost a right while their body arrived no longer has it.
-      caller = shape.body ? await identify() : sender;
+      caller = shape.body ? await identify(access) : sender;
       const teamId = readTeamId(request);
       await authorize(dependencies.database.lane('authentication'), caller, access, teamId);
       if (teamId !== undefined && lane !== 'spending') await turns.rates.countTeam(response, teamId);
@@ -175,6 +179,7 @@ export function defineRoute<Shape extends RequestShape>(definition: RouteDefinit
       body,
       bytes,
       caller: () => demand(caller),
+      person: () => demandPerson(caller),
       confirmRights: (em) => {
         const teamId = readTeamId(request);
         if (access === 'public' || teamId === undefined) throw new Error(`${definition.path} has no team`);
@@ -220,13 +225,18 @@ function refuseUnknownQuery({ query }: Request, known: z.ZodObject | undefined):
 /** An address that sent too many unknown keys may not make us look up more of them. Its known keys still work. */
 async function authenticate(
   request: Request,
+  { byTokenOnly = false }: Access,
   dependencies: Dependencies,
   rates: RateLimits,
 ): Promise<Caller> {
   const address = networkOf(request.ip ?? 'closed');
   const lookUpNewKeys = !(await rates.isAddressLimited(address));
+  const { headers, method } = request;
+  const mayHaveSession = headers.authorization === undefined && !byTokenOnly;
+  const session = mayHaveSession ? readSessionCookie(headers.cookie) : undefined;
+  if (session !== undefined) demandSameOrigin(method, headers);
   try {
-    return await dependencies.authenticate(request.headers.authorization, { lookUpNewKeys });
+    return await dependencies.authenticate(headers.authorization, { lookUpNewKeys, session });
   } catch (error) {
     if (error instanceof DomainError && error.code === 'unauthenticated')
       await rates.countUnauthenticated(address);
@@ -273,6 +283,12 @@ function demand(caller: Caller | undefined): Caller {
   return caller;
 }
 
+function demandPerson(caller: Caller | undefined): Person {
+  const known = demand(caller);
+  if (known.kind === 'person') return known;
+  throw forbidden('Only users may do this, not services', { allowedScopes: [] });
+}
+
 /** Keys are chosen by callers: 1 to 255 visible ASCII characters. */
 export const idempotencyKeySchema = z
   .string()
@@ -308,9 +324,9 @@ function checkAnswer({ answers, method, path }: Omit<Route, 'serve' | 'request'>
 
 function send(
   response: Response,
-  { status, body, contentType = 'application/json', filename }: Answer,
+  { status, body, contentType = 'application/json', filename, headers = {} }: Answer,
 ): void {
-  response.status(status);
+  response.status(status).set(headers);
   if (filename !== undefined) response.attachment(filename);
   if (body === undefined) response.end();
   else if (typeof body === 'string' && contentType !== 'application/json')

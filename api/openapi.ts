@@ -15,6 +15,7 @@ import { describeWebhooks } from './describe-webhooks.ts';
 import { addExamples } from './openapi-examples.ts';
 import { problemSchema } from './problem.ts';
 import { refusalsOf } from './refusals.ts';
+import { sessionCookieName } from './session-cookie.ts';
 import { tags } from './tags.ts';
 
 /** The OpenAPI document, made from the schemas that check requests and answers, and from the table of errors. */
@@ -45,6 +46,12 @@ export function describeApi(routes: readonly Route[], publicUrl: string) {
             scheme: 'bearer',
             bearerFormat: 'JWT',
             description: 'A JWT whose sub is the user id',
+          },
+          session: {
+            type: 'apiKey',
+            in: 'cookie',
+            name: sessionCookieName,
+            description: 'A session of a user in a browser, from `POST /session`',
           },
         },
       },
@@ -145,14 +152,18 @@ function describeAccess({
 }: Route): Pick<ZodOpenApiOperationObject, 'security' | 'description'> {
   if (access === 'public')
     return { description: `${description}\n\nNo authentication.`.trim(), security: [] };
-  const { services = [], persons } = access;
+  const { services = [], persons, byTokenOnly = false } = access;
   const callers = [
     ...(services.length > 0 ? [`services with the scope ${services.join(' or ')}`] : []),
     ...(persons === 'signedIn' ? ['any user'] : persons ? [`users with the role ${persons.join(', ')}`] : []),
   ].join('; ');
   return {
     description: `${description}\n\nCallers: ${callers}.`.trim(),
-    security: [...(services.length > 0 ? [{ serviceKey: [] }] : []), ...(persons ? [{ person: [] }] : [])],
+    security: [
+      ...(services.length > 0 ? [{ serviceKey: [] }] : []),
+      ...(persons ? [{ person: [] }] : []),
+      ...(persons && !byTokenOnly ? [{ session: [] }] : []),
+    ],
   };
 }
 

@@ -16,7 +16,7 @@ export function refusalsOf(
     'access' | 'method' | 'path' | 'request' | 'rawBody' | 'lane' | 'needsIdempotencyKey' | 'refusals'
   >,
 ): readonly ErrorCode[] {
-  const { access, path, request, rawBody, lane, needsIdempotencyKey, refusals = [] } = route;
+  const { access, method, path, request, rawBody, lane, needsIdempotencyKey, refusals = [] } = route;
   const codes: ErrorCode[] = [
     'invalid_parameters',
     'internal_error',
@@ -26,6 +26,8 @@ export function refusalsOf(
   ];
   if (access !== 'public')
     codes.push('unauthenticated', 'forbidden', 'identity_provider_unavailable', 'rate_limited');
+  if (access !== 'public' && access.persons && !access.byTokenOnly && method !== 'get')
+    codes.push('cross_site_request');
   if (path.includes('{')) codes.push('malformed_url');
   if (path.includes('{teamId}')) codes.push('unknown_team', 'team_busy');
   if (request.body || rawBody) codes.push('malformed_body', 'body_too_large', 'unsupported_media_type');

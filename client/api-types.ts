@@ -437,6 +437,34 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/session": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sign a browser in: exchange a user’s JWT for a cookie
+         * @description The answer sets the cookie `__Host-waveloom_session`, which no script can read. It is valid for an hour at most, and never longer than the token. Requests with the cookie are requests of the user. With it, a request that changes something must come from our own page (`Sec-Fetch-Site: same-origin`). Pages of `DASHBOARD_ORIGIN` may call this route too.
+         *
+         *     Callers: any user.
+         */
+        post: operations["createSession"];
+        /**
+         * Sign out
+         * @description With a session: ends this session. With a JWT: ends every session of the user.
+         *
+         *     Callers: any user.
+         */
+        delete: operations["deleteSession"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/users": {
         parameters: {
             query?: never;
@@ -1811,7 +1839,7 @@ export interface components {
              * @description Stable: decide by it
              * @enum {string}
              */
-            code: "idempotency_key_required" | "invalid_cursor" | "invalid_parameters" | "malformed_body" | "malformed_json" | "malformed_url" | "unreadable_event" | "bad_signature" | "unauthenticated" | "forbidden" | "insufficient_credits" | "limit_reached" | "payment_failed" | "polar_not_found" | "unknown_checkout" | "unknown_event" | "unknown_hold" | "unknown_invitation" | "unknown_invoice" | "unknown_limit" | "unknown_member" | "unknown_route" | "unknown_service_key" | "unknown_subscription" | "unknown_team" | "unknown_user" | "unknown_webhook_endpoint" | "method_not_allowed" | "user_erased" | "already_member" | "already_subscribed" | "catalog_breaks_previous" | "consent_required" | "cycle_not_granted" | "doubtful_team" | "email_taken" | "hold_captured" | "hold_expired" | "hold_released" | "idempotency_conflict" | "invoice_not_ready" | "last_owner" | "member_refused" | "money_without_credits" | "needs_approval" | "no_subscription" | "not_awaiting_approval" | "not_parked" | "order_with_seats" | "order_without_product" | "payments_not_ready" | "personal_team" | "personal_team_owner" | "polar_conflict" | "secret_already_shown" | "subscription_ended" | "subscription_inactive" | "subscription_locked" | "subscription_paused" | "team_deleted" | "team_needed" | "team_without_owner" | "too_many_holds" | "too_many_limits" | "too_many_webhook_endpoints" | "too_many_teams" | "user_conflict" | "body_too_large" | "unsupported_media_type" | "at_in_the_future" | "balance_too_large" | "catalog_invalid" | "email_refused" | "empty_range" | "expires_in_the_past" | "hold_too_long" | "invalid_quantity" | "invalid_request" | "member_not_in_team" | "member_required" | "occurred_at_out_of_range" | "quantity_too_large" | "range_too_long" | "report_too_large" | "unknown_action" | "unknown_argument" | "unknown_meter" | "unknown_owner" | "unknown_product" | "unknown_timezone" | "wrong_product" | "too_many_invitations" | "too_many_requests" | "rate_limited" | "internal_error" | "polar_refused" | "catalog_not_published" | "database_busy" | "database_misconfigured" | "database_unavailable" | "identity_provider_unavailable" | "outcome_unknown" | "webhooks_not_configured" | "overloaded" | "polar_unavailable" | "product_not_synced" | "shutting_down" | "sync_running" | "team_busy";
+            code: "idempotency_key_required" | "invalid_cursor" | "invalid_parameters" | "malformed_body" | "malformed_json" | "malformed_url" | "unreadable_event" | "bad_signature" | "unauthenticated" | "cross_site_request" | "forbidden" | "insufficient_credits" | "limit_reached" | "payment_failed" | "polar_not_found" | "unknown_checkout" | "unknown_event" | "unknown_hold" | "unknown_invitation" | "unknown_invoice" | "unknown_limit" | "unknown_member" | "unknown_route" | "unknown_service_key" | "unknown_subscription" | "unknown_team" | "unknown_user" | "unknown_webhook_endpoint" | "method_not_allowed" | "user_erased" | "already_member" | "already_subscribed" | "catalog_breaks_previous" | "consent_required" | "cycle_not_granted" | "doubtful_team" | "email_taken" | "hold_captured" | "hold_expired" | "hold_released" | "idempotency_conflict" | "invoice_not_ready" | "last_owner" | "member_refused" | "money_without_credits" | "needs_approval" | "no_subscription" | "not_awaiting_approval" | "not_parked" | "order_with_seats" | "order_without_product" | "payments_not_ready" | "personal_team" | "personal_team_owner" | "polar_conflict" | "secret_already_shown" | "subscription_ended" | "subscription_inactive" | "subscription_locked" | "subscription_paused" | "team_deleted" | "team_needed" | "team_without_owner" | "too_many_holds" | "too_many_limits" | "too_many_webhook_endpoints" | "too_many_teams" | "user_conflict" | "body_too_large" | "unsupported_media_type" | "at_in_the_future" | "balance_too_large" | "catalog_invalid" | "email_refused" | "empty_range" | "expires_in_the_past" | "hold_too_long" | "invalid_quantity" | "invalid_request" | "member_not_in_team" | "member_required" | "occurred_at_out_of_range" | "quantity_too_large" | "range_too_long" | "report_too_large" | "unknown_action" | "unknown_argument" | "unknown_meter" | "unknown_owner" | "unknown_product" | "unknown_timezone" | "wrong_product" | "too_many_invitations" | "too_many_requests" | "rate_limited" | "internal_error" | "polar_refused" | "catalog_not_published" | "database_busy" | "database_misconfigured" | "database_unavailable" | "identity_provider_unavailable" | "outcome_unknown" | "webhooks_not_configured" | "overloaded" | "polar_unavailable" | "product_not_synced" | "shutting_down" | "sync_running" | "team_busy";
             /** @description What must be true and what to do, for this request */
             detail: string;
             /** @description True: send the same request with the same Idempotency-Key again, after Retry-After */
@@ -2229,6 +2257,12 @@ export interface components {
             expiresAt: string | null;
             /** Format: date-time */
             createdAt: string;
+        };
+        Session: {
+            /** @description The platform’s id of the user */
+            userId: string;
+            /** Format: date-time */
+            expiresAt: string;
         };
         SignUp: {
             user: components["schemas"]["User"];
@@ -3754,6 +3788,70 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["MadeAdjustment"];
                 };
+            };
+            /** @description An unexpected error */
+            default: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    createSession: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Created. A retry with the same Idempotency-Key returns the same answer */
+            201: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Session"];
+                };
+            };
+            /** @description An unexpected error */
+            default: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    deleteSession: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. The answer has no body */
+            204: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description An unexpected error */
             default: {

@@ -49,6 +49,7 @@ import { UsageDays } from './migrations/0015-usage-days.ts';
 import { Alerts } from './migrations/0016-alerts.ts';
 import { WebhookEndpoints } from './migrations/0017-webhook-endpoints.ts';
 import { ServiceKeyLife } from './migrations/0019-service-key-life.ts';
+import { Sessions } from './migrations/0021-sessions.ts';
 import { observePool } from './observe-pool.ts';
 import { createMissingPartitions, isMissingPartition } from './partitions.ts';
 import { checkSession, startupOptions } from './session-settings.ts';
@@ -325,6 +326,7 @@ function ormOptions(
         Alerts,
         WebhookEndpoints,
         ServiceKeyLife,
+        Sessions,
       ],
       snapshot: false,
       silent: true,

@@ -11,6 +11,7 @@ import { type Actor, demandValidKey, nameActor } from './actor.ts';
 import { markDeleted } from './delete-team.ts';
 import { forgetInvitationsOf } from './invitations.ts';
 import { announceMembers } from './members.ts';
+import { endSessionsOf } from './sessions.ts';
 
 export interface ErasedUser {
   erasedAt: Date;
@@ -66,6 +67,7 @@ async function erase(
     [...memberships, ...others],
   );
   await em.nativeDelete(Member, { userId });
+  await endSessionsOf(em, userId);
   await forgetInvitationsOf(em, user);
   const now = await readClock(em);
   user.erasedAt = now;

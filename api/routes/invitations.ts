@@ -10,8 +10,7 @@ import {
   revokeInvitation,
   type SentInvitation,
 } from '../../teams/invitations.ts';
-import type { Caller } from '../authenticate.ts';
-import { forbidden, memberManagers } from '../authorize.ts';
+import { memberManagers } from '../authorize.ts';
 import { defineRoute } from '../define-route.ts';
 import {
   emailSchema,
@@ -153,8 +152,8 @@ export const invitationRoutes = [
     request: { query: listQuery },
     answers: { 200: pageOf('ReceivedInvitationPage', receivedOut) },
     refusals: ['invalid_cursor'],
-    async handle({ query }, { dependencies: { database }, caller }) {
-      const userId = userIdOf(caller());
+    async handle({ query }, { dependencies: { database }, person }) {
+      const { userId } = person();
       const { data, nextCursor } = await listUserInvitations(database.fork(), { userId, ...query });
       const invitations = data.map(({ id, teamId, teamName, role, createdAt, expiresAt }) => ({
         id,
@@ -178,8 +177,8 @@ export const invitationRoutes = [
     request: { params: invitationParams },
     answers: { 200: acceptedOut },
     refusals: ['unknown_invitation'],
-    async handle({ params: { invitationId: id } }, { dependencies: { database, temporal }, caller }) {
-      const userId = userIdOf(caller());
+    async handle({ params: { invitationId: id } }, { dependencies: { database, temporal }, person }) {
+      const { userId } = person();
       const joined = await database.transaction((em) => acceptInvitation(em, { id, userId }));
       const { teamId, teamName, role, inboxId } = joined;
       if (inboxId !== null) temporal.signal(teamId, { inboxId, type: 'members.changed' });
@@ -198,18 +197,13 @@ export const invitationRoutes = [
     request: { params: invitationParams },
     answers: { 204: null },
     refusals: ['unknown_invitation'],
-    async handle({ params: { invitationId: id } }, { dependencies: { database }, caller }) {
-      const userId = userIdOf(caller());
+    async handle({ params: { invitationId: id } }, { dependencies: { database }, person }) {
+      const { userId } = person();
       await database.transaction((em) => declineInvitation(em, { id, userId }));
       return { status: 204 };
     },
   }),
 ];
-
-function userIdOf(caller: Caller): string {
-  if (caller.kind === 'person') return caller.userId;
-  throw forbidden('Only users may call this: send a user’s JWT', { allowedScopes: [] });
-}
 
 function sentJson({ id, userId, email, role, invitedBy, createdAt, expiresAt }: SentInvitation) {
   return {
