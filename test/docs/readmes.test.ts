@@ -11,6 +11,7 @@ const texts = [
   ...readmes,
   ...globSync('docs/*.md', { cwd: root }),
   ...globSync('docs/decisions/0*.md', { cwd: root }),
+  ...globSync('docs/guides/*.md', { cwd: root }),
 ];
 
 const folders = globSync('*/', { cwd: root, exclude: ['node_modules', 'docs'] }).map((path) =>
