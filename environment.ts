@@ -38,6 +38,21 @@ export type Environment = {
   };
   /** Addresses and CIDR ranges of our own proxies, whose `X-Forwarded-For` tells a caller's address. */
   trustedProxies: string[];
+  email: {
+    /** How e-mails are sent; undefined: none is. */
+    smtp:
+      | (SmtpServer & {
+          /** The sender. */
+          from: { name: string; address: string };
+          /** The address that gets e-mails about the service itself; undefined: nobody does. */
+          operator: string | undefined;
+          /** Signs the links in e-mails: the first of `tokenSecrets`. */
+          tokenSecret: string;
+        })
+      | undefined;
+    /** All are valid for links in e-mails. During a rotation there is more than one. */
+    tokenSecrets: string[];
+  };
   /** Absolute path of the catalog file. */
   catalogFile: string;
   /** An initial service key with every scope. */
@@ -64,6 +79,16 @@ export type AuthSettings = ({ jwtSecret: string } | { jwksUrl: string }) & {
   /** The token's `iss` must be this. */
   issuer?: string;
 };
+
+/** Without TLS from the first byte, STARTTLS is used. In production it is required, except on this machine. */
+export interface SmtpServer {
+  host: string;
+  port: number;
+  tls: boolean;
+  requireTls: boolean;
+  user: string | undefined;
+  password: string | undefined;
+}
 
 export type TemporalTarget = {
   address: string;
@@ -105,6 +130,10 @@ export const environmentVariables = [
   'WEBHOOK_SIGNING_KEY',
   'WEBHOOK_ALLOW_PRIVATE',
   'TRUSTED_PROXIES',
+  'SMTP_URL',
+  'MAIL_FROM',
+  'MAIL_OPERATOR',
+  'MAIL_TOKEN_SECRET',
   'CATALOG_FILE',
   'SERVICE_API_KEY',
   'AUTH_JWT_SECRET',
@@ -129,6 +158,7 @@ const environmentParts = [
   'polar',
   'webhooks',
   'trustedProxies',
+  'email',
   'catalogFile',
   'serviceApiKey',
   'auth',
@@ -176,6 +206,7 @@ export function readEnvironment(
     polar: () => readPolar(reader),
     webhooks: () => readWebhooks(reader),
     trustedProxies: () => reader.optional('TRUSTED_PROXIES', addresses) ?? [],
+    email: () => readEmail(reader),
     catalogFile: () => readCatalogFile(reader),
     serviceApiKey: () => reader.optional('SERVICE_API_KEY', secret(production)),
     auth: () => readAuth(reader),
@@ -318,6 +349,17 @@ function readWebhooks(reader: VariableReader): Environment['webhooks'] {
   };
 }
 
+function readEmail(reader: VariableReader): Environment['email'] {
+  const server = reader.optional('SMTP_URL', smtpServer(reader.production));
+  const read = server ? reader.required.bind(reader) : reader.optional.bind(reader);
+  const from = read('MAIL_FROM', mailbox);
+  const tokenSecrets = read('MAIL_TOKEN_SECRET', secretList(reader.production)) ?? [];
+  const operator = reader.optional('MAIL_OPERATOR', mailbox)?.address;
+  const [tokenSecret] = tokenSecrets;
+  const smtp = server && from && tokenSecret ? { ...server, from, operator, tokenSecret } : undefined;
+  return { smtp, tokenSecrets };
+}
+
 function readCatalogFile(reader: VariableReader): string {
   const path = resolve(reader.variables.CATALOG_FILE ?? join(import.meta.dirname, 'catalog', 'catalog.yaml'));
   if (!existsSync(path)) reader.wrong('CATALOG_FILE', `an existing file, and ${path} does not exist`);
@@ -367,6 +409,61 @@ const signingKey = z
     error: '32 random bytes in base64, as `openssl rand -base64 32` prints',
   })
   .transform((text) => Buffer.from(text, 'base64'));
+
+/** `smtp://` or `smtps://`, with the characters of user and password percent-encoded. */
+function smtpServer(production: boolean) {
+  const error = 'smtp://user:password@host:port or smtps://user:password@host:port';
+  return z.string().transform((text, context): SmtpServer => {
+    const url = URL.canParse(text) ? new URL(text) : undefined;
+    const isPlain = url !== undefined && url.search === '' && url.hash === '' && /^\/?$/.test(url.pathname);
+    const credentials = url && [url.username, url.password].map(decode);
+    if (!isPlain || !/^smtps?:$/.test(url.protocol) || url.hostname === '' || !credentials) {
+      context.addIssue({ code: 'custom', message: error });
+      return z.NEVER;
+    }
+    const tls = url.protocol === 'smtps:';
+    const host = url.hostname.replace(/^\[|\]$/g, '');
+    const isLocal = /^(localhost|127\.\d+\.\d+\.\d+|::1)$/.test(host);
+    const [user, password] = credentials;
+    return {
+      host,
+      port: url.port === '' ? (tls ? 465 : 587) : Number(url.port),
+      tls,
+      requireTls: !tls && production && !isLocal,
+      user: user || undefined,
+      password: password || undefined,
+    };
+  });
+}
+
+/** Text with an invalid escape is used as it is. */
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+/** `billing@example.com` or `Waveloom Billing <billing@example.com>`. */
+const mailbox = z
+  .string()
+  .regex(/^[^<>\r\n]*<[^<>\s]+>$|^[^<>\s]+$/, { error: 'name@host, or Name <name@host>' })
+  .transform((text) => {
+    const [, name = '', address = ''] = /^(.*)<(.*)>$/.exec(text) ?? [undefined, '', text];
+    return { name: name.trim().replace(/^"(.*)"$/, '$1'), address };
+  })
+  .refine(({ address }) => z.email().safeParse(address).success || /^[^@]+@localhost$/.test(address), {
+    error: 'name@host, or Name <name@host>',
+  });
+
+/** The newest first. */
+function secretList(production: boolean) {
+  return z
+    .string()
+    .transform((text) => text.split(','))
+    .pipe(z.array(secret(production)));
+}
 
 const addresses = z
   .string()

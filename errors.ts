@@ -138,6 +138,12 @@ export const errors = {
     retriable: false,
     action: 'Use the id from the answer that created the hold.',
   },
+  unknown_email_link: {
+    status: 404,
+    title: 'Unknown link',
+    retriable: false,
+    action: 'Open the link of the e-mail again, complete and unchanged.',
+  },
   unknown_invitation: {
     status: 404,
     title: 'Unknown invitation',

@@ -6,6 +6,7 @@ import { log } from '../log.ts';
 import { admitOrigin } from './admit-origin.ts';
 import { createRouteTurns, type Route } from './define-route.ts';
 import type { Dependencies } from './dependencies.ts';
+import { serveDevMail } from './dev-mail.ts';
 import type { Metrics } from './metrics.ts';
 import { describeApi, serveDocs } from './openapi.ts';
 import { answerProblem } from './problem.ts';
@@ -22,6 +23,7 @@ import { inboxRoutes } from './routes/inbox.ts';
 import { invitationRoutes } from './routes/invitations.ts';
 import { limitRoutes } from './routes/limits.ts';
 import { memberRoutes } from './routes/members.ts';
+import { notificationRoutes } from './routes/notifications.ts';
 import { openHoldRoutes } from './routes/open-holds.ts';
 import { polarWebhookRoutes } from './routes/polar-webhook.ts';
 import { reconciliationRoutes } from './routes/reconciliations.ts';
@@ -74,6 +76,7 @@ export const routes: readonly Route[] = [
   ...teamRoutes,
   ...memberRoutes,
   ...invitationRoutes,
+  ...notificationRoutes,
   ...catalogRoutes,
   ...billingRoutes,
   ...subscriptionRoutes,
@@ -95,6 +98,7 @@ export function createApp(dependencies: Dependencies): Express {
       response.type('application/json').send(description);
     });
     serveDocs(app);
+    if (dependencies.mailFolder !== undefined) serveDevMail(app, dependencies.mailFolder);
     servePage(app, dependencies.page);
   });
 }

@@ -25,6 +25,14 @@ export interface Dependencies {
   rates: Rates;
   /** Addresses and CIDR ranges of our own proxies, whose `X-Forwarded-For` tells a caller's address. */
   trustedProxies: string[];
+  email: {
+    /** Whether e-mails are sent: SMTP_URL is set. */
+    isOn: boolean;
+    /** All valid secrets of the links in e-mails. */
+    tokenSecrets: readonly string[];
+  };
+  /** Where the development stack keeps its mails, for `/dev/mail`; undefined in production. */
+  mailFolder: string | undefined;
   /** The URL of the API from outside, without a trailing slash. */
   publicUrl: string;
   page: PageSettings;

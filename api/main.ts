@@ -30,6 +30,8 @@ await runCommand(async () => {
   const database = await connectDatabaseWithLanes(environment.databaseUrl, {
     checkRole: environment.production,
   });
+  const { email } = environment;
+  if (!email.smtp) log.warn('SMTP_URL is not set: no e-mail is sent');
   const temporal = createTemporalLink(environment.temporal);
   const creditOperations = createCreditOperations(database.lane('spending'));
   const dependencies: Dependencies = {
@@ -44,6 +46,8 @@ await runCommand(async () => {
     webhooks: environment.webhooks,
     rates: { ...defaultRates, ...environment.rateLimits },
     trustedProxies: environment.trustedProxies,
+    email: { isOn: email.smtp !== undefined, tokenSecrets: email.tokenSecrets },
+    mailFolder: environment.production ? undefined : join(environment.dataDir, 'mail'),
     publicUrl: environment.publicUrl,
     page: { directory: pageDirectory, dashboardOrigin: environment.dashboardOrigin },
     production: environment.production,

@@ -129,6 +129,9 @@ const policies = z.strictObject({
   handledEventsKept: duration
     .refine((kept) => kept >= 90 * UNITS.d, { error: 'expected at least "90d"' })
     .default(400 * UNITS.d),
+  /** How many e-mails are sent within 24 hours about one team, and to one person or address. Others are skipped. */
+  emailsPerTeamAndDay: z.int().min(1).max(10_000).default(100),
+  emailsPerRecipientAndDay: z.int().min(1).max(1_000).default(20),
   /** If one run of the reconciliation moves more than this for one team, the repair waits for an operator. */
   reconciliationApproval: creditsSchema,
   /** The same, for all teams of one run together. */

@@ -733,6 +733,60 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/users/{userId}/notifications": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read which e-mails I get
+         * @description E-mails go to the owners, admins and billing members of a team.
+         *
+         *     Callers: any user.
+         */
+        get: operations["readNotifications"];
+        /**
+         * Set which e-mails I get
+         * @description Callers: any user.
+         */
+        put: operations["setNotifications"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/email-opt-outs/{token}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show the page that stops e-mails of a kind
+         * @description The link in each e-mail. It changes nothing, because programs that check links open them too.
+         *
+         *     No authentication.
+         */
+        get: operations["showEmailOptOut"];
+        put?: never;
+        /**
+         * Stop e-mails of a kind
+         * @description With the link in an e-mail, by its page or by the mail program (one click, RFC 8058). The body is ignored. A repetition changes nothing.
+         *
+         *     No authentication.
+         */
+        post: operations["optOutOfEmails"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/catalog": {
         parameters: {
             query?: never;
@@ -1478,6 +1532,18 @@ export interface components {
             email?: string;
             role: components["schemas"]["Role"];
         };
+        /** @description Which e-mails the user gets; by default all */
+        Notifications: {
+            email: components["schemas"]["EmailNotifications"];
+        };
+        EmailNotifications: {
+            /** @description Credits are low, used up or expire; a limit is reached */
+            credits: boolean;
+            /** @description A renewal could not be paid */
+            payments: boolean;
+            /** @description Invitations to teams */
+            invitations: boolean;
+        };
         NewCheckout: {
             /** @description The key of a plan or pack */
             product: string;
@@ -1839,7 +1905,7 @@ export interface components {
              * @description Stable: decide by it
              * @enum {string}
              */
-            code: "idempotency_key_required" | "invalid_cursor" | "invalid_parameters" | "malformed_body" | "malformed_json" | "malformed_url" | "unreadable_event" | "bad_signature" | "unauthenticated" | "cross_site_request" | "forbidden" | "insufficient_credits" | "limit_reached" | "payment_failed" | "polar_not_found" | "unknown_checkout" | "unknown_event" | "unknown_hold" | "unknown_invitation" | "unknown_invoice" | "unknown_limit" | "unknown_member" | "unknown_route" | "unknown_service_key" | "unknown_subscription" | "unknown_team" | "unknown_user" | "unknown_webhook_endpoint" | "method_not_allowed" | "user_erased" | "already_member" | "already_subscribed" | "catalog_breaks_previous" | "consent_required" | "cycle_not_granted" | "doubtful_team" | "email_taken" | "hold_captured" | "hold_expired" | "hold_released" | "idempotency_conflict" | "invoice_not_ready" | "last_owner" | "member_refused" | "money_without_credits" | "needs_approval" | "no_subscription" | "not_awaiting_approval" | "not_parked" | "order_with_seats" | "order_without_product" | "payments_not_ready" | "personal_team" | "personal_team_owner" | "polar_conflict" | "secret_already_shown" | "subscription_ended" | "subscription_inactive" | "subscription_locked" | "subscription_paused" | "team_deleted" | "team_needed" | "team_without_owner" | "too_many_holds" | "too_many_limits" | "too_many_webhook_endpoints" | "too_many_teams" | "user_conflict" | "body_too_large" | "unsupported_media_type" | "at_in_the_future" | "balance_too_large" | "catalog_invalid" | "email_refused" | "empty_range" | "expires_in_the_past" | "hold_too_long" | "invalid_quantity" | "invalid_request" | "member_not_in_team" | "member_required" | "occurred_at_out_of_range" | "quantity_too_large" | "range_too_long" | "report_too_large" | "unknown_action" | "unknown_argument" | "unknown_meter" | "unknown_owner" | "unknown_product" | "unknown_timezone" | "wrong_product" | "too_many_invitations" | "too_many_requests" | "rate_limited" | "internal_error" | "polar_refused" | "catalog_not_published" | "database_busy" | "database_misconfigured" | "database_unavailable" | "identity_provider_unavailable" | "outcome_unknown" | "webhooks_not_configured" | "overloaded" | "polar_unavailable" | "product_not_synced" | "shutting_down" | "sync_running" | "team_busy";
+            code: "idempotency_key_required" | "invalid_cursor" | "invalid_parameters" | "malformed_body" | "malformed_json" | "malformed_url" | "unreadable_event" | "bad_signature" | "unauthenticated" | "cross_site_request" | "forbidden" | "insufficient_credits" | "limit_reached" | "payment_failed" | "polar_not_found" | "unknown_checkout" | "unknown_event" | "unknown_hold" | "unknown_email_link" | "unknown_invitation" | "unknown_invoice" | "unknown_limit" | "unknown_member" | "unknown_route" | "unknown_service_key" | "unknown_subscription" | "unknown_team" | "unknown_user" | "unknown_webhook_endpoint" | "method_not_allowed" | "user_erased" | "already_member" | "already_subscribed" | "catalog_breaks_previous" | "consent_required" | "cycle_not_granted" | "doubtful_team" | "email_taken" | "hold_captured" | "hold_expired" | "hold_released" | "idempotency_conflict" | "invoice_not_ready" | "last_owner" | "member_refused" | "money_without_credits" | "needs_approval" | "no_subscription" | "not_awaiting_approval" | "not_parked" | "order_with_seats" | "order_without_product" | "payments_not_ready" | "personal_team" | "personal_team_owner" | "polar_conflict" | "secret_already_shown" | "subscription_ended" | "subscription_inactive" | "subscription_locked" | "subscription_paused" | "team_deleted" | "team_needed" | "team_without_owner" | "too_many_holds" | "too_many_limits" | "too_many_webhook_endpoints" | "too_many_teams" | "user_conflict" | "body_too_large" | "unsupported_media_type" | "at_in_the_future" | "balance_too_large" | "catalog_invalid" | "email_refused" | "empty_range" | "expires_in_the_past" | "hold_too_long" | "invalid_quantity" | "invalid_request" | "member_not_in_team" | "member_required" | "occurred_at_out_of_range" | "quantity_too_large" | "range_too_long" | "report_too_large" | "unknown_action" | "unknown_argument" | "unknown_meter" | "unknown_owner" | "unknown_product" | "unknown_timezone" | "wrong_product" | "too_many_invitations" | "too_many_requests" | "rate_limited" | "internal_error" | "polar_refused" | "catalog_not_published" | "database_busy" | "database_misconfigured" | "database_unavailable" | "identity_provider_unavailable" | "outcome_unknown" | "webhooks_not_configured" | "overloaded" | "polar_unavailable" | "product_not_synced" | "shutting_down" | "sync_running" | "team_busy";
             /** @description What must be true and what to do, for this request */
             detail: string;
             /** @description True: send the same request with the same Idempotency-Key again, after Retry-After */
@@ -4511,6 +4577,146 @@ export interface operations {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description An unexpected error */
+            default: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readNotifications: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The platform’s id of the user */
+                userId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Notifications"];
+                };
+            };
+            /** @description An unexpected error */
+            default: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    setNotifications: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The platform’s id of the user */
+                userId: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Notifications"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Notifications"];
+                };
+            };
+            /** @description An unexpected error */
+            default: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    showEmailOptOut: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description From the link in the e-mail */
+                token: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description An unexpected error */
+            default: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    optOutOfEmails: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description From the link in the e-mail */
+                token: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content?: never;

@@ -49,6 +49,7 @@ import { UsageDays } from './migrations/0015-usage-days.ts';
 import { Alerts } from './migrations/0016-alerts.ts';
 import { WebhookEndpoints } from './migrations/0017-webhook-endpoints.ts';
 import { ServiceKeyLife } from './migrations/0019-service-key-life.ts';
+import { Emails } from './migrations/0020-emails.ts';
 import { Sessions } from './migrations/0021-sessions.ts';
 import { observePool } from './observe-pool.ts';
 import { createMissingPartitions, isMissingPartition } from './partitions.ts';
@@ -326,6 +327,7 @@ function ormOptions(
         Alerts,
         WebhookEndpoints,
         ServiceKeyLife,
+        Emails,
         Sessions,
       ],
       snapshot: false,

@@ -40,8 +40,9 @@ const secretsFile = z.object({
   authJwtSecret: z.string(),
   serviceApiKey: z.string(),
   polarAccessToken: z.string(),
-  /** Absent in a directory of an earlier release. */
+  // Both are absent in a directory of an earlier release.
   webhookSigningKey: z.string().default(makeSigningKey),
+  mailTokenSecret: z.string().default(makeSigningKey),
 });
 
 const portsFile = z.object({
@@ -49,9 +50,10 @@ const portsFile = z.object({
   temporal: z.int(),
   temporalUi: z.int(),
   polarEmulator: z.int(),
-  // Both are absent in a directory of an earlier release.
+  // These are absent in a directory of an earlier release.
   operations: z.int().default(9464),
   workerOperations: z.int().default(9465),
+  mail: z.int().default(8235),
 });
 
 const preferredPorts: z.infer<typeof portsFile> = {
@@ -61,6 +63,7 @@ const preferredPorts: z.infer<typeof portsFile> = {
   polarEmulator: 8234,
   operations: 9464,
   workerOperations: 9465,
+  mail: 8235,
 };
 
 /**
@@ -139,7 +142,7 @@ function closeToOthers(path: string): void {
 }
 
 /** Postgres sets the mode of its own folder. */
-const folders = ['logs', 'polar-emulator', 'temporal'];
+const folders = ['logs', 'mail', 'polar-emulator', 'temporal'];
 
 /**
  * One supervisor per directory. A lock left behind by a killed supervisor names no running process, so it is replaced.
@@ -174,6 +177,7 @@ function makeSecrets(): z.infer<typeof secretsFile> {
     serviceApiKey: `wl_dev_${random()}`,
     polarAccessToken: `polar_oat_${random()}`,
     webhookSigningKey: makeSigningKey(),
+    mailTokenSecret: makeSigningKey(),
   };
 }
 

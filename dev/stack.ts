@@ -50,6 +50,14 @@ export function planVariables(
     SERVICE_API_KEY: secrets.serviceApiKey,
     WEBHOOK_SIGNING_KEY: secrets.webhookSigningKey,
     WEBHOOK_ALLOW_PRIVATE: '127.0.0.1,::1',
+    ...(given.SMTP_URL
+      ? {}
+      : {
+          SMTP_URL: `smtp://127.0.0.1:${ports.mail}`,
+          MAIL_FROM: 'Waveloom Billing <billing@localhost>',
+          MAIL_OPERATOR: 'operator@localhost',
+        }),
+    MAIL_TOKEN_SECRET: secrets.mailTokenSecret,
     PORT: '3000',
     OPERATIONS_PORT: String(ports.operations),
     WORKER_OPERATIONS_PORT: String(ports.workerOperations),
@@ -74,6 +82,7 @@ export async function startStack(
   await startDatabase(stack);
   await startTemporal(stack);
   await startPolar(stack);
+  await startMail(stack);
   await prepare(stack);
   await buildPage(stack);
   await startWorker(stack);
@@ -163,6 +172,24 @@ async function startPolar(stack: Stack): Promise<void> {
   });
 }
 
+async function startMail(stack: Stack): Promise<void> {
+  const { given, directory, progress } = stack;
+  if (given.SMTP_URL) return progress.say('  ✓ e-mail: yours, by SMTP_URL');
+  await step(stack, 'mail server', async (detail) => {
+    const program = script(stack, 'mail-server', 'dev/mail-server-main.ts', []);
+    await keepRunning(stack, {
+      ...program,
+      env: {
+        ...program.env,
+        MAIL_SERVER_PORT: String(directory.ports.mail),
+        MAIL_SERVER_FOLDER: resolve(directory.path, 'mail'),
+      },
+      saysReady: true,
+    });
+    detail(`port ${directory.ports.mail}`);
+  });
+}
+
 /** Updates the database schema, the stored catalog and the emulator's products. */
 async function prepare(stack: Stack): Promise<void> {
   await step(stack, 'database schema', async () => {
@@ -196,6 +223,10 @@ async function startWorker(stack: Stack): Promise<void> {
     'WORKER_OPERATIONS_PORT',
     'WEBHOOK_SIGNING_KEY',
     'WEBHOOK_ALLOW_PRIVATE',
+    'SMTP_URL',
+    'MAIL_FROM',
+    'MAIL_OPERATOR',
+    'MAIL_TOKEN_SECRET',
     ...temporalVariables(stack.variables),
     ...polarVariables,
   ];
@@ -230,6 +261,7 @@ function announce({ given, variables, directory, progress }: Stack): void {
     ['metrics', `http://localhost:${variables.OPERATIONS_PORT}/metrics`],
     ...(usesOwnTemporal(given) ? [] : [['Temporal UI', `http://localhost:${ports.temporalUi}`]]),
     ...(given.POLAR_ACCESS_TOKEN ? [] : [['Polar emulator', `http://localhost:${ports.polarEmulator}`]]),
+    ...(given.SMTP_URL ? [] : [['sent e-mails', `http://localhost:${variables.PORT}/dev/mail`]]),
     ['logs', relative(process.cwd(), resolve(path, 'logs'))],
   ];
   progress.say('');

@@ -14,6 +14,7 @@ await runCommand(async () => {
     'temporal',
     'polar',
     'webhooks',
+    'email',
     'publicUrl',
     'host',
     'workerOperationsPort',

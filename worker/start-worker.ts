@@ -8,6 +8,7 @@ import {
   type WorkflowBundle,
 } from '@temporalio/worker';
 import { createActivities } from '../activities/create-activities.ts';
+import { createEmailActivities } from '../activities/create-email-activities.ts';
 import { createMaintenanceActivities } from '../activities/create-maintenance-activities.ts';
 import { createReconciliationActivities } from '../activities/create-reconciliation-activities.ts';
 import { createWebhookActivities } from '../activities/create-webhook-activities.ts';
@@ -16,6 +17,7 @@ import { createMissingPartitions } from '../database/partitions.ts';
 import type { Environment } from '../environment.ts';
 import { createCreditOperations } from '../ledger/spend/credit-operations.ts';
 import { log, oncePerMinute } from '../log.ts';
+import { createMailer } from '../outbox/email/mailer.ts';
 import { createPolarClient, requestsPerMinute } from '../polar/client.ts';
 import { createTemporalClient, type TemporalClient } from '../temporal-client.ts';
 import { startTeamLifecycle, taskQueue } from '../workflows/messages.ts';
@@ -23,6 +25,7 @@ import { ensureSchedules } from './ensure-schedules.ts';
 import { installRuntime } from './install-runtime.ts';
 import { measureActivity } from './measure-activity.ts';
 import { startRelay } from './relay.ts';
+import { startEmailSignals } from './signal-emails.ts';
 import { startWebhookSignals } from './signal-webhook-endpoints.ts';
 import { startHoldSweep } from './sweep-lapsed-holds.ts';
 
@@ -32,9 +35,9 @@ export interface RunningWorker {
   stopped: Promise<void>;
 }
 
-/** Without `publicUrl` our webhook endpoint at Polar is not checked. */
+/** Without `publicUrl` our webhook endpoint at Polar is not checked, and no e-mail is sent. */
 type WorkerEnvironment = Pick<Environment, 'databaseUrl' | 'temporal' | 'polar'> &
-  Partial<Pick<Environment, 'webhooks' | 'publicUrl' | 'production'>>;
+  Partial<Pick<Environment, 'webhooks' | 'email' | 'publicUrl' | 'production'>>;
 
 /** When the worker stops, activities in flight have this long to finish before they are cancelled. */
 const shutdownGrace = '10 seconds';
@@ -60,6 +63,7 @@ export async function startWorker(
     temporal: target,
     polar: polarSettings,
     webhooks,
+    email,
     publicUrl,
     production = false,
   }: WorkerEnvironment,
@@ -81,9 +85,15 @@ export async function startWorker(
   const creditOperations = createCreditOperations(database);
   const polar = createPolarClient(polarSettings);
   const temporal = createTemporalClient(target);
+  const emailing =
+    email?.smtp && publicUrl !== undefined
+      ? { mailer: createMailer(email.smtp), settings: { ...email.smtp, publicUrl } }
+      : undefined;
+  if (!emailing) log.warn('SMTP_URL is not set: no e-mail is sent');
   const activities = {
     ...createActivities({ database, polar }),
     ...createWebhookActivities(database, webhooks ?? { signingKey: undefined, allowPrivate: [] }),
+    ...createEmailActivities(database, emailing),
     ...createMaintenanceActivities({ database: maintained, createMissingPartitions }),
     ...createReconciliationActivities({
       database,
@@ -96,6 +106,7 @@ export async function startWorker(
   let lost = Promise.withResolvers<void>();
   const sweep = startHoldSweep(maintained, creditOperations);
   const webhookSignals = startWebhookSignals(database, temporal);
+  const emailSignals = emailing ? startEmailSignals(database, temporal) : undefined;
   const relay = startRelay({ database, polar }, temporal, () => lost.resolve());
   const stopSchedules = new AbortController();
   const schedules = ensureSchedules(temporal, stopSchedules.signal);
@@ -114,7 +125,15 @@ export async function startWorker(
       if (!stopping.signal.aborted) await setTimeout(reconnectPauseMs);
     }
     stopSchedules.abort();
-    await Promise.all([...workers, relay.stop(), sweep.stop(), webhookSignals.stop(), schedules]);
+    await Promise.all([
+      ...workers,
+      relay.stop(),
+      sweep.stop(),
+      webhookSignals.stop(),
+      emailSignals?.stop(),
+      schedules,
+    ]);
+    emailing?.mailer.close();
     await creditOperations.close();
     await temporal.close();
     await database.close();

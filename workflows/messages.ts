@@ -217,3 +217,21 @@ export async function signalDelivery(client: Client, endpointId: string): Promis
     signalArgs: [],
   });
 }
+
+/** The workflow that sends e-mails, with the id `emails`. */
+export const sendEmailsType = 'sendEmails';
+
+/** There are e-mails to send. */
+export const sendEmailsSignal = defineSignal('send');
+
+/** Signals the workflow that sends e-mails, and starts it if it is not running. The same again is harmless. */
+export async function signalSendEmails(client: Client): Promise<void> {
+  await client.workflow.signalWithStart(sendEmailsType, {
+    workflowId: 'emails',
+    taskQueue,
+    args: [],
+    staticSummary: 'Sends e-mails about alerts, and invitations',
+    signal: sendEmailsSignal,
+    signalArgs: [],
+  });
+}

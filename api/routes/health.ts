@@ -5,7 +5,12 @@ import { defineRoute } from '../define-route.ts';
 
 const part = z.enum(['ok', 'unreachable']);
 const readinessOut = z
-  .strictObject({ status: z.enum(['ready', 'not_ready']), postgres: part, temporal: part })
+  .strictObject({
+    status: z.enum(['ready', 'not_ready']),
+    postgres: part,
+    temporal: part,
+    email: z.enum(['on', 'off']).meta({ description: 'Whether SMTP_URL is set. The server is not asked' }),
+  })
   .meta({ id: 'Readiness' });
 
 /** On the public port: the liveness check of a load balancer. */
@@ -34,7 +39,7 @@ export const operationsRoutes = [
     access: 'public',
     request: {},
     answers: { 200: readinessOut, 503: readinessOut },
-    async handle(_request, { dependencies: { database, temporal } }) {
+    async handle(_request, { dependencies: { database, temporal, email } }) {
       const [postgres, reachable] = await Promise.all([
         answers(database),
         within(1_500, temporal.isReachable()),
@@ -47,6 +52,7 @@ export const operationsRoutes = [
           status: ready ? 'ready' : 'not_ready',
           postgres: stateOf(postgres),
           temporal: stateOf(reachable),
+          email: email.isOn ? 'on' : 'off',
         },
       };
     },

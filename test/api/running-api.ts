@@ -28,6 +28,7 @@ import { listen } from '../setup/listen.ts';
 export const jwtSecret = 'a-secret-of-the-tests-only-0123456789';
 export const firstKey = 'first-service-key-of-the-tests-0123456789';
 export const webhookSecret = 'whsec_dGVzdHMtb25seS13ZWJob29rLXNlY3JldA==';
+export const emailTokenSecret = 'token-secret-of-the-tests-0123456789';
 export const polarToken = 'polar_oat_tests';
 
 export interface Reply {
@@ -80,7 +81,14 @@ export async function startApi({
   temporal = '127.0.0.1:1',
   polarClock = () => new Date(),
   wayToDatabase = async (url: string) => url,
-  trustedProxies = [] as string[],
+  trustedProxies = [],
+  mailFolder,
+}: {
+  trustedProxies?: string[];
+  temporal?: string;
+  polarClock?: () => Date;
+  wayToDatabase?: (url: string) => Promise<string>;
+  mailFolder?: string;
 } = {}): Promise<RunningApi> {
   const test = await createTestDatabase();
   const database = await connectDatabase(test.url, { pool: 4 });
@@ -105,6 +113,8 @@ export async function startApi({
     webhooks: { signingKey: Buffer.alloc(32, 7) },
     rates: defaultRates,
     trustedProxies,
+    email: { isOn: true, tokenSecrets: [emailTokenSecret] },
+    mailFolder,
     publicUrl: 'http://localhost:3000',
     page: { directory: '/no-page', dashboardOrigin: undefined },
     production: false,

@@ -101,6 +101,13 @@ describe('in production', () => {
     ['POLAR_WEBHOOK_SECRET', 'whsec_dG9vLXNob3J0'],
     ['POLAR_WEBHOOK_SECRET', `${webhookSecret} ${webhookSecret}`],
     ['POLAR_WEBHOOK_SECRET', 'an older secret with spaces'],
+    ['SMTP_URL', 'https://mail.example.com'],
+    ['SMTP_URL', 'smtps://user:password@mail.example.com/?tls.rejectUnauthorized=false'],
+    ['SMTP_URL', 'mail.example.com:587'],
+    ['MAIL_FROM', 'Waveloom Billing'],
+    ['MAIL_FROM', 'a@example.com, b@example.com'],
+    ['MAIL_OPERATOR', 'operator'],
+    ['MAIL_TOKEN_SECRET', `${strong},change-me-change-me-change-me-change-me`],
     ['CATALOG_FILE', '/no/such/catalog.yaml'],
     ['SERVICE_API_KEY', 'weak'],
     ['AUTH_JWT_SECRET', 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa'],
@@ -114,7 +121,7 @@ describe('in production', () => {
     expect(problems).toHaveLength(1);
     expect(problems[0]).toMatch(/^(\w+) is wrong: expected /);
     if (name !== 'AUTH_JWKS_URL') expect(problems[0]).toContain(name);
-    if (/SECRET|TOKEN|KEY/.test(name)) expect(problems[0]).not.toContain(value);
+    if (/SECRET|TOKEN|KEY|SMTP/.test(name)) expect(problems[0]).not.toContain(value);
   });
 
   test('all wrong values are named at once', () => {
@@ -138,6 +145,30 @@ describe('in production', () => {
     expect(problemsOf({ ...given, ...claims, AUTH_AUDIENCE: '"billing"' })).toEqual([
       expect.stringMatching(/^AUTH_AUDIENCE is wrong: expected /),
     ]);
+  });
+
+  test('e-mail is off without SMTP_URL, and needs a sender and a secret with it', () => {
+    expect(readEnvironment(production).email).toEqual({ smtp: undefined, tokenSecrets: [] });
+    const given = { ...production, SMTP_URL: 'smtp://billing%40example.com:p%2Fw@mail.example.com' };
+    expect(problemsOf(given)).toEqual(['MAIL_FROM is not set', 'MAIL_TOKEN_SECRET is not set']);
+    const newer = [...strong].reverse().join('');
+    const { smtp, tokenSecrets } = readEnvironment({
+      ...given,
+      MAIL_FROM: 'Waveloom Billing <billing@example.com>',
+      MAIL_TOKEN_SECRET: `${newer},${strong}`,
+    }).email;
+    expect(tokenSecrets).toEqual([newer, strong]);
+    expect(smtp).toEqual({
+      host: 'mail.example.com',
+      port: 587,
+      tls: false,
+      requireTls: true,
+      user: 'billing@example.com',
+      password: 'p/w',
+      from: { name: 'Waveloom Billing', address: 'billing@example.com' },
+      operator: undefined,
+      tokenSecret: newer,
+    });
   });
 
   test('a temporal.toml replaces TEMPORAL_ADDRESS, with its namespace and key', () => {

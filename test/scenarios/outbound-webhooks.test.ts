@@ -1,5 +1,10 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { readKeptMails } from '../../api/dev-mail.ts';
+import { freePort } from '../../dev/free-port.ts';
+import { startMailServer } from '../../dev/mail-server.ts';
 import { startPart } from '../../dev/part.ts';
 import { type Receiver, startReceiver } from '../outbox/receiver.ts';
 import { type Story, startStory, until } from './story.ts';
@@ -8,8 +13,21 @@ const root = resolve(import.meta.dirname, '../..');
 
 let story: Story;
 let receiver: Receiver;
+let mailPort: number;
 beforeAll(async () => {
-  story = await startStory('2040-01-31T10:00:00.000Z', { restarts: true });
+  mailPort = await freePort();
+  const smtp = {
+    host: '127.0.0.1',
+    port: mailPort,
+    tls: false,
+    requireTls: false,
+    user: undefined,
+    password: undefined,
+    from: { name: 'Waveloom', address: 'billing@waveloom.example' },
+    operator: undefined,
+    tokenSecret: 'token-secret-of-the-story-0123456789',
+  };
+  story = await startStory('2040-01-31T10:00:00.000Z', { restarts: true, smtp });
 });
 afterAll(() => story.stop());
 
@@ -95,3 +113,39 @@ test('a message that a killed worker was sending is sent again with the same id'
   expect(again?.id).toBe(first?.id);
   await receiver.stop();
 }, 180_000);
+
+test('an SMTP server that is down for hours gets each e-mail once when it is back, and spends go on', async () => {
+  const team = await story.signUp('max');
+  await spend(team, 800);
+  const isPending = async () => {
+    const { rows } = await story.database.pool.query(
+      `select from emails where team_id = $1 and status = 'pending' and reason is not null`,
+      [team],
+    );
+    return rows.length > 0;
+  };
+  await until(isPending, 60_000); // it was tried
+  await story.skipTo(new Date(story.clock.now().getTime() + 6 * 3_600_000).toISOString());
+  await spend(team, 200);
+  const folder = await mkdtemp(join(tmpdir(), 'waveloom-mail-'));
+  const server = await startMailServer({ port: mailPort, folder });
+  const toMax = async () =>
+    (await readKeptMails(folder))
+      .filter(({ to }) => to.includes('max@example.com'))
+      .map(({ subject }) => subject);
+  await until(async () => {
+    await story.skipTo(new Date(story.clock.now().getTime() + 60_000).toISOString());
+    return (await toMax()).length >= 2;
+  }, 90_000);
+  const status = async () => (await story.temporal.workflow.getHandle('emails').describe()).status.name;
+  await until(async () => {
+    await story.skipTo(new Date(story.clock.now().getTime() + 60_000).toISOString());
+    return (await status()) === 'COMPLETED';
+  }, 60_000);
+  expect((await toMax()).sort()).toEqual([
+    'Credits of “Personal Team” are low',
+    '“Personal Team” has no credits left',
+  ]);
+  await server.stop();
+  await rm(folder, { recursive: true, force: true });
+}, 240_000);

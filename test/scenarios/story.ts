@@ -16,6 +16,7 @@ import { publishCatalog } from '../../catalog/versions.ts';
 import { connectDatabase, type Database } from '../../database/connection.ts';
 import { freePort } from '../../dev/free-port.ts';
 import { searchAttributes } from '../../dev/temporal-server.ts';
+import type { Environment } from '../../environment.ts';
 import { nextDripAt } from '../../ledger/lifecycle/grant-due-drips.ts';
 import { createCreditOperations } from '../../ledger/spend/credit-operations.ts';
 import { createInvoiceCache } from '../../polar/cached-invoices.ts';
@@ -117,6 +118,8 @@ export interface StoryBalance {
   nextExpiry: { at: string; credits: string } | null;
 }
 
+type StorySmtp = NonNullable<Environment['email']['smtp']>;
+
 const serviceKey = 'service-key-of-the-story-0123456789';
 const accessToken = 'polar_oat_story';
 const webhooks = { signingKey: Buffer.alloc(32, 7), allowPrivate: ['127.0.0.1'] };
@@ -128,10 +131,15 @@ const webhooks = { signingKey: Buffer.alloc(32, 7), allowPrivate: ['127.0.0.1'] 
  *   worker's cache to another worker, so then nothing is cached
  * @param shortHistories  uses Temporal's development server instead of the one that skips time. It suggests
  *   continue-as-new after this many events: for short stories
+ * @param smtp  the server that gets e-mails. Default: no e-mail is sent
  */
 export async function startStory(
   begins: string,
-  { restarts = false, shortHistories }: { restarts?: boolean; shortHistories?: number } = {},
+  {
+    restarts = false,
+    shortHistories,
+    smtp,
+  }: { restarts?: boolean; shortHistories?: number; smtp?: StorySmtp } = {},
 ): Promise<Story> {
   installRuntime();
   const testDatabase = await createTestDatabase();
@@ -184,6 +192,8 @@ export async function startStory(
       webhooks,
       rates: defaultRates,
       trustedProxies: [],
+      email: { isOn: smtp !== undefined, tokenSecrets: [] },
+      mailFolder: undefined,
       publicUrl: apiUrl,
       page: { directory: '/no-page', dashboardOrigin: undefined },
       production: false,
@@ -199,6 +209,7 @@ export async function startStory(
         temporal,
         polar: { accessToken, server: emulator.url, webhookSecrets: [] },
         webhooks,
+        email: { smtp, tokenSecrets: [] },
         publicUrl: apiUrl,
       },
       { workflowBundle: bundle, ...(restarts ? { maxCachedWorkflows: 0 } : {}) },

@@ -1,0 +1,177 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { type EmailCategory, operatorRecipient } from './recipients.ts';
+import { categoryOf, type EmailCause, type EmailType, parseEmailMessage } from './write-email.ts';
+
+/** An e-mail that is due, with everything that it needs. Log only its id and type. */
+export interface DueEmail {
+  id: string;
+  recipient: string;
+  type: EmailType;
+  category: EmailCategory | null;
+  attempts: number;
+  /** The address; null for the operator. */
+  address: string | null;
+  cause: EmailCause;
+}
+
+/** How many e-mails may be sent within 24 hours: the catalog's policies. */
+export interface EmailLimits {
+  emailsPerTeamAndDay: number;
+  emailsPerRecipientAndDay: number;
+}
+
+/** An e-mail that could not be sent for this time says nothing useful any more. */
+const maxAgeDays = 3;
+/** The pauses after each attempt that the server answered with "later", in milliseconds; then the last one. */
+const retryPausesMs = [1, 5, 15, 60, 240].map((minutes) => minutes * 60_000);
+/** The pause of an e-mail after a failure of the server, so that the next attempt begins with another e-mail. */
+const failurePauseMs = 5 * 60_000;
+
+/** Why an e-mail is not sent, in the order of the checks. */
+const skipped = `
+  case when e.created_at < billing_now() - make_interval(days => ${maxAgeDays}) then 'too old'
+       when e.recipient = '${operatorRecipient}' then null
+       when t.deleted_at is not null then 'the team is deleted'
+       when e.recipient like 'user:%' and u.email is null then 'the user is erased'
+       when e.message_id is not null and not exists (
+         select from members p where p.team_id = e.team_id and p.user_id = u.id and p.role in ('owner', 'admin', 'billing')
+       ) then 'no longer a billing role'
+       when i.id is not null and (i.status <> 'open' or i.expires_at <= billing_now()) then 'the invitation is not open'
+       -- As in the list of a user's invitations.
+       when i.invited_by like 'person:%' and not exists (
+         select from members s where s.team_id = i.team_id and 'person:' || s.user_id = i.invited_by
+           and (s.role = 'owner' or (s.role = 'admin' and i.role <> 'owner'))
+       ) then 'the sender may not invite'
+       when exists (
+         select from email_opt_outs o
+          where o.recipient in (e.recipient, email_recipient_of(u.email)) and o.category = c.category
+       ) then 'opted out' end`;
+
+const categories = `
+  case when e.invitation_id is not null then 'invitations'
+       when m.type = 'payment.past_due' then 'payments' else 'credits' end`;
+
+/**
+ * Settles the due e-mails that must not be sent, and reads the others: oldest first, at most `limit`. Of a team and of a
+ * recipient only as many as the limits allow within 24 hours; the rest is skipped. Run it in a transaction.
+ */
+export async function takeDueEmails(
+  em: EntityManager,
+  limit: number,
+  { emailsPerTeamAndDay, emailsPerRecipientAndDay }: EmailLimits,
+): Promise<{ due: DueEmail[]; skipped: number }> {
+  const rows = await em.execute<DueRow[]>(
+    `with due as materialized (
+       select * from emails where status = 'pending' and next_attempt_at <= billing_now()
+        order by next_attempt_at, id limit ?
+     ), checked as (
+       select e.id, e.recipient, e.attempts, e.created_at, e.team_id, m.type, m.data, t.name as team_name, i.role, i.expires_at,
+              case when e.recipient like 'user:%' then u.email else i.email end as address, ${skipped} as skipped
+         from due e
+         left join outbox m on m.id = e.message_id
+         left join invitations i on i.id = e.invitation_id
+         left join teams t on t.id = e.team_id
+         left join users u on e.recipient = 'user:' || u.id and u.erased_at is null
+        cross join lateral (select ${categories} as category) c
+     ), by_recipient as (
+       select *, row_number() over (partition by recipient, skipped is null order by created_at, id)
+                   + (select count(*) from emails s where s.recipient = checked.recipient and s.status = 'sent'
+                         and s.settled_at > billing_now() - interval '1 day') > ? as is_over
+         from checked
+     ), by_team as (
+       select *, row_number() over (partition by team_id, skipped is null and not is_over order by created_at, id)
+                   + (select count(*) from emails s where s.team_id = by_recipient.team_id and s.status = 'sent'
+                         and s.settled_at > billing_now() - interval '1 day') > ? as is_team_over
+         from by_recipient
+     )
+     select id, recipient, attempts, extract(epoch from created_at) * 1000 as created_at, team_id, type, data, team_name, role,
+            extract(epoch from expires_at) * 1000 as expires_at, address,
+            case when skipped is not null then skipped
+                 when is_over then 'limit of the recipient'
+                 when is_team_over then 'limit of the team' end as skipped
+       from by_team order by created_at, id`,
+    [limit, emailsPerRecipientAndDay, emailsPerTeamAndDay],
+  );
+  const [send, skip] = [rows.filter((row) => row.skipped === null), rows.filter((row) => row.skipped)];
+  for (const [reason, ofReason] of Map.groupBy(skip, (row) => row.skipped)) {
+    await em.execute(
+      `update emails set status = 'skipped', reason = ?, settled_at = billing_now()
+        where id = any(?::uuid[]) and status = 'pending'`,
+      [reason, idsOf(ofReason)],
+    );
+  }
+  return { due: send.map(toDueEmail), skipped: skip.length };
+}
+
+/** When the next e-mail is due; null if none waits. */
+export async function readNextEmailAt(em: EntityManager): Promise<Date | null> {
+  const [row] = await em.execute<{ at: string | null }[]>(
+    `select extract(epoch from min(next_attempt_at)) * 1000 as at from emails where status = 'pending'`,
+  );
+  return row?.at ? new Date(Number(row.at)) : null;
+}
+
+/** Settles an e-mail: sent, or not. */
+export async function settleEmail(
+  em: EntityManager,
+  id: string,
+  status: 'sent' | 'refused' | 'skipped',
+  reason: string | null,
+): Promise<void> {
+  await em.execute(
+    `update emails set status = ?, reason = ?, attempts = attempts + 1, settled_at = billing_now()
+      where id = ? and status = 'pending'`,
+    [status, reason, id],
+  );
+}
+
+/** Another attempt is made later. @param isServerDown  the server failed, not this e-mail */
+export async function postponeEmail(
+  em: EntityManager,
+  { id, attempts }: Pick<DueEmail, 'id' | 'attempts'>,
+  reason: string,
+  isServerDown: boolean,
+): Promise<void> {
+  const pauseMs = isServerDown ? failurePauseMs : (retryPausesMs[attempts] ?? retryPausesMs.at(-1) ?? 0);
+  await em.execute(
+    `update emails set reason = ?, attempts = attempts + ?, next_attempt_at = billing_now() + make_interval(secs => ?)
+      where id = ? and status = 'pending'`,
+    [reason, isServerDown ? 0 : 1, pauseMs / 1_000, id],
+  );
+}
+
+interface DueRow {
+  id: string;
+  recipient: string;
+  attempts: number;
+  created_at: string;
+  team_id: string | null;
+  type: string | null;
+  data: unknown;
+  team_name: string | null;
+  role: string | null;
+  expires_at: string | null;
+  address: string | null;
+  skipped: string | null;
+}
+
+function toDueEmail(row: DueRow): DueEmail {
+  const at = new Date(Number(row.created_at));
+  const teamName = row.team_name ?? '';
+  const cause: EmailCause =
+    row.type === null
+      ? {
+          type: 'invitation',
+          at,
+          teamName,
+          role: row.role ?? '',
+          expiresAt: new Date(Number(row.expires_at)),
+        }
+      : { ...parseEmailMessage(row.type, row.data), at, teamName };
+  const { id, recipient, attempts, address } = row;
+  return { id, recipient, attempts, address, type: cause.type, category: categoryOf(cause.type), cause };
+}
+
+function idsOf(rows: readonly { id: string }[]): string {
+  return `{${rows.map(({ id }) => id).join(',')}}`;
+}
