@@ -15,6 +15,7 @@ import { invalidRequest, refuseFields } from './problem.ts';
 import { createRateLimits, networkOf, type RateLimits, type Rates } from './rate-limits.ts';
 import { readBytes, readJson } from './read-body.ts';
 import { refusalsOf } from './refusals.ts';
+import { sendChunks } from './send-chunks.ts';
 import { demandSameOrigin, readSessionCookie } from './session-cookie.ts';
 import { teamIdSchema } from './shapes.ts';
 import type { Tag } from './tags.ts';
@@ -92,10 +93,14 @@ export interface CallContext {
   bytes: Buffer;
 }
 
-/** `body` is JSON. With `contentType` it is text of that type, and with `filename` it is a download. */
+/**
+ * `body` is JSON. With `contentType` it is text of that type, and with `filename` it is a download. `chunks` is text that is
+ * sent while it is produced: `sendChunks`.
+ */
 export interface Answer {
   status: number;
   body?: unknown;
+  chunks?: AsyncIterable<string>;
   contentType?: string;
   filename?: string;
   headers?: Readonly<Record<string, string>>;
@@ -112,6 +117,7 @@ export interface RouteTurns {
   heavyReads: Turns;
   reads: Turns;
   administration: Turns;
+  downloads: Turns;
   polar: PolarBudget;
   unsignedBodies: UnsignedBodies;
   rates: RateLimits;
@@ -126,6 +132,7 @@ export function createRouteTurns(rates: Rates): RouteTurns {
     heavyReads: createTurns({ maxPerOwner: 2, maxInAll: 3 }),
     reads: createTurns({ maxPerOwner: 8, maxInAll: 64 }),
     administration: createTurns({ maxPerOwner: 3, maxInAll: 64 }),
+    downloads: createTurns({ maxPerOwner: 2, maxInAll: 8 }),
     polar: createPolarBudget(),
     unsignedBodies: createUnsignedBodies(),
     rates: createRateLimits(rates),
@@ -196,7 +203,12 @@ export function defineRoute<Shape extends RequestShape>(definition: RouteDefinit
     const waitsIn = heavy?.(parsed.data) ? turns.heavyReads : turnsOf(lane, turns);
     const answer = await (waitsIn ? waitsIn.take(ownerOf(request, caller), work) : work());
     if (!dependencies.production) checkAnswer(definition, answer);
-    send(response, answer);
+    const { chunks } = answer;
+    if (chunks === undefined || request.method === 'HEAD') return send(response, answer);
+    await turns.downloads.take(ownerOf(request, caller), () => {
+      startAnswer(response, answer);
+      return sendChunks(response, chunks);
+    });
   };
 
   return {
@@ -322,14 +334,19 @@ function checkAnswer({ answers, method, path }: Omit<Route, 'serve' | 'request'>
   if (wrong) throw new Error(`${method} ${path} answers what its schema does not allow`, { cause: wrong });
 }
 
-function send(
+function send(response: Response, answer: Answer): void {
+  const { body, contentType = 'application/json' } = answer;
+  startAnswer(response, answer);
+  if (body === undefined) response.end();
+  else if (typeof body === 'string' && contentType !== 'application/json') response.send(body);
+  else response.send(JSON.stringify(body));
+}
+
+function startAnswer(
   response: Response,
-  { status, body, contentType = 'application/json', filename, headers = {} }: Answer,
+  { status, headers = {}, contentType, filename, body, chunks }: Answer,
 ): void {
   response.status(status).set(headers);
   if (filename !== undefined) response.attachment(filename);
-  if (body === undefined) response.end();
-  else if (typeof body === 'string' && contentType !== 'application/json')
-    response.type(contentType).send(body);
-  else response.type(contentType).send(JSON.stringify(body));
+  if (body !== undefined || chunks !== undefined) response.type(contentType ?? 'application/json');
 }

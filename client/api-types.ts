@@ -236,7 +236,7 @@ export interface paths {
         };
         /**
          * List the usage events with their receipts, by occurredAt, newest first
-         * @description The filters take the values of a report’s row. An empty value selects the events without one: `member=` those that name no member.
+         * @description The filters take the values of a report’s row. An empty value selects the events without one: `member=` those that name no member. With Accept: text/csv all events of the range are a CSV file (RFC 4180), without pages: `limit` and `cursor` do not apply to it. If the file cannot be completed, the connection is closed without the end of the answer.
          *
          *     Callers: services with the scope usage or billing or admin; users with the role owner, admin, billing, member.
          */
@@ -3366,6 +3366,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["UsageEventPage"];
+                    "text/csv": string;
                 };
             };
             /** @description An unexpected error */

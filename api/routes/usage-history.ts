@@ -1,11 +1,13 @@
 import { z } from 'zod';
 import { decimalOut, formatCredits } from '../../catalog/credits.ts';
 import { accounts, type TransferKind, transferKinds } from '../../database/entities/transfer.ts';
+import { type ExportedUsageEvent, exportUsageEvents } from '../../ledger/read/export-usage-events.ts';
 import { listTransfers } from '../../ledger/read/list-transfers.ts';
 import { listUsageEvents } from '../../ledger/read/list-usage-events.ts';
 import { reportUsage, type UsageReport } from '../../ledger/read/report-usage.ts';
 import { type UsageKey, usageKeys } from '../../ledger/read/usage-keys.ts';
 import { anyRole } from '../authorize.ts';
+import { csvLine, csvType, wantsCsv } from '../csv.ts';
 import { defineRoute } from '../define-route.ts';
 import {
   actionSchema,
@@ -218,7 +220,7 @@ export const usageHistoryRoutes = [
         return {
           status: 200,
           body: toCsv(report),
-          contentType: 'text/csv; charset=utf-8; header=present',
+          contentType: csvType,
           filename: 'usage.csv',
         };
       }
@@ -233,14 +235,26 @@ export const usageHistoryRoutes = [
     operationId: 'listUsageEvents',
     summary: 'List the usage events with their receipts, by occurredAt, newest first',
     description:
-      'The filters take the values of a report’s row. An empty value selects the events without one: `member=` those that name no member.',
+      'The filters take the values of a report’s row. An empty value selects the events without one: `member=` those that name no member. With Accept: text/csv all events of the range are a CSV file (RFC 4180), without pages: `limit` and `cursor` do not apply to it. If the file cannot be completed, the connection is closed without the end of the answer.',
     access: readers,
     request: { params: teamParams, query: listQuery.extend({ ...range, ...filterQuery }) },
     heavy: ({ query: { from, to, limit, cursor, ...filter } }) => Object.keys(filter).length > 0,
     answers: { 200: pageOf('UsageEventPage', usageEventOut) },
+    csvExample:
+      'id,occurredAt,recordedAt,action,quantities,credits,priceVersion,memberId,apiKeyId,runId,stepId,tags\r\n' +
+      '01929d7e-8c1f-7a54-b2f6-3a1c9d0e4b52,2026-01-31T12:00:00.000Z,2026-01-31T12:00:01.000Z,web.page,"{""pages"":""3""}",0.6,1,user_42,,run_8f2c,,\r\n',
     refusals: ['invalid_cursor'],
-    async handle({ params: { teamId }, query }, { dependencies: { database } }) {
+    async handle({ params: { teamId }, query }, { dependencies: { database }, headers }) {
       const { from, to, limit, cursor, ...filter } = query;
+      if (wantsCsv(headers.accept)) {
+        const pages = exportUsageEvents(database.pool, teamId, { from, to }, filter);
+        return {
+          status: 200,
+          chunks: await eventsAsCsv(pages),
+          contentType: csvType,
+          filename: 'usage-events.csv',
+        };
+      }
       const range = { from, to, limit, cursor };
       const { data, nextCursor } = await listUsageEvents(database.pool, teamId, range, filter);
       const body = { data: data.map(usageEventJson), nextCursor };
@@ -287,29 +301,62 @@ function reportJson({ from, to, columns, rows, credits, events }: UsageReport, t
   };
 }
 
-/** True if Accept names CSV and not JSON. */
-function wantsCsv(accept = ''): boolean {
-  return /\btext\/csv\b/i.test(accept) && !/\bapplication\/json\b/i.test(accept);
-}
-
 /** RFC 4180, with a header. */
 function toCsv({ columns, rows }: UsageReport): string {
-  const lines = [
-    [...columns, 'credits', 'events'],
-    ...rows.map(({ keys, credits, events }) => [
-      ...keys.map((value) => value ?? ''),
-      formatCredits(credits),
-      String(events),
-    ]),
-  ];
-  return lines.map((cells) => `${cells.map(csvCell).join(',')}\r\n`).join('');
+  const header = csvLine([...columns, 'credits', 'events']);
+  const lines = rows.map(({ keys, credits, events }) =>
+    csvLine([...keys.map((value) => value ?? ''), formatCredits(credits), String(events)]),
+  );
+  return header + lines.join('');
 }
 
-/**
- * Spreadsheets run a cell that begins like a formula. An apostrophe before it makes it text
- * (https://owasp.org/www-community/attacks/CSV_Injection).
- */
-function csvCell(text: string): string {
-  const harmless = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
-  return /[",\r\n]/.test(harmless) ? `"${harmless.replaceAll('"', '""')}"` : harmless;
+const eventColumns = [
+  'id',
+  'occurredAt',
+  'recordedAt',
+  'action',
+  'quantities',
+  'credits',
+  'priceVersion',
+  'memberId',
+  'apiKeyId',
+  'runId',
+  'stepId',
+  'tags',
+];
+
+/** The first page is read before the answer starts, so that an error of its query is still a problem with a status. */
+async function eventsAsCsv(
+  pages: AsyncGenerator<ExportedUsageEvent[], void, undefined>,
+): Promise<AsyncGenerator<string, void, undefined>> {
+  const first = await pages.next();
+  return (async function* () {
+    yield csvLine(eventColumns);
+    if (first.done) return;
+    yield eventLines(first.value);
+    for await (const page of pages) yield eventLines(page);
+  })();
+}
+
+function eventLines(events: ExportedUsageEvent[]): string {
+  return events.map((event) => csvLine(eventCells(event))).join('');
+}
+
+/** `quantities` and `tags` are JSON objects. */
+function eventCells(event: ExportedUsageEvent): string[] {
+  const { lines, tags } = event;
+  return [
+    event.id,
+    event.occurredAt.toISOString(),
+    event.recordedAt.toISOString(),
+    event.action,
+    JSON.stringify(Object.fromEntries(lines.map(({ meter, quantity }) => [meter, quantity]))),
+    formatCredits(event.credits),
+    String(event.priceVersion),
+    event.memberId ?? '',
+    event.apiKeyId ?? '',
+    event.runId ?? '',
+    event.stepId ?? '',
+    tags === null ? '' : JSON.stringify(tags),
+  ];
 }

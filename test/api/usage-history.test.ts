@@ -1,8 +1,11 @@
+import { once } from 'node:events';
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { z } from 'zod';
 import { timezoneIn } from '../../api/shapes.ts';
+import { freePort } from '../../dev/free-port.ts';
 import { type SettableClock, settableClock } from '../setup/clock.ts';
-import { type RunningApi, startApi } from './running-api.ts';
+import { firstKey, type RunningApi, startApi } from './running-api.ts';
+import { spawnApi } from './spawn-api.ts';
 
 const now = new Date('2026-03-10T12:00:00Z');
 
@@ -418,6 +421,90 @@ test('as CSV, a report has no cell with a formula', async () => {
   });
   expect((await csv('*/*')).type).toMatch(/json/);
 });
+
+test('as CSV, the events of a range are one file in the order of the list, and no cell is a formula', async () => {
+  await run(1, { occurredAt: '2026-02-28T23:59:59Z' });
+  await run(2, {
+    occurredAt: '2026-03-01T00:00:00Z',
+    memberId: '-2-3',
+    apiKeyId: '@key',
+    runId: 'run-1',
+    tags: { project: '=1,1' },
+  });
+  await think(1000, { stepId: 'draft' });
+  const { data } = page.parse((await get('usage/events?from=2026-03-01T00:00:00Z')).json);
+  const response = await fetchCsv('usage/events?from=2026-03-01T00:00:00Z');
+  expect(response.headers.get('content-type')).toBe('text/csv; charset=utf-8; header=present');
+  expect(response.headers.get('content-disposition')).toBe('attachment; filename=usage-events.csv');
+  const [late, early] = data.map(({ id }) => id);
+  expect(await response.text()).toBe(
+    [
+      'id,occurredAt,recordedAt,action,quantities,credits,priceVersion,memberId,apiKeyId,runId,stepId,tags',
+      `${late},2026-03-10T12:00:00.000Z,2026-03-10T12:00:00.000Z,model.gpt-5,"{""output_tokens"":""1000""}",1.2,1,,,,draft,`,
+      `${early},2026-03-01T00:00:00.000Z,2026-03-10T12:00:00.000Z,workflow.run,"{""runs"":""2""}",1,1,'-2-3,'@key,run-1,,"{""project"":""=1,1""}"`,
+      '',
+    ].join('\r\n'),
+  );
+  expect(await (await fetchCsv('usage/events?action=nothing')).text()).toMatch(/^id,.*tags\r\n$/);
+  expect((await fetchCsv('usage/events?tag=nothing')).status).toBe(400);
+});
+
+test('the CSV file has each event of many pages once, and a client notices if it is cut off', async () => {
+  await insertEvents(40_000);
+  const text = await (await fetchCsv('usage/events')).text();
+  const ids = text
+    .split('\r\n')
+    .slice(1, -1)
+    .map((line) => line.slice(0, 36));
+  expect(ids).toHaveLength(40_000);
+  expect(ids).toEqual([...new Set(ids)].sort().reverse()); // the ids are in the order of the time
+
+  // The file is larger than the buffers of the connection, so the last page is not read yet.
+  const failing = await startReading(api.url);
+  await api.database.pool.query('alter table usage_events rename column tags to tags_gone');
+  await expect(failing.rest()).rejects.toThrow();
+  await api.database.pool.query('alter table usage_events rename column tags_gone to tags');
+
+  const port = await freePort();
+  const program = spawnApi({ port, operationsPort: await freePort(), databaseUrl: api.applicationUrl });
+  await once(program, 'message');
+  const dying = await startReading(`http://127.0.0.1:${port}`);
+  program.kill('SIGKILL');
+  await expect(dying.rest()).rejects.toThrow();
+});
+
+/** Starts to read the events as CSV, and reads the rest when it is called. */
+async function startReading(url: string) {
+  const response = await fetchCsv('usage/events', url);
+  const reader = response.body?.getReader();
+  await reader?.read();
+  return {
+    async rest() {
+      while (!(await reader?.read())?.done);
+    },
+  };
+}
+
+const fetchCsv = async (path: string, url = api.url) =>
+  fetch(`${url}/v1/teams/${teamId}/${path}`, {
+    headers: { accept: 'text/csv', authorization: `Bearer ${firstKey}` },
+  });
+
+/** Events of the last days, each with about 600 bytes of tags. */
+async function insertEvents(count: number): Promise<void> {
+  await api.database.pool.query(
+    `insert into usage_events (team_id, occurred_at, id, recorded_at, action, lines, credits, price_version, balance_after, tags)
+     select $1, at, ('00000000-0000-7000-8000-' || lpad(n::text, 12, '0'))::uuid, at, 'workflow.run', '[{"meter":"runs","quantity":"1","unitPrice":"0.5","credits":"0.5"}]',
+            500000, 1, 0, $2::jsonb
+       from generate_series(1, $3::integer) as n, lateral (select $4::timestamptz + n * interval '10 milliseconds' as at)`,
+    [
+      teamId,
+      JSON.stringify({ a: 'x'.repeat(100), b: 'x'.repeat(100), c: 'x'.repeat(100), d: 'x'.repeat(300) }),
+      count,
+      '2026-03-09T00:00:00Z',
+    ],
+  );
+}
 
 test('the activity lists credits that came and went, the usage of each day and administrative acts, page by page', async () => {
   await run(2, { occurredAt: '2026-03-09T23:30:00Z' });

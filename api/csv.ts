@@ -1,0 +1,20 @@
+/** A line of a CSV file: RFC 4180, with CRLF. */
+export function csvLine(cells: readonly string[]): string {
+  return `${cells.map(csvCell).join(',')}\r\n`;
+}
+
+/** True if Accept names CSV and not JSON. */
+export function wantsCsv(accept = ''): boolean {
+  return /\btext\/csv\b/i.test(accept) && !/\bapplication\/json\b/i.test(accept);
+}
+
+export const csvType = 'text/csv; charset=utf-8; header=present';
+
+/**
+ * Spreadsheets run a cell that begins like a formula. An apostrophe before it makes it text
+ * (https://owasp.org/www-community/attacks/CSV_Injection).
+ */
+function csvCell(text: string): string {
+  const harmless = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
+  return /[",\r\n]/.test(harmless) ? `"${harmless.replaceAll('"', '""')}"` : harmless;
+}
