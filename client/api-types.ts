@@ -2294,6 +2294,8 @@ export interface components {
         /** @description The thresholds of the team’s low balance; by default 20% and 5% */
         Alerts: {
             lowBalance: string[];
+            /** @description The balance after credits last came in: percentages are of it */
+            percentOf: string;
         };
         MadeAdjustment: {
             /** Format: uuid */

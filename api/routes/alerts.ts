@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { creditsSchema, formatCredits } from '../../catalog/credits.ts';
+import { creditsSchema, decimalOut, formatCredits } from '../../catalog/credits.ts';
 import { setAlerts } from '../../ledger/lifecycle/set-alerts.ts';
-import { readAlerts } from '../../ledger/read/read-alerts.ts';
+import { type Alerts, readAlerts } from '../../ledger/read/read-alerts.ts';
 import { recordAct } from '../../teams/actor.ts';
 import { anyRole, billingRoles } from '../authorize.ts';
 import { defineRoute } from '../define-route.ts';
@@ -26,7 +26,12 @@ const alertsIn = z
   .meta({ id: 'NewAlerts' });
 
 const alertsOut = z
-  .strictObject({ lowBalance: z.array(z.string()).meta({ examples: [['20%', '5%']] }) })
+  .strictObject({
+    lowBalance: z.array(z.string()).meta({ examples: [['20%', '5%']] }),
+    percentOf: decimalOut.meta({
+      description: 'The balance after credits last came in: percentages are of it',
+    }),
+  })
   .meta({ id: 'Alerts', description: 'The thresholds of the team’s low balance; by default 20% and 5%' });
 
 export const alertRoutes = [
@@ -40,7 +45,7 @@ export const alertRoutes = [
     request: { params: teamParams },
     answers: { 200: alertsOut },
     async handle({ params: { teamId } }, { dependencies: { database } }) {
-      return { status: 200, body: { lowBalance: await readAlerts(database.fork(), teamId) } };
+      return { status: 200, body: alertsJson(await readAlerts(database.fork(), teamId)) };
     },
   }),
 
@@ -59,7 +64,7 @@ export const alertRoutes = [
       const lowBalance = [
         ...new Set(body.lowBalance.map((one) => (typeof one === 'bigint' ? formatCredits(one) : one))),
       ];
-      await database.transaction(async (em) => {
+      const alerts = await database.transaction(async (em) => {
         await confirmRights(em);
         const before = await setAlerts(em, teamId, lowBalance);
         await recordAct(em, caller(), {
@@ -68,8 +73,13 @@ export const alertRoutes = [
           before: { lowBalance: before },
           after: { lowBalance },
         });
+        return readAlerts(em, teamId);
       });
-      return { status: 200, body: { lowBalance } };
+      return { status: 200, body: alertsJson(alerts) };
     },
   }),
 ];
+
+function alertsJson({ lowBalance, percentOf }: Alerts): z.output<typeof alertsOut> {
+  return { lowBalance, percentOf: formatCredits(percentOf) };
+}

@@ -12,7 +12,7 @@ test('the payers of a team set its alerts, everyone in it reads them, and the ch
   const path = `/v1/teams/${teamId}/alerts`;
   expect(await api.send('GET', path, { as: token })).toMatchObject({
     status: 200,
-    json: { lowBalance: ['20%', '5%'] },
+    json: { lowBalance: ['20%', '5%'], percentOf: '0' },
   });
   expect(
     await api.send('PUT', path, { as: token, body: { lowBalance: ['50%', 100, '12.50', '100'] } }),

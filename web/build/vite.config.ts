@@ -22,6 +22,7 @@ export default defineConfig({
     assetsInlineLimit: 0, // the CSP allows no data: addresses
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
+    chunkSizeWarningLimit: 1_000, // first-load.ts has the budget
     rolldownOptions: {
       // React's "use client" means nothing here.
       onLog: (level, entry, log) => entry.code !== 'MODULE_LEVEL_DIRECTIVE' && log(level, entry),

@@ -1,4 +1,4 @@
-import { type components, createBillingClient } from '../../client/index.ts';
+import { createBillingClient } from '../../client/index.ts';
 
 /** The billing API of the page's own origin. The session's cookie says who calls. */
 export const billing = createBillingClient({
@@ -6,6 +6,3 @@ export const billing = createBillingClient({
   credentials: { cookie: true },
   retry: { maxAttempts: 3, maxTotalMs: 10_000 },
 });
-
-/** A schema of the API's document, by its name. */
-export type Schema<Name extends keyof components['schemas']> = components['schemas'][Name];

@@ -1,10 +1,157 @@
-import { queryOptions } from '@tanstack/react-query';
+import { infiniteQueryOptions, queryOptions } from '@tanstack/react-query';
 import { billing } from './billing.ts';
 
-/** Keys begin with the team and what changes the answer, so that an event of the team's stream can refetch it. */
+/**
+ * What the page reads about a team. A key is the team, the topic of the event stream that says that the answer changed, and
+ * the answer's name.
+ */
+const pathOf = (teamId: string) => ({ path: { teamId } });
+const pageSize = 10;
+
 export const balanceQuery = (teamId: string) =>
   queryOptions({
-    queryKey: ['team', teamId, 'balance'],
-    queryFn: ({ signal }) =>
-      billing.GET('/v1/teams/{teamId}/balance', { params: { path: { teamId } }, signal }),
+    queryKey: ['team', teamId, 'balance', 'now'],
+    queryFn: ({ signal }) => billing.GET('/v1/teams/{teamId}/balance', { params: pathOf(teamId), signal }),
   });
+
+export const forecastQuery = (teamId: string) =>
+  queryOptions({
+    queryKey: ['team', teamId, 'balance', 'forecast'],
+    queryFn: ({ signal }) => billing.GET('/v1/teams/{teamId}/forecast', { params: pathOf(teamId), signal }),
+  });
+
+export const holdsQuery = (teamId: string) =>
+  infiniteQueryOptions({
+    queryKey: ['team', teamId, 'balance', 'holds'],
+    initialPageParam: '',
+    queryFn: ({ signal, pageParam }) =>
+      billing.GET('/v1/teams/{teamId}/holds', {
+        params: { ...pathOf(teamId), query: { limit: 50, ...cursorOf(pageParam) } },
+        signal,
+      }),
+    getNextPageParam: ({ nextCursor }) => nextCursor,
+  });
+
+/** All transfers of the team since an instant, newest first. */
+export const transfersQuery = (teamId: string, from: string) =>
+  infiniteQueryOptions({
+    queryKey: ['team', teamId, 'balance', 'transfers', from],
+    initialPageParam: '',
+    queryFn: ({ signal, pageParam }) =>
+      billing.GET('/v1/teams/{teamId}/ledger', {
+        params: { ...pathOf(teamId), query: { from, limit: 100, ...cursorOf(pageParam) } },
+        signal,
+      }),
+    getNextPageParam: ({ nextCursor }) => nextCursor,
+  });
+
+export const activityQuery = (teamId: string, timezone: string) =>
+  infiniteQueryOptions({
+    queryKey: ['team', teamId, 'balance', 'activity', timezone],
+    initialPageParam: '',
+    queryFn: ({ signal, pageParam }) =>
+      billing.GET('/v1/teams/{teamId}/activity', {
+        params: { ...pathOf(teamId), query: { timezone, limit: pageSize, ...cursorOf(pageParam) } },
+        signal,
+      }),
+    getNextPageParam: ({ nextCursor }) => nextCursor,
+  });
+
+export const subscriptionQuery = (teamId: string) =>
+  queryOptions({
+    queryKey: ['team', teamId, 'subscription', 'current'],
+    queryFn: ({ signal }) =>
+      billing.GET('/v1/teams/{teamId}/subscription', { params: pathOf(teamId), signal }),
+  });
+
+export const invoicesQuery = (teamId: string) =>
+  infiniteQueryOptions({
+    queryKey: ['team', teamId, 'invoices', 'list'],
+    initialPageParam: '',
+    queryFn: ({ signal, pageParam }) =>
+      billing.GET('/v1/teams/{teamId}/invoices', {
+        params: { ...pathOf(teamId), query: { limit: pageSize, ...cursorOf(pageParam) } },
+        signal,
+      }),
+    getNextPageParam: ({ nextCursor }) => nextCursor,
+  });
+
+export const alertsQuery = (teamId: string) =>
+  queryOptions({
+    queryKey: ['team', teamId, 'balance', 'alerts'],
+    queryFn: ({ signal }) => billing.GET('/v1/teams/{teamId}/alerts', { params: pathOf(teamId), signal }),
+  });
+
+export const limitsQuery = (teamId: string) =>
+  queryOptions({
+    queryKey: ['team', teamId, 'usage', 'limits'],
+    queryFn: ({ signal }) =>
+      Array.fromAsync(
+        billing.list('/v1/teams/{teamId}/limits', {
+          params: { ...pathOf(teamId), query: { limit: 100 } },
+          signal,
+        }),
+      ),
+  });
+
+export const membersQuery = (teamId: string) =>
+  queryOptions({
+    queryKey: ['team', teamId, 'members'],
+    queryFn: ({ signal }) =>
+      Array.fromAsync(
+        billing.list('/v1/teams/{teamId}/members', {
+          params: { ...pathOf(teamId), query: { limit: 100 } },
+          signal,
+        }),
+      ),
+    staleTime: 60_000,
+  });
+
+/** What the usage of a time was for, by action. `member` and `key` are the report's filters. */
+export const usageByActionQuery = (
+  teamId: string,
+  range: { from: string; to?: string; member?: string; key?: string },
+) =>
+  queryOptions({
+    queryKey: ['team', teamId, 'usage', 'by-action', range],
+    queryFn: ({ signal }) =>
+      billing.GET('/v1/teams/{teamId}/usage', {
+        params: { ...pathOf(teamId), query: { ...range, groupBy: ['action'] } },
+        signal,
+      }),
+  });
+
+/** The usage of the days that the forecast's pace is the average of: `days` times 24 hours until `asOf`. */
+export const paceQuery = (teamId: string, days: number, asOf: string) => {
+  const from = new Date(Date.parse(asOf) - days * 86_400_000).toISOString();
+  return queryOptions({
+    queryKey: ['team', teamId, 'usage', 'pace', from, asOf],
+    queryFn: ({ signal }) =>
+      billing.GET('/v1/teams/{teamId}/usage', {
+        params: { ...pathOf(teamId), query: { from, to: asOf, groupBy: ['day'] } },
+        signal,
+      }),
+  });
+};
+
+export const catalogQuery = queryOptions({
+  queryKey: ['catalog'],
+  queryFn: ({ signal }) => billing.GET('/v1/catalog', { signal }),
+  staleTime: 300_000,
+});
+
+export const checkoutQuery = (teamId: string, checkoutId: string) =>
+  queryOptions({
+    queryKey: ['team', teamId, 'checkout', checkoutId],
+    queryFn: ({ signal }) =>
+      billing.GET('/v1/teams/{teamId}/checkouts/{checkoutId}', {
+        params: { path: { teamId, checkoutId } },
+        signal,
+      }),
+    staleTime: 0,
+  });
+
+/** The first page has no cursor. */
+function cursorOf(pageParam: string): { cursor?: string } {
+  return pageParam === '' ? {} : { cursor: pageParam };
+}

@@ -1,5 +1,6 @@
 import { queryOptions } from '@tanstack/react-query';
-import { billing, type Schema } from './billing.ts';
+import { billing } from './billing.ts';
+import type { Schema } from './schema.ts';
 
 /** A team of the signed-in user, with their role in it. */
 export type MyTeam = Schema<'ListedTeam'>;
@@ -10,7 +11,7 @@ export const teamsQuery = queryOptions({
   queryKey: ['teams'],
   queryFn: async ({ signal }) => {
     const teams = await Array.fromAsync(
-      billing.list('/v1/teams', { signal, params: { query: { limit: 200 } } }),
+      billing.list('/v1/teams', { signal, params: { query: { limit: 100 } } }),
     );
     return teams.sort(
       (a, b) =>

@@ -34,3 +34,8 @@ export function useLanguage(): LanguageState {
   if (!state) throw new Error('useLanguage must be used inside LanguageProvider');
   return state;
 }
+
+/** The browser's time zone, such as Europe/Berlin. */
+export function readersTimezone(): string {
+  return new Intl.DateTimeFormat().resolvedOptions().timeZone;
+}

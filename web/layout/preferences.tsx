@@ -13,11 +13,9 @@ export function Preferences() {
   const [theme, setTheme] = useState(storedTheme);
   return (
     <MenuTrigger>
-      <Button
-        aria-label={t('preferences.label')}
-        className="rounded-lg px-2.5 py-1.5 text-sm text-muted hover:bg-sunken hover:text-ink"
-      >
-        <span aria-hidden>{language.toUpperCase()} ◐</span>
+      <Button className="rounded-lg px-2.5 py-1.5 text-sm text-muted hover:bg-sunken hover:text-ink">
+        {language.toUpperCase()} <span aria-hidden>◐</span>
+        <span className="sr-only">{t('preferences.label')}</span>
       </Button>
       <Popover className={popoverClass} placement="bottom end">
         <Menu aria-label={t('preferences.label')} className="min-w-44 p-1 outline-none">

@@ -18,10 +18,7 @@ export function TeamSwitcher({
   if (!team) return <div className="skeleton h-6 w-36" />;
   return (
     <MenuTrigger>
-      <Button
-        aria-label={t('teams.switch', { name: team.name })}
-        className="flex max-w-56 items-center gap-2 rounded-lg px-2 py-1.5 -ms-2 text-sm font-semibold hover:bg-sunken"
-      >
+      <Button className="flex max-w-56 items-center gap-2 rounded-lg px-2 py-1.5 -ms-2 text-sm font-semibold hover:bg-sunken">
         <span
           aria-hidden
           className="grid size-6 shrink-0 place-items-center rounded-md bg-accent text-xs text-on-accent"
@@ -29,6 +26,7 @@ export function TeamSwitcher({
           {[...team.name][0]?.toUpperCase()}
         </span>
         <span className="truncate">{team.name}</span>
+        <span className="sr-only">{t('teams.switch')}</span>
         <span aria-hidden className="text-muted">
           ▾
         </span>

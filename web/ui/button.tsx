@@ -4,11 +4,13 @@ type Look = 'primary' | 'secondary' | 'quiet' | 'danger';
 
 export interface ButtonProps extends Omit<AriaButtonProps, 'className' | 'style'> {
   look?: Look;
+  /** Keeps its place, but is not there: nothing moves when it appears. */
+  isHidden?: boolean;
 }
 
 /** A button. While `isPending` it keeps its place and its focus, and cannot be pressed. */
-export function Button({ look = 'secondary', ...props }: ButtonProps) {
-  return <AriaButton {...props} className={buttonClass(look)} />;
+export function Button({ look = 'secondary', isHidden = false, ...props }: ButtonProps) {
+  return <AriaButton {...props} className={`${buttonClass(look)} ${isHidden ? 'invisible' : ''}`} />;
 }
 
 /** The classes of a button, for links that look like one. */

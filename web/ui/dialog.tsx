@@ -1,5 +1,6 @@
 import type { ReactNode } from 'react';
-import { Dialog as AriaDialog, Heading, Modal, ModalOverlay } from 'react-aria-components';
+import { Dialog as AriaDialog, Button, Heading, Modal, ModalOverlay } from 'react-aria-components';
+import { useLanguage } from '../i18n/language.tsx';
 
 export interface DialogProps {
   title: string;
@@ -8,8 +9,9 @@ export interface DialogProps {
   children: ReactNode;
 }
 
-/** A modal dialog: in the middle of a wide window, from the bottom edge of a phone. Escape closes it. */
+/** A modal dialog: in the middle of a wide window, at the bottom edge of a phone. Escape closes it. */
 export function Dialog({ title, isOpen, onClose, children }: DialogProps) {
+  const { t } = useLanguage();
   return (
     <ModalOverlay
       isOpen={isOpen}
@@ -17,11 +19,20 @@ export function Dialog({ title, isOpen, onClose, children }: DialogProps) {
       isDismissable
       className="fixed inset-0 z-20 flex items-end justify-center bg-backdrop sm:items-center sm:p-6"
     >
-      <Modal className="max-h-[90dvh] w-full overflow-y-auto rounded-t-2xl bg-surface p-6 shadow-2xl sm:max-w-lg sm:rounded-2xl">
-        <AriaDialog className="outline-none">
-          <Heading slot="title" className="mb-4 text-lg font-semibold">
-            {title}
-          </Heading>
+      <Modal className="max-h-[90dvh] w-full overflow-y-auto rounded-t-2xl bg-surface shadow-2xl sm:max-w-xl sm:rounded-2xl">
+        <AriaDialog className="p-5 outline-none sm:p-6">
+          <div className="mb-4 flex items-start justify-between gap-4">
+            <Heading slot="title" className="text-lg font-semibold">
+              {title}
+            </Heading>
+            <Button
+              aria-label={t('state.close')}
+              onPress={onClose}
+              className="-m-1.5 grid size-8 shrink-0 place-items-center rounded-lg text-muted hover:bg-sunken hover:text-ink"
+            >
+              <span aria-hidden>✕</span>
+            </Button>
+          </div>
           {children}
         </AriaDialog>
       </Modal>

@@ -1,0 +1,87 @@
+import { useQueries } from '@tanstack/react-query';
+import { useState } from 'react';
+import type { Schema } from '../data/schema.ts';
+import { limitsQuery, membersQuery } from '../data/team-queries.ts';
+import { type MyTeam, mayManageMembers } from '../data/teams.ts';
+import { useLanguage } from '../i18n/language.tsx';
+import { Button } from '../ui/button.tsx';
+import { Card } from '../ui/card.tsx';
+import { Failed } from '../ui/failed.tsx';
+import { CardSkeleton } from '../ui/skeleton.tsx';
+import { AskPayers } from './ask-payers.tsx';
+import { LimitRow } from './limit-row.tsx';
+
+/** Members shown before *Show more* is pressed. */
+const firstMembers = 6;
+
+/** How much each member, and each API key with a limit, may use, beside what they have used. */
+export function LimitsCard({ team }: { team: MyTeam }) {
+  const { t } = useLanguage();
+  const [members, limits] = useQueries({ queries: [membersQuery(team.id), limitsQuery(team.id)] });
+  const failed = [members, limits].find(({ isError, data }) => isError && data === undefined);
+  return (
+    <Card title={t('limits.title')} description={t('limits.text')}>
+      {failed ? (
+        <Failed error={failed.error} retry={() => void failed.refetch()} />
+      ) : members.data && limits.data ? (
+        <Limits team={team} members={members.data} limits={limits.data} />
+      ) : (
+        <CardSkeleton lines={4} />
+      )}
+    </Card>
+  );
+}
+
+function Limits({
+  team,
+  members,
+  limits,
+}: {
+  team: MyTeam;
+  members: readonly Schema<'Member'>[];
+  limits: readonly Schema<'Limit'>[];
+}) {
+  const { t } = useLanguage();
+  const [showsAll, setShowsAll] = useState(false);
+  const limitOf = (kind: 'member' | 'key', id: string) =>
+    limits.find(({ subject }) => subject.kind === kind && subject.id === id);
+  const rows = [
+    ...members.map(({ userId, name }) => ({ kind: 'member' as const, id: userId, name })),
+    ...limits
+      .filter(({ subject }) => subject.kind === 'key')
+      .map(({ subject }) => ({
+        kind: 'key' as const,
+        id: subject.id,
+        name: t('limits.key', { id: subject.id }),
+      })),
+  ];
+  return (
+    <>
+      <ul className="divide-y divide-line">
+        {(showsAll ? rows : rows.slice(0, firstMembers)).map(({ kind, id, name }) => {
+          const limit = limitOf(kind, id);
+          return (
+            // A saved limit, also one of somebody else, starts the row anew.
+            <LimitRow
+              key={`${kind} ${id} ${limit?.credits} ${limit?.per}`}
+              team={team}
+              subject={{ kind, id }}
+              name={name}
+              limit={limit}
+            />
+          );
+        })}
+      </ul>
+      {!showsAll && rows.length > firstMembers && (
+        <Button look="quiet" onPress={() => setShowsAll(true)}>
+          {t('state.more')}
+        </Button>
+      )}
+      {!mayManageMembers(team) && (
+        <div className="mt-3">
+          <AskPayers team={team} what={t('limits.askWhat')} roles={['owner', 'admin']} />
+        </div>
+      )}
+    </>
+  );
+}
