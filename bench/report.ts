@@ -81,6 +81,7 @@ export function toTable(findings: readonly Finding[], judged: boolean): string {
 }
 
 function goalOf({ goal }: Finding): string {
+  if ('atMostMs' in goal) return `≤ ${goal.atMostMs.toLocaleString('en')} ms`;
   return 'atLeast' in goal ? `≥ ${goal.atLeast}` : `≤ ${goal.atMost}`;
 }
 

@@ -1,4 +1,5 @@
 import type { Pool } from 'pg';
+import { readCatalog } from '../catalog/versions.ts';
 import { connectDatabase } from '../database/connection.ts';
 import type { Progress } from '../dev/progress.ts';
 import type { Stack } from './stack.ts';
@@ -57,6 +58,51 @@ export function seedLedger(
 ): Promise<string[]> {
   const events = quick ? 5_000 : 100_000;
   return seedTeams(databaseUrl, { teams, events, progress });
+}
+
+/**
+ * Fills a new database: one team with `events` usage events over the last year, evenly, by 14 actions, 25 members and 9 API
+ * keys. For reports, which read nothing but usage events. @returns the team's id
+ */
+export async function seedYear(databaseUrl: string, { events }: { events: number }): Promise<string> {
+  const database = await connectDatabase(databaseUrl, { pool: 1 });
+  const { pool } = database;
+  try {
+    const { rows } = await pool.query<{ id: string }>(
+      `insert into teams (id, name, personal) values (uuidv7(), 'bench', false) returning id`,
+    );
+    const teamId = rows[0]?.id ?? '';
+    await pool.query(
+      `select create_partitions((date_trunc('month', billing_now() at time zone 'UTC') - make_interval(months => n))::date)
+         from generate_series(0, 13) as n`,
+    );
+    const actions = (await readCatalog(database)).catalog.prices.map(({ action }) => action);
+    for (let done = 0; done < events; done += rowsPerChunk) {
+      // Multiples of numbers without a common divisor: each mix of action, member and key occurs.
+      await pool.query(
+        `insert into usage_events (team_id, occurred_at, id, recorded_at, action, lines, credits, price_version, balance_after,
+                                   member_id, api_key_id)
+         select $1, at, uuidv7(), at, ($2::text[])[1 + n % cardinality($2)], $3::jsonb, $4 + n % 1000, 1, $4,
+                'user_' || n % 25, 'key_' || n % 9
+           from generate_series($5::bigint, $6::bigint) as n,
+                lateral (select (billing_now() - ($7 - n) * (interval '365 days' / $7))::timestamptz(3) as at) as times`,
+        [
+          teamId,
+          actions,
+          JSON.stringify(lines),
+          price,
+          done,
+          Math.min(done + rowsPerChunk, events) - 1,
+          events,
+        ],
+      );
+    }
+    await pool.query('vacuum (analyze)');
+    await pool.query('checkpoint');
+    return teamId;
+  } finally {
+    await database.close();
+  }
 }
 
 /**

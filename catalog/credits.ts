@@ -32,8 +32,10 @@ export function formatCredits(micro: bigint): string {
 export function formatDecimal(digits: bigint, decimals: number): string {
   const padded = (digits < 0n ? -digits : digits).toString().padStart(decimals + 1, '0');
   const point = padded.length - decimals;
-  const fraction = padded.slice(point).replace(/0+$/, '');
-  return `${digits < 0n ? '-' : ''}${padded.slice(0, point)}${fraction === '' ? '' : `.${fraction}`}`;
+  let end = padded.length;
+  while (end > point && padded[end - 1] === '0') end -= 1;
+  const fraction = end === point ? '' : `.${padded.slice(point, end)}`;
+  return `${digits < 0n ? '-' : ''}${padded.slice(0, point)}${fraction}`;
 }
 
 const DECIMAL = /^\d{1,12}(\.\d{1,6})?$/;

@@ -3,18 +3,12 @@ import type { Pool, PoolClient } from 'pg';
 /**
  * Runs `work` in one transaction on a connection of the pool. If it fails, the connection is closed, because it may still
  * be in the transaction.
- *
- * @param begin  the statement that begins the transaction
  */
-export async function inPoolTransaction<T>(
-  pool: Pool,
-  work: (client: PoolClient) => Promise<T>,
-  begin = 'begin',
-): Promise<T> {
+export async function inPoolTransaction<T>(pool: Pool, work: (client: PoolClient) => Promise<T>): Promise<T> {
   const client = await pool.connect();
   let usable = false;
   try {
-    await client.query(begin);
+    await client.query('begin');
     const result = await work(client);
     await client.query('commit');
     usable = true;
@@ -25,8 +19,19 @@ export async function inPoolTransaction<T>(
 }
 
 /**
- * Runs `read` in one transaction whose statements all see the same state of the database. It can only read.
+ * Runs `read` in one transaction whose statements all see the same state of the database. It can only read. Its first
+ * statements are sent with `begin`, without waiting for the answer. If `begin` fails, their result is not used.
  */
-export function readSnapshot<T>(pool: Pool, read: (client: PoolClient) => Promise<T>): Promise<T> {
-  return inPoolTransaction(pool, read, 'begin isolation level repeatable read read only');
+export async function readSnapshot<T>(pool: Pool, read: (client: PoolClient) => Promise<T>): Promise<T> {
+  const client = await pool.connect();
+  let usable = false;
+  try {
+    const begun = client.query('begin isolation level repeatable read read only');
+    const [result] = await Promise.all([read(client), begun]);
+    await client.query('commit');
+    usable = true;
+    return result;
+  } finally {
+    client.release(!usable);
+  }
 }

@@ -292,11 +292,13 @@ function reportJson({ from, to, columns, rows, credits, events }: UsageReport, t
     from: from.toISOString(),
     to: to.toISOString(),
     timezone,
-    data: rows.map(({ keys, credits, events }) => ({
-      ...Object.fromEntries(columns.map((column, index) => [column, keys[index] ?? null])),
-      credits: formatCredits(credits),
-      events,
-    })),
+    data: rows.map(({ keys, credits, events }) => {
+      const row: Record<string, string | number | null> = {};
+      for (const [index, column] of columns.entries()) row[column] = keys[index] ?? null;
+      row.credits = formatCredits(credits);
+      row.events = events;
+      return row;
+    }),
     total: { credits: formatCredits(credits), events },
   };
 }

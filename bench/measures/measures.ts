@@ -3,6 +3,7 @@ import { inProcessMeasures } from './in-process.ts';
 import { largeTeamMeasure } from './large-team.ts';
 import { neighbourMeasure } from './neighbour.ts';
 import { overHttpMeasures } from './over-http.ts';
+import { reportYearMeasure } from './report-year.ts';
 import { throughTemporalMeasures } from './through-temporal.ts';
 import { historyMeasure } from './with-history.ts';
 
@@ -13,5 +14,6 @@ export const measures: readonly Measure[] = [
   ...overHttpMeasures,
   largeTeamMeasure,
   neighbourMeasure,
+  reportYearMeasure,
   historyMeasure,
 ];

@@ -75,7 +75,7 @@ export async function reportUsage(database: Database, question: UsageQuestion): 
     from,
     to,
     columns,
-    rows: rows.sort(byKeys(columns)),
+    rows,
     credits: rows.reduce((total, { credits }) => total + credits, 0n),
     events: rows.reduce((total, { events }) => total + events, 0),
   };
@@ -150,26 +150,47 @@ function unknownTimezone(timezone: string): DomainError {
   return new DomainError('unknown_timezone', `${timezone} is not a time zone of the IANA database`);
 }
 
-/** Replaces actions by models where requested, and merges the parts of each group. */
+/** Replaces actions by models where requested, sorts the groups by their keys, and merges groups with the same keys. */
 async function foldGroups(
   database: Database,
   columns: readonly UsageKey[],
   groups: readonly CountedGroup[],
 ): Promise<UsageRow[]> {
-  const models = await readModels(database, columns.includes('model') ? groups : []);
-  const folded = new Map<string, UsageRow>();
-  for (const { values, priceVersion, credits, events } of groups) {
-    const valueFor = (key: UsageKey) =>
-      key === 'model' ? models.get(`${priceVersion} ${values.get(key)}`) : values.get(key);
-    const keys = columns.map((key) => valueFor(key) ?? null);
-    const id = JSON.stringify(keys);
-    const known = folded.get(id);
-    if (known) {
-      known.credits += credits;
-      known.events += events;
-    } else folded.set(id, { keys, credits, events });
+  const modelColumn = columns.indexOf('model');
+  if (modelColumn >= 0) {
+    const models = await readModels(database, groups);
+    for (const { values, priceVersion } of groups) {
+      values[modelColumn] = models.get(`${priceVersion} ${values[modelColumn]}`) ?? null;
+    }
   }
-  return [...folded.values()];
+  const byKeys = compareKeys(columns);
+  const rows: UsageRow[] = [];
+  // Stored sums come in the order of their index, so sorting them takes little time.
+  for (const { values, credits, events } of groups.toSorted((a, b) => byKeys(a.values, b.values))) {
+    const previous = rows.at(-1);
+    if (previous && byKeys(previous.keys, values) === 0) {
+      previous.credits += credits;
+      previous.events += events;
+    } else rows.push({ keys: values, credits, events });
+  }
+  return rows;
+}
+
+type Keys = readonly (string | null)[];
+
+/** The order of rows: by their keys, those without a value first, hours by time. */
+function compareKeys(columns: readonly UsageKey[]): (a: Keys, b: Keys) => number {
+  const hourColumn = columns.indexOf('hour');
+  return (a, b) => {
+    for (let column = 0; column < columns.length; column += 1) {
+      const [one, other] = [a[column] ?? null, b[column] ?? null];
+      if (one === other) continue;
+      if (one === null || other === null) return one === null ? -1 : 1;
+      const hours = column === hourColumn ? Date.parse(one) - Date.parse(other) : 0;
+      return hours || (one < other ? -1 : 1);
+    }
+    return 0;
+  };
 }
 
 /** The models of the actions, by `{price version} {action}`. */
@@ -181,20 +202,4 @@ async function readModels(database: Database, groups: readonly CountedGroup[]): 
     for (const { action, model } of prices) if (model) models.set(`${version} ${action}`, model);
   }
   return models;
-}
-
-/** The order of rows: by their keys, those without a value first, hours by time. */
-function byKeys(columns: readonly UsageKey[]): (a: UsageRow, b: UsageRow) => number {
-  return (a, b) => {
-    for (const [index, key] of columns.entries()) {
-      const [one, other] = [sortable(key, a.keys[index]), sortable(key, b.keys[index])];
-      if (one !== other) return one < other ? -1 : 1;
-    }
-    return 0;
-  };
-}
-
-function sortable(key: UsageKey, value: string | null | undefined): string {
-  if (value === null || value === undefined) return '';
-  return key === 'hour' ? new Date(value).toISOString() : `=${value}`;
 }

@@ -1,7 +1,7 @@
-import { daySums, inDaysSql, lateDaysSql } from '../read/usage-days.ts';
+import { daySums, inDaysSql, lateDaysSql, localDaySql } from '../read/usage-days.ts';
 import { type Check, within } from './check.ts';
 
-const sums = daySums('z.timezone');
+const sums = daySums(localDaySql('z.timezone'));
 
 /** The sums by local day from which reports are computed. */
 export const checkUsageDays: Check = {

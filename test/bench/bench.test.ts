@@ -23,7 +23,7 @@ const report = z.object({
       unit: z.enum(['/s', 'ms']),
       baseline: z.number().positive(),
       ratio: z.number().positive(),
-      goal: z.string().regex(/^[≥≤] [\d.]+$/),
+      goal: z.string().regex(/^[≥≤] [\d.,]+( ms)?$/),
       met: z.null(),
       p50: z.number().positive(),
       p99: z.number().positive(),
@@ -58,6 +58,10 @@ test('the whole bench runs, with every measure beside its baseline, and a short 
     'neighbour-balance-at',
     'neighbour-limits',
     'neighbour-locked',
+    'report-year-first',
+    'report-year-day',
+    'report-year-action',
+    'report-year-member',
     'history-spend',
     'history-balance',
   ]);
@@ -98,6 +102,8 @@ test('more throughput is better, and less time is better', () => {
   expect(isMet({ ...finding, unit: '/s', goal: { atLeast: 5.1 } })).toBe(false);
   expect(ratioOf({ ...finding, unit: 'ms', goal: { atMost: 1.2 } })).toBe(1.5);
   expect(isMet({ ...finding, unit: 'ms', goal: { atMost: 1.2 } })).toBe(false);
+  expect(isMet({ ...finding, unit: 'ms', goal: { atMostMs: 3 } })).toBe(true);
+  expect(isMet({ ...finding, unit: 'ms', goal: { atMostMs: 2.9 } })).toBe(false);
 });
 
 test('percentiles are measured values', () => {
