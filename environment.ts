@@ -31,8 +31,8 @@ export type Environment = {
   };
   /** Messages to other systems. */
   webhooks: {
-    /** 32 bytes that encrypt the endpoints' secrets. Without it no endpoint can be created. */
-    signingKey: Buffer | undefined;
+    /** Keys of 32 bytes. The first encrypts the endpoints' secrets, all decrypt. Without one no endpoint can be created. */
+    signingKeys: Buffer[];
     /** Addresses and CIDR ranges that endpoints may have although they are private. */
     allowPrivate: string[];
   };
@@ -344,7 +344,7 @@ function readPolar(reader: VariableReader): Environment['polar'] | undefined {
 
 function readWebhooks(reader: VariableReader): Environment['webhooks'] {
   return {
-    signingKey: reader.optional('WEBHOOK_SIGNING_KEY', signingKey),
+    signingKeys: reader.optional('WEBHOOK_SIGNING_KEY', signingKeys) ?? [],
     allowPrivate: reader.optional('WEBHOOK_ALLOW_PRIVATE', addresses) ?? [],
   };
 }
@@ -403,12 +403,15 @@ const rateLimits = z
   .transform((text) => Object.fromEntries(text.split(',').map((part) => part.split('='))))
   .pipe(z.partialRecord(z.enum(ratePolicies), z.coerce.number<string>()));
 
-const signingKey = z
+/** The newest first. */
+const signingKeys = z
   .string()
-  .refine((text) => /^[A-Za-z0-9+/]{43}=$/.test(text), {
-    error: '32 random bytes in base64, as `openssl rand -base64 32` prints',
+  .transform((text) => text.split(',').map((part) => part.trim()))
+  .refine((keys) => keys.every((key) => /^[A-Za-z0-9+/]{43}=$/.test(key)), {
+    error:
+      '32 random bytes in base64, as `openssl rand -base64 32` prints (comma-separated, the newest first, while one is being rotated)',
   })
-  .transform((text) => Buffer.from(text, 'base64'));
+  .transform((keys) => keys.map((key) => Buffer.from(key, 'base64')));
 
 /** `smtp://` or `smtps://`, with the characters of user and password percent-encoded. */
 function smtpServer(production: boolean) {

@@ -1,11 +1,11 @@
 import type { Database } from '../database/connection.ts';
 import { createPostMessage } from '../outbox/post-message.ts';
+import type { SigningKeys } from '../outbox/seal-secret.ts';
 import { deliverDueMessages } from './deliver-due-messages.ts';
 
 /** How messages are sent to other systems. */
 export interface WebhookSettings {
-  /** 32 bytes, from WEBHOOK_SIGNING_KEY; undefined if it is not set. */
-  signingKey: Buffer | undefined;
+  signingKeys: SigningKeys;
   /** Addresses and CIDR ranges that are allowed although they are private. */
   allowPrivate: readonly string[];
 }
@@ -13,9 +13,9 @@ export interface WebhookSettings {
 export type WebhookActivities = ReturnType<typeof createWebhookActivities>;
 
 /** The steps of the workflow of a webhook endpoint. */
-export function createWebhookActivities(database: Database, { signingKey, allowPrivate }: WebhookSettings) {
+export function createWebhookActivities(database: Database, { signingKeys, allowPrivate }: WebhookSettings) {
   const post = createPostMessage({ allowPrivate });
   return {
-    deliverDueMessages: (endpointId: string) => deliverDueMessages(database, post, signingKey, endpointId),
+    deliverDueMessages: (endpointId: string) => deliverDueMessages(database, post, signingKeys, endpointId),
   };
 }

@@ -2,6 +2,7 @@ import { ApplicationFailure } from '@temporalio/activity';
 import type { Database } from '../database/connection.ts';
 import { deliverDueMessages as deliver } from '../outbox/deliver-due-messages.ts';
 import type { PostMessage } from '../outbox/post-message.ts';
+import type { SigningKeys } from '../outbox/seal-secret.ts';
 import { heartbeating } from './heartbeating.ts';
 
 /**
@@ -11,10 +12,10 @@ import { heartbeating } from './heartbeating.ts';
 export async function deliverDueMessages(
   database: Database,
   post: PostMessage,
-  signingKey: Buffer | undefined,
+  signingKeys: SigningKeys,
   endpointId: string,
 ): Promise<string | null> {
-  if (!signingKey) {
+  if (signingKeys.length === 0) {
     throw ApplicationFailure.create({
       type: 'webhooks_not_configured',
       message:
@@ -22,7 +23,7 @@ export async function deliverDueMessages(
     });
   }
   return heartbeating(async (signal, onProgress) => {
-    const nextAt = await deliver(database, endpointId, { post, signingKey, signal, onProgress });
+    const nextAt = await deliver(database, endpointId, { post, signingKeys, signal, onProgress });
     return nextAt?.toISOString() ?? null;
   });
 }

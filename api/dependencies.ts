@@ -1,6 +1,7 @@
 import type { Polar } from '@polar-sh/sdk/2026-10';
 import type { Database } from '../database/connection.ts';
 import type { CreditOperations } from '../ledger/spend/credit-operations.ts';
+import type { SigningKeys } from '../outbox/seal-secret.ts';
 import type { InvoiceCache } from '../polar/cached-invoices.ts';
 import type { Authenticate } from './authenticate.ts';
 import type { Metrics } from './metrics.ts';
@@ -19,8 +20,8 @@ export interface Dependencies {
   metrics: Metrics;
   /** All valid secrets of Polar's webhooks. */
   webhookSecrets: readonly string[];
-  /** Messages to other systems. `signingKey` encrypts the secrets of their endpoints. */
-  webhooks: { signingKey: Buffer | undefined };
+  /** Messages to other systems. The newest of `signingKeys` encrypts the secrets of their endpoints. */
+  webhooks: { signingKeys: SigningKeys };
   /** Requests per minute of each caller, team and address. */
   rates: Rates;
   /** Addresses and CIDR ranges of our own proxies, whose `X-Forwarded-For` tells a caller's address. */

@@ -41,7 +41,7 @@ await runCommand(async () => {
     polar: createPolarClient(environment.polar),
     invoices: createInvoiceCache(),
     authenticate: createAuthenticate({ ...environment, database }),
-    metrics: createMetrics(database),
+    metrics: createMetrics(database, email.smtp !== undefined),
     webhookSecrets: environment.polar.webhookSecrets,
     webhooks: environment.webhooks,
     rates: { ...defaultRates, ...environment.rateLimits },

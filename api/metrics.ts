@@ -12,8 +12,10 @@ export interface Metrics {
 /**
  * The metrics of an API process: requests, the inbox (read from Postgres for each scrape), Node's own, and those of
  * `metrics.ts`.
+ *
+ * @param emailIsOn  without SMTP_URL, e-mails are not waited for
  */
-export function createMetrics(database: Database): Metrics {
+export function createMetrics(database: Database, emailIsOn: boolean): Metrics {
   const register = new Registry();
   const registers = [register];
   collectDefaultMetrics({ register });
@@ -41,6 +43,12 @@ export function createMetrics(database: Database): Metrics {
     help: 'How long the inbox row that is due the longest has waited for the relay',
     registers,
   });
+  const oldestMessage = new Gauge({
+    name: 'billing_outbox_oldest_seconds',
+    help: 'Age of the oldest message that an enabled webhook endpoint, or the recipient of an e-mail, did not get yet',
+    labelNames: ['channel'] as const,
+    registers,
+  });
   const databaseUp = new Gauge({
     name: 'billing_database_up',
     help: 'Whether the inbox could be read for this scrape: 1 or 0',
@@ -56,12 +64,15 @@ export function createMetrics(database: Database): Metrics {
       waiting.reset();
       oldest.reset();
       relayLag.remove();
+      oldestMessage.reset();
       if (inbox) {
         for (const { status, code, rows, ageSeconds } of inbox.waiting) {
           waiting.set({ status, code }, rows);
           oldest.set({ status, code }, ageSeconds);
         }
         relayLag.set(inbox.relayLagSeconds);
+        oldestMessage.set({ channel: 'webhook' }, inbox.webhookSeconds);
+        if (emailIsOn) oldestMessage.set({ channel: 'email' }, inbox.emailSeconds);
       }
       const text = `${await register.metrics()}${await processMetrics.metrics()}`;
       return { contentType: register.contentType, text };
@@ -73,9 +84,11 @@ export function createMetrics(database: Database): Metrics {
 async function readInbox(database: Database): Promise<{
   waiting: { status: string; code: string; rows: number; ageSeconds: number }[];
   relayLagSeconds: number;
+  webhookSeconds: number;
+  emailSeconds: number;
 }> {
   const em = database.fork();
-  const [waiting, [due]] = await Promise.all([
+  const [waiting, [due], [outbox]] = await Promise.all([
     em.execute<{ status: string; code: string; rows: number; ageSeconds: number }[]>(
       `select status, coalesce(parked_code, '') as code, count(*)::int as rows,
               greatest(0, extract(epoch from billing_now() - min(received_at)))::float8 as "ageSeconds"
@@ -87,7 +100,18 @@ async function readInbox(database: Database): Promise<{
                 as "relayLagSeconds"
          from inbox where next_signal_at is not null`,
     ),
+    em.execute<{ webhookSeconds: number; emailSeconds: number }[]>(
+      `select coalesce(extract(epoch from billing_now() - (
+                select min(m.at) from webhook_deliveries d
+                  join webhook_endpoints e on e.id = d.endpoint_id and e.disabled_at is null and e.deleted_at is null
+                  join outbox m on m.id = d.message_id
+                 where d.status = 'pending'
+              )), 0)::float8 as "webhookSeconds",
+              coalesce(extract(epoch from billing_now() - (
+                select min(created_at) from emails where status = 'pending'
+              )), 0)::float8 as "emailSeconds"`,
+    ),
   ]);
-  if (!due) throw new Error('Postgres returned no row');
-  return { waiting, ...due };
+  if (!due || !outbox) throw new Error('Postgres returned no row');
+  return { waiting, ...due, ...outbox };
 }

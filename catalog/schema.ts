@@ -129,6 +129,10 @@ const policies = z.strictObject({
   handledEventsKept: duration
     .refine((kept) => kept >= 90 * UNITS.d, { error: 'expected at least "90d"' })
     .default(400 * UNITS.d),
+  /** How long a delivered message to other systems is kept. It can be replayed until then. */
+  messagesKept: duration
+    .refine((kept) => kept >= 7 * UNITS.d, { error: 'expected at least "7d"' })
+    .default(90 * UNITS.d),
   /** How many e-mails are sent within 24 hours about one team, and to one person or address. Others are skipped. */
   emailsPerTeamAndDay: z.int().min(1).max(10_000).default(100),
   emailsPerRecipientAndDay: z.int().min(1).max(1_000).default(20),

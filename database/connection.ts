@@ -50,6 +50,7 @@ import { Alerts } from './migrations/0016-alerts.ts';
 import { WebhookEndpoints } from './migrations/0017-webhook-endpoints.ts';
 import { ServiceKeyLife } from './migrations/0019-service-key-life.ts';
 import { Emails } from './migrations/0020-emails.ts';
+import { OutboxPruning } from './migrations/0020-outbox-pruning.ts';
 import { Sessions } from './migrations/0021-sessions.ts';
 import { observePool } from './observe-pool.ts';
 import { createMissingPartitions, isMissingPartition } from './partitions.ts';
@@ -328,6 +329,7 @@ function ormOptions(
         WebhookEndpoints,
         ServiceKeyLife,
         Emails,
+        OutboxPruning,
         Sessions,
       ],
       snapshot: false,

@@ -2,6 +2,7 @@ import { Webhook } from 'standardwebhooks';
 import type { Database } from '../database/connection.ts';
 import { hasCode } from '../domain-error.ts';
 import type { PostMessage } from './post-message.ts';
+import type { SigningKeys } from './seal-secret.ts';
 import { readDueDeliveries, recordAttempt, type WebhookDelivery } from './webhook-deliveries.ts';
 import { findWebhookEndpoint, readWebhookSecrets } from './webhook-endpoints.ts';
 
@@ -16,7 +17,6 @@ const budgetMs = 60_000;
  * at a time runs it for an endpoint. If it dies between a post and its record, the message is sent again with the same
  * id.
  *
- * @param signingKey  32 bytes: WEBHOOK_SIGNING_KEY
  * @returns when the next attempt is due; null if no message waits, or the endpoint is disabled or deleted
  */
 export async function deliverDueMessages(
@@ -24,12 +24,12 @@ export async function deliverDueMessages(
   endpointId: string,
   {
     post,
-    signingKey,
+    signingKeys,
     signal,
     onProgress,
   }: {
     post: PostMessage;
-    signingKey: Buffer;
+    signingKeys: SigningKeys;
     signal: AbortSignal;
     onProgress?: (posted: number) => void;
   },
@@ -46,7 +46,7 @@ export async function deliverDueMessages(
     const { due, nextAt } = await readDueDeliveries(em, endpointId, readAtOnce);
     if (due.length === 0) return nextAt;
     if (signal.aborted || performance.now() - startedAt > budgetMs) return due[0]?.nextAttemptAt ?? null;
-    const secrets = await readWebhookSecrets(em, signingKey, endpointId);
+    const secrets = await readWebhookSecrets(em, signingKeys, endpointId);
     const queue = due.values();
     const sender = async () => {
       for (const delivery of queue) {

@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { v7 as uuidv7 } from 'uuid';
+import type { Database } from '../database/connection.ts';
 import { type ListPage, type ListRange, pageOfRows, uuidCursor } from '../database/list-page.ts';
 import { DomainError } from '../domain-error.ts';
-import { openSecret, sealSecret } from './seal-secret.ts';
+import { openSecret, type SigningKeys, sealSecret } from './seal-secret.ts';
 
 /** How long the previous secret still signs after a rotation, so that the receiver can change its own. */
 const rotationMs = 24 * 3_600_000;
@@ -28,7 +29,7 @@ export interface WebhookEndpoint {
  */
 export async function createWebhookEndpoint(
   em: EntityManager,
-  key: Buffer,
+  keys: SigningKeys,
   { url, teamId }: { url: string; teamId: string | null },
 ): Promise<WebhookEndpoint> {
   await em.execute(`select pg_advisory_xact_lock(hashtext('webhook_endpoints'))`);
@@ -47,7 +48,7 @@ export async function createWebhookEndpoint(
   const id = uuidv7();
   await em.execute(
     'insert into webhook_endpoints (id, url, team_id, secret, created_at) values (?, ?, ?, ?, billing_now())',
-    [id, url, teamId, sealSecret(key, id, newSecret())],
+    [id, url, teamId, sealSecret(keys, id, newSecret())],
   );
   return findWebhookEndpoint(em, id);
 }
@@ -121,14 +122,14 @@ export async function deleteWebhookEndpoint(em: EntityManager, id: string): Prom
  * @returns until when the previous secret signs too
  * @throws DomainError `unknown_webhook_endpoint`
  */
-export async function rotateWebhookSecret(em: EntityManager, key: Buffer, id: string): Promise<Date> {
+export async function rotateWebhookSecret(em: EntityManager, keys: SigningKeys, id: string): Promise<Date> {
   await lockEndpoint(em, id);
   const [row] = await em.execute<{ until: string }[]>(
     `update webhook_endpoints
         set previous_secret = secret, secret = ?, previous_secret_until = billing_now() + make_interval(secs => ?)
       where id = ?
      returning extract(epoch from previous_secret_until) * 1000 as until`,
-    [sealSecret(key, id, newSecret()), rotationMs / 1_000, id],
+    [sealSecret(keys, id, newSecret()), rotationMs / 1_000, id],
   );
   if (!row) throw unknownEndpoint(id);
   return new Date(Number(row.until));
@@ -136,11 +137,11 @@ export async function rotateWebhookSecret(em: EntityManager, key: Buffer, id: st
 
 /**
  * The secrets that sign currently, the newest first.
- * @throws DomainError `unknown_webhook_endpoint`; Error if WEBHOOK_SIGNING_KEY is another one
+ * @throws DomainError `unknown_webhook_endpoint`; Error if no key of WEBHOOK_SIGNING_KEY opens them
  */
 export async function readWebhookSecrets(
   em: EntityManager,
-  key: Buffer,
+  keys: SigningKeys,
   id: string,
 ): Promise<[string, ...string[]]> {
   const [row] = await em.execute<{ secret: Buffer; previous: Buffer | null }[]>(
@@ -149,7 +150,51 @@ export async function readWebhookSecrets(
     [id],
   );
   if (!row) throw unknownEndpoint(id);
-  return [openSecret(key, id, row.secret), ...(row.previous ? [openSecret(key, id, row.previous)] : [])];
+  const open = (bytes: Buffer) => openSecret(keys, id, bytes).secret;
+  return [open(row.secret), ...(row.previous ? [open(row.previous)] : [])];
+}
+
+/**
+ * Encrypts again, with the newest key, the secrets that an older key has encrypted. After that the older key is not needed
+ * any more. Safe to run at any time.
+ * @returns how many endpoints had such secrets
+ * @throws Error if a secret is opened by no key, after the other endpoints
+ */
+export async function resealWebhookSecrets(database: Database, keys: SigningKeys): Promise<number> {
+  if (keys.length === 0) return 0;
+  const { rows } = await database.pool.query<{ id: string }>(
+    'select id from webhook_endpoints where deleted_at is null',
+  );
+  const results: PromiseSettledResult<boolean>[] = [];
+  for (const { id } of rows) {
+    const resealed = database.transaction((em) => resealSecretsOf(em, keys, id));
+    results.push(...(await Promise.allSettled([resealed])));
+  }
+  const failed = results.find(({ status }) => status === 'rejected');
+  if (failed?.status === 'rejected') throw failed.reason;
+  return results.filter((result) => result.status === 'fulfilled' && result.value).length;
+}
+
+/** @returns whether a secret was encrypted again; false also for an endpoint that was deleted meanwhile */
+async function resealSecretsOf(em: EntityManager, keys: SigningKeys, id: string): Promise<boolean> {
+  const [row] = await em.execute<{ secret: Buffer; previous: Buffer | null }[]>(
+    `select secret, previous_secret as previous from webhook_endpoints
+      where id = ? and deleted_at is null for no key update`,
+    [id],
+  );
+  if (!row) return false;
+  const reseal = (bytes: Buffer) => {
+    const { secret, isNewest } = openSecret(keys, id, bytes);
+    return isNewest ? bytes : sealSecret(keys, id, secret);
+  };
+  const [secret, previous] = [reseal(row.secret), row.previous && reseal(row.previous)];
+  if (secret === row.secret && previous === row.previous) return false;
+  await em.execute('update webhook_endpoints set secret = ?, previous_secret = ? where id = ?', [
+    secret,
+    previous,
+    id,
+  ]);
+  return true;
 }
 
 /** A secret of Standard Webhooks: 24 to 64 random bytes. */

@@ -85,6 +85,7 @@ export async function startWorker(
   const creditOperations = createCreditOperations(database);
   const polar = createPolarClient(polarSettings);
   const temporal = createTemporalClient(target);
+  const webhookSettings = webhooks ?? { signingKeys: [], allowPrivate: [] };
   const emailing =
     email?.smtp && publicUrl !== undefined
       ? { mailer: createMailer(email.smtp), settings: { ...email.smtp, publicUrl } }
@@ -92,9 +93,13 @@ export async function startWorker(
   if (!emailing) log.warn('SMTP_URL is not set: no e-mail is sent');
   const activities = {
     ...createActivities({ database, polar }),
-    ...createWebhookActivities(database, webhooks ?? { signingKey: undefined, allowPrivate: [] }),
+    ...createWebhookActivities(database, webhookSettings),
     ...createEmailActivities(database, emailing),
-    ...createMaintenanceActivities({ database: maintained, createMissingPartitions }),
+    ...createMaintenanceActivities({
+      database: maintained,
+      createMissingPartitions,
+      signingKeys: webhookSettings.signingKeys,
+    }),
     ...createReconciliationActivities({
       database,
       polar,

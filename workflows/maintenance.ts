@@ -18,7 +18,8 @@ const activities = proxyActivities<MaintenanceActivities>({
 
 /**
  * Maintains the tables: creates the next months' partitions, closes months, deletes old keys, reduces old payloads, counts
- * days for usage reports. Also sends the notices of expiring credits. If a step fails, the others still run. Then the run
+ * days for usage reports, deletes delivered messages. Also sends the notices of expiring credits and encrypts secrets of
+ * webhook endpoints with the newest key. If a step fails, the others still run. Then the run
  * fails, so that the failure is visible.
  */
 export async function maintenance(): Promise<void> {
@@ -32,6 +33,8 @@ export async function maintenance(): Promise<void> {
     // New steps come last, so that a run that began without them replays.
     ['Notices of expiring credits sent', async () => activities.announceExpiringCredits()],
     ['Time zones with days counted for reports', async () => activities.countUsageDays()],
+    ['Delivered messages deleted', async () => activities.pruneOutbox()],
+    ['Webhook endpoints encrypted with the newest key', async () => activities.resealWebhookSecrets()],
   ] as const) {
     try {
       const count = await step();

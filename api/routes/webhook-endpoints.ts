@@ -2,6 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { z } from 'zod';
 import { DomainError } from '../../domain-error.ts';
 import { messageTypes } from '../../outbox/messages.ts';
+import type { SigningKeys } from '../../outbox/seal-secret.ts';
 import {
   deliveryStatuses,
   listWebhookDeliveries,
@@ -130,10 +131,10 @@ export const webhookEndpointRoutes = [
     ],
     async handle({ body }, context) {
       const { dependencies, idempotency, caller } = context;
-      const key = demandSigningKey(dependencies);
+      const keys = demandSigningKeys(dependencies);
       requireTls(dependencies, body.url);
       const made = await idempotent(dependencies.database, idempotency(), async (em) => {
-        const endpoint = await createWebhookEndpoint(em, key, {
+        const endpoint = await createWebhookEndpoint(em, keys, {
           url: body.url,
           teamId: body.teamId ?? null,
         });
@@ -147,7 +148,7 @@ export const webhookEndpointRoutes = [
       });
       // The stored answer of the key does not contain the secret.
       const endpoint = endpointOut.parse(made.body);
-      const [secret] = await readWebhookSecrets(dependencies.database.fork(), key, endpoint.id);
+      const [secret] = await readWebhookSecrets(dependencies.database.fork(), keys, endpoint.id);
       return { status: 201, body: { ...endpoint, secret } };
     },
   }),
@@ -242,15 +243,15 @@ export const webhookEndpointRoutes = [
     refusals: ['unknown_webhook_endpoint', 'webhooks_not_configured'],
     async handle({ params: { endpointId } }, context) {
       const { dependencies, idempotency } = context;
-      const key = demandSigningKey(dependencies);
+      const keys = demandSigningKeys(dependencies);
       const rotated = await idempotent(dependencies.database, idempotency(), async (em) => {
         const endpoint = await findWebhookEndpoint(em, endpointId);
-        const until = await rotateWebhookSecret(em, key, endpointId);
+        const until = await rotateWebhookSecret(em, keys, endpointId);
         await record(em, context, 'webhook_endpoint.secret_rotated', null, endpoint);
         return { status: 200, body: { previousSecretUntil: until.toISOString() } };
       });
       const { previousSecretUntil } = rotatedOut.omit({ secret: true }).parse(rotated.body);
-      const [secret] = await readWebhookSecrets(dependencies.database.fork(), key, endpointId);
+      const [secret] = await readWebhookSecrets(dependencies.database.fork(), keys, endpointId);
       return { status: 200, body: { secret, previousSecretUntil } };
     },
   }),
@@ -314,8 +315,8 @@ function messagesToReplay({ messageId, since }: z.output<typeof replayIn>) {
 }
 
 /** @throws DomainError `webhooks_not_configured` */
-function demandSigningKey({ webhooks: { signingKey } }: Dependencies): Buffer {
-  if (signingKey) return signingKey;
+function demandSigningKeys({ webhooks: { signingKeys } }: Dependencies): SigningKeys {
+  if (signingKeys.length > 0) return signingKeys;
   throw new DomainError('webhooks_not_configured', 'WEBHOOK_SIGNING_KEY is not set on this server');
 }
 

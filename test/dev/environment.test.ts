@@ -108,6 +108,8 @@ describe('in production', () => {
     ['MAIL_FROM', 'a@example.com, b@example.com'],
     ['MAIL_OPERATOR', 'operator'],
     ['MAIL_TOKEN_SECRET', `${strong},change-me-change-me-change-me-change-me`],
+    ['WEBHOOK_SIGNING_KEY', 'c2hvcnQ='],
+    ['WEBHOOK_SIGNING_KEY', `${Buffer.alloc(32, 1).toString('base64')},c2hvcnQ=`],
     ['CATALOG_FILE', '/no/such/catalog.yaml'],
     ['SERVICE_API_KEY', 'weak'],
     ['AUTH_JWT_SECRET', 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa'],
@@ -169,6 +171,13 @@ describe('in production', () => {
       operator: undefined,
       tokenSecret: newer,
     });
+  });
+
+  test('WEBHOOK_SIGNING_KEY may be several keys, the newest first', () => {
+    const keys = [Buffer.alloc(32, 1), Buffer.alloc(32, 2)];
+    const WEBHOOK_SIGNING_KEY = keys.map((key) => key.toString('base64')).join(', ');
+    expect(readEnvironment({ ...production, WEBHOOK_SIGNING_KEY }).webhooks.signingKeys).toEqual(keys);
+    expect(readEnvironment(production).webhooks.signingKeys).toEqual([]);
   });
 
   test('a temporal.toml replaces TEMPORAL_ADDRESS, with its namespace and key', () => {

@@ -91,10 +91,13 @@ test('an answer that does not end is cut', async () => {
 
 test('a secret can be opened only with its key and for its endpoint', () => {
   const key = Buffer.alloc(32, 1);
-  const sealed = sealSecret(key, 'one', 'whsec_abc');
+  const sealed = sealSecret([key], 'one', 'whsec_abc');
   expect(sealed.includes('whsec_abc')).toBe(false);
-  expect(openSecret(key, 'one', sealed)).toBe('whsec_abc');
-  expect(() => openSecret(key, 'other', sealed)).toThrow();
-  expect(() => openSecret(Buffer.alloc(32, 2), 'one', sealed)).toThrow();
-  expect(sealSecret(key, 'one', 'whsec_abc').equals(sealed)).toBe(false);
+  expect(openSecret([Buffer.alloc(32, 2), key], 'one', sealed)).toEqual({
+    secret: 'whsec_abc',
+    isNewest: false,
+  });
+  expect(() => openSecret([key], 'other', sealed)).toThrow();
+  expect(() => openSecret([Buffer.alloc(32, 2)], 'one', sealed)).toThrow();
+  expect(sealSecret([key], 'one', 'whsec_abc').equals(sealed)).toBe(false);
 });

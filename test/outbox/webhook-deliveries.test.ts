@@ -3,6 +3,7 @@ import { v7 as uuidv7 } from 'uuid';
 import { connectDatabase, type Database } from '../../database/connection.ts';
 import { deliverDueMessages } from '../../outbox/deliver-due-messages.ts';
 import { createPostMessage } from '../../outbox/post-message.ts';
+import { pruneOutbox } from '../../outbox/prune-outbox.ts';
 import { signalEndpoints } from '../../outbox/signal-endpoints.ts';
 import { storeMessages } from '../../outbox/store-messages.ts';
 import { listWebhookDeliveries, replayWebhookDeliveries } from '../../outbox/webhook-deliveries.ts';
@@ -11,13 +12,14 @@ import {
   createWebhookEndpoint,
   findWebhookEndpoint,
   readWebhookSecrets,
+  resealWebhookSecrets,
   rotateWebhookSecret,
 } from '../../outbox/webhook-endpoints.ts';
 import { type SettableClock, settableClock } from '../setup/clock.ts';
 import { createTestDatabase, type TestDatabase } from '../setup/database.ts';
 import { type Receiver, startReceiver } from './receiver.ts';
 
-const signingKey = Buffer.alloc(32, 7);
+const signingKeys = [Buffer.alloc(32, 7)];
 const post = createPostMessage({ allowPrivate: ['127.0.0.1'] });
 const start = new Date('2026-03-10T12:00:00Z');
 const second = 1_000;
@@ -52,8 +54,8 @@ afterEach(async () => {
 });
 
 const addEndpoint = (url: string, teamId: string | null = null) =>
-  database.transaction((em) => createWebhookEndpoint(em, signingKey, { url, teamId }));
-const secretOf = async (id: string) => (await readWebhookSecrets(database.fork(), signingKey, id))[0];
+  database.transaction((em) => createWebhookEndpoint(em, signingKeys, { url, teamId }));
+const secretOf = async (id: string) => (await readWebhookSecrets(database.fork(), signingKeys, id))[0];
 
 async function newTeam(): Promise<string> {
   const teamId = uuidv7();
@@ -70,7 +72,7 @@ const store = (teamId: string, ...numbers: number[]) =>
     ),
   );
 const deliver = (id = endpointId) =>
-  deliverDueMessages(database, id, { post, signingKey, signal: new AbortController().signal });
+  deliverDueMessages(database, id, { post, signingKeys, signal: new AbortController().signal });
 const numbersOf = (teamId: string) =>
   receiver.received.filter((one) => one.teamId === teamId).map(({ data }) => Number(data.available));
 const deliveries = async (id = endpointId) =>
@@ -204,7 +206,7 @@ test('an endpoint of one team gets the messages of that team', async () => {
 test('for a day after a rotation, messages are signed with both secrets', async () => {
   const teamId = await newTeam();
   const old = receiver.secret;
-  await database.transaction((em) => rotateWebhookSecret(em, signingKey, endpointId));
+  await database.transaction((em) => rotateWebhookSecret(em, signingKeys, endpointId));
   await store(teamId, 1);
   await deliver();
   receiver.secret = await secretOf(endpointId);
@@ -238,4 +240,73 @@ test('an endpoint whose signal fails delays no other endpoint, and is signalled 
   const all = () => signalEndpoints(database, async (id) => void signalled.push(id));
   for (let round = 1; round <= 3; round += 1) await all();
   expect(signalled).toEqual([otherId, endpointId, endpointId]);
+});
+
+test('WEBHOOK_SIGNING_KEY is replaced without a new secret, and the old key is then not needed', async () => {
+  const teamId = await newTeam();
+  await database.transaction((em) => rotateWebhookSecret(em, signingKeys, endpointId)); // two secrets
+  const newer = Buffer.alloc(32, 8);
+  const read = (keys: Buffer[]) => readWebhookSecrets(database.fork(), keys, endpointId);
+  const secrets = await read(signingKeys);
+  expect(secrets).toHaveLength(2);
+  await expect(read([newer])).rejects.toThrow('No key of WEBHOOK_SIGNING_KEY');
+  const both = [newer, ...signingKeys];
+  expect(await read(both)).toEqual(secrets);
+  await store(teamId, 1);
+  await deliverDueMessages(database, endpointId, {
+    post,
+    signingKeys: both,
+    signal: new AbortController().signal,
+  });
+  expect([numbersOf(teamId), receiver.refused]).toEqual([[1], 0]);
+  expect(await resealWebhookSecrets(database, both)).toBe(1);
+  expect(await resealWebhookSecrets(database, both)).toBe(0);
+  expect(await read([newer])).toEqual(secrets);
+});
+
+test('an endpoint whose secret no key opens is an error, and the others are encrypted again', async () => {
+  const lost = await database.transaction((em) =>
+    createWebhookEndpoint(em, [Buffer.alloc(32, 1)], { url: receiver.url, teamId: null }),
+  );
+  const last = await addEndpoint(receiver.url);
+  const newer = Buffer.alloc(32, 9);
+  await expect(resealWebhookSecrets(database, [newer, ...signingKeys])).rejects.toThrow(lost.id);
+  for (const id of [endpointId, last.id])
+    expect(await readWebhookSecrets(database.fork(), [newer], id)).toHaveLength(1);
+});
+
+test('old messages are deleted when every endpoint got them, and those that wait or have failed are kept', async () => {
+  const keptMs = 90 * day;
+  const prune = () => pruneOutbox(database.pool, keptMs);
+  const stored = async (teamId: string) => {
+    const { rows } = await database.pool.query<{ n: number }>(
+      `select (data ->> 'available')::int as n from outbox where team_id = $1 order by seq`,
+      [teamId],
+    );
+    return rows.map(({ n }) => n);
+  };
+  const [fine, stuck, failing] = [await newTeam(), await newTeam(), await newTeam()];
+  receiver.answer = ({ teamId }) => (teamId === fine ? 204 : 500);
+  await store(fine, 1);
+  await store(stuck, 2);
+  await store(failing, 3);
+  await deliver();
+  await database.pool.query(
+    `update webhook_deliveries set status = 'failed' where message_id in (select id from outbox where team_id = $1)`,
+    [failing],
+  );
+  await advance(keptMs);
+  await store(fine, 4);
+  await prune();
+  expect(await stored(fine)).toEqual([1, 4]);
+  await advance(second);
+  await deliver();
+  await prune();
+  expect([await stored(fine), await stored(stuck), await stored(failing)]).toEqual([[4], [2], [3]]);
+  expect((await deliveries()).filter(({ teamId }) => teamId === fine)).toHaveLength(1);
+  await database.pool.query('update webhook_endpoints set deleted_at = billing_now() where id = $1', [
+    endpointId,
+  ]);
+  await prune();
+  expect([await stored(stuck), await stored(failing)]).toEqual([[], []]);
 });

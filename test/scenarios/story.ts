@@ -122,7 +122,7 @@ type StorySmtp = NonNullable<Environment['email']['smtp']>;
 
 const serviceKey = 'service-key-of-the-story-0123456789';
 const accessToken = 'polar_oat_story';
-const webhooks = { signingKey: Buffer.alloc(32, 7), allowPrivate: ['127.0.0.1'] };
+const webhooks = { signingKeys: [Buffer.alloc(32, 7)], allowPrivate: ['127.0.0.1'] };
 
 /**
  * Workflow time cannot go back, so stories begin after any day on which these tests are run.
@@ -187,7 +187,7 @@ export async function startStory(
         auth: { jwtSecret: 'x'.repeat(32) },
         serviceApiKey: serviceKey,
       }),
-      metrics: createMetrics(apiDatabase),
+      metrics: createMetrics(apiDatabase, smtp !== undefined),
       webhookSecrets: [webhookSecret],
       webhooks,
       rates: defaultRates,
@@ -249,7 +249,7 @@ export async function startStory(
       POLAR_ACCESS_TOKEN: accessToken,
       POLAR_SERVER: emulator.url,
       POLAR_WEBHOOK_SECRET: webhookSecret,
-      WEBHOOK_SIGNING_KEY: webhooks.signingKey.toString('base64'),
+      WEBHOOK_SIGNING_KEY: webhooks.signingKeys.map((key) => key.toString('base64')).join(),
       WEBHOOK_ALLOW_PRIVATE: webhooks.allowPrivate.join(','),
     },
     request,

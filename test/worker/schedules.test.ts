@@ -47,6 +47,7 @@ beforeAll(async () => {
     activities: createMaintenanceActivities({
       database,
       createMissingPartitions,
+      signingKeys: [],
     }),
   });
   running = worker.run();
