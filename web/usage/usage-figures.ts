@@ -7,7 +7,7 @@ export interface UsageFigures {
   changePerMille: number | null;
   /** The average of the time that has passed; null before the first hour of the range. */
   perDay: bigint | null;
-  /** At the end of the range, at this average; null if the range has ended or has just begun. */
+  /** At the end of the range, at this average; null if less than a day has passed or is left. */
   expected: bigint | null;
 }
 
@@ -31,7 +31,10 @@ export function usageFigures(
     before,
     changePerMille: before === null || before === 0n ? null : perMille(used - before, before),
     perDay: passed < shortestAverageMs ? null : divide(used * dayMs, passed),
-    expected: passed >= whole || passed < shortestForecastMs ? null : divide(used * whole, passed),
+    expected:
+      whole - passed < shortestForecastMs || passed < shortestForecastMs
+        ? null
+        : divide(used * whole, passed),
   };
 }
 

@@ -1,0 +1,289 @@
+import { useQuery } from '@tanstack/react-query';
+import { useMemo, useState } from 'react';
+import { toDecimal, toMicroCredits } from '../format/credits.ts';
+import { useLanguage } from '../i18n/language.tsx';
+import { Card } from '../ui/card.tsx';
+import { Figure } from '../ui/figure.tsx';
+import { Loaded } from '../ui/loaded.tsx';
+import { Row, Rows } from '../ui/rows.tsx';
+import { BalanceDayDialog } from './balance-day-dialog.tsx';
+import { labelledDays } from './bar-shapes.ts';
+import { type BurnDownDay, burnDownDays, burnDownShapes } from './burn-down.ts';
+import { type UsageTexts, useUsageTexts } from './day-texts.ts';
+import { type LocalDay, listDays } from './local-days.ts';
+import type { DayRange } from './range.ts';
+import { DaySlider, type DayWalk, narrowestDay } from './usage-chart.tsx';
+import { balanceHistoryQuery } from './usage-queries.ts';
+import { useWidth } from './use-width.ts';
+
+const height = 180;
+const axisWidth = 52;
+const labelWidth = 64;
+
+/** The balance over time: what came in, what was used, what expired. Filters do not apply: the credits are the team's. */
+export function BurnDownCard({ teamId, range, zone }: { teamId: string; range: DayRange; zone: string }) {
+  const { t } = useLanguage();
+  const query = useQuery(balanceHistoryQuery(teamId, range, zone));
+  return (
+    <Card title={t('burnDown.title')} description={t('burnDown.text')}>
+      <div className={query.isPlaceholderData ? 'opacity-60' : ''}>
+        <Loaded query={query} lines={9}>
+          {({ opening, data }) => (
+            <BurnDown
+              key={data[0]?.day ?? ''}
+              teamId={teamId}
+              zone={zone}
+              range={range}
+              opening={toMicroCredits(opening.available) + toMicroCredits(opening.held)}
+              days={burnDownDays(
+                data.map((day) => ({
+                  day: day.day,
+                  granted: toMicroCredits(day.granted),
+                  consumed: toMicroCredits(day.consumed),
+                  expired: toMicroCredits(day.expired),
+                  revoked: toMicroCredits(day.revoked),
+                  settled: toMicroCredits(day.settled),
+                  available: toMicroCredits(day.available),
+                  held: toMicroCredits(day.held),
+                })),
+              )}
+            />
+          )}
+        </Loaded>
+      </div>
+    </Card>
+  );
+}
+
+const flows = ['cameIn', 'used', 'expired', 'takenBack'] as const;
+type Flow = (typeof flows)[number];
+
+function BurnDown({
+  teamId,
+  zone,
+  range,
+  opening,
+  days,
+}: {
+  teamId: string;
+  zone: string;
+  range: DayRange;
+  opening: bigint;
+  days: readonly BurnDownDay[];
+}) {
+  const { t } = useLanguage();
+  const texts = useUsageTexts(zone);
+  const [active, setActive] = useState<number | null>(null);
+  const [opened, setOpened] = useState<LocalDay | null>(null);
+  const [measure, outerWidth] = useWidth();
+  // A placeholder may have days before this range.
+  const places = Math.max(days.length, listDays(days[0]?.day ?? range.first, range.last).length);
+  const width = Math.max(outerWidth - axisWidth, places * narrowestDay);
+  const shapes = useMemo(
+    () => burnDownShapes(opening, days, places, { width, height }),
+    [opening, days, places, width],
+  );
+  const walk: DayWalk = {
+    active,
+    setActive,
+    open: (place) => setOpened(days[place]?.day ?? null),
+    begun: days.length,
+  };
+  const shownDay = active === null ? undefined : days[active];
+  const sums = shownDay ?? sumOf(days);
+  const describe = (place: number) => {
+    const day = days[place];
+    if (!day) return '';
+    return [
+      `${texts.longDay(day.day)}: ${t('burnDown.balance')} ${texts.credits(day.balance)}`,
+      ...flows
+        .filter((flow) => day[flow] !== 0n)
+        .map((flow) => `${t(`burnDown.${flow}`)} ${texts.credits(day[flow])}`),
+    ].join('; ');
+  };
+  const dayWidth = width / Math.max(1, places);
+  const openedDay = days.find(({ day }) => day === opened);
+  return (
+    <>
+      <dl className="mb-2 grid grid-cols-2 gap-x-6 gap-y-2 text-sm sm:grid-cols-5">
+        <div>
+          <dt className="text-muted">{t('burnDown.balance')}</dt>
+          <dd className="text-lg font-semibold">{texts.credits(sums.balance)}</dd>
+        </div>
+        {flows.map((flow) => (
+          <div key={flow}>
+            <dt className="flex items-center gap-1.5 text-muted">
+              <FlowSign flow={flow} />
+              {t(`burnDown.${flow}`)}
+            </dt>
+            <dd className="text-lg">
+              {sums[flow] === 0n ? (
+                '–'
+              ) : shownDay ? (
+                texts.signed(signOf(flow) * sums[flow])
+              ) : (
+                <Figure title={t(`burnDown.${flow}`)} credits={toDecimal(signOf(flow) * sums[flow])} signed>
+                  <DaysOf flow={flow} days={days} sum={sums[flow]} texts={texts} />
+                </Figure>
+              )}
+            </dd>
+          </div>
+        ))}
+      </dl>
+      <p className="mb-2 text-xs text-muted">
+        {shownDay ? texts.longDay(shownDay.day) : t('usage.wholeRange')}
+      </p>
+      <DaySlider
+        label={t('burnDown.chart')}
+        walk={walk}
+        days={places}
+        shown={active}
+        width={outerWidth === 0 ? 0 : width}
+        describe={describe}
+        measure={measure}
+      >
+        {outerWidth > 0 && (
+          <svg
+            aria-hidden
+            style={{ direction: 'ltr' }}
+            width={width + axisWidth}
+            height={height + 38}
+            className="block touch-pan-y"
+            onPointerMove={(event) => setActive(placeOf(event, dayWidth, days.length))}
+            onPointerLeave={() => setActive(null)}
+            onClick={(event) => walk.open(placeOf(event, dayWidth, days.length))}
+          >
+            <g transform={`translate(${axisWidth} 16)`}>
+              {shapes.ticks.map(({ credits, y }) => (
+                <g key={y} transform={`translate(0 ${y})`}>
+                  <line x2={width} className="stroke-line" />
+                  <text x={-8} dy="0.32em" textAnchor="end" className="fill-muted text-xs">
+                    {texts.compact(credits)}
+                  </text>
+                </g>
+              ))}
+              {active !== null && (
+                <rect
+                  x={active * dayWidth}
+                  width={dayWidth}
+                  height={height}
+                  className="fill-accent opacity-15"
+                />
+              )}
+              <path
+                d={shapes.line}
+                fill="none"
+                className="stroke-accent"
+                strokeWidth="2"
+                strokeLinejoin="round"
+              />
+              {shapes.marks.map(({ place, kind, x, y }) => (
+                <g key={`${place} ${kind}`} transform={`translate(${x} ${y})`}>
+                  <FlowMark flow={kind} />
+                </g>
+              ))}
+              {labelledDays(places, width, labelWidth).map((place) => (
+                <text
+                  key={place}
+                  x={Math.min(width - 24, Math.max(18, (place + 0.5) * dayWidth))}
+                  y={height + 17}
+                  textAnchor="middle"
+                  className="fill-muted text-xs"
+                >
+                  {texts.shortDay(dayOf(days, range, place))}
+                </text>
+              ))}
+            </g>
+          </svg>
+        )}
+      </DaySlider>
+      <BalanceDayDialog
+        teamId={teamId}
+        zone={zone}
+        day={openedDay ?? null}
+        texts={texts}
+        close={() => setOpened(null)}
+      />
+    </>
+  );
+}
+
+/** The days that make up the sum of the range. */
+function DaysOf({
+  flow,
+  days,
+  sum,
+  texts,
+}: {
+  flow: Flow;
+  days: readonly BurnDownDay[];
+  sum: bigint;
+  texts: UsageTexts;
+}) {
+  const { t } = useLanguage();
+  return (
+    <Rows>
+      {days
+        .filter((day) => day[flow] !== 0n)
+        .map((day) => (
+          <Row key={day.day} name={texts.longDay(day.day)}>
+            {texts.signed(signOf(flow) * day[flow])}
+          </Row>
+        ))}
+      <Row name={t('usage.sum')} isTotal>
+        {texts.signed(signOf(flow) * sum)}
+      </Row>
+    </Rows>
+  );
+}
+
+/** Only what comes in adds to the balance. */
+function signOf(flow: Flow): bigint {
+  return flow === 'cameIn' ? 1n : -1n;
+}
+
+function dayOf(days: readonly BurnDownDay[], range: DayRange, place: number): LocalDay {
+  return listDays(days[0]?.day ?? range.first, range.last)[place] ?? range.last;
+}
+
+function sumOf(days: readonly BurnDownDay[]): Omit<BurnDownDay, 'day'> {
+  const sum = (flow: Flow) => days.reduce((total, day) => total + day[flow], 0n);
+  return {
+    balance: days.at(-1)?.balance ?? 0n,
+    cameIn: sum('cameIn'),
+    used: sum('used'),
+    expired: sum('expired'),
+    takenBack: sum('takenBack'),
+  };
+}
+
+function FlowSign({ flow }: { flow: Flow }) {
+  return (
+    <svg aria-hidden width="14" height="14" viewBox="-7 -7 14 14">
+      {flow === 'used' ? (
+        <line x1="-6" y1="-4" x2="6" y2="4" className="stroke-accent" strokeWidth="2" />
+      ) : (
+        <g transform={flow === 'cameIn' ? 'translate(0 6)' : ''}>
+          <FlowMark flow={flow} />
+        </g>
+      )}
+    </svg>
+  );
+}
+
+/** Each kind has its shape, not only its colour. */
+function FlowMark({ flow }: { flow: 'cameIn' | 'expired' | 'takenBack' }) {
+  switch (flow) {
+    case 'cameIn':
+      return <path d="M-5 -3L0 -11L5 -3z" className="fill-good stroke-surface" />;
+    case 'expired':
+      return <path d="M-4 -4L4 4M4 -4L-4 4" className="stroke-warning" strokeWidth="2.5" />;
+    case 'takenBack':
+      return <rect x="-4" y="-4" width="8" height="8" className="fill-danger stroke-surface" />;
+  }
+}
+
+function placeOf(event: React.MouseEvent<SVGSVGElement>, dayWidth: number, begun: number): number {
+  const x = event.clientX - event.currentTarget.getBoundingClientRect().left - axisWidth;
+  return Math.max(0, Math.min(begun - 1, Math.floor(x / dayWidth)));
+}

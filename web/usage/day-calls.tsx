@@ -1,0 +1,92 @@
+import { useInfiniteQuery } from '@tanstack/react-query';
+import { toMicroCredits } from '../format/credits.ts';
+import { useLanguage } from '../i18n/language.tsx';
+import { Loaded } from '../ui/loaded.tsx';
+import { More } from '../ui/more.tsx';
+import type { UsageTexts } from './day-texts.ts';
+import type { KeyNames } from './key-names.ts';
+import type { LocalDay } from './local-days.ts';
+import type { DayRange } from './range.ts';
+import { callsQuery, type UsageEvent } from './usage-queries.ts';
+import type { Filters, ReceiptPlace } from './view-state.ts';
+
+/** The calls of a day, newest first. Each opens its receipt. */
+export function DayCalls({
+  teamId,
+  question,
+  texts,
+  names,
+  openReceipt,
+}: {
+  teamId: string;
+  question: { day: LocalDay; range: DayRange; zone: string; filters: Filters };
+  texts: UsageTexts;
+  names: KeyNames;
+  openReceipt(place: ReceiptPlace): void;
+}) {
+  const query = useInfiniteQuery(callsQuery(teamId, question));
+  return (
+    <Loaded query={query} lines={4}>
+      {({ pages }) => (
+        <>
+          <CallList
+            calls={pages.flatMap(({ data }) => data)}
+            texts={texts}
+            names={names}
+            openReceipt={openReceipt}
+          />
+          <More query={query} />
+        </>
+      )}
+    </Loaded>
+  );
+}
+
+/** Calls as a list; each opens its receipt. */
+export function CallList({
+  calls,
+  texts,
+  names,
+  openReceipt,
+  withDate = false,
+}: {
+  calls: readonly UsageEvent[];
+  texts: UsageTexts;
+  names: KeyNames;
+  openReceipt(place: ReceiptPlace): void;
+  withDate?: boolean;
+}) {
+  const { t } = useLanguage();
+  if (calls.length === 0) return <p className="py-2 text-sm text-muted">{t('usage.noCalls')}</p>;
+  return (
+    <ul className="divide-y divide-line">
+      {calls.map((call) => {
+        const details = [
+          call.memberId === null ? null : names.nameOf('member', call.memberId),
+          call.apiKeyId,
+          call.runId === null ? null : t('usage.run', { runId: call.runId }),
+        ].filter((detail) => detail !== null);
+        return (
+          <li key={call.id}>
+            <button
+              type="button"
+              onClick={() => openReceipt({ id: call.id, at: call.occurredAt })}
+              className="grid w-full grid-cols-[auto_1fr_auto] items-baseline gap-x-3 rounded px-1 py-1.5 text-start hover:bg-surface sm:grid-cols-[auto_minmax(8rem,auto)_1fr_auto]"
+            >
+              <time dateTime={call.occurredAt} className="text-muted">
+                {withDate ? texts.instant(call.occurredAt) : texts.time(call.occurredAt)}
+              </time>
+              <span className="truncate">{names.nameOf('action', call.action)}</span>
+              <span className="col-start-2 row-start-2 truncate text-xs text-muted sm:col-start-3 sm:row-start-1">
+                {details.join(' · ')}
+              </span>
+              <span className="text-end font-medium underline decoration-outline decoration-dotted underline-offset-2 sm:col-start-4">
+                {texts.credits(toMicroCredits(call.credits))}
+              </span>
+            </button>
+          </li>
+        );
+      })}
+    </ul>
+  );
+}
