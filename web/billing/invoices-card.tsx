@@ -61,8 +61,8 @@ function InvoiceRow({ teamId, invoice }: { teamId: string; invoice: Schema<'Invo
   const { description, number, createdAt, totalAmount, currency } = invoice;
   return (
     <li className="py-2.5">
-      <div className="flex flex-wrap items-center gap-x-4 gap-y-1">
-        <span className="min-w-0 flex-1 basis-48">
+      <div className="flex items-center gap-x-3">
+        <span className="min-w-0 flex-1">
           <span className="font-medium">{description}</span>
           <span className="block text-muted">
             {[formatDay(createdAt, locale), number].filter((one) => one !== null).join(' · ')}

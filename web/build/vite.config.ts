@@ -5,6 +5,7 @@ import { defineConfig, type Plugin } from 'vite';
 const page = resolve(import.meta.dirname, '..');
 /** The API's paths, for `npm run web:dev`. */
 const ofTheApi = ['/v1', '/session', '/dev', '/docs', '/openapi.json'];
+const silenced = ['MODULE_LEVEL_DIRECTIVE', 'PLUGIN_TIMINGS'];
 const api = process.env.WEB_API ?? 'http://localhost:3000';
 
 export default defineConfig({
@@ -24,8 +25,8 @@ export default defineConfig({
     reportCompressedSize: false,
     chunkSizeWarningLimit: 1_000, // first-load.ts has the budget
     rolldownOptions: {
-      // React's "use client" means nothing here.
-      onLog: (level, entry, log) => entry.code !== 'MODULE_LEVEL_DIRECTIVE' && log(level, entry),
+      // React's "use client" means nothing here, and slow machines need no advice.
+      onLog: (level, entry, log) => !silenced.includes(entry.code ?? '') && log(level, entry),
     },
   },
 });

@@ -1,7 +1,7 @@
 import { useQueryClient } from '@tanstack/react-query';
 import { useEffect } from 'react';
 
-/** What the team's event stream names. Each is the third part of a query's key. */
+/** What the team's event stream names in `changed`. Each is the third part of a query's key. */
 const topics = ['balance', 'subscription', 'invoices', 'usage'] as const;
 /** How often everything is fetched while there is no stream. */
 const pollMs = 20_000;
@@ -21,7 +21,7 @@ export function useTeamEvents(teamId: string): void {
     const open = () => {
       const opened = new EventSource(`/v1/teams/${encodeURIComponent(teamId)}/events`);
       stream = opened;
-      for (const topic of topics) opened.addEventListener(topic, () => refetch(topic));
+      opened.addEventListener('message', ({ data }) => topicsIn(data).forEach(refetch));
       opened.addEventListener('open', () => {
         if (wasLost) refetchAll(); // events of the meantime are not sent again
         wasLost = false;
@@ -41,4 +41,11 @@ export function useTeamEvents(teamId: string): void {
       stream?.close();
     };
   }, [queryClient, teamId]);
+}
+
+/** The topics of an event, `{"changed":["balance"]}`. One that this page does not know is left out. */
+function topicsIn(data: string): readonly string[] {
+  const event: { changed?: unknown } = JSON.parse(data);
+  const { changed } = event;
+  return Array.isArray(changed) ? topics.filter((topic) => changed.includes(topic)) : [];
 }

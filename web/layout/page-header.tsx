@@ -9,10 +9,12 @@ const sections: readonly Section[] = ['billing', 'usage'];
 
 export function PageHeader({
   teams,
+  teamId,
   team,
   section,
 }: {
   teams: readonly MyTeam[];
+  teamId: string;
   team: MyTeam | undefined;
   section: Section;
 }) {
@@ -33,17 +35,16 @@ export function PageHeader({
           aria-label={t('nav.label')}
           className="order-last flex basis-full gap-5 sm:order-none sm:basis-auto"
         >
-          {team &&
-            sections.map((one) => (
-              <Link
-                key={one}
-                href={`/teams/${team.id}/${one}`}
-                aria-current={one === section ? 'page' : undefined}
-                className="border-b-2 border-transparent py-3 text-sm font-medium text-muted hover:text-ink aria-[current=page]:border-accent aria-[current=page]:text-ink sm:py-4"
-              >
-                {t(`nav.${one}`)}
-              </Link>
-            ))}
+          {sections.map((one) => (
+            <Link
+              key={one}
+              href={`/teams/${teamId}/${one}`}
+              aria-current={one === section ? 'page' : undefined}
+              className="border-b-2 border-transparent py-3 text-sm font-medium text-muted hover:text-ink aria-[current=page]:border-accent aria-[current=page]:text-ink sm:py-4"
+            >
+              {t(`nav.${one}`)}
+            </Link>
+          ))}
         </nav>
         <div className="ms-auto flex items-center">
           <Preferences />

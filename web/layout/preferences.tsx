@@ -1,5 +1,6 @@
 import { useState } from 'react';
 import { Button, Header, Menu, MenuItem, MenuSection, MenuTrigger, Popover } from 'react-aria-components';
+import { signOut } from '../data/sign-out.ts';
 import { useLanguage } from '../i18n/language.tsx';
 import { languages } from '../i18n/text.ts';
 import { menuItemClass, popoverClass } from '../ui/popover.ts';
@@ -7,7 +8,7 @@ import { chooseTheme, storedTheme, themes } from './theme.ts';
 
 const languageNames = { en: 'English', de: 'Deutsch' } as const;
 
-/** Language and light or dark, in one menu. */
+/** Language, light or dark, and sign-out, in one menu. */
 export function Preferences() {
   const { t, language, setLanguage } = useLanguage();
   const [theme, setTheme] = useState(storedTheme);
@@ -53,6 +54,13 @@ export function Preferences() {
               </MenuItem>
             ))}
           </MenuSection>
+          <MenuItem
+            id="sign-out"
+            className={`${menuItemClass} mt-1 border-t border-line`}
+            onAction={() => void signOut()}
+          >
+            {t('preferences.signOut')}
+          </MenuItem>
         </Menu>
       </Popover>
     </MenuTrigger>

@@ -30,7 +30,7 @@ export function TeamPage({
   if (teams.data && !team) return <NotFound />;
   return (
     <>
-      <PageHeader teams={teams.data ?? []} team={team} section={section} />
+      <PageHeader teams={teams.data ?? []} teamId={teamId} team={team} section={section} />
       <main id="main" className="mx-auto flex max-w-5xl flex-col gap-5 px-4 pt-6 pb-16 sm:px-6">
         <h1 className="text-2xl font-semibold tracking-tight">{t(`nav.${section}`)}</h1>
         {team ? children(team) : <CardSkeleton lines={8} />}
