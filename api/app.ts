@@ -7,6 +7,7 @@ import { admitOrigin } from './admit-origin.ts';
 import { createRouteTurns, type Route } from './define-route.ts';
 import type { Dependencies } from './dependencies.ts';
 import { serveDevMail } from './dev-mail.ts';
+import { serveDevSignIn } from './dev-sign-in.ts';
 import type { Metrics } from './metrics.ts';
 import { describeApi, serveDocs } from './openapi.ts';
 import { answerProblem } from './problem.ts';
@@ -17,6 +18,7 @@ import { auditRoutes } from './routes/audit.ts';
 import { balanceRoutes } from './routes/balance.ts';
 import { billingRoutes } from './routes/billing.ts';
 import { catalogRoutes } from './routes/catalog.ts';
+import { eventRoutes } from './routes/events.ts';
 import { healthRoutes, operationsRoutes } from './routes/health.ts';
 import { holdRoutes } from './routes/holds.ts';
 import { inboxRoutes } from './routes/inbox.ts';
@@ -65,6 +67,7 @@ export const routes: readonly Route[] = [
   ...holdRoutes,
   ...openHoldRoutes,
   ...balanceRoutes,
+  ...eventRoutes,
   ...usageHistoryRoutes,
   ...runRoutes,
   ...activityRoutes,
@@ -99,6 +102,7 @@ export function createApp(dependencies: Dependencies): Express {
     });
     serveDocs(app);
     if (dependencies.mailFolder !== undefined) serveDevMail(app, dependencies.mailFolder);
+    if (!dependencies.production) serveDevSignIn(app, dependencies.database);
     servePage(app, dependencies.page);
   });
 }
@@ -171,8 +175,11 @@ function observeRequest({ httpSeconds }: Metrics): RequestHandler {
       const milliseconds = performance.now() - start;
       const { method } = request;
       const route: string = response.locals.route ?? 'other';
-      const status = response.writableFinished ? response.statusCode : 499; // 499: the client closed the connection
-      httpSeconds.observe({ method, route, status }, milliseconds / 1_000);
+      // A stream of events ends when its client closes it. Its time says nothing about the API's speed.
+      const { isStream = false } = response.locals;
+      const isComplete = isStream || response.writableFinished;
+      const status = isComplete ? response.statusCode : 499; // 499: the client closed the connection
+      if (!isStream) httpSeconds.observe({ method, route, status }, milliseconds / 1_000);
       const level = status >= 500 ? 'warn' : route.startsWith('/v1/') ? 'info' : 'debug';
       requestLog[level](
         {

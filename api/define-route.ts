@@ -67,6 +67,8 @@ export interface RouteDefinition<Shape extends RequestShape> {
   answers: Readonly<Record<number, z.ZodType | null>>;
   /** An answer of 200 is also given as a CSV file, to `Accept: text/csv`: an example of it. */
   csvExample?: string;
+  /** The answer of 200 is a stream of server-sent events: an example of one. */
+  eventStreamExample?: string;
   /** The codes that are particular to this route; `refusalsOf` adds those of its access, parameters and body. */
   refusals?: readonly ErrorCode[];
   handle(request: z.output<z.ZodObject<Shape>>, context: CallContext): Promise<Answer>;
@@ -80,6 +82,11 @@ export interface CallContext {
   caller(): Caller;
   /** The caller, who is a user. @throws DomainError `forbidden` for a service */
   person(): Person;
+  /**
+   * Checks again, without a lock, who calls and whether they still may: for an answer that stays open.
+   * @throws DomainError `unauthenticated`, `forbidden`, `unknown_team`
+   */
+  confirmCaller(): Promise<void>;
   /**
    * Locks the team of the path and checks the caller's current rights. Call it first in each transaction that changes
    * a team. @throws DomainError `unauthenticated`, `forbidden`, `unknown_team`
@@ -104,6 +111,8 @@ export interface Answer {
   contentType?: string;
   filename?: string;
   headers?: Readonly<Record<string, string>>;
+  /** Sends the answer itself, with its status and headers, and may keep it open. */
+  stream?: (response: Response) => void;
 }
 
 /** A route for the app and the OpenAPI document, without its types. */
@@ -187,6 +196,15 @@ export function defineRoute<Shape extends RequestShape>(definition: RouteDefinit
       bytes,
       caller: () => demand(caller),
       person: () => demandPerson(caller),
+      confirmCaller: async () => {
+        if (access === 'public') throw new Error(`${definition.path} has no caller`);
+        await authorize(
+          dependencies.database.lane('authentication'),
+          await identify(access),
+          access,
+          readTeamId(request),
+        );
+      },
       confirmRights: (em) => {
         const teamId = readTeamId(request);
         if (access === 'public' || teamId === undefined) throw new Error(`${definition.path} has no team`);
@@ -203,7 +221,8 @@ export function defineRoute<Shape extends RequestShape>(definition: RouteDefinit
     const waitsIn = heavy?.(parsed.data) ? turns.heavyReads : turnsOf(lane, turns);
     const answer = await (waitsIn ? waitsIn.take(ownerOf(request, caller), work) : work());
     if (!dependencies.production) checkAnswer(definition, answer);
-    const { chunks } = answer;
+    const { chunks, stream } = answer;
+    if (stream && request.method !== 'HEAD') return stream(response);
     if (chunks === undefined || request.method === 'HEAD') return send(response, answer);
     await turns.downloads.take(ownerOf(request, caller), () => {
       startAnswer(response, answer);

@@ -7,6 +7,7 @@ import type { Authenticate } from './authenticate.ts';
 import type { Metrics } from './metrics.ts';
 import type { Rates } from './rate-limits.ts';
 import type { PageSettings } from './serve-page.ts';
+import type { TeamEvents } from './team-events.ts';
 import type { TemporalLink } from './temporal-link.ts';
 
 /** The dependencies of the routes; `main.ts` and the tests create them. */
@@ -37,6 +38,7 @@ export interface Dependencies {
   /** The URL of the API from outside, without a trailing slash. */
   publicUrl: string;
   page: PageSettings;
+  teamEvents: TeamEvents;
   /** Outside production each answer is checked against its schema before it is sent. */
   production: boolean;
 }

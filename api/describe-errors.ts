@@ -1,4 +1,5 @@
 import { type ErrorEntry, errors } from '../errors.ts';
+import { escapeHtml } from '../outbox/email/render-email.ts';
 
 /** The contents of `docs/errors.md`: the table of errors, by status. */
 export function errorsAsMarkdown(): string {
@@ -52,8 +53,4 @@ function byStatus(): [status: number, entries: [code: string, entry: ErrorEntry]
   const entries: [string, ErrorEntry][] = Object.entries(errors);
   const groups = Map.groupBy(entries, ([, { status }]) => status);
   return [...groups].sort(([a], [b]) => a - b);
-}
-
-function escapeHtml(text: string): string {
-  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 }

@@ -14,6 +14,7 @@ import type { Dependencies } from './dependencies.ts';
 import { createHttpServer } from './http-server.ts';
 import { createMetrics } from './metrics.ts';
 import { defaultRates } from './rate-limits.ts';
+import { createTeamEvents } from './team-events.ts';
 import { createTemporalLink } from './temporal-link.ts';
 
 /** How long requests in flight may take after SIGTERM. */
@@ -50,6 +51,7 @@ await runCommand(async () => {
     mailFolder: environment.production ? undefined : join(environment.dataDir, 'mail'),
     publicUrl: environment.publicUrl,
     page: { directory: pageDirectory, dashboardOrigin: environment.dashboardOrigin },
+    teamEvents: createTeamEvents(database),
     production: environment.production,
   };
 
@@ -70,6 +72,7 @@ await runCommand(async () => {
   );
   log.info('the API stops: requests under way are answered first');
   endWithin(graceMs);
+  dependencies.teamEvents.close();
   await close(server);
   await close(operations);
   await creditOperations.close();

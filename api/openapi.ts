@@ -180,6 +180,7 @@ function describeAnswers(route: Route): ZodOpenApiResponsesObject {
           description: descriptionOf(Number(status)),
           headers: route.access === 'public' ? requestIdHeader : countedHeaders,
           ...(schema ? { content: { 'application/json': { schema }, ...describeCsv(route) } } : {}),
+          ...describeEventStream(route),
         },
       ]),
     ),
@@ -213,6 +214,14 @@ function describeCsv({ csvExample }: Route): ZodOpenApiResponseObject['content']
           example: csvExample,
         },
       };
+}
+
+function describeEventStream({
+  eventStreamExample: example,
+}: Route): Pick<ZodOpenApiResponseObject, 'content'> {
+  if (example === undefined) return {};
+  const schema = { type: 'string', description: 'Server-sent events' } as const;
+  return { content: { 'text/event-stream': { schema, example } } };
 }
 
 /** The problems of one status: each possible code of the route, and what the caller should do. */

@@ -227,6 +227,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/teams/{teamId}/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Learn what changes in a team, as server-sent events
+         * @description Each event names what has changed within the last second, never the figures: read these again. `changed` contains one or more of `balance`, `subscription`, `invoices`, `usage`. A browser that connects again sends `Last-Event-ID`, and gets what it missed. A comment every 15 seconds keeps the connection open. The stream ends when the caller loses the right to read the team, when the token or session ends, and when the process stops. If it cannot be opened, read the figures again from time to time.
+         *
+         *     Callers: services with the scope usage or billing or admin; users with the role owner, admin, billing, member.
+         */
+        get: operations["streamTeamEvents"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/teams/{teamId}/usage/events": {
         parameters: {
             query?: never;
@@ -3316,6 +3338,42 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Forecast"];
+                };
+            };
+            /** @description An unexpected error */
+            default: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    streamTeamEvents: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The team’s id */
+                teamId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
                 };
             };
             /** @description An unexpected error */

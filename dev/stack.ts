@@ -256,6 +256,7 @@ function announce({ given, variables, directory, progress }: Stack): void {
   directory.announce(pick(variables, announced));
   const { ports, path } = directory;
   const rows = [
+    ['page: click first', `http://localhost:${variables.PORT}/dev/sign-in`],
     ['API', `http://localhost:${variables.PORT}`],
     ['its documentation', `http://localhost:${variables.PORT}/docs`],
     ['metrics', `http://localhost:${variables.OPERATIONS_PORT}/metrics`],

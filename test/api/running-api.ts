@@ -8,6 +8,7 @@ import type { Dependencies } from '../../api/dependencies.ts';
 import { createHttpServer } from '../../api/http-server.ts';
 import { createMetrics } from '../../api/metrics.ts';
 import { defaultRates } from '../../api/rate-limits.ts';
+import { createTeamEvents } from '../../api/team-events.ts';
 import { createTemporalLink } from '../../api/temporal-link.ts';
 import { parseDecimal } from '../../catalog/credits.ts';
 import { publishCatalog } from '../../catalog/versions.ts';
@@ -117,6 +118,7 @@ export async function startApi({
     mailFolder,
     publicUrl: 'http://localhost:3000',
     page: { directory: '/no-page', dashboardOrigin: undefined },
+    teamEvents: createTeamEvents(apiDatabase),
     production: false,
   };
   const server = createHttpServer(createApp(dependencies));
@@ -189,6 +191,7 @@ export async function startApi({
       return JSON.stringify(rows);
     },
     async stop() {
+      dependencies.teamEvents.close();
       for (const one of [server, operations]) {
         one.closeAllConnections();
         await new Promise((resolve) => one.close(resolve));

@@ -1,3 +1,4 @@
+import { get } from 'node:http';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { z } from 'zod';
 import { createApp, routes } from '../../api/app.ts';
@@ -182,8 +183,15 @@ async function fillTeam(): Promise<void> {
     await api.send('PUT', `/v1/teams/${teamId}/members/${role}`, { body: { role } });
 }
 
-/** Routes whose call would remove the caller, the team, or the session itself. */
-const ends = ['deleteTeam', 'removeMember', 'deleteUser', 'deleteSession', 'createSession'];
+/** Routes whose call would remove the caller, the team or the session itself, and the one that does not end. */
+const ends = [
+  'deleteTeam',
+  'removeMember',
+  'deleteUser',
+  'deleteSession',
+  'createSession',
+  'streamTeamEvents',
+];
 
 test.each(
   routes
@@ -228,4 +236,78 @@ test('pages of the dashboard’s origin may sign a browser in, and no other page
     server.closeAllConnections();
     await new Promise((resolve) => server.close(resolve));
   }
+});
+
+const signInPage = async (url: string, headers: Record<string, string> = {}) => {
+  const response = await fetch(`${url}/dev/sign-in`, { headers });
+  return { status: response.status, text: await response.text() };
+};
+const choose = (url: string, choice: Record<string, string>, headers: Record<string, string> = fromOurPage) =>
+  fetch(`${url}/dev/sign-in`, {
+    method: 'POST',
+    headers,
+    body: new URLSearchParams(choice),
+    redirect: 'manual',
+  });
+
+test('the development page lists the users by team and role, the largest team first, and signs one in', async () => {
+  await fillTeam();
+  const { status, text } = await signInPage(api.url);
+  expect(status).toBe(200);
+  const first = text.slice(0, text.indexOf('</section>'));
+  expect(first).toContain('<h2>Roles</h2>');
+  expect([...first.matchAll(/<small>(\w+)<\/small>/g)].map(([, role]) => role)).toEqual([
+    'owner',
+    'admin',
+    'billing',
+    'member',
+  ]);
+
+  const chosen = await choose(api.url, { userId: 'member', teamId });
+  expect([chosen.status, chosen.headers.get('location')]).toEqual([303, `/teams/${teamId}/billing`]);
+  const cookie = (chosen.headers.get('set-cookie') ?? '').split(';')[0] ?? '';
+  expect(await withCookie('GET', `/v1/teams/${teamId}`, cookie)).toMatchObject({ status: 200 });
+});
+
+test('names on the development page are text, whatever they contain', async () => {
+  await api.send('POST', '/v1/users', {
+    body: { id: 'eve', email: 'eve@example.com', name: '<img src=x onerror="alert(1)">' },
+  });
+  const { text } = await signInPage(api.url);
+  expect(text).toContain('&lt;img src=x onerror=&quot;alert(1)&quot;&gt;');
+  expect(text).not.toContain('<img');
+});
+
+test.each([
+  ['of another site', { userId: 'ada' }, { 'sec-fetch-site': 'cross-site' }, 403],
+  ['of an unknown user', { userId: 'nobody' }, fromOurPage, 404],
+  ['without a user', {}, fromOurPage, 400],
+])('the development page refuses a click %s', async (_, choice, headers, status) => {
+  const reply = await choose(api.url, { teamId: ada.teamId, ...choice }, headers);
+  expect([reply.status >= 400 && reply.status < 500, reply.headers.get('set-cookie')]).toEqual([true, null]);
+  if (status !== 400) expect(reply.status).toBe(status);
+});
+
+test('the development page is not in production, nor at a name of another site', async () => {
+  const server = createHttpServer(createApp({ ...api.dependencies, production: true }));
+  const url = await listen(server);
+  try {
+    expect((await signInPage(url)).status).toBe(404);
+    expect((await choose(url, { userId: 'ada', teamId: ada.teamId })).status).toBe(404);
+  } finally {
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  }
+  const { port } = new URL(api.url);
+  const status = await new Promise<number | undefined>((resolve, reject) => {
+    const request = get(
+      { host: '127.0.0.1', port, path: '/dev/sign-in', headers: { host: 'evil.example.com' } },
+      (response) => {
+        response.resume();
+        resolve(response.statusCode);
+      },
+    );
+    request.once('error', reject);
+  });
+  expect(status).toBe(404);
 });

@@ -9,6 +9,7 @@ import { createApp } from '../../api/app.ts';
 import { createAuthenticate } from '../../api/authenticate.ts';
 import { createMetrics } from '../../api/metrics.ts';
 import { defaultRates } from '../../api/rate-limits.ts';
+import { createTeamEvents } from '../../api/team-events.ts';
 import { createTemporalLink } from '../../api/temporal-link.ts';
 import { loadCatalog } from '../../catalog/load-catalog.ts';
 import type { Catalog } from '../../catalog/schema.ts';
@@ -196,6 +197,7 @@ export async function startStory(
       mailFolder: undefined,
       publicUrl: apiUrl,
       page: { directory: '/no-page', dashboardOrigin: undefined },
+      teamEvents: createTeamEvents(apiDatabase),
       production: false,
     }),
   );
