@@ -322,6 +322,8 @@ export const messages = {
     en: { one: '{name} · {count} call', other: '{name} · {count} calls' },
     de: { one: '{name} · {count} Aufruf', other: '{name} · {count} Aufrufe' },
   },
+  'explain.priceVersion': { en: 'prices of version {version}', de: 'Preise der Version {version}' },
+  'explain.line': { en: '{meter}: {quantity} × {unitPrice}', de: '{meter}: {quantity} × {unitPrice}' },
   'explain.oldGrant': {
     en: 'Nothing is left of these credits.',
     de: 'Von diesen Credits ist nichts übrig.',

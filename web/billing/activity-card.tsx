@@ -52,7 +52,7 @@ function ActivityRow({ team, entry }: { team: MyTeam; entry: Activity }) {
           signed
           title={t('activity.usedOn', { date: formatDay(entry.at, locale) })}
         >
-          <UsageParts teamId={team.id} range={{ from: entry.at, to: nextDay(entry.at) }} />
+          <UsageParts teamId={team.id} filter={{ from: entry.at, to: nextDay(entry.at) }} />
         </Figure>
       )}
       {entry.kind === 'credits' && (

@@ -53,7 +53,7 @@ function UsedOfLimit({ team, limit }: { team: MyTeam; limit: Limit }) {
   return (
     <>
       <Figure credits={sumCredits([consumed, held])} title={t('limits.used')}>
-        <UsageParts teamId={team.id} range={{ from: windowStart, [subject.kind]: subject.id }} />
+        <UsageParts teamId={team.id} filter={{ from: windowStart, [subject.kind]: subject.id }} />
         {!isZero(held) && (
           <Rows>
             <Row name={t('balance.held')}>{formatCredits(held, locale)}</Row>

@@ -107,18 +107,36 @@ export const membersQuery = (teamId: string) =>
     staleTime: 60_000,
   });
 
-/** What the usage of a time was for, by action. `member` and `key` are the report's filters. */
-export const usageByActionQuery = (
-  teamId: string,
-  range: { from: string; to?: string; member?: string; key?: string },
-) =>
+/** Usage of a time, of a member or an API key if they are given. */
+export interface UsageFilter {
+  from: string;
+  to?: string;
+  member?: string;
+  key?: string;
+}
+
+/** What the usage of a time was for, by action. */
+export const usageByActionQuery = (teamId: string, filter: UsageFilter) =>
   queryOptions({
-    queryKey: ['team', teamId, 'usage', 'by-action', range],
+    queryKey: ['team', teamId, 'usage', 'by-action', filter],
     queryFn: ({ signal }) =>
       billing.GET('/v1/teams/{teamId}/usage', {
-        params: { ...pathOf(teamId), query: { ...range, groupBy: ['action'] } },
+        params: { ...pathOf(teamId), query: { ...filter, groupBy: ['action'] } },
         signal,
       }),
+  });
+
+/** The calls of an action with their receipts, newest first. */
+export const usageEventsQuery = (teamId: string, filter: UsageFilter & { action: string }) =>
+  infiniteQueryOptions({
+    queryKey: ['team', teamId, 'usage', 'events', filter],
+    initialPageParam: '',
+    queryFn: ({ signal, pageParam }) =>
+      billing.GET('/v1/teams/{teamId}/usage/events', {
+        params: { ...pathOf(teamId), query: { ...filter, limit: pageSize, ...cursorOf(pageParam) } },
+        signal,
+      }),
+    getNextPageParam: ({ nextCursor }) => nextCursor,
   });
 
 /** The usage of the days that the forecast's pace is the average of: `days` times 24 hours until `asOf`. */

@@ -1,6 +1,7 @@
 import type { Schema } from '../data/schema.ts';
 import { formatCredits, isZero, sumCredits } from '../format/credits.ts';
 import { useLanguage } from '../i18n/language.tsx';
+import { Opens } from '../ui/opens.tsx';
 import { Row, Rows } from '../ui/rows.tsx';
 import { describeExpiry } from './describe-expiry.ts';
 import { GrantParts } from './grant-parts.tsx';
@@ -15,24 +16,17 @@ export function AvailableParts({ teamId, grants }: { teamId: string; grants: rea
       <ul className="divide-y divide-line">
         {spendable.map((grant) => (
           <li key={grant.id}>
-            <details className="group py-2.5">
-              <summary className="flex cursor-pointer list-none items-baseline justify-between gap-4 rounded text-sm">
-                <span>
-                  <span
-                    aria-hidden
-                    className="me-2 inline-block text-muted transition-transform group-open:rotate-90"
-                  >
-                    ›
-                  </span>
+            <Opens
+              name={
+                <>
                   {t(`source.${grant.source}`)}{' '}
                   <span className="text-muted">{describeExpiry(grant.expiresAt, t, locale)}</span>
-                </span>
-                <span>{formatCredits(grant.available, locale)}</span>
-              </summary>
-              <div className="ms-4 mt-2 rounded-lg bg-sunken px-4 py-2">
-                <GrantParts teamId={teamId} grant={grant} />
-              </div>
-            </details>
+                </>
+              }
+              value={formatCredits(grant.available, locale)}
+            >
+              <GrantParts teamId={teamId} grant={grant} />
+            </Opens>
           </li>
         ))}
       </ul>
