@@ -33,7 +33,7 @@ export function PageHeader({
         </div>
         <nav
           aria-label={t('nav.label')}
-          className="order-last flex basis-full gap-5 sm:order-none sm:basis-auto"
+          className="order-last flex min-h-[46px] basis-full gap-5 sm:order-none sm:basis-auto"
         >
           {sections.map((one) => (
             <Link

@@ -12,12 +12,12 @@ import { type BurnDownDay, burnDownDays, burnDownShapes } from './burn-down.ts';
 import { type UsageTexts, useUsageTexts } from './day-texts.ts';
 import { type LocalDay, listDays } from './local-days.ts';
 import type { DayRange } from './range.ts';
-import { DaySlider, type DayWalk, narrowestDay } from './usage-chart.tsx';
+import { chartTop, DaySlider, type DayWalk, narrowestDay } from './usage-chart.tsx';
 import { balanceHistoryQuery } from './usage-queries.ts';
 import { useWidth } from './use-width.ts';
 
 const height = 180;
-const axisWidth = 52;
+const labelHeight = 22;
 const labelWidth = 64;
 
 /** The balance over time: what came in, what was used, what expired. Filters do not apply: the credits are the team's. */
@@ -78,7 +78,7 @@ function BurnDown({
   const [measure, outerWidth] = useWidth();
   // A placeholder may have days before this range.
   const places = Math.max(days.length, listDays(days[0]?.day ?? range.first, range.last).length);
-  const width = Math.max(outerWidth - axisWidth, places * narrowestDay);
+  const width = Math.max(outerWidth, places * narrowestDay);
   const shapes = useMemo(
     () => burnDownShapes(opening, days, places, { width, height }),
     [opening, days, places, width],
@@ -139,28 +139,24 @@ function BurnDown({
         days={places}
         shown={active}
         width={outerWidth === 0 ? 0 : width}
+        ticks={shapes.ticks}
+        compact={texts.compact}
         describe={describe}
         measure={measure}
       >
         {outerWidth > 0 && (
           <svg
             aria-hidden
-            style={{ direction: 'ltr' }}
-            width={width + axisWidth}
-            height={height + 38}
+            width={width}
+            height={height + labelHeight + chartTop}
             className="block touch-pan-y"
             onPointerMove={(event) => setActive(placeOf(event, dayWidth, days.length))}
             onPointerLeave={() => setActive(null)}
             onClick={(event) => walk.open(placeOf(event, dayWidth, days.length))}
           >
-            <g transform={`translate(${axisWidth} 16)`}>
-              {shapes.ticks.map(({ credits, y }) => (
-                <g key={y} transform={`translate(0 ${y})`}>
-                  <line x2={width} className="stroke-line" />
-                  <text x={-8} dy="0.32em" textAnchor="end" className="fill-muted text-xs">
-                    {texts.compact(credits)}
-                  </text>
-                </g>
+            <g transform={`translate(0 ${chartTop})`}>
+              {shapes.ticks.map(({ y }) => (
+                <line key={y} x2={width} y1={y} y2={y} className="stroke-line" />
               ))}
               {active !== null && (
                 <rect
@@ -284,6 +280,6 @@ function FlowMark({ flow }: { flow: 'cameIn' | 'expired' | 'takenBack' }) {
 }
 
 function placeOf(event: React.MouseEvent<SVGSVGElement>, dayWidth: number, begun: number): number {
-  const x = event.clientX - event.currentTarget.getBoundingClientRect().left - axisWidth;
+  const x = event.clientX - event.currentTarget.getBoundingClientRect().left;
   return Math.max(0, Math.min(begun - 1, Math.floor(x / dayWidth)));
 }

@@ -1,6 +1,6 @@
 /**
- * Colours of keys. There are 20 looks: ten hues, each plain and striped. A key has the look of its hash; if a key that was
- * seen earlier has that look, the next free one. Looks that were given are kept, so a key has the same look in every range.
+ * Colours of keys. There are 20 looks: ten plain hues, then the same ones striped. A key has the plain hue of its hash; if a
+ * key that was seen earlier has that look, the next free one. Looks that were given are kept, so a key has the same look in every range.
  */
 export type Looks = ReadonlyMap<string, number>;
 
@@ -33,7 +33,7 @@ export function assignLooks(known: Looks, keys: readonly string[]): Looks {
   const taken = new Set(looks.values());
   for (const key of keys) {
     if (looks.has(key)) continue;
-    let look = hashOf(key) % lookCount;
+    let look = hashOf(key) % hues.length;
     if (taken.size < lookCount) while (taken.has(look)) look = (look + 1) % lookCount;
     looks.set(key, look);
     taken.add(look);

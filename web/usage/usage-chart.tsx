@@ -2,6 +2,7 @@ import {
   type KeyboardEvent,
   memo,
   type PointerEvent,
+  type ReactNode,
   type RefCallback,
   useEffect,
   useMemo,
@@ -28,6 +29,8 @@ export interface DayWalk {
 
 const height = 240;
 const axisWidth = 52;
+/** Above the chart: room for the highest label of the axis and for marks. */
+export const chartTop = 16;
 const labelHeight = 22;
 const labelWidth = 64;
 /** In pixels. A year on a phone is scrolled. */
@@ -59,7 +62,7 @@ export function UsageChart({
   const texts = useUsageTexts(zone);
   const [measure, outerWidth] = useWidth();
   const days = usage.days.length;
-  const width = Math.max(outerWidth - axisWidth, days * narrowestDay);
+  const width = Math.max(outerWidth, days * narrowestDay);
   const shapes = useMemo(() => barShapes(usage.series, usage.byDay, { width, height }), [usage, width]);
   const shown = walk.active ?? (opened >= 0 ? opened : null);
   const describe = (place: number) => {
@@ -83,28 +86,24 @@ export function UsageChart({
       days={days}
       shown={shown}
       width={outerWidth === 0 ? 0 : width}
+      ticks={shapes.ticks}
+      compact={texts.compact}
       describe={describe}
       measure={measure}
     >
       {outerWidth > 0 && (
         <svg
           aria-hidden
-          style={{ direction: 'ltr' }}
-          width={width + axisWidth}
-          height={height + labelHeight + 8}
+          width={width}
+          height={height + labelHeight + chartTop}
           className="block touch-pan-y"
           onPointerMove={(event) => walk.setActive(placeOf(event, shapes.dayWidth, walk.begun))}
           onPointerLeave={() => walk.setActive(null)}
           onClick={(event) => walk.open(placeOf(event, shapes.dayWidth, walk.begun))}
         >
-          <g transform={`translate(${axisWidth} 8)`}>
-            {shapes.ticks.map(({ credits, y }) => (
-              <g key={y} transform={`translate(0 ${y})`}>
-                <line x2={width} className="stroke-line" />
-                <text x={-8} dy="0.32em" textAnchor="end" className="fill-muted text-xs">
-                  {texts.compact(credits)}
-                </text>
-              </g>
+          <g transform={`translate(0 ${chartTop})`}>
+            {shapes.ticks.map(({ y }) => (
+              <line key={y} x2={width} y1={y} y2={y} className="stroke-line" />
             ))}
             {shown !== null && (
               <rect
@@ -170,6 +169,8 @@ export function DaySlider({
   days,
   shown,
   width,
+  ticks,
+  compact,
   describe,
   measure,
   children,
@@ -178,20 +179,22 @@ export function DaySlider({
   walk: DayWalk;
   days: number;
   shown: number | null;
-  /** Of the chart in pixels. */
+  /** Of the chart in pixels, without its axis. If it is wider than its place, it is scrolled beside the axis. */
   width: number;
+  ticks: readonly { credits: bigint; y: number }[];
+  compact(micro: bigint): string;
   describe(place: number): string;
   measure: RefCallback<HTMLElement>;
-  children: React.ReactNode;
+  children: ReactNode;
 }) {
   const last = Math.max(0, walk.begun - 1);
   const scroller = useRef<HTMLDivElement>(null);
-  // A chart that is wider than its place shows its newest days, or the day that the keyboard has reached.
+  // A wide chart shows its newest days, or the day that the keyboard has reached.
   useEffect(() => {
     const element = scroller.current;
-    if (!element || axisWidth + width <= element.clientWidth) return;
-    const at = axisWidth + ((shown ?? days) / days) * width;
-    if (at < element.scrollLeft + axisWidth || at > element.scrollLeft + element.clientWidth) {
+    if (!element || width <= element.clientWidth) return;
+    const at = ((shown ?? days) / days) * width;
+    if (at < element.scrollLeft || at > element.scrollLeft + element.clientWidth) {
       element.scrollLeft = at - element.clientWidth / 2;
     }
   }, [shown, days, width]);
@@ -214,10 +217,6 @@ export function DaySlider({
   };
   return (
     <div
-      ref={(element) => {
-        scroller.current = element;
-        return measure(element);
-      }}
       role="slider"
       tabIndex={0}
       aria-label={label}
@@ -228,9 +227,32 @@ export function DaySlider({
       onKeyDown={onKeyDown}
       onFocus={() => walk.active === null && walk.setActive(shown ?? last)}
       onBlur={() => walk.setActive(null)}
-      className="self-start overflow-x-auto rounded-lg"
+      className="flex min-w-0 self-start rounded-lg"
+      style={{ direction: 'ltr' }}
     >
-      {children}
+      <svg aria-hidden width={axisWidth} className="shrink-0">
+        {ticks.map(({ credits, y }) => (
+          <text
+            key={y}
+            x={axisWidth - 8}
+            y={y + chartTop}
+            dy="0.32em"
+            textAnchor="end"
+            className="fill-muted text-xs"
+          >
+            {compact(credits)}
+          </text>
+        ))}
+      </svg>
+      <div
+        ref={(element) => {
+          scroller.current = element;
+          return measure(element);
+        }}
+        className="min-w-0 flex-1 overflow-x-auto overflow-y-hidden"
+      >
+        {children}
+      </div>
     </div>
   );
 }
@@ -240,6 +262,6 @@ function placeOf(
   dayWidth: number,
   begun: number,
 ): number {
-  const x = event.clientX - event.currentTarget.getBoundingClientRect().left - axisWidth;
+  const x = event.clientX - event.currentTarget.getBoundingClientRect().left;
   return dayAt(x, dayWidth, begun);
 }

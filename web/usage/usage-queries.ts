@@ -18,7 +18,7 @@ export interface ReportQuestion {
 }
 
 /** A report with its question, so that an older one can be shown while the next is loaded. */
-export interface Report extends ReportQuestion {
+export interface Report extends Omit<ReportQuestion, 'filters'> {
   usage: StackedUsage;
 }
 
@@ -54,7 +54,7 @@ export const reportQuery = (teamId: string, question: ReportQuestion) => {
         credits: toMicroCredits(row.credits),
         events: row.events,
       }));
-      return { ...question, usage: stackUsage(listDays(range.first, range.last), cells) };
+      return { range, zone, groupBy, usage: stackUsage(listDays(range.first, range.last), cells) };
     },
     placeholderData: keepPreviousData,
     structuralSharing: false,

@@ -116,7 +116,9 @@ function ReportView({
 }: UsageViewProps & { report: Report; texts: UsageTexts; names: KeyNames }) {
   const { t } = useLanguage();
   const [active, setActive] = useState<number | null>(null);
-  const { range, zone, groupBy, filters } = report;
+  // The report may be an older one while the next is loaded. The filter on its column is not part of it.
+  const { range, zone, groupBy } = report;
+  const { filters } = state;
   const chosen = filters.get(groupBy);
   const all = report.usage;
   const usage = useMemo(() => (chosen === undefined ? all : onlyKey(all, chosen)), [all, chosen]);
@@ -154,53 +156,57 @@ function ReportView({
           {filters.size > 0 ? t('usage.nothingWithFilter') : t('usage.nothing')}
         </p>
       )}
-      <div
-        className={`mt-6 grid gap-x-8 gap-y-6 ${usage.days.length > manyDays ? '' : 'lg:grid-cols-[minmax(0,1fr)_19rem]'}`}
-      >
-        <UsageChart
-          usage={usage}
-          groupBy={groupBy}
-          zone={zone}
-          names={names}
-          today={today}
-          opened={opened}
-          walk={walk}
-        />
-        <UsageLegend
-          usage={all}
-          groupBy={groupBy}
-          names={names}
-          texts={texts}
-          isWide={usage.days.length > manyDays}
-          chosen={chosen}
-          place={walk.active ?? (opened >= 0 ? opened : null)}
-          choose={(key) =>
-            change({
-              filters:
-                chosen === key
-                  ? withoutFilter(state.filters, groupBy)
-                  : withFilter(state.filters, groupBy, key),
-            })
-          }
-        />
-      </div>
-      <div className="mt-8">
-        <DayTable
-          teamId={teamId}
-          usage={usage}
-          range={range}
-          zone={zone}
-          groupBy={groupBy}
-          filters={filters}
-          names={names}
-          texts={texts}
-          begun={begunCount}
-          today={today}
-          day={state.day}
-          openDay={(day) => change({ day }, { replace: true })}
-          openReceipt={(receipt) => change({ receipt })}
-        />
-      </div>
+      {all.events > 0 && (
+        <>
+          <div
+            className={`mt-6 grid gap-x-8 gap-y-6 ${usage.days.length > manyDays ? '' : 'lg:grid-cols-[minmax(0,1fr)_19rem]'}`}
+          >
+            <UsageChart
+              usage={usage}
+              groupBy={groupBy}
+              zone={zone}
+              names={names}
+              today={today}
+              opened={opened}
+              walk={walk}
+            />
+            <UsageLegend
+              usage={all}
+              groupBy={groupBy}
+              names={names}
+              texts={texts}
+              isWide={usage.days.length > manyDays}
+              chosen={chosen}
+              place={walk.active ?? (opened >= 0 ? opened : null)}
+              choose={(key) =>
+                change({
+                  filters:
+                    chosen === key
+                      ? withoutFilter(state.filters, groupBy)
+                      : withFilter(state.filters, groupBy, key),
+                })
+              }
+            />
+          </div>
+          <div className="mt-8">
+            <DayTable
+              teamId={teamId}
+              usage={usage}
+              range={range}
+              zone={zone}
+              groupBy={groupBy}
+              filters={filters}
+              names={names}
+              texts={texts}
+              begun={begunCount}
+              today={today}
+              day={state.day}
+              openDay={(day) => change({ day }, { replace: true })}
+              openReceipt={(receipt) => change({ receipt })}
+            />
+          </div>
+        </>
+      )}
     </SeriesFills>
   );
 }
