@@ -1,3 +1,5 @@
+import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
 import { type DestinationStream, pino } from 'pino';
 import { logLevels } from './environment.ts';
 
@@ -31,6 +33,8 @@ const secretPaths = secretNames.flatMap((name) =>
  * The log of this process: one JSON object a line in production, else one readable line, at `LOG_LEVEL`. An unknown
  * level is ignored here: `readEnvironment` refuses it.
  * Secrets and personal data are removed at every level. Log ids, not names.
+ *
+ * With `LOG_COPY_DIRECTORY` every line of every level also goes to a file there: `npm test` searches them for secrets.
  */
 export const log = makeLog(await readableLines());
 
@@ -54,15 +58,21 @@ export function oncePerMinute(): (subject: string) => boolean {
   };
 }
 
-function makeLog(destination?: DestinationStream) {
-  const { LOG_LEVEL, NODE_ENV } = process.env;
+function makeLog(readable?: DestinationStream) {
+  const { LOG_LEVEL, NODE_ENV, LOG_COPY_DIRECTORY } = process.env;
+  const level = logLevels.find((level) => level === LOG_LEVEL) ?? (NODE_ENV === 'test' ? 'warn' : 'info');
   const options = {
-    level: logLevels.find((level) => level === LOG_LEVEL) ?? (NODE_ENV === 'test' ? 'warn' : 'info'),
+    level,
     redact: { paths: secretPaths, censor: '[redacted]' },
     base: null,
     timestamp: pino.stdTimeFunctions.isoTime,
   };
-  return destination ? pino(options, destination) : pino(options);
+  if (LOG_COPY_DIRECTORY) {
+    const copy = pino.destination({ dest: join(LOG_COPY_DIRECTORY, `${randomUUID()}.log`), sync: true });
+    const shown = { stream: readable ?? pino.destination(1), level: level === 'silent' ? Infinity : level };
+    return pino({ ...options, level: 'trace' }, pino.multistream([shown, { stream: copy, level: 'trace' }]));
+  }
+  return readable ? pino(options, readable) : pino(options);
 }
 
 /** In production nothing is formatted, and `pino-pretty` need not be installed. */

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { leash } from './leash.ts';
+import { findLoggedSecrets } from './logged-secrets.ts';
 
 /**
  * `npm test`: format and lint, types, then every test. `npm test -- ledger` passes the arguments to Jest and runs only
@@ -46,15 +47,28 @@ async function runJest(): Promise<void> {
   const outputFile = join(directory, 'results.json');
   console.log('\n── tests (Jest)');
   const flags = ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning'];
+  process.env.LOG_COPY_DIRECTORY = mkdtempSync(join(directory, 'logs-'));
   const options = ['--json', `--outputFile=${outputFile}`];
   const code = await runNode([...flags, program('jest/bin/jest.js'), ...options, ...jestArguments], () =>
     existsSync(outputFile),
   );
   const counts = readCounts(outputFile);
+  searchLogs(process.env.LOG_COPY_DIRECTORY);
   rmSync(directory, { recursive: true, force: true });
   results.passed += counts.passed;
   // Jest can fail without a failed test: a test file that cannot be loaded, or no test found.
   results.failed += Math.max(counts.failed, code === 0 ? 0 : 1);
+}
+
+/** Counts as a test: no log of the test files and of their processes contains a secret or personal data. */
+function searchLogs(directory: string): void {
+  const { lines, found } = findLoggedSecrets(directory);
+  // A run of all tests without a line would mean that the search reads nothing.
+  const ok = found.length === 0 && (lines > 0 || jestArguments.length > 0);
+  results[ok ? 'passed' : 'failed'] += 1;
+  console.log(`${ok ? '✓' : '✗'} no secret in ${lines} lines of logs`);
+  const counts = Map.groupBy(found, ({ kind, file }) => `${kind} in ${file}`);
+  for (const [what, { length }] of counts) console.log(`  ${what}: ${length} lines`);
 }
 
 function readCounts(file: string): { passed: number; failed: number } {

@@ -25,6 +25,7 @@ import { issueServiceKey } from '../../teams/service-keys.ts';
 import { createTestDatabase } from '../setup/database.ts';
 import { defaultCatalog } from '../setup/default-catalog.ts';
 import { listen } from '../setup/listen.ts';
+import { rememberSecret } from '../setup/log-copy.ts';
 
 export const jwtSecret = 'a-secret-of-the-tests-only-0123456789';
 export const firstKey = 'first-service-key-of-the-tests-0123456789';
@@ -91,6 +92,7 @@ export async function startApi({
   wayToDatabase?: (url: string) => Promise<string>;
   mailFolder?: string;
 } = {}): Promise<RunningApi> {
+  for (const secret of [firstKey, jwtSecret]) rememberSecret(secret);
   const test = await createTestDatabase();
   const database = await connectDatabase(test.url, { pool: 4 });
   const apiDatabase = await connectDatabaseWithLanes(await wayToDatabase(test.applicationUrl));
@@ -146,6 +148,8 @@ export async function startApi({
         ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
         redirect: 'manual',
       });
+      const [, session] = /^__Host-\w+=([^;]+)/.exec(response.headers.get('set-cookie') ?? '') ?? [];
+      if (session !== undefined) rememberSecret(session);
       const text = await response.text();
       const json: unknown = /json/.test(response.headers.get('content-type') ?? '') ? JSON.parse(text) : null;
       return { status: response.status, headers: response.headers, json };

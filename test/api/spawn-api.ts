@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
+import { logCopy } from '../setup/log-copy.ts';
 import { firstKey, jwtSecret, polarToken, webhookSecret } from './running-api.ts';
 
 /** Starts the API as a process of its own, without Temporal and Polar. It sends `{ready: true}` when it listens. */
@@ -24,6 +25,7 @@ export function spawnApi({
       POLAR_WEBHOOK_SECRET: webhookSecret,
       AUTH_JWT_SECRET: jwtSecret,
       SERVICE_API_KEY: firstKey,
+      ...logCopy,
       LOG_LEVEL: 'silent',
     },
   });

@@ -13,6 +13,7 @@ import { startPart } from '../../dev/part.ts';
 import { startTemporalServer } from '../../dev/temporal-server.ts';
 import { taskQueue } from '../../workflows/messages.ts';
 import { firstKey, polarToken, startApi, webhookSecret } from '../api/running-api.ts';
+import { logCopy } from '../setup/log-copy.ts';
 import { temporalCli } from '../setup/temporal.ts';
 
 const read = (path: string) => readFileSync(new URL(`../../docs/${path}`, import.meta.url), 'utf8');
@@ -71,6 +72,7 @@ beforeAll(async () => {
     args: [new URL('../../worker/main.ts', import.meta.url).pathname],
     env: {
       PATH: process.env.PATH ?? '',
+      ...logCopy,
       LOG_LEVEL: 'silent',
       DATABASE_URL: api.applicationUrl,
       TEMPORAL_ADDRESS: temporal.address,

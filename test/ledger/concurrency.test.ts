@@ -17,6 +17,7 @@ import { type Part, startPart } from '../../dev/part.ts';
 import { type EmbeddedPostgres, startPostgres } from '../../dev/postgres.ts';
 import { expectSoundLedger } from '../scenarios/sound-ledger.ts';
 import { defaultCatalog } from '../setup/default-catalog.ts';
+import { logCopy } from '../setup/log-copy.ts';
 
 /**
  * Four API processes with load from 500 callers. The processes are killed at random, and Postgres crashes once. The
@@ -306,6 +307,7 @@ function startApi(port: number): Promise<Part> {
       POLAR_WEBHOOK_SECRET: 'a-secret-of-the-tests-only-0123456789',
       AUTH_JWT_SECRET: 'a-secret-of-the-tests-only-0123456789',
       SERVICE_API_KEY: serviceKey,
+      ...logCopy,
       LOG_LEVEL: 'silent',
     },
     logFile: join(directory, 'api.log'),

@@ -15,6 +15,7 @@ import { startTemporalServer, type TemporalServer } from '../../dev/temporal-ser
 import { ensureWebhookEndpoint } from '../../polar/webhook-endpoint.ts';
 import { type PolarEmulator, startPolarEmulator } from '../../polar-emulator/polar-emulator.ts';
 import { untilWaitingForLock } from '../setup/lock-waits.ts';
+import { logCopy } from '../setup/log-copy.ts';
 import { temporalCli } from '../setup/temporal.ts';
 import { expectSoundLedger } from './sound-ledger.ts';
 import { type Story, startStory, until } from './story.ts';
@@ -137,6 +138,7 @@ async function startPlatform({ apis = 1 } = {}): Promise<Platform> {
   linked.port = String(link.port);
   const env = {
     PATH: process.env.PATH ?? '',
+    ...logCopy,
     LOG_LEVEL: 'error',
     DATA_DIR: directory,
     DATABASE_URL: linked.href,

@@ -32,6 +32,7 @@ import type { ReconcileInput } from '../../workflows/reconcile.ts';
 import { reconcileType } from '../../workflows/schedules.ts';
 import { type SettableClock, settableClock } from '../setup/clock.ts';
 import { createTestDatabase } from '../setup/database.ts';
+import { logCopy } from '../setup/log-copy.ts';
 import { temporalCli, temporalTestServer } from '../setup/temporal.ts';
 
 /** The parts of billing as in production, except that all use one settable clock. Driven over HTTP. */
@@ -245,6 +246,7 @@ export async function startStory(
     ownerUrl: testDatabase.url,
     workerVariables: {
       PATH: process.env.PATH ?? '',
+      ...logCopy,
       LOG_LEVEL: 'warn',
       DATABASE_URL: testDatabase.applicationUrl,
       TEMPORAL_ADDRESS: environment.address,
