@@ -191,6 +191,8 @@ test.each(keyed.map(({ method, path }) => [method.toUpperCase(), path]))(
 test('every POST that changes something requires a key, except those with keys in the body', () => {
   const free = routes.filter(({ method, needsIdempotencyKey }) => method === 'post' && !needsIdempotencyKey);
   expect(free.map(({ path }) => path).sort()).toEqual([
+    '/session',
+    '/v1/email-opt-outs/{token}',
     '/v1/inbox/{inboxId}/approve',
     '/v1/inbox/{inboxId}/assign',
     '/v1/inbox/{inboxId}/dismiss',
