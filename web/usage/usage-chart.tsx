@@ -216,20 +216,7 @@ export function DaySlider({
     event.preventDefault();
   };
   return (
-    <div
-      role="slider"
-      tabIndex={0}
-      aria-label={label}
-      aria-valuemin={1}
-      aria-valuemax={Math.max(1, Math.min(days, walk.begun))}
-      aria-valuenow={(shown ?? last) + 1}
-      aria-valuetext={describe(shown ?? last)}
-      onKeyDown={onKeyDown}
-      onFocus={() => walk.active === null && walk.setActive(shown ?? last)}
-      onBlur={() => walk.setActive(null)}
-      className="flex min-w-0 self-start rounded-lg"
-      style={{ direction: 'ltr' }}
-    >
+    <div className="flex min-w-0 self-start" style={{ direction: 'ltr' }}>
       <svg aria-hidden width={axisWidth} className="shrink-0">
         {ticks.map(({ credits, y }) => (
           <text
@@ -249,7 +236,17 @@ export function DaySlider({
           scroller.current = element;
           return measure(element);
         }}
-        className="min-w-0 flex-1 overflow-x-auto overflow-y-hidden"
+        role="slider"
+        tabIndex={0}
+        aria-label={label}
+        aria-valuemin={1}
+        aria-valuemax={Math.max(1, Math.min(days, walk.begun))}
+        aria-valuenow={(shown ?? last) + 1}
+        aria-valuetext={describe(shown ?? last)}
+        onKeyDown={onKeyDown}
+        onFocus={() => walk.active === null && walk.setActive(shown ?? last)}
+        onBlur={() => walk.setActive(null)}
+        className="min-w-0 flex-1 overflow-x-auto overflow-y-hidden rounded-lg"
       >
         {children}
       </div>
