@@ -107,6 +107,8 @@ export interface CallContext {
 export interface Answer {
   status: number;
   body?: unknown;
+  /** Instead of `body`: its JSON, already written. */
+  json?: string;
   chunks?: AsyncIterable<string>;
   contentType?: string;
   filename?: string;
@@ -171,6 +173,7 @@ export function defineRoute<Shape extends RequestShape>(definition: RouteDefinit
     };
     const sender = access === 'public' ? undefined : await identify(access);
     if (sender) await turns.rates.countCaller(response, sender);
+    const bodyCameLater = shape.body !== undefined && !request.complete;
     const body = shape.body ? await readBody(request, response) : undefined;
     definition.rawBody?.admit(request.headers);
     const bytes = definition.rawBody
@@ -179,7 +182,7 @@ export function defineRoute<Shape extends RequestShape>(definition: RouteDefinit
     let caller: Caller | undefined;
     if (access !== 'public' && sender) {
       // A caller who lost a right while their body arrived no longer has it.
-      caller = shape.body ? await identify(access) : sender;
+      caller = bodyCameLater ? await identify(access) : sender;
       const teamId = readTeamId(request);
       await authorize(dependencies.database.lane('authentication'), caller, access, teamId);
       if (teamId !== undefined && lane !== 'spending') await turns.rates.countTeam(response, teamId);
@@ -211,7 +214,10 @@ export function defineRoute<Shape extends RequestShape>(definition: RouteDefinit
         return confirmRights(em, demand(caller), access, teamId);
       },
       idempotency: () => ({
-        scope: `${nameCaller(demand(caller))} ${request.method} ${pathOf(definition.path, request)}`,
+        // A getter, because spends do not use it.
+        get scope() {
+          return `${nameCaller(demand(caller))} ${request.method} ${pathOf(definition.path, request)}`;
+        },
         key: readIdempotencyKey(request),
         bodyHash: hashBody(body ?? null),
       }),
@@ -349,23 +355,26 @@ function checkAnswer({ answers, method, path }: Omit<Route, 'serve' | 'request'>
   if (!(answer.status in answers))
     throw new Error(`${method} ${path} does not say that it answers ${answer.status}`);
   if (answer.contentType !== undefined) return;
-  const wrong = answers[answer.status]?.safeParse(answer.body).error;
+  const body: unknown = answer.json === undefined ? answer.body : JSON.parse(answer.json);
+  const wrong = answers[answer.status]?.safeParse(body).error;
   if (wrong) throw new Error(`${method} ${path} answers what its schema does not allow`, { cause: wrong });
 }
 
 function send(response: Response, answer: Answer): void {
-  const { body, contentType = 'application/json' } = answer;
+  const { body, json, contentType = 'application/json' } = answer;
   startAnswer(response, answer);
-  if (body === undefined) response.end();
+  if (json !== undefined) response.send(json);
+  else if (body === undefined) response.end();
   else if (typeof body === 'string' && contentType !== 'application/json') response.send(body);
   else response.send(JSON.stringify(body));
 }
 
 function startAnswer(
   response: Response,
-  { status, headers = {}, contentType, filename, body, chunks }: Answer,
+  { status, headers = {}, contentType, filename, body, json, chunks }: Answer,
 ): void {
   response.status(status).set(headers);
   if (filename !== undefined) response.attachment(filename);
-  if (body !== undefined || chunks !== undefined) response.type(contentType ?? 'application/json');
+  if (body !== undefined || json !== undefined || chunks !== undefined)
+    response.type(contentType ?? 'application/json');
 }

@@ -40,13 +40,15 @@ export function createRetryingFetch(
     if (request.method === 'POST' && !request.headers.has('idempotency-key')) {
       request.headers.set('idempotency-key', crypto.randomUUID());
     }
+    // Read once, because cloning a request for each attempt costs more than sending it.
+    const body = request.body === null ? undefined : await request.arrayBuffer();
     const deadline = Date.now() + maxTotalMs;
     for (let attempt = 1; ; attempt += 1) {
       const isLast = attempt >= maxAttempts;
       let answer: Response | undefined;
       let failure: unknown;
       try {
-        answer = await sendOnce(request, isLast);
+        answer = await sendOnce(request, body);
         if (!isWorthRetrying(answer)) return answer;
       } catch (error) {
         request.signal.throwIfAborted();
@@ -64,14 +66,15 @@ export function createRetryingFetch(
   };
 
   /** JSON is read here, so that a connection that is lost in the middle of an answer counts as lost. */
-  async function sendOnce(request: Request, isLast: boolean): Promise<Response> {
+  async function sendOnce(request: Request, body: ArrayBuffer | undefined): Promise<Response> {
     const timeout = new AbortController();
     const timer = setTimeout(
       () => timeout.abort(new Error(`it took longer than ${attemptTimeoutMs} ms`)),
       attemptTimeoutMs,
     );
     try {
-      const attempt = new Request(isLast ? request : request.clone(), {
+      const attempt = new Request(request, {
+        ...(body === undefined ? {} : { body }),
         signal: AbortSignal.any([request.signal, timeout.signal]),
         ...('cookie' in credentials ? { credentials: 'include' } : {}),
       });

@@ -43,7 +43,6 @@ const batchEventIn = z
   .meta({ id: 'BatchEvent' });
 // Created once, because a schema is compiled when it is created.
 const eventInBody = z.object({ body: batchEventIn });
-const anyObject = z.record(z.string(), z.unknown());
 const debitedEventOut = z
   .strictObject({ status: z.literal(201), ...receiptShape })
   .meta({ id: 'DebitedBatchEvent' });
@@ -114,7 +113,7 @@ export const usageRoutes = [
     async handle({ body: { events } }, { dependencies }) {
       const published = await readCatalog(dependencies.database);
       const results = await Promise.all(events.map((event) => spendEvent(dependencies, published, event)));
-      return { status: 200, body: { results: shortenResults(results) } };
+      return { status: 200, json: `{"results":[${writeResults(results).join(',')}]}` };
     },
   }),
 ];
@@ -129,7 +128,8 @@ async function spendEvent(
     const parsed = eventInBody.safeParse({ body: event });
     if (!parsed.success) throw invalidRequest(parsed.error);
     const { teamId, idempotencyKey, ...body } = parsed.data.body;
-    const bodyHash = hashSingleBody(event);
+    // The same hash as for a single usage, so a key means the same in both requests.
+    const bodyHash = hashBody(event, { without: ['teamId', 'idempotencyKey'] });
     const receipt = await spendUsage(dependencies, published, teamId, idempotencyKey, bodyHash, body);
     return { status: 201, ...receiptJson(receipt) };
   } catch (error) {
@@ -139,22 +139,20 @@ async function spendEvent(
 
 type Result = Awaited<ReturnType<typeof spendEvent>>;
 
-/** A receipt names each grant that paid. For a team with many small grants a thousand receipts would be tens of megabytes. */
-export function shortenResults(results: Result[], maxCharacters = maxAnswerCharacters): object[] {
+/**
+ * The JSON of each result. A receipt names each grant that paid. For a team with many small grants a thousand receipts would be
+ * tens of megabytes, so results beyond the maximum are shortened.
+ */
+export function writeResults(results: Result[], maxCharacters = maxAnswerCharacters): string[] {
   let length = 0;
   return results.map((result) => {
-    length += JSON.stringify(result).length;
-    if (length <= maxCharacters) return result;
+    const json = JSON.stringify(result);
+    length += json.length;
+    if (length <= maxCharacters) return json;
     const rest: Record<string, unknown> = { ...result };
     for (const field of ['lines', 'grants', 'errors']) delete rest[field];
-    return { ...rest, shortened: true };
+    return JSON.stringify({ ...rest, shortened: true });
   });
-}
-
-/** The same hash as for a single usage, so a key means the same in both requests. */
-function hashSingleBody(event: unknown): Buffer {
-  const { teamId: _team, idempotencyKey: _key, ...body } = anyObject.parse(event);
-  return hashBody(body);
 }
 
 async function spendUsage(

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { z } from 'zod';
-import { shortenResults } from '../../api/routes/usage.ts';
+import { writeResults } from '../../api/routes/usage.ts';
 import { publishCatalog } from '../../catalog/versions.ts';
 import { defaultCatalog } from '../setup/default-catalog.ts';
 import { type RunningApi, startApi } from './running-api.ts';
@@ -140,10 +140,14 @@ test('a batch whose receipts name very many grants is shortened and marked so', 
     holdId: null,
     balance: { available: '1' },
   } as const;
-  const results = shortenResults(
+  const results = writeResults(
     [0, 1, 2].map(() => ({ ...receipt, lines: [], grants: [...receipt.grants] })),
     JSON.stringify(receipt).length + 10,
   );
   const { lines: _lines, grants: _grants, ...rest } = receipt;
-  expect(results).toEqual([receipt, { ...rest, shortened: true }, { ...rest, shortened: true }]);
+  expect(results.map((json) => JSON.parse(json))).toEqual([
+    receipt,
+    { ...rest, shortened: true },
+    { ...rest, shortened: true },
+  ]);
 });

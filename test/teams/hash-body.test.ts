@@ -28,3 +28,10 @@ test('a hostile depth is refused, not followed', () => {
   const deep = JSON.parse(`${'['.repeat(10_000)}${']'.repeat(10_000)}`);
   expect(() => hashBody(deep)).toThrow(RangeError);
 });
+
+test('keys that are left out do not count, but the same keys deeper in the body do', () => {
+  const body = { a: 1, in: { key: 'x' } };
+  const hashWithout = (value: unknown) => hashBody(value, { without: ['key'] }).toString('hex');
+  expect(hashWithout({ ...body, key: 'y' })).toBe(hex(body));
+  expect(hashWithout({ a: 1, in: {} })).not.toBe(hex(body));
+});
