@@ -3,7 +3,7 @@ import { setTimeout } from 'node:timers/promises';
 import { Client, Connection } from '@temporalio/client';
 import pg from 'pg';
 import { z } from 'zod';
-import { alternate, timed } from '../interleave.ts';
+import { alternate, interleave, type Run, timed, toRun } from '../interleave.ts';
 import type { Finding, Measure } from '../measure.ts';
 import type { Program } from '../process.ts';
 import { type Stack, webhookSecret } from '../stack.ts';
@@ -12,12 +12,15 @@ import { type Stack, webhookSecret } from '../stack.ts';
 export const throughTemporalMeasures: Measure[] = [
   { name: 'sign-up', run: (stack) => withProcesses(stack, signUp) },
   { name: 'webhook', run: (stack) => withProcesses(stack, webhook) },
+  { name: 'burst', run: (stack) => withProcesses(stack, burst) },
 ];
 
 /**
  * The pause between two operations, in milliseconds, so that work left over from one does not slow the next one down.
  */
 const pauseMs = 50;
+/** Sign-ups of a burst, and requests or starts of them that are in flight at once. */
+const burstSize = { full: 1_500, quick: 20, inFlight: 64 };
 /** Teams and bare workflows that get the webhooks and signals in turn. */
 const receivers = 10;
 
@@ -48,7 +51,7 @@ async function signUp({ stack, api, client, grants }: Processes): Promise<Findin
   const runs = await runInTurns(stack, compares, { ours, baseline });
   const answered = answers.toSorted((a, b) => a - b)[Math.floor(answers.length / 2)] ?? 0;
   const notes = [`of ours, the 201 is there after ${answered.toFixed(1)} ms (p50)`];
-  return [{ name: 'sign-up', compares, unit: 'ms', ...runs, goal: { atMost: 1 }, notes }];
+  return [{ name: 'sign-up', compares, unit: 'ms', ...runs, goal: { atMost: 0.9 }, notes }];
 }
 
 async function webhook({ stack, api, client, bareWorker, grants }: Processes): Promise<Finding[]> {
@@ -94,6 +97,49 @@ async function webhook({ stack, api, client, bareWorker, grants }: Processes): P
   for (const handle of handles) await handle.terminate();
   const notes = ['order.paid contains everything: nothing is fetched from Polar'];
   return [{ name: 'webhook', compares, unit: 'ms', ...runs, goal: { atMost: 1.5 }, notes }];
+}
+
+/** As many sign-ups as fast as the API answers them, until the last trial is in the ledger. */
+async function burst({ stack, api, client, grants }: Processes): Promise<Finding[]> {
+  const size = stack.quick ? burstSize.quick : burstSize.full;
+  const ours = () =>
+    all(size, async () => {
+      const { teamId } = await signUpUser(api);
+      return () => grants.seen(`trial:${teamId}`);
+    });
+  const baseline = () =>
+    all(size, async () => {
+      const workflowId = `bare/${randomUUID()}`;
+      const handle = await client.workflow.start('bareActivity', { workflowId, taskQueue: 'bare' });
+      return () => handle.result().then(() => performance.now());
+    });
+  const amount = size.toLocaleString('en');
+  const compares = `${amount} sign-ups at once, sent → all trials in the ledger; ${amount} bare workflows of one activity, started → all results`;
+  return stack.progress.step(compares, async () => {
+    const runs = await interleave(stack.quick ? 1 : 3, { ours, baseline });
+    return [{ name: 'burst', compares, unit: '/s', ...runs, goal: { atLeast: 0.9 } }];
+  });
+}
+
+/** Starts `size` operations, 64 at a time, and waits for the ends of all. `start` returns how to wait for its end. */
+async function all(size: number, start: () => Promise<() => Promise<number>>): Promise<Run> {
+  const started = performance.now();
+  const latencies: number[] = [];
+  const ends: Promise<void>[] = [];
+  let left = size;
+  const starter = async () => {
+    while (left > 0) {
+      left -= 1;
+      const sent = performance.now();
+      const end = await start();
+      const ended = end().then((at) => void latencies.push(at - sent));
+      ended.catch(() => {}); // the failure is reported below
+      ends.push(ended);
+    }
+  };
+  await Promise.all(Array.from({ length: burstSize.inFlight }, starter));
+  await Promise.all(ends);
+  return toRun(latencies, performance.now() - started);
 }
 
 function runInTurns(
@@ -185,8 +231,8 @@ function keepArrivals<Key>() {
   return {
     arrived: (key: Key) => entry(key).resolve(performance.now()),
     of(key: Key): Promise<number> {
-      const late = setTimeout(30_000, undefined, { ref: false }).then(() => {
-        throw new Error(`${key} did not arrive within 30 seconds`);
+      const late = setTimeout(120_000, undefined, { ref: false }).then(() => {
+        throw new Error(`${key} did not arrive within 120 seconds`);
       });
       return Promise.race([entry(key).promise, late]);
     },

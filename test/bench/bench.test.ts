@@ -41,6 +41,7 @@ test('the whole bench runs, with every measure beside its baseline, and a short 
   expect(measures.map(({ name }) => name)).toEqual([
     'sign-up',
     'webhook',
+    'burst',
     'teams',
     'hot-team',
     'holds',
