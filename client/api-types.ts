@@ -509,6 +509,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/me": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read who I am
+         * @description For a page with a session. `GET /v1/teams` lists my teams, each with my role.
+         *
+         *     Callers: any user.
+         */
+        get: operations["readMe"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/users/{userId}": {
         parameters: {
             query?: never;
@@ -945,6 +967,28 @@ export interface paths {
          * @description Callers: services with the scope usage or billing or admin; users with the role owner, admin, billing, member.
          */
         get: operations["readSubscription"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/teams/{teamId}/subscription/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Preview a change of plan: what it costs, which credits come and go, and when
+         * @description The credits are computed by the rules that apply the change. Nothing is changed.
+         *
+         *     Callers: services with the scope billing; users with the role owner, admin, billing.
+         */
+        get: operations["previewPlanChange"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2580,6 +2624,8 @@ export interface components {
             status: string;
             cycle: components["schemas"]["Cycle"];
             cancelAtPeriodEnd: boolean;
+            /** @description The plan of the next cycle, if it is another one. A change to the current plan undoes it */
+            scheduledChange: components["schemas"]["ScheduledPlanChange"] | null;
             /** @description The next credits, granted when they are paid; null if none follow or a payment is due first */
             nextAllotment: components["schemas"]["CreditsAt"] | null;
             /** @description The payment that is due, and the credits that it brings */
@@ -2592,6 +2638,11 @@ export interface components {
             start: string;
             /** Format: date-time */
             end: string;
+        };
+        ScheduledPlanChange: {
+            plan: string;
+            /** Format: date-time */
+            at: string;
         };
         PaymentDue: {
             /** Format: date-time */
@@ -2608,10 +2659,64 @@ export interface components {
             status: string;
             cycle: components["schemas"]["Cycle"];
             cancelAtPeriodEnd: boolean;
+            /** @description The plan of the next cycle, if it is another one. A change to the current plan undoes it */
+            scheduledChange: components["schemas"]["ScheduledPlanChange"] | null;
             /** @description The next credits, granted when they are paid; null if none follow or a payment is due first */
             nextAllotment: components["schemas"]["CreditsAt"] | null;
             /** @description The payment that is due, and the credits that it brings */
             paymentDue: components["schemas"]["PaymentDue"] | null;
+        };
+        PlanChangePreview: {
+            currentPlan: string | null;
+            plan: string;
+            /**
+             * @description `unchanged`: the team has this plan, or will have it. `undo`: the scheduled change is undone. `now`, `next_cycle`: when the plan changes
+             * @enum {string}
+             */
+            effect: "unchanged" | "undo" | "now" | "next_cycle";
+            /** @description Null if the plan does not change */
+            effectiveAt: string | null;
+            payment: components["schemas"]["PlanChangePayment"];
+            /** @description The credits that arrive now, when the payment is made */
+            creditsGranted: string;
+            /** @description The credits that the change takes now, for the time of the old plan that is paid back */
+            creditsTaken: string;
+            /** @description What is left of the current cycle’s credits, and until when it can be spent */
+            unused: components["schemas"]["UnusedCredits"] | null;
+            /** @description What the next cycle costs, and the credits that it begins with */
+            nextCycle: components["schemas"]["NextCyclePreview"] | null;
+        };
+        /** @description What is charged now */
+        PlanChangePayment: {
+            /** @description In the currency’s minor units, before tax; negative: credited to the team’s balance at Polar */
+            amount: number;
+            currency: string;
+            /** @description Polar has no preview of a change. The amount is computed as Polar does, without discounts, tax and balance */
+            isEstimate: boolean;
+            lines: components["schemas"]["PlanChangeLine"][];
+        };
+        PlanChangeLine: {
+            plan: string;
+            /** @description In the currency’s minor units, before tax; negative: credited to the team’s balance at Polar */
+            amount: number;
+            /** Format: date-time */
+            start: string;
+            /** Format: date-time */
+            end: string;
+        };
+        UnusedCredits: {
+            /** @description An exact decimal number */
+            credits: string;
+            /** Format: date-time */
+            until: string;
+        };
+        NextCyclePreview: {
+            /** Format: date-time */
+            at: string;
+            /** @description In the currency’s minor units, before tax; negative: credited to the team’s balance at Polar */
+            amount: number;
+            /** @description An exact decimal number */
+            credits: string;
         };
         StoredWebhook: {
             /** Format: uuid */
@@ -4041,6 +4146,39 @@ export interface operations {
             };
         };
     };
+    readMe: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["User"];
+                };
+            };
+            /** @description An unexpected error */
+            default: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     eraseUser: {
         parameters: {
             query?: never;
@@ -5044,6 +5182,47 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["CurrentSubscription"] | null;
+                };
+            };
+            /** @description An unexpected error */
+            default: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    previewPlanChange: {
+        parameters: {
+            query: {
+                /** @description The key of the plan to change to */
+                plan: string;
+                /** @description Which of the team’s subscriptions; default: the one that GET shows first */
+                subscriptionId?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The team’s id */
+                teamId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlanChangePreview"];
                 };
             };
             /** @description An unexpected error */

@@ -34,8 +34,45 @@ export interface ChosenSubscription {
 export async function changePlan(
   polar: Polar,
   database: Database,
-  { plan: key, ...chosen }: ChosenSubscription & { plan: string },
+  { plan, ...chosen }: ChosenSubscription & { plan: string },
 ): Promise<PolarSubscription> {
+  const { current, effect, polarProductId, proration } = await decidePlanChange(polar, database, {
+    ...chosen,
+    plan,
+  });
+  if (effect === 'unchanged') return current;
+  await chosen.beforeChange(current);
+  if (effect === 'undo') return update(polar, current.id, { pending_update: null }, hasNothingPending);
+  return update(
+    polar,
+    current.id,
+    { product_id: polarProductId, proration_behavior: proration },
+    (now) => now.productId === polarProductId || now.pendingUpdate?.productId === polarProductId,
+  );
+}
+
+/** A change of plan before it is made. */
+export interface PlanChangeDecision {
+  current: PolarSubscription;
+  /** The key of the current plan. */
+  currentPlan: string | null;
+  /** `undo`: only the change that waits for the next period is canceled. */
+  effect: 'unchanged' | 'undo' | 'change';
+  polarProductId: string;
+  proration: 'invoice' | 'prorate' | 'next_period';
+  /** Of the plan's price. */
+  currency: string;
+}
+
+/**
+ * Decides what a change of plan does, by the catalog's policies, without making it.
+ * @throws DomainError as {@link changePlan}, without `payment_failed`
+ */
+export async function decidePlanChange(
+  polar: Polar,
+  database: Database,
+  { plan: key, ...chosen }: Omit<ChosenSubscription, 'beforeChange'> & { plan: string },
+): Promise<PlanChangeDecision> {
   const em = database.fork();
   const { product, polarProductId, catalog } = await findSellableProduct(em, key);
   if (product.kind !== 'plan') {
@@ -50,21 +87,20 @@ export async function changePlan(
   const pending = current.pendingUpdate?.productId ?? null;
   const pendingKey = pending && (await resolveProduct(em, { productId: pending, productCatalogKey: null }));
 
-  if ((pendingKey ?? currentKey) === key) return current;
-  await chosen.beforeChange(current);
-  if (currentKey === key) return update(polar, current.id, { pending_update: null }, hasNothingPending);
-
   const from = catalog.plans.find((plan) => plan.key === currentKey);
   const proration =
     !from || isUpgrade(from, product.plan)
       ? catalog.policies.upgradeProration
       : catalog.policies.downgradeProration;
-  return update(
-    polar,
-    current.id,
-    { product_id: polarProductId, proration_behavior: proration },
-    (now) => now.productId === polarProductId || now.pendingUpdate?.productId === polarProductId,
-  );
+  const effect = (pendingKey ?? currentKey) === key ? 'unchanged' : currentKey === key ? 'undo' : 'change';
+  return {
+    current,
+    currentPlan: currentKey,
+    effect,
+    polarProductId,
+    proration,
+    currency: product.plan.price.currency,
+  };
 }
 
 /**
@@ -130,7 +166,7 @@ const months = { month: 1, year: 12 } as const satisfies Record<Plan['interval']
 async function fetchChosen(
   polar: Polar,
   database: Database,
-  { teamId, subscriptionId }: ChosenSubscription,
+  { teamId, subscriptionId }: Omit<ChosenSubscription, 'beforeChange'>,
 ): Promise<PolarSubscription> {
   const em = database.fork();
   const chosen =

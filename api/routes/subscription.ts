@@ -2,13 +2,19 @@ import { z } from 'zod';
 import { decimalOut, formatCredits } from '../../catalog/credits.ts';
 import { anchorDayOf } from '../../catalog/cycle.ts';
 import { Subscription } from '../../database/entities/subscription.ts';
-import { isRefusal } from '../../domain-error.ts';
+import { DomainError, isRefusal } from '../../domain-error.ts';
+import { previewPlanChange } from '../../ledger/read/preview-plan-change.ts';
 import {
   describeSubscription,
   readSubscriptions,
   type TeamSubscription,
 } from '../../ledger/read/read-subscription.ts';
-import { cancelSubscription, changePlan, resumeSubscription } from '../../polar/change-subscription.ts';
+import {
+  cancelSubscription,
+  changePlan,
+  decidePlanChange,
+  resumeSubscription,
+} from '../../polar/change-subscription.ts';
 import type { PolarSubscription } from '../../polar/events.ts';
 import { resolveProduct } from '../../polar/resolve-product.ts';
 import { type Act, recordAct } from '../../teams/actor.ts';
@@ -27,6 +33,14 @@ const subscriptionShape = {
   status: z.string().meta({ description: 'The status at Polar', examples: ['active'] }),
   cycle: z.strictObject({ start: instantOut, end: instantOut }).meta({ id: 'Cycle' }),
   cancelAtPeriodEnd: z.boolean(),
+  scheduledChange: z
+    .strictObject({ plan: z.string().meta({ examples: ['starter_monthly'] }), at: instantOut })
+    .meta({ id: 'ScheduledPlanChange' })
+    .nullable()
+    .meta({
+      description: 'The plan of the next cycle, if it is another one. A change to the current plan undoes it',
+      examples: [null],
+    }),
   nextAllotment: creditsAtOut.nullable().meta({
     description:
       'The next credits, granted when they are paid; null if none follow or a payment is due first',
@@ -70,6 +84,69 @@ const planChangeIn = z
   })
   .meta({ id: 'PlanChange' });
 
+const money = z.int().meta({
+  description: 'In the currency’s minor units, before tax; negative: credited to the team’s balance at Polar',
+  examples: [2000],
+});
+const previewOut = z
+  .strictObject({
+    currentPlan: z
+      .string()
+      .nullable()
+      .meta({ examples: ['starter_monthly'] }),
+    plan: z.string().meta({ examples: ['pro_monthly'] }),
+    effect: z.enum(['unchanged', 'undo', 'now', 'next_cycle']).meta({
+      description:
+        '`unchanged`: the team has this plan, or will have it. `undo`: the scheduled change is undone. `now`, `next_cycle`: when the plan changes',
+      examples: ['now'],
+    }),
+    effectiveAt: instantOut.nullable().meta({ description: 'Null if the plan does not change' }),
+    payment: z
+      .strictObject({
+        amount: money,
+        currency: z.string().meta({ examples: ['usd'] }),
+        isEstimate: z.boolean().meta({
+          description:
+            'Polar has no preview of a change. The amount is computed as Polar does, without discounts, tax and balance',
+        }),
+        lines: z.array(
+          z
+            .strictObject({
+              plan: z.string().meta({ examples: ['pro_monthly'] }),
+              amount: money,
+              start: instantOut,
+              end: instantOut,
+            })
+            .meta({ id: 'PlanChangeLine' }),
+        ),
+      })
+      .meta({ id: 'PlanChangePayment', description: 'What is charged now' }),
+    creditsGranted: decimalOut.meta({ description: 'The credits that arrive now, when the payment is made' }),
+    creditsTaken: decimalOut.meta({
+      description: 'The credits that the change takes now, for the time of the old plan that is paid back',
+    }),
+    unused: z
+      .strictObject({ credits: decimalOut, until: instantOut })
+      .meta({ id: 'UnusedCredits' })
+      .nullable()
+      .meta({ description: 'What is left of the current cycle’s credits, and until when it can be spent' }),
+    nextCycle: z
+      .strictObject({ at: instantOut, amount: money, credits: decimalOut })
+      .meta({ id: 'NextCyclePreview' })
+      .nullable()
+      .meta({ description: 'What the next cycle costs, and the credits that it begins with' }),
+  })
+  .meta({ id: 'PlanChangePreview' });
+
+const previewQuery = z.strictObject({
+  plan: z
+    .string()
+    .min(1)
+    .max(100)
+    .meta({ description: 'The key of the plan to change to', examples: ['pro_monthly'] }),
+  subscriptionId,
+});
+
 const change = {
   method: 'post',
   tag: 'Billing',
@@ -108,6 +185,23 @@ export const subscriptionRoutes = [
     async handle({ params: { teamId } }, { dependencies: { database } }) {
       const [first, ...others] = (await readSubscriptions(database.fork(), teamId)).map(subscriptionJson);
       return { status: 200, body: first ? { ...first, others } : null };
+    },
+  }),
+
+  defineRoute({
+    method: 'get',
+    path: '/v1/teams/{teamId}/subscription/preview',
+    tag: 'Billing',
+    operationId: 'previewPlanChange',
+    summary: 'Preview a change of plan: what it costs, which credits come and go, and when',
+    description: 'The credits are computed by the rules that apply the change. Nothing is changed.',
+    access: change.access,
+    asksPolar: true,
+    request: { params: teamParams, query: previewQuery },
+    answers: { 200: previewOut },
+    refusals: change.refusals.filter((code) => code !== 'payment_failed'),
+    async handle({ params: { teamId }, query: { plan, subscriptionId } }, { dependencies }) {
+      return { status: 200, body: await preview(dependencies, { teamId, plan, subscriptionId }) };
     },
   }),
 
@@ -154,6 +248,77 @@ export const subscriptionRoutes = [
     },
   }),
 ];
+
+const billedBy = { invoice: 'now', prorate: 'nextOrder', next_period: 'nextCycle' } as const;
+
+/** The preview of a change, decided by the same code that makes it. */
+async function preview(
+  { polar, database }: Dependencies,
+  chosen: { teamId: string; plan: string; subscriptionId: string | undefined },
+): Promise<z.output<typeof previewOut>> {
+  const { plan } = chosen;
+  const { current, currentPlan, effect, proration, currency } = await decidePlanChange(
+    polar,
+    database,
+    chosen,
+  );
+  const nothing = { amount: 0, currency, isEstimate: false, lines: [] };
+  const noChange = {
+    currentPlan,
+    plan,
+    effectiveAt: null,
+    payment: nothing,
+    creditsGranted: '0',
+    creditsTaken: '0',
+    unused: null,
+  };
+  if (effect !== 'change' || currentPlan === null)
+    return { ...noChange, effect: effect === 'undo' ? 'undo' : 'unchanged', nextCycle: null };
+  refuseUnchangeable(current);
+
+  const previewed = await previewPlanChange(database.fork(), {
+    subscriptionId: current.id,
+    cycle: { start: current.currentPeriodStart, end: current.currentPeriodEnd },
+    from: currentPlan,
+    to: plan,
+    inTrial: current.status === 'trialing',
+    billed: billedBy[proration],
+  });
+  const { effectiveAt, payment, granted, taken, unused, nextCycle } = previewed;
+  return {
+    currentPlan,
+    plan,
+    effect: proration === 'next_period' ? 'next_cycle' : 'now',
+    effectiveAt: effectiveAt.toISOString(),
+    payment: {
+      amount: Number(payment.amount),
+      currency,
+      isEstimate: payment.lines.length > 0,
+      lines: payment.lines.map(({ amount, start, end, ...line }) => ({
+        ...line,
+        amount: Number(amount),
+        start: start.toISOString(),
+        end: end.toISOString(),
+      })),
+    },
+    creditsGranted: formatCredits(granted),
+    creditsTaken: formatCredits(taken),
+    unused: unused && { credits: formatCredits(unused.credits), until: unused.until.toISOString() },
+    nextCycle: {
+      at: nextCycle.at.toISOString(),
+      amount: Number(nextCycle.amount),
+      credits: formatCredits(nextCycle.credits),
+    },
+  };
+}
+
+/** Polar refuses to change such a subscription. @throws DomainError `subscription_ended`, `subscription_inactive` */
+function refuseUnchangeable({ status, cancelAtPeriodEnd }: PolarSubscription): void {
+  if (cancelAtPeriodEnd || status === 'canceled')
+    throw new DomainError('subscription_ended', 'The subscription is canceled: resume it first');
+  if (status !== 'active' && status !== 'trialing')
+    throw new DomainError('subscription_inactive', `The subscription is ${status}: pay what is due first`);
+}
 
 /** A requested change: `subscription.{done}` is the name of its audit record. */
 interface AskedChange {
@@ -227,6 +392,7 @@ async function describeState(
 
 function subscriptionJson({
   cycle,
+  scheduledChange,
   nextAllotment,
   paymentDue,
   ...rest
@@ -234,6 +400,7 @@ function subscriptionJson({
   return {
     ...rest,
     cycle: { start: cycle.start.toISOString(), end: cycle.end.toISOString() },
+    scheduledChange: scheduledChange && { ...scheduledChange, at: scheduledChange.at.toISOString() },
     nextAllotment: nextAllotment && {
       at: nextAllotment.at.toISOString(),
       credits: formatCredits(nextAllotment.credits),

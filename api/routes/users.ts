@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { changeUser } from '../../teams/change-names.ts';
 import { deleteUser } from '../../teams/delete-user.ts';
+import { readUser } from '../../teams/find-user.ts';
 import { signUp } from '../../teams/sign-up.ts';
 import { forbidden } from '../authorize.ts';
 import { defineRoute } from '../define-route.ts';
@@ -39,6 +40,22 @@ export const userRoutes = [
       const { user, team, inboxId } = await signUp(database, body, caller());
       if (inboxId !== null) temporal.signal(team.id, { inboxId, type: 'team.created' });
       return { status: inboxId === null ? 200 : 201, body: { user, team: { ...team, personal: true } } };
+    },
+  }),
+
+  defineRoute({
+    method: 'get',
+    path: '/v1/me',
+    tag: 'Users and teams',
+    operationId: 'readMe',
+    summary: 'Read who I am',
+    description: 'For a page with a session. `GET /v1/teams` lists my teams, each with my role.',
+    access: { persons: 'signedIn' },
+    request: {},
+    answers: { 200: userSchema },
+    refusals: ['unknown_user'],
+    async handle(_request, { dependencies: { database }, person }) {
+      return { status: 200, body: await readUser(database.fork(), person().userId) };
     },
   }),
 

@@ -32,6 +32,8 @@ export interface TeamSubscription {
   status: string;
   cycle: Cycle;
   cancelAtPeriodEnd: boolean;
+  /** The plan that it changes to with the next cycle; null: none. */
+  scheduledChange: { plan: string; at: Date } | null;
   /**
    * When the next credits arrive (after they are paid); never in the past. Null if none will, or if a payment is due
    * first.
@@ -71,6 +73,7 @@ export async function describeSubscription(
     status: state.status,
     cycle,
     cancelAtPeriodEnd: state.cancelAtPeriodEnd,
+    scheduledChange: state.nextPlan ? { plan: state.nextPlan, at: cycle.end } : null,
     ...forecast(state, drip, catalog, now),
   };
 }

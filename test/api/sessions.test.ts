@@ -121,6 +121,14 @@ test('erasing a user ends their sessions', async () => {
   expect(await isValid(cookie)).toBe(false);
 });
 
+test('with a session the page learns who is signed in', async () => {
+  const { cookie } = await signIn(ada.token);
+  expect(await withCookie('GET', '/v1/me', cookie)).toMatchObject({
+    status: 200,
+    json: { id: 'ada', email: 'ada@example.com', name: 'ada' },
+  });
+});
+
 test('an Authorization header always decides, even a wrong one', async () => {
   const { cookie } = await signIn(ada.token);
   expect((await withCookie('GET', '/v1/teams', cookie)).status).toBe(200);

@@ -35,6 +35,7 @@ test.each([
   ['GET', '/invoices', 'owner admin billing', 'member'],
   ['POST', '/checkout', 'owner admin billing', 'member'],
   ['POST', '/portal', 'owner admin billing', 'member'],
+  ['GET', '/subscription/preview?plan=pro_monthly', 'owner admin billing', 'member'],
   ['POST', '/subscription/change', 'owner admin billing', 'member'],
   ['POST', '/subscription/cancel', 'owner admin billing', 'member'],
   ['POST', '/subscription/resume', 'owner admin billing', 'member'],

@@ -27,6 +27,8 @@ async function spendAll(team: string): Promise<void> {
   });
 }
 
+const preview = (team: string, plan: string) =>
+  story.call('GET', `/v1/teams/${team}/subscription/preview?plan=${plan}`);
 const available = async (team: string) => (await story.balance(team)).available;
 const granted = async (team: string) =>
   (await story.balance(team)).grants
@@ -484,16 +486,42 @@ test('our API upgrades at once and downgrades with the next cycle', async () => 
   const { team } = await subscribed('2040-01-01T00:00:00Z', 'starter_monthly');
   await story.advanceTo('2040-01-16T12:00:00Z');
   const change = (plan: string) => story.call('POST', `/v1/teams/${team}/subscription/change`, { plan });
+  expect(await preview(team, 'pro_monthly')).toMatchObject({
+    currentPlan: 'starter_monthly',
+    effect: 'now',
+    payment: { amount: 1500, currency: 'usd', isEstimate: true, lines: [{ amount: -950 }, { amount: 2450 }] },
+    creditsGranted: '2000',
+    creditsTaken: '0',
+    unused: { credits: '2000', until: '2040-02-01T01:00:00.000Z' },
+    nextCycle: { at: '2040-02-01T00:00:00.000Z', amount: 4900, credits: '6000' },
+  });
   await change('pro_monthly');
   await story.settle();
   expect(await available(team)).toBe('4000');
+  expect((await story.ordersOf(team)).map(({ net_amount }) => net_amount).sort()).toEqual([1500, 1900]);
+
+  expect(await preview(team, 'starter_monthly')).toMatchObject({
+    effect: 'next_cycle',
+    effectiveAt: '2040-02-01T00:00:00.000Z',
+    payment: { amount: 0, lines: [] },
+    creditsGranted: '0',
+    creditsTaken: '0',
+    unused: { credits: '4000' },
+    nextCycle: { at: '2040-02-01T00:00:00.000Z', amount: 1900, credits: '2000' },
+  });
   await change('starter_monthly');
   await story.settle();
   expect(await available(team)).toBe('4000');
   expect(await story.call('GET', `/v1/teams/${team}/subscription`)).toMatchObject({
     plan: 'pro_monthly',
+    scheduledChange: { plan: 'starter_monthly', at: '2040-02-01T00:00:00.000Z' },
     nextAllotment: { credits: '2000' },
   });
+  expect(await preview(team, 'starter_monthly')).toMatchObject({
+    effect: 'unchanged',
+    payment: { amount: 0 },
+  });
+  expect(await preview(team, 'pro_monthly')).toMatchObject({ effect: 'undo', payment: { amount: 0 } });
   await story.advanceTo('2040-02-01T00:30:00Z');
   expect(await available(team)).toBe('2000');
 });
@@ -501,11 +529,21 @@ test('our API upgrades at once and downgrades with the next cycle', async () => 
 test('a change from monthly to yearly closes the month and drips like any other yearly plan', async () => {
   const { team, subscription } = await subscribed('2040-01-01T00:00:00Z');
   await story.advanceTo('2040-01-16T12:00:00Z');
+  // Half of the month's credits go with its money, and the other half ends with the month.
+  expect(await preview(team, 'pro_yearly')).toMatchObject({
+    effect: 'now',
+    payment: { amount: 46_550, lines: [{ amount: -2_450 }, { amount: 49_000 }] },
+    creditsGranted: '6000',
+    creditsTaken: '3000',
+    unused: { credits: '3000', until: '2040-01-16T12:00:00.000Z' },
+    nextCycle: { at: '2041-01-16T12:00:00.000Z', amount: 49_000, credits: '6000' },
+  });
   await story.control(`/subscriptions/${subscription}/change-plan`, {
     product_id: await story.productOf('pro_yearly'),
     proration_behavior: 'invoice',
   });
   await story.settle();
+  expect((await story.ordersOf(team)).map(({ net_amount }) => net_amount)).toContain(46_550);
   expect(await story.balance(team)).toMatchObject({
     available: '6000',
     nextExpiry: { at: '2041-01-16T13:00:00.000Z', credits: '6000' },
