@@ -18,7 +18,7 @@ import { useWidth } from './use-width.ts';
 
 const height = 180;
 const labelHeight = 22;
-const labelWidth = 64;
+const labelWidth = 76;
 
 /** The balance over time: what came in, what was used, what expired. Filters do not apply: the credits are the team's. */
 export function BurnDownCard({ teamId, range, zone }: { teamId: string; range: DayRange; zone: string }) {

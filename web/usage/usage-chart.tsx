@@ -32,7 +32,7 @@ const axisWidth = 52;
 /** Above the chart: room for the highest label of the axis and for marks. */
 export const chartTop = 16;
 const labelHeight = 22;
-const labelWidth = 64;
+const labelWidth = 76;
 /** In pixels. A year on a phone is scrolled. */
 export const narrowestDay = 2;
 /** More days than these need the whole width of the page. */

@@ -181,7 +181,7 @@ function Choice({
 }) {
   const id = useId();
   return (
-    <div className="w-44 max-w-full">
+    <div className="w-40 sm:w-44">
       <label htmlFor={id} className="mb-1 block text-xs text-muted">
         {label}
       </label>
