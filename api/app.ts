@@ -4,6 +4,7 @@ import helmet from 'helmet';
 import { DomainError } from '../domain-error.ts';
 import { log } from '../log.ts';
 import { admitOrigin } from './admit-origin.ts';
+import { compressAnswers } from './compress-answers.ts';
 import { createRouteTurns, type Route } from './define-route.ts';
 import type { Dependencies } from './dependencies.ts';
 import { serveDevMail } from './dev-mail.ts';
@@ -127,6 +128,7 @@ function createRoutedApp(
   app.disable('etag');
   app.use(observeRequest(dependencies.metrics));
   app.use(secureHeaders);
+  app.use(compressAnswers);
   app.use('/session', admitOrigin(dependencies.page.dashboardOrigin));
 
   for (const route of routes) {

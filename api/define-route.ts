@@ -9,6 +9,7 @@ import { hashBody } from '../teams/hash-body.ts';
 import type { KeyedRequest } from '../teams/idempotent.ts';
 import { type Caller, nameCaller, type Person, unauthenticated } from './authenticate.ts';
 import { type Access, authorize, confirmRights, forbidden } from './authorize.ts';
+import { keepUncompressed } from './compress-answers.ts';
 import type { Dependencies } from './dependencies.ts';
 import { createPolarBudget, type PolarBudget } from './polar-budget.ts';
 import { invalidRequest, refuseFields } from './problem.ts';
@@ -69,6 +70,8 @@ export interface RouteDefinition<Shape extends RequestShape> {
   csvExample?: string;
   /** The answer of 200 is a stream of server-sent events: an example of one. */
   eventStreamExample?: string;
+  /** The answer contains a key or a link that opens something. It is not compressed: `compress-answers.ts`. */
+  answersWithSecret?: boolean;
   /** The codes that are particular to this route; `refusalsOf` adds those of its access, parameters and body. */
   refusals?: readonly ErrorCode[];
   handle(request: z.output<z.ZodObject<Shape>>, context: CallContext): Promise<Answer>;
@@ -166,6 +169,7 @@ export function defineRoute<Shape extends RequestShape>(definition: RouteDefinit
   const readRaw = readBytes(definition.bodyLimitBytes ?? 1_048_576);
 
   const serve: Route['serve'] = async (request, response, dependencies, turns) => {
+    if (definition.answersWithSecret) keepUncompressed(response);
     const identify = async (access: Access): Promise<Caller> => {
       const known = await authenticate(request, access, dependencies, turns.rates);
       response.locals.caller = nameForLog(known);

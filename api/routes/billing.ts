@@ -185,6 +185,7 @@ export const billingRoutes = [
     access: billingAccess,
     asksPolar: true,
     request: { params: teamParams.extend({ orderId: z.guid() }) },
+    answersWithSecret: true,
     answers: {
       200: z
         .strictObject({ url: z.url().meta({ examples: ['https://polar.sh/invoices/WVL-0001.pdf'] }) })

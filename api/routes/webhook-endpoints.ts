@@ -161,6 +161,7 @@ export const webhookEndpointRoutes = [
     summary: 'List the endpoints, newest first',
     access,
     request: { query: listQuery },
+    answersWithSecret: true,
     answers: { 200: pageOf('WebhookEndpointPage', endpointOut) },
     refusals: ['invalid_cursor'],
     async handle({ query }, { dependencies: { database } }) {
@@ -177,6 +178,7 @@ export const webhookEndpointRoutes = [
     summary: 'Read an endpoint',
     access,
     request: { params },
+    answersWithSecret: true,
     answers: { 200: endpointOut },
     refusals: ['unknown_webhook_endpoint'],
     async handle({ params: { endpointId } }, { dependencies: { database } }) {

@@ -487,7 +487,7 @@ async function startReading(url: string) {
 
 const fetchCsv = async (path: string, url = api.url) =>
   fetch(`${url}/v1/teams/${teamId}/${path}`, {
-    headers: { accept: 'text/csv', authorization: `Bearer ${firstKey}` },
+    headers: { accept: 'text/csv', 'accept-encoding': 'identity', authorization: `Bearer ${firstKey}` },
   });
 
 /** Events of the last days, each with about 600 bytes of tags. */

@@ -1,0 +1,33 @@
+import compression from 'compression';
+import type { RequestHandler, Response } from 'express';
+
+/** A shorter answer fits into one packet. In bytes. */
+const thresholdBytes = 1_024;
+
+/**
+ * Compresses long JSON and CSV answers to GET. A stream of events is not compressed, because it would wait in the
+ * compressor's buffer.
+ *
+ * An answer that contains a secret is never compressed. Whoever can add text to such an answer and see its length could
+ * guess the secret (BREACH, https://breachattack.com). Answers to other methods contain keys and links, so they are not
+ * compressed either. A GET route whose answer contains a secret sets `answersWithSecret`.
+ */
+export const compressAnswers: RequestHandler = (request, response, next) => {
+  if (request.method === 'GET') compress(request, response, next);
+  else next();
+};
+
+/** Keeps this answer uncompressed. Call it before the answer starts. */
+export function keepUncompressed(response: Response): void {
+  withSecret.add(response);
+}
+
+const withSecret = new WeakSet<object>();
+
+const compress = compression({
+  threshold: thresholdBytes,
+  filter: (_request, response) =>
+    response.statusCode === 200 &&
+    !withSecret.has(response) &&
+    /^(application\/json|text\/csv)\b/.test(String(response.getHeader('content-type'))),
+});
