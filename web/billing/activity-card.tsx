@@ -9,7 +9,7 @@ import { Card } from '../ui/card.tsx';
 import { Figure } from '../ui/figure.tsx';
 import { Loaded } from '../ui/loaded.tsx';
 import { More } from '../ui/more.tsx';
-import { type Activity, actText, changeSign } from './describe-activity.ts';
+import { type Activity, actText, changeSign, withoutAnsweredRequests } from './describe-activity.ts';
 
 /** What happened to the team's credits, newest first: credits that came or went, usage by day, administrative acts. */
 export function ActivityCard({ team }: { team: MyTeam }) {
@@ -19,7 +19,7 @@ export function ActivityCard({ team }: { team: MyTeam }) {
     <Card title={t('activity.title')}>
       <Loaded query={query} lines={6}>
         {({ pages }) => {
-          const entries = pages.flatMap(({ data }) => data);
+          const entries = withoutAnsweredRequests(pages.flatMap(({ data }) => data));
           if (entries.length === 0) return <p className="text-sm text-muted">{t('activity.none')}</p>;
           return (
             <ol className="divide-y divide-line text-sm">

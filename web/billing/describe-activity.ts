@@ -50,3 +50,17 @@ export function actText(action: string, t: Translate): string {
   const key = acts[action];
   return key ? t(key) : action;
 }
+
+/** Entries without the requests whose outcome is listed too. A request without an outcome stays. Entries are newest first. */
+export function withoutAnsweredRequests(entries: readonly Activity[]): Activity[] {
+  const unmatched = new Map<string, number>();
+  return entries.filter((entry) => {
+    if (entry.kind !== 'act') return true;
+    const [, request] = /^(.+)\.requested$/.exec(entry.action) ?? [];
+    const act = request ?? entry.action.replace(/\.refused$/, '');
+    const outcomes = unmatched.get(act) ?? 0;
+    if (request === undefined) unmatched.set(act, outcomes + 1);
+    else if (outcomes > 0) unmatched.set(act, outcomes - 1);
+    return request === undefined || outcomes === 0;
+  });
+}
