@@ -1,15 +1,15 @@
-import { useMutation, useQueryClient } from '@tanstack/react-query';
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { billing } from '../data/billing.ts';
 import type { Schema } from '../data/schema.ts';
+import { planPreviewQuery } from '../data/team-queries.ts';
 import type { MyTeam } from '../data/teams.ts';
-import { formatCredits } from '../format/credits.ts';
-import { formatMoney } from '../format/money.ts';
 import { useLanguage } from '../i18n/language.tsx';
 import { ActionFailed } from '../ui/action-failed.tsx';
 import { Button } from '../ui/button.tsx';
-import { Row, Rows } from '../ui/rows.tsx';
+import { Loaded } from '../ui/loaded.tsx';
+import { PlanPreview } from './plan-preview.tsx';
 
-/** What a change of plan means, before consent to it. */
+/** What a change of plan means, and consent to it. It cannot be confirmed before its preview is shown. */
 export function ConfirmPlan({
   team,
   subscription,
@@ -23,8 +23,9 @@ export function ConfirmPlan({
   back(): void;
   done(): void;
 }) {
-  const { t, locale } = useLanguage();
+  const { t } = useLanguage();
   const queryClient = useQueryClient();
+  const preview = useQuery(planPreviewQuery(team.id, subscription.id, plan.key));
   const change = useMutation({
     mutationFn: () =>
       billing.POST('/v1/teams/{teamId}/subscription/change', {
@@ -36,21 +37,17 @@ export function ConfirmPlan({
   });
   return (
     <>
-      <Rows>
-        <Row name={t('change.price')}>
-          {t(plan.interval === 'year' ? 'plan.perYear' : 'plan.perMonth', {
-            price: formatMoney(plan.price.cents, plan.price.currency, locale),
-          })}
-        </Row>
-        <Row name={t('change.credits')}>
-          {t(plan.interval === 'year' ? 'plan.creditsYear' : 'plan.creditsMonth', {
-            credits: formatCredits(plan.allotment, locale),
-          })}
-        </Row>
-      </Rows>
+      <Loaded query={preview} lines={8}>
+        {(previewed) => <PlanPreview preview={previewed} />}
+      </Loaded>
       <div className="mt-5 flex flex-wrap justify-end gap-2">
         <Button onPress={back}>{t('change.back')}</Button>
-        <Button look="primary" isPending={change.isPending} onPress={() => change.mutate()}>
+        <Button
+          look="primary"
+          isPending={change.isPending}
+          isDisabled={preview.data === undefined || preview.data.effect === 'unchanged'}
+          onPress={() => change.mutate()}
+        >
           {t('change.confirm', { plan: plan.name })}
         </Button>
       </div>

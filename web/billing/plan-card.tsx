@@ -15,6 +15,7 @@ import { AskPayers } from './ask-payers.tsx';
 import { CancelPlan } from './cancel-plan.tsx';
 import { ChangePlan } from './change-plan.tsx';
 import { ResumePlan } from './resume-plan.tsx';
+import { UndoChange } from './undo-change.tsx';
 
 type Subscription = Schema<'CurrentSubscription'>;
 
@@ -55,6 +56,7 @@ function PlanActions({ team, subscription }: { team: MyTeam; subscription: Subsc
         <ResumePlan team={team} />
       ) : (
         <>
+          {subscription.scheduledChange && <UndoChange team={team} subscription={subscription} />}
           <ChangePlan team={team} subscription={subscription} />
           <CancelPlan team={team} subscription={subscription} />
         </>
@@ -67,11 +69,15 @@ function CurrentPlan({ subscription }: { subscription: Subscription }) {
   const { t, locale } = useLanguage();
   const catalog = useQuery(catalogQuery);
   const plan = catalog.data?.plans.find(({ key }) => key === subscription.plan);
-  const { cycle, nextAllotment, paymentDue, others } = subscription;
+  const nextPlan = catalog.data?.plans.find(
+    ({ key }) => key === (subscription.scheduledChange?.plan ?? subscription.plan),
+  );
+  const nameOf = (wanted: string) => catalog.data?.plans.find(({ key }) => key === wanted)?.name ?? wanted;
+  const { cycle, nextAllotment, paymentDue, scheduledChange, others } = subscription;
   return (
     <>
       <p>
-        <span className="text-2xl font-semibold tracking-tight">{plan?.name ?? subscription.plan}</span>
+        <span className="text-2xl font-semibold tracking-tight">{nameOf(subscription.plan)}</span>
         {plan && (
           <span className="block text-muted">
             {t(plan.interval === 'year' ? 'plan.perYear' : 'plan.perMonth', {
@@ -85,11 +91,19 @@ function CurrentPlan({ subscription }: { subscription: Subscription }) {
           {t('plan.range', { start: formatDay(cycle.start, locale), end: formatDay(cycle.end, locale) })}
         </Row>
         <Row name={t('plan.status')}>{describeStatus(subscription, t, locale)}</Row>
+        {scheduledChange && (
+          <Row name={t('plan.scheduled')}>
+            {t('plan.scheduledTo', {
+              plan: nameOf(scheduledChange.plan),
+              date: formatDay(scheduledChange.at, locale),
+            })}
+          </Row>
+        )}
         <Row name={t('plan.nextCredits')}>
           {nextAllotment ? (
             <>
               <Figure credits={nextAllotment.credits} title={t('plan.nextCredits')} signed>
-                <AllotmentParts plan={plan} next={nextAllotment} />
+                <AllotmentParts plan={nextPlan} next={nextAllotment} />
               </Figure>{' '}
               {t('balance.onDate', { date: formatDay(nextAllotment.at, locale) })}
             </>

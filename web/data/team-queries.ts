@@ -64,6 +64,19 @@ export const subscriptionQuery = (teamId: string) =>
       billing.GET('/v1/teams/{teamId}/subscription', { params: pathOf(teamId), signal }),
   });
 
+/** What a change of plan would cost and bring. Always computed anew. */
+export const planPreviewQuery = (teamId: string, subscriptionId: string, plan: string) =>
+  queryOptions({
+    queryKey: ['team', teamId, 'subscription', 'preview', subscriptionId, plan],
+    queryFn: ({ signal }) =>
+      billing.GET('/v1/teams/{teamId}/subscription/preview', {
+        params: { ...pathOf(teamId), query: { plan, subscriptionId } },
+        signal,
+      }),
+    staleTime: 0,
+    gcTime: 0,
+  });
+
 export const invoicesQuery = (teamId: string) =>
   infiniteQueryOptions({
     queryKey: ['team', teamId, 'invoices', 'list'],
