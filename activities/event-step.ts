@@ -1,6 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Polar } from '@polar-sh/sdk/2026-10';
-import { type Database, lockTeam } from '../database/connection.ts';
+import type { Database } from '../database/connection.ts';
 import { InboxEvent } from '../database/entities/inbox-event.ts';
 import type { Team } from '../database/entities/team.ts';
 import { isDataError } from '../database/errors.ts';
@@ -50,19 +50,26 @@ export interface EventStep<Facts> {
 
 /** One transaction under the team's lock. */
 export type WithTeam = <Did>(
-  work: (em: EntityManager, team: Team, now: Date) => Promise<Did>,
+  work: (em: EntityManager, team: Team, now: Date, event: InboxEvent | null) => Promise<Did>,
+  inboxId?: string,
 ) => Promise<Did>;
 
-/** @throws Error if there is no such team: no workflow is started for one */
+/**
+ * @param inboxId  the event to read, together with the lock
+ * @throws Error if there is no such team: no workflow is started for one
+ */
 export function lockedTeam(database: Database, teamId: string): WithTeam {
-  return (work) =>
-    database.transaction(async (em) => {
-      const locked = await lockTeam(em, teamId);
-      if (!locked) throw new Error(`there is no team ${teamId}: no workflow is started for one`);
-      const result = await work(em, locked.team, locked.now);
-      await reviewTeamAlerts(em, teamId, locked.now);
-      return result;
-    });
+  return (work, inboxId) =>
+    database.teamTransaction(
+      teamId,
+      async (em) => (inboxId === undefined ? null : em.findOne(InboxEvent, { id: inboxId })),
+      async (em, locked, event) => {
+        if (!locked) throw new Error(`there is no team ${teamId}: no workflow is started for one`);
+        const result = await work(em, locked.team, locked.now, event);
+        await reviewTeamAlerts(em, teamId, locked.now);
+        return result;
+      },
+    );
 }
 
 /**
@@ -110,8 +117,7 @@ async function takeStep<Facts>(
   let facts: Facts | NeedsPolar | null = null;
   let wasParked = false;
   try {
-    return await withTeam(async (em, team, now) => {
-      const event = await em.findOne(InboxEvent, { id: inboxId });
+    return await withTeam(async (em, team, now, event) => {
       // The database was restored to an earlier time.
       if (!event) return { did: 'Skipped an event that is missing in the inbox' };
       if (isSettled(event)) return { did: 'Skipped an event that is settled' };
@@ -126,20 +132,19 @@ async function takeStep<Facts>(
       await em.flush();
       await markHandled(em, inboxId, did);
       return { did };
-    });
+    }, inboxId);
   } catch (error) {
     // Nothing of the event was committed.
     if (!isRefusal(error)) throw error;
     // It was parked with an earlier state: the current state may settle it.
     if (!fetching && (wasParked || error.code === 'cycle_not_granted')) return needsPolar;
     const { code, message } = error;
-    return withTeam(async (em, team) => {
-      const { teamId } = await em.findOneOrFail(InboxEvent, { id: inboxId });
-      if (teamId !== team.id) return { did: 'Skipped an event of another team' };
+    return withTeam(async (em, team, _now, event) => {
+      if (event?.teamId !== team.id) return { did: 'Skipped an event of another team' };
       if (facts !== null && facts !== needsPolar) await step.remember?.(em, team, facts, code);
       await parkInboxEvent(em, inboxId, code, message);
       return { parkedCode: code, did: message };
-    });
+    }, inboxId);
   }
 }
 

@@ -1,18 +1,19 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { readCatalog } from '../catalog/versions.ts';
+import { readCatalog, readCatalogAt } from '../catalog/versions.ts';
 import type { InboxEvent } from '../database/entities/inbox-event.ts';
 import { Order } from '../database/entities/order.ts';
-import { Subscription } from '../database/entities/subscription.ts';
 import type { Team } from '../database/entities/team.ts';
 import { DomainError } from '../domain-error.ts';
 import type { ErrorCode } from '../errors.ts';
 import { retryParked } from '../inbox/inbox.ts';
 import {
   applyReversal,
+  findOrder,
   type OrderFacts,
   type PaidOrderFacts,
   rememberOrder,
 } from '../ledger/lifecycle/apply-order.ts';
+import { findPeriod, findSubscription } from '../ledger/lifecycle/apply-subscription.ts';
 import { forfeitCredits } from '../ledger/lifecycle/forfeit-credits.ts';
 import {
   dataOf,
@@ -79,6 +80,7 @@ export async function readOrderEvent(
     // If the subscription's own events are lost, its billing periods are not known.
     !pays || subscription !== null || subscriptionId === null || isKnown(em, subscriptionId),
     subscription !== null && outlivesTeam(em, event, subscription),
+    fetching ? null : readAhead(em, order),
   ]);
   if (!fetching) {
     if (ended || tied || !known || outlives) return needsPolar;
@@ -94,13 +96,25 @@ export async function readOrderEvent(
   };
 }
 
+/** Sends what the step reads later in its transaction, so that it waits once for all of it. */
+async function readAhead(em: EntityManager, order: PolarOrder): Promise<void> {
+  const { subscription, checkoutCatalogVersion, createdAt } = order;
+  await Promise.all([
+    resolveProduct(em, order),
+    checkoutCatalogVersion === null && readCatalogAt(em, createdAt),
+    subscription && plansOf(em, subscription),
+    subscription && findSubscription(em, subscription.id),
+    subscription && findPeriod(em, subscription.id, subscription.currentPeriodStart),
+  ]);
+}
+
 async function isKnown(em: EntityManager, subscriptionId: string): Promise<boolean> {
-  return (await em.findOne(Subscription, { id: subscriptionId })) !== null;
+  return (await findSubscription(em, subscriptionId)) !== null;
 }
 
 /** Whether two states of the same time differ in the order's money: only Polar knows the newer one. */
 async function isTiedOrder(em: EntityManager, order: PolarOrder): Promise<boolean> {
-  const known = await em.findOne(Order, { id: order.id });
+  const known = await findOrder(em, order.id);
   return (
     known?.stateAt.getTime() === order.stateAt.getTime() && known.refundedAmount !== order.refundedAmount
   );

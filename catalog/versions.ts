@@ -1,6 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Database } from '../database/connection.ts';
 import { CatalogVersion } from '../database/entities/catalog-version.ts';
+import { readOnce } from '../database/read-once.ts';
 import { DomainError } from '../domain-error.ts';
 import { checkCatalogSuccession } from './check-catalog-succession.ts';
 import { catalogDocument, parseCatalog } from './load-catalog.ts';
@@ -23,7 +24,7 @@ export async function readCatalog(source: EntityManager | Database): Promise<Pub
   const driver = 'orm' in source ? source.orm.em.getDriver() : source.getDriver();
   const known = newest.get(driver);
   if (known && performance.now() - known.readAt < stalenessMs) return known.published;
-  const published = await readOnce('orm' in source ? source.fork() : source, known?.published);
+  const published = await readShared('orm' in source ? source.fork() : source, known?.published);
   if (!published) throw notPublished();
   newest.set(driver, { readAt: performance.now(), published });
   return published;
@@ -52,13 +53,18 @@ export async function findCatalogVersion(em: EntityManager, version: number): Pr
  * @throws DomainError `catalog_not_published`
  */
 export async function readCatalogAt(em: EntityManager, at: Date): Promise<PublishedCatalog> {
+  const catalogVersion = await findVersionAt(em, at);
+  if (catalogVersion === null) throw notPublished();
+  return { catalogVersion, catalog: await readCatalogVersion(em, catalogVersion) };
+}
+
+const findVersionAt = readOnce(async (em, at: Date) => {
   const [row] = await em.execute<{ version: number | null }[]>(
     `select coalesce(max(version) filter (where published_at <= ?), min(version)) as version from catalog_versions`,
     [at],
   );
-  if (!row?.version) throw notPublished();
-  return { catalogVersion: row.version, catalog: await readCatalogVersion(em, row.version) };
-}
+  return row?.version ?? null;
+});
 
 /**
  * Stores a catalog as the next version. An unchanged catalog creates no version.
@@ -104,7 +110,7 @@ async function parseVersion(em: EntityManager, version: number): Promise<Catalog
 }
 
 /** Concurrent callers that find the cache stale share one query. */
-function readOnce(em: EntityManager, known?: PublishedCatalog): Promise<PublishedCatalog | null> {
+function readShared(em: EntityManager, known?: PublishedCatalog): Promise<PublishedCatalog | null> {
   const driver = em.getDriver();
   const underWay = reading.get(driver) ?? readNewest(em, known).finally(() => reading.delete(driver));
   reading.set(driver, underWay);

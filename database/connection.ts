@@ -54,6 +54,7 @@ import { OutboxPruning } from './migrations/0020-outbox-pruning.ts';
 import { Sessions } from './migrations/0021-sessions.ts';
 import { observePool } from './observe-pool.ts';
 import { createMissingPartitions, isMissingPartition } from './partitions.ts';
+import { inPipelinedTransaction } from './pipelined-transaction.ts';
 import { checkSession, startupOptions } from './session-settings.ts';
 import { watchPool } from './watch-pool.ts';
 
@@ -104,6 +105,15 @@ export interface Database {
   fork(): EntityManager;
   /** Runs `work` in one transaction. Creates missing partitions and retries once. `work` must make no network call. */
   transaction<T>(work: (em: EntityManager) => Promise<T>): Promise<T>;
+  /**
+   * As `transaction`, under the team's lock and with few round trips (`inPipelinedTransaction`): `read` is sent behind
+   * the lock, in one packet. Both get null if there is no such team.
+   */
+  teamTransaction<R, T>(
+    teamId: string,
+    read: (em: EntityManager) => Promise<R>,
+    work: (em: EntityManager, locked: TeamAndTime | null, read: R) => Promise<T>,
+  ): Promise<T>;
   /**
    * Whether Postgres answers on these connections and can be written to. If all connections are in use, a connection
    * that a caller gave back lately is the proof.
@@ -183,20 +193,33 @@ async function connectLane(
   const stopObserving = observePool(name, pool);
   const transaction = <T>(work: (em: EntityManager) => Promise<T>): Promise<T> =>
     orm.em.fork().transactional(work);
+  const withPartitions = async <T>(attempt: () => Promise<T>): Promise<T> => {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (!isMissingPartition(error)) throw error;
+      await createMissingPartitions(pool);
+      return attempt();
+    }
+  };
   const own: Database = {
     orm,
     pool,
     lane: (name) => lane(own, name),
     fork: () => orm.em.fork(),
-    transaction: async (work) => {
-      try {
-        return await transaction(work);
-      } catch (error) {
-        if (!isMissingPartition(error)) throw error;
-        await createMissingPartitions(pool);
-        return transaction(work);
-      }
-    },
+    transaction: (work) => withPartitions(() => transaction(work)),
+    teamTransaction: (teamId, read, work) =>
+      withPartitions(() =>
+        inPipelinedTransaction(
+          orm,
+          pool,
+          { text: lockTeamSql('$1'), values: [teamId] },
+          async (em, first) => {
+            const [{ rows }, found] = await Promise.all([first, read(em)]);
+            return work(em, toTeamAndTime(em, rows[0]), found);
+          },
+        ),
+      ),
     isUsable: watchPool(pool, limits),
     close: () => {
       stopObserving();
@@ -253,12 +276,21 @@ export interface TeamAndTime {
  * there is no such team.
  */
 export async function lockTeam(em: EntityManager, teamId: string): Promise<TeamAndTime | null> {
-  // The time is computed for the locked row, so it is the time after any wait for the lock.
-  const [row] = await em.execute<{ now: Date | string }[]>(
-    `with locked as materialized (select * from teams where id = ? for no key update)
-     select locked.*, billing_now() as now from locked`,
-    [teamId],
-  );
+  const [row] = await em.execute<LockedRow[]>(lockTeamSql('?'), [teamId]);
+  return toTeamAndTime(em, row);
+}
+
+interface LockedRow {
+  now: Date | string;
+}
+
+/** The time is computed for the locked row, so it is the time after any wait for the lock. */
+function lockTeamSql(placeholder: string): string {
+  return `with locked as materialized (select * from teams where id = ${placeholder} for no key update)
+          select locked.*, billing_now() as now from locked`;
+}
+
+function toTeamAndTime(em: EntityManager, row: LockedRow | undefined): TeamAndTime | null {
   if (!row) return null;
   const { now, ...columns } = row;
   return { team: em.map(Team, columns), now: new Date(now) };

@@ -1,10 +1,12 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { findProduct } from '../catalog/find-product.ts';
 import { readCatalog } from '../catalog/versions.ts';
-import { PolarPrice } from '../database/entities/polar-price.ts';
 import { PolarProduct } from '../database/entities/polar-product.ts';
+import { readOnce } from '../database/read-once.ts';
 import { DomainError } from '../domain-error.ts';
 import type { PolarProductRef, PolarSubscription } from './events.ts';
+
+const findSynced = readOnce((em, polarProductId: string) => em.findOne(PolarProduct, { polarProductId }));
 
 /**
  * The catalog key of a Polar product: by the product id that `npm run polar:sync` stored, else by the product's own
@@ -12,7 +14,7 @@ import type { PolarProductRef, PolarSubscription } from './events.ts';
  */
 export async function resolveProduct(em: EntityManager, ref: PolarProductRef): Promise<string | null> {
   const { productId, productCatalogKey } = ref;
-  const stored = productId && (await em.findOne(PolarProduct, { polarProductId: productId }));
+  const stored = productId && (await findSynced(em, productId));
   if (stored) return stored.catalogKey;
   if (productCatalogKey === null) return null;
   const { catalog } = await readCatalog(em);
@@ -45,6 +47,9 @@ export async function rememberPrices(
   priceIds: readonly string[],
 ): Promise<void> {
   if (priceIds.length === 0) return;
-  const prices = priceIds.map((priceId) => ({ priceId, catalogKey: plan }));
-  await em.upsertMany(PolarPrice, prices, { onConflictAction: 'ignore' });
+  await em.execute(
+    `insert into polar_prices (price_id, catalog_key) select value, ? from jsonb_array_elements_text(?::jsonb)
+     on conflict do nothing`,
+    [plan, JSON.stringify(priceIds)],
+  );
 }

@@ -7,9 +7,9 @@ import type { GrantSource } from '../../database/entities/grant.ts';
 import { lockLivingTeam } from '../../database/lock-living-team.ts';
 import { DomainError } from '../../domain-error.ts';
 import { allocate } from '../rules/allocate.ts';
+import { applyMoves } from './apply-moves.ts';
 import { expireCredits } from './expire-credits.ts';
 import { grantCredits } from './grant-credits.ts';
-import { moveCredits } from './move-credits.ts';
 import { reviewTeamAlerts } from './review-team-alerts.ts';
 import { readSpendableGrants } from './spendable-grants.ts';
 
@@ -78,7 +78,7 @@ async function give(
     });
   }
   const { catalogVersion } = await readCatalog(em);
-  const { grant } = await grantCredits(
+  const grant = await grantCredits(
     em,
     {
       teamId,
@@ -114,17 +114,12 @@ async function take(
       details,
     );
   }
-  return draws.map(({ lot, credits: amount }) => {
+  const moves = draws.map(({ lot, credits: amount }) => {
     const move = { from: 'available', to: 'revoked', amount, kind: 'adjust' } as const;
-    moveCredits(em, {
-      grant: lot,
-      ...move,
-      reference: businessKeyOf(id),
-      givesUp: Boolean(orderId),
-      at: now,
-    });
-    return { grantId: lot.id, source: lot.source, credits: amount };
+    return { grantId: lot.id, ...move, reference: businessKeyOf(id) };
   });
+  await applyMoves(em, lots, moves, now, { givesUp: Boolean(orderId) });
+  return draws.map(({ lot, credits: amount }) => ({ grantId: lot.id, source: lot.source, credits: amount }));
 }
 
 /** A team's available and held credits. Micro-credits. */

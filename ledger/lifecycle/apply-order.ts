@@ -8,6 +8,7 @@ import { Grant } from '../../database/entities/grant.ts';
 import { Order, reversedAmount } from '../../database/entities/order.ts';
 import { OrderLine } from '../../database/entities/order-line.ts';
 import { Subscription } from '../../database/entities/subscription.ts';
+import { readOnce } from '../../database/read-once.ts';
 import { DomainError } from '../../domain-error.ts';
 import { clawbackTarget, type EntitledGrant } from '../rules/entitlement.ts';
 import { clawBack } from './claw-back.ts';
@@ -81,9 +82,8 @@ export async function applyPaidOrder(
   order.grantedAt ??= now;
   await em.flush();
   if (product.kind === 'pack') {
-    const granted = first ? await grantPack(em, facts, product.pack.credits, published, now) : null;
-    if (granted?.created && reversedAmount(order) === 0n) return outcomeOf(order, [granted.did]);
-    const done = granted ? [granted.did] : [];
+    const done = first ? [await grantPack(em, facts, product.pack.credits, published, now)] : [];
+    if (first && reversedAmount(order) === 0n) return outcomeOf(order, done);
     return outcomeOf(order, [...done, ...(await clawBackPack(em, order, policies, now))]);
   }
   const { subscriptionId, units } = facts;
@@ -136,7 +136,7 @@ export async function rememberOrder(em: EntityManager, facts: OrderFacts): Promi
 
 /** As `rememberOrder`, without writing it: the next flush does. */
 async function mergeOrder(em: EntityManager, facts: OrderFacts): Promise<Order> {
-  const known = await em.findOne(Order, { id: facts.id });
+  const known = await findOrder(em, facts.id);
   if (known) {
     if (facts.stateAt >= known.stateAt) {
       known.refundedAmount = facts.refundedAmount;
@@ -164,8 +164,12 @@ async function mergeOrder(em: EntityManager, facts: OrderFacts): Promise<Order> 
     createdAt: facts.createdAt,
   });
   em.persist(order);
+  findOrder.keep(em, order, order.id);
   return order;
 }
+
+/** The order as it is stored, under its team's lock. */
+export const findOrder = readOnce((em, id: string) => em.findOne(Order, { id }));
 
 /** All of its money was reversed, so it does not matter what it was for. */
 function isRefunded({ paidAmount, refundedAmount }: Order): boolean {
@@ -229,9 +233,9 @@ async function grantPack(
   creditsOfOne: bigint,
   { catalogVersion }: PublishedCatalog,
   now: Date,
-): Promise<{ created: boolean; did: string }> {
+): Promise<string> {
   const credits = creditsOfOne * BigInt(units);
-  const { created } = await grantCredits(
+  await grantCredits(
     em,
     {
       teamId,
@@ -247,10 +251,7 @@ async function grantPack(
     },
     now,
   );
-  const did = created
-    ? `granted ${formatCredits(credits)} credits for ${product}`
-    : 'its credits were granted before';
-  return { created, did };
+  return `granted ${formatCredits(credits)} credits for ${product}`;
 }
 
 async function clawBackPack(

@@ -2,6 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { anchorDayOf } from '../../catalog/cycle.ts';
 import { Subscription } from '../../database/entities/subscription.ts';
 import { SubscriptionPeriod } from '../../database/entities/subscription-period.ts';
+import { readOnce } from '../../database/read-once.ts';
 import type { Message } from '../../outbox/messages.ts';
 import { storeMessages } from '../../outbox/store-messages.ts';
 import { recountCycleLimits } from '../spend/set-limit.ts';
@@ -73,8 +74,7 @@ export async function rememberSubscription(
   { fetched }: { fetched: boolean },
   now: Date,
 ): Promise<{ outcome: string; isNews: boolean }> {
-  const isNewPeriod = await rememberPeriod(em, facts);
-  const known = await em.findOne(Subscription, { id: facts.id });
+  const [isNewPeriod, known] = await Promise.all([rememberPeriod(em, facts), findSubscription(em, facts.id)]);
   const age = known ? known.stateAt.getTime() - facts.stateAt.getTime() : -1;
   if (age > 0 || (age === 0 && !fetched)) {
     const outcome = `Subscription ${facts.id}: this state or a newer one is already known`;
@@ -97,7 +97,11 @@ export async function rememberSubscription(
   };
   const messages = messagesOf(facts, known);
   if (known) em.assign(known, state);
-  else em.persist(em.create(Subscription, { id: facts.id, teamId: facts.teamId, ...state }));
+  else {
+    const created = em.create(Subscription, { id: facts.id, teamId: facts.teamId, ...state });
+    em.persist(created);
+    findSubscription.keep(em, created, facts.id);
+  }
   await em.flush();
   await recountCycleLimits(em, facts.teamId, now);
   await storeMessages(em, messages, now);
@@ -126,13 +130,24 @@ async function rememberPeriod(
   em: EntityManager,
   { id, currentPeriodStart: startsAt, currentPeriodEnd: endsAt, stateAt }: SubscriptionFacts,
 ): Promise<boolean> {
-  const known = await em.findOne(SubscriptionPeriod, { subscriptionId: id, startsAt });
+  const known = await findPeriod(em, id, startsAt);
   if (known && (known.stateAt > stateAt || known.endsAt.getTime() === endsAt.getTime())) {
     if (stateAt > known.stateAt) known.stateAt = stateAt;
     return false;
   }
   if (known) em.assign(known, { endsAt, stateAt });
-  else em.persist(em.create(SubscriptionPeriod, { subscriptionId: id, startsAt, endsAt, stateAt }));
-  await em.flush();
+  else {
+    const created = em.create(SubscriptionPeriod, { subscriptionId: id, startsAt, endsAt, stateAt });
+    em.persist(created);
+    findPeriod.keep(em, created, id, startsAt);
+  }
   return true;
 }
+
+/** The subscription as it is stored, under its team's lock. */
+export const findSubscription = readOnce((em, id: string) => em.findOne(Subscription, { id }));
+
+/** The stored billing period that begins at `startsAt`, under its team's lock. */
+export const findPeriod = readOnce((em, subscriptionId: string, startsAt: Date) =>
+  em.findOne(SubscriptionPeriod, { subscriptionId, startsAt }),
+);

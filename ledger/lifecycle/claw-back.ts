@@ -1,11 +1,11 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { Debt } from '../../database/entities/debt.ts';
+import type { Debt } from '../../database/entities/debt.ts';
 import type { Grant } from '../../database/entities/grant.ts';
 import { clawedBack, planClawback } from '../rules/plan-clawback.ts';
+import { applyMoves } from './apply-moves.ts';
 import { giveLateLife } from './change-expiry.ts';
 import { setDebt, settleDebts } from './debts.ts';
 import { expireCredits } from './expire-credits.ts';
-import { applyMoves } from './move-credits.ts';
 
 /** The grants of a pack's order or of a subscription's cycle, and how much of them must be given back. */
 export interface Clawback {
@@ -42,13 +42,12 @@ export async function clawBack(
 
   await expireCredits(em, teamId, now);
   const plan = planClawback(debtKey, grants, target, known?.settled ?? 0n);
-  applyMoves(em, grants, plan.moves, now);
+  await applyMoves(em, grants, plan.moves, now);
   const restored = new Set(plan.moves.filter(({ to }) => to === 'available').map(({ grantId }) => grantId));
-  for (const grant of grants) if (restored.has(grant.id)) giveLateLife(em, grant, lateLifeMs, now);
+  for (const grant of grants) if (restored.has(grant.id)) await giveLateLife(em, grant, lateLifeMs, now);
   await em.flush();
-  await setDebt(em, { teamId, key: debtKey, lifetime, owed: plan.owed }, { lateLifeMs, now });
+  const owing = { teamId, key: debtKey, lifetime, owed: plan.owed };
+  const debt = await setDebt(em, known, owing, { lateLifeMs, now });
   await settleDebts(em, teamId, now);
-
-  const debt = await em.findOne(Debt, { key: debtKey });
   return { revoked: revoked(), outstanding: debt ? debt.owed - debt.settled : 0n };
 }

@@ -1,38 +1,36 @@
 import { type EntityManager, raw } from '@mikro-orm/postgresql';
 import { Debt } from '../../database/entities/debt.ts';
-import { DebtChange } from '../../database/entities/debt-change.ts';
 import { DebtPayment } from '../../database/entities/debt-payment.ts';
 import { burnOrderSql, Grant } from '../../database/entities/grant.ts';
 import { Team } from '../../database/entities/team.ts';
 import { type Payment, planReturn, planSettlement } from '../rules/plan-settlement.ts';
+import { applyMoves } from './apply-moves.ts';
 import { giveLateLife } from './change-expiry.ts';
-import { applyMoves } from './move-credits.ts';
 import { readSpendableGrants } from './spendable-grants.ts';
 
 /**
  * Sets the debt of spent credits that a clawback could not take. If it is less than was settled, the difference goes
  * back to the grants that paid it. The caller holds the team's lock.
  *
+ * @param known  the debt with this key; null if there never was one
  * @param lateLifeMs  how long credits can be spent that come back after their expiry, in milliseconds
+ * @returns the debt; null if there is still none
  */
 export async function setDebt(
   em: EntityManager,
+  known: Debt | null,
   { teamId, key, lifetime, owed }: { teamId: string; key: string; lifetime: boolean; owed: bigint },
   { lateLifeMs, now }: { lateLifeMs: number; now: Date },
-): Promise<void> {
-  let debt = await em.findOne(Debt, { key });
-  if (!debt) {
-    if (owed === 0n) return;
-    debt = em.create(Debt, { key, teamId, owed: 0n, settled: 0n, lifetime, createdAt: now });
-    em.persist(debt);
-  }
-  if (debt.owed === owed) return;
+): Promise<Debt | null> {
+  if ((known?.owed ?? 0n) === owed) return known;
+  const debt = known ?? em.create(Debt, { key, teamId, owed: 0n, settled: 0n, lifetime, createdAt: now });
+  em.persist(debt);
   if (debt.settled > owed) await giveBackSettled(em, debt, debt.settled - owed, { lateLifeMs, now });
   debt.owed = owed;
   (await em.findOneOrFail(Team, { id: teamId })).hasDebts = true; // until settling finds otherwise
   await em.flush();
-  recordDebt(em, debt, now);
-  await em.flush();
+  await recordDebt(em, debt, now);
+  return debt;
 }
 
 /**
@@ -52,10 +50,10 @@ export async function settleDebts(em: EntityManager, teamId: string, now: Date):
     const debt = debts[index];
     if (!debt) throw new Error('a settlement must belong to a debt');
     if (settled === 0n) continue;
-    applyMoves(em, payers, moves, now);
+    await applyMoves(em, payers, moves, now);
     for (const { grantId, amount } of moves) await recordPayment(em, debt.key, grantId, amount);
     debt.settled += settled;
-    recordDebt(em, debt, now);
+    await recordDebt(em, debt, now);
   }
   team.hasDebts = debts.some((debt) => outstandingOf(debt) > 0n);
   await em.flush();
@@ -77,7 +75,7 @@ export async function forgiveDebts(
   for (const [key, credits] of forgiven) {
     const debt = await em.findOneOrFail(Debt, { key });
     debt.owed -= credits;
-    recordDebt(em, debt, now);
+    await recordDebt(em, debt, now);
   }
   await em.flush();
 }
@@ -116,13 +114,13 @@ async function giveBackSettled(
   const payments = await readLastPayments(em, debt.key, amount);
   const grants = await em.find(Grant, { id: { $in: payments.map(({ grantId }) => grantId) } });
   const moves = planReturn(debt.key, payments, amount);
-  applyMoves(em, grants, moves, now);
+  await applyMoves(em, grants, moves, now);
   const returned = new Map(moves.map((move) => [move.grantId, move.amount]));
   for (const grant of grants) {
     const credits = returned.get(grant.id);
     if (credits === undefined) continue;
     (await em.findOneOrFail(DebtPayment, { key: debt.key, grantId: grant.id })).credits -= credits;
-    giveLateLife(em, grant, lateLifeMs, now);
+    await giveLateLife(em, grant, lateLifeMs, now);
   }
   debt.settled -= amount;
 }
@@ -145,6 +143,13 @@ async function readLastPayments(em: EntityManager, key: string, amount: bigint):
 }
 
 /** Stores the state of the debt from `at` on. */
-function recordDebt(em: EntityManager, { key, teamId, owed, settled }: Debt, at: Date): void {
-  em.persist(em.create(DebtChange, { key, teamId, owed, settled, at }));
+async function recordDebt(em: EntityManager, { key, teamId, owed, settled }: Debt, at: Date): Promise<void> {
+  // As SQL, because MikroORM would wait for the row's id.
+  await em.execute('insert into debt_changes (key, team_id, owed, settled, at) values (?, ?, ?, ?, ?)', [
+    key,
+    teamId,
+    owed,
+    settled,
+    at,
+  ]);
 }

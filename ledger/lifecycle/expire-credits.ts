@@ -3,7 +3,7 @@ import { expirySql, Grant } from '../../database/entities/grant.ts';
 import { storeMessages } from '../../outbox/store-messages.ts';
 import { planExpiry } from '../rules/plan-expiry.ts';
 import { expiryMessage } from '../spend/announce.ts';
-import { applyMoves } from './move-credits.ts';
+import { applyMoves } from './apply-moves.ts';
 
 /**
  * Expires what has expired: `available → expired` of every grant of the team whose expiry is not after `now`. Those
@@ -13,7 +13,12 @@ import { applyMoves } from './move-credits.ts';
  * @returns the expired micro-credits
  */
 export async function expireCredits(em: EntityManager, teamId: string, now: Date): Promise<bigint> {
-  const due = await em.find(
+  return expireGrants(em, teamId, await findExpired(em, teamId, now), now);
+}
+
+/** The team's grants that have expired at `now` and whose transfers are not written. */
+export function findExpired(em: EntityManager, teamId: string, now: Date): Promise<Grant[]> {
+  return em.find(
     Grant,
     // The conditions of the index in burn order, so neither used up grants nor unexpired ones are read.
     {
@@ -24,8 +29,17 @@ export async function expireCredits(em: EntityManager, teamId: string, now: Date
     },
     { orderBy: { id: 'asc' } },
   );
-  const moves = planExpiry(due, now);
-  applyMoves(em, due, moves, now);
+}
+
+/** As `expireCredits`, of these grants only. Those that have not expired stay as they are. */
+export async function expireGrants(
+  em: EntityManager,
+  teamId: string,
+  grants: readonly Grant[],
+  now: Date,
+): Promise<bigint> {
+  const moves = planExpiry(grants, now).toSorted((a, b) => (a.grantId < b.grantId ? -1 : 1));
+  await applyMoves(em, grants, moves, now);
   await em.flush();
   if (moves.length > 0) await storeMessages(em, [expiryMessage(teamId, moves)], now);
   return moves.reduce((total, { amount }) => total + amount, 0n);

@@ -1,4 +1,4 @@
-import type { EntityManager } from '@mikro-orm/postgresql';
+import { type EntityManager, raw } from '@mikro-orm/postgresql';
 import type { Catalog } from '../../catalog/schema.ts';
 import { Debt } from '../../database/entities/debt.ts';
 import { Grant } from '../../database/entities/grant.ts';
@@ -14,11 +14,11 @@ import {
   isFullyReversed,
   type OrderMoney,
 } from '../rules/entitlement.ts';
+import { applyMoves } from './apply-moves.ts';
 import { changeExpiry } from './change-expiry.ts';
 import { clawBack } from './claw-back.ts';
-import { expireCredits } from './expire-credits.ts';
+import { expireGrants, findExpired } from './expire-credits.ts';
 import { grantCredits } from './grant-credits.ts';
-import { moveCredits } from './move-credits.ts';
 import { readBilling } from './read-billing.ts';
 
 export type CyclePolicies = Pick<Catalog['policies'], 'renewalGrace' | 'lateAllotmentLife'>;
@@ -46,9 +46,14 @@ export async function followEntitlement(
   now: Date,
 ): Promise<Followed> {
   const state = await em.findOne(Subscription, { id });
-  const { billing, orders } = await readBilling(em, id, state);
+  await em.flush(); // the billing is read by SQL
+  const [{ billing, orders }, known, debts, due] = await Promise.all([
+    readBilling(em, id, state),
+    em.find(Grant, { subscriptionId: id, source: 'subscription' }),
+    readDebtsOfCycles(em, id),
+    findExpired(em, teamId, now),
+  ]);
   const entitlement = entitlementOf(billing);
-  const known = await em.find(Grant, { subscriptionId: id, source: 'subscription' });
   const revokedBefore = revokedOf(known);
 
   const granted: EntitledGrant[] = [];
@@ -62,10 +67,10 @@ export async function followEntitlement(
     }
   }
   await alignExpiries(em, known, entitlement.cycles, state, policies, now);
+  await expireGrants(em, teamId, [...new Set([...known, ...due])], now);
 
   let outstanding = 0n;
   const byCycle = Map.groupBy(known, cycleKeyOf);
-  const debts = await em.find(Debt, { key: { $in: [...byCycle.keys()] } });
   for (const [debtKey, grants] of byCycle) {
     const cycle = entitlement.cycles.find(({ start }) => debtKey === cycleKey(id, start));
     const total = grants.reduce((sum, grant) => sum + grant.granted, 0n);
@@ -97,6 +102,12 @@ export function dueGrants(
   });
 }
 
+/** A cycle has a debt only if it has grants. */
+function readDebtsOfCycles(em: EntityManager, subscriptionId: string): Promise<Debt[]> {
+  const keys = 'select debt_key from grants where subscription_id = ?';
+  return em.find(Debt, { [raw((alias) => `${alias}.key in (${keys})`, [subscriptionId])]: [] });
+}
+
 function cycleKeyOf({ debtKey, businessKey }: Grant): string {
   if (debtKey === null) throw new Error(`the grant ${businessKey} belongs to no cycle`);
   return debtKey;
@@ -117,7 +128,7 @@ async function grantOfCycle(
   const order = await em.findOneOrFail(Order, { id: due.orderId });
   // Polar reported the payment in time and we applied it late: the delay is ours, not the team's.
   const late = due.kind !== 'drip' && cycle.end <= now && order.paidAt !== null && order.paidAt < cycle.end;
-  const { grant } = await grantCredits(
+  return grantCredits(
     em,
     {
       teamId: subscription.teamId,
@@ -137,7 +148,6 @@ async function grantOfCycle(
     },
     now,
   );
-  return grant;
 }
 
 /**
@@ -171,15 +181,12 @@ async function alignExpiries(
     const lives = livesUntil(grant, facts.endedAt, lateAllotmentLife);
     const expiresAt = lives ? later(lives, ofCycle) : ofCycle;
     const reason = reasonOf(grant, state, next !== undefined, current);
-    changeExpiry(em, grant, expiresAt, { reason, now });
+    await changeExpiry(em, grant, expiresAt, { reason, now });
     if (ofCycle > now && grant.expired > 0n) {
       const move = { from: 'expired', to: 'available', amount: grant.expired, kind: 'reinstate' } as const;
-      moveCredits(em, { grant, ...move, reference: grant.businessKey, at: now });
+      await applyMoves(em, [grant], [{ grantId: grant.id, ...move, reference: grant.businessKey }], now);
     }
   }
-  await em.flush();
-  const [first] = grants;
-  if (first) await expireCredits(em, first.teamId, now);
 }
 
 /** If the subscription ended before the cycle did, its late allotment does not count as late. */

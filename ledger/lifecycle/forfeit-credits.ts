@@ -6,9 +6,9 @@ import { Limit } from '../../database/entities/limit.ts';
 import type { Team } from '../../database/entities/team.ts';
 import { planForfeit } from '../rules/plan-forfeit.ts';
 import { planRelease } from '../rules/plan-release.ts';
+import { applyMoves } from './apply-moves.ts';
 import { forgiveDebts, readOwed, settleDebts } from './debts.ts';
 import { expireCredits } from './expire-credits.ts';
-import { applyMoves } from './move-credits.ts';
 
 /**
  * Takes all credits of a deleted team: releases its open holds, expires what has expired, settles its debts, and
@@ -25,7 +25,7 @@ export async function forfeitCredits(em: EntityManager, team: Team, now: Date): 
 
   const grants = await em.find(Grant, { teamId: team.id, available: { $gt: 0n } });
   const moves = planForfeit(grants, team.id);
-  applyMoves(em, grants, moves, now);
+  await applyMoves(em, grants, moves, now);
   await em.nativeDelete(Limit, { teamId: team.id });
   team.hasLimits = false;
   await em.flush();
@@ -46,7 +46,7 @@ async function releaseHolds(em: EntityManager, teamId: string, now: Date): Promi
       return { grantId, debtKey: grant.debtKey, expiresAt: grant.expiresAt, credits };
     });
     const { moves, forgiven } = planRelease(hold.id, parts, await readOwed(em, teamId), now);
-    applyMoves(em, grants, moves, now);
+    await applyMoves(em, grants, moves, now);
     await forgiveDebts(em, forgiven, now);
     hold.status = 'released';
   }

@@ -3,9 +3,9 @@ import { v7 as uuidv7 } from 'uuid';
 import { formatCredits } from '../../catalog/credits.ts';
 import { Grant, type GrantSource } from '../../database/entities/grant.ts';
 import { storeMessages } from '../../outbox/store-messages.ts';
+import { applyMoves } from './apply-moves.ts';
 import { settleDebts } from './debts.ts';
 import { expireCredits } from './expire-credits.ts';
-import { moveCredits } from './move-credits.ts';
 
 export interface NewGrant {
   teamId: string;
@@ -37,19 +37,10 @@ export interface NewGrant {
 }
 
 /**
- * Grants credits to a team once per business key, expires what has expired, and settles the team's debts. The caller
- * holds the team's lock and has read `now` after it.
- *
- * @returns the grant, and whether this call created it
+ * Grants credits to a team, expires what has expired, and settles the team's debts. The caller holds the team's lock,
+ * has read `now` after it, and knows that the business key is new: its unique key refuses a second grant.
  */
-export async function grantCredits(
-  em: EntityManager,
-  grant: NewGrant,
-  now: Date,
-): Promise<{ grant: Grant; created: boolean }> {
-  const known = await em.findOne(Grant, { businessKey: grant.businessKey });
-  if (known) return { grant: known, created: false };
-
+export async function grantCredits(em: EntityManager, grant: NewGrant, now: Date): Promise<Grant> {
   const made = em.create(Grant, {
     id: uuidv7(),
     teamId: grant.teamId,
@@ -79,15 +70,8 @@ export async function grantCredits(
     reason: grant.reason ?? null,
     createdAt: now,
   });
-  moveCredits(em, {
-    grant: made,
-    from: 'issued',
-    to: 'available',
-    amount: grant.credits,
-    kind: 'grant',
-    reference: grant.businessKey,
-    at: now,
-  });
+  const issue = { kind: 'grant', from: 'issued', to: 'available', amount: grant.credits } as const;
+  await applyMoves(em, [made], [{ grantId: made.id, ...issue, reference: grant.businessKey }], now);
   em.persist(made);
   await em.flush();
   const { id: grantId, teamId, source, product, expiresAt } = made;
@@ -99,5 +83,5 @@ export async function grantCredits(
   await storeMessages(em, [{ type: 'credits.granted', data }], now);
   if (made.expiresAt && made.expiresAt <= now) await expireCredits(em, grant.teamId, now);
   await settleDebts(em, grant.teamId, now);
-  return { grant: made, created: true };
+  return made;
 }

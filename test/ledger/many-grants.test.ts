@@ -52,7 +52,7 @@ async function teamWith(lots: readonly NewLot[]): Promise<{ teamId: string; gran
   const grantIds: string[] = [];
   await inTeam(teamId, async (em, now) => {
     for (const [index, { credits, life }] of lots.entries()) {
-      const { grant } = await grantCredits(
+      const grant = await grantCredits(
         em,
         {
           teamId,
@@ -156,7 +156,7 @@ test('a debt takes from many grants in burn order, and a smaller one gives back 
   const owe = (owed: bigint) =>
     inTeam(teamId, async (em, now) => {
       const debt = { teamId, key: `order:${teamId}`, lifetime: true, owed };
-      await setDebt(em, debt, { lateLifeMs: hour, now });
+      await setDebt(em, await em.findOne(Debt, { key: debt.key }), debt, { lateLifeMs: hour, now });
       await settleDebts(em, teamId, now);
       return em.findOneOrFail(Debt, { key: debt.key });
     });

@@ -4,6 +4,7 @@ import { v7 as uuidv7 } from 'uuid';
 import { formatCredits } from '../../../catalog/credits.ts';
 import type { PublishedCatalog } from '../../../catalog/versions.ts';
 import { connectDatabase, type Database } from '../../../database/connection.ts';
+import { Grant } from '../../../database/entities/grant.ts';
 import { lockLivingTeam } from '../../../database/lock-living-team.ts';
 import { withClient } from '../../../dev/postgres.ts';
 import { DomainError } from '../../../domain-error.ts';
@@ -301,6 +302,7 @@ type GrantFacts = Parameters<typeof model.giveGrant>[1];
 
 async function giveGrant(em: Em, team: RunTeam, grant: GrantFacts, at: Date): Promise<void> {
   const { source, key, granted, effectiveAt, expiresAt } = grant;
+  if ((await em.count(Grant, { businessKey: key })) > 0) return; // a repeated grant
   const made = {
     teamId: team.id,
     source,

@@ -1,0 +1,101 @@
+import type { EntityManager, MikroORM } from '@mikro-orm/postgresql';
+import type { Pool, PoolClient, QueryConfig, QueryResult } from 'pg';
+
+/**
+ * Runs `work` in one transaction of MikroORM that waits for Postgres only where it needs rows. An INSERT, UPDATE or
+ * DELETE without RETURNING is sent and not waited for: Postgres executes the statements of a connection in order, so
+ * later reads see it. If such a write fails, the next read or the commit throws its error. Within `work`, MikroORM
+ * does not know how many rows such a write has changed.
+ *
+ * @param first  sent together with `begin`; `work` gets its answer
+ * @returns the result of `work`, after the commit is durable
+ */
+export async function inPipelinedTransaction<T>(
+  orm: MikroORM,
+  pool: Pool,
+  first: QueryConfig,
+  work: (em: EntityManager, first: Promise<QueryResult>) => Promise<T>,
+): Promise<T> {
+  const client = await pool.connect();
+  let usable = true;
+  try {
+    const pipeline = createPipeline(client);
+    const em = orm.em.fork();
+    em.setTransactionContext(pipeline);
+    let result: T;
+    try {
+      result = await work(em, pipeline.begin(first));
+      await em.flush();
+    } catch (error) {
+      await client.query('rollback').catch(() => {
+        usable = false;
+      });
+      throw pipeline.failedWrite() ?? error;
+    }
+    // If a write fails, the following commit is answered with a rollback.
+    const committed = await pipeline.send('commit').catch((error: unknown) => {
+      usable = false;
+      throw pipeline.failedWrite() ?? error;
+    });
+    const failed = pipeline.failedWrite();
+    if (failed) throw failed;
+    if (committed.command !== 'COMMIT')
+      throw new Error('the commit was answered with a rollback, and no statement had failed');
+    return result;
+  } finally {
+    client.release(!usable);
+  }
+}
+
+/** The statements of one transaction. `executeQuery` is what MikroORM calls of a transaction. */
+interface Pipeline {
+  begin(first: QueryConfig): Promise<QueryResult>;
+  send(statement: string | QueryConfig): Promise<QueryResult>;
+  executeQuery(statement: { sql: string }): Promise<{ rows: unknown[]; numAffectedRows?: bigint }>;
+  /** The error of the first write that failed, of those that were not waited for. */
+  failedWrite(): Error | undefined;
+}
+
+function createPipeline(client: PoolClient): Pipeline {
+  let begun: Promise<unknown> = Promise.reject(new Error('the transaction has not begun'));
+  begun.catch(() => {});
+  let failed: Error | undefined;
+  let corked = false;
+  return { begin, send, executeQuery, failedWrite: () => failed };
+
+  async function begin(first: QueryConfig): Promise<QueryResult> {
+    begun = send('begin');
+    const [answer] = await Promise.all([send(first), begun]);
+    return answer;
+  }
+
+  async function executeQuery({ sql }: { sql: string }) {
+    if (isSentAhead(sql)) {
+      await begun; // a write outside the transaction could not be rolled back
+      send(sql).catch((error: Error) => {
+        failed ??= error;
+      });
+      return { rows: [] };
+    }
+    const { rows, rowCount } = await send(sql);
+    return { rows, numAffectedRows: BigInt(rowCount ?? 0) };
+  }
+
+  /** Statements that are sent before the next turn of the event loop are one packet. */
+  function send(statement: string | QueryConfig): Promise<QueryResult> {
+    const { stream } = client.connection;
+    if (!corked) {
+      corked = true;
+      stream.cork();
+      process.nextTick(() => {
+        corked = false;
+        stream.uncork();
+      });
+    }
+    return client.query(statement);
+  }
+}
+
+function isSentAhead(sql: string): boolean {
+  return /^\s*(insert|update|delete)\b/i.test(sql) && !/\breturning\b/i.test(sql);
+}

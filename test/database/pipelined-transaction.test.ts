@@ -1,0 +1,93 @@
+import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { v7 as uuidv7 } from 'uuid';
+import { connectDatabase, type Database } from '../../database/connection.ts';
+import { Team } from '../../database/entities/team.ts';
+import { isUniqueViolation } from '../../database/errors.ts';
+import { createTestDatabase, type TestDatabase } from '../setup/database.ts';
+import { countRoundTrips } from '../setup/round-trips.ts';
+
+let testDatabase: TestDatabase;
+let database: Database;
+let teamId: string;
+beforeAll(async () => {
+  testDatabase = await createTestDatabase();
+  database = await connectDatabase(testDatabase.applicationUrl, { pool: 2 });
+});
+afterAll(async () => {
+  await database.close();
+  await testDatabase.drop();
+});
+beforeEach(async () => {
+  teamId = uuidv7();
+  await database.pool.query(`insert into teams (id, name, personal) values ($1, 'team', false)`, [teamId]);
+});
+
+const nothing = async () => null;
+const nameOf = async () => (await database.fork().findOneOrFail(Team, { id: teamId })).name;
+const insertTeam = `insert into teams (id, name, personal) values (?, 'another', false)`;
+
+test('writes are sent with the commit: two waits, whatever is written', async () => {
+  const { waits } = await countRoundTrips(database.pool, () =>
+    database.teamTransaction(teamId, nothing, async (em, locked) => {
+      if (!locked) throw new Error('the team exists');
+      for (let index = 0; index < 5; index += 1) await em.execute(insertTeam, [uuidv7()]);
+      locked.team.name = 'renamed';
+    }),
+  );
+  expect(waits.length).toBe(2);
+  expect(await nameOf()).toBe('renamed');
+});
+
+test('a read sees the writes that were sent before it', async () => {
+  const id = uuidv7();
+  const found = await database.teamTransaction(teamId, nothing, async (em) => {
+    await em.execute(insertTeam, [id]);
+    return em.findOne(Team, { id });
+  });
+  expect(found?.name).toBe('another');
+});
+
+test('a write that fails undoes the transaction, and its error is thrown by the next read or the commit', async () => {
+  const failing = (reads: boolean) =>
+    database.teamTransaction(teamId, nothing, async (em, locked) => {
+      if (locked) locked.team.name = 'never';
+      await em.flush();
+      await em.execute(insertTeam, [teamId]); // the id is taken
+      if (reads) await em.count(Team);
+    });
+  for (const reads of [true, false]) {
+    const error = await failing(reads).catch((thrown: unknown) => thrown);
+    expect(isUniqueViolation(error)).toBe(true);
+    expect(await nameOf()).toBe('team');
+  }
+  expect(database.pool.idleCount).toBe(database.pool.totalCount); // its connection can be used again
+});
+
+test('the reads that are sent with the lock see what the transaction before it has written', async () => {
+  let enter = () => {};
+  const entered = new Promise<void>((resolve) => {
+    enter = resolve;
+  });
+  let leave = () => {};
+  const left = new Promise<void>((resolve) => {
+    leave = resolve;
+  });
+  const first = database.teamTransaction(teamId, nothing, async (em) => {
+    await em.execute('update teams set name = ? where id = ?', ['first', teamId]);
+    enter();
+    await left;
+  });
+  await entered;
+  const readName = async (em: ReturnType<Database['fork']>) => {
+    const rows = await em.execute<{ name: string }[]>('select name from teams where id = ?', [teamId]);
+    return rows[0]?.name;
+  };
+  const second = database.teamTransaction(teamId, readName, async (_em, _locked, name) => name);
+  leave();
+  await first;
+  expect(await second).toBe('first');
+});
+
+test('a team that does not exist is null', async () => {
+  expect(await database.teamTransaction(uuidv7(), nothing, async (_em, locked) => locked)).toBeNull();
+});
