@@ -1,7 +1,6 @@
 import type { EventStep } from './event-step.ts';
 import { rememberMoney } from './order-event.ts';
-import { grantPaidOrder, type PaidOrder } from './paid-order.ts';
-import { readSubscriptionPayment } from './subscription-payment.ts';
+import { grantPaidOrder, type PaidOrder, readSubscriptionPayment } from './paid-order.ts';
 
 /**
  * A change of plan was billed: the `order.paid` of a `subscription_update`. Its debit line grants credits for the time on

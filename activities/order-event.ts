@@ -24,9 +24,8 @@ import {
   readOrder,
 } from '../polar/events.ts';
 import { plansOf, resolveProduct, unknownProduct } from '../polar/resolve-product.ts';
-import { assignedOrder, assignedSubscription } from './assigned-event.ts';
-import { checkTeam } from './check-team.ts';
 import { type Fetching, type NeedsPolar, needsPolar } from './event-step.ts';
+import { assignedOrder, assignedSubscription, checkTeam } from './event-team.ts';
 import {
   endForDeletedTeam,
   fetchState,

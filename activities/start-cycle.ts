@@ -1,7 +1,6 @@
 import type { EventStep } from './event-step.ts';
 import { rememberMoney } from './order-event.ts';
-import { grantPaidOrder, type PaidOrder } from './paid-order.ts';
-import { readSubscriptionPayment } from './subscription-payment.ts';
+import { grantPaidOrder, type PaidOrder, readSubscriptionPayment } from './paid-order.ts';
 
 /**
  * A cycle was paid: the `order.paid` of a subscription's first period, or of a renewal. Its line that begins a billing

@@ -128,8 +128,3 @@ export const messageTypes = Object.keys(messageData) as [MessageType, ...Message
 export type Message = {
   [Type in MessageType]: { type: Type; data: z.output<(typeof messageData)[Type]> };
 }[MessageType];
-
-/** The team of a message; null if it concerns no team. */
-export function teamOf({ data }: Message): string | null {
-  return 'teamId' in data ? data.teamId : null;
-}

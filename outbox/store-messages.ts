@@ -1,6 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { v7 as uuidv7 } from 'uuid';
-import { type Message, teamOf } from './messages.ts';
+import type { Message } from './messages.ts';
 
 /** Stores messages to other systems, in the transaction of their cause. The caller holds their team's lock. */
 export async function storeMessages(
@@ -28,7 +28,8 @@ function insertMessages(placeholder?: '?'): string {
 function rowsOf(messages: readonly Message[]): string {
   return JSON.stringify(
     messages.map((message) => {
-      return { id: uuidv7(), teamId: teamOf(message), type: message.type, data: message.data };
+      const { type, data } = message;
+      return { id: uuidv7(), teamId: 'teamId' in data ? data.teamId : null, type, data };
     }),
   );
 }

@@ -7,7 +7,6 @@ import { Subscription } from '../database/entities/subscription.ts';
 import { hasCode } from '../domain-error.ts';
 import { callPolar } from './client.ts';
 import { type PolarSubject, polarTime, readTeamRef, subjectOf } from './events.ts';
-import { isBefore } from './orders-since.ts';
 import { resolveProduct } from './resolve-product.ts';
 import { type ResolvedTeam, resolveTeam } from './resolve-team.ts';
 import { storable } from './verify-webhook.ts';
@@ -57,6 +56,11 @@ export async function isForeign(em: EntityManager, type: string, data: unknown):
   return (
     typeof key !== 'string' && (await resolveProduct(em, { productId, productCatalogKey: null })) === null
   );
+}
+
+/** Whether an order is older than the policy `ordersSince`: it is recorded and never granted. */
+export function isBefore({ createdAt }: { createdAt: Date }, ordersSince: Date | null): boolean {
+  return ordersSince !== null && createdAt < ordersSince;
 }
 
 /** The ids of a foreign event. Nothing else of it is recorded. */

@@ -22,7 +22,7 @@ import {
   readRefund,
   readSubscription,
 } from '../polar/events.ts';
-import { isBefore } from '../polar/orders-since.ts';
+import { isBefore } from '../polar/resolve-event.ts';
 import { plansOf, resolveProduct } from '../polar/resolve-product.ts';
 import type { Walked } from './polar-page.ts';
 

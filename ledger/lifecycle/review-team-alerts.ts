@@ -1,9 +1,9 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
+import { expirySql } from '../../database/entities/grant.ts';
 import { Team } from '../../database/entities/team.ts';
 import { storeMessages } from '../../outbox/store-messages.ts';
 import { armAlerts, reviewAlerts } from '../rules/alerts.ts';
 import { alertMessages } from '../spend/announce.ts';
-import { sumSpendableCredits } from './spendable-grants.ts';
 
 /**
  * Arms the team's alerts if credits came in, and stores the alerts that are due. Call it at the end of each transaction
@@ -30,4 +30,16 @@ export async function reviewTeamAlerts(em: EntityManager, teamId: string, now: D
   await em.flush();
   await storeMessages(em, alertMessages(teamId, available, review), now);
   return available;
+}
+
+/** The team's spendable credits at `now`, in micro-credits. */
+async function sumSpendableCredits(em: EntityManager, teamId: string, now: Date): Promise<bigint> {
+  await em.flush();
+  const [row] = await em.execute<{ credits: string }[]>(
+    `select coalesce(sum(g.available), 0) as credits from grants g
+      where g.team_id = ? and g.open and ${expirySql('g')} > ?`,
+    [teamId, now],
+  );
+  if (!row) throw new Error('a sum has one row');
+  return BigInt(row.credits);
 }

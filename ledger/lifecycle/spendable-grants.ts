@@ -27,18 +27,6 @@ export async function readSpendableGrants(
   return first.length < firstGrants || enough ? first : find();
 }
 
-/** The team's spendable credits at `now`, in micro-credits. The caller holds the team's lock. */
-export async function sumSpendableCredits(em: EntityManager, teamId: string, now: Date): Promise<bigint> {
-  await em.flush();
-  const [row] = await em.execute<{ credits: string }[]>(
-    `select coalesce(sum(g.available), 0) as credits from grants g
-      where g.team_id = ? and g.open and ${expirySql('g')} > ?`,
-    [teamId, now],
-  );
-  if (!row) throw new Error('a sum has one row');
-  return BigInt(row.credits);
-}
-
 /** The conditions of the index in burn order. */
 function spendableAt(now: Date) {
   return { [raw((alias) => `${alias}.open`)]: true, [raw((alias) => expirySql(alias))]: { $gt: now } };

@@ -2,13 +2,12 @@ import { formatCredits } from '../../catalog/credits.ts';
 import { DomainError } from '../../domain-error.ts';
 import { allocate } from '../rules/allocate.ts';
 import { available, type BatchState, drawCredits, type GrantState, type TeamState } from './batch-state.ts';
-import { type Changes, move } from './changes.ts';
+import { type Changes, move, recordDebit } from './changes.ts';
 import { drawsOf, lockedHoldOf, requireOpen } from './holds.ts';
 import { countAgainst, limitsOn, refuseOverLimit } from './limits.ts';
 import { newId } from './new-id.ts';
 import type { CaptureOperation, Outcome, Receipt } from './operation.ts';
 import { makeReceipt } from './receipt.ts';
-import { recordDebit } from './record-answer.ts';
 import { releaseHeld } from './release-held.ts';
 
 /**

@@ -1,8 +1,16 @@
+import { formatCredits } from '../../catalog/credits.ts';
 import type { Message } from '../../outbox/messages.ts';
 import { type Move, moveBetween } from '../rules/move.ts';
-import type { StoredAttribution } from './attribution.ts';
-import type { GrantState, TeamState } from './batch-state.ts';
-import type { HoldAnswer, Receipt } from './operation.ts';
+import { type Attribution, type StoredAttribution, storedAttribution } from './attribution.ts';
+import { type BatchState, type GrantState, type HoldState, keyOf, type TeamState } from './batch-state.ts';
+import type {
+  CaptureOperation,
+  HoldAnswer,
+  Operation,
+  Outcome,
+  Receipt,
+  SpendOperation,
+} from './operation.ts';
 
 /** Everything that the operations of a batch write, in one transaction. */
 export interface Changes {
@@ -63,4 +71,60 @@ export function recordMoves(
     if (!grant) throw new Error(`a plan moves credits of grant ${grantId}, which was not read`);
     move(changes, { teamId }, grant, { ...moved, cause: { reference } });
   }
+}
+
+/** Records the usage event of a debit and, under the caller's key, the event from which its receipt is rebuilt. */
+export function recordDebit(
+  operation: SpendOperation | CaptureOperation,
+  receipt: Receipt,
+  attribution: Attribution,
+  occurredAt: Date,
+  { keys }: BatchState,
+  changes: Changes,
+): Outcome {
+  const { teamId, idempotencyKey, bodyHash, metadata } = operation;
+  changes.events.push({
+    teamId,
+    occurredAt,
+    receipt,
+    ...storedAttribution(attribution),
+    metadata: metadata ?? null,
+  });
+  const event = { teamId, id: receipt.id, occurredAt };
+  if (idempotencyKey !== null) {
+    keys.set(keyOf(teamId, idempotencyKey), { bodyHash, event });
+    changes.keys.push({ teamId, key: idempotencyKey, bodyHash, event, answer: null });
+  }
+  return { kind: 'debited', receipt };
+}
+
+/** Records the current state of the hold under the caller's key. */
+export function recordHold(
+  { kind, teamId, idempotencyKey, bodyHash }: Operation,
+  hold: HoldState,
+  { keys }: BatchState,
+  changes: Changes,
+): Outcome {
+  const answer = holdAnswer(hold);
+  if (idempotencyKey !== null) {
+    keys.set(keyOf(teamId, idempotencyKey), { bodyHash, answer });
+    changes.keys.push({
+      teamId,
+      key: idempotencyKey,
+      bodyHash,
+      event: null,
+      answer: { status: kind === 'hold' ? 201 : 200, body: answer },
+    });
+  }
+  return { kind: 'held', answer };
+}
+
+/** The answer to an operation on a hold. */
+export function holdAnswer({ id, status, credits, expiresAt }: HoldState): HoldAnswer {
+  return {
+    id,
+    status: status === 'open' ? 'open' : 'released',
+    credits: formatCredits(credits),
+    expiresAt: expiresAt.toISOString(),
+  };
 }

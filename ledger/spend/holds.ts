@@ -7,7 +7,7 @@ import {
   type HoldState,
   type TeamState,
 } from './batch-state.ts';
-import { type Changes, move } from './changes.ts';
+import { type Changes, holdAnswer, move, recordHold } from './changes.ts';
 import { countAgainst, limitsOn, refuseOverLimit, requireMember } from './limits.ts';
 import { newId } from './new-id.ts';
 import type {
@@ -17,7 +17,6 @@ import type {
   Outcome,
   ReleaseOperation,
 } from './operation.ts';
-import { holdAnswer, recordHold } from './record-answer.ts';
 import { releaseHeld } from './release-held.ts';
 
 /**

@@ -1,11 +1,10 @@
 import { DomainError } from '../../domain-error.ts';
 import { available, type BatchState, drawCredits, type TeamState } from './batch-state.ts';
-import { type Changes, move } from './changes.ts';
+import { type Changes, move, recordDebit } from './changes.ts';
 import { countAgainst, limitsOn, refuseOverLimit, requireMember } from './limits.ts';
 import { newId } from './new-id.ts';
 import type { Outcome, SpendOperation } from './operation.ts';
 import { makeReceipt } from './receipt.ts';
-import { recordDebit } from './record-answer.ts';
 
 /** The maximum by which callers' clocks may be ahead of ours. */
 const toleratedSkewMs = 5 * 60_000;

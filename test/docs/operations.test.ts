@@ -57,7 +57,7 @@ test('every route, command, schedule and parked code in the operators’ guide e
   for (const [, id] of guide.matchAll(/--schedule-id ([\w-]+)/g)) expect(ids).toContain(id);
 
   const code = [
-    'activities/check-team.ts',
+    'activities/event-team.ts',
     'activities/event-step.ts',
     'activities/order-event.ts',
     'activities/paid-order.ts',

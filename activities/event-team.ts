@@ -1,5 +1,21 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
 import type { InboxEvent } from '../database/entities/inbox-event.ts';
+import type { Team } from '../database/entities/team.ts';
+import { DomainError } from '../domain-error.ts';
 import type { PolarOrder, PolarProductRef, PolarSubscription, PolarTeamRef } from '../polar/events.ts';
+import { meansTeam, resolveTeam } from '../polar/resolve-team.ts';
+
+/**
+ * Checks that the event's own ids do not contradict the team to which it was routed. Otherwise an operator decides.
+ * @throws DomainError `doubtful_team`
+ */
+export async function checkTeam(em: EntityManager, team: Team, ref: PolarTeamRef): Promise<void> {
+  if (meansTeam(ref, team)) return;
+  const resolved = await resolveTeam(em, ref);
+  if ('doubtful' in resolved) throw new DomainError('doubtful_team', resolved.doubtful);
+  if ('teamId' in resolved && resolved.teamId !== team.id)
+    throw new DomainError('doubtful_team', `Its ids belong to team ${resolved.teamId}, not to ${team.id}`);
+}
 
 type Assignment = Pick<InboxEvent, 'decisions' | 'assignedProduct' | 'teamId'>;
 

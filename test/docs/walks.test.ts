@@ -1,0 +1,180 @@
+import { randomUUID } from 'node:crypto';
+import { Session } from 'node:inspector/promises';
+import { relative, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { z } from 'zod';
+import { type Activities, createActivities } from '../../activities/create-activities.ts';
+import { type RunningApi, signWebhook, startApi } from '../api/running-api.ts';
+
+const root = resolve(import.meta.dirname, '../..');
+let api: RunningApi;
+let activities: Activities;
+beforeAll(async () => {
+  api = await startApi();
+  const { database, polar } = api.dependencies;
+  activities = createActivities({ database, polar });
+});
+afterAll(() => api.stop());
+
+interface Buyer {
+  teamId: string;
+  customerId: string;
+}
+
+async function newBuyer(): Promise<Buyer> {
+  const { teamId } = await api.person();
+  const customerId = randomUUID();
+  const link = 'update teams set polar_customer_id = $2 where id = $1';
+  await api.database.pool.query(link, [teamId, customerId]);
+  return { teamId, customerId };
+}
+
+/**
+ * How many files a reader passes from a request to its row: those whose functions run, without entities and
+ * workflows. If this fails, a path became longer: is each file on it
+ * a concept of its own?
+ */
+function expectAtMost(limit: number, files: readonly string[]): void {
+  if (files.length > limit) throw new Error(`${files.length} files instead of ${limit}: ${files.join(' ')}`);
+}
+
+/** Our files of which at least one function was called by `work`. */
+async function filesPassed(work: () => Promise<unknown>): Promise<string[]> {
+  const session = new Session();
+  session.connect();
+  await session.post('Profiler.enable');
+  await session.post('Profiler.startPreciseCoverage', { callCount: true, detailed: false });
+  await session.post('Profiler.takePreciseCoverage');
+  await work();
+  const { result } = await session.post('Profiler.takePreciseCoverage');
+  await session.post('Profiler.stopPreciseCoverage');
+  session.disconnect();
+  const called = result.filter(({ functions }) =>
+    functions.some(({ functionName, ranges }) => functionName !== '' && (ranges[0]?.count ?? 0) > 0),
+  );
+  return called
+    .map(({ url }) => relative(root, url.startsWith('file:') ? fileURLToPath(url) : url))
+    .filter((file) => /^(api|activities|catalog|database|inbox|ledger|outbox|polar|teams)\//.test(file))
+    .filter((file) => !file.startsWith('database/entities/'))
+    .sort();
+}
+
+/** The files of a request or a step: its answer must contain `expected`. */
+async function passing(expected: object, work: () => Promise<unknown>): Promise<string[]> {
+  let answer: unknown;
+  const files = await filesPassed(async () => {
+    answer = await work();
+  });
+  expect(answer).toMatchObject(expected);
+  return files;
+}
+
+function send(type: string, data: object) {
+  const body = JSON.stringify({ type, timestamp: new Date().toISOString(), data });
+  return api.send('POST', '/v1/webhooks/polar', {
+    as: null,
+    key: null,
+    body,
+    headers: { 'content-type': 'application/json', ...signWebhook(body) },
+  });
+}
+
+/** The webhook handler, then the step of its event. */
+async function walk(
+  step: 'fulfillPurchase' | 'startCycle' | 'followOrder',
+  type: string,
+  data: { metadata: { team_id: string } } & Record<string, unknown>,
+): Promise<string[]> {
+  let inboxId = '';
+  const received = await passing({ status: 202 }, async () => {
+    const reply = await send(type, data);
+    inboxId = z.object({ id: z.string() }).parse(reply.json).id;
+    return reply;
+  });
+  const done = await passing({ lastDid: expect.stringContaining('Order') }, () =>
+    activities[step](data.metadata.team_id, inboxId, 'inbox'),
+  );
+  return [...new Set([...received, ...done])];
+}
+
+function paidOrder({ teamId, customerId }: Buyer, catalogKey: string) {
+  const now = new Date().toISOString();
+  return {
+    id: randomUUID(),
+    ...{ created_at: now, modified_at: now, status: 'paid', paid: true, billing_reason: 'purchase' },
+    ...{ net_amount: 1_200, applied_balance_amount: 0, refunded_amount: 0, currency: 'usd' },
+    ...{
+      customer_id: customerId,
+      product_id: randomUUID(),
+      product: { metadata: { catalog_key: catalogKey } },
+    },
+    ...{ metadata: { team_id: teamId }, customer: { external_id: teamId }, items: [] as object[] },
+  };
+}
+
+function spend(teamId: string, runs: number) {
+  return api.send('POST', `/v1/teams/${teamId}/usage`, {
+    body: { action: 'workflow.run', quantities: { runs } },
+  });
+}
+
+/** A paid order that begins a subscription, with the subscription's state. */
+function firstCycle({ teamId, customerId }: Buyer) {
+  const order = paidOrder({ teamId, customerId }, 'pro_monthly');
+  const { created_at: start, product_id, metadata } = order;
+  const end = new Date(Date.parse(start) + 30 * 86_400_000).toISOString();
+  const subscription = {
+    ...{
+      id: randomUUID(),
+      created_at: start,
+      modified_at: start,
+      status: 'active',
+      cancel_at_period_end: false,
+    },
+    ...{ product_id, metadata, started_at: start, current_period_start: start, current_period_end: end },
+    prices: [{ id: 'price' }],
+  };
+  const line = { amount: 1_200, proration: false, product_price_id: 'price' };
+  return {
+    ...{ ...order, billing_reason: 'subscription_create', subscription_id: subscription.id, subscription },
+    items: [{ ...line, start_timestamp: start, end_timestamp: end }],
+  };
+}
+
+test('a reported usage becomes a row of the ledger within 33 files', async () => {
+  const { teamId } = await newBuyer();
+  await api.give(teamId, '100');
+  await spend(teamId, 1); // fills the caches of keys and catalog
+  const files = await passing({ status: 201 }, () => spend(teamId, 1));
+  expectAtMost(33, files);
+});
+
+test('a paid pack becomes a grant within 35 files', async () => {
+  const buyer = await newBuyer();
+  await walk('fulfillPurchase', 'order.paid', paidOrder(buyer, 'pack_1000'));
+  const files = await walk('fulfillPurchase', 'order.paid', paidOrder(buyer, 'pack_1000'));
+  expectAtMost(35, files);
+});
+
+test('a paid cycle becomes a grant within 50 files', async () => {
+  await walk('startCycle', 'order.paid', firstCycle(await newBuyer()));
+  const files = await walk('startCycle', 'order.paid', firstCycle(await newBuyer()));
+  expectAtMost(50, files);
+});
+
+test('a refund of spent credits becomes a debt within 42 files', async () => {
+  const buyer = await newBuyer();
+  const order = paidOrder(buyer, 'pack_1000');
+  await walk('fulfillPurchase', 'order.paid', order);
+  expect(await spend(buyer.teamId, 1)).toMatchObject({ status: 201 });
+  const later = new Date(Date.now() + 1_000).toISOString();
+  const files = await walk('followOrder', 'order.refunded', {
+    ...order,
+    refunded_amount: 1_200,
+    modified_at: later,
+  });
+  const owed = await api.database.pool.query('select owed from debts where team_id = $1', [buyer.teamId]);
+  expect(owed.rowCount).toBe(1);
+  expectAtMost(42, files);
+});
