@@ -1,5 +1,6 @@
 import type { Check } from './check.ts';
 import { checkAdjustments } from './check-adjustments.ts';
+import { checkAlerts } from './check-alerts.ts';
 import { checkBusinessKeys } from './check-business-keys.ts';
 import { checkDebts } from './check-debts.ts';
 import { checkEntitlement } from './check-entitlement.ts';
@@ -30,5 +31,6 @@ export const checks: readonly Check[] = [
   checkOpenHolds,
   checkLimits,
   checkAdjustments,
+  checkAlerts,
   checkHolds,
 ];

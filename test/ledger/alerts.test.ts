@@ -14,6 +14,8 @@ import { reviewTeamAlerts } from '../../ledger/lifecycle/review-team-alerts.ts';
 import { setAlerts } from '../../ledger/lifecycle/set-alerts.ts';
 import { type CreditOperations, createCreditOperations } from '../../ledger/spend/credit-operations.ts';
 import { setLimit } from '../../ledger/spend/set-limit.ts';
+import { checkAlerts } from '../../ledger/verify/check-alerts.ts';
+import { verifyLedger } from '../../ledger/verify/verify-ledger.ts';
 import { messageData } from '../../outbox/messages.ts';
 import { type SettableClock, settableClock } from '../setup/clock.ts';
 import { createTestDatabase, type TestDatabase } from '../setup/database.ts';
@@ -364,4 +366,9 @@ test('random spends, holds, releases and grants: each crossing is sent exactly o
     ),
     { numRuns: Number(process.env.FC_RUNS ?? 30) },
   );
+});
+
+test('in all of these teams ledger:verify finds no wrong alert', async () => {
+  const { findings } = await verifyLedger(database);
+  expect(findings.filter(({ rule }) => rule in checkAlerts.rules)).toEqual([]);
 });

@@ -14,6 +14,7 @@ import { adjustCredits } from '../../ledger/lifecycle/adjust-credits.ts';
 import { applyPaidOrder, applyReversal } from '../../ledger/lifecycle/apply-order.ts';
 import { applySubscription } from '../../ledger/lifecycle/apply-subscription.ts';
 import { grantTrialCredits } from '../../ledger/lifecycle/grant-trial-credits.ts';
+import { reviewTeamAlerts } from '../../ledger/lifecycle/review-team-alerts.ts';
 import { type CreditOperations, createCreditOperations } from '../../ledger/spend/credit-operations.ts';
 import { setLimit } from '../../ledger/spend/set-limit.ts';
 import { checks } from '../../ledger/verify/checks.ts';
@@ -293,6 +294,42 @@ const corruptions: { rule: string; what: string; sql: string }[] = [
     sql: `insert into grants (id, team_id, source, business_key, granted, available, effective_at, catalog_version, created_at)
           select gen_random_uuid(), team_id, source, 'trial:again', granted, granted, effective_at, catalog_version, created_at
             from grants where source = 'trial' limit 1`,
+  },
+  {
+    rule: 'threshold-is-reported',
+    what: 'a balance that fell below a threshold without a message',
+    sql: `update teams set alert_base = 1000000000000, alert_watermark = 1000000000000`,
+  },
+  {
+    rule: 'alert-state-is-possible',
+    what: 'a watermark above every balance since credits came in',
+    sql: `update teams set alert_watermark = alert_base + 1`,
+  },
+  {
+    rule: 'alert-is-sent-once',
+    what: 'a team that was told twice that it has no credits',
+    sql: `insert into outbox (id, team_id, type, at, data)
+          select gen_random_uuid(), id, 'credits.exhausted', billing_now(), '{"available": "0"}' from teams cross join generate_series(1, 2)`,
+  },
+  {
+    rule: 'alert-is-sent-once',
+    what: 'a threshold that was crossed twice',
+    sql: `insert into outbox (id, team_id, type, at, data)
+          select gen_random_uuid(), id, 'credits.low', billing_now(),
+                 '{"available": "90", "thresholds": [{"threshold": "100", "credits": "100"}]}'
+            from teams cross join generate_series(1, 2)`,
+  },
+  {
+    rule: 'alert-is-sent-once',
+    what: 'an expiry that was announced twice',
+    sql: `insert into outbox (id, team_id, type, at, data)
+          select gen_random_uuid(), id, 'credits.expiring', billing_now(), '{"expiresAt": "2026-01-31T00:00:00.000Z", "daysAhead": 7}'
+            from teams cross join generate_series(1, 2)`,
+  },
+  {
+    rule: 'exhaustion-has-message',
+    what: 'a team that counts as told, and was not',
+    sql: `update teams set exhaustion_sent = not exhaustion_sent`,
   },
   {
     rule: 'trial-is-claimed',
@@ -659,7 +696,9 @@ function locked<T>(
 ): Promise<T> {
   return database.transaction(async (em) => {
     const { now } = await lockLivingTeam(em, teamId);
-    return work(em, now);
+    const result = await work(em, now);
+    await reviewTeamAlerts(em, teamId, now); // as each step does
+    return result;
   });
 }
 
