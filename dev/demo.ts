@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util';
 import { EnvironmentError, readEnvironment, runningStack } from '../environment.ts';
 import { figuresChecked, WrongFigure } from './demo/check.ts';
 import { CannotGoOn, connectDemo } from './demo/connect.ts';
+import { takePagePictures } from './demo/page-pictures.ts';
 import { screen } from './demo/screen.ts';
 import { takeScreenshots } from './demo/screenshots.ts';
 import { seedTeam } from './demo/seed.ts';
@@ -10,7 +11,7 @@ import { tellStory } from './demo/story.ts';
 /**
  * `npm run demo`: the story of a team, over HTTP, on the running stack. Each figure is computed from `GET /v1/catalog`
  * and checked. The first wrong one ends the demo with exit code 1. `npm run screenshots` also
- * takes the pictures of its team for docs/operations.md. `npm run demo -- --seed` fills another team with 90 days of
+ * takes the pictures of its team for docs/operations.md, and of the seeded team on the page. `npm run demo -- --seed` fills another team with 90 days of
  * use instead.
  */
 const { screenshots: picturesFolder, seed } = parseArgs({
@@ -32,7 +33,11 @@ async function run(): Promise<number> {
         return 0;
       }
       const teamId = await tellStory(demo);
-      if (picturesFolder !== undefined) await takeScreenshots(demo, teamId, picturesFolder);
+      if (picturesFolder !== undefined) {
+        await takeScreenshots(demo, teamId, picturesFolder);
+        await seedTeam(demo, stack);
+        await takePagePictures(demo.publicUrl, picturesFolder);
+      }
     } finally {
       await demo.close();
     }

@@ -1,14 +1,12 @@
-import { accessSync, constants } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import { chromium, type Page } from 'playwright-core';
 import { teamWorkflowId } from '../../workflows/messages.ts';
+import { chromiumFlags, findChromium } from '../find-chromium.ts';
 import { CannotGoOn, type Demo } from './connect.ts';
 import { screen } from './screen.ts';
 
 /** Wide enough that the UI shows each row of the timeline and of the history in one line. */
 const viewport = { width: 1_500, height: 1_900 };
-/** Names of the browser's program, most likely first. */
-const programs = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
 
 /**
  * Takes pictures of the team's workflow in the Temporal UI: its timeline, its steps with their summaries, its details.
@@ -19,11 +17,7 @@ const programs = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrom
 export async function takeScreenshots(demo: Demo, teamId: string, folder: string): Promise<void> {
   screen.step('Pictures of the team in the Temporal UI');
   if (!demo.temporalUi) throw new CannotGoOn('Pictures need the Temporal server of npm start');
-  const browser = await chromium.launch({
-    executablePath: findChromium(),
-    args: ['--disable-lcd-text'], // grey text makes smaller files
-    chromiumSandbox: process.getuid?.() !== 0, // Chromium's sandbox does not run as root
-  });
+  const browser = await chromium.launch({ executablePath: findChromium(), args: chromiumFlags });
   try {
     const context = await browser.newContext({ viewport, timezoneId: 'UTC', locale: 'en-US' });
     const page = await context.newPage();
@@ -58,24 +52,4 @@ async function areaBelow(page: Page, heading: string, height: number) {
   const margin = 16;
   const x = found.x - margin;
   return { x, y: found.y - margin, width: viewport.width - x, height };
-}
-
-/** @throws CannotGoOn if there is none */
-function findChromium(): string {
-  const { CHROMIUM, PATH = '' } = process.env;
-  const candidates = CHROMIUM
-    ? [CHROMIUM]
-    : PATH.split(delimiter).flatMap((folder) => programs.map((program) => join(folder, program)));
-  const found = candidates.find(isExecutable);
-  if (found) return found;
-  throw new CannotGoOn('Pictures need Chromium: install it (Debian: chromium), or set CHROMIUM to its path');
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }
