@@ -102,5 +102,5 @@ input[type=email] { width: 100%; font: inherit; padding: 10px; margin-bottom: 10
   border: 1px solid var(--line); background: var(--back); color: inherit; }
 .badge { font-size: 12px; white-space: nowrap; padding: 1px 9px; border-radius: 99px; background: var(--back); border: 1px solid var(--line); }
 .badge.active, .badge.paid, .badge.delivered { color: #15803d; } .badge.past-due, .badge.failed { color: var(--bad); }
-code { font-size: 12px; } a { color: var(--accent); }
+code { font-size: 12px; } a { color: light-dark(#4f46e5, #a5b4fc); }
 `;
