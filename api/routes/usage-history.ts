@@ -116,16 +116,20 @@ const valueOrNone = z.codec(z.string().max(128), z.string().nullable(), {
   decode: (text) => (text === '' ? null : text),
   encode: (value) => value ?? '',
 });
-const tagFilter = z.codec(z.string().max(140), z.object({ name: z.string(), value: z.string().nullable() }), {
-  decode: (text, context) => {
-    const colon = text.indexOf(':');
-    const name = text.slice(0, colon);
-    if (colon > 0 && tagNamePattern.test(name)) return { name, value: text.slice(colon + 1) || null };
-    context.issues.push({ code: 'custom', input: text, message: 'expected name:value' });
-    return z.NEVER;
+const tagFilter = z.codec(
+  z
+    .string()
+    .max(140)
+    .regex(new RegExp(`${tagNamePattern.source.slice(0, -1)}:`), { error: 'expected name:value' }),
+  z.object({ name: z.string(), value: z.string().nullable() }),
+  {
+    decode: (text) => {
+      const colon = text.indexOf(':');
+      return { name: text.slice(0, colon), value: text.slice(colon + 1) || null };
+    },
+    encode: ({ name, value }) => `${name}:${value ?? ''}`,
   },
-  encode: ({ name, value }) => `${name}:${value ?? ''}`,
-});
+);
 
 /** The values of a report's row select its events. */
 const filterQuery = {

@@ -36,11 +36,12 @@ const root = resolve(import.meta.dirname, '../..');
 /**
  * Starts everything in `directory`. After a failure it stops what was started.
  * @param variables  more environment variables of all our processes
+ * @param worker  false: none runs, so nothing is sent to other systems
  */
 export async function startPlatform(
   directory: string,
   progress: Progress,
-  variables: Record<string, string> = {},
+  { variables = {}, worker = true }: { variables?: Record<string, string>; worker?: boolean } = {},
 ): Promise<Platform> {
   const supervisor = supervise((line) => progress.say(`      ${line}`));
   try {
@@ -156,10 +157,12 @@ export async function startPlatform(
         POLAR_SERVER: `http://127.0.0.1:${await link(`${name} → Polar`, polarPort)}`,
       };
     };
-    const workerVariables = await linked('worker');
-    await progress.step('worker', () =>
-      keepScript({ ...script('worker', 'worker/main.ts', workerVariables), patienceMs: 30_000 }),
-    );
+    if (worker) {
+      const workerVariables = await linked('worker');
+      await progress.step('worker', () =>
+        keepScript({ ...script('worker', 'worker/main.ts', workerVariables), patienceMs: 30_000 }),
+      );
+    }
     const apiVariables = {
       ...(await linked('API')),
       AUTH_JWT_SECRET: jwtSecret,
