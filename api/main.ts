@@ -32,7 +32,7 @@ await runCommand(async () => {
     checkRole: environment.production,
   });
   const { email } = environment;
-  if (!email.smtp) log.warn('SMTP_URL is not set: no e-mail is sent');
+  if (!email.smtp) log.info('SMTP_URL is not set: no e-mail is sent');
   const temporal = createTemporalLink(environment.temporal);
   const creditOperations = createCreditOperations(database.lane('spending'));
   const dependencies: Dependencies = {

@@ -90,7 +90,7 @@ export async function startWorker(
     email?.smtp && publicUrl !== undefined
       ? { mailer: createMailer(email.smtp), settings: { ...email.smtp, publicUrl } }
       : undefined;
-  if (!emailing) log.warn('SMTP_URL is not set: no e-mail is sent');
+  if (!emailing) log.info('SMTP_URL is not set: no e-mail is sent');
   const activities = {
     ...createActivities({ database, polar }),
     ...createWebhookActivities(database, webhookSettings),
