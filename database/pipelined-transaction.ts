@@ -27,11 +27,13 @@ export async function inPipelinedTransaction<T>(
       result = await work(em, pipeline.begin(first));
       await em.flush();
     } catch (error) {
+      pipeline.end();
       await client.query('rollback').catch(() => {
         usable = false;
       });
       throw pipeline.failedWrite() ?? error;
     }
+    pipeline.end();
     // If a write fails, the following commit is answered with a rollback.
     const committed = await pipeline.send('commit').catch((error: unknown) => {
       usable = false;
@@ -52,6 +54,11 @@ interface Pipeline {
   begin(first: QueryConfig): Promise<QueryResult>;
   send(statement: string | QueryConfig): Promise<QueryResult>;
   executeQuery(statement: { sql: string }): Promise<{ rows: unknown[]; numAffectedRows?: bigint }>;
+  /**
+   * Refuses further statements of MikroORM. Reads that run together may continue after one of them has failed, when the
+   * connection already belongs to another transaction.
+   */
+  end(): void;
   /** The error of the first write that failed, of those that were not waited for. */
   failedWrite(): Error | undefined;
 }
@@ -61,7 +68,11 @@ function createPipeline(client: PoolClient): Pipeline {
   begun.catch(() => {});
   let failed: Error | undefined;
   let corked = false;
-  return { begin, send, executeQuery, failedWrite: () => failed };
+  let ended = false;
+  const end = () => {
+    ended = true;
+  };
+  return { begin, send, executeQuery, end, failedWrite: () => failed };
 
   async function begin(first: QueryConfig): Promise<QueryResult> {
     begun = send('begin');
@@ -70,8 +81,10 @@ function createPipeline(client: PoolClient): Pipeline {
   }
 
   async function executeQuery({ sql }: { sql: string }) {
-    if (isSentAhead(sql)) {
-      await begun; // a write outside the transaction could not be rolled back
+    const isAhead = isSentAhead(sql);
+    if (isAhead) await begun; // a write outside the transaction could not be rolled back
+    if (ended) throw new Error('the transaction of this statement has ended');
+    if (isAhead) {
       send(sql).catch((error: Error) => {
         failed ??= error;
       });

@@ -63,6 +63,22 @@ test('a write that fails undoes the transaction, and its error is thrown by the 
   expect(database.pool.idleCount).toBe(database.pool.totalCount); // its connection can be used again
 });
 
+test('work that goes on after its transaction has failed changes nothing in the next one on its connection', async () => {
+  const failed = Promise.withResolvers<void>();
+  const id = uuidv7();
+  let late: Promise<unknown> = Promise.resolve();
+  const first = database.teamTransaction(teamId, nothing, async (em) => {
+    late = failed.promise.then(() => em.execute(insertTeam, [id]));
+    throw new Error('one of two reads has failed');
+  });
+  await expect(first).rejects.toThrow('one of two reads has failed');
+  await database.teamTransaction(teamId, nothing, async () => {
+    failed.resolve();
+    await expect(late).rejects.toThrow('has ended');
+  });
+  expect(await database.fork().findOne(Team, { id })).toBeNull();
+});
+
 test('the reads that are sent with the lock see what the transaction before it has written', async () => {
   let enter = () => {};
   const entered = new Promise<void>((resolve) => {
