@@ -133,7 +133,10 @@ const policies = z.strictObject({
   messagesKept: duration
     .refine((kept) => kept >= 7 * UNITS.d, { error: 'expected at least "7d"' })
     .default(90 * UNITS.d),
-  /** How many e-mails are sent within 24 hours about one team, and to one person or address. Others are skipped. */
+  /**
+   * How many e-mails are sent within 24 hours about one team, and to one person or address. Others are skipped. A
+   * person's invitations are counted on their own.
+   */
   emailsPerTeamAndDay: z.int().min(1).max(10_000).default(100),
   emailsPerRecipientAndDay: z.int().min(1).max(1_000).default(20),
   /** If one run of the reconciliation moves more than this for one team, the repair waits for an operator. */

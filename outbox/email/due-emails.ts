@@ -17,6 +17,7 @@ export interface DueEmail {
 /** How many e-mails may be sent within 24 hours: the catalog's policies. */
 export interface EmailLimits {
   emailsPerTeamAndDay: number;
+  /** Of invitations, and of all others. */
   emailsPerRecipientAndDay: number;
 }
 
@@ -66,7 +67,8 @@ export async function takeDueEmails(
         order by next_attempt_at, id limit ?
      ), checked as (
        select e.id, e.recipient, e.attempts, e.created_at, e.team_id, m.type, m.data, t.name as team_name, i.role, i.expires_at,
-              case when e.recipient like 'user:%' then u.email else i.email end as address, ${skipped} as skipped
+              case when e.recipient like 'user:%' then u.email else i.email end as address, ${skipped} as skipped,
+             e.invitation_id is not null as is_invitation
          from due e
          left join outbox m on m.id = e.message_id
          left join invitations i on i.id = e.invitation_id
@@ -74,8 +76,10 @@ export async function takeDueEmails(
          left join users u on e.recipient = 'user:' || u.id and u.erased_at is null
         cross join lateral (select ${categories} as category) c
      ), by_recipient as (
-       select *, row_number() over (partition by recipient, skipped is null order by created_at, id)
+       -- Strangers send invitations, so these are counted on their own: they cannot use up what a person gets about their teams.
+       select *, row_number() over (partition by recipient, is_invitation, skipped is null order by created_at, id)
                    + (select count(*) from emails s where s.recipient = checked.recipient and s.status = 'sent'
+                         and (s.invitation_id is not null) = checked.is_invitation
                          and s.settled_at > billing_now() - interval '1 day') > ? as is_over
          from checked
      ), by_team as (

@@ -382,6 +382,23 @@ test('a team and a person get at most so many e-mails a day, and again the next 
   expect([await countOf(ada), await countOf(bob)]).toEqual([5, 4]);
 });
 
+test('invitations from strangers do not use up the e-mails that a person gets about their own teams', async () => {
+  const [ada, eve] = [await newUser('ada'), await newUser('eve')];
+  const team = await newTeam({ [ada]: 'owner' });
+  const few = { emailsPerTeamAndDay: 5, emailsPerRecipientAndDay: 2 };
+  for (let n = 0; n < 3; n += 1) {
+    const strange = await newTeam({ [eve]: 'owner' });
+    const invitee = { email: `${ada}@example.com` };
+    const actor = { kind: 'person', userId: eve } as const;
+    await database.transaction((em) => invite(em, { teamId: strange, invitee, role: 'member', actor }));
+    await send({ limits: few });
+    await advance(minute);
+  }
+  await store(exhausted(team));
+  await send({ limits: few });
+  expect(await statuses()).toEqual(['sent', 'sent', 'skipped: limit of the recipient', 'sent']);
+});
+
 test('an e-mail that could not be sent for three days is skipped', async () => {
   const ada = await newUser('ada');
   await store(exhausted(await newTeam({ [ada]: 'owner' })));
