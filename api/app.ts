@@ -6,6 +6,7 @@ import { log } from '../log.ts';
 import { admitOrigin } from './admit-origin.ts';
 import { compressAnswers } from './compress-answers.ts';
 import { createRouteTurns, type Route } from './define-route.ts';
+import { demandThisMachine } from './demand-this-machine.ts';
 import type { Dependencies } from './dependencies.ts';
 import { serveDevMail } from './dev-mail.ts';
 import { serveDevSignIn } from './dev-sign-in.ts';
@@ -102,6 +103,7 @@ export function createApp(dependencies: Dependencies): Express {
       response.type('application/json').send(description);
     });
     serveDocs(app);
+    if (!dependencies.production) app.use('/dev', demandThisMachine);
     if (dependencies.mailFolder !== undefined) serveDevMail(app, dependencies.mailFolder);
     if (!dependencies.production) serveDevSignIn(app, dependencies.database);
     servePage(app, dependencies.page);

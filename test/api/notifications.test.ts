@@ -6,6 +6,7 @@ import { startMailServer } from '../../dev/mail-server.ts';
 import { createMailer } from '../../outbox/email/mailer.ts';
 import { createOptOutToken } from '../../outbox/email/recipients.ts';
 import { emailTokenSecret, type RunningApi, startApi } from './running-api.ts';
+import { statusAt } from './status-at.ts';
 
 let api: RunningApi;
 let mailFolder: string;
@@ -105,6 +106,7 @@ test('in development /dev/mail shows each mail, with its HTML in a sandbox, and 
   expect(html.headers.get('content-security-policy')).toMatch(/default-src 'none'.*; sandbox/);
   for (const other of ['/dev/mail/nothing', '/dev/mail/..%2F..%2Fetc%2Fpasswd'])
     expect((await open(other)).status).toBe(404);
+  expect(await statusAt(api.url, '/dev/mail', 'evil.example.com')).toBe(404);
   mailer.close();
   await server.stop();
 });
