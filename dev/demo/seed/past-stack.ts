@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { z } from 'zod';
 import { createActivities } from '../../../activities/create-activities.ts';
 import type { TeamOverview } from '../../../activities/describe-team.ts';
@@ -38,13 +39,23 @@ const eventsAnswer = z.object({
 
 /**
  * @param databaseUrl, ownerUrl  the application's role, and the owner of the schema, of the stack's own database
+ * @throws CannotGoOn for any other database: nothing in it is changed
  */
 export async function openPastStack(
-  demo: Demo,
+  demo: Pick<Demo, 'dataDir' | 'polar' | 'press'>,
   { databaseUrl, ownerUrl, start }: { databaseUrl: string; ownerUrl: string; start: Date },
 ): Promise<PastStack> {
   let now = start;
-  await withClient(ownerUrl, (client) => client.query(clockThatCanBeSet));
+  await withClient(ownerUrl, async (client) => {
+    const { rows } = await client.query<{ folder: string }>(dataFolder);
+    // Not of a database whose URLs somebody has set in the environment: it may be one of production.
+    if (rows[0]?.folder !== join(demo.dataDir, 'postgres')) {
+      throw new CannotGoOn(
+        'The seed needs the Postgres of npm start: unset DATABASE_URL and DATABASE_OWNER_URL',
+      );
+    }
+    await client.query(clockThatCanBeSet);
+  });
   const connected = await connectDatabase(databaseUrl, { pool: 4, name: 'seed' });
   const database: Database = {
     ...connected,
@@ -164,6 +175,9 @@ export async function openPastStack(
 const doNotSignal = `
 update inbox set next_signal_at = clock_timestamp() + interval '1 hour'
  where received_at = billing_now() and next_signal_at is not null`;
+
+/** No row for a role that may not know it. */
+const dataFolder = `select setting as folder from pg_settings where name = 'data_directory'`;
 
 /** `billing_now()` of the schema, and one that a connection can set. */
 const realClock = `
