@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { createServer, get } from 'node:http';
+import { createServer, get, type IncomingMessage } from 'node:http';
 import { expect, test } from '@jest/globals';
 import { sendChunks } from '../../api/send-chunks.ts';
 import { listen } from '../setup/listen.ts';
@@ -33,5 +33,27 @@ test('chunks are produced only as fast as the client reads them, and no more aft
   await ended.promise;
   expect(produced).toBeLessThan(all);
   server.closeAllConnections();
+  server.close();
+});
+
+test('a client that reads so slowly that the answer never ends loses its connection, and with it its turn', async () => {
+  const ended = Promise.withResolvers<void>();
+  async function* produceForEver() {
+    try {
+      for (;;) yield 'x'.repeat(1 << 16);
+    } finally {
+      ended.resolve();
+    }
+  }
+  const sent = Promise.withResolvers<void>();
+  const server = createServer((_request, response) => {
+    void sendChunks(response, produceForEver(), 50).then(sent.resolve);
+  });
+  const request = get(await listen(server));
+  const [response] = (await once(request, 'response')) as [IncomingMessage];
+  const closed = new Promise((resolve) => response.once('close', resolve));
+  response.on('error', () => {}).resume();
+  await Promise.all([ended.promise, sent.promise, closed]);
+  expect(response.complete).toBe(false);
   server.close();
 });
