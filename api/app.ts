@@ -136,6 +136,8 @@ function createRoutedApp(
   for (const route of routes) {
     app[route.method](expressPath(route.path), (request, response) => {
       response.locals.route = route.path;
+      // With a session no Authorization header tells a cache that the answer is for one user only.
+      response.setHeader('Cache-Control', 'no-store');
       return route.serve(request, response, dependencies, turns);
     });
   }

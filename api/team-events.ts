@@ -95,7 +95,6 @@ export function createTeamEvents(database: Database): TeamEvents {
         response.locals.isStream = true;
         response.status(200).set({
           'Content-Type': 'text/event-stream',
-          'Cache-Control': 'no-store',
           'X-Accel-Buffering': 'no', // nginx would keep events back
         });
         response.flushHeaders();

@@ -1,5 +1,6 @@
 import { hash, randomBytes } from 'node:crypto';
 import type { EntityManager } from '@mikro-orm/postgresql';
+import { DomainError } from '../domain-error.ts';
 import { findUser } from './find-user.ts';
 
 /** The longest life of a session, in seconds. */
@@ -19,7 +20,7 @@ export interface IssuedSession {
 /**
  * Creates a session of a user, and deletes expired ones. Call it in a transaction.
  * @param until  the end of the token that proves who the user is, in wall time: the session never lasts longer
- * @throws DomainError `unknown_user`, also for one who was erased
+ * @throws DomainError `unknown_user`, also for one who was erased; `unauthenticated` if `until` has passed, by Postgres' clock
  */
 export async function createSession(
   em: EntityManager,
@@ -40,11 +41,12 @@ export async function createSession(
   const secret = randomBytes(32).toString('base64url');
   const [created] = await em.execute<{ expiresAt: Date | string }[]>(
     `insert into sessions (hash, user_id, expires_at)
-     values (?, ?, least(?::timestamptz, now() + make_interval(secs => ?)))
+     select ?, ?, ends from (values (least(?::timestamptz(3), now() + make_interval(secs => ?))::timestamptz(3))) one (ends)
+      where ends > now()::timestamptz(3)
      returning expires_at as "expiresAt"`,
     [hashSession(secret), userId, until, longestSessionSeconds],
   );
-  if (!created) throw new Error('an insert returned no row');
+  if (!created) throw new DomainError('unauthenticated', 'The token has expired', { reason: 'expired' });
   return { secret, expiresAt: new Date(created.expiresAt) };
 }
 

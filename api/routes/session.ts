@@ -27,7 +27,7 @@ export const sessionRoutes = [
       return {
         status: 201,
         body: { userId, expiresAt: expiresAt.toISOString() },
-        headers: { 'Set-Cookie': sessionCookie(secret, expiresAt), 'Cache-Control': 'no-store' },
+        headers: { 'Set-Cookie': sessionCookie(secret, expiresAt) },
       };
     },
   }),

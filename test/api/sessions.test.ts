@@ -1,11 +1,13 @@
-import { get } from 'node:http';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { z } from 'zod';
 import { createApp, routes } from '../../api/app.ts';
 import { createAuthenticate } from '../../api/authenticate.ts';
+import { isOwnAddress } from '../../api/demand-this-machine.ts';
 import { createHttpServer } from '../../api/http-server.ts';
+import { createSession } from '../../teams/sessions.ts';
 import { listen } from '../setup/listen.ts';
 import { firstKey, jwtSecret, personToken, type Reply, type RunningApi, startApi } from './running-api.ts';
+import { statusAt } from './status-at.ts';
 
 type Person = Awaited<ReturnType<RunningApi['person']>>;
 
@@ -64,6 +66,23 @@ test('a session never lasts longer than its token', async () => {
   const end = new Date(Math.floor(Date.now() / 1_000 + 300) * 1_000);
   const { reply } = await signIn(await personToken('ada', end));
   expect(reply.json).toEqual({ userId: 'ada', expiresAt: end.toISOString() });
+});
+
+test('a token that ends before its session is stored gives none', async () => {
+  const until = new Date(Date.now() - 1);
+  const created = api.database.transaction((em) => createSession(em, { userId: 'ada', until }));
+  await expect(created).rejects.toMatchObject({ code: 'unauthenticated', details: { reason: 'expired' } });
+});
+
+test('no cache may keep an answer, because with a session nothing else says that it is for one user', async () => {
+  const { cookie } = await signIn(ada.token);
+  for (const path of [
+    '/v1/me',
+    '/v1/teams',
+    `/v1/teams/${ada.teamId}/balance`,
+    '/v1/users/nobody/notifications',
+  ])
+    expect((await withCookie('GET', path, cookie)).headers.get('cache-control')).toBe('no-store');
 });
 
 test('only the hash of a session is stored', async () => {
@@ -296,6 +315,20 @@ test.each([
   if (status !== 400) expect(reply.status).toBe(status);
 });
 
+test.each([
+  ['127.0.0.1', true],
+  ['127.8.9.1', true],
+  ['::1', true],
+  ['::ffff:127.0.0.1', true],
+  ['10.0.0.7', false],
+  ['0.0.0.0', false],
+  ['::ffff:192.168.0.9', false],
+  ['fe80::1', false],
+  [undefined, false],
+])('a connection from %s comes from this machine: %s', (address, isOwn) => {
+  expect(isOwnAddress(address)).toBe(isOwn);
+});
+
 test('the development page is not in production, nor at a name of another site', async () => {
   const server = createHttpServer(createApp({ ...api.dependencies, production: true }));
   const url = await listen(server);
@@ -306,16 +339,5 @@ test('the development page is not in production, nor at a name of another site',
     server.closeAllConnections();
     await new Promise((resolve) => server.close(resolve));
   }
-  const { port } = new URL(api.url);
-  const status = await new Promise<number | undefined>((resolve, reject) => {
-    const request = get(
-      { host: '127.0.0.1', port, path: '/dev/sign-in', headers: { host: 'evil.example.com' } },
-      (response) => {
-        response.resume();
-        resolve(response.statusCode);
-      },
-    );
-    request.once('error', reject);
-  });
-  expect(status).toBe(404);
+  expect(await statusAt(api.url, '/dev/sign-in', 'evil.example.com')).toBe(404);
 });
