@@ -50,6 +50,8 @@ export interface Story {
   request(method: string, path: string, body?: object, key?: string): Promise<StoryAnswer>;
   /** Sends a webhook to our API as Polar does. `headers` replace the signature headers. */
   deliver(event: object, sent?: { id?: string; headers?: Record<string, string> }): Promise<StoryAnswer>;
+  /** The secret that signs users' tokens. */
+  jwtSecret: string;
   /** The secret that signs Polar's webhooks. */
   webhookSecret: string;
   /** The environment variables of a worker process for this story. */
@@ -123,6 +125,7 @@ export interface StoryBalance {
 type StorySmtp = NonNullable<Environment['email']['smtp']>;
 
 const serviceKey = 'service-key-of-the-story-0123456789';
+const jwtSecret = 'x'.repeat(32);
 const accessToken = 'polar_oat_story';
 const webhooks = { signingKeys: [Buffer.alloc(32, 7)], allowPrivate: ['127.0.0.1'] };
 
@@ -186,7 +189,7 @@ export async function startStory(
       temporal: link,
       authenticate: createAuthenticate({
         database: apiDatabase,
-        auth: { jwtSecret: 'x'.repeat(32) },
+        auth: { jwtSecret },
         serviceApiKey: serviceKey,
       }),
       metrics: createMetrics(apiDatabase, smtp !== undefined),
@@ -242,6 +245,7 @@ export async function startStory(
     apiUrl,
     worker: await startStoryWorker(),
     startWorker: startStoryWorker,
+    jwtSecret,
     webhookSecret,
     ownerUrl: testDatabase.url,
     workerVariables: {
