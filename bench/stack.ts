@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { SignJWT } from 'jose';
 import { loadCatalog } from '../catalog/load-catalog.ts';
 import { publishCatalog } from '../catalog/versions.ts';
 import { connectDatabase } from '../database/connection.ts';
@@ -33,6 +34,8 @@ export interface Stack {
   startApi(databaseUrl: string): Promise<{ url: string; serviceKey: string; program: Program }>;
   /** The worker as in production. */
   startWorker(databaseUrl: string): Promise<Program>;
+  /** A token that the API accepts, as its identity provider would sign it. */
+  personToken(userId: string): Promise<string>;
   postgresVersion(): Promise<string>;
   /** Errors in the programs' logs, to find out why a measure failed. */
   loggedErrors(): string[];
@@ -119,6 +122,13 @@ export async function openStack({ quick, progress }: Pick<Stack, 'quick' | 'prog
     },
     startWorker: async (databaseUrl) =>
       stack.start('worker/main.ts', environment(databaseUrl, await temporal())),
+    personToken: (userId) =>
+      new SignJWT()
+        .setProtectedHeader({ alg: 'HS256' })
+        .setSubject(userId)
+        .setIssuedAt()
+        .setExpirationTime('1h')
+        .sign(new TextEncoder().encode(jwtSecret)),
     async postgresVersion() {
       const database = await connectDatabase((await postgres()).url(template), { pool: 1 });
       const { rows } = await database.pool.query<{ version: string }>('select version()');

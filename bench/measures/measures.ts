@@ -3,6 +3,7 @@ import { inProcessMeasures } from './in-process.ts';
 import { largeTeamMeasure } from './large-team.ts';
 import { neighbourMeasure } from './neighbour.ts';
 import { overHttpMeasures } from './over-http.ts';
+import { pageMeasure } from './page.ts';
 import { reportYearMeasure } from './report-year.ts';
 import { throughTemporalMeasures } from './through-temporal.ts';
 import { historyMeasure } from './with-history.ts';
@@ -15,5 +16,6 @@ export const measures: readonly Measure[] = [
   largeTeamMeasure,
   neighbourMeasure,
   reportYearMeasure,
+  pageMeasure,
   historyMeasure,
 ];
