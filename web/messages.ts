@@ -19,6 +19,30 @@ export const messages = {
     de: 'Nehmen Sie eine Einladung in ein Team an, oder bitten Sie seinen Inhaber darum.',
   },
   'teams.failed': { en: 'Your teams could not be loaded', de: 'Ihre Teams konnten nicht geladen werden' },
+  'invitations.title': { en: 'Invitations', de: 'Einladungen' },
+  'invitations.terms': {
+    en: 'Role: {role} · valid until {date}',
+    de: 'Rolle: {role} · gültig bis {date}',
+  },
+  'invitations.accept': { en: 'Accept', de: 'Annehmen' },
+  'invitations.acceptOf': {
+    en: 'Accept the invitation to {team}',
+    de: 'Einladung in das Team {team} annehmen',
+  },
+  'invitations.decline': { en: 'Decline', de: 'Ablehnen' },
+  'invitations.declineOf': {
+    en: 'Decline the invitation to {team}',
+    de: 'Einladung in das Team {team} ablehnen',
+  },
+  'invitations.accepted': {
+    en: 'You are now in the team {team}. Your role: {role}.',
+    de: 'Sie sind jetzt im Team {team}. Ihre Rolle: {role}.',
+  },
+  'invitations.declined': {
+    en: 'The invitation to {team} is declined.',
+    de: 'Die Einladung in das Team {team} ist abgelehnt.',
+  },
+  'invitations.openTeam': { en: 'Open the team', de: 'Team öffnen' },
   'role.owner': { en: 'Owner', de: 'Inhaber' },
   'role.admin': { en: 'Admin', de: 'Administrator' },
   'role.billing': { en: 'Billing manager', de: 'Abrechnung' },
@@ -92,6 +116,10 @@ export const messages = {
   'state.invoiceNotReady': {
     en: 'The invoice is being made. Try again in a minute.',
     de: 'Die Rechnung wird gerade erstellt. Versuchen Sie es in einer Minute erneut.',
+  },
+  'state.unknownInvitation': {
+    en: 'This invitation is no longer open. Ask the team for a new one.',
+    de: 'Diese Einladung ist nicht mehr offen. Bitten Sie das Team um eine neue.',
   },
   credits: { en: 'credits', de: 'Credits' },
   ask: { en: '{what} Ask {names}.', de: '{what} Fragen Sie {names}.' },

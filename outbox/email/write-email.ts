@@ -128,7 +128,8 @@ export function writeEmail(cause: EmailCause, publicUrl: string): EmailContent {
           `You are invited to the team ${team} at Waveloom as ${cause.role}.`,
           `The invitation is valid until ${timeText(cause.expiresAt)}. Sign in with this e-mail address to accept or decline it. If you do not know the team, ignore this e-mail.`,
         ],
-        link: { label: 'Open Waveloom', url: publicUrl },
+        // The page shows a user's open invitations above each of their teams, and `/` opens the first one.
+        link: { label: 'Open the invitation', url: `${publicUrl}/` },
       };
   }
 }

@@ -281,6 +281,41 @@ test(
 );
 
 test(
+  'an invited user finds the invitations where the e-mail leads, declines one, and joins a team by the other',
+  async () => {
+    const { page } = mia;
+    for (const name of ['Turing Club', 'Babbage Works']) {
+      const { id } = await stack.client.POST('/v1/teams', { body: { name, ownerId: 'ada' } });
+      await stack.client.POST('/v1/teams/{teamId}/invitations', {
+        params: { path: { teamId: id } },
+        body: { userId: 'mia', role: 'admin' },
+      });
+    }
+    await page.goto('/');
+    const invitations = page.getByRole('region', { name: 'Invitations' });
+    await invitations.getByText('Turing Club').waitFor();
+    await page.getByRole('heading', { name: 'Activity' }).waitFor();
+    expect(await mia.accessibilityFaults()).toEqual([]);
+    expect(mia.shifts()).toEqual([]);
+
+    await press(page, 'Decline the invitation to Babbage Works');
+    await invitations.getByRole('status').getByText('The invitation to Babbage Works is declined.').waitFor();
+    await press(page, 'Accept the invitation to Turing Club');
+    const joined = 'You are now in the team Turing Club. Your role: Admin.';
+    await invitations.getByRole('status').getByText(joined).waitFor();
+    expect(await invitations.getByRole('listitem').count()).toBe(0);
+    expect(await mia.accessibilityFaults()).toEqual([]);
+
+    await page.getByRole('button', { name: /switch team/ }).click();
+    await page.getByRole('menuitemradio', { name: 'Turing Club' }).click();
+    await page.getByRole('button', { name: /^Turing Club/ }).waitFor();
+    await page.getByRole('heading', { name: 'Activity' }).waitFor();
+    expect(await invitations.count()).toBe(0);
+  },
+  patienceMs,
+);
+
+test(
   'a pack is bought with the keyboard alone',
   async () => {
     const { page } = ada;

@@ -423,6 +423,8 @@ test('an invitation is sent to the invited address, says nothing of who has it, 
   const [one, other] = (await mails()).map(({ text }) => text.replace(/^Stop.*$/m, ''));
   expect(one).toBe(other);
   expect(one).toContain('You are invited to the team “Weavers” at Waveloom as member.');
+  // The page at `/` shows the open invitations: test/browser.
+  expect(one).toMatch(/^Open the invitation: https:\/\/billing\.example\.com\/$/m);
 
   const { rows } = await database.pool.query<{ recipient: string }>(
     `select recipient from emails where status = 'sent' and recipient not like 'user:%'`,

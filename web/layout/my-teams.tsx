@@ -3,6 +3,7 @@ import { Redirect } from 'wouter';
 import { teamsQuery } from '../data/teams.ts';
 import { useLanguage } from '../i18n/language.tsx';
 import { CardSkeleton } from '../ui/skeleton.tsx';
+import { Invitations } from './invitations.tsx';
 import { Message } from './message.tsx';
 import { TeamsFailed } from './teams-failed.tsx';
 
@@ -18,6 +19,11 @@ export function MyTeams() {
       </main>
     );
   const [first] = teams.data;
-  if (!first) return <Message title={t('teams.none')} text={t('teams.noneText')} />;
+  if (!first)
+    return (
+      <Message title={t('teams.none')} text={t('teams.noneText')}>
+        <Invitations />
+      </Message>
+    );
   return <Redirect to={`/teams/${first.id}/billing`} replace />;
 }

@@ -1,8 +1,10 @@
 import { useQuery } from '@tanstack/react-query';
 import { type ReactNode, useEffect } from 'react';
+import { invitationsQuery } from '../data/invitations.ts';
 import { type MyTeam, teamsQuery } from '../data/teams.ts';
 import { useLanguage } from '../i18n/language.tsx';
 import { CardSkeleton } from '../ui/skeleton.tsx';
+import { Invitations } from './invitations.tsx';
 import { NotFound } from './not-found.tsx';
 import { PageHeader } from './page-header.tsx';
 import { TeamsFailed } from './teams-failed.tsx';
@@ -21,6 +23,8 @@ export function TeamPage({
 }) {
   const { t } = useLanguage();
   const teams = useQuery(teamsQuery);
+  // Fetched beside the teams and waited for, so that the invitations move nothing when they appear.
+  const { isPending: awaitsInvitations } = useQuery(invitationsQuery);
   const team = teams.data?.find(({ id }) => id === teamId);
   useEffect(() => {
     document.title = `${t(`nav.${section}`)}${team ? ` · ${team.name}` : ''} · Waveloom`;
@@ -33,7 +37,14 @@ export function TeamPage({
       <PageHeader teams={teams.data ?? []} teamId={teamId} team={team} section={section} />
       <main id="main" className="mx-auto flex max-w-5xl flex-col gap-5 px-4 pt-6 pb-16 sm:px-6">
         <h1 className="text-2xl font-semibold tracking-tight">{t(`nav.${section}`)}</h1>
-        {team ? children(team) : <CardSkeleton lines={8} />}
+        {team && !awaitsInvitations ? (
+          <>
+            <Invitations />
+            {children(team)}
+          </>
+        ) : (
+          <CardSkeleton lines={8} />
+        )}
       </main>
     </>
   );

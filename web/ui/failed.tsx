@@ -37,6 +37,7 @@ const explained: Partial<Record<BillingProblem['code'], PlainKey>> = {
   payments_not_ready: 'state.paymentsNotReady',
   already_subscribed: 'state.alreadySubscribed',
   subscription_ended: 'state.subscriptionEnded',
+  unknown_invitation: 'state.unknownInvitation',
   invoice_not_ready: 'state.invoiceNotReady',
 };
 type PlainKey = Extract<MessageKey, `state.${string}`> &
