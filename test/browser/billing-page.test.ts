@@ -174,6 +174,12 @@ test(
       .getByRole('region', { name: 'Alerts' })
       .getByRole('button', { name: 'Save', disabled: true })
       .waitFor();
+    const saved = (region: string) =>
+      page
+        .getByRole('region', { name: region })
+        .getByRole('status')
+        .filter({ hasText: /^Saved$/ });
+    await saved('Alerts').waitFor();
     const path = { teamId };
     expect((await stack.client.GET('/v1/teams/{teamId}/alerts', { params: { path } })).lowBalance).toContain(
       '300',
@@ -182,6 +188,7 @@ test(
     await page.getByRole('textbox', { name: 'Limit of Mia Miller in credits' }).fill('50');
     await press(page, 'Save the limit of Mia Miller');
     await page.getByRole('button', { name: '0 credits. Explain: Used of the limit' }).waitFor();
+    await saved('Member limits').waitFor();
     expect(await ada.accessibilityFaults()).toEqual([]);
     await spend('mia', 10);
     await page.getByRole('button', { name: '48 credits. Explain: Used of the limit' }).waitFor();

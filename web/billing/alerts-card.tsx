@@ -1,5 +1,4 @@
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
-import { useState } from 'react';
 import { billing } from '../data/billing.ts';
 import type { Schema } from '../data/schema.ts';
 import { alertsQuery, balanceQuery } from '../data/team-queries.ts';
@@ -10,7 +9,9 @@ import { ActionFailed } from '../ui/action-failed.tsx';
 import { Button } from '../ui/button.tsx';
 import { Card } from '../ui/card.tsx';
 import { Loaded } from '../ui/loaded.tsx';
+import { Saved } from '../ui/saved.tsx';
 import { TextField } from '../ui/text-field.tsx';
+import { useStateOf } from '../ui/use-state-of.ts';
 import { AskPayers } from './ask-payers.tsx';
 import { thresholdCredits } from './banner.ts';
 import { mostThresholds, parseThreshold } from './thresholds.ts';
@@ -24,8 +25,7 @@ export function AlertsCard({ team }: { team: MyTeam }) {
       <Loaded query={alerts} lines={3}>
         {(current) =>
           mayManageBilling(team) ? (
-            // A saved change, also one of somebody else, starts the form anew.
-            <AlertsForm key={current.lowBalance.join()} team={team} alerts={current} />
+            <AlertsForm team={team} alerts={current} />
           ) : (
             <>
               <ul className="mb-3 flex flex-col gap-1 text-sm">
@@ -50,7 +50,8 @@ function AlertsForm({ team, alerts }: { team: MyTeam; alerts: Schema<'Alerts'> }
   const queryClient = useQueryClient();
   const write = (threshold: string) =>
     threshold.endsWith('%') ? threshold : formatCredits(threshold, locale);
-  const [fields, setFields] = useState(() =>
+  // A saved change, also one of somebody else, starts the form anew.
+  const [fields, setFields] = useStateOf(alerts.lowBalance.join(), () =>
     alerts.lowBalance.map((threshold, id) => ({ id, text: write(threshold) })),
   );
   const parsed = fields.map(({ text }) => parseThreshold(text, locale));
@@ -119,6 +120,7 @@ function AlertsForm({ team, alerts }: { team: MyTeam; alerts: Schema<'Alerts'> }
         <span className="text-sm text-muted">
           {balance && t('alerts.now', { credits: formatCredits(balance.available, locale, { digits: 2 }) })}
         </span>
+        <Saved isShown={save.isSuccess && !isChanged} />
       </div>
       <ActionFailed error={save.error} />
     </form>

@@ -1,5 +1,4 @@
 import { useMutation, useQueryClient } from '@tanstack/react-query';
-import { useState } from 'react';
 import { billing } from '../data/billing.ts';
 import type { Schema } from '../data/schema.ts';
 import { limitsQuery } from '../data/team-queries.ts';
@@ -12,7 +11,9 @@ import { Button } from '../ui/button.tsx';
 import { Choice } from '../ui/choice.tsx';
 import { Figure } from '../ui/figure.tsx';
 import { Row, Rows } from '../ui/rows.tsx';
+import { Saved } from '../ui/saved.tsx';
 import { TextField } from '../ui/text-field.tsx';
+import { useStateOf } from '../ui/use-state-of.ts';
 import { parseCredits } from './thresholds.ts';
 
 type Limit = Schema<'Limit'>;
@@ -68,8 +69,11 @@ function UsedOfLimit({ team, limit }: { team: MyTeam; limit: Limit }) {
 function LimitForm({ team, subject, name, limit }: LimitRowProps) {
   const { t, locale } = useLanguage();
   const queryClient = useQueryClient();
-  const [text, setText] = useState(limit ? formatCredits(limit.credits, locale) : '');
-  const [per, setPer] = useState<Limit['per']>(limit?.per ?? 'month');
+  // A saved limit, also one of somebody else, starts the form anew.
+  const [{ text, per }, setTerms] = useStateOf<{ text: string; per: Limit['per'] }>(
+    `${limit?.credits} ${limit?.per}`,
+    () => ({ text: limit ? formatCredits(limit.credits, locale) : '', per: limit?.per ?? 'month' }),
+  );
   const isEmpty = text.trim() === '';
   const credits = parseCredits(text, locale);
   const isChanged = isEmpty ? limit !== undefined : credits !== limit?.credits || per !== limit?.per;
@@ -89,24 +93,28 @@ function LimitForm({ team, subject, name, limit }: LimitRowProps) {
         label={t('limits.field', { name })}
         hidesLabel
         value={text}
-        onChange={setText}
+        onChange={(changed) => setTerms({ text: changed, per })}
         error={isEmpty || credits !== undefined ? undefined : t('limits.invalid')}
       />
       <Choice
         label={t('limits.period', { name })}
         value={per}
-        onChange={setPer}
+        onChange={(changed) => setTerms({ text, per: changed })}
         options={periods.map((value) => ({ value, text: t(`limits.every.${value}`) }))}
       />
-      <Button
-        type="submit"
-        aria-label={t('limits.saveOf', { name })}
-        isPending={save.isPending}
-        isHidden={!isChanged}
-        isDisabled={!isEmpty && credits === undefined}
-      >
-        {t('state.save')}
-      </Button>
+      {/* One is shown in the place of the other, so nothing moves. */}
+      <span className="grid items-center justify-items-center *:col-start-1 *:row-start-1">
+        <Button
+          type="submit"
+          aria-label={t('limits.saveOf', { name })}
+          isPending={save.isPending}
+          isHidden={!isChanged}
+          isDisabled={!isEmpty && credits === undefined}
+        >
+          {t('state.save')}
+        </Button>
+        <Saved isShown={save.isSuccess && !isChanged} />
+      </span>
       <ActionFailed error={save.error} />
     </form>
   );

@@ -58,19 +58,15 @@ function Limits({
   return (
     <>
       <ul className="divide-y divide-line">
-        {(showsAll ? rows : rows.slice(0, firstMembers)).map(({ kind, id, name }) => {
-          const limit = limitOf(kind, id);
-          return (
-            // A saved limit, also one of somebody else, starts the row anew.
-            <LimitRow
-              key={`${kind} ${id} ${limit?.credits} ${limit?.per}`}
-              team={team}
-              subject={{ kind, id }}
-              name={name}
-              limit={limit}
-            />
-          );
-        })}
+        {(showsAll ? rows : rows.slice(0, firstMembers)).map(({ kind, id, name }) => (
+          <LimitRow
+            key={`${kind} ${id}`}
+            team={team}
+            subject={{ kind, id }}
+            name={name}
+            limit={limitOf(kind, id)}
+          />
+        ))}
       </ul>
       {!showsAll && rows.length > firstMembers && (
         <Button look="quiet" onPress={() => setShowsAll(true)}>
