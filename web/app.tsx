@@ -8,6 +8,7 @@ import { LanguageProvider, useLanguage } from './i18n/language.tsx';
 import { MyTeams } from './layout/my-teams.tsx';
 import { NotFound } from './layout/not-found.tsx';
 import { TeamPage } from './layout/team-page.tsx';
+import { FaultBoundary } from './ui/fault-boundary.tsx';
 import { CardSkeleton } from './ui/skeleton.tsx';
 
 const queryClient = createQueryClient();
@@ -19,7 +20,9 @@ export function App() {
   return (
     <QueryClientProvider client={queryClient}>
       <LanguageProvider>
-        <Routes />
+        <FaultBoundary>
+          <Routes />
+        </FaultBoundary>
       </LanguageProvider>
     </QueryClientProvider>
   );

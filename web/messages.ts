@@ -79,6 +79,11 @@ export const messages = {
     en: 'The billing service did not answer. Try again in a minute.',
     de: 'Der Abrechnungsdienst hat nicht geantwortet. Versuchen Sie es in einer Minute erneut.',
   },
+  'state.pageFault': {
+    en: 'This page has an error. Reload it.',
+    de: 'Diese Seite hat einen Fehler. Laden Sie sie neu.',
+  },
+  'state.reload': { en: 'Reload', de: 'Neu laden' },
   'state.busy': {
     en: 'The billing service is busy. Try again in a moment.',
     de: 'Der Abrechnungsdienst ist ausgelastet. Versuchen Sie es gleich erneut.',

@@ -54,6 +54,7 @@ const available = (page: Page, credits: RegExp | string) =>
       `^${credits instanceof RegExp ? credits.source : credits} credits\\. Explain: Available credits$`,
     ),
   });
+const activityRequest = /\/v1\/teams\/[^/]+\/activity/;
 const planCard = (page: Page) => page.getByRole('region', { name: 'Plan', exact: true });
 
 test(
@@ -337,6 +338,25 @@ test(
     await pressWithKeyboard(page, dialog.getByRole('button', { name: 'Cancel plan' }));
     await pressWithKeyboard(page, planCard(page).getByRole('button', { name: 'Resume plan' }));
     await planCard(page).getByText('Renews on').waitFor();
+  },
+  patienceMs,
+);
+
+test(
+  'an answer that the page cannot show is a fault of its card alone, and says to reload',
+  async () => {
+    const { page } = ada;
+    await page.route(activityRequest, (route) =>
+      route.fulfill({ json: { data: [{ kind: 'used', at: 'never', credits: '1' }], nextCursor: null } }),
+    );
+    await page.reload();
+    const activity = page.getByRole('region', { name: 'Activity' });
+    await activity.getByRole('alert').getByText('This page has an error. Reload it.').waitFor();
+    await page.getByRole('textbox', { name: 'Alert 1' }).waitFor();
+    await planCard(page).getByText('Renews on').waitFor();
+    await page.unroute(activityRequest);
+    await activity.getByRole('button', { name: 'Reload' }).click();
+    await activity.getByRole('listitem').first().waitFor();
   },
   patienceMs,
 );

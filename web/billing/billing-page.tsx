@@ -1,5 +1,6 @@
 import { useTeamEvents } from '../data/team-events.ts';
 import type { MyTeam } from '../data/teams.ts';
+import { EachAlone } from '../ui/fault-boundary.tsx';
 import { CardSkeleton } from '../ui/skeleton.tsx';
 import { ActivityCard } from './activity-card.tsx';
 import { AlertsCard } from './alerts-card.tsx';
@@ -23,16 +24,20 @@ export function BillingPage({ team }: { team: MyTeam }) {
         <CardSkeleton lines={12} />
       ) : (
         <>
-          {banner && <BannerView team={team} banner={banner} />}
+          <EachAlone>{banner && <BannerView team={team} banner={banner} />}</EachAlone>
           <div className="grid items-stretch gap-5 lg:grid-cols-[3fr_2fr]">
-            <BalanceCard team={team} />
-            <PlanCard team={team} />
+            <EachAlone>
+              <BalanceCard team={team} />
+              <PlanCard team={team} />
+            </EachAlone>
           </div>
-          <GrantsCard team={team} />
-          <AlertsCard team={team} />
-          <LimitsCard team={team} />
-          <InvoicesCard team={team} />
-          <ActivityCard team={team} />
+          <EachAlone>
+            <GrantsCard team={team} />
+            <AlertsCard team={team} />
+            <LimitsCard team={team} />
+            <InvoicesCard team={team} />
+            <ActivityCard team={team} />
+          </EachAlone>
         </>
       )}
     </>

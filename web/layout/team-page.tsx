@@ -1,8 +1,10 @@
 import { useQuery } from '@tanstack/react-query';
 import { type ReactNode, useEffect } from 'react';
+import { useLocation } from 'wouter';
 import { invitationsQuery } from '../data/invitations.ts';
 import { type MyTeam, teamsQuery } from '../data/teams.ts';
 import { useLanguage } from '../i18n/language.tsx';
+import { FaultBoundary } from '../ui/fault-boundary.tsx';
 import { CardSkeleton } from '../ui/skeleton.tsx';
 import { Invitations } from './invitations.tsx';
 import { NotFound } from './not-found.tsx';
@@ -22,6 +24,7 @@ export function TeamPage({
   children(team: MyTeam): ReactNode;
 }) {
   const { t } = useLanguage();
+  const [path] = useLocation();
   const teams = useQuery(teamsQuery);
   // Fetched beside the teams and waited for, so that the invitations move nothing when they appear.
   const { isPending: awaitsInvitations } = useQuery(invitationsQuery);
@@ -40,7 +43,7 @@ export function TeamPage({
         {team && !awaitsInvitations ? (
           <>
             <Invitations />
-            {children(team)}
+            <FaultBoundary key={path}>{children(team)}</FaultBoundary>
           </>
         ) : (
           <CardSkeleton lines={8} />

@@ -1,5 +1,5 @@
 import { useLanguage } from '../i18n/language.tsx';
-import { explainFailure } from './failed.tsx';
+import { explainFailure } from './explain-failure.ts';
 
 /** Why an action was not done, beside its button. */
 export function ActionFailed({ error }: { error: unknown }) {
@@ -7,7 +7,7 @@ export function ActionFailed({ error }: { error: unknown }) {
   if (!error) return null;
   return (
     <p role="alert" className="mt-3 rounded-lg bg-danger-soft px-3 py-2 text-sm text-danger">
-      {explainFailure(error, t)}
+      {explainFailure(error, t, navigator.onLine)}
     </p>
   );
 }

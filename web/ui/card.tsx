@@ -1,4 +1,5 @@
 import { type ReactNode, useId } from 'react';
+import { FaultBoundary } from './fault-boundary.tsx';
 
 export interface CardProps {
   title: string;
@@ -9,7 +10,7 @@ export interface CardProps {
   children: ReactNode;
 }
 
-/** A section of the page with its heading. */
+/** A section of the page with its heading. A fault in its contents leaves the heading and the other cards. */
 export function Card({ title, description, actions, children }: CardProps) {
   const id = useId();
   return (
@@ -26,7 +27,7 @@ export function Card({ title, description, actions, children }: CardProps) {
         </div>
         {actions && <div className="flex flex-wrap gap-2">{actions}</div>}
       </header>
-      {children}
+      <FaultBoundary>{children}</FaultBoundary>
     </section>
   );
 }

@@ -1,6 +1,7 @@
 import type { ReactNode } from 'react';
 import { Dialog as AriaDialog, Button, Heading, Modal, ModalOverlay } from 'react-aria-components';
 import { useLanguage } from '../i18n/language.tsx';
+import { FaultBoundary } from './fault-boundary.tsx';
 
 export interface DialogProps {
   title: string;
@@ -33,7 +34,7 @@ export function Dialog({ title, isOpen, onClose, children }: DialogProps) {
               <span aria-hidden>✕</span>
             </Button>
           </div>
-          {children}
+          <FaultBoundary>{children}</FaultBoundary>
         </AriaDialog>
       </Modal>
     </ModalOverlay>

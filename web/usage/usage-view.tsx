@@ -4,6 +4,7 @@ import { Button } from 'react-aria-components';
 import { useLanguage } from '../i18n/language.tsx';
 import { buttonClass } from '../ui/button.tsx';
 import { Card } from '../ui/card.tsx';
+import { FaultBoundary } from '../ui/fault-boundary.tsx';
 import { Loaded } from '../ui/loaded.tsx';
 import { CardSkeleton } from '../ui/skeleton.tsx';
 import { BurnDownCard } from './burn-down-card.tsx';
@@ -89,7 +90,11 @@ export function UsageView(props: UsageViewProps) {
         </div>
       </Card>
       {/* The report's height is unknown until it is there, so what is below it comes after it: nothing moves. */}
-      {!query.isPending && !names.isPending && <BurnDownCard teamId={teamId} range={range} zone={zone} />}
+      {!query.isPending && !names.isPending && (
+        <FaultBoundary>
+          <BurnDownCard teamId={teamId} range={range} zone={zone} />
+        </FaultBoundary>
+      )}
       <ReceiptDrawer
         teamId={teamId}
         place={state.receipt}
