@@ -223,7 +223,7 @@ test(
       page.getByRole('button', { name: `${credits} credits. Explain: Used`, exact: true });
     await used('96').waitFor();
     expect(await ada.accessibilityFaults()).toEqual([]);
-    await spend('ada', 5);
+    await spend('ada', 5, 'run_42');
     await used('120').waitFor();
     const table = page.getByRole('table', { name: 'Credits used by day' });
     await table.getByRole('rowheader').first().getByRole('button').click();
@@ -260,6 +260,22 @@ test(
     }))
       if (kind === 'spend') inLedger += parseDecimal(credits);
     expect({ rows: rows.length > 0, inFile }).toEqual({ rows: true, inFile: inLedger });
+    await page.getByRole('link', { name: 'Billing', exact: true }).click();
+  },
+  patienceMs,
+);
+
+test(
+  'the page of a run shows what it has used',
+  async () => {
+    const { page } = ada;
+    await page.goto(`/teams/${teamId}/usage/runs/run_42`);
+    const run = page.getByRole('region', { name: 'Run run_42' });
+    await run
+      .getByRole('button', { name: /^24 credits\. Explain: / })
+      .first()
+      .waitFor();
+    expect(await ada.accessibilityFaults()).toEqual([]);
     await page.getByRole('link', { name: 'Billing', exact: true }).click();
   },
   patienceMs,
@@ -343,6 +359,25 @@ test(
 );
 
 test(
+  'a card whose request gets no answer says so and is tried again, while the others stay',
+  async () => {
+    const { page } = ada;
+    await page.route(activityRequest, (route) =>
+      route.fulfill({ status: 503, contentType: 'text/html', body: '<h1>Service unavailable</h1>' }),
+    );
+    await page.reload();
+    const activity = page.getByRole('region', { name: 'Activity' });
+    await activity.getByRole('alert').getByText('The billing service did not answer.').waitFor();
+    await page.getByRole('textbox', { name: 'Alert 1' }).waitFor();
+    expect(await ada.accessibilityFaults()).toEqual([]);
+    await page.unroute(activityRequest);
+    await activity.getByRole('button', { name: 'Try again' }).click();
+    await activity.getByRole('listitem').first().waitFor();
+  },
+  patienceMs,
+);
+
+test(
   'an answer that the page cannot show is a fault of its card alone, and says to reload',
   async () => {
     const { page } = ada;
@@ -370,9 +405,14 @@ test(
 );
 
 /** Creates images for a member: 4.8 credits each. */
-async function spend(memberId: string, images: number): Promise<void> {
+async function spend(memberId: string, images: number, runId?: string): Promise<void> {
   await stack.client.POST('/v1/teams/{teamId}/usage', {
     params: { path: { teamId } },
-    body: { action: 'model.flux-1.1-pro', quantities: { images }, memberId },
+    body: {
+      action: 'model.flux-1.1-pro',
+      quantities: { images },
+      memberId,
+      ...(runId === undefined ? {} : { runId }),
+    },
   });
 }
