@@ -66,16 +66,22 @@ export async function sendDueEmails(
     if (due.length === 0 && skipped === 0) return { nextAt: await readNextEmailAt(em), failure: null };
     let failure: string | null = null;
     const queue = due.values();
+    let isBroken = false;
     const sender = async () => {
       for (const email of queue) {
-        const failed = await sendEmail(database, mailer, settings, email);
+        const failed = await sendEmail(database, mailer, settings, email).catch((error) => {
+          isBroken = true;
+          throw error;
+        });
         attempts += 1;
         onProgress?.(attempts);
         failure ??= failed;
-        if (failure !== null || signal.aborted) return;
+        if (failure !== null || isBroken || signal.aborted) return;
       }
     };
-    await Promise.all(Array.from({ length: maxConnections }, sender));
+    // All senders have ended before an error is thrown: the next round would read the same e-mails.
+    const ends = await Promise.allSettled(Array.from({ length: maxConnections }, sender));
+    for (const end of ends) if (end.status === 'rejected') throw end.reason;
     if (failure !== null)
       return { nextAt: new Date((await readClock(em)).getTime() + failurePauseMs), failure };
   }

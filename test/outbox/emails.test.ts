@@ -261,6 +261,20 @@ test('while the SMTP server is down no e-mail is lost and none is sent twice', a
   expect(await recipients()).toEqual([`${ada}@example.com`, `${bob}@example.com`].sort());
 });
 
+test('if an e-mail cannot be recorded, its round has ended when it fails, and the next one sends no other e-mail twice', async () => {
+  const people = await Promise.all(Array.from({ length: 20 }, (_, index) => newUser(`member${index}`)));
+  await store(exhausted(await newTeam(Object.fromEntries(people.map((id) => [id, 'owner' as const])))));
+  await database.pool.query(`
+    create function fail() returns trigger language plpgsql as $$ begin raise 'out of order'; end $$;
+    create trigger fail before update on emails for each row when (old.recipient = 'user:${people[0]}') execute function fail()`);
+  await expect(send()).rejects.toThrow('out of order');
+  await database.pool.query('drop trigger fail on emails; drop function fail()');
+  await send();
+  const sent = await recipients();
+  expect(sent.filter((to) => to !== `${people[0]}@example.com`)).toHaveLength(19);
+  expect(await statuses()).toEqual(Array(20).fill('sent'));
+});
+
 test('a server that refuses our credentials refuses no e-mail', async () => {
   const ada = await newUser('ada');
   const teamId = await newTeam({ [ada]: 'owner' });
