@@ -105,7 +105,7 @@ export function createApp(dependencies: Dependencies): Express {
     serveDocs(app);
     if (!dependencies.production) app.use('/dev', demandThisMachine);
     if (dependencies.mailFolder !== undefined) serveDevMail(app, dependencies.mailFolder);
-    if (!dependencies.production) serveDevSignIn(app, dependencies.database);
+    if (dependencies.signInWithoutPassword) serveDevSignIn(app, dependencies.database);
     servePage(app, dependencies.page);
   });
 }

@@ -35,6 +35,8 @@ export interface Dependencies {
   };
   /** Where the development stack keeps its mails, for `/dev/mail`; undefined in production. */
   mailFolder: string | undefined;
+  /** Whether `/dev/sign-in` signs a browser in without a password; never in production. */
+  signInWithoutPassword: boolean;
   /** The URL of the API from outside, without a trailing slash. */
   publicUrl: string;
   page: PageSettings;

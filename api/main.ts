@@ -49,6 +49,8 @@ await runCommand(async () => {
     trustedProxies: environment.trustedProxies,
     email: { isOn: email.smtp !== undefined, tokenSecrets: email.tokenSecrets },
     mailFolder: environment.production ? undefined : join(environment.dataDir, 'mail'),
+    // Real payments show that NODE_ENV was forgotten.
+    signInWithoutPassword: !environment.production && environment.polar.server !== 'production',
     publicUrl: environment.publicUrl,
     page: { directory: pageDirectory, dashboardOrigin: environment.dashboardOrigin },
     teamEvents: createTeamEvents(database),

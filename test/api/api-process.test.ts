@@ -64,6 +64,15 @@ test('a second API on the same operations port takes a free one', async () => {
   second.kill('SIGKILL');
 });
 
+test('an API that takes real payments signs nobody in without a password, even if NODE_ENV was forgotten', async () => {
+  expect((await fetch(`${url}/dev/sign-in`)).status).toBe(200);
+  const port = await freePort();
+  const real = start(port, 'production');
+  expect(await once(real, 'message')).toEqual([{ ready: true }, undefined]);
+  expect((await fetch(`http://127.0.0.1:${port}/dev/sign-in`)).status).toBe(404);
+  real.kill('SIGKILL');
+});
+
 test('outside production the API listens on the loopback interface only', async () => {
   const others = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
   for (const { address, family, internal } of others) {
@@ -135,10 +144,15 @@ async function until(isSo: () => Promise<boolean>): Promise<void> {
   while (!(await isSo())) await new Promise((resolve) => setTimeout(resolve, 20));
 }
 
-function start(port: number): ChildProcess {
+function start(port: number, polarServer?: string): ChildProcess {
   const database = new URL(api.applicationUrl);
   database.port = String(wire.port);
-  return spawnApi({ port, operationsPort, databaseUrl: database.href });
+  return spawnApi({
+    port,
+    operationsPort,
+    databaseUrl: database.href,
+    ...(polarServer ? { polarServer } : {}),
+  });
 }
 
 function send(

@@ -118,6 +118,7 @@ export async function startApi({
     trustedProxies,
     email: { isOn: true, tokenSecrets: [emailTokenSecret] },
     mailFolder,
+    signInWithoutPassword: true,
     publicUrl: 'http://localhost:3000',
     page: { directory: '/no-page', dashboardOrigin: undefined },
     teamEvents: createTeamEvents(apiDatabase),

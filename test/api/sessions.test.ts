@@ -329,8 +329,8 @@ test.each([
   expect(isOwnAddress(address)).toBe(isOwn);
 });
 
-test('the development page is not in production, nor at a name of another site', async () => {
-  const server = createHttpServer(createApp({ ...api.dependencies, production: true }));
+test('the development page is not where it is off, nor at a name of another site', async () => {
+  const server = createHttpServer(createApp({ ...api.dependencies, signInWithoutPassword: false }));
   const url = await listen(server);
   try {
     expect((await signInPage(url)).status).toBe(404);

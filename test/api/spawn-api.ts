@@ -8,10 +8,12 @@ export function spawnApi({
   port,
   operationsPort,
   databaseUrl,
+  polarServer = 'http://127.0.0.1:1',
 }: {
   port: number;
   operationsPort: number;
   databaseUrl: string;
+  polarServer?: string;
 }): ChildProcess {
   return spawn(process.execPath, [join(import.meta.dirname, '../../api/main.ts')], {
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
@@ -21,7 +23,7 @@ export function spawnApi({
       DATABASE_URL: databaseUrl,
       TEMPORAL_ADDRESS: '127.0.0.1:1',
       POLAR_ACCESS_TOKEN: polarToken,
-      POLAR_SERVER: 'http://127.0.0.1:1',
+      POLAR_SERVER: polarServer,
       POLAR_WEBHOOK_SECRET: webhookSecret,
       AUTH_JWT_SECRET: jwtSecret,
       SERVICE_API_KEY: firstKey,

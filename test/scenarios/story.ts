@@ -199,6 +199,7 @@ export async function startStory(
       trustedProxies: [],
       email: { isOn: smtp !== undefined, tokenSecrets: [] },
       mailFolder: undefined,
+      signInWithoutPassword: false,
       publicUrl: apiUrl,
       page: { directory: '/no-page', dashboardOrigin: undefined },
       teamEvents: createTeamEvents(apiDatabase),
