@@ -5,6 +5,7 @@ import type { PostMessage } from './post-message.ts';
 import type { SigningKeys } from './seal-secret.ts';
 import { readDueDeliveries, recordAttempt, type WebhookDelivery } from './webhook-deliveries.ts';
 import { findWebhookEndpoint, readWebhookSecrets } from './webhook-endpoints.ts';
+import { workTogether } from './work-together.ts';
 
 /** Maximum number of concurrent posts to one endpoint. */
 const maxPosts = 10;
@@ -47,18 +48,13 @@ export async function deliverDueMessages(
     if (due.length === 0) return nextAt;
     if (signal.aborted || performance.now() - startedAt > budgetMs) return due[0]?.nextAttemptAt ?? null;
     const secrets = await readWebhookSecrets(em, signingKeys, endpointId);
-    const queue = due.values();
-    const sender = async () => {
-      for (const delivery of queue) {
-        if (signal.aborted) return;
-        const body = bodyOf(delivery);
-        const result = await post(endpoint.url, sign(secrets, delivery.messageId, body), body);
-        await database.transaction((tx) => recordAttempt(tx, endpointId, delivery, result));
-        posted += 1;
-        onProgress?.(posted);
-      }
-    };
-    await Promise.all(Array.from({ length: maxPosts }, sender));
+    await workTogether(due, { atOnce: maxPosts, mayGoOn: () => !signal.aborted }, async (delivery) => {
+      const body = bodyOf(delivery);
+      const result = await post(endpoint.url, sign(secrets, delivery.messageId, body), body);
+      await database.transaction((tx) => recordAttempt(tx, endpointId, delivery, result));
+      posted += 1;
+      onProgress?.(posted);
+    });
   }
 }
 

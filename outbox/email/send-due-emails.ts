@@ -1,5 +1,6 @@
 import { type Database, readClock } from '../../database/connection.ts';
 import { log } from '../../log.ts';
+import { workTogether } from '../work-together.ts';
 import {
   type DueEmail,
   type EmailLimits,
@@ -57,31 +58,21 @@ export async function sendDueEmails(
   },
 ): Promise<EmailProgress> {
   const startedAt = performance.now();
+  const isOver = () => performance.now() - startedAt > budgetMs;
   let attempts = 0;
   for (;;) {
     const em = database.fork();
-    if (signal.aborted || performance.now() - startedAt > budgetMs)
-      return { nextAt: await readNextEmailAt(em), failure: null };
+    if (signal.aborted || isOver()) return { nextAt: await readNextEmailAt(em), failure: null };
     const { due, skipped } = await database.transaction((tx) => takeDueEmails(tx, readAtOnce, limits));
     if (due.length === 0 && skipped === 0) return { nextAt: await readNextEmailAt(em), failure: null };
     let failure: string | null = null;
-    const queue = due.values();
-    let isBroken = false;
-    const sender = async () => {
-      for (const email of queue) {
-        const failed = await sendEmail(database, mailer, settings, email).catch((error) => {
-          isBroken = true;
-          throw error;
-        });
-        attempts += 1;
-        onProgress?.(attempts);
-        failure ??= failed;
-        if (failure !== null || isBroken || signal.aborted) return;
-      }
-    };
-    // All senders have ended before an error is thrown: the next round would read the same e-mails.
-    const ends = await Promise.allSettled(Array.from({ length: maxConnections }, sender));
-    for (const end of ends) if (end.status === 'rejected') throw end.reason;
+    const mayGoOn = () => failure === null && !signal.aborted && !isOver();
+    await workTogether(due, { atOnce: maxConnections, mayGoOn }, async (email) => {
+      const failed = await sendEmail(database, mailer, settings, email);
+      attempts += 1;
+      onProgress?.(attempts);
+      failure ??= failed;
+    });
     if (failure !== null)
       return { nextAt: new Date((await readClock(em)).getTime() + failurePauseMs), failure };
   }

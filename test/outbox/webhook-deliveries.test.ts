@@ -94,6 +94,20 @@ test('messages are delivered in order per team, and of up to ten teams at once',
   expect(receiver.mostAtOnce).toBe(10);
 });
 
+test('if a delivery cannot be recorded, no other message of its round is sent again by the next one', async () => {
+  const teams = await Promise.all(Array.from({ length: 40 }, newTeam));
+  for (const teamId of teams) await store(teamId, 1);
+  const { rows } = await database.pool.query('select id from outbox where team_id = $1', [teams[0]]);
+  await database.pool.query(`
+    create function fail() returns trigger language plpgsql as $$ begin raise 'out of order'; end $$;
+    create trigger fail before update on webhook_deliveries for each row
+      when (old.message_id = '${rows[0].id}') execute function fail()`);
+  await expect(deliver()).rejects.toThrow('out of order');
+  await database.pool.query('drop trigger fail on webhook_deliveries; drop function fail()');
+  await deliver();
+  expect(teams.map((teamId) => numbersOf(teamId).length)).toEqual([2, ...Array(39).fill(1)]);
+});
+
 test('a team whose message fails waits for its retry, and the other teams do not', async () => {
   const [slow, quick] = [await newTeam(), await newTeam()];
   receiver.answer = ({ teamId, data }) => (teamId === slow && data.available === '1' ? 500 : 204);
