@@ -3,7 +3,16 @@
 // Installs missing packages, then runs the script on the project's own Node. This file runs on any Node >= 20 with nothing
 // installed. It forwards signals and ends with the script's exit code.
 import { spawn } from 'node:child_process';
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { constants } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -43,12 +52,24 @@ function whatIsMissing() {
 
 /** The project's own Node, or on a platform that has no such package the Node that runs this, if it is new enough. */
 function ownNode() {
-  const own = nodePackages.map((name) => join(modules, name, 'bin', 'node')).find(existsSync);
-  if (own !== undefined) return own;
+  const own = nodePackages.find((name) => existsSync(join(modules, name, 'bin', 'node')));
+  if (own !== undefined) {
+    link(own);
+    return join(modules, own, 'bin', 'node');
+  }
   if (Number(process.versions.node.split('.')[0]) >= 24) return process.execPath;
   return fail(
     `npm has installed no Node 24 for ${process.platform}-${process.arch}. Install Node 24 yourself, or remove node_modules and start again. This is Node ${process.version}.`,
   );
+}
+
+/** `node_modules/node/bin` contains the project's own Node on every platform, for a PATH. */
+function link(name) {
+  try {
+    symlinkSync(name, join(modules, 'node'), 'dir');
+  } catch (error) {
+    if (error.code !== 'EEXIST' && error.code !== 'EROFS' && error.code !== 'EACCES') throw error;
+  }
 }
 
 function readPackages(file) {

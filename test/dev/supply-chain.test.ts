@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readFileSync, realpathSync } from 'node:fs';
 import { expect, test } from '@jest/globals';
 import { z } from 'zod';
 
@@ -38,6 +38,7 @@ test('the Node that runs the project is a locked package of its own for each pla
   ]);
   for (const { version } of own) expect(version).toMatch(/^24\./);
   expect(process.execPath).toMatch(/node_modules\/node-[a-z0-9-]+\/bin\/node$/);
+  expect(realpathSync(new URL('node_modules/node/bin/node', root))).toBe(realpathSync(process.execPath));
 });
 
 test('npm run sbom lists every locked package with the hash of its content, and says which are for development only', () => {
