@@ -12,9 +12,10 @@ export const csvType = 'text/csv; charset=utf-8; header=present';
 
 /**
  * Spreadsheets run a cell that begins like a formula. An apostrophe before it makes it text
- * (https://owasp.org/www-community/attacks/CSV_Injection).
+ * (https://owasp.org/www-community/attacks/CSV_Injection). Where the comma is the decimal sign, as in German, they also begin
+ * a cell after a semicolon, even within quotes.
  */
 function csvCell(text: string): string {
-  const harmless = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
+  const harmless = text.replace(/^(?=[=+\-@\t\r])|(?<=;)(?=[\s"]*[=+\-@\t\r])/g, "'");
   return /[",\r\n]/.test(harmless) ? `"${harmless.replaceAll('"', '""')}"` : harmless;
 }
