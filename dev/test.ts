@@ -20,6 +20,8 @@ const jestResult = z.object({
   numFailedTests: z.int(),
   numRuntimeErrorTestSuites: z.int(),
 });
+/** Jest keeps the modules of each test file in memory. All files in one process would need more than 4 GB. */
+const parts = jestArguments.length === 0 ? 4 : 1;
 /** How long a program may take to exit after it has written its results. */
 const exitGraceMs = 30_000;
 const results: { passed: number; failed: number } = { passed: 0, failed: 0 };
@@ -29,7 +31,7 @@ if (jestArguments.length === 0) {
   await check('types (tsc)', [program('typescript/bin/tsc'), '-p', root]);
   await check('types of the page (tsc)', [program('typescript/bin/tsc'), '-p', join(root, 'web')]);
 }
-await runJest();
+await runTests();
 console.log(`${results.passed} passed, ${results.failed} failed`);
 process.exit(results.failed === 0 ? 0 : 1);
 
@@ -41,20 +43,26 @@ async function check(what: string, command: string[]): Promise<void> {
   console.log(`${ok ? '✓' : '✗'} ${what} (${((performance.now() - started) / 1000).toFixed(1)} s)`);
 }
 
-async function runJest(): Promise<void> {
+async function runTests(): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'waveloom-jest-'));
   leash().removeInTheEnd(directory);
-  const outputFile = join(directory, 'results.json');
-  console.log('\n── tests (Jest)');
-  const flags = ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning'];
   process.env.LOG_COPY_DIRECTORY = mkdtempSync(join(directory, 'logs-'));
+  for (let part = 1; part <= parts; part += 1) {
+    console.log(`\n── tests (Jest)${parts > 1 ? `, part ${part} of ${parts}` : ''}`);
+    const shard = parts > 1 ? [`--shard=${part}/${parts}`] : [];
+    await runJest(join(directory, `results-${part}.json`), [...shard, ...jestArguments]);
+  }
+  searchLogs(process.env.LOG_COPY_DIRECTORY);
+  rmSync(directory, { recursive: true, force: true });
+}
+
+async function runJest(outputFile: string, args: string[]): Promise<void> {
+  const flags = ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning'];
   const options = ['--json', `--outputFile=${outputFile}`];
-  const code = await runNode([...flags, program('jest/bin/jest.js'), ...options, ...jestArguments], () =>
+  const code = await runNode([...flags, program('jest/bin/jest.js'), ...options, ...args], () =>
     existsSync(outputFile),
   );
   const counts = readCounts(outputFile);
-  searchLogs(process.env.LOG_COPY_DIRECTORY);
-  rmSync(directory, { recursive: true, force: true });
   results.passed += counts.passed;
   // Jest can fail without a failed test: a test file that cannot be loaded, or no test found.
   results.failed += Math.max(counts.failed, code === 0 ? 0 : 1);
