@@ -1,12 +1,13 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { type EmailCategory, operatorRecipient } from './recipients.ts';
-import { categoryOf, type EmailCause, type EmailType, parseEmailMessage } from './write-email.ts';
+import { type EmailCause, type EmailType, parseEmailMessage } from './write-email.ts';
 
 /** An e-mail that is due, with everything that it needs. Log only its id and type. */
 export interface DueEmail {
   id: string;
   recipient: string;
   type: EmailType;
+  /** What the recipient can opt out of; null for the operator. */
   category: EmailCategory | null;
   attempts: number;
   /** The address; null for the operator. */
@@ -17,13 +18,13 @@ export interface DueEmail {
 /** How many e-mails may be sent within 24 hours: the catalog's policies. */
 export interface EmailLimits {
   emailsPerTeamAndDay: number;
-  /** Of invitations, and of all others. */
+  /** Counted separately for invitations and for all other e-mails. */
   emailsPerRecipientAndDay: number;
 }
 
-/** An e-mail that could not be sent for this time says nothing useful any more. */
+/** An older e-mail is not sent, because it is no longer useful. */
 const maxAgeDays = 3;
-/** The pauses after each attempt that the server answered with "later", in milliseconds; then the last one. */
+/** The pauses after each attempt for which the server was busy. The last one repeats. */
 const retryPausesMs = [1, 5, 15, 60, 240].map((minutes) => minutes * 60_000);
 /** The pause of an e-mail after a failure of the server, so that the next attempt begins with another e-mail. */
 const failurePauseMs = 5 * 60_000;
@@ -48,13 +49,14 @@ const skipped = `
           where o.recipient in (e.recipient, email_recipient_of(u.email)) and o.category = c.category
        ) then 'opted out' end`;
 
-const categories = `
-  case when e.invitation_id is not null then 'invitations'
+const category = `
+  case when e.recipient = '${operatorRecipient}' then null
+       when e.invitation_id is not null then 'invitations'
        when m.type = 'payment.past_due' then 'payments' else 'credits' end`;
 
 /**
- * Settles the due e-mails that must not be sent, and reads the others: oldest first, at most `limit`. Of a team and of a
- * recipient only as many as the limits allow within 24 hours; the rest is skipped. Run it in a transaction.
+ * Settles the due e-mails that must not be sent, and reads the others, oldest first. It takes at most `limit` due e-mails.
+ * An e-mail over a limit of its team or of its recipient is skipped. Run it in a transaction.
  */
 export async function takeDueEmails(
   em: EntityManager,
@@ -67,16 +69,17 @@ export async function takeDueEmails(
         order by next_attempt_at, id limit ?
      ), checked as (
        select e.id, e.recipient, e.attempts, e.created_at, e.team_id, m.type, m.data, t.name as team_name, i.role, i.expires_at,
-              case when e.recipient like 'user:%' then u.email else i.email end as address, ${skipped} as skipped,
-             e.invitation_id is not null as is_invitation
+              case when e.recipient like 'user:%' then u.email else i.email end as address, c.category, ${skipped} as skipped,
+              e.invitation_id is not null as is_invitation
          from due e
          left join outbox m on m.id = e.message_id
          left join invitations i on i.id = e.invitation_id
          left join teams t on t.id = e.team_id
-         left join users u on e.recipient = 'user:' || u.id and u.erased_at is null
-        cross join lateral (select ${categories} as category) c
+         -- Not 'user:' || u.id = e.recipient: that would read all users.
+         left join users u on e.recipient like 'user:%' and u.id = substr(e.recipient, length('user:') + 1) and u.erased_at is null
+        cross join lateral (select ${category} as category) c
      ), by_recipient as (
-       -- Strangers send invitations, so these are counted on their own: they cannot use up what a person gets about their teams.
+       -- Invitations are counted separately. Otherwise strangers could use up the limit of a user's other e-mails.
        select *, row_number() over (partition by recipient, is_invitation, skipped is null order by created_at, id)
                    + (select count(*) from emails s where s.recipient = checked.recipient and s.status = 'sent'
                          and (s.invitation_id is not null) = checked.is_invitation
@@ -88,8 +91,8 @@ export async function takeDueEmails(
                          and s.settled_at > billing_now() - interval '1 day') > ? as is_team_over
          from by_recipient
      )
-     select id, recipient, attempts, extract(epoch from created_at) * 1000 as created_at, team_id, type, data, team_name, role,
-            extract(epoch from expires_at) * 1000 as expires_at, address,
+     select id, recipient, attempts, extract(epoch from created_at) * 1000 as created_at, type, data, team_name, role,
+            extract(epoch from expires_at) * 1000 as expires_at, address, category,
             case when skipped is not null then skipped
                  when is_over then 'limit of the recipient'
                  when is_team_over then 'limit of the team' end as skipped
@@ -129,7 +132,7 @@ export async function settleEmail(
   );
 }
 
-/** Another attempt is made later. @param isServerDown  the server failed, not this e-mail */
+/** Sets the time of the next attempt. @param isServerDown  the server failed, not this e-mail */
 export async function postponeEmail(
   em: EntityManager,
   { id, attempts }: Pick<DueEmail, 'id' | 'attempts'>,
@@ -149,13 +152,13 @@ interface DueRow {
   recipient: string;
   attempts: number;
   created_at: string;
-  team_id: string | null;
   type: string | null;
   data: unknown;
   team_name: string | null;
   role: string | null;
   expires_at: string | null;
   address: string | null;
+  category: EmailCategory | null;
   skipped: string | null;
 }
 
@@ -172,8 +175,8 @@ function toDueEmail(row: DueRow): DueEmail {
           expiresAt: new Date(Number(row.expires_at)),
         }
       : { ...parseEmailMessage(row.type, row.data), at, teamName };
-  const { id, recipient, attempts, address } = row;
-  return { id, recipient, attempts, address, type: cause.type, category: categoryOf(cause.type), cause };
+  const { id, recipient, attempts, address, category } = row;
+  return { id, recipient, attempts, address, type: cause.type, category, cause };
 }
 
 function idsOf(rows: readonly { id: string }[]): string {

@@ -1,11 +1,11 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { DomainError } from '../../domain-error.ts';
-import { type EmailCategory, emailCategories, type OptOut } from './recipients.ts';
+import { type EmailCategory, emailCategories, type OptOut, userRecipient } from './recipients.ts';
 
 /** Which e-mails a user gets. */
 export type EmailNotifications = Record<EmailCategory, boolean>;
 
-/** A user's e-mails may have been addressed to the user, or to their address before they signed up. */
+/** The recipients of a user's e-mails. An invitation before the sign-up was addressed to the e-mail address. */
 const recipientsOfUser = `array['user:' || id, email_recipient_of(email)]`;
 
 /** @throws DomainError `unknown_user`, also for one who was erased */
@@ -29,7 +29,7 @@ export async function setNotifications(
   userId: string,
   wanted: EmailNotifications,
 ): Promise<void> {
-  // The lock: the user is not erased until the commit.
+  // The lock: nobody can erase the user before the commit.
   const users = await em.execute('select id from users where id = ? and erased_at is null for share', [
     userId,
   ]);
@@ -37,12 +37,11 @@ export async function setNotifications(
   for (const category of emailCategories) {
     if (wanted[category]) {
       await em.execute(
-        `delete from email_opt_outs o using users
-          where users.id = ? and o.recipient = any(array['user:' || users.id, email_recipient_of(users.email)])
-            and o.category = ?`,
+        `delete from email_opt_outs using users
+          where id = ? and recipient = any(${recipientsOfUser}) and category = ?`,
         [userId, category],
       );
-    } else await optOut(em, { recipient: `user:${userId}`, category });
+    } else await optOut(em, { recipient: userRecipient(userId), category });
   }
 }
 

@@ -1,6 +1,5 @@
 import { groupThousands } from '../../catalog/group-thousands.ts';
 import { type Message, messageData } from '../messages.ts';
-import type { EmailCategory } from './recipients.ts';
 
 /** The causes of e-mails: messages of these types, and invitations. */
 export const emailTypes = [
@@ -14,24 +13,17 @@ export const emailTypes = [
 ] as const;
 export type EmailType = (typeof emailTypes)[number];
 
-/** What the templates need. Names are chosen by users: hostile. */
+/** What the templates need. Users choose the names, so a name may be hostile. */
 export type EmailCause = { at: Date } & (
   | { type: 'invitation'; teamName: string; role: string; expiresAt: Date }
   | (Extract<Message, { type: EmailType }> & { teamName: string })
 );
 
-/** The content of an e-mail, from which its text and its HTML are made. Plain text. */
+/** The content of an e-mail, in plain text. `renderEmail` makes text and HTML from it. */
 export interface EmailContent {
   subject: string;
   paragraphs: string[];
   link: { label: string; url: string } | null;
-}
-
-/** What a recipient can opt out of; null: nothing (operators). */
-export function categoryOf(type: EmailType): EmailCategory | null {
-  if (type === 'invitation') return 'invitations';
-  if (type === 'payment.past_due') return 'payments';
-  return type === 'webhook_endpoint.disabled' ? null : 'credits';
 }
 
 /** Checks stored data against the schema of its type. */
@@ -94,8 +86,8 @@ export function writeEmail(cause: EmailCause, publicUrl: string): EmailContent {
       return {
         subject: `A limit of ${team} is reached`,
         paragraphs: [
-          `${subject} of the team ${team} has used ${creditsText(used)} of its limit of ${creditsText(limit)} per ${per} (${timeText(cause.at)}).`,
-          'Its requests are refused until the limit starts again, or until an owner or admin raises it.',
+          `${subject} of the team ${team} has used ${creditsText(used)} of a limit of ${creditsText(limit)} per ${per} (${timeText(cause.at)}).`,
+          `Further requests are refused until the next ${per}, or until an owner or admin raises the limit.`,
         ],
         link: billing(teamId),
       };
@@ -128,13 +120,13 @@ export function writeEmail(cause: EmailCause, publicUrl: string): EmailContent {
           `You are invited to the team ${team} at Waveloom as ${cause.role}.`,
           `The invitation is valid until ${timeText(cause.expiresAt)}. Sign in with this e-mail address to accept or decline it. If you do not know the team, ignore this e-mail.`,
         ],
-        // The page shows a user's open invitations above each of their teams, and `/` opens the first one.
+        // `/` opens the first team of the user. The page of each team shows the user's open invitations.
         link: { label: 'Open the invitation', url: `${publicUrl}/` },
       };
   }
 }
 
-const maxNameLength = 60;
+const maxNameCharacters = 60;
 
 /**
  * A name in quotes, on one line, without characters that change the direction of the text. A name that looks like a link
@@ -150,7 +142,7 @@ export function quoteName(name: string): string {
     .trim();
   const characters = [...line];
   const short =
-    characters.length > maxNameLength ? `${characters.slice(0, maxNameLength - 1).join('')}…` : line;
+    characters.length > maxNameCharacters ? `${characters.slice(0, maxNameCharacters - 1).join('')}…` : line;
   return `“${short}”`;
 }
 

@@ -198,6 +198,11 @@ test('every type of alert has a template, and the operator gets what concerns th
     'Credits of “Weavers” expire soon',
     '“Weavers” has no credits left',
   ]);
+  const limit = (await mails()).find(({ subject }) => subject === 'A limit of “Weavers” is reached');
+  expect(limit?.text).toContain(
+    'has used 10 credits of a limit of 10 credits per day (10 March 2026, 12:00 UTC).',
+  );
+  expect(limit?.text).toContain('refused until the next day,');
   const toOperator = (await mails()).filter(({ to }) => to.includes('operator@example.com'));
   expect(toOperator.map(({ subject, headers }) => [subject, headers['list-unsubscribe']])).toEqual([
     ['A webhook endpoint is disabled', undefined],
@@ -315,7 +320,7 @@ test('a refused recipient is not tried again, a busy one is, and neither delays 
   expect(await recipients()).toEqual([`${busy}@example.com`, `${fine}@example.com`]);
 });
 
-test('who opts out gets no more e-mails of that kind, until they want them again', async () => {
+test('a user who opts out gets no e-mails of that category, until they opt in again', async () => {
   const ada = await newUser('ada');
   const teamId = await newTeam({ [ada]: 'owner' });
   const { recipient, category } =
@@ -372,7 +377,7 @@ test('someone who lost their role, or was erased, gets no e-mail about the team'
   expect(await recipients()).toEqual([`${ada}@example.com`]);
 });
 
-test('a team and a person get at most so many e-mails a day, and again the next day', async () => {
+test('the e-mails of a team and of a recipient are limited in each 24 hours, and others are sent the next day', async () => {
   const [ada, bob] = [await newUser('ada'), await newUser('bob')];
   const [first, second] = [
     await newTeam({ [ada]: 'owner', [bob]: 'owner' }),
@@ -396,7 +401,7 @@ test('a team and a person get at most so many e-mails a day, and again the next 
   expect([await countOf(ada), await countOf(bob)]).toEqual([5, 4]);
 });
 
-test('invitations from strangers do not use up the e-mails that a person gets about their own teams', async () => {
+test('invitations from strangers do not use up the limit of a user’s e-mails about their own teams', async () => {
   const [ada, eve] = [await newUser('ada'), await newUser('eve')];
   const team = await newTeam({ [ada]: 'owner' });
   const few = { emailsPerTeamAndDay: 5, emailsPerRecipientAndDay: 2 };
@@ -421,7 +426,7 @@ test('an e-mail that could not be sent for three days is skipped', async () => {
   expect([await mails(), await statuses()]).toEqual([[], ['skipped: too old']]);
 });
 
-test('an invitation is sent to the invited address, says nothing of who has it, and not after it was revoked', async () => {
+test('an invitation is sent to the invited address, does not reveal whether a user has it, and is not sent after it was revoked', async () => {
   const [ada, bob] = [await newUser('ada'), await newUser('bob')];
   const teamId = await newTeam({ [ada]: 'owner' });
   const actor = { kind: 'person', userId: ada } as const;
