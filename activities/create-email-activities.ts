@@ -1,7 +1,7 @@
 import type { Database } from '../database/connection.ts';
 import type { Mailer } from '../outbox/email/mailer.ts';
 import type { EmailSettings } from '../outbox/email/send-due-emails.ts';
-import { type EmailAttempt, sendDueEmails } from './send-due-emails.ts';
+import { type EmailRound, sendDueEmails } from './send-due-emails.ts';
 
 export type EmailActivities = ReturnType<typeof createEmailActivities>;
 
@@ -11,7 +11,7 @@ export function createEmailActivities(
   email: { mailer: Mailer; settings: EmailSettings } | undefined,
 ) {
   return {
-    async sendDueEmails(): Promise<EmailAttempt> {
+    async sendDueEmails(): Promise<EmailRound> {
       if (email) return sendDueEmails(database, email.mailer, email.settings);
       // A worker with SMTP_URL has started the workflow, and starts it again in a few minutes.
       return { nextAt: null, failure: 'SMTP_URL is not set on this worker' };

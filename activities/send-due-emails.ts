@@ -4,9 +4,11 @@ import type { Mailer } from '../outbox/email/mailer.ts';
 import { type EmailSettings, sendDueEmails as send } from '../outbox/email/send-due-emails.ts';
 import { heartbeating } from './heartbeating.ts';
 
-/** What a workflow learns of an attempt: when the next one is due (ISO 8601), and why the SMTP server could not be used. */
-export interface EmailAttempt {
+/** The result of a round. Plain JSON. */
+export interface EmailRound {
+  /** When the next attempt is due (ISO 8601); null if no e-mail waits. */
   nextAt: string | null;
+  /** Why the SMTP server could not be used; null if it could. */
   failure: string | null;
 }
 
@@ -15,7 +17,7 @@ export async function sendDueEmails(
   database: Database,
   mailer: Mailer,
   settings: EmailSettings,
-): Promise<EmailAttempt> {
+): Promise<EmailRound> {
   const { catalog } = await readCatalog(database);
   const limits = catalog.policies;
   return heartbeating(async (signal, onProgress) => {

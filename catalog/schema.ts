@@ -134,8 +134,8 @@ const policies = z.strictObject({
     .refine((kept) => kept >= 7 * UNITS.d, { error: 'expected at least "7d"' })
     .default(90 * UNITS.d),
   /**
-   * How many e-mails are sent within 24 hours about one team, and to one person or address. Others are skipped. A
-   * person's invitations are counted on their own.
+   * How many e-mails are sent within 24 hours about one team, and to one recipient (a user or an address). Others are
+   * skipped. For a recipient, invitations and other e-mails are counted separately.
    */
   emailsPerTeamAndDay: z.int().min(1).max(10_000).default(100),
   emailsPerRecipientAndDay: z.int().min(1).max(1_000).default(20),

@@ -9,7 +9,7 @@ import { workTogether } from './work-together.ts';
 
 /** Maximum number of concurrent posts to one endpoint. */
 const maxPosts = 10;
-const readAtOnce = 200;
+const deliveriesPerBatch = 200;
 /** It returns after about this time, so that no activity runs for hours. */
 const budgetMs = 60_000;
 
@@ -44,7 +44,7 @@ export async function deliverDueMessages(
       throw error;
     });
     if (!endpoint || endpoint.disabledAt) return null;
-    const { due, nextAt } = await readDueDeliveries(em, endpointId, readAtOnce);
+    const { due, nextAt } = await readDueDeliveries(em, endpointId, deliveriesPerBatch);
     if (due.length === 0) return nextAt;
     if (signal.aborted || performance.now() - startedAt > budgetMs) return due[0]?.nextAttemptAt ?? null;
     const secrets = await readWebhookSecrets(em, signingKeys, endpointId);

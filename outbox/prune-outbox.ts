@@ -6,8 +6,8 @@ const rowsPerBatch = 1_000;
 
 /**
  * Deletes old messages that every endpoint got, with their deliveries and e-mails. A message that waits for an endpoint, or
- * has failed for one, is kept until it is delivered or the endpoint is deleted. E-mails are never sent after a few days, so
- * they keep nothing.
+ * has failed for one, is kept until it is delivered or the endpoint is deleted. A pending e-mail does not keep its message,
+ * because it is too old to be sent.
  *
  * @param keptMs  the catalog's `messagesKept`, in milliseconds
  * @returns how many messages were deleted

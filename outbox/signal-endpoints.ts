@@ -1,7 +1,7 @@
 import type { Database } from '../database/connection.ts';
 
-const readAtOnce = 1_000;
-/** An attempt that is overdue by this time was missed: Temporal has lost its data, or a signal. */
+const deliveriesPerBatch = 1_000;
+/** If an attempt is overdue by this time, its signal was lost, for example because Temporal has lost its data. */
 const overdueMinutes = 5;
 
 /**
@@ -21,7 +21,7 @@ export async function signalEndpoints(
              from webhook_endpoints e
              cross join lateral (select message_id from webhook_deliveries
                                   where endpoint_id = e.id and status = 'pending' and not signalled
-                                  limit ${readAtOnce}) d
+                                  limit ${deliveriesPerBatch}) d
             group by e.id`,
   });
   const results = await Promise.allSettled(

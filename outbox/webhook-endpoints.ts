@@ -155,24 +155,27 @@ export async function readWebhookSecrets(
 }
 
 /**
- * Encrypts again, with the newest key, the secrets that an older key has encrypted. After that the older key is not needed
- * any more. Safe to run at any time.
+ * Encrypts each secret of an older key again, with the newest key. Then the older key is not needed any more. Safe to run
+ * at any time.
  * @returns how many endpoints had such secrets
- * @throws Error if a secret is opened by no key, after the other endpoints
+ * @throws the first error, after the other endpoints; Error if no key opens a secret
  */
 export async function resealWebhookSecrets(database: Database, keys: SigningKeys): Promise<number> {
   if (keys.length === 0) return 0;
   const { rows } = await database.pool.query<{ id: string }>(
     'select id from webhook_endpoints where deleted_at is null',
   );
-  const results: PromiseSettledResult<boolean>[] = [];
+  let resealed = 0;
+  const errors: unknown[] = [];
   for (const { id } of rows) {
-    const resealed = database.transaction((em) => resealSecretsOf(em, keys, id));
-    results.push(...(await Promise.allSettled([resealed])));
+    try {
+      if (await database.transaction((em) => resealSecretsOf(em, keys, id))) resealed += 1;
+    } catch (error) {
+      errors.push(error);
+    }
   }
-  const failed = results.find(({ status }) => status === 'rejected');
-  if (failed?.status === 'rejected') throw failed.reason;
-  return results.filter((result) => result.status === 'fulfilled' && result.value).length;
+  if (errors.length > 0) throw errors[0];
+  return resealed;
 }
 
 /** @returns whether a secret was encrypted again; false also for an endpoint that was deleted meanwhile */

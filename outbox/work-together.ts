@@ -1,6 +1,6 @@
 /**
- * Works on the items, at most `atOnce` at a time, while `mayGoOn`. After an error no further item is begun. It is thrown only
- * when all work has ended, because the next round reads the items that are not recorded yet.
+ * Works on the items, at most `atOnce` at a time, while `mayGoOn`. After an error it begins no further item. It throws the
+ * error when all work has ended: otherwise the next round could work on an item that is still in progress.
  */
 export async function workTogether<Item>(
   items: readonly Item[],

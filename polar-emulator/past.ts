@@ -4,8 +4,8 @@ import type { Emulator, WebhookType } from './emulator.ts';
 const returnAfterMs = 60_000;
 
 /**
- * The emulator at a time in the past. For data of the past, which somebody writes at once: what happens then sends no
- * webhook, because its receivers would handle it as if it had happened now.
+ * Sets the emulator to a time in the past, so that a program can create data of months at once. Events at a set time are
+ * not sent as webhooks, because a receiver would handle them as if they had happened now. `set` returns them.
  */
 export interface Past {
   /** The set time; undefined in the present. */

@@ -54,13 +54,13 @@ export async function changePlan(
 /** A change of plan before it is made. */
 export interface PlanChangeDecision {
   current: PolarSubscription;
-  /** The key of the current plan. */
+  /** The catalog key of the current plan; null if the catalog has none for its product. */
   currentPlan: string | null;
   /** `undo`: only the change that waits for the next period is canceled. */
   effect: 'unchanged' | 'undo' | 'change';
   polarProductId: string;
   proration: 'invoice' | 'prorate' | 'next_period';
-  /** Of the plan's price. */
+  /** The currency of the chosen plan's price. */
   currency: string;
 }
 

@@ -14,18 +14,17 @@ export async function findUser(
   code: 'unknown_user' | 'unknown_owner' = 'unknown_user',
 ): Promise<UserProfile> {
   const user = await em.findOne(User, { id, erasedAt: null }, { lockMode: LockMode.PESSIMISTIC_READ });
-  if (!user) throw new DomainError(code, `There is no user ${id}`, { userId: id });
-  return profileOf(user);
+  return profileOf(user, id, code);
 }
 
 /** The user with this id. @throws DomainError `unknown_user`, also for one who was erased */
 export async function readUser(em: EntityManager, id: string): Promise<UserProfile> {
-  const user = await em.findOne(User, { id, erasedAt: null });
-  if (!user) throw new DomainError('unknown_user', `There is no user ${id}`, { userId: id });
-  return profileOf(user);
+  return profileOf(await em.findOne(User, { id, erasedAt: null }), id, 'unknown_user');
 }
 
-function profileOf({ id, name, email }: User): UserProfile {
+function profileOf(user: User | null, id: string, code: 'unknown_user' | 'unknown_owner'): UserProfile {
+  if (!user) throw new DomainError(code, `There is no user ${id}`, { userId: id });
+  const { name, email } = user;
   if (name === null || email === null) throw new Error(`user ${id} is not erased and has no name or e-mail`);
   return { id, email, name };
 }

@@ -5,9 +5,9 @@ import { findUser } from './find-user.ts';
 
 /** The longest life of a session, in seconds. */
 export const longestSessionSeconds = 3_600;
-/** The live sessions of one user. A further sign-in ends the oldest. */
+/** Maximum number of live sessions of one user. A further sign-in ends the oldest. */
 const mostSessions = 20;
-/** Expired sessions that one sign-in deletes, so that none has to wait for long. */
+/** Maximum number of expired sessions that one sign-in deletes, so that no sign-in takes long. */
 const mostPruned = 100;
 
 /** A new session. The secret is returned only once: only its SHA-256 is stored. */

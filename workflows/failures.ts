@@ -20,7 +20,7 @@ export function retried<T>(step: () => Promise<T>, patienceMs: number): Promise<
   return retriedWhile(step, (error, pauseMs) => !isFinal(error) && Date.now() + pauseMs <= giveUpAt);
 }
 
-/** Retries a step that the team's lifecycle needs until it succeeds. */
+/** Retries a step until it succeeds, however long that takes. */
 export function untilDone<T>(step: () => Promise<T>): Promise<T> {
   return retriedWhile(step, () => true);
 }

@@ -19,8 +19,8 @@ const activities = proxyActivities<MaintenanceActivities>({
 /**
  * Maintains the tables: creates the next months' partitions, closes months, deletes old keys, reduces old payloads, counts
  * days for usage reports, deletes delivered messages. Also sends the notices of expiring credits and encrypts secrets of
- * webhook endpoints with the newest key. If a step fails, the others still run. Then the run
- * fails, so that the failure is visible.
+ * webhook endpoints with the newest key. If a step fails, the others still run. Then the run fails, so that the failure is
+ * visible.
  */
 export async function maintenance(): Promise<void> {
   const done: string[] = [];

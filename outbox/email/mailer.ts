@@ -5,7 +5,7 @@ import type { RenderedEmail } from './render-email.ts';
 export interface SmtpSettings {
   host: string;
   port: number;
-  /** TLS from the first byte. Otherwise STARTTLS, if the server offers it. */
+  /** TLS from the first byte. If false, STARTTLS is used if the server offers it. */
   tls: boolean;
   /** Sends nothing without TLS. */
   requireTls: boolean;

@@ -1,12 +1,12 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 
-/** What an e-mail is about. A person opts out of each separately. */
+/** What an e-mail is about. A recipient opts out of each category separately. */
 export const emailCategories = ['credits', 'payments', 'invitations'] as const;
 export type EmailCategory = (typeof emailCategories)[number];
 
-/** The category that a person can stop with the link in an e-mail. */
+/** The recipient and the category that the link in an e-mail stops. */
 export interface OptOut {
-  /** As in `emails.recipient`: `user:{id}`, or `address:{sha256}` of an address that is no user's. */
+  /** As in `emails.recipient`: `user:{id}`, or `address:{sha256}` if no user has the address. */
   recipient: string;
   category: EmailCategory;
 }
@@ -19,8 +19,8 @@ export function userRecipient(userId: string): string {
 }
 
 /**
- * The token of a link that opts out. It never expires, because an old e-mail must stay stoppable, and it can do nothing
- * else.
+ * The token of a link that opts out. It allows nothing else. It never expires, because the link in an old e-mail must
+ * still work.
  * @param secret  the newest of MAIL_TOKEN_SECRET
  */
 export function createOptOutToken(secret: string, optOut: OptOut): string {

@@ -14,7 +14,7 @@ import { createOptOutToken } from './recipients.ts';
 import { renderEmail } from './render-email.ts';
 import { writeEmail } from './write-email.ts';
 
-const readAtOnce = 100;
+const emailsPerBatch = 100;
 /** It returns after about this time, so that no activity runs for hours. */
 const budgetMs = 60_000;
 /** The pause after a failure of the SMTP server. */
@@ -30,7 +30,7 @@ export interface EmailSettings {
   publicUrl: string;
 }
 
-export interface EmailProgress {
+export interface EmailRound {
   /** When the next attempt is due; null if no e-mail waits. */
   nextAt: Date | null;
   /** Why the SMTP server could not be used; null if it could. */
@@ -56,14 +56,14 @@ export async function sendDueEmails(
     signal: AbortSignal;
     onProgress?: (attempts: number) => void;
   },
-): Promise<EmailProgress> {
+): Promise<EmailRound> {
   const startedAt = performance.now();
   const isOver = () => performance.now() - startedAt > budgetMs;
   let attempts = 0;
   for (;;) {
     const em = database.fork();
     if (signal.aborted || isOver()) return { nextAt: await readNextEmailAt(em), failure: null };
-    const { due, skipped } = await database.transaction((tx) => takeDueEmails(tx, readAtOnce, limits));
+    const { due, skipped } = await database.transaction((tx) => takeDueEmails(tx, emailsPerBatch, limits));
     if (due.length === 0 && skipped === 0) return { nextAt: await readNextEmailAt(em), failure: null };
     let failure: string | null = null;
     const mayGoOn = () => failure === null && !signal.aborted && !isOver();

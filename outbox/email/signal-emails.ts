@@ -1,7 +1,7 @@
 import type { Database } from '../../database/connection.ts';
 
-const readAtOnce = 1_000;
-/** An e-mail that is overdue by this time was missed: Temporal has lost its data, or a signal. */
+const emailsPerBatch = 1_000;
+/** If an e-mail is overdue by this time, its signal was lost, for example because Temporal has lost its data. */
 const overdueMinutes = 5;
 
 /**
@@ -11,7 +11,7 @@ const overdueMinutes = 5;
 export async function signalEmails({ pool }: Database, signal: () => Promise<void>): Promise<void> {
   const { rows } = await pool.query<{ id: string }>({
     name: 'unsignalled-emails',
-    text: `select id from emails where status = 'pending' and not signalled limit ${readAtOnce}`,
+    text: `select id from emails where status = 'pending' and not signalled limit ${emailsPerBatch}`,
   });
   if (rows.length === 0) return;
   await signal();
