@@ -16,7 +16,7 @@ import {
   resumeSubscription,
 } from '../../polar/change-subscription.ts';
 import type { PolarSubscription } from '../../polar/events.ts';
-import { resolveProduct } from '../../polar/resolve-product.ts';
+import { resolveProduct, unknownProduct } from '../../polar/resolve-product.ts';
 import { type Act, recordAct } from '../../teams/actor.ts';
 import { idempotentElsewhere } from '../../teams/idempotent.ts';
 import { anyRole, billingRoles } from '../authorize.ts';
@@ -272,9 +272,10 @@ async function preview(
     creditsTaken: '0',
     unused: null,
   };
-  if (effect !== 'change' || currentPlan === null)
+  if (effect !== 'change')
     return { ...noChange, effect: effect === 'undo' ? 'undo' : 'unchanged', nextCycle: null };
   refuseUnchangeable(current);
+  if (currentPlan === null) throw unknownProduct(current);
 
   const previewed = await previewPlanChange(database.fork(), {
     subscriptionId: current.id,

@@ -526,6 +526,21 @@ test('our API upgrades at once and downgrades with the next cycle', async () => 
   expect(await available(team)).toBe('2000');
 });
 
+test('a change from a plan that the catalog does not know is not previewed as no change', async () => {
+  const { team, subscription } = await subscribed('2040-01-01T00:00:00Z', 'starter_monthly');
+  const foreign = await story.polar.products.create({
+    name: 'A plan of another catalog',
+    recurring_interval: 'month',
+    prices: [{ amount_type: 'fixed', price_amount: 1_000 }],
+  });
+  await story.control(`/subscriptions/${subscription}/change-plan`, {
+    product_id: foreign.id,
+    proration_behavior: 'next_period',
+  });
+  await story.advanceTo('2040-02-01T00:30:00Z');
+  await expect(preview(team, 'pro_monthly')).rejects.toThrow('unknown_product');
+});
+
 test('a change from monthly to yearly closes the month and drips like any other yearly plan', async () => {
   const { team, subscription } = await subscribed('2040-01-01T00:00:00Z');
   await story.advanceTo('2040-01-16T12:00:00Z');
