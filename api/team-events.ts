@@ -3,7 +3,7 @@ import type { Database } from '../database/connection.ts';
 import { DomainError, isRefusal } from '../domain-error.ts';
 import { log } from '../log.ts';
 
-/** What a stream says has changed; never the figures. */
+/** The kinds of change that an event names. No event contains figures. */
 export const changeKinds = ['balance', 'subscription', 'invoices', 'usage'] as const;
 type ChangeKind = (typeof changeKinds)[number];
 
@@ -18,7 +18,7 @@ const pollAfterErrorMs = 5_000;
 const heartbeatMs = 15_000;
 /** How long a browser waits before it connects again. */
 const reconnectMs = 2_000;
-/** What a slow reader may leave unread. Events are small, so beyond this nobody reads. */
+/** A client with more unread bytes than this loses its connection. Events are small, so it has stopped reading. */
 const mostUnreadBytes = 16_384;
 
 const mostStreamsOfCaller = 12;
@@ -75,9 +75,11 @@ export function createTeamEvents(database: Database): TeamEvents {
   }
 
   async function poll(): Promise<boolean> {
+    // A stream that opens during the read has a newer state than the one that is read.
+    const watched = [...streams];
     try {
-      const states = await readStates(database, [...new Set([...streams].map(({ teamId }) => teamId))]);
-      await Promise.all([...streams].map((stream) => update(stream, states.get(stream.teamId))));
+      const states = await readStates(database, [...new Set(watched.map(({ teamId }) => teamId))]);
+      await Promise.all(watched.map((stream) => update(stream, states.get(stream.teamId))));
       return true;
     } catch (error) {
       log.warn({ err: error }, 'the changes of watched teams could not be read');
@@ -118,13 +120,13 @@ export function createTeamEvents(database: Database): TeamEvents {
 }
 
 function refuseTooMany(streams: ReadonlySet<Stream>, teamId: string, caller: string): void {
-  const of = (belongs: (stream: Stream) => boolean) => [...streams].filter(belongs).length;
+  const count = (belongs: (stream: Stream) => boolean) => [...streams].filter(belongs).length;
   const details = { retryAfterSeconds: 60 };
   if (streams.size >= mostStreams)
     throw new DomainError('overloaded', 'Too many streams are open: read the team again later', details);
   if (
-    of((stream) => stream.caller === caller) >= mostStreamsOfCaller ||
-    of((stream) => stream.teamId === teamId) >= mostStreamsOfTeam
+    count((stream) => stream.caller === caller) >= mostStreamsOfCaller ||
+    count((stream) => stream.teamId === teamId) >= mostStreamsOfTeam
   )
     throw new DomainError('too_many_requests', 'Close other streams of this user or team first', details);
 }
@@ -140,7 +142,7 @@ async function update(stream: Stream, current: TeamState | undefined): Promise<v
   try {
     await stream.confirmCaller();
   } catch (error) {
-    // Without an answer from the database the stream stays, and says nothing.
+    // If Postgres does not answer, the stream stays open and sends nothing.
     if (isRefusal(error)) response.end();
     return;
   }

@@ -118,6 +118,41 @@ test('the stream of a removed member ends without another event', async () => {
   expect(await stream.next()).toBeNull();
 });
 
+test('a stream that opens while the watched teams are read stays open', async () => {
+  const [bea, reading, mayAnswer] = [
+    await api.person(),
+    Promise.withResolvers<void>(),
+    Promise.withResolvers<void>(),
+  ];
+  const { database, teamEvents } = api.dependencies;
+  const { pool } = database.lane('reads');
+  let queries = 0;
+  const slowPool = Object.create(pool, {
+    query: {
+      value: async (...args: Parameters<typeof pool.query>) => {
+        queries += 1;
+        const answer: unknown = await Reflect.apply(pool.query, pool, args);
+        if (queries !== 2) return answer;
+        reading.resolve();
+        await mayAnswer.promise;
+        return answer;
+      },
+    },
+  });
+  const slow = { ...database, lane: () => ({ ...database, pool: slowPool }) };
+  api.dependencies.teamEvents = createTeamEvents(slow);
+  const first = await open(ada.teamId, ada.token);
+  await reading.promise;
+  const second = await open(bea.teamId, bea.token);
+  await second.block();
+  mayAnswer.resolve();
+  await api.give(bea.teamId, '5');
+  expect(await second.next()).toEqual(['balance']);
+  for (const stream of [first, second]) stream.close();
+  api.dependencies.teamEvents.close();
+  api.dependencies.teamEvents = teamEvents;
+});
+
 test('a stream ends with the session that opened it', async () => {
   const reply = await api.send('POST', '/session', { as: ada.token });
   const cookie = (reply.headers.get('set-cookie') ?? '').split(';')[0] ?? '';
