@@ -36,7 +36,7 @@ export type Environment = {
     /** Addresses and CIDR ranges that endpoints may have although they are private. */
     allowPrivate: string[];
   };
-  /** Addresses and CIDR ranges of our own proxies, whose `X-Forwarded-For` tells a caller's address. */
+  /** Addresses and CIDR ranges of our own proxies, whose `X-Forwarded-For` gives a caller's address. */
   trustedProxies: string[];
   email: {
     /** How e-mails are sent; undefined: none is. */
@@ -393,13 +393,12 @@ function readPublicUrl(reader: VariableReader): string | undefined {
   return reader.optional('PUBLIC_URL', webUrl(false)) ?? `http://localhost:${readPort(reader)}`;
 }
 
+const rateLimit = new RegExp(`^(?:${ratePolicies.join('|')})=[1-9]\\d{0,8}$`);
 const rateLimits = z
   .string()
-  .refine(
-    (text) =>
-      text.split(',').every((part) => /^(person|service-key|team|unauthenticated)=[1-9]\d{0,8}$/.test(part)),
-    { error: 'requests per minute, such as person=1200,service-key=1200000,team=6000,unauthenticated=300' },
-  )
+  .refine((text) => text.split(',').every((part) => rateLimit.test(part)), {
+    error: 'requests per minute, such as person=1200,service-key=1200000,team=6000,unauthenticated=300',
+  })
   .transform((text) => Object.fromEntries(text.split(',').map((part) => part.split('='))))
   .pipe(z.partialRecord(z.enum(ratePolicies), z.coerce.number<string>()));
 

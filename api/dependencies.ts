@@ -25,7 +25,7 @@ export interface Dependencies {
   webhooks: { signingKeys: SigningKeys };
   /** Requests per minute of each caller, team and address. */
   rates: Rates;
-  /** Addresses and CIDR ranges of our own proxies, whose `X-Forwarded-For` tells a caller's address. */
+  /** Addresses and CIDR ranges of our own proxies, whose `X-Forwarded-For` gives a caller's address. */
   trustedProxies: string[];
   email: {
     /** Whether e-mails are sent: SMTP_URL is set. */

@@ -10,10 +10,10 @@ export interface Metrics {
 }
 
 /**
- * The metrics of an API process: requests, the inbox (read from Postgres for each scrape), Node's own, and those of
- * `metrics.ts`.
+ * The metrics of an API process: requests, inbox and outbox (read from Postgres for each scrape), Node's own, and those
+ * of `metrics.ts`.
  *
- * @param emailIsOn  without SMTP_URL, e-mails are not waited for
+ * @param emailIsOn  false: stored e-mails are not sent, so their age is left out
  */
 export function createMetrics(database: Database, emailIsOn: boolean): Metrics {
   const register = new Registry();
@@ -51,7 +51,7 @@ export function createMetrics(database: Database, emailIsOn: boolean): Metrics {
   });
   const databaseUp = new Gauge({
     name: 'billing_database_up',
-    help: 'Whether the inbox could be read for this scrape: 1 or 0',
+    help: 'Whether inbox and outbox could be read for this scrape: 1 or 0',
     registers,
   });
 
@@ -59,20 +59,20 @@ export function createMetrics(database: Database, emailIsOn: boolean): Metrics {
     httpSeconds,
     async render() {
       // If Postgres is down, the other metrics are still needed, without old values of these.
-      const inbox = await readInbox(database).catch(() => undefined);
-      databaseUp.set(inbox ? 1 : 0);
+      const state = await readInboxAndOutbox(database).catch(() => undefined);
+      databaseUp.set(state ? 1 : 0);
       waiting.reset();
       oldest.reset();
       relayLag.remove();
       oldestMessage.reset();
-      if (inbox) {
-        for (const { status, code, rows, ageSeconds } of inbox.waiting) {
+      if (state) {
+        for (const { status, code, rows, ageSeconds } of state.waiting) {
           waiting.set({ status, code }, rows);
           oldest.set({ status, code }, ageSeconds);
         }
-        relayLag.set(inbox.relayLagSeconds);
-        oldestMessage.set({ channel: 'webhook' }, inbox.webhookSeconds);
-        if (emailIsOn) oldestMessage.set({ channel: 'email' }, inbox.emailSeconds);
+        relayLag.set(state.relayLagSeconds);
+        oldestMessage.set({ channel: 'webhook' }, state.webhookSeconds);
+        if (emailIsOn) oldestMessage.set({ channel: 'email' }, state.emailSeconds);
       }
       const text = `${await register.metrics()}${await processMetrics.metrics()}`;
       return { contentType: register.contentType, text };
@@ -81,7 +81,7 @@ export function createMetrics(database: Database, emailIsOn: boolean): Metrics {
 }
 
 /** Uses the partial indexes of waiting and due rows, so its cost does not grow with history. */
-async function readInbox(database: Database): Promise<{
+async function readInboxAndOutbox(database: Database): Promise<{
   waiting: { status: string; code: string; rows: number; ageSeconds: number }[];
   relayLagSeconds: number;
   webhookSeconds: number;

@@ -23,8 +23,8 @@ export function sessionCookie(secret: string, expiresAt: Date): string {
 export const removedSessionCookie = `${sessionCookieName}=; Max-Age=0; ${attributes}`;
 
 /**
- * A browser adds the cookie to requests of other sites' pages too, and says so in `Sec-Fetch-Site`. Only our own page
- * may change something with it.
+ * A browser may add the cookie to a request that a page of another site causes. `Sec-Fetch-Site` shows which site it is.
+ * Only our own page may change something with the cookie.
  * @throws DomainError `cross_site_request`
  */
 export function demandSameOrigin(method: string, headers: IncomingHttpHeaders): void {

@@ -235,8 +235,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Learn what changes in a team, as server-sent events
-         * @description Each event names what has changed within the last second, never the figures: read these again. `changed` contains one or more of `balance`, `subscription`, `invoices`, `usage`. A browser that connects again sends `Last-Event-ID`, and gets what it missed. A comment every 15 seconds keeps the connection open. The stream ends when the caller loses the right to read the team, when the token or session ends, and when the process stops. If it cannot be opened, read the figures again from time to time.
+         * Stream what changes in a team, as server-sent events
+         * @description Each event names what has changed within the last second. It contains no figures: read them again. `changed` contains one or more of `balance`, `subscription`, `invoices`, `usage`. A browser that connects again sends `Last-Event-ID`, and gets what it missed. A comment every 15 seconds keeps the connection open. The stream ends when the caller loses the right to read the team, when the token or session ends, and when the process stops. If it cannot be opened, read the figures again from time to time.
          *
          *     Callers: services with the scope usage or billing or admin; users with the role owner, admin, billing, member.
          */

@@ -106,8 +106,8 @@ export interface Database {
   /** Runs `work` in one transaction. Creates missing partitions and retries once. `work` must make no network call. */
   transaction<T>(work: (em: EntityManager) => Promise<T>): Promise<T>;
   /**
-   * As `transaction`, under the team's lock and with few round trips (`inPipelinedTransaction`): `read` is sent behind
-   * the lock, in one packet. Both get null if there is no such team.
+   * As `transaction`, under the team's lock and with few round trips (`inPipelinedTransaction`): `read` is sent in one
+   * packet with the lock, after it. `locked` is null if there is no such team.
    */
   teamTransaction<R, T>(
     teamId: string,

@@ -10,9 +10,9 @@ import { tellStory } from './demo/story.ts';
 
 /**
  * `npm run demo`: the story of a team, over HTTP, on the running stack. Each figure is computed from `GET /v1/catalog`
- * and checked. The first wrong one ends the demo with exit code 1. `npm run screenshots` also
- * takes the pictures of its team for docs/operations.md, and of the seeded team on the page. `npm run demo -- --seed` fills another team with 90 days of
- * use instead.
+ * and checked. The first wrong one ends the demo with exit code 1. `npm run screenshots` also takes the pictures of its
+ * team for docs/operations.md, and those of the seeded team on the page. `npm run demo -- --seed` does not tell the
+ * story: it fills another team with 90 days of use.
  */
 const { screenshots: picturesFolder, seed } = parseArgs({
   options: { screenshots: { type: 'string' }, seed: { type: 'boolean' } },

@@ -4,7 +4,7 @@ import { delimiter, join } from 'node:path';
 /** Names of the browser's program, most likely first. */
 const programs = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
 
-/** For an installed Chromium without a network of its own. Its sandbox does not run as root. */
+/** Chromium loads nothing but our own pages. Playwright switches its sandbox off, which cannot run as root. */
 export const chromiumFlags = [
   '--disable-gpu',
   '--disable-quic',
@@ -13,7 +13,6 @@ export const chromiumFlags = [
   '--disable-component-update',
   '--disable-sync',
   '--disable-lcd-text', // grey text makes smaller pictures
-  ...(process.getuid?.() === 0 ? ['--no-sandbox'] : []),
 ];
 
 /**

@@ -9,7 +9,9 @@ const readinessOut = z
     status: z.enum(['ready', 'not_ready']),
     postgres: part,
     temporal: part,
-    email: z.enum(['on', 'off']).meta({ description: 'Whether SMTP_URL is set. The server is not asked' }),
+    email: z
+      .enum(['on', 'off'])
+      .meta({ description: 'Whether SMTP_URL is set. The SMTP server is not contacted' }),
   })
   .meta({ id: 'Readiness' });
 

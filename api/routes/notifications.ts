@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { DomainError } from '../../domain-error.ts';
 import { optOut, readNotifications, setNotifications } from '../../outbox/email/notifications.ts';
 import { type EmailCategory, type OptOut, readOptOutToken } from '../../outbox/email/recipients.ts';
-import type { Caller } from '../authenticate.ts';
+import type { Person } from '../authenticate.ts';
 import { forbidden } from '../authorize.ts';
 import { defineRoute } from '../define-route.ts';
 import type { Dependencies } from '../dependencies.ts';
@@ -43,8 +43,8 @@ export const notificationRoutes = [
     request: { params: userParams },
     answers: { 200: notifications },
     refusals: ['unknown_user'],
-    async handle({ params: { userId } }, { dependencies: { database }, caller }) {
-      refuseOthers(caller(), userId);
+    async handle({ params: { userId } }, { dependencies: { database }, person }) {
+      refuseOthers(person(), userId);
       return { status: 200, body: { email: await readNotifications(database.fork(), userId) } };
     },
   }),
@@ -59,8 +59,8 @@ export const notificationRoutes = [
     request: { params: userParams, body: notifications },
     answers: { 200: notifications },
     refusals: ['unknown_user'],
-    async handle({ params: { userId }, body }, { dependencies: { database }, caller }) {
-      refuseOthers(caller(), userId);
+    async handle({ params: { userId }, body }, { dependencies: { database }, person }) {
+      refuseOthers(person(), userId);
       await database.transaction((em) => setNotifications(em, userId, body.email));
       return { status: 200, body };
     },
@@ -118,8 +118,8 @@ function readToken({ email }: Dependencies, token: string): OptOut {
   throw new DomainError('unknown_email_link', 'The link is not complete: open it from the e-mail again');
 }
 
-function refuseOthers(caller: Caller, userId: string): void {
-  if (caller.kind === 'person' && caller.userId === userId) return;
+function refuseOthers(person: Person, userId: string): void {
+  if (person.userId === userId) return;
   throw forbidden('A user may only read and set their own notifications', {});
 }
 

@@ -42,7 +42,6 @@ export const pageMeasure: Measure = {
     const browser = await chromium.launch({
       executablePath: findChromium(),
       args: chromiumFlags,
-      chromiumSandbox: false,
     });
     try {
       await makeOwner(api, teamId);

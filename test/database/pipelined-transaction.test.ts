@@ -4,6 +4,7 @@ import { connectDatabase, type Database } from '../../database/connection.ts';
 import { Team } from '../../database/entities/team.ts';
 import { isUniqueViolation } from '../../database/errors.ts';
 import { createTestDatabase, type TestDatabase } from '../setup/database.ts';
+import { untilWaitingForLock } from '../setup/lock-waits.ts';
 import { countRoundTrips } from '../setup/round-trips.ts';
 
 let testDatabase: TestDatabase;
@@ -11,7 +12,7 @@ let database: Database;
 let teamId: string;
 beforeAll(async () => {
   testDatabase = await createTestDatabase();
-  database = await connectDatabase(testDatabase.applicationUrl, { pool: 2 });
+  database = await connectDatabase(testDatabase.applicationUrl, { pool: 3 });
 });
 afterAll(async () => {
   await database.close();
@@ -80,26 +81,21 @@ test('work that goes on after its transaction has failed changes nothing in the 
 });
 
 test('the reads that are sent with the lock see what the transaction before it has written', async () => {
-  let enter = () => {};
-  const entered = new Promise<void>((resolve) => {
-    enter = resolve;
-  });
-  let leave = () => {};
-  const left = new Promise<void>((resolve) => {
-    leave = resolve;
-  });
+  const written = Promise.withResolvers<void>();
+  const mayCommit = Promise.withResolvers<void>();
   const first = database.teamTransaction(teamId, nothing, async (em) => {
     await em.execute('update teams set name = ? where id = ?', ['first', teamId]);
-    enter();
-    await left;
+    written.resolve();
+    await mayCommit.promise;
   });
-  await entered;
+  await written.promise;
   const readName = async (em: ReturnType<Database['fork']>) => {
     const rows = await em.execute<{ name: string }[]>('select name from teams where id = ?', [teamId]);
     return rows[0]?.name;
   };
   const second = database.teamTransaction(teamId, readName, async (_em, _locked, name) => name);
-  leave();
+  await untilWaitingForLock(database.pool);
+  mayCommit.resolve();
   await first;
   expect(await second).toBe('first');
 });

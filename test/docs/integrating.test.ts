@@ -196,7 +196,7 @@ async function runShell(commands: string, env: Record<string, string>): Promise<
   return (await run('sh', ['-c', commands], { cwd: folder, env })).stdout;
 }
 
-/** curl prints the status after the body. Where it is missing, `curl.mjs` takes its place. */
+/** curl prints the status after the body. If it is not installed, `curl.mjs` takes its place. */
 async function prepareCurl(): Promise<void> {
   await writeFile(join(folder, '.curlrc'), 'silent\nshow-error\nwrite-out = "\\n%{http_code}"\n');
   await run('curl', ['--version']).catch(() =>

@@ -31,9 +31,8 @@ async function newBuyer(): Promise<Buyer> {
 }
 
 /**
- * How many files a reader passes from a request to its row: those whose functions run, without entities and
- * workflows. If this fails, a path became longer: is each file on it
- * a concept of its own?
+ * Limits how many files a reader passes from a request to its row: those whose functions run, without entities and
+ * workflows. If this fails, a path became longer: check that each file on it is a concept of its own.
  */
 function expectAtMost(limit: number, files: readonly string[]): void {
   if (files.length > limit) throw new Error(`${files.length} files instead of ${limit}: ${files.join(' ')}`);

@@ -4,7 +4,7 @@ import type { Pool } from 'pg';
 /**
  * Waits until at least this many sessions of the pool's database wait for a lock. The limit is that of the test.
  *
- * Asks on the pool, never on the connection that holds the lock: inside a transaction, `pg_stat_activity` shows the
+ * Queries on the pool, never on the connection that holds the lock: inside a transaction, `pg_stat_activity` shows the
  * sessions as they were at its first query.
  */
 export async function untilWaitingForLock(pool: Pool, sessions = 1): Promise<void> {
