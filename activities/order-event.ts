@@ -1,7 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { readCatalog, readCatalogAt } from '../catalog/versions.ts';
 import type { InboxEvent } from '../database/entities/inbox-event.ts';
-import { Order } from '../database/entities/order.ts';
 import type { Team } from '../database/entities/team.ts';
 import { DomainError } from '../domain-error.ts';
 import type { ErrorCode } from '../errors.ts';
@@ -130,7 +129,7 @@ export async function followMoney(
   now: Date,
 ): Promise<string> {
   const { catalog } = await readCatalog(em);
-  const known = await em.findOne(Order, { id: order.id });
+  const known = await findOrder(em, order.id);
   if (known === null || known.teamId !== team.id) await checkTeam(em, team, order.teamRef);
   else if (subscription && (await plansOf(em, subscription)).plan !== null)
     await followState(em, team, subscription, now);

@@ -6,7 +6,12 @@ import { Order } from '../database/entities/order.ts';
 import type { Team } from '../database/entities/team.ts';
 import { DomainError, isRefusal } from '../domain-error.ts';
 import { retryParked } from '../inbox/inbox.ts';
-import { applyPaidOrder, applyReversal, type PaidOrderFacts } from '../ledger/lifecycle/apply-order.ts';
+import {
+  applyPaidOrder,
+  applyReversal,
+  findOrder,
+  type PaidOrderFacts,
+} from '../ledger/lifecycle/apply-order.ts';
 import { forfeitCredits } from '../ledger/lifecycle/forfeit-credits.ts';
 import { listSubscriptionOrders, type PolarOrder } from '../polar/events.ts';
 import { isBefore } from '../polar/resolve-event.ts';
@@ -85,7 +90,7 @@ export async function grantPaidOrder(
 /** Money for an order without a product is parked for an operator until it is refunded. */
 async function parkWithoutProduct(em: EntityManager, team: Team, order: OrderState): Promise<string> {
   await checkTeam(em, team, order.teamRef);
-  const known = await em.findOne(Order, { id: order.id });
+  const known = await findOrder(em, order.id);
   const kept = paidAmountOf(order) - (known?.refundedAmount ?? order.refundedAmount);
   if (kept <= 0n) return `Order ${order.id} has no product, and all of its money was returned`;
   throw new DomainError(
@@ -142,7 +147,7 @@ async function payEarlier(
   now: Date,
 ): Promise<void> {
   if (team.deletedAt) return;
-  const known = await em.findOne(Order, { id: order.id });
+  const known = await findOrder(em, order.id);
   if (known?.grantedAt) return;
   const { catalog } = await readCatalog(em);
   for (const state of [order.subscription, subscription])

@@ -2,10 +2,11 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Polar } from '@polar-sh/sdk/2026-10';
 import { readCatalog } from '../catalog/versions.ts';
 import type { InboxEvent } from '../database/entities/inbox-event.ts';
-import { isStanding, Subscription } from '../database/entities/subscription.ts';
+import { isStanding } from '../database/entities/subscription.ts';
 import { Team } from '../database/entities/team.ts';
 import {
   applySubscription,
+  findSubscription,
   isSameState,
   rememberSubscription,
   type SubscriptionFacts,
@@ -23,7 +24,7 @@ export type SubscriptionState = PolarSubscription & { fetched: boolean };
  * milliseconds), and they differ.
  */
 export async function isTied(em: EntityManager, subscription: PolarSubscription): Promise<boolean> {
-  const known = await em.findOne(Subscription, { id: subscription.id });
+  const known = await findSubscription(em, subscription.id);
   if (known?.stateAt.getTime() !== subscription.stateAt.getTime()) return false;
   const plans = await plansOf(em, subscription);
   return plans.plan === null || !isSameState(known, { ...subscription, ...plans, plan: plans.plan });

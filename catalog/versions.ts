@@ -24,7 +24,10 @@ export async function readCatalog(source: EntityManager | Database): Promise<Pub
   const driver = 'orm' in source ? source.orm.em.getDriver() : source.getDriver();
   const known = newest.get(driver);
   if (known && performance.now() - known.readAt < stalenessMs) return known.published;
-  const published = await readShared('orm' in source ? source.fork() : source, known?.published);
+  // The query of a transaction is not shared, because it fails with its transaction.
+  const published = await ('orm' in source
+    ? readShared(source.fork(), known?.published)
+    : readNewest(source, known?.published));
   if (!published) throw notPublished();
   newest.set(driver, { readAt: performance.now(), published });
   return published;

@@ -53,7 +53,7 @@ import { Emails } from './migrations/0020-emails.ts';
 import { OutboxPruning } from './migrations/0020-outbox-pruning.ts';
 import { Sessions } from './migrations/0021-sessions.ts';
 import { observePool } from './observe-pool.ts';
-import { createMissingPartitions, isMissingPartition } from './partitions.ts';
+import { withPartitions } from './partitions.ts';
 import { inPipelinedTransaction } from './pipelined-transaction.ts';
 import { checkSession, startupOptions } from './session-settings.ts';
 import { watchPool } from './watch-pool.ts';
@@ -193,23 +193,14 @@ async function connectLane(
   const stopObserving = observePool(name, pool);
   const transaction = <T>(work: (em: EntityManager) => Promise<T>): Promise<T> =>
     orm.em.fork().transactional(work);
-  const withPartitions = async <T>(attempt: () => Promise<T>): Promise<T> => {
-    try {
-      return await attempt();
-    } catch (error) {
-      if (!isMissingPartition(error)) throw error;
-      await createMissingPartitions(pool);
-      return attempt();
-    }
-  };
   const own: Database = {
     orm,
     pool,
     lane: (name) => lane(own, name),
     fork: () => orm.em.fork(),
-    transaction: (work) => withPartitions(() => transaction(work)),
+    transaction: (work) => withPartitions(pool, () => transaction(work)),
     teamTransaction: (teamId, read, work) =>
-      withPartitions(() =>
+      withPartitions(pool, () =>
         inPipelinedTransaction(
           orm,
           pool,

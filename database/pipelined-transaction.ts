@@ -19,12 +19,12 @@ export async function inPipelinedTransaction<T>(
   const client = await pool.connect();
   let usable = true;
   try {
-    const pipeline = createPipeline(client);
     const em = orm.em.fork();
+    const pipeline = beginPipeline(client, first);
     em.setTransactionContext(pipeline);
     let result: T;
     try {
-      result = await work(em, pipeline.begin(first));
+      result = await work(em, pipeline.first);
       await em.flush();
     } catch (error) {
       pipeline.end();
@@ -42,7 +42,9 @@ export async function inPipelinedTransaction<T>(
     const failed = pipeline.failedWrite();
     if (failed) throw failed;
     if (committed.command !== 'COMMIT')
-      throw new Error('the commit was answered with a rollback, and no statement had failed');
+      throw new Error(
+        'the commit was answered with a rollback: the error of a read was caught in the transaction',
+      );
     return result;
   } finally {
     client.release(!usable);
@@ -51,7 +53,8 @@ export async function inPipelinedTransaction<T>(
 
 /** The statements of one transaction. `executeQuery` is what MikroORM calls of a transaction. */
 interface Pipeline {
-  begin(first: QueryConfig): Promise<QueryResult>;
+  /** The answer to the statement that was sent together with `begin`. */
+  first: Promise<QueryResult>;
   send(statement: string | QueryConfig): Promise<QueryResult>;
   executeQuery(statement: { sql: string }): Promise<{ rows: unknown[]; numAffectedRows?: bigint }>;
   /**
@@ -63,22 +66,16 @@ interface Pipeline {
   failedWrite(): Error | undefined;
 }
 
-function createPipeline(client: PoolClient): Pipeline {
-  let begun: Promise<unknown> = Promise.reject(new Error('the transaction has not begun'));
-  begun.catch(() => {});
+function beginPipeline(client: PoolClient, statement: QueryConfig): Pipeline {
   let failed: Error | undefined;
   let corked = false;
   let ended = false;
+  const begun = send('begin');
+  const first = Promise.all([send(statement), begun]).then(([answer]) => answer);
   const end = () => {
     ended = true;
   };
-  return { begin, send, executeQuery, end, failedWrite: () => failed };
-
-  async function begin(first: QueryConfig): Promise<QueryResult> {
-    begun = send('begin');
-    const [answer] = await Promise.all([send(first), begun]);
-    return answer;
-  }
+  return { first, send, executeQuery, end, failedWrite: () => failed };
 
   async function executeQuery({ sql }: { sql: string }) {
     const isAhead = isSentAhead(sql);

@@ -1,7 +1,8 @@
 import type { Database } from '../../database/connection.ts';
 import { readSnapshot } from '../../database/pool-transaction.ts';
-import { DomainError } from '../../domain-error.ts';
 import { sumsOfTransfers } from './closed-months.ts';
+import { checkReportRange } from './report-range.ts';
+import { refuseUnknownTimezone } from './unknown-timezone.ts';
 
 /** A team's balance over time, as its transfers are booked. All amounts in micro-credits. */
 export interface BalanceHistory {
@@ -29,8 +30,6 @@ export interface BalanceDay {
   held: bigint;
 }
 
-/** As a report: a year in any zone, and a month to compare with. */
-const longestRangeMs = 400 * 86_400_000;
 const flows = ['granted', 'consumed', 'expired', 'revoked', 'settled'] as const;
 
 /**
@@ -42,12 +41,7 @@ export async function readBalanceHistory(
   { pool }: Database,
   { teamId, from, to, timezone }: { teamId: string; from: Date; to: Date; timezone: string },
 ): Promise<BalanceHistory> {
-  if (from >= to) throw new DomainError('empty_range', 'from must lie before to');
-  if (to.getTime() - from.getTime() > longestRangeMs) {
-    throw new DomainError('range_too_long', 'A history may cover at most 400 days: choose a shorter range', {
-      longestDays: longestRangeMs / 86_400_000,
-    });
-  }
+  checkReportRange(from, to);
   return readSnapshot(pool, async (client) => {
     const { rows: openings } = await client.query<{ available: string; held: string; as_of: string }>({
       name: 'balance-history-opening',
@@ -86,13 +80,7 @@ export async function readBalanceHistory(
                 order by d.day`,
         values: [teamId, from, to, timezone],
       })
-      .catch((error: unknown) => {
-        // invalid_parameter_value: Node knows more time zones than this Postgres
-        if (Error.isError(error) && 'code' in error && error.code === '22023') {
-          throw new DomainError('unknown_timezone', `${timezone} is not a time zone of the IANA database`);
-        }
-        throw error;
-      });
+      .catch(refuseUnknownTimezone(timezone));
     let available = BigInt(opening.available);
     let held = BigInt(opening.held);
     return {

@@ -1,6 +1,6 @@
 import type { Pool } from 'pg';
-import type { StoredReceiptLine, Tags } from '../../database/entities/usage-event.ts';
-import type { StoredAttribution } from '../spend/attribution.ts';
+import type { StoredReceiptLine } from '../../database/entities/usage-event.ts';
+import { type AttributionRow, type StoredAttribution, toAttribution } from '../spend/attribution.ts';
 import { placeBefore, uuidForm } from './history-page.ts';
 import { filterSql, type UsageFilter } from './usage-filter.ts';
 
@@ -55,17 +55,12 @@ export async function* exportUsageEvents(
   }
 }
 
-interface Row {
+interface Row extends AttributionRow {
   id: string;
   action: string;
   credits: string;
   lines: StoredReceiptLine[];
   price_version: number;
-  member_id: string | null;
-  api_key_id: string | null;
-  run_id: string | null;
-  step_id: string | null;
-  tags: Tags | null;
   occurred_at: string;
   recorded_at: string;
 }
@@ -79,10 +74,6 @@ function toEvent(row: Row): ExportedUsageEvent {
     credits: BigInt(row.credits),
     lines: row.lines,
     priceVersion: row.price_version,
-    memberId: row.member_id,
-    apiKeyId: row.api_key_id,
-    runId: row.run_id,
-    stepId: row.step_id,
-    tags: row.tags,
+    ...toAttribution(row),
   };
 }

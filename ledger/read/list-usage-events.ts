@@ -1,6 +1,5 @@
 import type { ClientBase, Pool } from 'pg';
-import type { Tags } from '../../database/entities/usage-event.ts';
-import type { StoredAttribution } from '../spend/attribution.ts';
+import { type AttributionRow, type StoredAttribution, toAttribution } from '../spend/attribution.ts';
 import type { Receipt } from '../spend/operation.ts';
 import { type ReceiptRow, receiptColumnsSql, toReceipt } from '../spend/receipt.ts';
 import { type HistoryPage, type HistoryRange, pageOfHistory, placeBefore, uuidForm } from './history-page.ts';
@@ -49,12 +48,7 @@ export async function listUsageEvents(
   }));
 }
 
-interface UsageEventRow extends ReceiptRow {
-  member_id: string | null;
-  api_key_id: string | null;
-  run_id: string | null;
-  step_id: string | null;
-  tags: Tags | null;
+interface UsageEventRow extends ReceiptRow, AttributionRow {
   metadata: Record<string, unknown> | null;
   occurred_at: string;
   recorded_at: string;
@@ -65,11 +59,7 @@ function toEvent(row: UsageEventRow): ListedUsageEvent {
     receipt: toReceipt(row),
     occurredAt: new Date(Number(row.occurred_at)),
     recordedAt: new Date(Number(row.recorded_at)),
-    memberId: row.member_id,
-    apiKeyId: row.api_key_id,
-    runId: row.run_id,
-    stepId: row.step_id,
-    tags: row.tags,
+    ...toAttribution(row),
     metadata: row.metadata,
   };
 }

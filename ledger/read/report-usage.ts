@@ -3,6 +3,8 @@ import type { Database } from '../../database/connection.ts';
 import { readSnapshot } from '../../database/pool-transaction.ts';
 import { DomainError } from '../../domain-error.ts';
 import { type CountedGroup, type CountedRange, countUsage, dimensionOf } from './count-usage.ts';
+import { checkReportRange } from './report-range.ts';
+import { refuseUnknownTimezone } from './unknown-timezone.ts';
 import { countUsageDays, endedSql } from './usage-days.ts';
 import type { UsageFilter } from './usage-filter.ts';
 import { columnsOf, type UsageKey } from './usage-keys.ts';
@@ -44,7 +46,6 @@ export interface UsageRow {
 }
 
 const dayMs = 86_400_000;
-const longestRangeMs = 400 * dayMs;
 const maxRows = 50_000;
 /** Several groups can become one row: a group has an action and a price version, and its row only their model. */
 const maxGroups = 2 * maxRows;
@@ -102,11 +103,7 @@ async function readTimes({ pool }: Database, teamId: string, timezone: string): 
                left join usage_zones z on z.team_id = $2 and z.timezone = $1`,
       values: [timezone, teamId],
     })
-    .catch((error: unknown) => {
-      // invalid_parameter_value: Node knows more time zones than this Postgres
-      if (Error.isError(error) && 'code' in error && error.code === '22023') throw unknownTimezone(timezone);
-      throw error;
-    });
+    .catch(refuseUnknownTimezone(timezone));
   const [row] = rows;
   if (!row) throw new Error('the clock was not read');
   return {
@@ -121,14 +118,7 @@ function rangeOf({ from, to }: UsageQuestion, { first, last }: Times): { from: D
   const end = to ?? last;
   // A range with only an end has the default length.
   const start = from ?? (to ? new Date(to.getTime() - 30 * dayMs) : first);
-  if (start >= end) {
-    throw new DomainError('empty_range', 'from must lie before to (default: the end of today)');
-  }
-  if (end.getTime() - start.getTime() > longestRangeMs) {
-    throw new DomainError('range_too_long', 'A report may cover at most 400 days: choose a shorter range', {
-      longestDays: longestRangeMs / dayMs,
-    });
-  }
+  checkReportRange(start, end);
   return { from: start, to: end };
 }
 
@@ -144,10 +134,6 @@ async function prepareDays(
       'update usage_zones set used_at = billing_now() where team_id = $1 and timezone = $2 and used_at < billing_now()',
       [teamId, timezone],
     );
-}
-
-function unknownTimezone(timezone: string): DomainError {
-  return new DomainError('unknown_timezone', `${timezone} is not a time zone of the IANA database`);
 }
 
 /** Replaces actions by models where requested, sorts the groups by their keys, and merges groups with the same keys. */

@@ -16,6 +16,25 @@ export type StoredAttribution = {
   [Field in keyof Required<Attribution>]: NonNullable<Attribution[Field]> | null;
 };
 
+/** The columns of an attribution. */
+export interface AttributionRow {
+  member_id: string | null;
+  api_key_id: string | null;
+  run_id: string | null;
+  step_id: string | null;
+  tags: Tags | null;
+}
+
+export function toAttribution(row: AttributionRow): StoredAttribution {
+  return {
+    memberId: row.member_id,
+    apiKeyId: row.api_key_id,
+    runId: row.run_id,
+    stepId: row.step_id,
+    tags: row.tags,
+  };
+}
+
 /** The attribution of an operation or a hold, as it is stored with it. */
 export function storedAttribution({
   memberId,

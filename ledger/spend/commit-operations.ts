@@ -1,6 +1,6 @@
 import type { Pool, PoolClient, QueryConfig } from 'pg';
 import { isConnectionError } from '../../database/errors.ts';
-import { createMissingPartitions, isMissingPartition } from '../../database/partitions.ts';
+import { withPartitions } from '../../database/partitions.ts';
 import { type KnownKey, keyOf, type Reading } from './batch-state.ts';
 import { decideOperations } from './decide-operations.ts';
 import type { Operation, Outcome } from './operation.ts';
@@ -25,14 +25,9 @@ export async function commitOperations(
   operations: readonly Operation[],
   { wait, firstGrants }: { wait: boolean; firstGrants: number },
 ): Promise<(Outcome | null)[]> {
-  const attempt = () => inTransaction(pool, (client) => decide(client, operations, wait, firstGrants));
-  try {
-    return await attempt();
-  } catch (error) {
-    if (!isMissingPartition(error)) throw error;
-    await createMissingPartitions(pool);
-    return attempt();
-  }
+  return withPartitions(pool, () =>
+    inTransaction(pool, (client) => decide(client, operations, wait, firstGrants)),
+  );
 }
 
 /**

@@ -3,9 +3,9 @@ import { burnOrderSql, expirySql, type GrantSource } from '../../database/entiti
 import type { HoldStatus } from '../../database/entities/hold.ts';
 import type { LimitPeriod, LimitSubject } from '../../database/entities/limit.ts';
 import { currentSubscriptionSql } from '../../database/entities/subscription.ts';
-import type { Tags } from '../../database/entities/usage-event.ts';
 import { armAlerts } from '../rules/alerts.ts';
 import { compareBurnOrder } from '../rules/burn-order.ts';
+import { type AttributionRow, toAttribution } from './attribution.ts';
 import {
   available as availableOf,
   type BatchState,
@@ -329,6 +329,21 @@ function toGrant(row: GrantRow): GrantState {
   };
 }
 
+interface HoldRow extends AttributionRow {
+  id: string;
+  team_id: string;
+  action: string;
+  credits: string;
+  price_version: number;
+  status: HoldStatus;
+  expires_at: string;
+  latest_expiry: string;
+  usage_event_id: string | null;
+  occurred_at: string | null;
+  captured: string | null;
+  draws: { grantId: string; credits: string }[];
+}
+
 /** The holds that operations name, and the lapsed ones of some teams. */
 async function readHolds(
   client: PoolClient,
@@ -336,25 +351,7 @@ async function readHolds(
   lapsedOf: ReadonlySet<string>,
 ): Promise<Map<string, HoldState>> {
   if (named.length === 0 && lapsedOf.size === 0) return new Map();
-  const { rows } = await client.query<{
-    id: string;
-    team_id: string;
-    action: string;
-    credits: string;
-    price_version: number;
-    member_id: string | null;
-    api_key_id: string | null;
-    run_id: string | null;
-    step_id: string | null;
-    tags: Tags | null;
-    status: HoldStatus;
-    expires_at: string;
-    latest_expiry: string;
-    usage_event_id: string | null;
-    occurred_at: string | null;
-    captured: string | null;
-    draws: { grantId: string; credits: string }[];
-  }>({
+  const { rows } = await client.query<HoldRow>({
     name: 'read-holds',
     text: `select h.id, h.team_id, h.action, h.credits, h.price_version, h.member_id, h.api_key_id, h.run_id, h.step_id, h.tags, h.status, h.usage_event_id,
                   extract(epoch from h.expires_at) * 1000 as expires_at,
@@ -379,11 +376,7 @@ async function readHolds(
         action: row.action,
         credits: BigInt(row.credits),
         priceVersion: row.price_version,
-        memberId: row.member_id,
-        apiKeyId: row.api_key_id,
-        runId: row.run_id,
-        stepId: row.step_id,
-        tags: row.tags,
+        ...toAttribution(row),
         status: row.status,
         expiresAt: instant(row.expires_at),
         latestExpiry: instant(row.latest_expiry),

@@ -2,20 +2,24 @@ import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { v7 as uuidv7 } from 'uuid';
 import { connectDatabase, type Database } from '../../database/connection.ts';
 import { Team } from '../../database/entities/team.ts';
-import { isUniqueViolation } from '../../database/errors.ts';
+import { isConnectionError, isUniqueViolation } from '../../database/errors.ts';
 import { createTestDatabase, type TestDatabase } from '../setup/database.ts';
 import { untilWaitingForLock } from '../setup/lock-waits.ts';
 import { countRoundTrips } from '../setup/round-trips.ts';
 
 let testDatabase: TestDatabase;
 let database: Database;
+/** Other connections, which the transactions under test do not use. */
+let owner: Database;
 let teamId: string;
 beforeAll(async () => {
   testDatabase = await createTestDatabase();
-  database = await connectDatabase(testDatabase.applicationUrl, { pool: 3 });
+  database = await connectDatabase(testDatabase.applicationUrl, { pool: 2 });
+  owner = await connectDatabase(testDatabase.url, { pool: 1 });
 });
 afterAll(async () => {
   await database.close();
+  await owner.close();
   await testDatabase.drop();
 });
 beforeEach(async () => {
@@ -94,10 +98,62 @@ test('the reads that are sent with the lock see what the transaction before it h
     return rows[0]?.name;
   };
   const second = database.teamTransaction(teamId, readName, async (_em, _locked, name) => name);
-  await untilWaitingForLock(database.pool);
+  await untilWaitingForLock(owner.pool);
   mayCommit.resolve();
   await first;
   expect(await second).toBe('first');
+});
+
+test('a connection that is lost before the commit undoes the transaction, and its place in the pool is free', async () => {
+  const lost = database.teamTransaction(teamId, nothing, async (em, locked) => {
+    const rows = await em.execute<{ pid: number }[]>('select pg_backend_pid() as pid');
+    if (locked) locked.team.name = 'never';
+    await em.flush();
+    await owner.pool.query('select pg_terminate_backend($1, 5000)', [rows[0]?.pid]);
+  });
+  expect(isConnectionError(await lost.catch((error: unknown) => error))).toBe(true);
+  expect(await nameOf()).toBe('team');
+  expect(database.pool.idleCount).toBe(database.pool.totalCount);
+});
+
+test('a commit that Postgres refuses is an error, and nothing of the transaction is stored', async () => {
+  await owner.pool.query(
+    `create function refuse() returns trigger language plpgsql as $$ begin raise 'refused'; end $$;
+     create constraint trigger refuse after update on teams deferrable initially deferred
+       for each row when (new.name = 'refused') execute function refuse()`,
+  );
+  const refused = database.teamTransaction(teamId, nothing, async (_em, locked) => {
+    if (locked) locked.team.name = 'refused';
+  });
+  await expect(refused).rejects.toThrow('refused');
+  expect(await nameOf()).toBe('team');
+});
+
+test('a transaction whose error was caught is not reported as committed', async () => {
+  const broken = database.teamTransaction(teamId, nothing, async (em) => {
+    await em.execute('update teams set name = ? where id = ?', ['never', teamId]);
+    await em.execute('select 1 / 0').catch(() => {});
+  });
+  await expect(broken).rejects.toThrow('the error of a read was caught');
+  expect(await nameOf()).toBe('team');
+});
+
+test('a month without a partition is created although the write was not waited for', async () => {
+  const { rows } = await owner.pool.query<{ name: string }>(
+    `select inhrelid::regclass::text as name from pg_inherits where inhparent = 'transfers'::regclass`,
+  );
+  await owner.pool.query(`drop table ${rows.map(({ name }) => name).join(', ')}`);
+  let attempts = 0;
+  await database.teamTransaction(teamId, nothing, async (em) => {
+    attempts += 1;
+    await em.execute(
+      `insert into transfers (team_id, at, grant_id, kind, from_account, to_account, amount, reference)
+       values (?, billing_now(), ?, 'grant', 'issued', 'available', 1, 'order:1')`,
+      [teamId, uuidv7()],
+    );
+  });
+  expect(attempts).toBe(2);
+  expect((await database.pool.query('select from transfers where team_id = $1', [teamId])).rowCount).toBe(1);
 });
 
 test('a team that does not exist is null', async () => {
