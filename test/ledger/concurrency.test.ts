@@ -11,6 +11,7 @@ import { parseDecimal } from '../../catalog/credits.ts';
 import { publishCatalog } from '../../catalog/versions.ts';
 import { connectDatabase, type Database } from '../../database/connection.ts';
 import { migrateDatabase } from '../../database/migrate-database.ts';
+import { type Random, seededRandom } from '../../dev/chaos/random.ts';
 import { freePort } from '../../dev/free-port.ts';
 import { leash } from '../../dev/leash.ts';
 import { type Part, startPart } from '../../dev/part.ts';
@@ -18,10 +19,12 @@ import { type EmbeddedPostgres, startPostgres } from '../../dev/postgres.ts';
 import { expectSoundLedger } from '../scenarios/sound-ledger.ts';
 import { defaultCatalog } from '../setup/default-catalog.ts';
 import { logCopy } from '../setup/log-copy.ts';
+import { seed } from '../setup/seed.ts';
 
 /**
  * Four API processes with load from 500 callers. The processes are killed at random, and Postgres crashes once. The
- * ledger must contain exactly what the callers were answered. `LOAD_SECONDS` sets the duration.
+ * ledger must contain exactly what the callers were answered. `LOAD_SECONDS` sets the duration. With the same `FC_SEED`,
+ * each caller sends the same kinds of requests to the same teams; their timing differs.
  */
 const seconds = Number(process.env.LOAD_SECONDS ?? 30);
 const processes = 4;
@@ -50,6 +53,7 @@ let database: Database;
 let apis: { port: number; part: Part | null }[] = [];
 let hotTeam: string;
 let teams: string[];
+let sent = 0;
 
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'waveloom-load-'));
@@ -87,14 +91,17 @@ afterAll(async () => {
 }, 60_000);
 
 test(
-  `after ${seconds} s of 500 callers, killed APIs and a crash of Postgres, the ledger holds what callers were told`,
+  `after ${seconds} s of 500 callers, killed APIs and a crash of Postgres, the ledger holds what callers were told (FC_SEED=${seed})`,
   async () => {
     const end = performance.now() + seconds * 1_000;
     let failed = false;
     const goesOn = () => performance.now() < end && !failed;
-    const chaos = killAtRandom(goesOn);
+    const random = seededRandom(seed);
+    const chaos = killAtRandom(goesOn, random.fork('kills'));
     try {
-      await Promise.all(Array.from({ length: callers }, () => call(goesOn)));
+      await Promise.all(
+        Array.from({ length: callers }, (_, caller) => call(goesOn, random.fork(`caller ${caller}`))),
+      );
     } catch (error) {
       failed = true;
       throw error;
@@ -138,22 +145,23 @@ test(
 );
 
 /** One caller: sends one request after another, each until it has an answer. */
-async function call(goesOn: () => boolean): Promise<void> {
+async function call(goesOn: () => boolean, random: Random): Promise<void> {
   while (goesOn()) {
-    const dice = Math.random();
-    if (dice < 0.7) await spend();
-    else if (dice < 0.8) await spendBatch();
-    else await holdAndCapture();
+    const dice = random.next();
+    if (dice < 0.7) await spend(random);
+    else if (dice < 0.8) await spendBatch(random);
+    else await holdAndCapture(random);
   }
 }
 
 const usage = { action: 'workflow.run', quantities: { runs: 3 } };
 
-async function spend(): Promise<void> {
-  const [teamId, key] = [anyTeam(), randomUUID()];
+async function spend(random: Random): Promise<void> {
+  const [teamId, key] = [anyTeam(random), randomUUID()];
+  const repeats = random.next() < 0.05;
   const reply = await sendUntilAnswered(`/v1/teams/${teamId}/usage`, usage, key);
   hear(teamId, key, reply);
-  if (reply.status === 201 && Math.random() < 0.05) {
+  if (reply.status === 201 && repeats) {
     const again = await sendUntilAnswered(`/v1/teams/${teamId}/usage`, usage, key);
     expect(again).toEqual(reply);
     seen.replays += 1;
@@ -161,9 +169,9 @@ async function spend(): Promise<void> {
 }
 
 /** Each event of a batch has its own answer. An event without an answer is sent again alone, with the same key. */
-async function spendBatch(): Promise<void> {
+async function spendBatch(random: Random): Promise<void> {
   const events = Array.from({ length: 5 }, () => ({
-    teamId: anyTeam(),
+    teamId: anyTeam(random),
     idempotencyKey: randomUUID(),
     ...usage,
   }));
@@ -182,15 +190,16 @@ async function spendBatch(): Promise<void> {
   );
 }
 
-async function holdAndCapture(): Promise<void> {
-  const [teamId, key] = [anyTeam(), randomUUID()];
+async function holdAndCapture(random: Random): Promise<void> {
+  const [teamId, key] = [anyTeam(random), randomUUID()];
   const body = { ...usage, ttlSeconds: 3_600 };
+  const releases = random.next() < 0.2;
   const held = await sendUntilAnswered(`/v1/teams/${teamId}/holds`, body, key);
   if (held.status !== 201) return hear(teamId, key, held);
   const { id } = idOut.parse(held.json);
   told.held.set(key, id);
   const captureKey = randomUUID();
-  if (Math.random() < 0.2) {
+  if (releases) {
     const released = await sendUntilAnswered(`/v1/holds/${id}/release`, {}, captureKey);
     expect(released.status).toBe(200);
     told.held.set(captureKey, id);
@@ -225,41 +234,44 @@ async function sendUntilAnswered(path: string, body: object, key: string): Promi
     const reply = await send(path, body, key);
     if (reply && reply.status < 500) return reply;
     seen.unknown += 1;
-    await pause(30 + Math.random() * 170);
+    await pause(100);
   }
   throw new Error(`nobody answered ${path}`);
 }
 
-/** To any of the APIs. Returns null if the connection broke. */
+/** To the APIs in turn. Returns null if the connection broke. */
 function send(path: string, body: object, key: string | null): Promise<Reply | null> {
-  const { port } = apis[Math.floor(Math.random() * apis.length)] ?? { port: 0 };
+  const { port } = apis[sent++ % apis.length] ?? { port: 0 };
   const headers = {
     authorization: `Bearer ${serviceKey}`,
     'content-type': 'application/json',
     ...(key === null ? {} : { 'idempotency-key': key }),
   };
   return new Promise((resolve) => {
-    const sent = request({ host: '127.0.0.1', port, path, method: 'POST', agent, headers }, (response) => {
-      let text = '';
-      response.setEncoding('utf8');
-      response.on('data', (chunk) => {
-        text += chunk;
-      });
-      response.on('error', () => resolve(null));
-      response.on('close', () => resolve(null)); // after `end` this has no effect
-      response.on('end', () => {
-        const status = response.statusCode ?? 0;
-        seen.statuses.set(status, (seen.statuses.get(status) ?? 0) + 1);
-        resolve({ status, json: JSON.parse(text) });
-      });
-    });
-    sent.on('error', () => resolve(null));
-    sent.end(JSON.stringify(body));
+    const outgoing = request(
+      { host: '127.0.0.1', port, path, method: 'POST', agent, headers },
+      (response) => {
+        let text = '';
+        response.setEncoding('utf8');
+        response.on('data', (chunk) => {
+          text += chunk;
+        });
+        response.on('error', () => resolve(null));
+        response.on('close', () => resolve(null)); // after `end` this has no effect
+        response.on('end', () => {
+          const status = response.statusCode ?? 0;
+          seen.statuses.set(status, (seen.statuses.get(status) ?? 0) + 1);
+          resolve({ status, json: JSON.parse(text) });
+        });
+      },
+    );
+    outgoing.on('error', () => resolve(null));
+    outgoing.end(JSON.stringify(body));
   });
 }
 
 /** Kills an API every few seconds, and crashes Postgres once, halfway. Killed processes are started again. */
-async function killAtRandom(goesOn: () => boolean): Promise<void> {
+async function killAtRandom(goesOn: () => boolean, random: Random): Promise<void> {
   const crash = pause(seconds * 500).then(async () => {
     process.kill(postgres.part.pid, 'SIGQUIT'); // an immediate crash without a checkpoint: it recovers from its log
     await postgres.part.exited;
@@ -267,9 +279,9 @@ async function killAtRandom(goesOn: () => boolean): Promise<void> {
   });
   const restarts: Promise<void>[] = [];
   while (goesOn()) {
-    await pause(1_500 + Math.random() * 2_500);
+    await pause(random.between(1_500, 4_000));
     const running = apis.filter(({ part }) => part?.running());
-    const victim = running[Math.floor(Math.random() * running.length)];
+    const victim = running[random.between(0, running.length - 1)];
     if (running.length < 2 || !victim?.part || !goesOn()) continue;
     process.kill(victim.part.pid, 'SIGKILL');
     seen.kills += 1;
@@ -393,8 +405,8 @@ function report(): void {
   );
 }
 
-function anyTeam(): string {
-  return Math.random() < 0.5 ? hotTeam : (teams[Math.floor(Math.random() * teams.length)] ?? hotTeam);
+function anyTeam(random: Random): string {
+  return random.next() < 0.5 ? hotTeam : (teams[random.between(0, teams.length - 1)] ?? hotTeam);
 }
 
 const idOut = z.object({ id: z.string() });

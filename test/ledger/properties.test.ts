@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { publishCatalog } from '../../catalog/versions.ts';
 import { createTestDatabase, type TestDatabase } from '../setup/database.ts';
+import { seed } from '../setup/seed.ts';
 import { type Command, commands } from './model/commands.ts';
 import {
   type Lane,
@@ -16,7 +17,6 @@ import {
  * concurrently, each with its own seed. To repeat a failure, use the printed `FC_SEED` and the same `FC_RUNS`.
  */
 const runs = Number(process.env.FC_RUNS ?? 1_000);
-const seed = Number(process.env.FC_SEED ?? Math.floor(Math.random() * 2 ** 31));
 /** Shrinking stops after this time with the shortest story so far. A lane without a failure never takes that long. */
 const longestMs = 400_000;
 const laneCount = Math.min(8, runs);
