@@ -228,6 +228,7 @@ export function createMeter(
 
   /** A very long answer of a batch is shortened. The same key, sent alone, returns the whole receipt. */
   async function readReceipt(entry: Pending): Promise<void> {
+    // As it was sent: the caller may have changed its own object since.
     const sent: Pending['usage'] = JSON.parse(entry.json);
     const { teamId, idempotencyKey, ...body } = sent;
     const params = { path: { teamId }, header: { 'Idempotency-Key': idempotencyKey } };

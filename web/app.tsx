@@ -61,7 +61,7 @@ function Routes() {
               <TeamPage key={teamId} teamId={teamId} section="usage">
                 {(team) => (
                   <Suspense fallback={<CardSkeleton lines={8} />}>
-                    <RunPage team={team} runId={decodeURIComponent(runId)} />
+                    <RunPage team={team} runId={decoded(runId)} />
                   </Suspense>
                 )}
               </TeamPage>
@@ -74,4 +74,13 @@ function Routes() {
       </RouterProvider>
     </I18nProvider>
   );
+}
+
+/** A part of the path, decoded. If it is malformed it stays as it is, and the API refuses it. */
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
 }

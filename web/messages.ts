@@ -396,8 +396,8 @@ export const messages = {
   'alerts.none': { en: 'No alerts.', de: 'Keine Warnungen.' },
   'alerts.field': { en: 'Alert {number}', de: 'Warnung {number}' },
   'alerts.invalid': {
-    en: 'Write credits (500) or 1% to 99%.',
-    de: 'Schreiben Sie Credits (500) oder 1% bis 99%.',
+    en: 'Write credits (500), or {least} to {most}.',
+    de: 'Schreiben Sie Credits (500), oder {least} bis {most}.',
   },
   'alerts.meaning': { en: 'at {credits} credits', de: 'bei {credits} Credits' },
   'alerts.percentMeaning': {
@@ -554,7 +554,7 @@ export const messages = {
     de: 'Ebenso viel Zeit direkt vor diesem Zeitraum. Von einem laufenden Zeitraum wird nur der vergangene Teil verglichen.',
   },
   'usage.nothingBefore': { en: 'nothing was used then', de: 'damals nichts verbraucht' },
-  'usage.change': { en: '{percent} since', de: '{percent} seitdem' },
+  'usage.change': { en: '{percent} since then', de: '{percent} seitdem' },
   'usage.difference': { en: 'Difference', de: 'Unterschied' },
   'usage.period': { en: '{from} – {to}', de: '{from} – {to}' },
   'usage.perDay': { en: 'Per day', de: 'Pro Tag' },
@@ -571,7 +571,7 @@ export const messages = {
   'usage.sum': { en: 'Sum', de: 'Summe' },
   'usage.wholeRange': { en: 'Whole range', de: 'Ganzer Zeitraum' },
   'usage.chart': {
-    en: 'Credits used by day. The arrow keys walk the days, Enter lists the calls of a day.',
+    en: 'Credits used by day. The arrow keys change the day, Enter lists its calls.',
     de: 'Verbrauchte Credits nach Tagen. Die Pfeiltasten wechseln den Tag, die Eingabetaste zeigt seine Aufrufe.',
   },
   'usage.dayCredits': { en: '{day}: {credits} credits', de: '{day}: {credits} Credits' },
@@ -632,7 +632,7 @@ export const messages = {
     de: 'Verfügbar und reserviert, vom ganzen Team, nach dem Tag der Buchung. Öffnen Sie einen Tag für seine Änderungen.',
   },
   'burnDown.chart': {
-    en: 'Balance by day. The arrow keys walk the days, Enter shows the changes of a day.',
+    en: 'Balance by day. The arrow keys change the day, Enter shows what changed on it.',
     de: 'Guthaben nach Tagen. Die Pfeiltasten wechseln den Tag, die Eingabetaste zeigt seine Änderungen.',
   },
   'burnDown.balance': { en: 'Balance at the end', de: 'Guthaben am Ende' },

@@ -64,12 +64,12 @@ export async function startRunningStack(): Promise<RunningStack> {
 }
 
 function untilUp(supervisor: ChildProcess): Promise<void> {
-  let said = '';
+  let output = '';
   return new Promise((resolve, reject) => {
     supervisor.stdout?.setEncoding('utf8').on('data', (text: string) => {
-      said += text;
-      if (said.includes('Everything is up')) resolve();
+      output += text;
+      if (output.includes('Everything is up')) resolve();
     });
-    supervisor.once('exit', () => reject(new Error(`npm start has ended:\n${said}`)));
+    supervisor.once('exit', () => reject(new Error(`npm start has ended:\n${output}`)));
   });
 }

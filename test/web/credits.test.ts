@@ -18,6 +18,13 @@ test('credits with fewer digits are cut, so that a balance never looks larger th
   expect(formatCredits('-0.999', 'en', { digits: 2 })).toBe('-0.99');
 });
 
+test('an amount that would be cut to nothing keeps its digits', () => {
+  expect(formatCredits('0.009999', 'en', { digits: 2 })).toBe('0.009999');
+  expect(formatCredits('-0.000001', 'en', { digits: 2, signed: true })).toBe('-0.000001');
+  expect(formatCredits('0.01', 'en', { digits: 2 })).toBe('0.01');
+  expect(formatCredits('0', 'en', { digits: 2 })).toBe('0');
+});
+
 test('a change of credits has a sign, and nothing has none', () => {
   expect(formatCredits('500', 'en', { signed: true })).toBe('+500');
   expect(formatCredits('-3.5', 'en', { signed: true })).toBe('-3.5');

@@ -8,7 +8,7 @@ import { readersTimezone, useLanguage } from '../i18n/language.tsx';
 import { Card } from '../ui/card.tsx';
 import { Figure } from '../ui/figure.tsx';
 import { Loaded } from '../ui/loaded.tsx';
-import { More } from '../ui/more.tsx';
+import { LoadedList } from '../ui/loaded-list.tsx';
 import { type Activity, actText, changeSign, withoutAnsweredRequests } from './describe-activity.ts';
 
 /** What happened to the team's credits, newest first: credits that came or went, usage by day, administrative acts. */
@@ -17,9 +17,9 @@ export function ActivityCard({ team }: { team: MyTeam }) {
   const query = useInfiniteQuery(activityQuery(team.id, readersTimezone()));
   return (
     <Card title={t('activity.title')}>
-      <Loaded query={query} lines={6}>
-        {({ pages }) => {
-          const entries = withoutAnsweredRequests(pages.flatMap(({ data }) => data));
+      <LoadedList query={query} lines={6}>
+        {(activity) => {
+          const entries = withoutAnsweredRequests(activity);
           if (entries.length === 0) return <p className="text-sm text-muted">{t('activity.none')}</p>;
           return (
             <ol className="divide-y divide-line text-sm">
@@ -30,8 +30,7 @@ export function ActivityCard({ team }: { team: MyTeam }) {
             </ol>
           );
         }}
-      </Loaded>
-      <More query={query} />
+      </LoadedList>
     </Card>
   );
 }

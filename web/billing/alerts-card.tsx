@@ -4,6 +4,7 @@ import type { Schema } from '../data/schema.ts';
 import { alertsQuery, balanceQuery } from '../data/team-queries.ts';
 import { type MyTeam, mayManageBilling } from '../data/teams.ts';
 import { formatCredits } from '../format/credits.ts';
+import { formatPercent } from '../format/percent.ts';
 import { useLanguage } from '../i18n/language.tsx';
 import { ActionFailed } from '../ui/action-failed.tsx';
 import { Button } from '../ui/button.tsx';
@@ -12,9 +13,9 @@ import { Loaded } from '../ui/loaded.tsx';
 import { Saved } from '../ui/saved.tsx';
 import { TextField } from '../ui/text-field.tsx';
 import { useStateOf } from '../ui/use-state-of.ts';
-import { AskPayers } from './ask-payers.tsx';
 import { thresholdCredits } from './banner.ts';
 import { mostThresholds, parseThreshold } from './thresholds.ts';
+import { WhoMay } from './who-may.tsx';
 
 /** When the team is alerted of a low balance, beside what the balance is now. */
 export function AlertsCard({ team }: { team: MyTeam }) {
@@ -28,6 +29,7 @@ export function AlertsCard({ team }: { team: MyTeam }) {
             <AlertsForm team={team} alerts={current} />
           ) : (
             <>
+              {current.lowBalance.length === 0 && <NoAlerts />}
               <ul className="mb-3 flex flex-col gap-1 text-sm">
                 {current.lowBalance.map((threshold) => (
                   <li key={threshold}>
@@ -35,7 +37,7 @@ export function AlertsCard({ team }: { team: MyTeam }) {
                   </li>
                 ))}
               </ul>
-              <AskPayers team={team} what={t('alerts.askWhat')} />
+              <WhoMay team={team} what={t('alerts.askWhat')} />
             </>
           )
         }
@@ -49,7 +51,7 @@ function AlertsForm({ team, alerts }: { team: MyTeam; alerts: Schema<'Alerts'> }
   const { data: balance } = useQuery(balanceQuery(team.id));
   const queryClient = useQueryClient();
   const write = (threshold: string) =>
-    threshold.endsWith('%') ? threshold : formatCredits(threshold, locale);
+    threshold.endsWith('%') ? percentText(threshold, locale) : formatCredits(threshold, locale);
   // A saved change, also one of somebody else, starts the form anew.
   const [fields, setFields] = useStateOf(alerts.lowBalance.join(), () =>
     alerts.lowBalance.map((threshold, id) => ({ id, text: write(threshold) })),
@@ -82,7 +84,11 @@ function AlertsForm({ team, alerts }: { team: MyTeam; alerts: Schema<'Alerts'> }
               onChange={(changed) =>
                 setFields(fields.map((field) => (field.id === id ? { id, text: changed } : field)))
               }
-              error={parsed[index] === undefined ? t('alerts.invalid') : undefined}
+              error={
+                parsed[index] === undefined
+                  ? t('alerts.invalid', { least: formatPercent(1, locale), most: formatPercent(99, locale) })
+                  : undefined
+              }
             />
             <span className="min-w-0 flex-1 text-sm text-muted">
               {parsed[index] !== undefined && (
@@ -99,7 +105,7 @@ function AlertsForm({ team, alerts }: { team: MyTeam; alerts: Schema<'Alerts'> }
           </li>
         ))}
       </ul>
-      {fields.length === 0 && <p className="text-sm text-muted">{t('alerts.none')}</p>}
+      {fields.length === 0 && <NoAlerts />}
       <div className="mt-4 flex flex-wrap items-center gap-2">
         <Button
           isDisabled={fields.length >= mostThresholds}
@@ -127,6 +133,11 @@ function AlertsForm({ team, alerts }: { team: MyTeam; alerts: Schema<'Alerts'> }
   );
 }
 
+function NoAlerts() {
+  const { t } = useLanguage();
+  return <p className="text-sm text-muted">{t('alerts.none')}</p>;
+}
+
 function ThresholdText({
   threshold,
   percentOf,
@@ -143,5 +154,10 @@ function ThresholdText({
     credits,
     percentOf: formatCredits(percentOf, locale, { digits: 2 }),
   });
-  return onlyMeaning ? meaning : `${threshold}: ${meaning}`;
+  return onlyMeaning ? meaning : `${percentText(threshold, locale)}: ${meaning}`;
+}
+
+/** A percentage of the API ("20%") for readers. */
+function percentText(threshold: string, locale: string): string {
+  return formatPercent(Number(threshold.slice(0, -1)), locale);
 }

@@ -1,5 +1,5 @@
-import { useNamesOf } from '../data/team-people.ts';
 import { type MyTeam, mayManageBilling } from '../data/teams.ts';
+import { useNamesOf } from '../data/use-names-of.ts';
 import { formatCredits } from '../format/credits.ts';
 import { formatDay } from '../format/dates.ts';
 import { useLanguage } from '../i18n/language.tsx';

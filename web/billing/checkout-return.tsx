@@ -1,6 +1,7 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useEffect, useState } from 'react';
 import { useLocation, useSearchParams } from 'wouter';
+import { BillingProblem } from '../../client/index.ts';
 import { checkoutQuery } from '../data/team-queries.ts';
 import type { MyTeam } from '../data/teams.ts';
 import { useLanguage } from '../i18n/language.tsx';
@@ -27,14 +28,14 @@ export function CheckoutReturn({ team }: { team: MyTeam }) {
     ...checkoutQuery(team.id, checkoutId ?? ''),
     enabled: checkoutId !== null,
     refetchInterval: ({ state }) =>
-      state.data && isOver(state.data.status) ? false : isSlow ? slowPollMs : pollMs,
+      isRefused(state.error) || isOver(state.data?.status) ? false : isSlow ? slowPollMs : pollMs,
   });
   const status = checkout.data?.status;
   useEffect(() => {
     if (status === 'granted') void queryClient.invalidateQueries({ queryKey: ['team', team.id] });
   }, [status, queryClient, team.id]);
 
-  const text = checkoutId === null ? undefined : textOf(status, isSlow);
+  const text = checkoutId === null || isRefused(checkout.error) ? undefined : textOf(status, isSlow);
   return (
     <div role="status" className="empty:hidden">
       {text && (
@@ -57,6 +58,11 @@ function textOf(status: string | undefined, isSlow: boolean): CheckoutText {
   if (status === 'granted') return 'checkout.granted';
   if (status === 'failed') return 'checkout.failed';
   return isSlow ? 'checkout.slow' : 'checkout.waiting';
+}
+
+/** The team has no such checkout, for example because the address was edited. Waiting does not help. */
+function isRefused(error: unknown): boolean {
+  return error instanceof BillingProblem && error.status < 500 && !error.retriable;
 }
 
 function isOver(status: string | undefined): boolean {

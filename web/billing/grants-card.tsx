@@ -14,7 +14,7 @@ import { Figure } from '../ui/figure.tsx';
 import { Loaded } from '../ui/loaded.tsx';
 import { sourceColor } from './balance-bar.tsx';
 
-/** Grants shown before *Show more* is pressed. */
+/** Grants shown before *Show all* is pressed. */
 const firstGrants = 5;
 
 /** Where credits come from: each grant, what is left of it, and when it expires. Grants with credits come first. */

@@ -10,10 +10,9 @@ import type { Translate } from '../i18n/text.ts';
 import { ActionFailed } from '../ui/action-failed.tsx';
 import { Button } from '../ui/button.tsx';
 import { Card } from '../ui/card.tsx';
-import { Loaded } from '../ui/loaded.tsx';
-import { More } from '../ui/more.tsx';
-import { AskPayers } from './ask-payers.tsx';
+import { LoadedList } from '../ui/loaded-list.tsx';
 import { ManageBilling } from './manage-billing.tsx';
+import { WhoMay } from './who-may.tsx';
 
 /** The team's orders at Polar, newest first, with their invoices. */
 export function InvoicesCard({ team }: { team: MyTeam }) {
@@ -21,7 +20,7 @@ export function InvoicesCard({ team }: { team: MyTeam }) {
   const may = mayManageBilling(team);
   return (
     <Card title={t('invoices.title')} actions={may && <ManageBilling team={team} />}>
-      {may ? <Invoices team={team} /> : <AskPayers team={team} what={t('invoices.askWhat')} />}
+      {may ? <Invoices team={team} /> : <WhoMay team={team} what={t('invoices.askWhat')} />}
     </Card>
   );
 }
@@ -30,22 +29,18 @@ function Invoices({ team }: { team: MyTeam }) {
   const { t } = useLanguage();
   const query = useInfiniteQuery(invoicesQuery(team.id));
   return (
-    <>
-      <Loaded query={query} lines={4}>
-        {({ pages }) => {
-          const invoices = pages.flatMap(({ data }) => data);
-          if (invoices.length === 0) return <p className="text-sm text-muted">{t('invoices.none')}</p>;
-          return (
-            <ul className="divide-y divide-line text-sm">
-              {invoices.map((invoice) => (
-                <InvoiceRow key={invoice.id} teamId={team.id} invoice={invoice} />
-              ))}
-            </ul>
-          );
-        }}
-      </Loaded>
-      <More query={query} />
-    </>
+    <LoadedList query={query} lines={4}>
+      {(invoices) => {
+        if (invoices.length === 0) return <p className="text-sm text-muted">{t('invoices.none')}</p>;
+        return (
+          <ul className="divide-y divide-line text-sm">
+            {invoices.map((invoice) => (
+              <InvoiceRow key={invoice.id} teamId={team.id} invoice={invoice} />
+            ))}
+          </ul>
+        );
+      }}
+    </LoadedList>
   );
 }
 

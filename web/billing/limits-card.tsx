@@ -8,8 +8,8 @@ import { Button } from '../ui/button.tsx';
 import { Card } from '../ui/card.tsx';
 import { Failed } from '../ui/failed.tsx';
 import { CardSkeleton } from '../ui/skeleton.tsx';
-import { AskPayers } from './ask-payers.tsx';
 import { LimitRow } from './limit-row.tsx';
+import { WhoMay } from './who-may.tsx';
 
 /** Members shown before *Show more* is pressed. */
 const firstMembers = 6;
@@ -75,7 +75,7 @@ function Limits({
       )}
       {!mayManageMembers(team) && (
         <div className="mt-3">
-          <AskPayers team={team} what={t('limits.askWhat')} roles={['owner', 'admin']} />
+          <WhoMay team={team} what={t('limits.askWhat')} roles={['owner', 'admin']} />
         </div>
       )}
     </>

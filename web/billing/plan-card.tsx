@@ -11,11 +11,11 @@ import { Card } from '../ui/card.tsx';
 import { Figure } from '../ui/figure.tsx';
 import { Loaded } from '../ui/loaded.tsx';
 import { Row, Rows } from '../ui/rows.tsx';
-import { AskPayers } from './ask-payers.tsx';
 import { CancelPlan } from './cancel-plan.tsx';
 import { ChangePlan } from './change-plan.tsx';
 import { ResumePlan } from './resume-plan.tsx';
 import { UndoChange } from './undo-change.tsx';
+import { WhoMay } from './who-may.tsx';
 
 type Subscription = Schema<'CurrentSubscription'>;
 
@@ -38,7 +38,7 @@ export function PlanCard({ team }: { team: MyTeam }) {
                 <PlanActions team={team} subscription={current} />
               </div>
             ) : (
-              <AskPayers team={team} what={t('plan.askWhat')} />
+              <WhoMay team={team} what={t('plan.askWhat')} />
             )}
           </div>
         )}

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { brotliCompress, constants, gzip } from 'node:zlib';
 
-/** Writes `.br` and `.gz` beside each text file of a folder, so that the API compresses nothing itself. */
+/** Writes `.br` and `.gz` beside each text file in `assets/` of a folder, so that the API compresses nothing itself. */
 export async function compressFiles(folder: string): Promise<void> {
   const files = globSync('assets/*.{js,css,svg}', { cwd: folder });
   await Promise.all(

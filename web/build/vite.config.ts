@@ -4,7 +4,7 @@ import { defineConfig, type Plugin } from 'vite';
 
 const page = resolve(import.meta.dirname, '..');
 /** The API's paths, for `npm run web:dev`. */
-const ofTheApi = ['/v1', '/session', '/dev', '/docs', '/openapi.json'];
+const apiPaths = ['/v1', '/session', '/dev', '/docs', '/openapi.json'];
 const silenced = ['MODULE_LEVEL_DIRECTIVE', 'PLUGIN_TIMINGS'];
 const api = process.env.WEB_API ?? 'http://localhost:3000';
 
@@ -14,7 +14,7 @@ export default defineConfig({
   plugins: [tailwindcss(), onlyOurLanguages()],
   // The API writes the nonce of each answer in place of this text.
   html: { cspNonce: '__CSP_NONCE__' },
-  server: { proxy: Object.fromEntries(ofTheApi.map((path) => [path, { target: api }])) },
+  server: { proxy: Object.fromEntries(apiPaths.map((path) => [path, { target: api }])) },
   build: {
     outDir: resolve(page, 'dist'),
     emptyOutDir: true,
@@ -25,7 +25,7 @@ export default defineConfig({
     reportCompressedSize: false,
     chunkSizeWarningLimit: 1_000, // first-load.ts has the budget
     rolldownOptions: {
-      // React's "use client" means nothing here, and slow machines need no advice.
+      // Warnings about "use client" in React's packages, and about slow plugins, are of no use here.
       onLog: (level, entry, log) => !silenced.includes(entry.code ?? '') && log(level, entry),
     },
   },

@@ -182,7 +182,7 @@ export const checkoutQuery = (teamId: string, checkoutId: string) =>
     staleTime: 0,
   });
 
-/** The first page has no cursor. */
-function cursorOf(pageParam: string): { cursor?: string } {
+/** The cursor of a page of a list. The first page has none. */
+export function cursorOf(pageParam: string): { cursor?: string } {
   return pageParam === '' ? {} : { cursor: pageParam };
 }

@@ -3,8 +3,7 @@ import { activityQuery } from '../data/team-queries.ts';
 import { formatCredits } from '../format/credits.ts';
 import { formatInstant } from '../format/dates.ts';
 import { readersTimezone, useLanguage } from '../i18n/language.tsx';
-import { Loaded } from '../ui/loaded.tsx';
-import { More } from '../ui/more.tsx';
+import { LoadedList } from '../ui/loaded-list.tsx';
 import { Row, Rows } from '../ui/rows.tsx';
 
 const changes = ['clawed_back', 'clawback_reversed', 'debt_settled', 'debt_settlement_reversed'] as const;
@@ -17,28 +16,25 @@ export function DebtParts({ teamId }: { teamId: string }) {
   return (
     <>
       <p className="mb-2 text-sm text-muted">{t('explain.debt')}</p>
-      <Loaded query={query} lines={3}>
-        {({ pages }) => (
+      <LoadedList query={query}>
+        {(entries) => (
           <Rows>
-            {pages
-              .flatMap(({ data }) => data)
-              .flatMap((entry) => {
-                if (entry.kind !== 'credits') return [];
-                const change = changes.find((one): one is DebtChange => one === entry.change);
-                if (!change) return [];
-                return (
-                  <Row
-                    key={`${entry.at} ${entry.grantId} ${change}`}
-                    name={`${formatInstant(entry.at, locale)} · ${t(`change.${change}`)}`}
-                  >
-                    {formatCredits(entry.credits, locale)}
-                  </Row>
-                );
-              })}
+            {entries.flatMap((entry) => {
+              if (entry.kind !== 'credits') return [];
+              const change = changes.find((one): one is DebtChange => one === entry.change);
+              if (!change) return [];
+              return (
+                <Row
+                  key={`${entry.at} ${entry.grantId} ${change}`}
+                  name={`${formatInstant(entry.at, locale)} · ${t(`change.${change}`)}`}
+                >
+                  {formatCredits(entry.credits, locale)}
+                </Row>
+              );
+            })}
           </Rows>
         )}
-      </Loaded>
-      <More query={query} />
+      </LoadedList>
     </>
   );
 }

@@ -6,8 +6,7 @@ import { formatCredits, isZero } from '../format/credits.ts';
 import { formatInstant } from '../format/dates.ts';
 import { useLanguage } from '../i18n/language.tsx';
 import { Button } from '../ui/button.tsx';
-import { Loaded } from '../ui/loaded.tsx';
-import { More } from '../ui/more.tsx';
+import { LoadedList } from '../ui/loaded-list.tsx';
 import { Row, Rows } from '../ui/rows.tsx';
 
 const accounts = ['available', 'held', 'consumed', 'expired', 'revoked', 'settled'] as const;
@@ -47,11 +46,10 @@ function Transfers({ teamId, grant }: { teamId: string; grant: Schema<'Grant'> }
   return (
     <>
       <h4 className="mt-3 text-sm font-medium">{t('explain.transfers')}</h4>
-      <Loaded query={query} lines={3}>
-        {({ pages }) => (
+      <LoadedList query={query}>
+        {(transfers) => (
           <Rows>
-            {pages
-              .flatMap(({ data }) => data)
+            {transfers
               .filter(({ grantId }) => grantId === grant.id)
               .map(({ id, at, kind, credits }) => (
                 <Row key={id} name={`${formatInstant(at, locale)} · ${t(`transfer.${kind}`)}`}>
@@ -60,8 +58,7 @@ function Transfers({ teamId, grant }: { teamId: string; grant: Schema<'Grant'> }
               ))}
           </Rows>
         )}
-      </Loaded>
-      <More query={query} />
+      </LoadedList>
     </>
   );
 }

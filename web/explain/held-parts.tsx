@@ -3,8 +3,7 @@ import { holdsQuery } from '../data/team-queries.ts';
 import { formatCredits } from '../format/credits.ts';
 import { formatInstant } from '../format/dates.ts';
 import { useLanguage } from '../i18n/language.tsx';
-import { Loaded } from '../ui/loaded.tsx';
-import { More } from '../ui/more.tsx';
+import { LoadedList } from '../ui/loaded-list.tsx';
 import { Row, Rows } from '../ui/rows.tsx';
 
 /** The open holds, oldest first. */
@@ -14,26 +13,23 @@ export function HeldParts({ teamId }: { teamId: string }) {
   return (
     <>
       <p className="mb-2 text-sm text-muted">{t('explain.held')}</p>
-      <Loaded query={query} lines={3}>
-        {({ pages }) => (
+      <LoadedList query={query}>
+        {(holds) => (
           <Rows>
-            {pages
-              .flatMap(({ data }) => data)
-              .map(({ id, action, runId, credits, expiresAt }) => (
-                <Row
-                  key={id}
-                  name={t('explain.hold', {
-                    action: runId ? `${action} · ${runId}` : action,
-                    time: formatInstant(expiresAt, locale),
-                  })}
-                >
-                  {formatCredits(credits, locale)}
-                </Row>
-              ))}
+            {holds.map(({ id, action, runId, credits, expiresAt }) => (
+              <Row
+                key={id}
+                name={t('explain.hold', {
+                  action: runId ? `${action} · ${runId}` : action,
+                  time: formatInstant(expiresAt, locale),
+                })}
+              >
+                {formatCredits(credits, locale)}
+              </Row>
+            ))}
           </Rows>
         )}
-      </Loaded>
-      <More query={query} />
+      </LoadedList>
     </>
   );
 }

@@ -2,7 +2,7 @@ import { useQuery } from '@tanstack/react-query';
 import type { Schema } from '../data/schema.ts';
 import { paceQuery } from '../data/team-queries.ts';
 import { formatCredits } from '../format/credits.ts';
-import { formatDay } from '../format/dates.ts';
+import { formatDate } from '../format/dates.ts';
 import { useLanguage } from '../i18n/language.tsx';
 import { Loaded } from '../ui/loaded.tsx';
 import { Row, Rows } from '../ui/rows.tsx';
@@ -18,7 +18,7 @@ export function PaceParts({ teamId, pace, asOf }: { teamId: string; pace: Schema
         {({ data, total }) => (
           <Rows>
             {data.map(({ day = '', credits }) => (
-              <Row key={day} name={formatDay(`${day}T12:00:00Z`, locale)}>
+              <Row key={day} name={formatDate(day, locale)}>
                 {formatCredits(credits, locale)}
               </Row>
             ))}

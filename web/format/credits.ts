@@ -1,3 +1,5 @@
+import { numberFormat } from './number-format.ts';
+
 /** One credit in micro-credits, the smallest amount that the API knows. */
 const microPerCredit = 1_000_000n;
 
@@ -22,7 +24,7 @@ export function toDecimal(micro: bigint): string {
 }
 
 export interface CreditFormat {
-  /** Cuts the digits after this many, towards zero. Default: 6, which is exact. */
+  /** Cuts the digits after this many, towards zero. An amount that would become 0 keeps all of them. Default: 6, which is exact. */
   digits?: number;
   /** Writes a plus before amounts over zero. */
   signed?: boolean;
@@ -34,8 +36,13 @@ export function formatCredits(
   locale: string,
   { digits = 6, signed = false }: CreditFormat = {},
 ): string {
-  const exact = toDecimal(toMicroCredits(decimal));
-  return formatOf(locale, digits, signed).format(exact as Intl.StringNumericLiteral);
+  const micro = toMicroCredits(decimal);
+  const isTiny = micro / 10n ** BigInt(6 - digits) === 0n;
+  return numberFormat(locale, {
+    maximumFractionDigits: isTiny ? 6 : digits,
+    roundingMode: 'trunc',
+    signDisplay: signed ? 'exceptZero' : 'negative',
+  }).format(toDecimal(micro) as Intl.StringNumericLiteral);
 }
 
 /** The sum of credits, exact. */
@@ -48,19 +55,4 @@ export function sumCredits(decimals: Iterable<string>): string {
 /** True if there is nothing. */
 export function isZero(decimal: string): boolean {
   return toMicroCredits(decimal) === 0n;
-}
-
-const formats = new Map<string, Intl.NumberFormat>();
-
-function formatOf(locale: string, digits: number, signed: boolean): Intl.NumberFormat {
-  const key = `${locale} ${digits} ${signed}`;
-  const known = formats.get(key);
-  if (known) return known;
-  const format = new Intl.NumberFormat(locale, {
-    maximumFractionDigits: digits,
-    roundingMode: 'trunc',
-    signDisplay: signed ? 'exceptZero' : 'negative',
-  });
-  formats.set(key, format);
-  return format;
 }

@@ -6,7 +6,8 @@ export function formatMoney(minorUnits: number, currency: string, locale: string
   if (!Number.isSafeInteger(minorUnits))
     throw new RangeError('Money must be a whole number of its smallest unit');
   const format = new Intl.NumberFormat(locale, { style: 'currency', currency: currency.toUpperCase() });
-  const digits = format.resolvedOptions().maximumFractionDigits ?? 2;
+  const { maximumFractionDigits: digits } = format.resolvedOptions();
+  if (digits === undefined) throw new RangeError(`Intl must know the digits of ${currency}`);
   const text = Math.abs(minorUnits)
     .toString()
     .padStart(digits + 1, '0');

@@ -41,10 +41,10 @@ export function createTranslate(language: Language, locale: string): Translate {
 
 /** The language and the locale of a reader: their first language that we have, in their region. */
 export function chooseLanguage(
-  wanted: readonly string[],
+  preferred: readonly string[],
   chosen: Language | undefined,
 ): { language: Language; locale: string } {
-  const isOurs = (tag: string) => languages.find((language) => tag.split('-')[0]?.toLowerCase() === language);
-  const language = chosen ?? wanted.map(isOurs).find((one) => one !== undefined) ?? 'en';
-  return { language, locale: wanted.find((tag) => isOurs(tag) === language) ?? language };
+  const languageOf = (tag: string) => languages.find((one) => tag.split('-')[0]?.toLowerCase() === one);
+  const language = chosen ?? preferred.map(languageOf).find((one) => one !== undefined) ?? 'en';
+  return { language, locale: preferred.find((tag) => languageOf(tag) === language) ?? language };
 }

@@ -7,20 +7,24 @@ export interface DialogProps {
   title: string;
   isOpen: boolean;
   onClose(): void;
+  /** At the end edge of the window, in its whole height. */
+  isDrawer?: boolean;
   children: ReactNode;
 }
 
-/** A modal dialog: in the middle of a wide window, at the bottom edge of a phone. Escape closes it. */
-export function Dialog({ title, isOpen, onClose, children }: DialogProps) {
+/** A modal dialog: a drawer, or in the middle of a wide window, at the bottom edge of a phone. Escape closes it. */
+export function Dialog({ title, isOpen, onClose, isDrawer = false, children }: DialogProps) {
   const { t } = useLanguage();
   return (
     <ModalOverlay
       isOpen={isOpen}
       onOpenChange={(open) => !open && onClose()}
       isDismissable
-      className="fixed inset-0 z-20 flex items-end justify-center bg-backdrop sm:items-center sm:p-6"
+      className={`fixed inset-0 z-20 flex bg-backdrop ${isDrawer ? 'justify-end' : 'items-end justify-center sm:items-center sm:p-6'}`}
     >
-      <Modal className="max-h-[90dvh] w-full overflow-y-auto rounded-t-2xl bg-surface shadow-2xl sm:max-w-xl sm:rounded-2xl">
+      <Modal
+        className={`w-full overflow-y-auto bg-surface shadow-2xl ${isDrawer ? 'h-dvh sm:max-w-md' : 'max-h-[90dvh] rounded-t-2xl sm:max-w-xl sm:rounded-2xl'}`}
+      >
         <AriaDialog className="p-5 outline-none sm:p-6">
           <div className="mb-4 flex items-start justify-between gap-4">
             <Heading slot="title" className="text-lg font-semibold">

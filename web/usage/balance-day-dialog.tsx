@@ -6,18 +6,21 @@ import { Dialog } from '../ui/dialog.tsx';
 import { Loaded } from '../ui/loaded.tsx';
 import { Row, Rows } from '../ui/rows.tsx';
 import type { BurnDownDay } from './burn-down.ts';
-import type { UsageTexts } from './day-texts.ts';
+import type { DayRange } from './range.ts';
 import { changesQuery } from './usage-queries.ts';
+import type { UsageTexts } from './usage-texts.ts';
 
 /** What changed the balance on a day: each transfer that is not usage, the usage, and the balance before and after. */
 export function BalanceDayDialog({
   teamId,
+  range,
   zone,
   day,
   texts,
   close,
 }: {
   teamId: string;
+  range: DayRange;
   zone: string;
   day: BurnDownDay | null;
   texts: UsageTexts;
@@ -25,24 +28,26 @@ export function BalanceDayDialog({
 }) {
   return (
     <Dialog title={day ? texts.longDay(day.day) : ''} isOpen={day !== null} onClose={close}>
-      {day && <Changes teamId={teamId} zone={zone} day={day} texts={texts} />}
+      {day && <Changes teamId={teamId} range={range} zone={zone} day={day} texts={texts} />}
     </Dialog>
   );
 }
 
 function Changes({
   teamId,
+  range,
   zone,
   day,
   texts,
 }: {
   teamId: string;
+  range: DayRange;
   zone: string;
   day: BurnDownDay;
   texts: UsageTexts;
 }) {
   const { t } = useLanguage();
-  const query = useQuery(changesQuery(teamId, day.day, zone));
+  const query = useQuery(changesQuery(teamId, { day: day.day, range, zone }));
   const before = day.balance - day.cameIn + day.used + day.expired + day.takenBack;
   return (
     <Loaded query={query} lines={5}>

@@ -6,13 +6,14 @@ export interface BarShapes {
   paths: string[];
   /** The value axis: a few round amounts, in micro-credits, and where they are. */
   ticks: { credits: bigint; y: number }[];
-  /** The left edge and width of each day's place. */
+  /** The width of each day's place. */
   dayWidth: number;
 }
 
 const microPerCredit = 1_000_000;
 const gapRatio = 0.2;
-const widestBar = 48;
+const widestGapPx = 8;
+const widestBarPx = 48;
 
 /**
  * Bars from the bottom up, in the order of the series. Amounts that are not zero are at least half a pixel high, so that a
@@ -24,7 +25,7 @@ export function barShapes(
   size: { width: number; height: number },
 ): BarShapes {
   const dayWidth = totals.length === 0 ? size.width : size.width / totals.length;
-  const barWidth = Math.min(widestBar, dayWidth - Math.min(8, dayWidth * gapRatio));
+  const barWidth = Math.min(widestBarPx, dayWidth - Math.min(widestGapPx, dayWidth * gapRatio));
   const { y, ticks } = creditScale(
     totals.reduce((most, total) => (total > most ? total : most), 0n),
     size.height,
@@ -77,6 +78,7 @@ export function labelledDays(days: number, width: number, labelWidth: number): n
   return labelled;
 }
 
-function pixels(value: number): string {
+/** A number of pixels for a path, rounded to hundredths. */
+export function pixels(value: number): string {
   return String(Math.round(value * 100) / 100);
 }

@@ -1,24 +1,20 @@
 import { useQuery } from '@tanstack/react-query';
 import { useMemo, useState } from 'react';
-import { toDecimal, toMicroCredits } from '../format/credits.ts';
+import { toDecimal } from '../format/credits.ts';
 import { useLanguage } from '../i18n/language.tsx';
 import { Card } from '../ui/card.tsx';
 import { Figure } from '../ui/figure.tsx';
 import { Loaded } from '../ui/loaded.tsx';
 import { Row, Rows } from '../ui/rows.tsx';
 import { BalanceDayDialog } from './balance-day-dialog.tsx';
-import { labelledDays } from './bar-shapes.ts';
-import { type BurnDownDay, burnDownDays, burnDownShapes } from './burn-down.ts';
-import { type UsageTexts, useUsageTexts } from './day-texts.ts';
+import { type BurnDownDay, burnDownShapes, type MarkedFlow } from './burn-down.ts';
+import { DaySlider, type DayWalk, useChartWidth } from './day-slider.tsx';
 import { type LocalDay, listDays } from './local-days.ts';
 import type { DayRange } from './range.ts';
-import { chartTop, DaySlider, type DayWalk, narrowestDay } from './usage-chart.tsx';
-import { balanceHistoryQuery } from './usage-queries.ts';
-import { useWidth } from './use-width.ts';
+import { type BalanceHistory, balanceHistoryQuery } from './usage-queries.ts';
+import { type UsageTexts, useUsageTexts } from './usage-texts.ts';
 
-const height = 180;
-const labelHeight = 22;
-const labelWidth = 76;
+const heightPx = 180;
 
 /** The balance over time: what came in, what was used, what expired. Filters do not apply: the credits are the team's. */
 export function BurnDownCard({ teamId, range, zone }: { teamId: string; range: DayRange; zone: string }) {
@@ -28,27 +24,7 @@ export function BurnDownCard({ teamId, range, zone }: { teamId: string; range: D
     <Card title={t('burnDown.title')} description={t('burnDown.text')}>
       <div className={query.isPlaceholderData ? 'opacity-60' : ''}>
         <Loaded query={query} lines={9}>
-          {({ opening, data }) => (
-            <BurnDown
-              key={data[0]?.day ?? ''}
-              teamId={teamId}
-              zone={zone}
-              range={range}
-              opening={toMicroCredits(opening.available) + toMicroCredits(opening.held)}
-              days={burnDownDays(
-                data.map((day) => ({
-                  day: day.day,
-                  granted: toMicroCredits(day.granted),
-                  consumed: toMicroCredits(day.consumed),
-                  expired: toMicroCredits(day.expired),
-                  revoked: toMicroCredits(day.revoked),
-                  settled: toMicroCredits(day.settled),
-                  available: toMicroCredits(day.available),
-                  held: toMicroCredits(day.held),
-                })),
-              )}
-            />
-          )}
+          {(history) => <BurnDown key={history.range.first} teamId={teamId} history={history} />}
         </Loaded>
       </div>
     </Card>
@@ -60,28 +36,20 @@ type Flow = (typeof flows)[number];
 
 function BurnDown({
   teamId,
-  zone,
-  range,
-  opening,
-  days,
+  history: { range, zone, opening, days },
 }: {
   teamId: string;
-  zone: string;
-  range: DayRange;
-  opening: bigint;
-  days: readonly BurnDownDay[];
+  history: BalanceHistory;
 }) {
   const { t } = useLanguage();
   const texts = useUsageTexts(zone);
   const [active, setActive] = useState<number | null>(null);
   const [opened, setOpened] = useState<LocalDay | null>(null);
-  const [measure, outerWidth] = useWidth();
-  // A placeholder may have days before this range.
-  const places = Math.max(days.length, listDays(days[0]?.day ?? range.first, range.last).length);
-  const width = Math.max(outerWidth, places * narrowestDay);
+  const places = listDays(range.first, range.last);
+  const chart = useChartWidth(places.length);
   const shapes = useMemo(
-    () => burnDownShapes(opening, days, places, { width, height }),
-    [opening, days, places, width],
+    () => burnDownShapes(opening, days, places.length, { width: chart.width, height: heightPx }),
+    [opening, days, places.length, chart.width],
   );
   const walk: DayWalk = {
     active,
@@ -101,7 +69,6 @@ function BurnDown({
         .map((flow) => `${t(`burnDown.${flow}`)} ${texts.credits(day[flow])}`),
     ].join('; ');
   };
-  const dayWidth = width / Math.max(1, places);
   const openedDay = days.find(({ day }) => day === opened);
   return (
     <>
@@ -138,63 +105,22 @@ function BurnDown({
         walk={walk}
         days={places}
         shown={active}
-        width={outerWidth === 0 ? 0 : width}
+        chart={chart}
+        height={heightPx}
         ticks={shapes.ticks}
-        compact={texts.compact}
+        texts={texts}
         describe={describe}
-        measure={measure}
       >
-        {outerWidth > 0 && (
-          <svg
-            aria-hidden
-            width={width}
-            height={height + labelHeight + chartTop}
-            className="block touch-pan-y"
-            onPointerMove={(event) => setActive(placeOf(event, dayWidth, days.length))}
-            onPointerLeave={() => setActive(null)}
-            onClick={(event) => walk.open(placeOf(event, dayWidth, days.length))}
-          >
-            <g transform={`translate(0 ${chartTop})`}>
-              {shapes.ticks.map(({ y }) => (
-                <line key={y} x2={width} y1={y} y2={y} className="stroke-line" />
-              ))}
-              {active !== null && (
-                <rect
-                  x={active * dayWidth}
-                  width={dayWidth}
-                  height={height}
-                  className="fill-accent opacity-15"
-                />
-              )}
-              <path
-                d={shapes.line}
-                fill="none"
-                className="stroke-accent"
-                strokeWidth="2"
-                strokeLinejoin="round"
-              />
-              {shapes.marks.map(({ place, kind, x, y }) => (
-                <g key={`${place} ${kind}`} transform={`translate(${x} ${y})`}>
-                  <FlowMark flow={kind} />
-                </g>
-              ))}
-              {labelledDays(places, width, labelWidth).map((place) => (
-                <text
-                  key={place}
-                  x={Math.min(width - 24, Math.max(18, (place + 0.5) * dayWidth))}
-                  y={height + 17}
-                  textAnchor="middle"
-                  className="fill-muted text-xs"
-                >
-                  {texts.shortDay(dayOf(days, range, place))}
-                </text>
-              ))}
-            </g>
-          </svg>
-        )}
+        <path d={shapes.line} fill="none" className="stroke-accent" strokeWidth="2" strokeLinejoin="round" />
+        {shapes.marks.map(({ place, kind, x, y }) => (
+          <g key={`${place} ${kind}`} transform={`translate(${x} ${y})`}>
+            <FlowMark flow={kind} />
+          </g>
+        ))}
       </DaySlider>
       <BalanceDayDialog
         teamId={teamId}
+        range={range}
         zone={zone}
         day={openedDay ?? null}
         texts={texts}
@@ -238,10 +164,6 @@ function signOf(flow: Flow): bigint {
   return flow === 'cameIn' ? 1n : -1n;
 }
 
-function dayOf(days: readonly BurnDownDay[], range: DayRange, place: number): LocalDay {
-  return listDays(days[0]?.day ?? range.first, range.last)[place] ?? range.last;
-}
-
 function sumOf(days: readonly BurnDownDay[]): Omit<BurnDownDay, 'day'> {
   const sum = (flow: Flow) => days.reduce((total, day) => total + day[flow], 0n);
   return {
@@ -268,7 +190,7 @@ function FlowSign({ flow }: { flow: Flow }) {
 }
 
 /** Each kind has its shape, not only its colour. */
-function FlowMark({ flow }: { flow: 'cameIn' | 'expired' | 'takenBack' }) {
+function FlowMark({ flow }: { flow: MarkedFlow }) {
   switch (flow) {
     case 'cameIn':
       return <path d="M-5 -3L0 -11L5 -3z" className="fill-good stroke-surface" />;
@@ -277,9 +199,4 @@ function FlowMark({ flow }: { flow: 'cameIn' | 'expired' | 'takenBack' }) {
     case 'takenBack':
       return <rect x="-4" y="-4" width="8" height="8" className="fill-danger stroke-surface" />;
   }
-}
-
-function placeOf(event: React.MouseEvent<SVGSVGElement>, dayWidth: number, begun: number): number {
-  const x = event.clientX - event.currentTarget.getBoundingClientRect().left;
-  return Math.max(0, Math.min(begun - 1, Math.floor(x / dayWidth)));
 }

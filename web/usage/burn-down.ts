@@ -1,4 +1,6 @@
-import { creditScale } from './bar-shapes.ts';
+import type { Schema } from '../data/schema.ts';
+import { toMicroCredits } from '../format/credits.ts';
+import { creditScale, pixels } from './bar-shapes.ts';
 import type { LocalDay } from './local-days.ts';
 
 /** A day of the balance. Micro-credits. */
@@ -13,34 +15,26 @@ export interface BurnDownDay {
   balance: bigint;
 }
 
-/** A day of the API's answer, in micro-credits. */
-export interface BalanceDay {
-  day: LocalDay;
-  granted: bigint;
-  consumed: bigint;
-  expired: bigint;
-  revoked: bigint;
-  settled: bigint;
-  available: bigint;
-  held: bigint;
-}
-
-export function burnDownDays(days: readonly BalanceDay[]): BurnDownDay[] {
+/** The days of the API's answer. */
+export function burnDownDays(days: readonly Schema<'BalanceDay'>[]): BurnDownDay[] {
   return days.map(({ day, granted, consumed, expired, revoked, settled, available, held }) => ({
     day,
-    cameIn: granted,
-    used: consumed,
-    expired,
-    takenBack: revoked + settled,
-    balance: available + held,
+    cameIn: toMicroCredits(granted),
+    used: toMicroCredits(consumed),
+    expired: toMicroCredits(expired),
+    takenBack: toMicroCredits(revoked) + toMicroCredits(settled),
+    balance: toMicroCredits(available) + toMicroCredits(held),
   }));
 }
+
+/** What gets a mark in the chart. What is used is the line itself. */
+export type MarkedFlow = 'cameIn' | 'expired' | 'takenBack';
 
 export interface BurnDownShapes {
   /** The balance as a line of steps, from its value before the first day. */
   line: string;
   /** Where credits came in, expired or were taken back: a mark above the day. */
-  marks: { place: number; kind: 'cameIn' | 'expired' | 'takenBack'; x: number; y: number }[];
+  marks: { place: number; kind: MarkedFlow; x: number; y: number }[];
   ticks: { credits: bigint; y: number }[];
 }
 
@@ -54,20 +48,17 @@ export function burnDownShapes(
   places: number,
   { width, height }: { width: number; height: number },
 ): BurnDownShapes {
-  const most = highestBalance(opening, days);
-  const { y, ticks } = creditScale(most, height);
+  const { y, ticks } = creditScale(highestBalance(opening, days), height);
   const dayWidth = width / Math.max(1, places);
-  const points = days.map(({ balance }, place) => ({ x: (place + 1) * dayWidth, y: y(balance) }));
-  let line = `M0 ${round(y(opening))}`;
+  let line = `M0 ${pixels(y(opening))}`;
   let before = opening;
   const marks: BurnDownShapes['marks'] = [];
   for (const [place, { cameIn, expired, takenBack, balance }] of days.entries()) {
     const start = place * dayWidth;
-    const end = points[place];
-    if (!end) throw new RangeError('each day must have a point');
+    const end = { x: start + dayWidth, y: y(balance) };
     // Credits come in with a step up. Within the day the balance then falls to its end.
-    if (cameIn > 0n) line += `V${round(y(before + cameIn))}`;
-    line += `L${round(end.x)} ${round(end.y)}`;
+    if (cameIn > 0n) line += `V${pixels(y(before + cameIn))}`;
+    line += `L${pixels(end.x)} ${pixels(end.y)}`;
     const middle = start + dayWidth / 2;
     if (cameIn > 0n) marks.push({ place, kind: 'cameIn', x: start, y: y(before + cameIn) });
     if (expired > 0n) marks.push({ place, kind: 'expired', x: middle, y: end.y });
@@ -86,8 +77,4 @@ function highestBalance(opening: bigint, days: readonly BurnDownDay[]): bigint {
     before = balance;
   }
   return before > highest ? before : highest;
-}
-
-function round(value: number): number {
-  return Math.round(value * 100) / 100;
 }

@@ -1,44 +1,33 @@
 import { useInfiniteQuery } from '@tanstack/react-query';
 import { toMicroCredits } from '../format/credits.ts';
 import { useLanguage } from '../i18n/language.tsx';
-import { Loaded } from '../ui/loaded.tsx';
-import { More } from '../ui/more.tsx';
-import type { UsageTexts } from './day-texts.ts';
+import { LoadedList } from '../ui/loaded-list.tsx';
 import type { KeyNames } from './key-names.ts';
 import type { LocalDay } from './local-days.ts';
 import type { DayRange } from './range.ts';
 import { callsQuery, type UsageEvent } from './usage-queries.ts';
+import type { UsageTexts } from './usage-texts.ts';
 import type { Filters, ReceiptPlace } from './view-state.ts';
 
 /** The calls of a day, newest first. Each opens its receipt. */
 export function DayCalls({
   teamId,
-  question,
+  scope,
   texts,
   names,
   openReceipt,
 }: {
   teamId: string;
-  question: { day: LocalDay; range: DayRange; zone: string; filters: Filters };
+  scope: { day: LocalDay; range: DayRange; zone: string; filters: Filters };
   texts: UsageTexts;
   names: KeyNames;
   openReceipt(place: ReceiptPlace): void;
 }) {
-  const query = useInfiniteQuery(callsQuery(teamId, question));
+  const query = useInfiniteQuery(callsQuery(teamId, scope));
   return (
-    <Loaded query={query} lines={4}>
-      {({ pages }) => (
-        <>
-          <CallList
-            calls={pages.flatMap(({ data }) => data)}
-            texts={texts}
-            names={names}
-            openReceipt={openReceipt}
-          />
-          <More query={query} />
-        </>
-      )}
-    </Loaded>
+    <LoadedList query={query} lines={4}>
+      {(calls) => <CallList calls={calls} texts={texts} names={names} openReceipt={openReceipt} />}
+    </LoadedList>
   );
 }
 

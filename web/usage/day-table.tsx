@@ -2,12 +2,12 @@ import { useEffect, useRef, useState } from 'react';
 import { useLanguage } from '../i18n/language.tsx';
 import { Button } from '../ui/button.tsx';
 import { DayCalls } from './day-calls.tsx';
-import type { UsageTexts } from './day-texts.ts';
 import type { KeyNames } from './key-names.ts';
 import type { LocalDay } from './local-days.ts';
 import type { DayRange } from './range.ts';
 import { Swatch } from './series-fill.tsx';
 import type { StackedUsage } from './stack-usage.ts';
+import type { UsageTexts } from './usage-texts.ts';
 import type { Filters, GroupKey, ReceiptPlace } from './view-state.ts';
 
 const daysAtOnce = 31;
@@ -93,7 +93,7 @@ export function DayTable({
               >
                 <DayCalls
                   teamId={teamId}
-                  question={{ day: usage.days[place] ?? '', range, zone, filters }}
+                  scope={{ day: usage.days[place] ?? '', range, zone, filters }}
                   texts={texts}
                   names={names}
                   openReceipt={openReceipt}

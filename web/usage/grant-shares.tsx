@@ -4,7 +4,7 @@ import { balanceQuery } from '../data/team-queries.ts';
 import { toMicroCredits } from '../format/credits.ts';
 import { useLanguage } from '../i18n/language.tsx';
 import { Row, Rows } from '../ui/rows.tsx';
-import type { UsageTexts } from './day-texts.ts';
+import type { UsageTexts } from './usage-texts.ts';
 
 /** The grants that paid, in burn order, and when each came and expires. */
 export function GrantShares({

@@ -2,8 +2,9 @@ import { useQuery } from '@tanstack/react-query';
 import { useMemo } from 'react';
 import { catalogQuery, membersQuery } from '../data/team-queries.ts';
 import { useLanguage } from '../i18n/language.tsx';
+import type { Translate } from '../i18n/text.ts';
 import type { UsageSeries } from './stack-usage.ts';
-import type { GroupKey } from './view-state.ts';
+import { columns, type GroupKey } from './view-state.ts';
 
 /** How keys of a column are called: members by their name, actions by that of the catalog, others as they are. */
 export interface KeyNames {
@@ -23,8 +24,7 @@ export function useKeyNames(teamId: string): KeyNames {
     const people = new Map(members?.map(({ userId, name }) => [userId, name]));
     const actions = new Map(prices?.map(({ action, name }) => [action, name]));
     const nameOf = (column: GroupKey, key: string | null): string => {
-      if (key === null)
-        return t(column.startsWith('tag:') ? 'usage.none.tag' : (noneTexts[column] ?? 'usage.none.tag'));
+      if (key === null) return t(noneTexts[column] ?? 'usage.none.tag');
       if (column === 'member') return people.get(key) ?? key;
       if (column === 'action') return actions.get(key) ?? key;
       return key;
@@ -35,6 +35,12 @@ export function useKeyNames(teamId: string): KeyNames {
       seriesName: (column, { key, isOther }) => (isOther ? t('usage.other') : nameOf(column, key)),
     };
   }, [t, members, prices, isPending]);
+}
+
+/** How a column is called. */
+export function columnName(column: GroupKey, t: Translate): string {
+  const known = columns.find((one) => one === column);
+  return known ? t(`usage.column.${known}`) : t('usage.tag', { name: column.slice('tag:'.length) });
 }
 
 const noneTexts: Partial<

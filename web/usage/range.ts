@@ -1,8 +1,11 @@
 import { addDays, daysBetween, type LocalDay, localDayAt, startOfDay } from './local-days.ts';
 
+/** The ranges that have a name. */
+export const presets = ['cycle', '7d', '30d', '90d', '12m'] as const;
+
 /** What the reader chose. `own` has its first and last day, both included. */
 export type RangeChoice =
-  | { kind: 'cycle' | '7d' | '30d' | '90d' | '12m' }
+  | { kind: (typeof presets)[number] }
   | { kind: 'own'; first: LocalDay; last: LocalDay };
 
 /** The longest range of a report. A range of 400 local days may be an hour longer, so it is a day less. */
@@ -80,6 +83,14 @@ export function begunDays(
   const today = localDayAt(now, zone);
   if (range.first > today) return null;
   return { first: range.first, last: range.last < today ? range.last : today };
+}
+
+/** The part of a local day that lies in a range: a cycle begins and ends within a day. */
+export function partOfDay(day: LocalDay, range: DayRange, zone: string): { from: number; to: number } {
+  return {
+    from: Math.max(range.from, startOfDay(day, zone)),
+    to: Math.min(range.to, startOfDay(addDays(day, 1), zone)),
+  };
 }
 
 /** A range of complete local days, both included. If it is too long, its last `longestRangeDays` days. */

@@ -1,14 +1,15 @@
 import { useQuery } from '@tanstack/react-query';
-import { Dialog as AriaDialog, Button, Heading, Modal, ModalOverlay } from 'react-aria-components';
 import { Link } from 'wouter';
 import { toMicroCredits } from '../format/credits.ts';
+import { formatDecimal } from '../format/number-format.ts';
 import { useLanguage } from '../i18n/language.tsx';
+import { Dialog } from '../ui/dialog.tsx';
 import { Loaded } from '../ui/loaded.tsx';
 import { Row, Rows } from '../ui/rows.tsx';
-import type { UsageTexts } from './day-texts.ts';
 import { GrantShares } from './grant-shares.tsx';
 import type { KeyNames } from './key-names.ts';
 import { receiptQuery, type UsageEvent } from './usage-queries.ts';
+import type { UsageTexts } from './usage-texts.ts';
 import type { ReceiptPlace } from './view-state.ts';
 
 /** One call's receipt: its lines with quantities and unit prices, the price version, and the grants that paid. */
@@ -29,30 +30,9 @@ export function ReceiptDrawer({
 }) {
   const { t } = useLanguage();
   return (
-    <ModalOverlay
-      isOpen={place !== null}
-      onOpenChange={(open) => !open && close()}
-      isDismissable
-      className="fixed inset-0 z-20 flex justify-end bg-backdrop"
-    >
-      <Modal className="h-dvh w-full overflow-y-auto bg-surface shadow-2xl sm:max-w-md">
-        <AriaDialog className="p-6 outline-none">
-          <div className="mb-4 flex items-center justify-between">
-            <Heading slot="title" className="text-lg font-semibold">
-              {t('usage.receipt')}
-            </Heading>
-            <Button
-              slot="close"
-              aria-label={t('state.close')}
-              className="rounded-lg px-2.5 py-1 text-lg text-muted hover:bg-sunken hover:text-ink"
-            >
-              <span aria-hidden>×</span>
-            </Button>
-          </div>
-          {place && <ReceiptContents teamId={teamId} place={place} zone={zone} texts={texts} names={names} />}
-        </AriaDialog>
-      </Modal>
-    </ModalOverlay>
+    <Dialog title={t('usage.receipt')} isOpen={place !== null} onClose={close} isDrawer>
+      {place && <ReceiptContents teamId={teamId} place={place} zone={zone} texts={texts} names={names} />}
+    </Dialog>
   );
 }
 
@@ -97,7 +77,7 @@ function Receipt({
   texts: UsageTexts;
   names: KeyNames;
 }) {
-  const { t } = useLanguage();
+  const { t, locale } = useLanguage();
   const exact = (decimal: string) => texts.exact(toMicroCredits(decimal));
   return (
     <div className="flex flex-col gap-6 text-sm">
@@ -115,15 +95,11 @@ function Receipt({
               <th scope="col" className="py-1 text-start font-medium">
                 {t('usage.meter')}
               </th>
-              <th scope="col" className="py-1 ps-3 text-end font-medium">
-                {t('usage.quantity')}
-              </th>
-              <th scope="col" className="py-1 ps-3 text-end font-medium">
-                {t('usage.unitPrice')}
-              </th>
-              <th scope="col" className="py-1 ps-3 text-end font-medium">
-                {t('usage.credits')}
-              </th>
+              {(['quantity', 'unitPrice', 'credits'] as const).map((column) => (
+                <th key={column} scope="col" className="py-1 ps-3 text-end font-medium">
+                  {t(`usage.${column}`)}
+                </th>
+              ))}
             </tr>
           </thead>
           <tbody>
@@ -132,9 +108,11 @@ function Receipt({
                 <th scope="row" className="border-t border-line py-1.5 text-start font-normal break-words">
                   {meter.replaceAll('_', ' ')}
                 </th>
-                <td className="border-t border-line py-1.5 ps-3 text-end">{texts.decimal(quantity)}</td>
+                <td className="border-t border-line py-1.5 ps-3 text-end">
+                  {formatDecimal(quantity, locale)}
+                </td>
                 <td className="border-t border-line py-1.5 ps-3 text-end text-muted">
-                  {texts.decimal(unitPrice)}
+                  {formatDecimal(unitPrice, locale)}
                 </td>
                 <td className="border-t border-line py-1.5 ps-3 text-end font-medium">{exact(credits)}</td>
               </tr>

@@ -11,11 +11,11 @@ import { Loaded } from '../ui/loaded.tsx';
 import { More } from '../ui/more.tsx';
 import { Row, Rows } from '../ui/rows.tsx';
 import { CallList } from './day-calls.tsx';
-import { type UsageTexts, useUsageTexts } from './day-texts.ts';
 import { GrantShares } from './grant-shares.tsx';
 import { type KeyNames, useKeyNames } from './key-names.ts';
 import { ReceiptDrawer } from './receipt-drawer.tsx';
 import { runQuery } from './usage-queries.ts';
+import { type UsageTexts, useUsageTexts } from './usage-texts.ts';
 import { useViewState } from './use-view-state.ts';
 import type { ReceiptPlace } from './view-state.ts';
 

@@ -23,7 +23,7 @@ export const neutralHues = {
   other: { light: '#78716c', dark: '#a8a29e' },
 } as const;
 
-/** Shapes of patterns; `pattern-fills.tsx` draws them. The first is that of striped hues. */
+/** Shapes of patterns; `series-fill.tsx` draws them. The first is that of striped hues. */
 export const patternCount = 10;
 const lookCount = hues.length * 2;
 

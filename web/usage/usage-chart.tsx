@@ -1,48 +1,22 @@
-import {
-  type KeyboardEvent,
-  memo,
-  type PointerEvent,
-  type ReactNode,
-  type RefCallback,
-  useEffect,
-  useMemo,
-  useRef,
-} from 'react';
+import { memo, useMemo } from 'react';
 import { useLanguage } from '../i18n/language.tsx';
-import { barShapes, dayAt, labelledDays } from './bar-shapes.ts';
-import { useUsageTexts } from './day-texts.ts';
+import { barShapes } from './bar-shapes.ts';
+import { DaySlider, type DayWalk, useChartWidth } from './day-slider.tsx';
 import type { KeyNames } from './key-names.ts';
 import { useSeriesFill } from './series-fill.tsx';
 import type { StackedUsage } from './stack-usage.ts';
-import { useWidth } from './use-width.ts';
+import type { UsageTexts } from './usage-texts.ts';
 import type { GroupKey } from './view-state.ts';
 
-export interface DayWalk {
-  /** The day under the pointer or the focus, as a place in the range; null: none. */
-  active: number | null;
-  setActive(place: number | null): void;
-  /** Chooses the day whose calls are listed. */
-  open(place: number): void;
-  /** The number of days that have begun. */
-  begun: number;
-}
-
-const height = 240;
-const axisWidth = 52;
-/** Above the chart: room for the highest label of the axis and for marks. */
-export const chartTop = 16;
-const labelHeight = 22;
-const labelWidth = 76;
-/** In pixels. A year on a phone is scrolled. */
-export const narrowestDay = 2;
+const heightPx = 240;
 /** More days than these need the whole width of the page. */
 export const manyDays = 100;
 
-/** Stacked bars by day. The arrow keys and the pointer walk the days; Enter and click list the calls of a day. */
+/** Stacked bars by day. Opening a day lists its calls. */
 export function UsageChart({
   usage,
   groupBy,
-  zone,
+  texts,
   names,
   today,
   opened,
@@ -50,7 +24,7 @@ export function UsageChart({
 }: {
   usage: StackedUsage;
   groupBy: GroupKey;
-  zone: string;
+  texts: UsageTexts;
   names: KeyNames;
   /** The place of today, whose usage is incomplete; -1: not in the range. */
   today: number;
@@ -59,11 +33,12 @@ export function UsageChart({
   walk: DayWalk;
 }) {
   const { t } = useLanguage();
-  const texts = useUsageTexts(zone);
-  const [measure, outerWidth] = useWidth();
-  const days = usage.days.length;
-  const width = Math.max(outerWidth, days * narrowestDay);
-  const shapes = useMemo(() => barShapes(usage.series, usage.byDay, { width, height }), [usage, width]);
+  const chart = useChartWidth(usage.days.length);
+  const { width } = chart;
+  const shapes = useMemo(
+    () => barShapes(usage.series, usage.byDay, { width, height: heightPx }),
+    [usage, width],
+  );
   const shown = walk.active ?? (opened >= 0 ? opened : null);
   const describe = (place: number) => {
     const day = usage.days[place];
@@ -83,58 +58,22 @@ export function UsageChart({
     <DaySlider
       label={t('usage.chart')}
       walk={walk}
-      days={days}
+      days={usage.days}
       shown={shown}
-      width={outerWidth === 0 ? 0 : width}
+      chart={chart}
+      height={heightPx}
       ticks={shapes.ticks}
-      compact={texts.compact}
+      texts={texts}
       describe={describe}
-      measure={measure}
     >
-      {outerWidth > 0 && (
-        <svg
-          aria-hidden
-          width={width}
-          height={height + labelHeight + chartTop}
-          className="block touch-pan-y"
-          onPointerMove={(event) => walk.setActive(placeOf(event, shapes.dayWidth, walk.begun))}
-          onPointerLeave={() => walk.setActive(null)}
-          onClick={(event) => walk.open(placeOf(event, shapes.dayWidth, walk.begun))}
-        >
-          <g transform={`translate(0 ${chartTop})`}>
-            {shapes.ticks.map(({ y }) => (
-              <line key={y} x2={width} y1={y} y2={y} className="stroke-line" />
-            ))}
-            {shown !== null && (
-              <rect
-                x={shown * shapes.dayWidth}
-                width={shapes.dayWidth}
-                height={height}
-                className="fill-accent opacity-15"
-              />
-            )}
-            <Bars usage={usage} paths={shapes.paths} separated={shapes.dayWidth > 8} />
-            {today >= 0 && (
-              <rect
-                x={today * shapes.dayWidth}
-                width={Math.max(shapes.dayWidth, 3)}
-                height={height}
-                className="fill-surface opacity-45"
-              />
-            )}
-            {labelledDays(days, width, labelWidth).map((place) => (
-              <text
-                key={place}
-                x={Math.min(width - 24, Math.max(18, (place + 0.5) * shapes.dayWidth))}
-                y={height + 17}
-                textAnchor="middle"
-                className="fill-muted text-xs"
-              >
-                {texts.shortDay(usage.days[place] ?? '')}
-              </text>
-            ))}
-          </g>
-        </svg>
+      <Bars usage={usage} paths={shapes.paths} separated={shapes.dayWidth > 8} />
+      {today >= 0 && (
+        <rect
+          x={today * shapes.dayWidth}
+          width={Math.max(shapes.dayWidth, 3)}
+          height={heightPx}
+          className="fill-surface opacity-45"
+        />
       )}
     </DaySlider>
   );
@@ -161,104 +100,3 @@ const Bars = memo(function Bars({
     />
   ));
 });
-
-/** A chart of days as a slider: the day is its value, so keyboards and screen readers know how to use it. */
-export function DaySlider({
-  label,
-  walk,
-  days,
-  shown,
-  width,
-  ticks,
-  compact,
-  describe,
-  measure,
-  children,
-}: {
-  label: string;
-  walk: DayWalk;
-  days: number;
-  shown: number | null;
-  /** Of the chart in pixels, without its axis. If it is wider than its place, it is scrolled beside the axis. */
-  width: number;
-  ticks: readonly { credits: bigint; y: number }[];
-  compact(micro: bigint): string;
-  describe(place: number): string;
-  measure: RefCallback<HTMLElement>;
-  children: ReactNode;
-}) {
-  const last = Math.max(0, walk.begun - 1);
-  const scroller = useRef<HTMLDivElement>(null);
-  // A wide chart shows its newest days, or the day that the keyboard has reached.
-  useEffect(() => {
-    const element = scroller.current;
-    if (!element || width <= element.clientWidth) return;
-    const at = ((shown ?? days) / days) * width;
-    if (at < element.scrollLeft || at > element.scrollLeft + element.clientWidth) {
-      element.scrollLeft = at - element.clientWidth / 2;
-    }
-  }, [shown, days, width]);
-  const onKeyDown = (event: KeyboardEvent) => {
-    const from = shown ?? last;
-    const target = {
-      ArrowLeft: from - 1,
-      ArrowDown: from - 1,
-      ArrowRight: from + 1,
-      ArrowUp: from + 1,
-      PageDown: from - 7,
-      PageUp: from + 7,
-      Home: 0,
-      End: last,
-    }[event.key];
-    if (target !== undefined) walk.setActive(Math.max(0, Math.min(last, target)));
-    else if (event.key === 'Enter' || event.key === ' ') walk.open(from);
-    else return;
-    event.preventDefault();
-  };
-  return (
-    <div className="flex min-w-0 self-start" style={{ direction: 'ltr' }}>
-      <svg aria-hidden width={axisWidth} className="shrink-0">
-        {ticks.map(({ credits, y }) => (
-          <text
-            key={y}
-            x={axisWidth - 8}
-            y={y + chartTop}
-            dy="0.32em"
-            textAnchor="end"
-            className="fill-muted text-xs"
-          >
-            {compact(credits)}
-          </text>
-        ))}
-      </svg>
-      <div
-        ref={(element) => {
-          scroller.current = element;
-          return measure(element);
-        }}
-        role="slider"
-        tabIndex={0}
-        aria-label={label}
-        aria-valuemin={1}
-        aria-valuemax={Math.max(1, Math.min(days, walk.begun))}
-        aria-valuenow={(shown ?? last) + 1}
-        aria-valuetext={describe(shown ?? last)}
-        onKeyDown={onKeyDown}
-        onFocus={() => walk.active === null && walk.setActive(shown ?? last)}
-        onBlur={() => walk.setActive(null)}
-        className="min-w-0 flex-1 overflow-x-auto overflow-y-hidden rounded-lg"
-      >
-        {children}
-      </div>
-    </div>
-  );
-}
-
-function placeOf(
-  event: PointerEvent<SVGSVGElement> | React.MouseEvent<SVGSVGElement>,
-  dayWidth: number,
-  begun: number,
-): number {
-  const x = event.clientX - event.currentTarget.getBoundingClientRect().left;
-  return dayAt(x, dayWidth, begun);
-}

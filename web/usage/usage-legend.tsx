@@ -1,10 +1,11 @@
 import { useState } from 'react';
 import { Button } from 'react-aria-components';
+import { formatShare } from '../format/percent.ts';
 import { useLanguage } from '../i18n/language.tsx';
-import type { UsageTexts } from './day-texts.ts';
 import type { KeyNames } from './key-names.ts';
 import { Swatch } from './series-fill.tsx';
 import type { StackedUsage, UsageSeries } from './stack-usage.ts';
+import type { UsageTexts } from './usage-texts.ts';
 import type { GroupKey } from './view-state.ts';
 
 /** More keys than these are not listed; a narrower view or the CSV file has them. */
@@ -37,14 +38,14 @@ export function UsageLegend({
   isWide: boolean;
   choose(key: string | null): void;
 }) {
-  const { t } = useLanguage();
+  const { t, locale } = useLanguage();
   const [showsAll, setShowsAll] = useState(false);
   const amountOf = ({ byDay, credits }: UsageSeries) => (place === null ? credits : (byDay[place] ?? 0n));
   const total = place === null ? usage.credits : (usage.byDay[place] ?? 0n);
   const day = place === null ? undefined : usage.days[place];
   const other = usage.series.find(({ isOther }) => isOther);
   const listed = showsAll ? usage.keys.slice(0, mostListed) : usage.series.filter(({ isOther }) => !isOther);
-  const restNames = usage.keys.length - (usage.series.length - 1);
+  const restCount = usage.keys.length - (usage.series.length - 1);
   const barred = new Set(usage.series.filter(({ isOther }) => !isOther).map(({ key }) => key));
   return (
     <div>
@@ -70,7 +71,7 @@ export function UsageLegend({
                   {name}
                 </span>
                 <span>{texts.credits(amount)}</span>
-                <span className="w-11 text-end text-xs text-muted">{shareOf(amount, total)}</span>
+                <span className="w-11 text-end text-xs text-muted">{formatShare(amount, total, locale)}</span>
               </Button>
             </li>
           );
@@ -83,9 +84,11 @@ export function UsageLegend({
               className="flex min-h-8 w-full items-center gap-2.5 rounded-md px-1.5 py-1 text-start text-sm hover:bg-sunken"
             >
               <Swatch series={other} />
-              <span className="min-w-0 flex-1 truncate">{t('usage.otherCount', { count: restNames })}</span>
+              <span className="min-w-0 flex-1 truncate">{t('usage.otherCount', { count: restCount })}</span>
               <span>{texts.credits(amountOf(other))}</span>
-              <span className="w-11 text-end text-xs text-muted">{shareOf(amountOf(other), total)}</span>
+              <span className="w-11 text-end text-xs text-muted">
+                {formatShare(amountOf(other), total, locale)}
+              </span>
             </Button>
           </li>
         )}
@@ -97,11 +100,4 @@ export function UsageLegend({
       )}
     </div>
   );
-}
-
-/** A share in whole percent. */
-function shareOf(amount: bigint, total: bigint): string {
-  if (total <= 0n) return '';
-  const percent = (amount * 100n + total / 2n) / total;
-  return percent === 0n && amount > 0n ? '<1 %' : `${percent} %`;
 }

@@ -1,42 +1,43 @@
 import { infiniteQueryOptions, keepPreviousData, queryOptions } from '@tanstack/react-query';
 import { billing } from '../data/billing.ts';
 import type { Schema } from '../data/schema.ts';
+import { cursorOf } from '../data/team-queries.ts';
 import { toMicroCredits } from '../format/credits.ts';
-import { addDays, type LocalDay, listDays, startOfDay } from './local-days.ts';
-import type { DayRange } from './range.ts';
+import { type BurnDownDay, burnDownDays } from './burn-down.ts';
+import { type LocalDay, listDays } from './local-days.ts';
+import { type DayRange, partOfDay } from './range.ts';
 import { type StackedUsage, stackUsage } from './stack-usage.ts';
 import { type Filters, filterQuery, type GroupKey, type ReceiptPlace, withoutFilter } from './view-state.ts';
 
 export type UsageEvent = Schema<'UsageEvent'>;
 
-/** What a report is about. */
-export interface ReportQuestion {
+/** What a report covers. */
+export interface ReportScope {
   range: DayRange;
   zone: string;
   groupBy: GroupKey;
   filters: Filters;
 }
 
-/** A report with its question, so that an older one can be shown while the next is loaded. */
-export interface Report extends Omit<ReportQuestion, 'filters'> {
+/** A report with its scope, so that an older one can be shown while the next is loaded. */
+export interface Report extends Omit<ReportScope, 'filters'> {
   usage: StackedUsage;
 }
 
 /** Keys begin with the team and the topic of its event stream that says that the answer changed. */
 const usageKey = (teamId: string, ...rest: readonly unknown[]) => ['team', teamId, 'usage', ...rest];
 const iso = (instant: number) => new Date(instant).toISOString();
-const cursorOf = (cursor: string) => (cursor === '' ? {} : { cursor });
+const isoPeriod = ({ from, to }: { from: number; to: number }) => ({ from: iso(from), to: iso(to) });
 const callsPerPage = 25;
 
 /**
  * Usage by day and one column. The filter on this column is applied on the page, because the list of keys shows all keys to
  * choose from; the API applies the others.
  */
-export const reportQuery = (teamId: string, question: ReportQuestion) => {
-  const { range, zone, groupBy, filters } = question;
+export const reportQuery = (teamId: string, scope: ReportScope) => {
+  const { range, zone, groupBy, filters } = scope;
   const query = {
-    from: iso(range.from),
-    to: iso(range.to),
+    ...isoPeriod(range),
     groupBy: ['day', groupBy],
     timezone: zone,
     ...filterQuery(withoutFilter(filters, groupBy)),
@@ -68,8 +69,7 @@ export const periodBeforeQuery = (
   { zone, filters }: { zone: string; filters: Filters },
 ) => {
   const query = period && {
-    from: iso(period.from),
-    to: iso(period.to),
+    ...isoPeriod(period),
     groupBy: ['day'],
     timezone: zone,
     ...filterQuery(filters),
@@ -94,8 +94,7 @@ export const callsQuery = (
   { day, range, zone, filters }: { day: LocalDay; range: DayRange; zone: string; filters: Filters },
 ) => {
   const query = {
-    from: iso(Math.max(range.from, startOfDay(day, zone))),
-    to: iso(Math.min(range.to, startOfDay(addDays(day, 1), zone))),
+    ...isoPeriod(partOfDay(day, range, zone)),
     limit: callsPerPage,
     ...filterQuery(filters),
   };
@@ -114,7 +113,7 @@ export const callsQuery = (
 /** One call with its receipt; null if there is none at this place. */
 export const receiptQuery = (teamId: string, { id, at }: ReceiptPlace) =>
   queryOptions({
-    queryKey: usageKey(teamId, 'receipt', id),
+    queryKey: usageKey(teamId, 'receipt', id, at),
     queryFn: async ({ signal }): Promise<UsageEvent | null> => {
       const query = { from: at, to: iso(Date.parse(at) + 1), limit: 100 };
       const calls = billing.list('/v1/teams/{teamId}/usage/events', {
@@ -153,22 +152,38 @@ export const tagNamesQuery = (teamId: string) =>
     staleTime: 300_000,
   });
 
-/** The balance at the end of each day, and what changed it. */
+/** The balance at the end of each day that has begun, and what changed it. It has its range and zone, as a report has. */
+export interface BalanceHistory {
+  range: DayRange;
+  zone: string;
+  /** Before the first day, in micro-credits. */
+  opening: bigint;
+  days: BurnDownDay[];
+}
+
 export const balanceHistoryQuery = (teamId: string, range: DayRange, zone: string) => {
-  const query = { from: iso(range.from), to: iso(range.to), timezone: zone };
+  const query = { ...isoPeriod(range), timezone: zone };
   return queryOptions({
     queryKey: ['team', teamId, 'balance', 'history', query],
-    queryFn: ({ signal }) =>
-      billing.GET('/v1/teams/{teamId}/balance/history', { params: { path: { teamId }, query }, signal }),
+    queryFn: async ({ signal }): Promise<BalanceHistory> => {
+      const { opening, data } = await billing.GET('/v1/teams/{teamId}/balance/history', {
+        params: { path: { teamId }, query },
+        signal,
+      });
+      const balance = toMicroCredits(opening.available) + toMicroCredits(opening.held);
+      return { range, zone, opening: balance, days: burnDownDays(data) };
+    },
     placeholderData: keepPreviousData,
   });
 };
 
-/** What changed the balance on a day, other than usage. */
-export const changesQuery = (teamId: string, day: LocalDay, zone: string) => {
+/** What changed the balance on a day of a range, other than usage. */
+export const changesQuery = (
+  teamId: string,
+  { day, range, zone }: { day: LocalDay; range: DayRange; zone: string },
+) => {
   const query = {
-    from: iso(startOfDay(day, zone)),
-    to: iso(startOfDay(addDays(day, 1), zone)),
+    ...isoPeriod(partOfDay(day, range, zone)),
     limit: 100,
     kind: ['grant', 'expire', 'reinstate', 'clawback', 'settle', 'adjust', 'forfeit'] as const,
   };
@@ -185,10 +200,9 @@ export const changesQuery = (teamId: string, day: LocalDay, zone: string) => {
 };
 
 /** The address of the CSV file with exactly the figures that are shown. */
-export function csvAddress(teamId: string, { range, zone, groupBy, filters }: ReportQuestion): string {
+export function csvAddress(teamId: string, { range, zone, groupBy, filters }: ReportScope): string {
   const query = new URLSearchParams({
-    from: iso(range.from),
-    to: iso(range.to),
+    ...isoPeriod(range),
     groupBy: `day,${groupBy}`,
     timezone: zone,
     ...filterQuery(filters),

@@ -1,14 +1,12 @@
 import { useQuery } from '@tanstack/react-query';
 import { type ReactNode, useId, useMemo, useState } from 'react';
-import { useLanguage } from '../i18n/language.tsx';
+import { readersTimezone, useLanguage } from '../i18n/language.tsx';
 import { Button } from '../ui/button.tsx';
+import { columnName } from './key-names.ts';
 import { addDays, daysBetween, isLocalDay, type LocalDay } from './local-days.ts';
-import { type DayRange, longestRangeDays } from './range.ts';
+import { type DayRange, longestRangeDays, presets } from './range.ts';
 import { tagNamesQuery } from './usage-queries.ts';
-import { type GroupKey, parseGroupKey, type ViewState } from './view-state.ts';
-
-const presets = ['cycle', '7d', '30d', '90d', '12m'] as const;
-const columns = ['model', 'action', 'member', 'key', 'run'] as const;
+import { columns, type GroupKey, parseGroupKey, type ViewState } from './view-state.ts';
 
 /** Range, grouping and time zone. */
 export function UsageToolbar({
@@ -55,14 +53,9 @@ export function UsageToolbar({
           value={state.groupBy}
           choose={(value) => change({ groupBy: parseGroupKey(value) ?? 'model' })}
         >
-          {columns.map((column) => (
+          {[...columns, ...tagKeys].map((column) => (
             <option key={column} value={column}>
-              {t(`usage.column.${column}`)}
-            </option>
-          ))}
-          {[...tagKeys].map((key) => (
-            <option key={key} value={key}>
-              {t('usage.tag', { name: key.slice('tag:'.length) })}
+              {columnName(column, t)}
             </option>
           ))}
         </Choice>
@@ -146,7 +139,7 @@ function DayField({ label, value, change }: { label: string; value: string; chan
 
 function ZoneChoice({ zone, choose }: { zone: string; choose(zone: string): void }) {
   const { t } = useLanguage();
-  const own = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  const own = readersTimezone();
   const others = useMemo(() => Intl.supportedValuesOf('timeZone').filter((name) => name.includes('/')), []);
   const first = [...new Set([zone, own, 'UTC'])];
   return (

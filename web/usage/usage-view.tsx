@@ -8,18 +8,17 @@ import { FaultBoundary } from '../ui/fault-boundary.tsx';
 import { Loaded } from '../ui/loaded.tsx';
 import { CardSkeleton } from '../ui/skeleton.tsx';
 import { BurnDownCard } from './burn-down-card.tsx';
+import type { DayWalk } from './day-slider.tsx';
 import { DayTable } from './day-table.tsx';
-import { type UsageTexts, useUsageTexts } from './day-texts.ts';
-import { type KeyNames, useKeyNames } from './key-names.ts';
+import { columnName, type KeyNames, useKeyNames } from './key-names.ts';
 import { daysBetween, localDayAt } from './local-days.ts';
-import { useLooks } from './looks.ts';
 import { begunDays, type DayRange, periodBefore } from './range.ts';
 import { ReceiptDrawer } from './receipt-drawer.tsx';
 import { SeriesFills } from './series-fill.tsx';
 import { onlyKey } from './stack-usage.ts';
-import { type DayWalk, manyDays, UsageChart } from './usage-chart.tsx';
+import { manyDays, UsageChart } from './usage-chart.tsx';
 import { usageFigures } from './usage-figures.ts';
-import { UsageFiguresRow } from './usage-figures-card.tsx';
+import { UsageFiguresRow } from './usage-figures-row.tsx';
 import { UsageLegend } from './usage-legend.tsx';
 import {
   balanceHistoryQuery,
@@ -28,8 +27,10 @@ import {
   type Report,
   reportQuery,
 } from './usage-queries.ts';
+import { type UsageTexts, useUsageTexts } from './usage-texts.ts';
 import { UsageToolbar } from './usage-toolbar.tsx';
-import { type GroupKey, type ViewState, withFilter, withoutFilter } from './view-state.ts';
+import { useLooks } from './use-looks.ts';
+import { type ViewState, withFilter, withoutFilter } from './view-state.ts';
 
 export interface UsageViewProps {
   teamId: string;
@@ -47,8 +48,8 @@ export function UsageView(props: UsageViewProps) {
   const texts = useUsageTexts(state.zone);
   const names = useKeyNames(teamId);
   const { zone, groupBy, filters } = state;
-  const question = useMemo(() => ({ range, zone, groupBy, filters }), [range, zone, groupBy, filters]);
-  const query = useQuery(reportQuery(teamId, question));
+  const scope = useMemo(() => ({ range, zone, groupBy, filters }), [range, zone, groupBy, filters]);
+  const query = useQuery(reportQuery(teamId, scope));
   useQuery(balanceHistoryQuery(teamId, range, zone)); // loaded beside the report, shown after it
   return (
     <>
@@ -70,7 +71,7 @@ export function UsageView(props: UsageViewProps) {
             >
               {t('usage.patterns')}
             </Button>
-            <a href={csvAddress(teamId, question)} download className={buttonClass('secondary')}>
+            <a href={csvAddress(teamId, scope)} download className={buttonClass('secondary')}>
               {t('usage.csv')}
             </a>
           </>
@@ -169,7 +170,7 @@ function ReportView({
             <UsageChart
               usage={usage}
               groupBy={groupBy}
-              zone={zone}
+              texts={texts}
               names={names}
               today={today}
               opened={opened}
@@ -231,7 +232,7 @@ function FilterChips({
   return (
     <ul aria-label={t('usage.filters')} className="flex flex-wrap gap-2">
       {[...state.filters].map(([column, value]) => {
-        const text = t('usage.filter', { column: columnText(t, column), value: names.nameOf(column, value) });
+        const text = t('usage.filter', { column: columnName(column, t), value: names.nameOf(column, value) });
         return (
           <li key={column} className="flex items-center gap-1 rounded-full bg-accent-soft ps-3 pe-1 text-sm">
             <span className="max-w-72 truncate">{text}</span>
@@ -247,19 +248,4 @@ function FilterChips({
       })}
     </ul>
   );
-}
-
-type T = ReturnType<typeof useLanguage>['t'];
-
-function columnText(t: T, column: GroupKey): string {
-  switch (column) {
-    case 'model':
-    case 'action':
-    case 'member':
-    case 'key':
-    case 'run':
-      return t(`usage.column.${column}`);
-    default:
-      return t('usage.tag', { name: column.slice('tag:'.length) });
-  }
 }

@@ -1,5 +1,7 @@
 import { useCallback, useEffect, useMemo } from 'react';
-import { useLocation, useSearch } from 'wouter';
+import { useLocation } from 'wouter';
+import { useSearch } from 'wouter/use-browser-location'; // wouter's other one decodes the query once too often
+import { readersTimezone } from '../i18n/language.tsx';
 import { parseViewState, type ViewState, writeViewState } from './view-state.ts';
 
 /** The view in the URL, and a function that changes it. A change is an entry of the browser's history unless it replaces one. */
@@ -9,7 +11,7 @@ export function useViewState(): [
 ] {
   const search = useSearch();
   const [path, navigate] = useLocation();
-  const state = useMemo(() => parseViewState(new URLSearchParams(search), ownZone()), [search]);
+  const state = useMemo(() => parseViewState(new URLSearchParams(search), readersTimezone()), [search]);
   const change = useCallback(
     (part: Partial<ViewState>, options = { replace: false }) =>
       navigate(`${path}?${writeViewState({ ...state, ...part })}`, options),
@@ -20,8 +22,4 @@ export function useViewState(): [
     if (!namesZone) change({}, { replace: true });
   }, [namesZone, change]);
   return [state, change];
-}
-
-function ownZone(): string {
-  return Intl.DateTimeFormat().resolvedOptions().timeZone;
 }

@@ -1,8 +1,10 @@
 import { daysBetween, isLocalDay, isTimeZone, type LocalDay } from './local-days.ts';
-import { longestRangeDays, type RangeChoice } from './range.ts';
+import { longestRangeDays, presets, type RangeChoice } from './range.ts';
 
-/** The columns by which a report can be grouped on the page; `tag:{name}` is the value of a tag. */
-export type GroupKey = 'model' | 'action' | 'member' | 'key' | 'run' | `tag:${string}`;
+/** The columns by which a report can be grouped on the page, beside the tags. */
+export const columns = ['model', 'action', 'member', 'key', 'run'] as const;
+/** A column; `tag:{name}` is the value of a tag. */
+export type GroupKey = (typeof columns)[number] | `tag:${string}`;
 
 /** Which usage is shown: a value per column. Null: usage without a value. */
 export type Filters = ReadonlyMap<GroupKey, string | null>;
@@ -28,12 +30,11 @@ export interface ReceiptPlace {
   at: string;
 }
 
-const presets = ['cycle', '7d', '30d', '90d', '12m'] as const;
-const columns = ['model', 'action', 'member', 'key', 'run'] as const;
 const tagName = /^[A-Za-z][A-Za-z0-9_-]{0,31}$/;
 const receiptPlace =
   /^(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z)~([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/;
 const longestValue = 128;
+const longestTagValue = 100;
 
 /**
  * The state that a URL's query describes. Every value is checked. What is missing or wrong gets its default, so an edited
@@ -123,7 +124,7 @@ function parseFilters(query: URLSearchParams): Filters {
   const colon = tag.indexOf(':');
   const key = colon > 0 ? parseGroupKey(`tag:${tag.slice(0, colon)}`) : null;
   const value = tag.slice(colon + 1);
-  if (key && value.length <= longestValue - 28) filters.set(key, value === '' ? null : value);
+  if (key && value.length <= longestTagValue) filters.set(key, value === '' ? null : value);
   return filters;
 }
 

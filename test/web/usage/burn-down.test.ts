@@ -1,21 +1,22 @@
 import { expect, test } from '@jest/globals';
-import { type BalanceDay, burnDownDays, burnDownShapes } from '../../../web/usage/burn-down.ts';
+import type { Schema } from '../../../web/data/schema.ts';
+import { burnDownDays, burnDownShapes } from '../../../web/usage/burn-down.ts';
 
 const credits = (amount: number) => BigInt(amount) * 1_000_000n;
-const day = (number: number, changes: Partial<BalanceDay>): BalanceDay => ({
+const day = (number: number, changes: Partial<Schema<'BalanceDay'>>): Schema<'BalanceDay'> => ({
   day: `2026-11-0${number}`,
-  granted: 0n,
-  consumed: 0n,
-  expired: 0n,
-  revoked: 0n,
-  settled: 0n,
-  available: 0n,
-  held: 0n,
+  granted: '0',
+  consumed: '0',
+  expired: '0',
+  revoked: '0',
+  settled: '0',
+  available: '0',
+  held: '0',
   ...changes,
 });
 const days = burnDownDays([
-  day(1, { granted: credits(100), consumed: credits(20), available: credits(70), held: credits(10) }),
-  day(2, { expired: credits(50), revoked: credits(7), settled: credits(3), available: credits(20) }),
+  day(1, { granted: '100', consumed: '20', available: '70', held: '10' }),
+  day(2, { expired: '50', revoked: '7', settled: '3', available: '20' }),
 ]);
 
 test('each day explains its change: came in, used, expired, taken back', () => {

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { begunDays, periodBefore, type RangeChoice, rangeOf } from '../../../web/usage/range.ts';
+import { begunDays, partOfDay, periodBefore, type RangeChoice, rangeOf } from '../../../web/usage/range.ts';
 
 const now = Date.parse('2026-11-18T12:30:00Z');
 const zone = 'Europe/Berlin';
@@ -31,6 +31,16 @@ test('a subscription’s cycle keeps Polar’s instants', () => {
   const range = rangeOf({ kind: 'cycle' }, { now, zone, cycle });
   expect(range).toEqual({ first: '2026-11-05', last: '2026-12-05', from: cycle.start, to: cycle.end });
   expect(begunDays(range, now, zone)).toEqual({ first: '2026-11-05', last: '2026-11-18' });
+});
+
+test('of the days on which a cycle begins and ends, only the part in the cycle belongs to it', () => {
+  const range = rangeOf({ kind: 'cycle' }, { now, zone, cycle });
+  const parts = ['2026-11-05', '2026-11-06', '2026-12-05'].map((day) => partOfDay(day, range, zone));
+  expect(parts.map(({ from, to }) => [at(from), at(to)])).toEqual([
+    ['2026-11-05T14:00:00.000Z', '2026-11-05T23:00:00.000Z'],
+    ['2026-11-05T23:00:00.000Z', '2026-11-06T23:00:00.000Z'],
+    ['2026-12-04T23:00:00.000Z', '2026-12-05T14:00:00.000Z'],
+  ]);
 });
 
 test('complete days are compared with as many days before them, up to the same time of day', () => {

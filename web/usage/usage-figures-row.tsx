@@ -3,10 +3,10 @@ import { toDecimal } from '../format/credits.ts';
 import { useLanguage } from '../i18n/language.tsx';
 import { Figure } from '../ui/figure.tsx';
 import { Row, Rows } from '../ui/rows.tsx';
-import type { UsageTexts } from './day-texts.ts';
 import type { KeyNames } from './key-names.ts';
 import type { StackedUsage } from './stack-usage.ts';
 import type { UsageFigures } from './usage-figures.ts';
+import type { UsageTexts } from './usage-texts.ts';
 import type { GroupKey } from './view-state.ts';
 
 /** The figures above the chart: used, against the period before, per day, expected. Each opens what it is made of. */
@@ -54,9 +54,11 @@ export function UsageFiguresRow({
       <Stat
         name={t('usage.before')}
         note={
-          changePerMille === null
-            ? t('usage.nothingBefore')
-            : t('usage.change', { percent: texts.percent(changePerMille) })
+          figures.before === null
+            ? '\u00a0'
+            : changePerMille === null
+              ? t('usage.nothingBefore')
+              : t('usage.change', { percent: texts.change(changePerMille) })
         }
       >
         {figures.before === null || before === null ? (

@@ -1,9 +1,9 @@
-import { useNamesOf } from '../data/team-people.ts';
 import type { MyTeam, Role } from '../data/teams.ts';
+import { useNamesOf } from '../data/use-names-of.ts';
 import { useLanguage } from '../i18n/language.tsx';
 
 /** In the place of a control that the reader's role may not use: who may, by name. */
-export function AskPayers({
+export function WhoMay({
   team,
   what,
   roles = ['owner', 'billing'],

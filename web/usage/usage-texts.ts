@@ -1,5 +1,6 @@
 import { useMemo } from 'react';
 import { formatCredits, toDecimal } from '../format/credits.ts';
+import { formatPercent } from '../format/percent.ts';
 import { useLanguage } from '../i18n/language.tsx';
 import { type LocalDay, utcMidnight } from './local-days.ts';
 
@@ -20,12 +21,11 @@ export interface UsageTexts {
   exact(micro: bigint): string;
   /** With all digits and a sign. */
   signed(micro: bigint): string;
-  /** A quantity or unit price as the API writes it, with all its digits. */
-  decimal(decimal: string): string;
   /** For an axis: 1.2K */
   compact(micro: bigint): string;
   count(value: number): string;
-  percent(perMille: number): string;
+  /** A change in tenths of a percent, with its sign. */
+  change(perMille: number): string;
   /** The time zone in words: Central European Time (Europe/Berlin) */
   zone: string;
 }
@@ -59,33 +59,22 @@ export function useUsageTexts(zone: string): UsageTexts {
       maximumSignificantDigits: 3,
     });
     const count = new Intl.NumberFormat(locale);
-    const decimal = new Intl.NumberFormat(locale, { maximumFractionDigits: 20 });
-    const percent = new Intl.NumberFormat(locale, {
-      style: 'percent',
-      maximumFractionDigits: 1,
-      signDisplay: 'exceptZero',
-    });
     return {
       shortDay: (day) => shortDay.format(utcMidnight(day)),
       longDay: (day) => longDay.format(utcMidnight(day)),
       tableDay: (day) => tableDay.format(utcMidnight(day)),
       time: (at) => time.format(Date.parse(at)),
       instant: (at) => instant.format(typeof at === 'number' ? at : Date.parse(at)),
-      credits: (micro) =>
-        formatCredits(toDecimal(micro), locale, micro > -tinyBelow && micro < tinyBelow ? {} : { digits: 2 }),
+      credits: (micro) => formatCredits(toDecimal(micro), locale, { digits: 2 }),
       exact: (micro) => formatCredits(toDecimal(micro), locale),
       signed: (micro) => formatCredits(toDecimal(micro), locale, { signed: true }),
-      decimal: (text) => decimal.format(text as Intl.StringNumericLiteral),
       compact: (micro) => compact.format(toDecimal(micro) as Intl.StringNumericLiteral),
       count: (value) => count.format(value),
-      percent: (perMille) => percent.format(perMille / 1000),
+      change: (perMille) => formatPercent(perMille / 10, locale, { digits: 1, signed: true }),
       zone: zoneInWords(zone, locale),
     };
   }, [locale, zone]);
 }
-
-/** Amounts below a hundredth of a credit, in micro-credits. */
-const tinyBelow = 10_000n;
 
 function zoneInWords(zone: string, locale: string): string {
   const words = new Intl.DateTimeFormat(locale, { timeZone: zone, timeZoneName: 'longGeneric' })
