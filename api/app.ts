@@ -20,6 +20,7 @@ import { auditRoutes } from './routes/audit.ts';
 import { balanceRoutes } from './routes/balance.ts';
 import { billingRoutes } from './routes/billing.ts';
 import { catalogRoutes } from './routes/catalog.ts';
+import { debtRoutes } from './routes/debts.ts';
 import { eventRoutes } from './routes/events.ts';
 import { healthRoutes, operationsRoutes } from './routes/health.ts';
 import { holdRoutes } from './routes/holds.ts';
@@ -69,6 +70,7 @@ export const routes: readonly Route[] = [
   ...holdRoutes,
   ...openHoldRoutes,
   ...balanceRoutes,
+  ...debtRoutes,
   ...eventRoutes,
   ...usageHistoryRoutes,
   ...runRoutes,

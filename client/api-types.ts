@@ -227,6 +227,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/teams/{teamId}/debts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List what the team owes, in the order in which it is settled
+         * @description One debt per order of a pack and per cycle of a subscription. Settled debts are left out: the sum of outstanding is the balance’s debt.
+         *
+         *     Callers: services with the scope usage or billing or admin; users with the role owner, admin, billing, member.
+         */
+        get: operations["listDebts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/teams/{teamId}/events": {
         parameters: {
             query?: never;
@@ -2200,6 +2222,41 @@ export interface components {
             /** @description An exact decimal number */
             creditsPerDay: string;
         };
+        DebtPage: {
+            data: components["schemas"]["Debt"][];
+            /** @description Null on the last page */
+            nextCursor: string | null;
+        };
+        Debt: {
+            /** @description The cycle whose credits were taken back; null for a pack */
+            cycle: {
+                subscriptionId: string;
+                /** Format: date-time */
+                start: string;
+            } | null;
+            /** @description The orders that paid for the credits, oldest first: one for a pack, more for a cycle whose plan was changed */
+            orders: components["schemas"]["DebtOrder"][];
+            /** @description Credits that were used before they were taken back */
+            owed: string;
+            /** @description Paid so far by other credits of the team */
+            settled: string;
+            /** @description owed − settled */
+            outstanding: string;
+            /**
+             * Format: date-time
+             * @description When credits were owed first
+             */
+            createdAt: string;
+        };
+        DebtOrder: {
+            /** @description Polar’s id */
+            id: string;
+            /** @description The key of the plan or pack */
+            product: string | null;
+            paidAt: string | null;
+            /** @description Whether some of its money is refunded or disputed */
+            reversed: boolean;
+        };
         UsageEventPage: {
             data: components["schemas"]["UsageEvent"][];
             /** @description Null on the last page */
@@ -3443,6 +3500,47 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Forecast"];
+                };
+            };
+            /** @description An unexpected error */
+            default: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listDebts: {
+        parameters: {
+            query?: {
+                /** @description Maximum number of entries on the page, 1 to 100 */
+                limit?: number;
+                /** @description The nextCursor of the previous page */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The team’s id */
+                teamId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DebtPage"];
                 };
             };
             /** @description An unexpected error */

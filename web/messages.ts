@@ -361,6 +361,10 @@ export const messages = {
     en: 'Credits were used before their payment was refunded. The next credits pay for them.',
     de: 'Credits wurden verbraucht, bevor ihre Zahlung erstattet wurde. Die nächsten Credits gleichen das aus.',
   },
+  'explain.debtOrder': { en: '{product}, paid on {date}', de: '{product}, bezahlt am {date}' },
+  'explain.debtCycle': { en: 'Credits of the cycle since {date}', de: 'Credits des Zeitraums ab {date}' },
+  'explain.debtSince': { en: '{credits} owed since {date}.', de: '{credits} offen seit {date}.' },
+  'explain.debtSettled': { en: '{credits} of it are paid.', de: '{credits} davon sind ausgeglichen.' },
   'explain.pace': {
     en: {
       one: 'The usage of the last 24 hours.',

@@ -57,6 +57,19 @@ async function standing(team: string) {
   };
 }
 
+interface ListedDebt {
+  outstanding: string;
+}
+
+/** The team's debts, read in pages of one. */
+async function debtsOf(team: string, cursor?: string): Promise<ListedDebt[]> {
+  const { data, nextCursor } = await story.call<{ data: ListedDebt[]; nextCursor: string | null }>(
+    'GET',
+    `/v1/teams/${team}/debts?limit=1${cursor === undefined ? '' : `&cursor=${encodeURIComponent(cursor)}`}`,
+  );
+  return nextCursor === null ? data : [...data, ...(await debtsOf(team, nextCursor))];
+}
+
 test('a refund of a half-spent pack: the rest is revoked, the spent half is a debt that the next credits settle', async () => {
   const team = await newTeam();
   await story.buy(team, 'pack_1000');
@@ -71,6 +84,49 @@ test('a refund of a half-spent pack: the rest is revoked, the spent half is a de
 
   await story.buy(team, 'pack_1000');
   expect(await standing(team)).toMatchObject({ available: '600', debt: '0', settled: ['400', '0'] });
+});
+
+test('what a team owes is listed per order, oldest first, and its sum is the debt of the balance', async () => {
+  const team = await newTeam();
+  for (const product of ['starter_monthly', 'pack_1000', 'pack_5000']) await story.buy(team, product);
+  await spend(team, 8_000);
+  const orders = await story.ordersOf(team);
+  for (const { id } of orders) {
+    await aSecondLater();
+    await story.control(`/orders/${id}/refund`);
+    await story.settle();
+  }
+  const [plan, ...packs] = orders;
+  const orderOf = (order: (typeof orders)[number] | undefined, product: string) => [
+    { id: order?.id, product, paidAt: expect.any(String), reversed: true },
+  ];
+  const debtOfPlan = {
+    cycle: { subscriptionId: plan?.subscription_id },
+    orders: orderOf(plan, 'starter_monthly'),
+    owed: '2000',
+    settled: '0',
+    outstanding: '2000',
+  };
+  const debtOfPack = (credits: number, paid: number) => ({
+    cycle: null,
+    orders: orderOf(packs[credits === 1_000 ? 0 : 1], `pack_${credits}`),
+    owed: String(credits),
+    settled: String(paid),
+    outstanding: String(credits - paid),
+  });
+  const { debt } = await story.balance(team);
+  expect({ debt, debts: await debtsOf(team) }).toMatchObject({
+    debt: '8000',
+    debts: [debtOfPlan, debtOfPack(1_000, 0), debtOfPack(5_000, 0)],
+  });
+
+  // A cycle's debt takes no lifetime credits: the pack pays for the packs.
+  await story.buy(team, 'pack_1000');
+  expect(await debtsOf(team)).toMatchObject([debtOfPlan, debtOfPack(5_000, 0)]);
+  await story.call('POST', `/v1/teams/${team}/adjustments`, { credits: '300', reason: 'an apology' });
+  const left = await debtsOf(team);
+  expect(left.reduce((sum, { outstanding }) => sum + Number(outstanding), 0)).toBe(6_700);
+  expect((await story.balance(team)).debt).toBe('6700');
 });
 
 test('a debt is settled at once from what the team has, its expiring credits first', async () => {

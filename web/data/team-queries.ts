@@ -32,6 +32,19 @@ export const holdsQuery = (teamId: string) =>
     getNextPageParam: ({ nextCursor }) => nextCursor,
   });
 
+/** What the team owes, in the order in which it is settled. */
+export const debtsQuery = (teamId: string) =>
+  infiniteQueryOptions({
+    queryKey: ['team', teamId, 'balance', 'debts'],
+    initialPageParam: '',
+    queryFn: ({ signal, pageParam }) =>
+      billing.GET('/v1/teams/{teamId}/debts', {
+        params: { ...pathOf(teamId), query: { limit: pageSize, ...cursorOf(pageParam) } },
+        signal,
+      }),
+    getNextPageParam: ({ nextCursor }) => nextCursor,
+  });
+
 /** All transfers of the team since an instant, newest first. */
 export const transfersQuery = (teamId: string, from: string) =>
   infiniteQueryOptions({
