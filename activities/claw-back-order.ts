@@ -2,8 +2,8 @@ import type { InboxEvent } from '../database/entities/inbox-event.ts';
 import { DomainError } from '../domain-error.ts';
 import { fetchDisputedAmounts } from '../polar/disputed-amounts.ts';
 import { dataOf, fetchOrder, readDispute, readRefund, subjectOf } from '../polar/events.ts';
+import { assignedOrder } from '../polar/resolve-team.ts';
 import { type EventStep, type Fetching, needsPolar } from './event-step.ts';
-import { assignedOrder } from './event-team.ts';
 import {
   followMoney,
   type OrderEvent,

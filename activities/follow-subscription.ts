@@ -1,6 +1,6 @@
 import { dataOf, readSubscription } from '../polar/events.ts';
+import { assignedSubscription, checkTeam } from '../polar/resolve-team.ts';
 import { type EventStep, needsPolar } from './event-step.ts';
-import { assignedSubscription, checkTeam } from './event-team.ts';
 import {
   endForDeletedTeam,
   fetchState,

@@ -23,8 +23,8 @@ import {
   readOrder,
 } from '../polar/events.ts';
 import { plansOf, resolveProduct, unknownProduct } from '../polar/resolve-product.ts';
+import { assignedOrder, assignedSubscription, checkTeam } from '../polar/resolve-team.ts';
 import { type Fetching, type NeedsPolar, needsPolar } from './event-step.ts';
-import { assignedOrder, assignedSubscription, checkTeam } from './event-team.ts';
 import {
   endForDeletedTeam,
   fetchState,

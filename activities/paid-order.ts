@@ -15,8 +15,8 @@ import {
 import { forfeitCredits } from '../ledger/lifecycle/forfeit-credits.ts';
 import { listSubscriptionOrders, type PolarOrder } from '../polar/events.ts';
 import { isBefore } from '../polar/resolve-event.ts';
+import { assignedTeamOrder, checkTeam } from '../polar/resolve-team.ts';
 import { type Fetching, type NeedsPolar, needsPolar } from './event-step.ts';
-import { assignedTeamOrder, checkTeam } from './event-team.ts';
 import {
   followMoney,
   type OrderEvent,

@@ -5,7 +5,6 @@ import { z } from 'zod';
 import type { Lane } from '../database/connection.ts';
 import { DomainError } from '../domain-error.ts';
 import type { ErrorCode } from '../errors.ts';
-import { hashBody } from '../teams/hash-body.ts';
 import type { KeyedRequest } from '../teams/idempotent.ts';
 import { type Caller, nameCaller, type Person, unauthenticated } from './authenticate.ts';
 import { type Access, authorize, confirmRights, forbidden } from './authorize.ts';
@@ -14,14 +13,13 @@ import type { Dependencies } from './dependencies.ts';
 import { createPolarBudget, type PolarBudget } from './polar-budget.ts';
 import { invalidRequest, refuseFields } from './problem.ts';
 import { createRateLimits, networkOf, type RateLimits, type Rates } from './rate-limits.ts';
-import { readBytes, readJson } from './read-body.ts';
+import { createUnsignedBodies, hashBody, readBytes, readJson, type UnsignedBodies } from './read-body.ts';
 import { refusalsOf } from './refusals.ts';
 import { sendChunks } from './send-chunks.ts';
 import { demandSameOrigin, readSessionCookie } from './session-cookie.ts';
 import { teamIdSchema } from './shapes.ts';
 import type { Tag } from './tags.ts';
 import { createTurns, type Turns } from './take-turns.ts';
-import { createUnsignedBodies, type UnsignedBodies } from './unsigned-bodies.ts';
 
 /** A route's request schemas. A body is a strict object. Without `body` none is read. */
 type RequestShape = { params?: z.ZodObject; query?: z.ZodObject; body?: z.ZodType } & Readonly<

@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
+import { hashBody } from '../api/read-body.ts';
 import { parseDecimal } from '../catalog/credits.ts';
 import { type PricedUsage, priceUsage } from '../catalog/price-usage.ts';
 import { type PublishedCatalog, readCatalog } from '../catalog/versions.ts';
 import { connectDatabase } from '../database/connection.ts';
 import { createCreditOperations } from '../ledger/spend/credit-operations.ts';
 import type { Receipt } from '../ledger/spend/operation.ts';
-import { hashBody } from '../teams/hash-body.ts';
 
 /** The request of every caller in every measure: one call of a language model, two meters, 0.6 credits. */
 export const usage = {

@@ -1,9 +1,11 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { v7 as uuidv7 } from 'uuid';
 import { z } from 'zod';
-import { decimalOut } from '../catalog/credits.ts';
+import { decimalOut, formatCredits } from '../catalog/credits.ts';
 import { grantSources } from '../database/entities/grant.ts';
 import { limitPeriods, limitSubjects } from '../database/entities/limit.ts';
 
-/** The messages to other systems, and the schema of each type's data. Types are part of the API: never renamed. */
+/** The messages to other systems, the schema of each type's data, and their storage. Types are part of the API: never renamed. */
 
 const teamId = z.guid().meta({ description: 'The team' });
 const at = z.iso.datetime().meta({ examples: ['2026-01-31T12:00:00.000Z'] });
@@ -128,3 +130,64 @@ export const messageTypes = Object.keys(messageData) as [MessageType, ...Message
 export type Message = {
   [Type in MessageType]: { type: Type; data: z.output<(typeof messageData)[Type]> };
 }[MessageType];
+
+/**
+ * The `credits.low` of the thresholds that the balance crossed, and the `credits.exhausted` if it is due.
+ * @param available  the team's spendable micro-credits
+ */
+export function alertMessages(
+  teamId: string,
+  available: bigint,
+  { crossed, exhausted }: { crossed: readonly { threshold: string; credits: bigint }[]; exhausted: boolean },
+): Message[] {
+  const balance = { teamId, available: formatCredits(available) };
+  const thresholds = crossed.map(({ threshold, credits }) => {
+    return { threshold, credits: formatCredits(credits) };
+  });
+  return [
+    ...(crossed.length > 0 ? [{ type: 'credits.low' as const, data: { ...balance, thresholds } }] : []),
+    ...(exhausted ? [{ type: 'credits.exhausted' as const, data: balance }] : []),
+  ];
+}
+
+/** The `credits.expired` of moves to `expired`, all of one team. */
+export function expiryMessage(
+  teamId: string,
+  moves: readonly { grantId: string; amount: bigint }[],
+): Message {
+  const expired = moves.reduce((sum, { amount }) => sum + amount, 0n);
+  const grants = moves.map(({ grantId, amount }) => ({ grantId, credits: formatCredits(amount) }));
+  return { type: 'credits.expired', data: { teamId, credits: formatCredits(expired), grants } };
+}
+
+/** Stores messages to other systems, in the transaction of their cause. The caller holds their team's lock. */
+export async function storeMessages(
+  em: EntityManager,
+  messages: readonly Message[],
+  at: Date,
+): Promise<void> {
+  if (messages.length > 0) await em.execute(insertMessages('?'), [at, rowsOf(messages)]);
+}
+
+/** The same for the hot path: a statement for its connection. */
+export function storeMessagesStatement(messages: readonly Message[], at: Date) {
+  return { name: 'store-messages', text: insertMessages(), values: [at, rowsOf(messages)] };
+}
+
+/** The sequence follows the order of the array. */
+function insertMessages(placeholder?: '?'): string {
+  return `insert into outbox (id, team_id, type, at, data)
+          select (m ->> 'id')::uuid, (m ->> 'teamId')::uuid, m ->> 'type', at, m -> 'data'
+            from (select ${placeholder ?? '$1'}::timestamptz as at) as cause
+           cross join jsonb_array_elements(${placeholder ?? '$2'}::jsonb) with ordinality as all_messages (m, place)
+           order by place`;
+}
+
+function rowsOf(messages: readonly Message[]): string {
+  return JSON.stringify(
+    messages.map((message) => {
+      const { type, data } = message;
+      return { id: uuidv7(), teamId: 'teamId' in data ? data.teamId : null, type, data };
+    }),
+  );
+}

@@ -1,9 +1,8 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { z } from 'zod';
 import { invalidCursor, type ListPage, type ListRange } from '../database/list-page.ts';
-import type { MessageType } from './messages.ts';
+import { type MessageType, storeMessages } from './messages.ts';
 import type { PostResult } from './post-message.ts';
-import { storeMessages } from './store-messages.ts';
 import { findWebhookEndpoint, lockEndpoint } from './webhook-endpoints.ts';
 
 export const deliveryStatuses = ['pending', 'delivered', 'failed'] as const;

@@ -1,6 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { z } from 'zod';
-import { findProduct } from '../catalog/find-product.ts';
+import { findProduct } from '../catalog/schema.ts';
 import { readCatalog } from '../catalog/versions.ts';
 import { DomainError } from '../domain-error.ts';
 import {

@@ -1,6 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { findProduct, type Product } from '../catalog/find-product.ts';
-import type { Catalog } from '../catalog/schema.ts';
+import { type Catalog, findProduct, type Product } from '../catalog/schema.ts';
 import { readCatalog } from '../catalog/versions.ts';
 import { PolarProduct } from '../database/entities/polar-product.ts';
 import { DomainError } from '../domain-error.ts';

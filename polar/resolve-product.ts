@@ -1,5 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { findProduct } from '../catalog/find-product.ts';
+import { findProduct } from '../catalog/schema.ts';
 import { readCatalog } from '../catalog/versions.ts';
 import { PolarProduct } from '../database/entities/polar-product.ts';
 import { readOnce } from '../database/read-once.ts';

@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Polar } from '@polar-sh/sdk/2026-10';
 import { z } from 'zod';
-import { findProduct } from '../catalog/find-product.ts';
+import { findProduct } from '../catalog/schema.ts';
 import { readCatalog } from '../catalog/versions.ts';
 import { Grant } from '../database/entities/grant.ts';
 import { Order, reversedAmount } from '../database/entities/order.ts';
@@ -10,7 +10,7 @@ import { isStanding, Subscription } from '../database/entities/subscription.ts';
 import { Team } from '../database/entities/team.ts';
 import { DomainError } from '../domain-error.ts';
 import { isSameState } from '../ledger/lifecycle/apply-subscription.ts';
-import { clawbackTarget } from '../ledger/rules/entitlement.ts';
+import { clawbackTarget } from '../ledger/rules/plan-clawback.ts';
 import { callPolar, readAll } from '../polar/client.ts';
 import { type DisputedOrder, fetchDisputedAmounts } from '../polar/disputed-amounts.ts';
 import {

@@ -6,10 +6,10 @@ import { DomainError } from '../../domain-error.ts';
 import type { Receipt } from '../../ledger/spend/operation.ts';
 import { findReplay } from '../../ledger/spend/receipt.ts';
 import { spends } from '../../metrics.ts';
-import { hashBody } from '../../teams/hash-body.ts';
 import { defineRoute, idempotencyKeySchema } from '../define-route.ts';
 import type { Dependencies } from '../dependencies.ts';
 import { invalidRequest, type Problem, problemSchema, toProblem } from '../problem.ts';
+import { hashBody } from '../read-body.ts';
 import { receiptJson, receiptOut, receiptShape } from '../receipt.ts';
 import { whileCommitting } from '../refusals.ts';
 import {

@@ -6,7 +6,7 @@ import { Adjustment } from '../../database/entities/adjustment.ts';
 import type { GrantSource } from '../../database/entities/grant.ts';
 import { lockLivingTeam } from '../../database/lock-living-team.ts';
 import { DomainError } from '../../domain-error.ts';
-import { allocate } from '../rules/allocate.ts';
+import { allocate } from '../rules/burn-order.ts';
 import { applyMoves } from './apply-moves.ts';
 import { expireCredits } from './expire-credits.ts';
 import { grantCredits } from './grant-credits.ts';

@@ -1,7 +1,6 @@
 import { formatCredits } from '../../catalog/credits.ts';
 import { type Database, lockTeam } from '../../database/connection.ts';
-import type { Message } from '../../outbox/messages.ts';
-import { storeMessages } from '../../outbox/store-messages.ts';
+import { type Message, storeMessages } from '../../outbox/messages.ts';
 import { readForecast } from '../read/forecast-credits.ts';
 
 const dayMs = 86_400_000;

@@ -1,7 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { formatCredits } from '../../catalog/credits.ts';
-import { findProduct, type Product } from '../../catalog/find-product.ts';
-import type { Catalog } from '../../catalog/schema.ts';
+import { type Catalog, findProduct, type Product } from '../../catalog/schema.ts';
 import { findCatalogVersion, type PublishedCatalog, readCatalogAt } from '../../catalog/versions.ts';
 import { Debt } from '../../database/entities/debt.ts';
 import { Grant } from '../../database/entities/grant.ts';
@@ -10,7 +9,8 @@ import { OrderLine } from '../../database/entities/order-line.ts';
 import { Subscription } from '../../database/entities/subscription.ts';
 import { readOnce } from '../../database/read-once.ts';
 import { DomainError } from '../../domain-error.ts';
-import { clawbackTarget, type EntitledGrant } from '../rules/entitlement.ts';
+import type { EntitledGrant } from '../rules/entitlement.ts';
+import { clawbackTarget } from '../rules/plan-clawback.ts';
 import { clawBack } from './claw-back.ts';
 import { type CyclePolicies, type Followed, followEntitlement } from './follow-entitlement.ts';
 import { grantCredits } from './grant-credits.ts';

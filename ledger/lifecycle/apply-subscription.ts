@@ -3,8 +3,7 @@ import { anchorDayOf } from '../../catalog/cycle.ts';
 import { Subscription } from '../../database/entities/subscription.ts';
 import { SubscriptionPeriod } from '../../database/entities/subscription-period.ts';
 import { readOnce } from '../../database/read-once.ts';
-import type { Message } from '../../outbox/messages.ts';
-import { storeMessages } from '../../outbox/store-messages.ts';
+import { type Message, storeMessages } from '../../outbox/messages.ts';
 import { recountCycleLimits } from '../spend/set-limit.ts';
 import { type CyclePolicies, followEntitlement } from './follow-entitlement.ts';
 

@@ -3,9 +3,8 @@ import type { Debt } from '../../database/entities/debt.ts';
 import type { Grant } from '../../database/entities/grant.ts';
 import { clawedBack, planClawback } from '../rules/plan-clawback.ts';
 import { applyMoves } from './apply-moves.ts';
-import { giveLateLife } from './change-expiry.ts';
 import { setDebt, settleDebts } from './debts.ts';
-import { expireCredits } from './expire-credits.ts';
+import { expireCredits, giveLateLife } from './expire-credits.ts';
 
 /** The grants of a pack's order or of a subscription's cycle, and how much of them must be given back. */
 export interface Clawback {

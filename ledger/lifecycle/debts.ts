@@ -5,7 +5,7 @@ import { burnOrderSql, Grant } from '../../database/entities/grant.ts';
 import { Team } from '../../database/entities/team.ts';
 import { type Payment, planReturn, planSettlement } from '../rules/plan-settlement.ts';
 import { applyMoves } from './apply-moves.ts';
-import { giveLateLife } from './change-expiry.ts';
+import { giveLateLife } from './expire-credits.ts';
 import { readSpendableGrants } from './spendable-grants.ts';
 
 /**

@@ -1,8 +1,7 @@
 import { type EntityManager, raw } from '@mikro-orm/postgresql';
 import { expirySql, Grant } from '../../database/entities/grant.ts';
-import { storeMessages } from '../../outbox/store-messages.ts';
-import { planExpiry } from '../rules/plan-expiry.ts';
-import { expiryMessage } from '../spend/announce.ts';
+import { expiryMessage, storeMessages } from '../../outbox/messages.ts';
+import { planExpiry } from '../rules/expiry.ts';
 import { applyMoves } from './apply-moves.ts';
 
 /**
@@ -43,4 +42,37 @@ export async function expireGrants(
   await em.flush();
   if (moves.length > 0) await storeMessages(em, [expiryMessage(teamId, moves)], now);
   return moves.reduce((total, { amount }) => total + amount, 0n);
+}
+
+/** Sets the expiry of a grant. Each change is a row, written at once. The caller holds the team's lock. */
+export async function changeExpiry(
+  em: EntityManager,
+  grant: Grant,
+  expiresAt: Date,
+  { reason, now }: { reason: string; now: Date },
+): Promise<void> {
+  if (grant.expiresAt?.getTime() === expiresAt.getTime()) return;
+  const { id, teamId, expiresAt: before } = grant;
+  grant.expiresAt = expiresAt;
+  // As SQL, because MikroORM would wait for the row's id.
+  await em.execute(
+    `insert into grant_expiry_changes (grant_id, team_id, from_expires_at, to_expires_at, reason, at)
+     values (?, ?, ?, ?, ?, ?)`,
+    [id, teamId, before, expiresAt, reason, now],
+  );
+}
+
+/**
+ * Credits that a won dispute or a reversed refund gives back after their expiry can be spent for another `lateLifeMs`
+ * milliseconds from now.
+ */
+export async function giveLateLife(
+  em: EntityManager,
+  grant: Grant,
+  lateLifeMs: number,
+  now: Date,
+): Promise<void> {
+  if (!grant.expiresAt || grant.expiresAt > now) return;
+  grant.livesUntil = new Date(now.getTime() + lateLifeMs);
+  await changeExpiry(em, grant, grant.livesUntil, { reason: 'credits came back after their expiry', now });
 }

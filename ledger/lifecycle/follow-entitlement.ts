@@ -4,7 +4,6 @@ import { Debt } from '../../database/entities/debt.ts';
 import { Grant } from '../../database/entities/grant.ts';
 import { Order } from '../../database/entities/order.ts';
 import { Subscription } from '../../database/entities/subscription.ts';
-import { cycleExpiry } from '../rules/cycle-expiry.ts';
 import {
   type CycleEntitlement,
   cycleTarget,
@@ -14,10 +13,10 @@ import {
   isFullyReversed,
   type OrderMoney,
 } from '../rules/entitlement.ts';
+import { cycleExpiry } from '../rules/expiry.ts';
 import { applyMoves } from './apply-moves.ts';
-import { changeExpiry } from './change-expiry.ts';
 import { clawBack } from './claw-back.ts';
-import { expireGrants, findExpired } from './expire-credits.ts';
+import { changeExpiry, expireGrants, findExpired } from './expire-credits.ts';
 import { grantCredits } from './grant-credits.ts';
 import { readBilling } from './read-billing.ts';
 

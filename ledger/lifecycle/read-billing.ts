@@ -1,5 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { findProduct } from '../../catalog/find-product.ts';
+import { findProduct } from '../../catalog/schema.ts';
 import { type PublishedCatalog, readCatalogVersion } from '../../catalog/versions.ts';
 import { reversedSql } from '../../database/entities/order.ts';
 import type { Subscription } from '../../database/entities/subscription.ts';

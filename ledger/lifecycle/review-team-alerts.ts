@@ -1,9 +1,8 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { expirySql } from '../../database/entities/grant.ts';
 import { Team } from '../../database/entities/team.ts';
-import { storeMessages } from '../../outbox/store-messages.ts';
+import { alertMessages, storeMessages } from '../../outbox/messages.ts';
 import { armAlerts, reviewAlerts } from '../rules/alerts.ts';
-import { alertMessages } from '../spend/announce.ts';
 
 /**
  * Arms the team's alerts if credits came in, and stores the alerts that are due. Call it at the end of each transaction

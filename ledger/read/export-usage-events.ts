@@ -1,6 +1,6 @@
 import type { Pool } from 'pg';
 import type { StoredReceiptLine } from '../../database/entities/usage-event.ts';
-import { type AttributionRow, type StoredAttribution, toAttribution } from '../spend/attribution.ts';
+import { type AttributionRow, type StoredAttribution, toAttribution } from '../spend/operation.ts';
 import { placeBefore, uuidForm } from './history-page.ts';
 import { filterSql, type UsageFilter } from './usage-filter.ts';
 

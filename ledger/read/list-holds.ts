@@ -3,7 +3,7 @@ import { readClock } from '../../database/connection.ts';
 import { Hold, type HoldStatus } from '../../database/entities/hold.ts';
 import { type ListPage, type ListRange, pageOfRows, uuidCursor } from '../../database/list-page.ts';
 import { DomainError } from '../../domain-error.ts';
-import type { StoredAttribution } from '../spend/attribution.ts';
+import type { StoredAttribution } from '../spend/operation.ts';
 
 /** The current state of a hold. Credits in micro-credits. */
 export type ReadHold = Pick<

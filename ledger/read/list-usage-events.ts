@@ -1,6 +1,10 @@
 import type { ClientBase, Pool } from 'pg';
-import { type AttributionRow, type StoredAttribution, toAttribution } from '../spend/attribution.ts';
-import type { Receipt } from '../spend/operation.ts';
+import {
+  type AttributionRow,
+  type Receipt,
+  type StoredAttribution,
+  toAttribution,
+} from '../spend/operation.ts';
 import { type ReceiptRow, receiptColumnsSql, toReceipt } from '../spend/receipt.ts';
 import { type HistoryPage, type HistoryRange, pageOfHistory, placeBefore, uuidForm } from './history-page.ts';
 import { filterSql, type UsageFilter } from './usage-filter.ts';

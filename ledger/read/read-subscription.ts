@@ -1,7 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { type Cycle, dripInstants, splitAllotment } from '../../catalog/cycle.ts';
-import { findProduct } from '../../catalog/find-product.ts';
-import type { Catalog, Plan } from '../../catalog/schema.ts';
+import { type Catalog, findProduct, type Plan } from '../../catalog/schema.ts';
 import { readCatalog } from '../../catalog/versions.ts';
 import { readClock } from '../../database/connection.ts';
 import { findStandingSubscriptions } from '../../database/entities/subscription.ts';

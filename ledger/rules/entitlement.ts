@@ -1,5 +1,6 @@
 import { anchorDayOf, type Cycle, dripInstants, splitAllotment } from '../../catalog/cycle.ts';
 import { type CycleLines, cyclesOf, type PaidLine, type SubscriptionBilling } from './cycle-lines.ts';
+import { clawbackTarget } from './plan-clawback.ts';
 
 /** Credits that a line of a paid order grants at one instant. */
 export interface EntitledGrant {
@@ -251,20 +252,6 @@ function keptOf(brought: ReadonlyMap<string, bigint>, orders: ReadonlyMap<string
     kept += credits - clawbackTarget(credits, money.paid, money.reversed);
   }
   return kept;
-}
-
-/**
- * The total that must be taken back from an order's credits: floor(granted × reversed / paid); everything if it is
- * fully reversed; nothing for an order that cost nothing.
- *
- * @param granted  micro-credits that the order granted
- * @param paid  the paid money of the order, in the currency's minor units
- * @param reversed  the part of it that was refunded or is disputed; more than `paid` counts as `paid`
- */
-export function clawbackTarget(granted: bigint, paid: bigint, reversed: bigint): bigint {
-  if (paid <= 0n || reversed <= 0n) return 0n;
-  if (reversed >= paid) return granted;
-  return (granted * reversed) / paid;
 }
 
 /** Whether all of an order's money was reversed: it has no further drips. */

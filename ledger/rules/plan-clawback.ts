@@ -1,5 +1,4 @@
-import { allocate } from './allocate.ts';
-import { type Burnable, compareBurnOrder } from './burn-order.ts';
+import { allocate, type Burnable, compareBurnOrder } from './burn-order.ts';
 import type { Move } from './move.ts';
 
 /** The fields of a grant that a clawback uses. Micro-credits. */
@@ -57,6 +56,20 @@ export function planClawback(
   const { draws, short } = allocate(inBurnOrder, missing);
   const moves = draws.map(({ lot, credits }) => move(debtKey, lot.id, 'available', 'revoked', credits));
   return { moves, owed: kept + short };
+}
+
+/**
+ * The total that must be taken back from an order's credits: floor(granted × reversed / paid); everything if it is
+ * fully reversed; nothing for an order that cost nothing.
+ *
+ * @param granted  micro-credits that the order granted
+ * @param paid  the paid money of the order, in the currency's minor units
+ * @param reversed  the part of it that was refunded or is disputed; more than `paid` counts as `paid`
+ */
+export function clawbackTarget(granted: bigint, paid: bigint, reversed: bigint): bigint {
+  if (paid <= 0n || reversed <= 0n) return 0n;
+  if (reversed >= paid) return granted;
+  return (granted * reversed) / paid;
 }
 
 /** Micro-credits of a grant that clawbacks took. */

@@ -1,4 +1,4 @@
-import type { Lot } from './allocate.ts';
+import type { Lot } from './burn-order.ts';
 import type { Move } from './move.ts';
 
 /**

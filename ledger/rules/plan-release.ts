@@ -1,5 +1,5 @@
+import { type Expiring, isExpired } from './expiry.ts';
 import type { Move } from './move.ts';
-import { type Expiring, isExpired } from './spendable.ts';
 
 /** The part of a hold that one grant holds. */
 export interface HeldPart extends Expiring {

@@ -1,6 +1,6 @@
-import { allocate, type Lot } from './allocate.ts';
+import { allocate, type Lot } from './burn-order.ts';
+import type { Expiring } from './expiry.ts';
 import type { Move } from './move.ts';
-import type { Expiring } from './spendable.ts';
 
 /** A debt that is not completely settled. */
 export interface OpenDebt {

@@ -1,11 +1,19 @@
+import { randomUUIDv7 } from 'node:crypto';
 import { formatCredits } from '../../catalog/credits.ts';
 import { DomainError } from '../../domain-error.ts';
-import { allocate } from '../rules/allocate.ts';
-import { available, type BatchState, drawCredits, type GrantState, type TeamState } from './batch-state.ts';
-import { type Changes, move, recordDebit } from './changes.ts';
+import { allocate } from '../rules/burn-order.ts';
+import {
+  available,
+  type BatchState,
+  type Changes,
+  drawCredits,
+  type GrantState,
+  move,
+  recordDebit,
+  type TeamState,
+} from './batch-state.ts';
 import { drawsOf, lockedHoldOf, requireOpen } from './holds.ts';
 import { countAgainst, limitsOn, refuseOverLimit } from './limits.ts';
-import { newId } from './new-id.ts';
 import type { CaptureOperation, Outcome, Receipt } from './operation.ts';
 import { makeReceipt } from './receipt.ts';
 import { releaseHeld } from './release-held.ts';
@@ -40,7 +48,7 @@ export function captureHold(
   const excess = fromHeld.short > 0n ? drawCredits(team, fromHeld.short, state.now, credits) : [];
   if (fromHeld.short > 0n) refuseOverLimit(limits, fromHeld.short, team.cycle);
 
-  const id = newId();
+  const id = randomUUIDv7();
   const paid: Receipt['grants'] = [];
   const pay = (grant: GrantState, from: 'held' | 'available', amount: bigint) => {
     move(changes, operation, grant, { kind: 'capture', from, to: 'consumed', amount, cause: { event: id } });

@@ -1,9 +1,19 @@
 import { DomainError, hasCode } from '../../domain-error.ts';
-import { announce } from './announce.ts';
-import { type BatchState, type KnownKey, keyOf, MoreGrantsNeeded, type Reading } from './batch-state.ts';
+import { alertMessages, expiryMessage } from '../../outbox/messages.ts';
+import { reviewAlerts } from '../rules/alerts.ts';
+import {
+  available,
+  type BatchState,
+  type Changes,
+  type KnownKey,
+  keyOf,
+  MoreGrantsNeeded,
+  noChanges,
+  type Reading,
+} from './batch-state.ts';
 import { captureHold } from './capture-hold.ts';
-import { type Changes, noChanges } from './changes.ts';
 import { endHold, extendHold, holdCredits, isLapsed, releaseHold } from './holds.ts';
+import { announceLimit } from './limits.ts';
 import type { Operation, Outcome } from './operation.ts';
 import { spendCredits } from './spend-credits.ts';
 
@@ -91,4 +101,29 @@ function findKey(
     );
   }
   return known;
+}
+
+/**
+ * Adds the messages to other systems that follow from a decided batch, each once: credits that expired with a released
+ * hold, limits that were reached, balances that fell to a threshold or to zero. Called after all operations of the
+ * batch, because alerts compare balances at the end of a commit.
+ *
+ * @param refusedTeams  teams for which an operation was refused with `insufficient_credits`
+ */
+function announce({ teams, now }: BatchState, changes: Changes, refusedTeams: ReadonlySet<string>): void {
+  const { moves, messages } = changes;
+  const expiries = moves.filter(({ to }) => to === 'expired');
+  for (const [teamId, ofTeam] of Map.groupBy(expiries, ({ teamId }) => teamId)) {
+    messages.push(expiryMessage(teamId, ofTeam));
+  }
+  for (const [teamId, team] of teams) {
+    if (team.deleted) continue;
+    for (const limit of team.limits) messages.push(...announceLimit(teamId, limit));
+    const { alerts } = team;
+    const balance = available(team, now);
+    const review = reviewAlerts(alerts.state, alerts.lowBalance, balance, refusedTeams.has(teamId));
+    if (review.state !== alerts.state) alerts.changed = true;
+    alerts.state = review.state;
+    messages.push(...alertMessages(teamId, balance, review));
+  }
 }

@@ -1,21 +1,24 @@
+import { randomUUIDv7 } from 'node:crypto';
 import { DomainError } from '../../domain-error.ts';
-import { storedAttribution } from './attribution.ts';
 import {
   type BatchState,
+  type Changes,
   drawCredits,
   type GrantState,
   type HoldState,
+  holdAnswer,
+  move,
+  recordHold,
   type TeamState,
 } from './batch-state.ts';
-import { type Changes, holdAnswer, move, recordHold } from './changes.ts';
 import { countAgainst, limitsOn, refuseOverLimit, requireMember } from './limits.ts';
-import { newId } from './new-id.ts';
-import type {
-  ExtendOperation,
-  HoldOperation,
-  LapseOperation,
-  Outcome,
-  ReleaseOperation,
+import {
+  type ExtendOperation,
+  type HoldOperation,
+  type LapseOperation,
+  type Outcome,
+  type ReleaseOperation,
+  storedAttribution,
 } from './operation.ts';
 import { releaseHeld } from './release-held.ts';
 
@@ -40,7 +43,7 @@ export function holdCredits(
   refuseOverLimit(limits, credits, team.cycle);
 
   const made: HoldState = {
-    id: newId(),
+    id: randomUUIDv7(),
     teamId: operation.teamId,
     action: operation.action,
     credits,

@@ -3,8 +3,9 @@ import type { Cycle } from '../../catalog/cycle.ts';
 import type { LimitPeriod } from '../../database/entities/limit.ts';
 import { managerRoles } from '../../database/entities/member.ts';
 import { DomainError } from '../../domain-error.ts';
-import type { Attribution } from './attribution.ts';
+import type { Message } from '../../outbox/messages.ts';
 import type { LimitState, TeamState } from './batch-state.ts';
+import type { Attribution } from './operation.ts';
 
 type Consumer = Pick<Attribution, 'memberId' | 'apiKeyId'>;
 
@@ -81,6 +82,29 @@ export function countAgainst(
     limit.total += consumed;
     limit.consumedMore = true;
   }
+}
+
+/**
+ * The `limit.reached` of a limit, once for each window. A limit is reached if no more may be consumed, or if it refused
+ * an operation.
+ */
+export function announceLimit(teamId: string, limit: LimitState): Message[] {
+  const { active, consumed, held, credits, windowStart, announcedWindow, refused, changed } = limit;
+  if (!active || announcedWindow?.getTime() === windowStart.getTime()) return [];
+  const isUsedUp = changed && credits > 0n && consumed + held >= credits;
+  if (!refused && !isUsedUp) return [];
+  limit.announcedWindow = windowStart;
+  limit.changed = true;
+  const data = {
+    teamId,
+    level: limit.subject,
+    subjectId: limit.subjectId,
+    limit: formatCredits(credits),
+    per: limit.per,
+    used: formatCredits(consumed + held),
+    windowStart: windowStart.toISOString(),
+  };
+  return [{ type: 'limit.reached', data }];
 }
 
 /**

@@ -5,7 +5,6 @@ import type { LimitPeriod, LimitSubject } from '../../database/entities/limit.ts
 import { currentSubscriptionSql } from '../../database/entities/subscription.ts';
 import { armAlerts } from '../rules/alerts.ts';
 import { compareBurnOrder } from '../rules/burn-order.ts';
-import { type AttributionRow, toAttribution } from './attribution.ts';
 import {
   available as availableOf,
   type BatchState,
@@ -17,7 +16,7 @@ import {
   type TeamState,
 } from './batch-state.ts';
 import { binaryColumn } from './binary-array.ts';
-import type { HoldAnswer, Operation } from './operation.ts';
+import { type AttributionRow, type HoldAnswer, type Operation, toAttribution } from './operation.ts';
 
 /**
  * A team whose row this transaction has locked. Its flags cannot change before the commit, because a change needs the

@@ -1,7 +1,14 @@
 import { planRelease } from '../rules/plan-release.ts';
 import { planSettlement } from '../rules/plan-settlement.ts';
-import { type DebtState, drawable, type GrantState, type HoldState, type TeamState } from './batch-state.ts';
-import { type Changes, recordMoves } from './changes.ts';
+import {
+  type Changes,
+  type DebtState,
+  drawable,
+  type GrantState,
+  type HoldState,
+  recordMoves,
+  type TeamState,
+} from './batch-state.ts';
 
 /**
  * Releases the held credits of some grants (`planRelease`), then settles the team's debts. All credits are released

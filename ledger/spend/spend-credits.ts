@@ -1,8 +1,15 @@
+import { randomUUIDv7 } from 'node:crypto';
 import { DomainError } from '../../domain-error.ts';
-import { available, type BatchState, drawCredits, type TeamState } from './batch-state.ts';
-import { type Changes, move, recordDebit } from './changes.ts';
+import {
+  available,
+  type BatchState,
+  type Changes,
+  drawCredits,
+  move,
+  recordDebit,
+  type TeamState,
+} from './batch-state.ts';
 import { countAgainst, limitsOn, refuseOverLimit, requireMember } from './limits.ts';
-import { newId } from './new-id.ts';
 import type { Outcome, SpendOperation } from './operation.ts';
 import { makeReceipt } from './receipt.ts';
 
@@ -27,7 +34,7 @@ export function spendCredits(
   const draws = drawCredits(team, credits, state.now);
   refuseOverLimit(limits, credits, team.cycle);
 
-  const id = newId();
+  const id = randomUUIDv7();
   for (const { lot, credits } of draws) {
     move(changes, operation, lot, {
       kind: 'spend',

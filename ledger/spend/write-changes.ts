@@ -1,9 +1,8 @@
 import type { QueryConfig } from 'pg';
 import type { Account } from '../../database/entities/transfer.ts';
-import { storeMessagesStatement } from '../../outbox/store-messages.ts';
-import type { BatchState, DebtState } from './batch-state.ts';
+import { storeMessagesStatement } from '../../outbox/messages.ts';
+import type { BatchState, Changes, DebtState, MoveRow } from './batch-state.ts';
 import { binaryColumn } from './binary-array.ts';
-import type { Changes, MoveRow } from './changes.ts';
 
 const columnsOfGrant = [
   'available',

@@ -3,7 +3,8 @@ import { parseCatalog } from '../../catalog/load-catalog.ts';
 import { reversedSql } from '../../database/entities/order.ts';
 import { dueGrants } from '../lifecycle/follow-entitlement.ts';
 import { type BillingRow, billingSql, type CatalogAt, toBilling } from '../lifecycle/read-billing.ts';
-import { clawbackTarget, cycleTarget, entitlementOf } from '../rules/entitlement.ts';
+import { cycleTarget, entitlementOf } from '../rules/entitlement.ts';
+import { clawbackTarget } from '../rules/plan-clawback.ts';
 import { type Check, type FindingRow, within } from './check.ts';
 
 /** A drip that became due less than this long ago may not be granted yet. In milliseconds. */

@@ -239,7 +239,7 @@ test('after a concurrent erasure and membership, no membership of the erased use
 });
 
 test('names, e-mails and postal addresses are removed from a stored webhook; the rest stays', async () => {
-  const { withoutPersonalData } = await import('../../inbox/without-personal-data.ts');
+  const { withoutPersonalData } = await import('../../inbox/inbox.ts');
   expect(
     withoutPersonalData({
       id: 'o1',

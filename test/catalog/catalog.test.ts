@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from '@jest/globals';
 import { checkCatalogSuccession } from '../../catalog/check-catalog-succession.ts';
-import { findProduct } from '../../catalog/find-product.ts';
 import { catalogDocument, loadCatalog, parseCatalog } from '../../catalog/load-catalog.ts';
+import { findProduct } from '../../catalog/schema.ts';
 import { DomainError } from '../../domain-error.ts';
 
 const text = readFileSync('catalog/catalog.yaml', 'utf8');

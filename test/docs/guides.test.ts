@@ -8,10 +8,8 @@ import { loadCatalog } from '../../catalog/load-catalog.ts';
 import { priceUsage } from '../../catalog/price-usage.ts';
 import type { GrantSource } from '../../database/entities/grant.ts';
 import { armAlerts, reviewAlerts, thresholdCredits } from '../../ledger/rules/alerts.ts';
-import { allocate } from '../../ledger/rules/allocate.ts';
-import { compareBurnOrder } from '../../ledger/rules/burn-order.ts';
-import { clawbackTarget } from '../../ledger/rules/entitlement.ts';
-import { type ClawbackGrant, planClawback } from '../../ledger/rules/plan-clawback.ts';
+import { allocate, compareBurnOrder } from '../../ledger/rules/burn-order.ts';
+import { type ClawbackGrant, clawbackTarget, planClawback } from '../../ledger/rules/plan-clawback.ts';
 
 /**
  * The guides' numbers, computed from the catalog by the product's own rules. A guide contains each sentence, and no

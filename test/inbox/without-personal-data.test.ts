@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { withoutPersonalData } from '../../inbox/without-personal-data.ts';
+import { withoutPersonalData } from '../../inbox/inbox.ts';
 
 const mebibytes8 = 8 * 1_048_576;
 

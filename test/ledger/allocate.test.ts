@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { allocate } from '../../ledger/rules/allocate.ts';
+import { allocate } from '../../ledger/rules/burn-order.ts';
 
 const lots = (...available: bigint[]) =>
   available.map((credits, index) => ({ id: `${index}`, available: credits }));

@@ -1,8 +1,7 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { clawbackTarget } from '../../ledger/rules/entitlement.ts';
 import type { Move } from '../../ledger/rules/move.ts';
-import { type ClawbackGrant, planClawback } from '../../ledger/rules/plan-clawback.ts';
+import { type ClawbackGrant, clawbackTarget, planClawback } from '../../ledger/rules/plan-clawback.ts';
 
 test.each<[string, bigint, bigint, bigint, bigint]>([
   ['half the money takes half the credits', 1_000n, 1_200n, 600n, 500n],

@@ -1,10 +1,9 @@
 import { expect, test } from '@jest/globals';
+import { isExpired, isSpendable, planExpiry } from '../../ledger/rules/expiry.ts';
 import { type Accounts, moveBetween } from '../../ledger/rules/move.ts';
-import { planExpiry } from '../../ledger/rules/plan-expiry.ts';
 import { planForfeit } from '../../ledger/rules/plan-forfeit.ts';
 import { type HeldPart, planRelease } from '../../ledger/rules/plan-release.ts';
 import { type OpenDebt, planReturn, planSettlement } from '../../ledger/rules/plan-settlement.ts';
-import { isExpired, isSpendable } from '../../ledger/rules/spendable.ts';
 
 const now = new Date('2026-03-10T12:00:00Z');
 const before = new Date(now.getTime() - 1);

@@ -13,8 +13,7 @@ import { createOptOutToken, readOptOutToken } from '../../outbox/email/recipient
 import { sendDueEmails } from '../../outbox/email/send-due-emails.ts';
 import { signalEmails, signalOverdueEmailsAgain } from '../../outbox/email/signal-emails.ts';
 import { quoteName } from '../../outbox/email/write-email.ts';
-import type { Message } from '../../outbox/messages.ts';
-import { storeMessages } from '../../outbox/store-messages.ts';
+import { type Message, storeMessages } from '../../outbox/messages.ts';
 import { invite, revokeInvitation } from '../../teams/invitations.ts';
 import { type SettableClock, settableClock } from '../setup/clock.ts';
 import { createTestDatabase, type TestDatabase } from '../setup/database.ts';

@@ -2,10 +2,10 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/
 import { v7 as uuidv7 } from 'uuid';
 import { connectDatabase, type Database } from '../../database/connection.ts';
 import { deliverDueMessages } from '../../outbox/deliver-due-messages.ts';
+import { storeMessages } from '../../outbox/messages.ts';
 import { createPostMessage } from '../../outbox/post-message.ts';
 import { pruneOutbox } from '../../outbox/prune-outbox.ts';
 import { signalEndpoints } from '../../outbox/signal-endpoints.ts';
-import { storeMessages } from '../../outbox/store-messages.ts';
 import { listWebhookDeliveries, replayWebhookDeliveries } from '../../outbox/webhook-deliveries.ts';
 import {
   changeWebhookEndpoint,

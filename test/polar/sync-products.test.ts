@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { findProduct } from '../../catalog/find-product.ts';
+import { findProduct } from '../../catalog/schema.ts';
 import { readCatalog } from '../../catalog/versions.ts';
 import { InboxEvent } from '../../database/entities/inbox-event.ts';
 import { PolarProduct } from '../../database/entities/polar-product.ts';

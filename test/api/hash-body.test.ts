@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { hashBody } from '../../teams/hash-body.ts';
+import { hashBody } from '../../api/read-body.ts';
 
 const hex = (body: unknown) => hashBody(body).toString('hex');
 

@@ -1,0 +1,77 @@
+import type { Move } from './move.ts';
+
+/** The field that decides whether a grant's credits can be spent. Every grant has it. */
+export interface Expiring {
+  /** Null: lifetime credits. */
+  expiresAt: Date | null;
+}
+
+/** Credits are expired from `expiresAt` on, even if the transfer is not written yet. */
+export function isExpired({ expiresAt }: Expiring, now: Date): boolean {
+  return expiresAt !== null && expiresAt <= now;
+}
+
+/** Whether some of a grant's credits can be spent at `now`. */
+export function isSpendable(grant: Expiring & { available: bigint }, now: Date): boolean {
+  return grant.available > 0n && !isExpired(grant, now);
+}
+
+/** The fields of a grant that its expiry uses. */
+export interface ExpiringGrant extends Expiring {
+  id: string;
+  businessKey: string;
+  /** Micro-credits. */
+  available: bigint;
+}
+
+/** Expires what has expired at `now`. Held credits stay, so that their hold can be captured. */
+export function planExpiry(grants: readonly ExpiringGrant[], now: Date): Move[] {
+  return grants
+    .filter((grant) => grant.available > 0n && isExpired(grant, now))
+    .map(({ id, businessKey, available }) => ({
+      grantId: id,
+      kind: 'expire',
+      from: 'available',
+      to: 'expired',
+      amount: available,
+      reference: businessKey,
+    }));
+}
+
+/** The facts that decide when a cycle's credits expire. */
+export interface CycleFacts {
+  periodEnd: Date;
+  /** The subscription in its current state, if it is in this cycle. */
+  cancelAtPeriodEnd: boolean;
+  /** When the subscription ended, if it did. */
+  endedAt: Date | null;
+  /** The start of the next paid and granted cycle of this subscription, if any. */
+  nextAllotmentAt: Date | null;
+  /**
+   * How long an allotment can be spent after the end of its period, in milliseconds, so that a slow payment stops no
+   * work.
+   */
+  renewalGrace: number;
+}
+
+/**
+ * When the credits of a subscription's cycle expire: at its end plus the grace; exactly at its end if it is canceled;
+ * when the next allotment arrives; when the subscription ends. The earliest of these. Pure. The order in which the
+ * facts became known does not matter.
+ */
+export function cycleExpiry({
+  periodEnd,
+  cancelAtPeriodEnd,
+  endedAt,
+  nextAllotmentAt,
+  renewalGrace,
+}: CycleFacts): Date {
+  const end = periodEnd.getTime();
+  return new Date(
+    Math.min(
+      cancelAtPeriodEnd ? end : end + renewalGrace,
+      nextAllotmentAt?.getTime() ?? Number.POSITIVE_INFINITY,
+      endedAt?.getTime() ?? Number.POSITIVE_INFINITY,
+    ),
+  );
+}
