@@ -1,6 +1,7 @@
 import { z } from 'zod';
-import { decimalOut } from '../catalog/credits.ts';
+import { decimalOut, formatCredits } from '../catalog/credits.ts';
 import { roles } from '../database/entities/member.ts';
+import type { Receipt } from '../ledger/spend/operation.ts';
 
 /** Schemas that several routes share. Input is strict; output is plain JSON. */
 
@@ -50,7 +51,7 @@ export const runIdSchema = z
   .regex(runIdForm.pattern, { error: runIdForm.error })
   .meta({ description: 'The platform’s id of a workflow run', examples: ['run_8f2c'] });
 
-export const stepIdSchema = z
+const stepIdSchema = z
   .string()
   .regex(runIdForm.pattern, { error: runIdForm.error })
   .meta({ description: 'The step of the run', examples: ['summarise'] });
@@ -66,7 +67,7 @@ const tagValueSchema = z
   .string()
   .regex(/^[\x20-\x7e]{1,100}$/, { error: 'expected 1 to 100 printable ASCII characters' });
 
-export const tagsSchema = z
+const tagsSchema = z
   .record(tagNameSchema, tagValueSchema)
   .refine((tags) => Object.keys(tags).length <= mostTags, { error: `expected at most ${mostTags} tags` })
   .meta({
@@ -220,3 +221,35 @@ export const availableOut = z.strictObject({ available: decimalOut }).meta({ id:
 export const grantShareOut = z
   .strictObject({ grantId: z.guid(), source: grantSourceOut, credits: decimalOut })
   .meta({ id: 'GrantShare' });
+
+const receiptLineOut = z
+  .strictObject({
+    meter: z.string().meta({ examples: ['input_tokens'] }),
+    quantity: decimalOut,
+    unitPrice: decimalOut.meta({ description: 'The exact price of one unit in credits' }),
+    credits: decimalOut,
+  })
+  .meta({ id: 'ReceiptLine' });
+
+/** The answer to a debit: its price, and the grants that paid. */
+export const receiptShape = {
+  id: z.guid(),
+  action: z.string().meta({ examples: ['model.gpt-5'] }),
+  credits: decimalOut,
+  lines: z.array(receiptLineOut),
+  grants: z.array(grantShareOut).meta({ description: 'The grants that paid, in burn order' }),
+  priceVersion: z.int(),
+  holdId: z.guid().nullable().meta({ description: 'The captured hold; null: it was a usage' }),
+  balance: availableOut,
+};
+export const receiptOut = z.strictObject(receiptShape).meta({ id: 'Receipt' });
+
+/** A receipt of the ledger as JSON. */
+export function receiptJson({ credits, grants, balance, ...receipt }: Receipt): z.output<typeof receiptOut> {
+  return {
+    ...receipt,
+    credits: formatCredits(credits),
+    grants: grants.map((grant) => ({ ...grant, credits: formatCredits(grant.credits) })),
+    balance: { available: formatCredits(balance.available) },
+  };
+}

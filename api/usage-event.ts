@@ -1,7 +1,6 @@
 import { z } from 'zod';
 import type { ListedUsageEvent } from '../ledger/read/list-usage-events.ts';
-import { receiptJson, receiptShape } from './receipt.ts';
-import { attributionOut, instantOut } from './shapes.ts';
+import { attributionOut, instantOut, receiptJson, receiptShape } from './shapes.ts';
 
 export const usageEventOut = z
   .strictObject({

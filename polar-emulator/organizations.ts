@@ -8,7 +8,7 @@ import type { Records } from './records.ts';
 import { toOrganization } from './wire.ts';
 
 /** Settings of the organization that only the control API can change. */
-export const settingsRequest = z.strictObject({
+const settingsRequest = z.strictObject({
   proration_behavior: z.enum(['invoice', 'prorate', 'next_period', 'reset']).optional(),
   allow_multiple_subscriptions: z.boolean().optional(),
   reset_proration_behavior_enabled: z.boolean().optional(),

@@ -154,7 +154,7 @@ export async function resumeSubscription(
  * Whether `to` gives more credits a month than `from`. At the same rate the longer interval is the upgrade: it is
  * charged now, and a change to the shorter interval waits for the end of the paid period.
  */
-export function isUpgrade(from: Plan, to: Plan): boolean {
+function isUpgrade(from: Plan, to: Plan): boolean {
   const before = from.allotment * BigInt(12 / months[from.interval]);
   const after = to.allotment * BigInt(12 / months[to.interval]);
   return after === before ? months[to.interval] > months[from.interval] : after > before;

@@ -112,7 +112,7 @@ export function planProductSync(
 }
 
 /** Settings of the organisation with which Polar would not follow the catalog's policies. */
-export function unexpectedSettings(organization: models.Organization, catalog: Catalog): string[] {
+function unexpectedSettings(organization: models.Organization, catalog: Catalog): string[] {
   const { subscription_settings: subscription, customer_portal_settings: portal } = organization;
   const { upgradeProration, downgradeProration } = catalog.policies;
   const unexpected: string[] = [];

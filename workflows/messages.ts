@@ -196,7 +196,7 @@ function teamLifecycleOf(teamId: string) {
 }
 
 /** The workflow of a webhook endpoint, with the id `webhook-endpoint/{endpointId}`. */
-export const deliverWebhooksType = 'deliverWebhooks';
+const deliverWebhooksType = 'deliverWebhooks';
 
 export interface DeliverWebhooksInput {
   endpointId: string;
@@ -219,7 +219,7 @@ export async function signalDelivery(client: Client, endpointId: string): Promis
 }
 
 /** The workflow that sends e-mails, with the id `emails`. */
-export const sendEmailsType = 'sendEmails';
+const sendEmailsType = 'sendEmails';
 
 /** There are e-mails to send. */
 export const sendEmailsSignal = defineSignal('send');

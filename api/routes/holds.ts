@@ -11,9 +11,16 @@ import { findReplay } from '../../ledger/spend/receipt.ts';
 import { spends } from '../../metrics.ts';
 import { type CallContext, defineRoute } from '../define-route.ts';
 import { hashBody } from '../read-body.ts';
-import { receiptJson, receiptOut } from '../receipt.ts';
 import { whileCommitting } from '../refusals.ts';
-import { actionSchema, attributionShape, instantOut, metadataSchema, teamParams } from '../shapes.ts';
+import {
+  actionSchema,
+  attributionShape,
+  instantOut,
+  metadataSchema,
+  receiptJson,
+  receiptOut,
+  teamParams,
+} from '../shapes.ts';
 
 const ttlSeconds = z
   .int()

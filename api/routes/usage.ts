@@ -10,13 +10,15 @@ import { defineRoute, idempotencyKeySchema } from '../define-route.ts';
 import type { Dependencies } from '../dependencies.ts';
 import { invalidRequest, type Problem, problemSchema, toProblem } from '../problem.ts';
 import { hashBody } from '../read-body.ts';
-import { receiptJson, receiptOut, receiptShape } from '../receipt.ts';
 import { whileCommitting } from '../refusals.ts';
 import {
   actionSchema,
   attributionShape,
   instantIn,
   metadataSchema,
+  receiptJson,
+  receiptOut,
+  receiptShape,
   teamIdSchema,
   teamParams,
 } from '../shapes.ts';

@@ -1,7 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Grant } from '../../database/entities/grant.ts';
 import { Team } from '../../database/entities/team.ts';
-import { type Move, moveBetween } from '../rules/move.ts';
+import { type Move, moveBetween } from '../rules/grant.ts';
 
 /**
  * Moves credits between accounts of grants: writes a transfer for each move together with the grant's two columns, so

@@ -84,7 +84,7 @@ export async function followEntitlement(
 }
 
 /** The key of a cycle's grants, clawback and debt. */
-export function cycleKey(subscriptionId: string, start: Date): string {
+function cycleKey(subscriptionId: string, start: Date): string {
   return `cycle:${subscriptionId}:${start.toISOString()}`;
 }
 

@@ -3,7 +3,7 @@ import type { GrantSource } from '../../database/entities/grant.ts';
 import { unknownTeam } from '../../database/lock-living-team.ts';
 import { DomainError } from '../../domain-error.ts';
 import { compareBurnOrder } from '../rules/burn-order.ts';
-import { isExpired } from '../rules/expiry.ts';
+import { isExpired } from '../rules/grant.ts';
 import { sumsOfTransfers } from './closed-months.ts';
 
 /**

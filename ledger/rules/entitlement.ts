@@ -100,7 +100,7 @@ function moveToStartedCycle(cycles: CycleEntitlement[]): void {
 }
 
 /** The business key of the credits that a subscription grants at an instant. */
-export function allotmentKey(subscriptionId: string, at: Date): string {
+function allotmentKey(subscriptionId: string, at: Date): string {
   return `allotment:${subscriptionId}:${at.toISOString()}`;
 }
 

@@ -1,5 +1,5 @@
 import { allocate, type Burnable, compareBurnOrder } from './burn-order.ts';
-import type { Move } from './move.ts';
+import type { Move } from './grant.ts';
 
 /** The fields of a grant that a clawback uses. Micro-credits. */
 export interface ClawbackGrant extends Burnable {

@@ -1,5 +1,5 @@
 import type { Lot } from './burn-order.ts';
-import type { Move } from './move.ts';
+import type { Move } from './grant.ts';
 
 /**
  * Forfeits all credits of a deleted team. Its holds must be released, its expired credits expired and its debts

@@ -1,5 +1,4 @@
-import { type Expiring, isExpired } from './expiry.ts';
-import type { Move } from './move.ts';
+import { type Expiring, isExpired, type Move } from './grant.ts';
 
 /** The part of a hold that one grant holds. */
 export interface HeldPart extends Expiring {

@@ -1,6 +1,5 @@
 import { allocate, type Lot } from './burn-order.ts';
-import type { Expiring } from './expiry.ts';
-import type { Move } from './move.ts';
+import type { Expiring, Move } from './grant.ts';
 
 /** A debt that is not completely settled. */
 export interface OpenDebt {

@@ -7,8 +7,7 @@ import { DomainError } from '../../domain-error.ts';
 import type { Message } from '../../outbox/messages.ts';
 import type { AlertState } from '../rules/alerts.ts';
 import { allocate, type Draw } from '../rules/burn-order.ts';
-import { isSpendable } from '../rules/expiry.ts';
-import { type Move, moveBetween } from '../rules/move.ts';
+import { isSpendable, type Move, moveBetween } from '../rules/grant.ts';
 import {
   type Attribution,
   type CaptureOperation,

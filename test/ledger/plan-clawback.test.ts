@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import type { Move } from '../../ledger/rules/move.ts';
+import type { Move } from '../../ledger/rules/grant.ts';
 import { type ClawbackGrant, clawbackTarget, planClawback } from '../../ledger/rules/plan-clawback.ts';
 
 test.each<[string, bigint, bigint, bigint, bigint]>([
