@@ -15,6 +15,7 @@ COPY package.json package-lock.json .npmrc tsconfig.json ./
 RUN npm ci
 COPY client ./client
 COPY web ./web
+COPY docs ./docs
 RUN node web/build/build-command.ts
 
 FROM node:24.21.0-bookworm-slim${NODE_DIGEST}

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Express, Request, RequestHandler, Response } from 'express';
+import type { Express, RequestHandler, Response } from 'express';
 import expressStaticGzip from 'express-static-gzip';
 
 /** The built page and who may embed it. */
@@ -17,12 +17,20 @@ export interface PageSettings {
 const noncePlaceholder = '__CSP_NONCE__';
 /** Paths of the page; the page itself decides what they show. */
 const pagePaths = ['/', '/teams', '/teams/*path'];
+/** The guides for users, which the build makes from `docs/guides/`. */
+const guidePath = /^\/guides(?:\/([a-z-]+))?$/;
 /** Files that keep their name, such as the icon. The names in `assets/` change with their content. */
 const fixedFilePath = /^\/[\w-]+\.(?:svg|png|ico|webmanifest|txt)$/;
 
-/** Serves the page of `web/` and its files. Without a built page the page's paths answer with one line. */
+/** Serves the page of `web/`, the guides and their files. Without a built page the page's paths answer with one line. */
 export function servePage(app: Express, { directory, dashboardOrigin }: PageSettings): void {
-  app.get(pagePaths, sendIndex(join(directory, 'index.html'), dashboardOrigin));
+  const send = (file: string, response: Response) =>
+    sendHtml(join(directory, file), response, dashboardOrigin);
+  app.get(pagePaths, (_request, response) => send('index.html', response));
+  app.get(guidePath, (request, response, next) => {
+    const file = `guides/${request.params[0] ?? 'index'}.html`;
+    return existsSync(join(directory, file)) ? send(file, response) : next();
+  });
   app.use('/assets', serveFiles(join(directory, 'assets'), { maxAge: '1y', immutable: true }));
   app.get(fixedFilePath, serveFiles(directory, { maxAge: 0 }));
 }
@@ -38,23 +46,21 @@ function serveFiles(directory: string, caching: { maxAge: string | 0; immutable?
 }
 
 /** The file is read for each answer, so a new build needs no restart. It is small. */
-function sendIndex(file: string, dashboardOrigin: string | undefined): RequestHandler {
-  return async (_request: Request, response: Response) => {
-    if (!existsSync(file)) {
-      response
-        .status(404)
-        .type('text/plain')
-        .send('The page is not built: run npm run web:build. The API is documented at /docs.\n');
-      return;
-    }
-    const html = await readFile(file, 'utf8');
-    const nonce = randomBytes(16).toString('base64');
-    response.setHeader('Content-Security-Policy', pagePolicy(nonce, dashboardOrigin));
-    // It contradicts `frame-ancestors` and knows no origins.
-    if (dashboardOrigin !== undefined) response.removeHeader('X-Frame-Options');
-    response.setHeader('Cache-Control', 'no-store');
-    response.type('html').send(html.replaceAll(noncePlaceholder, nonce));
-  };
+async function sendHtml(file: string, response: Response, dashboardOrigin: string | undefined) {
+  if (!existsSync(file)) {
+    response
+      .status(404)
+      .type('text/plain')
+      .send('The page is not built: run npm run web:build. The API is documented at /docs.\n');
+    return;
+  }
+  const html = await readFile(file, 'utf8');
+  const nonce = randomBytes(16).toString('base64');
+  response.setHeader('Content-Security-Policy', pagePolicy(nonce, dashboardOrigin));
+  // It contradicts `frame-ancestors` and knows no origins.
+  if (dashboardOrigin !== undefined) response.removeHeader('X-Frame-Options');
+  response.setHeader('Cache-Control', 'no-store');
+  response.type('html').send(html.replaceAll(noncePlaceholder, nonce));
 }
 
 /** Nothing inline but styles with the nonce of this answer; everything from our own origin. */

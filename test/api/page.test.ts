@@ -27,6 +27,9 @@ beforeAll(async () => {
   writeFileSync(join(directory, 'assets/index-Ab12.js.br'), brotliCompressSync(script));
   writeFileSync(join(directory, 'assets/index-Ab12.js.gz'), gzipSync(script));
   writeFileSync(join(directory, 'assets/.env'), 'SECRET=1');
+  mkdirSync(join(directory, 'guides'));
+  for (const name of ['index', 'credit-system'])
+    writeFileSync(join(directory, `guides/${name}.html`), `<!doctype html><h1>${name}</h1>`);
   writeFileSync(join(directory, 'favicon.svg'), '<svg xmlns="http://www.w3.org/2000/svg"/>');
   api = await startApi();
   url = await serve({ directory, dashboardOrigin: 'https://app.example.com' });
@@ -79,6 +82,19 @@ test('each answer has its own nonce for styles, and nothing else may be inline',
   expect(nonces.size).toBe(3);
 });
 
+test.each([
+  ['/guides', 'index'],
+  ['/guides/credit-system', 'credit-system'],
+])('%s answers a guide under the policy of the page', async (path, title) => {
+  const { status, headers, text } = await load(path);
+  expect({ status, text }).toEqual({ status: 200, text: `<!doctype html><h1>${title}</h1>` });
+  const policyOf = (policy: string | null) => policy?.replace(/nonce-[^']+/, 'nonce');
+  const page = await load('/');
+  expect(policyOf(headers.get('content-security-policy'))).toBe(
+    policyOf(page.headers.get('content-security-policy')),
+  );
+});
+
 test('only the dashboard’s origin may embed the page, and nobody if none is set', async () => {
   const { headers } = await load('/');
   expect(headers.get('content-security-policy')).toContain('frame-ancestors https://app.example.com');
@@ -113,6 +129,10 @@ test('a file whose name has no hash is checked again by the browser', async () =
 
 test.each([
   '/index.html',
+  '/guides/',
+  '/guides/nothing',
+  '/guides/credit-system.html',
+  '/guides/..%2findex',
   '/assets/',
   '/assets/none-Ab12.js',
   '/assets/.env',

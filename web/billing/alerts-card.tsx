@@ -22,7 +22,11 @@ export function AlertsCard({ team }: { team: MyTeam }) {
   const { t } = useLanguage();
   const alerts = useQuery(alertsQuery(team.id));
   return (
-    <Card title={t('alerts.title')} description={t('alerts.text')}>
+    <Card
+      title={t('alerts.title')}
+      description={t('alerts.text')}
+      help={{ guide: 'usage-monitoring', anchor: 'alerts' }}
+    >
       <Loaded query={alerts} lines={3}>
         {(current) =>
           mayManageBilling(team) ? (

@@ -21,7 +21,11 @@ export function BalanceCard({ team }: { team: MyTeam }) {
   const balance = useQuery(balanceQuery(team.id));
   const forecast = useQuery(forecastQuery(team.id));
   return (
-    <Card title={t('balance.title')} actions={mayManageBilling(team) && <BuyCredits team={team} />}>
+    <Card
+      title={t('balance.title')}
+      help={{ guide: 'credit-system' }}
+      actions={mayManageBilling(team) && <BuyCredits team={team} />}
+    >
       <Loaded query={balance} lines={7}>
         {({ available, held, debt, bySource, grants }) => (
           <>

@@ -8,6 +8,7 @@ import { useLanguage } from '../i18n/language.tsx';
 import { ActionFailed } from '../ui/action-failed.tsx';
 import { Button } from '../ui/button.tsx';
 import { Dialog } from '../ui/dialog.tsx';
+import { HelpLink } from '../ui/help-link.tsx';
 import { Loaded } from '../ui/loaded.tsx';
 import { useCheckout } from './use-checkout.ts';
 
@@ -33,7 +34,9 @@ function Packs({ team }: { team: MyTeam }) {
   const checkout = useCheckout(team);
   return (
     <>
-      <p className="mb-4 text-sm text-muted">{t('buy.text')}</p>
+      <p className="mb-4 flex items-center gap-2 text-sm text-muted">
+        {t('buy.text')} <HelpLink guide="one-time-purchases" />
+      </p>
       <Loaded query={catalog} lines={6}>
         {({ packs }) => (
           <ul className="flex flex-col gap-2">

@@ -24,7 +24,11 @@ export function GrantsCard({ team }: { team: MyTeam }) {
   const [showsAll, setShowsAll] = useState(false);
   return (
     <div id="grants" className="scroll-mt-4">
-      <Card title={t('grants.title')} description={t('grants.text')}>
+      <Card
+        title={t('grants.title')}
+        description={t('grants.text')}
+        help={{ guide: 'credit-system', anchor: 'where-credits-come-from' }}
+      >
         <Loaded query={balance} lines={5}>
           {({ grants }) => {
             if (grants.length === 0) return <p className="text-sm text-muted">{t('grants.none')}</p>;

@@ -19,7 +19,11 @@ export function InvoicesCard({ team }: { team: MyTeam }) {
   const { t } = useLanguage();
   const may = mayManageBilling(team);
   return (
-    <Card title={t('invoices.title')} actions={may && <ManageBilling team={team} />}>
+    <Card
+      title={t('invoices.title')}
+      help={{ guide: 'billing-portal' }}
+      actions={may && <ManageBilling team={team} />}
+    >
       {may ? <Invoices team={team} /> : <WhoMay team={team} what={t('invoices.askWhat')} />}
     </Card>
   );

@@ -20,7 +20,11 @@ export function LimitsCard({ team }: { team: MyTeam }) {
   const [members, limits] = useQueries({ queries: [membersQuery(team.id), limitsQuery(team.id)] });
   const failed = [members, limits].find(({ isError, data }) => isError && data === undefined);
   return (
-    <Card title={t('limits.title')} description={t('limits.text')}>
+    <Card
+      title={t('limits.title')}
+      description={t('limits.text')}
+      help={{ guide: 'usage-monitoring', anchor: 'limits' }}
+    >
       {failed ? (
         <Failed error={failed.error} retry={() => void failed.refetch()} />
       ) : members.data && limits.data ? (

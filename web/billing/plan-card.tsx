@@ -24,7 +24,7 @@ export function PlanCard({ team }: { team: MyTeam }) {
   const { t } = useLanguage();
   const subscription = useQuery(subscriptionQuery(team.id));
   return (
-    <Card title={t('plan.title')}>
+    <Card title={t('plan.title')} help={{ guide: 'subscriptions' }}>
       <Loaded query={subscription} lines={7}>
         {(current) => (
           <div className="flex flex-col gap-5">

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, globSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { build } from 'vite';
+import { buildGuides } from './build-guides.ts';
 import { compressFiles } from './compress-files.ts';
 import { checkFirstLoad } from './first-load.ts';
 
@@ -10,7 +11,7 @@ const dist = join(root, 'web/dist');
 const stamp = join(dist, 'sources.sha256');
 
 /**
- * Builds web/dist: the page, and `.br` and `.gz` of each text file beside it. The hash of the sources is written last, so that
+ * Builds web/dist: the page, the guides, and `.br` and `.gz` of each text file beside it. The hash of the sources is written last, so that
  * a build that was interrupted is made again.
  * @returns one line about the result
  * @throws Error if the page does not build, or its first load is larger than its budget
@@ -21,6 +22,7 @@ export async function buildPage({ force = false } = {}): Promise<string> {
   process.env.NODE_ENV = 'production'; // otherwise React's development version is built
   await build({ configFile: join(root, 'web/build/vite.config.ts'), logLevel: 'warn' });
   const firstLoadBytes = checkFirstLoad(dist);
+  buildGuides(root, dist);
   await compressFiles(dist);
   writeFileSync(stamp, sources);
   return `${Math.round(firstLoadBytes / 1000)} kB of script at first load`;
@@ -29,7 +31,14 @@ export async function buildPage({ force = false } = {}): Promise<string> {
 /** A hash of everything that the page is made from. */
 function hashSources(): string {
   const files = globSync(
-    ['web/**/*.{ts,tsx,css,html,svg,json}', 'client/*.ts', 'package-lock.json', 'tsconfig.json'],
+    [
+      'web/**/*.{ts,tsx,css,html,svg,json}',
+      'client/*.ts',
+      'package-lock.json',
+      'tsconfig.json',
+      'docs/guides/*.md',
+      'docs/images/*.png',
+    ],
     {
       cwd: root,
       exclude: (path) => path.startsWith('web/dist'),

@@ -4,7 +4,7 @@ import { defineConfig, type Plugin } from 'vite';
 
 const page = resolve(import.meta.dirname, '..');
 /** The API's paths, for `npm run web:dev`. */
-const apiPaths = ['/v1', '/session', '/dev', '/docs', '/openapi.json'];
+const apiPaths = ['/v1', '/session', '/dev', '/docs', '/guides', '/openapi.json'];
 const silenced = ['MODULE_LEVEL_DIRECTIVE', 'PLUGIN_TIMINGS'];
 const api = process.env.WEB_API ?? 'http://localhost:3000';
 

@@ -5,6 +5,7 @@ import { formatCredits, isZero } from '../format/credits.ts';
 import { formatDay } from '../format/dates.ts';
 import { useLanguage } from '../i18n/language.tsx';
 import type { Translate } from '../i18n/text.ts';
+import { HelpLink } from '../ui/help-link.tsx';
 import { LoadedList } from '../ui/loaded-list.tsx';
 import { Row, Rows } from '../ui/rows.tsx';
 
@@ -17,7 +18,9 @@ export function DebtParts({ teamId }: { teamId: string }) {
   const nameOf = (key: string | null) => products.find((one) => one.key === key)?.name ?? key ?? '';
   return (
     <>
-      <p className="mb-2 text-sm text-muted">{t('explain.debt')}</p>
+      <p className="mb-2 flex items-center gap-2 text-sm text-muted">
+        {t('explain.debt')} <HelpLink guide="one-time-purchases" anchor="refunds" />
+      </p>
       <LoadedList query={query}>
         {(debts) => (
           <Rows>

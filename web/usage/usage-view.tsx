@@ -57,6 +57,7 @@ export function UsageView(props: UsageViewProps) {
       <FilterChips state={state} change={change} names={names} />
       <Card
         title={t('usage.title')}
+        help={{ guide: 'usage-monitoring' }}
         description={t('usage.zoneText', {
           from: texts.longDay(range.first),
           to: texts.longDay(range.last),
