@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { BillingProblem, BillingUnavailable } from '../client/billing-error.ts';
 import { EnvironmentError, readEnvironment, runningStack } from '../environment.ts';
 import { figuresChecked, WrongFigure } from './demo/check.ts';
 import { CannotGoOn, connectDemo } from './demo/connect.ts';
@@ -70,8 +71,7 @@ function readStack() {
 }
 
 function explain(error: unknown): string {
-  const expected =
-    error instanceof WrongFigure || error instanceof CannotGoOn || error instanceof EnvironmentError;
-  if (expected) return error.message;
+  const expected = [WrongFigure, CannotGoOn, EnvironmentError, BillingProblem, BillingUnavailable];
+  if (expected.some((kind) => error instanceof kind) && error instanceof Error) return error.message;
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }

@@ -1,5 +1,5 @@
-import { z } from 'zod';
-import { credits, type Demo } from './connect.ts';
+import { parseSignedDecimal } from '../../catalog/credits.ts';
+import type { Demo } from './connect.ts';
 
 export const sources = ['trial', 'subscription', 'purchase', 'adjustment'] as const;
 export type Source = (typeof sources)[number];
@@ -9,32 +9,36 @@ export type Standing = Record<Source | 'debt', bigint>;
 
 export const nothing: Standing = { trial: 0n, subscription: 0n, purchase: 0n, adjustment: 0n, debt: 0n };
 
-const balanceAnswer = z.object({
-  available: credits,
-  held: credits,
-  debt: credits,
-  bySource: z.object({ trial: credits, subscription: credits, purchase: credits, adjustment: credits }),
-  grants: z.array(
-    z.object({
-      source: z.enum(sources),
-      granted: credits,
-      consumed: credits,
-      expired: credits,
-      revoked: credits,
-      settled: credits,
-      effectiveAt: z.string(),
-      expiresAt: z.string().nullable(),
-    }),
-  ),
-  nextExpiry: z.object({ at: z.string(), credits }).nullable(),
-  asOf: z.string(),
-});
-export type Balance = z.output<typeof balanceAnswer>;
+export type Balance = Awaited<ReturnType<typeof readBalance>>;
 
-/** The team's balance, now or at a past instant. */
-export function readBalance({ call }: Demo, teamId: string, at?: string): Promise<Balance> {
-  const query = at === undefined ? '' : `?at=${encodeURIComponent(at)}`;
-  return call('GET', `/v1/teams/${teamId}/balance${query}`, balanceAnswer);
+/** The team's balance, now or at a past instant, in micro-credits. */
+export async function readBalance({ billing }: Demo, teamId: string, at?: string) {
+  const { available, held, debt, bySource, grants, nextExpiry, asOf } = await billing.GET(
+    '/v1/teams/{teamId}/balance',
+    { params: { path: { teamId }, query: at === undefined ? {} : { at } } },
+  );
+  return {
+    available: parseSignedDecimal(available),
+    held: parseSignedDecimal(held),
+    debt: parseSignedDecimal(debt),
+    bySource: {
+      trial: parseSignedDecimal(bySource.trial),
+      subscription: parseSignedDecimal(bySource.subscription),
+      purchase: parseSignedDecimal(bySource.purchase),
+      adjustment: parseSignedDecimal(bySource.adjustment),
+    },
+    grants: grants.map(({ source, consumed, expired, revoked, settled, effectiveAt, expiresAt }) => ({
+      source,
+      consumed: parseSignedDecimal(consumed),
+      expired: parseSignedDecimal(expired),
+      revoked: parseSignedDecimal(revoked),
+      settled: parseSignedDecimal(settled),
+      effectiveAt,
+      expiresAt,
+    })),
+    nextExpiry,
+    asOf,
+  };
 }
 
 export function standingOf({ bySource, debt }: Balance): Standing {

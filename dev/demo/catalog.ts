@@ -1,32 +1,28 @@
-import { z } from 'zod';
 import { MICRO, parseDecimal } from '../../catalog/credits.ts';
-import { CannotGoOn, credits } from './connect.ts';
+import { CannotGoOn, type Demo } from './connect.ts';
 
-const action = z.object({
-  action: z.string(),
-  category: z.string(),
-  meters: z.array(z.object({ meter: z.string(), credits, per: z.int().transform(BigInt) })).min(1),
-});
+export type Catalog = Awaited<ReturnType<typeof readCatalog>>;
+export type Action = Catalog['prices'][number];
 
-/** The part of `GET /v1/catalog` that the demo uses. Credits are micro-credits. */
-export const catalogAnswer = z.object({
-  trial: z.object({ credits, lifetime: z.string() }),
-  plans: z.array(
-    z.object({
-      key: z.string(),
-      name: z.string(),
-      interval: z.string(),
-      rhythm: z.string(),
-      allotment: credits,
-    }),
-  ),
-  packs: z.array(z.object({ key: z.string(), name: z.string(), credits })),
-  prices: z.array(action),
-  priceVersion: z.int(),
-});
-
-export type Catalog = z.output<typeof catalogAnswer>;
-export type Action = z.output<typeof action>;
+/** The part of the catalog that the demo uses, in micro-credits. */
+export async function readCatalog({ billing }: Demo) {
+  const { trial, plans, packs, prices, priceVersion } = await billing.GET('/v1/catalog');
+  return {
+    trial: { credits: parseDecimal(trial.credits) },
+    plans: plans.map((plan) => ({ ...plan, allotment: parseDecimal(plan.allotment) })),
+    packs: packs.map((pack) => ({ ...pack, credits: parseDecimal(pack.credits) })),
+    prices: prices.map(({ action, category, meters }) => ({
+      action,
+      category,
+      meters: meters.map(({ meter, credits, per }) => ({
+        meter,
+        credits: parseDecimal(credits),
+        per: BigInt(per),
+      })),
+    })),
+    priceVersion,
+  };
+}
 
 /** One usage: an action with a quantity for each of its meters, as decimal strings. */
 export interface Consumption {

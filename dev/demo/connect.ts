@@ -4,22 +4,14 @@ import { Client, Connection } from '@temporalio/client';
 import { SignJWT } from 'jose';
 import { z } from 'zod';
 import { parseSignedDecimal } from '../../catalog/credits.ts';
+import { type BillingClient, createBillingClient } from '../../client/billing-client.ts';
+import type { Credentials } from '../../client/retrying-fetch.ts';
 import type { Environment } from '../../environment.ts';
 import { createPolarClient } from '../../polar/client.ts';
 
 /** Why the demo cannot continue, in one line. */
 export class CannotGoOn extends Error {
   override name = 'CannotGoOn';
-}
-
-export interface CallOptions {
-  body?: object;
-  /** Idempotency-Key; default: a new one. */
-  key?: string;
-  /** Bearer token; default: the service key. */
-  token?: string;
-  /** The expected status. Default: 200, and 201 for POST. */
-  status?: number;
 }
 
 /** The demo's connections to the running stack. */
@@ -45,30 +37,18 @@ export async function connectDemo({
     throw new CannotGoOn(`Temporal does not answer at ${server.address}: ${messageOf(error)}`);
   });
 
+  const as = (credentials: Credentials) => createBillingClient({ baseUrl: publicUrl, credentials });
+
   return {
     publicUrl,
     dataDir,
+    /** Calls the API with the service key. */
+    billing: as({ serviceKey: serviceApiKey }),
     polarUrl: polar.server,
     polar: createPolarClient(polar),
     temporal: new Client({ connection, namespace }),
     temporalUi: embeddedTemporalUi(dataDir, server.address),
     close: () => connection.close(),
-
-    /** Calls the API. @throws CannotGoOn if the status is not the expected one */
-    async call<T>(method: string, path: string, answer: z.ZodType<T>, options: CallOptions = {}): Promise<T> {
-      const { body, key = crypto.randomUUID(), token = serviceApiKey } = options;
-      const { status = method === 'POST' ? 201 : 200 } = options;
-      const response = await send(publicUrl + path, {
-        method,
-        headers: {
-          authorization: `Bearer ${token}`,
-          ...(method === 'GET' ? {} : { 'idempotency-key': key }),
-          ...(body ? { 'content-type': 'application/json' } : {}),
-        },
-        ...(body ? { body: JSON.stringify(body) } : {}),
-      });
-      return read(response, `${method} ${path}`, status, answer);
-    },
 
     /** Calls an action of the emulator. */
     async press<T>(path: string, answer: z.ZodType<T>, body?: object): Promise<T> {
@@ -76,12 +56,12 @@ export async function connectDemo({
         method: 'POST',
         ...(body ? { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } } : {}),
       });
-      return read(response, `POST /emulator${path}`, 200, answer);
+      return read(response, `POST /emulator${path}`, answer);
     },
 
     /** Reads from the emulator's control API. */
     async look<T>(path: string, answer: z.ZodType<T>): Promise<T> {
-      return read(await send(`${polar.server}/emulator${path}`, {}), `GET /emulator${path}`, 200, answer);
+      return read(await send(`${polar.server}/emulator${path}`, {}), `GET /emulator${path}`, answer);
     },
 
     /** Fetches a page like a browser. */
@@ -91,14 +71,17 @@ export async function connectDemo({
       return response.text();
     },
 
-    /** A user's own token; the service key if an identity provider signs the tokens. */
-    async tokenOf(userId: string): Promise<string> {
-      if (!('jwtSecret' in auth)) return serviceApiKey;
-      return new SignJWT()
-        .setProtectedHeader({ alg: 'HS256' })
-        .setSubject(userId)
-        .setExpirationTime('10m')
-        .sign(new TextEncoder().encode(auth.jwtSecret));
+    /** Calls the API with a user's own token; with the service key if an identity provider signs the tokens. */
+    billingOf(userId: string): BillingClient {
+      if (!('jwtSecret' in auth)) return as({ serviceKey: serviceApiKey });
+      const secret = new TextEncoder().encode(auth.jwtSecret);
+      const token = () =>
+        new SignJWT()
+          .setProtectedHeader({ alg: 'HS256' })
+          .setSubject(userId)
+          .setExpirationTime('10m')
+          .sign(secret);
+      return as({ token });
     },
   };
 }
@@ -123,10 +106,10 @@ async function send(url: string, init: RequestInit): Promise<Response> {
   }
 }
 
-async function read<T>(response: Response, what: string, status: number, answer: z.ZodType<T>): Promise<T> {
+async function read<T>(response: Response, what: string, answer: z.ZodType<T>): Promise<T> {
   const text = await response.text();
-  if (response.status !== status) {
-    throw new CannotGoOn(`${what} answered ${response.status}, not ${status}: ${text.slice(0, 500)}`);
+  if (response.status !== 200) {
+    throw new CannotGoOn(`${what} answered ${response.status}: ${text.slice(0, 500)}`);
   }
   const parsed = answer.safeParse(JSON.parse(text));
   if (parsed.success) return parsed.data;

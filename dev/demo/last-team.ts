@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { formatCredits } from '../../catalog/credits.ts';
+import { BillingProblem } from '../../client/billing-error.ts';
 import { availableIn, type Balance, readBalance, standingOf } from './balance.ts';
 import { check, WrongFigure } from './check.ts';
 import { CannotGoOn, credits, type Demo } from './connect.ts';
@@ -22,8 +23,6 @@ const lastTeamFile = z.object({
   nextExpiry: z.string().nullable(),
 });
 type LastTeam = z.output<typeof lastTeamFile>;
-
-const inboxAnswer = z.object({ data: z.array(z.object({ receivedAt: z.string() })) });
 
 /** Stores the state of this demo's team for the next demo. */
 export function rememberTeam(demo: Demo, teamId: string, balance: Balance): void {
@@ -50,7 +49,7 @@ export async function checkLastTeam(demo: Demo): Promise<void> {
   try {
     screen.ok(await compare(demo, last));
   } catch (error) {
-    if (!(error instanceof WrongFigure || error instanceof CannotGoOn)) throw error;
+    if (!(error instanceof WrongFigure || error instanceof BillingProblem)) throw error;
     throw new CannotGoOn(
       `${error.message}\n  This is the team of an earlier demo. If you changed it yourself, delete the file: rm ${fileOf(demo)}`,
     );
@@ -80,7 +79,7 @@ async function whyItMayDiffer(
   now: Balance,
 ): Promise<string | null> {
   if (nextExpiry !== null && nextExpiry <= now.asOf) return 'a cycle has ended';
-  const { data } = await demo.call('GET', `/v1/inbox?teamId=${teamId}&limit=1`, inboxAnswer);
+  const { data } = await demo.billing.GET('/v1/inbox', { params: { query: { teamId, limit: 1 } } });
   return data.some(({ receivedAt }) => receivedAt > asOf) ? 'someone has changed it at Polar' : null;
 }
 

@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { MICRO, parseDecimal } from '../../catalog/credits.ts';
 import { priceUsage } from '../../catalog/price-usage.ts';
 import { readCatalog } from '../../catalog/versions.ts';
+import { BillingProblem } from '../../client/billing-error.ts';
 import type { Role } from '../../database/entities/member.ts';
 import { hasCode } from '../../domain-error.ts';
 import type { Environment } from '../../environment.ts';
@@ -268,8 +269,9 @@ async function writeCalls(
 
 /** Credits that a running job has set aside, for an hour, over HTTP and at the real time. */
 async function holdCredits(demo: Demo, seed: Seed): Promise<void> {
-  await demo.call('POST', `/v1/teams/${seed.teamId}/holds`, anything, {
-    key: 'seed:hold',
+  if (seed.teamId === null) return;
+  await demo.billing.POST('/v1/teams/{teamId}/holds', {
+    params: { path: { teamId: seed.teamId }, header: { 'Idempotency-Key': 'seed:hold' } },
     body: {
       action: 'model.gpt-5',
       credits: '40',
@@ -305,12 +307,9 @@ async function showWhere(demo: Demo, seed: Seed): Promise<void> {
 
 /** The seeded team and the Personal Teams of its members. */
 async function teamsOf(demo: Demo, seed: Seed): Promise<string[]> {
-  const mine = z.object({ data: z.array(z.object({ id: z.string() })) });
   const found = new Set<string>();
   for (const { short } of people) {
-    const token = await demo.tokenOf(idOf(seed, short));
-    const { data } = await demo.call('GET', '/v1/teams', mine, { token });
-    for (const { id } of data) found.add(id);
+    for await (const { id } of demo.billingOf(idOf(seed, short)).list('/v1/teams')) found.add(id);
   }
   return [...found];
 }
@@ -318,16 +317,20 @@ async function teamsOf(demo: Demo, seed: Seed): Promise<string[]> {
 /** A seed that was interrupted leaves a part of the team: the team and its users are deleted. */
 async function removeInterrupted(demo: Demo, seed: Seed): Promise<void> {
   screen.say('An earlier seed was interrupted: its team is deleted');
-  const remove = async (path: string, token?: string) =>
-    demo
-      .call('DELETE', path, anything, { status: 202, ...(token ? { token } : {}) })
-      .catch((error: unknown) => {
-        if (!(error instanceof CannotGoOn && / answered 404/.test(error.message))) throw error;
-      });
+  const unlessGone = (error: unknown) => {
+    if (!(error instanceof BillingProblem && error.status === 404)) throw error;
+  };
   if (seed.teamId !== null) {
-    await remove(`/v1/teams/${seed.teamId}`, await demo.tokenOf(idOf(seed, 'olivia')));
+    await demo
+      .billingOf(idOf(seed, 'olivia'))
+      .DELETE('/v1/teams/{teamId}', { params: { path: { teamId: seed.teamId } } })
+      .catch(unlessGone);
   }
-  for (const { short } of people) await remove(`/v1/users/${idOf(seed, short)}`);
+  for (const { short } of people) {
+    await demo.billing
+      .DELETE('/v1/users/{userId}', { params: { path: { userId: idOf(seed, short) } } })
+      .catch(unlessGone);
+  }
 }
 
 /** A user who was erased leaves an id that cannot be used again. */

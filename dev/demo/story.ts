@@ -1,5 +1,8 @@
 import { z } from 'zod';
+import { formatCredits, parseDecimal } from '../../catalog/credits.ts';
 import { groupThousands } from '../../catalog/group-thousands.ts';
+import type { components } from '../../client/api-types.ts';
+import { BillingProblem, isProblem } from '../../client/billing-error.ts';
 import {
   planAttribute,
   subscriptionStatusAttribute,
@@ -13,61 +16,24 @@ import {
   readBalance,
   type Source,
   type Standing,
-  sources,
   spendFrom,
   standingOf,
 } from './balance.ts';
 import {
   type Catalog,
   type Consumption,
-  catalogAnswer,
   chooseProducts,
   consume,
   consumeAtLeast,
   oneOfEachCategory,
+  readCatalog,
 } from './catalog.ts';
-import { check, waitUntil } from './check.ts';
-import { CannotGoOn, credits, type Demo } from './connect.ts';
+import { check, WrongFigure, waitUntil } from './check.ts';
+import { CannotGoOn, type Demo } from './connect.ts';
 import { checkLastTeam, rememberTeam } from './last-team.ts';
 import { grouped, screen } from './screen.ts';
 
-const signUpAnswer = z.object({
-  user: z.object({ id: z.string() }),
-  team: z.object({ id: z.string(), personal: z.boolean() }),
-});
-const receiptAnswer = z.object({
-  id: z.string(),
-  action: z.string(),
-  credits,
-  lines: z.array(z.object({ meter: z.string(), quantity: z.string(), unitPrice: z.string(), credits })),
-  grants: z.array(z.object({ source: z.enum(sources), credits })),
-  priceVersion: z.int(),
-  balance: z.object({ available: credits }),
-});
-type Receipt = z.output<typeof receiptAnswer>;
-const refusedAnswer = z.object({ status: z.int(), code: z.string() });
-const batchAnswer = z.object({ results: z.array(z.union([receiptAnswer, refusedAnswer])) });
-const insufficientAnswer = z.object({
-  code: z.string(),
-  detail: z.string(),
-  required: credits,
-  available: credits,
-});
-const linkAnswer = z.object({ url: z.url(), expiresAt: z.string() });
-const subscriptionAnswer = z
-  .object({
-    plan: z.string(),
-    status: z.string(),
-    cycle: z.object({ start: z.string(), end: z.string() }),
-    nextAllotment: z.object({ at: z.string(), credits }).nullable(),
-  })
-  .nullable();
-const invoicesAnswer = z.object({
-  data: z.array(z.object({ id: z.string(), product: z.string().nullable(), status: z.string() })),
-});
-const inboxAnswer = z.object({
-  data: z.array(z.object({ type: z.string(), parkedCode: z.string().nullable() })),
-});
+type Receipt = components['schemas']['Receipt'] | components['schemas']['DebitedBatchEvent'];
 const webhooksAnswer = z.array(
   z.object({ type: z.string(), succeeded: z.boolean().nullable(), skipped: z.boolean(), held: z.boolean() }),
 );
@@ -81,7 +47,7 @@ const anything = z.unknown();
 export async function tellStory(demo: Demo): Promise<string> {
   screen.say(`The story of a team, over HTTP at ${demo.publicUrl}`);
   await checkLastTeam(demo);
-  const catalog = await demo.call('GET', '/v1/catalog', catalogAnswer);
+  const catalog = await readCatalog(demo);
   const { plan, larger, pack } = chooseProducts(catalog);
   const [model, ...others] = oneOfEachCategory(catalog);
   const bulk = others.at(-1) ?? model;
@@ -117,7 +83,7 @@ export async function tellStory(demo: Demo): Promise<string> {
 /** A user, their team, and the team's expected balance so far. */
 type Ada = ReturnType<typeof follow>;
 
-function follow(demo: Demo, catalog: Catalog, userId: string, teamId: string, token: string) {
+function follow(demo: Demo, catalog: Catalog, userId: string, teamId: string) {
   let standing = nothing;
   const told: { at: string; standing: Standing }[] = [];
   const read = () => readBalance(demo, teamId);
@@ -125,12 +91,13 @@ function follow(demo: Demo, catalog: Catalog, userId: string, teamId: string, to
   return {
     demo,
     catalog,
-    userId,
     teamId,
-    token,
+    /** The path parameters of the requests about the team. */
+    path: { teamId },
+    /** Her own requests. Usage is recorded with the service key. */
+    billing: demo.billingOf(userId),
     told,
     read,
-    path: `/v1/teams/${teamId}`,
     standing: () => standing,
 
     /** Checks that nothing has changed since the last step. */
@@ -154,10 +121,10 @@ async function signUp(demo: Demo, catalog: Catalog): Promise<Ada> {
   const id = `demo_${Date.now().toString(36)}_${crypto.randomUUID().slice(0, 8)}`;
   screen.step('Ada signs up, and her Personal Team gets the trial credits');
   const body = { id, email: `${id}@example.com`, name: 'Ada Lovelace' };
-  const { team } = await demo.call('POST', '/v1/users', signUpAnswer, { body });
+  const { team } = await demo.billing.POST('/v1/users', { body });
   screen.detail(`POST /v1/users → 201, team ${team.id}`);
   check('The new team is personal', team.personal, true);
-  const ada = follow(demo, catalog, id, team.id, await demo.tokenOf(id));
+  const ada = follow(demo, catalog, id, team.id);
   await ada.becomes({ ...nothing, trial: catalog.trial.credits }, 'The balance with the trial credits');
   return ada;
 }
@@ -176,7 +143,7 @@ async function useOnce(ada: Ada, usage: Consumption): Promise<void> {
       '×',
       line.unitPrice,
       '=',
-      `>${grouped(line.credits)}`,
+      `>${grouped(parseDecimal(line.credits))}`,
     ]),
   );
   checkReceipt(ada, receipt, usage, paid, availableIn(left));
@@ -201,18 +168,16 @@ async function useInBatch(ada: Ada, usages: Consumption[]): Promise<void> {
     action,
     quantities,
   }));
-  const { results } = await ada.demo.call('POST', '/v1/usage/batch', batchAnswer, {
-    body: { events },
-    status: 200,
-  });
+  const { results } = await ada.demo.billing.POST('/v1/usage/batch', { body: { events } });
   screen.detail(`POST /v1/usage/batch with ${events.length} events → 200`);
   check('The number of results', results.length, events.length);
   let standing = ada.standing();
   for (const [index, usage] of all.entries()) {
     const result = results[index];
     if (usage === unknown) {
-      check('The answer to an unknown action', result, { status: 422, code: 'unknown_action' });
-    } else if (result && 'lines' in result) {
+      const code = result && 'code' in result ? result.code : result;
+      check('The answer to an unknown action', code, 'unknown_action');
+    } else if (result && !isProblem(result) && 'lines' in result) {
       const { left, paid } = spendFrom(standing, usage.credits, ['trial']);
       checkReceipt(ada, result, usage, paid, availableIn(left));
       standing = left;
@@ -235,17 +200,12 @@ async function useTooMuch(ada: Ada, usage: Consumption): Promise<string> {
   screen.step('A job that costs more than the balance: 402, and nothing is consumed');
   await ada.unchanged();
   const key = crypto.randomUUID();
-  const { action, quantities } = usage;
-  const refusal = await ada.demo.call('POST', `${ada.path}/usage`, insufficientAnswer, {
-    body: { action, quantities },
-    key,
-    status: 402,
-  });
-  screen.detail(`POST /v1/teams/…/usage → 402 ${refusal.code}`);
-  screen.detail(refusal.detail);
-  check('The code of the refusal', refusal.code, 'insufficient_credits');
-  check('What was needed', refusal.required, usage.credits);
-  check('What there was', refusal.available, availableIn(ada.standing()));
+  const { problem } = await refusalOf(use(ada, usage, key));
+  screen.detail(`POST /v1/teams/…/usage → ${problem.status} ${problem.code}`);
+  screen.detail(problem.detail);
+  check('The code of the refusal', problem.code, 'insufficient_credits');
+  check('What was needed', problem.required, formatCredits(usage.credits));
+  check('What there was', problem.available, formatCredits(availableIn(ada.standing())));
   await ada.becomes(ada.standing(), 'The balance after the refusal');
   return key;
 }
@@ -329,10 +289,9 @@ async function changePlanAndBack(
 ): Promise<void> {
   screen.step(`The team changes to ${larger.name} and back: credits follow the money, both ways`);
   await ada.unchanged();
-  await ada.demo.call('POST', `${ada.path}/subscription/change`, anything, {
+  await ada.billing.POST('/v1/teams/{teamId}/subscription/change', {
+    params: { path: ada.path },
     body: { plan: larger.key },
-    token: ada.token,
-    status: 200,
   });
   const up = await newestChange(ada);
   const brought = creditsOf(larger.allotment - plan.allotment, up);
@@ -393,8 +352,9 @@ function showMoney(cents: number): string {
 async function refundPack(ada: Ada, pack: { key: string; credits: bigint }): Promise<void> {
   screen.step('The half-spent pack is refunded: the rest is revoked, the spent half becomes a debt');
   await ada.unchanged();
-  const { data } = await ada.demo.call('GET', `${ada.path}/invoices`, invoicesAnswer, { token: ada.token });
-  const order = data.find(({ product }) => product === pack.key);
+  const invoices = async () =>
+    (await ada.billing.GET('/v1/teams/{teamId}/invoices', { params: { path: ada.path } })).data;
+  const order = (await invoices()).find(({ product }) => product === pack.key);
   if (!order) throw new CannotGoOn('The team’s invoices do not have the pack');
   await ada.demo.press(`/orders/${order.id}/refund`, anything);
   screen.detail('POST /emulator/orders/…/refund, the full amount');
@@ -409,13 +369,13 @@ async function refundPack(ada: Ada, pack: { key: string; credits: bigint }): Pro
   screen.detail(
     `${grouped(revoked)} revoked; ${grouped(owed)} owed, ${grouped(settled)} settled from the subscription`,
   );
-  const after = await ada.demo.call('GET', `${ada.path}/invoices`, invoicesAnswer, { token: ada.token });
-  check('The invoice of the pack', after.data.find(({ id }) => id === order.id)?.status, 'refunded');
+  const after = (await invoices()).find(({ id }) => id === order.id);
+  check('The invoice of the pack', after?.status, 'refunded');
 }
 
 async function openPortal(ada: Ada, plan: { name: string }): Promise<void> {
   screen.step('She opens the customer portal, with her own token');
-  const { url } = await ada.demo.call('POST', `${ada.path}/portal`, linkAnswer, { token: ada.token });
+  const { url } = await ada.billing.POST('/v1/teams/{teamId}/portal', { params: { path: ada.path } });
   const page = await ada.demo.page(url);
   check('The portal shows the plan', page.includes(plan.name), true);
   screen.ok(`POST /v1/teams/…/portal → 201, and the page shows ${plan.name}`);
@@ -433,9 +393,10 @@ async function checkHistory(ada: Ada): Promise<void> {
   }
   screen.ok(`${ada.told.length} past balances (?at=…) are unchanged`);
   await allDelivered(ada.demo);
-  const inbox = async (status: string) => {
-    const path = `/v1/inbox?teamId=${ada.teamId}&limit=100&status=${status}`;
-    return (await ada.demo.call('GET', path, inboxAnswer)).data;
+  const inbox = async (status: 'received' | 'parked') => {
+    const query = { teamId: ada.teamId, limit: 100, status };
+    const { data } = await ada.demo.billing.GET('/v1/inbox', { params: { query } });
+    return data.map(({ type, parkedCode }) => ({ type, parkedCode }));
   };
   const open = async () => [...(await inbox('received')), ...(await inbox('parked'))];
   await waitUntil('The inbox’s open events', open, (events) => events, []);
@@ -485,9 +446,9 @@ function showAddresses({ demo, teamId }: Ada): void {
 
 /** Checks out and pays, like a browser with a card. */
 async function payFor(ada: Ada, product: string): Promise<void> {
-  const { url } = await ada.demo.call('POST', `${ada.path}/checkout`, linkAnswer, {
+  const { url } = await ada.billing.POST('/v1/teams/{teamId}/checkout', {
+    params: { path: ada.path },
     body: { product },
-    token: ada.token,
   });
   await ada.demo.page(url);
   const id = new URL(url).pathname.split('/').at(-1);
@@ -495,8 +456,19 @@ async function payFor(ada: Ada, product: string): Promise<void> {
   screen.detail(`POST /v1/teams/…/checkout {"product": "${product}"} → 201, paid on its page`);
 }
 
-function use(ada: Ada, { action, quantities }: Consumption, key: string): Promise<Receipt> {
-  return ada.demo.call('POST', `${ada.path}/usage`, receiptAnswer, { body: { action, quantities }, key });
+function use({ demo, path }: Ada, { action, quantities }: Consumption, key: string): Promise<Receipt> {
+  return demo.billing.POST('/v1/teams/{teamId}/usage', {
+    params: { path, header: { 'Idempotency-Key': key } },
+    body: { action, quantities },
+  });
+}
+
+/** @throws WrongFigure if the request is not refused */
+async function refusalOf(request: Promise<unknown>): Promise<BillingProblem> {
+  const outcome = await request.catch((error: unknown) => error);
+  if (outcome instanceof BillingProblem) return outcome;
+  if (outcome instanceof Error) throw outcome;
+  throw new WrongFigure('The answer', 'a refusal', 'no refusal');
 }
 
 function checkReceipt(
@@ -506,31 +478,35 @@ function checkReceipt(
   paid: { source: Source; credits: bigint }[],
   availableAfter: bigint,
 ): void {
-  const lines = receipt.lines.map(({ meter, quantity, credits }) => ({ meter, quantity, credits }));
+  const lines = receipt.lines.map(({ meter, quantity, credits }) => ({
+    meter,
+    quantity,
+    credits: parseDecimal(credits),
+  }));
+  const payers = receipt.grants.map(({ source, credits }) => ({ source, credits: parseDecimal(credits) }));
   check(`The lines of the receipt for ${usage.action}`, lines, usage.lines);
-  check(`The price of ${usage.action}`, receipt.credits, usage.credits);
-  check('Who paid', receipt.grants, paid);
+  check(`The price of ${usage.action}`, parseDecimal(receipt.credits), usage.credits);
+  check('Who paid', payers, paid);
   check('The price version', receipt.priceVersion, catalog.priceVersion);
-  check('The balance on the receipt', receipt.balance.available, availableAfter);
+  check('The balance on the receipt', parseDecimal(receipt.balance.available), availableAfter);
 }
 
 function showPayers({ credits, grants }: Receipt): void {
-  const payers = grants.map((grant) => `${grouped(grant.credits)} by ${grant.source}`).join(', ');
-  screen.detail(`POST /v1/teams/…/usage → 201, ${grouped(credits)} credits: ${payers}`);
+  const payers = grants
+    .map((grant) => `${grouped(parseDecimal(grant.credits))} by ${grant.source}`)
+    .join(', ');
+  screen.detail(`POST /v1/teams/…/usage → 201, ${grouped(parseDecimal(credits))} credits: ${payers}`);
 }
 
 async function checkSubscription(ada: Ada, plan: Catalog['plans'][number]): Promise<void> {
-  const subscription = await ada.demo.call('GET', `${ada.path}/subscription`, subscriptionAnswer, {
-    token: ada.token,
+  const subscription = await ada.billing.GET('/v1/teams/{teamId}/subscription', {
+    params: { path: ada.path },
   });
+  const next = subscription?.nextAllotment;
   check('The plan', subscription?.plan, plan.key);
   check('The subscription’s status', subscription?.status, 'active');
-  check('The next allotment', subscription?.nextAllotment?.credits, plan.allotment);
-  check(
-    'The next allotment comes with the next cycle',
-    subscription?.nextAllotment?.at,
-    subscription?.cycle.end,
-  );
+  check('The next allotment', next && parseDecimal(next.credits), plan.allotment);
+  check('The next allotment comes with the next cycle', next?.at, subscription?.cycle.end);
   screen.detail(`${plan.key} is active until ${subscription?.cycle.end.slice(0, 10)}`);
 }
 
