@@ -66,8 +66,8 @@ export interface RouteDefinition<Shape extends RequestShape> {
   answers: Readonly<Record<number, z.ZodType | null>>;
   /** An answer of 200 is also given as a CSV file, to `Accept: text/csv`: an example of it. */
   csvExample?: string;
-  /** The answer of 200 is a stream of server-sent events: an example of one. */
-  eventStreamExample?: string;
+  /** The answer of 200 is a stream of server-sent events: the schema of one, as a client reads it. */
+  streamedEvent?: z.ZodType;
   /** The answer contains a key or a link that opens something. It is not compressed: `compress-answers.ts`. */
   answersWithSecret?: boolean;
   /** The codes that are particular to this route; `refusalsOf` adds those of its access, parameters and body. */

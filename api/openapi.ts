@@ -216,12 +216,9 @@ function describeCsv({ csvExample }: Route): ZodOpenApiResponseObject['content']
       };
 }
 
-function describeEventStream({
-  eventStreamExample: example,
-}: Route): Pick<ZodOpenApiResponseObject, 'content'> {
-  if (example === undefined) return {};
-  const schema = { type: 'string', description: 'Server-sent events' } as const;
-  return { content: { 'text/event-stream': { schema, example } } };
+/** OpenAPI 3.1 has no schema of a stream: it is that of each event. */
+function describeEventStream({ streamedEvent }: Route): Pick<ZodOpenApiResponseObject, 'content'> {
+  return streamedEvent === undefined ? {} : { content: { 'text/event-stream': { schema: streamedEvent } } };
 }
 
 /** The problems of one status: each possible code of the route, and what the caller should do. */

@@ -4,7 +4,7 @@ import { DomainError, isRefusal } from '../domain-error.ts';
 import { log } from '../log.ts';
 
 /** The kinds of change that an event names. No event contains figures. */
-const changeKinds = ['balance', 'subscription', 'invoices', 'usage'] as const;
+export const changeKinds = ['balance', 'subscription', 'invoices', 'usage'] as const;
 type ChangeKind = (typeof changeKinds)[number];
 
 /** A fingerprint of the rows behind each kind. */

@@ -2257,6 +2257,15 @@ export interface components {
             /** @description Whether some of its money is refunded or disputed */
             reversed: boolean;
         };
+        /** @description One server-sent event */
+        TeamEvent: {
+            /** @description The state of the team, for `Last-Event-ID` */
+            id: string;
+            /** @constant */
+            event: "message";
+            /** @description What has changed */
+            data: string;
+        };
         UsageEventPage: {
             data: components["schemas"]["UsageEvent"][];
             /** @description Null on the last page */
@@ -3576,7 +3585,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "text/event-stream": string;
+                    "text/event-stream": components["schemas"]["TeamEvent"];
                 };
             };
             /** @description An unexpected error */

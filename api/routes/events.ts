@@ -1,7 +1,35 @@
+import { z } from 'zod';
 import { nameCaller } from '../authenticate.ts';
 import { anyRole } from '../authorize.ts';
 import { defineRoute } from '../define-route.ts';
 import { teamParams } from '../shapes.ts';
+import { changeKinds } from '../team-events.ts';
+
+const teamEvent = z
+  .object({
+    id: z.string().meta({ description: 'The state of the team, for `Last-Event-ID`' }),
+    event: z.literal('message'),
+    data: z.string().meta({
+      description: 'What has changed',
+      contentMediaType: 'application/json',
+      contentSchema: {
+        type: 'object',
+        properties: { changed: { type: 'array', items: { enum: changeKinds }, minItems: 1 } },
+        required: ['changed'],
+      },
+    }),
+  })
+  .meta({
+    id: 'TeamEvent',
+    description: 'One server-sent event',
+    examples: [
+      {
+        id: '3f1c9a527f0e-d41d8cd98f00-d41d8cd98f00-0c6d6f1f8e11',
+        event: 'message',
+        data: '{"changed":["balance","usage"]}',
+      },
+    ],
+  });
 
 export const eventRoutes = [
   defineRoute({
@@ -15,8 +43,7 @@ export const eventRoutes = [
     access: { services: ['usage', 'billing', 'admin'], persons: anyRole },
     request: { params: teamParams },
     answers: { 200: null },
-    eventStreamExample:
-      'id: 3f1c9a527f0e-d41d8cd98f00-d41d8cd98f00-0c6d6f1f8e11\ndata: {"changed":["balance","usage"]}\n\n',
+    streamedEvent: teamEvent,
     async handle({ params: { teamId } }, { dependencies, headers, caller, confirmCaller }) {
       const who = caller();
       const lastEventId = headers['last-event-id'];

@@ -18,6 +18,9 @@ const described = {
   timezone: ['UTC', 'Europe/Berlin', 'Asia/Kathmandu', 'Australia/Lord_Howe'],
 };
 
+/** The id of an event before everything that a team has now. */
+const oldEventId = Array(4).fill('0'.repeat(12)).join('-');
+
 /** `schemathesis.toml` of a caller. TOML reads JSON's strings, numbers and arrays. */
 export function writeConfig({ token, ids, doomed }: Caller, seed: number, examples: number): string {
   const dictionaries = {
@@ -54,8 +57,15 @@ export function writeConfig({ token, ids, doomed }: Caller, seed: number, exampl
       (name) => `"${name}" = ${bind('time', 1)}`,
     ),
     `"query.timezone" = ${bind('timezone', 1)}`,
-    ...routes.flatMap(({ method, path, operationId, request }) => {
+    ...routes.flatMap(({ method, path, operationId, request, streamedEvent }) => {
       const settings: string[] = [];
+      // A stream has no end. With this id it begins with an event, after which Schemathesis stops reading.
+      if (streamedEvent !== undefined) {
+        settings.push(
+          'max-stream-events = 1',
+          `headers = { "Last-Event-ID" = ${JSON.stringify(oldEventId)} }`,
+        );
+      }
       // Random values are 400: a cursor must be the `nextCursor` of a page, and a time zone must exist.
       if (request.query?.shape.cursor !== undefined || request.query?.shape.timezone !== undefined) {
         settings.push(
