@@ -1712,7 +1712,7 @@ export interface components {
              * @description How long the previous secret stays valid. 0 for a secret that became known to others
              * @default 86400
              */
-            previousValidSeconds: number;
+            previousValidSeconds?: number;
         };
         CreditsGrantedMessage: {
             /** @constant */

@@ -18,7 +18,7 @@ try {
   const [source, types] = [join(scratch, 'openapi.json'), join(scratch, 'api-types.ts')];
   writeFileSync(source, JSON.stringify(document));
   const program = join(here, 'node_modules/openapi-typescript/bin/cli.js');
-  execFileSync(process.execPath, [program, source, '--output', types], {
+  execFileSync(process.execPath, [program, source, '--output', types, '--default-non-nullable=false'], {
     stdio: ['ignore', 'ignore', 'inherit'],
   });
   writeFileSync(join(here, '../api-types.ts'), header + readFileSync(types, 'utf8'));
