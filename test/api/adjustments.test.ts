@@ -1,11 +1,14 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { z } from 'zod';
+import type { components } from '../../client/api-types.ts';
 import { Debt } from '../../database/entities/debt.ts';
 import { DebtChange } from '../../database/entities/debt-change.ts';
 import { lockLivingTeam } from '../../database/lock-living-team.ts';
 import { expectFiguresAddUp } from '../scenarios/sound-ledger.ts';
 import { type SettableClock, settableClock } from '../setup/clock.ts';
 import { type RunningApi, startApi } from './running-api.ts';
+
+type NewAdjustment = components['schemas']['NewAdjustment'];
 
 let api: RunningApi;
 let clock: SettableClock;
@@ -24,7 +27,7 @@ afterAll(async () => {
 test('a key is the same for every spelling of the ids in the path', async () => {
   const { teamId } = await api.person();
   const give = (path: string) =>
-    api.send('POST', `/v1/${path}`, { key: 'spelt', body: { credits: '7', reason: 'goodwill' } });
+    api.sendRaw('POST', `/v1/${path}`, { key: 'spelt', body: { credits: '7', reason: 'goodwill' } });
   const first = await give(`teams/${teamId}/adjustments`);
   expect(first.status).toBe(201);
   for (const path of [
@@ -34,8 +37,8 @@ test('a key is the same for every spelling of the ids in the path', async () => 
     expect(await give(path)).toMatchObject({ status: 201, json: first.json });
 });
 
-const adjust = (body: unknown, sending: object = {}) =>
-  api.send('POST', `/v1/teams/${teamId}/adjustments`, { body, ...sending });
+const adjust = (body: NewAdjustment, terms: { as?: string; key?: string } = {}) =>
+  api.send('POST', `/v1/teams/${teamId}/adjustments`, { body, ...terms });
 const balance = () => api.send('GET', `/v1/teams/${teamId}/balance`);
 
 test('given credits are a separate grant, with who gave them and why', async () => {
@@ -201,7 +204,7 @@ test.each<[string, unknown, string, RegExp]>([
 ])('an adjustment with %s is refused and says why', async (_, body, code, culprit) => {
   await api.give(teamId, '10');
   const before = await api.snapshot();
-  const reply = await adjust(body);
+  const reply = await api.sendRaw('POST', `/v1/teams/${teamId}/adjustments`, { body });
   expect(reply).toMatchObject({ status: 422, json: { code } });
   expect(JSON.stringify(reply.json)).toMatch(culprit);
   expect(await api.snapshot()).toBe(before);

@@ -128,7 +128,7 @@ test.each([
   ['admin', 'GET', '/v1/inbox', undefined],
 ] as const)('the scope %s opens %s %s, and no other does', async (scope, method, path, body) => {
   const call = (as: string) =>
-    api.send(method, path.replace('TEAM', teamId), { as, ...(body === undefined ? {} : { body }) });
+    api.sendRaw(method, path.replace('TEAM', teamId), { as, ...(body === undefined ? {} : { body }) });
   const { key } = await api.key(scope);
   expect((await call(key)).status).not.toBe(403);
   for (const other of (['onboarding', 'usage', 'billing', 'admin'] as const).filter((one) => one !== scope)) {

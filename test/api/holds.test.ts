@@ -9,7 +9,8 @@ import { sweepHolds } from '../../ledger/spend/sweep-holds.ts';
 import { expectFiguresAddUp } from '../scenarios/sound-ledger.ts';
 import { type SettableClock, settableClock } from '../setup/clock.ts';
 import { defaultCatalog as catalog } from '../setup/default-catalog.ts';
-import { type Reply, type RunningApi, startApi } from './running-api.ts';
+import { type RunningApi, startApi } from './running-api.ts';
+import type { Reply } from './send.ts';
 
 const start = new Date('2026-03-10T12:00:00Z');
 const minutes = 60_000;
@@ -528,7 +529,7 @@ test.each<[string, string, unknown, number, string, RegExp]>([
   const id = await held('1');
   const before = await api.snapshot();
   const path = what === 'hold' ? `/v1/teams/${teamId}/holds` : `/v1/holds/${id}/${what}`;
-  const reply = await api.send('POST', path, { body });
+  const reply = await api.sendRaw('POST', path, { body });
   expect(reply).toMatchObject({ status, json: { code } });
   expect(JSON.stringify(reply.json)).toMatch(culprit);
   expect(await api.snapshot()).toBe(before);

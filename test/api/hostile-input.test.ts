@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { routes } from '../../api/app.ts';
-import { type Reply, type RunningApi, type Sending, startApi } from './running-api.ts';
+import { type RawRequest, type RunningApi, startApi } from './running-api.ts';
+import type { Reply } from './send.ts';
 
 const unknownTeam = '0198c5a0-7d3e-7c3a-9f5e-2f4c8a1b6d70';
 
@@ -15,13 +16,13 @@ afterAll(() => api.stop());
 
 /** Sends the request, and expects a problem that names the wrong value, and no change. */
 async function expectRefusal(
-  [method, path, sending]: [string, string, Sending],
+  [method, path, sending]: [string, string, RawRequest],
   status: number,
   code: string,
   culprit: RegExp,
 ): Promise<Reply> {
   const before = await api.snapshot();
-  const reply = await api.send(method, path.replace('TEAM', teamId), sending);
+  const reply = await api.sendRaw(method, path.replace('TEAM', teamId), sending);
   expect(reply).toMatchObject({
     status,
     json: { status, code, type: expect.stringMatching(/^\/docs\/errors#/), title: expect.any(String) },
@@ -141,19 +142,22 @@ test.each<[string, string | object, number, string, RegExp]>([
 });
 
 test('a body that is not sent as JSON is refused', async () => {
-  const form: Sending = {
+  const form: RawRequest = {
     body: 'action=x',
     headers: { 'content-type': 'application/x-www-form-urlencoded' },
   };
   await expectRefusal(['POST', usagePath, form], 415, 'unsupported_media_type', /application\/json/);
-  const charset: Sending = { body: '{}', headers: { 'content-type': 'application/json; charset=klingon' } };
+  const charset: RawRequest = {
+    body: '{}',
+    headers: { 'content-type': 'application/json; charset=klingon' },
+  };
   await expectRefusal(['POST', usagePath, charset], 415, 'unsupported_media_type', /charset/);
 });
 
 test.each(['gzip', 'deflate', 'br'])(
   'a body that is no %s, though it says so, is refused',
   async (encoding) => {
-    const sending: Sending = {
+    const sending: RawRequest = {
       body: '{}',
       headers: { 'content-type': 'application/json', 'content-encoding': encoding },
     };
@@ -226,7 +230,7 @@ test.each(ofTeams.map(({ method, path }) => [method.toUpperCase(), path]))(
         .replace('{teamId}', id)
         .replace('{orderId}', unknownTeam)
         .replace(/\{(userId|memberId|apiKeyId)\}/, 'ada');
-    const sending: Sending = method === 'GET' || method === 'DELETE' ? {} : { body: bodyFor(path) };
+    const sending: RawRequest = method === 'GET' || method === 'DELETE' ? {} : { body: bodyFor(path) };
     await expectRefusal([method, at(unknownTeam), sending], 404, 'unknown_team', new RegExp(unknownTeam));
     await expectRefusal([method, at('17'), sending], 400, 'invalid_parameters', /params\.teamId/);
     await expectRefusal([method, at("'%20or%201=1"), sending], 400, 'invalid_parameters', /params\.teamId/);
@@ -286,7 +290,7 @@ test.each<[string, string, unknown, number, RegExp]>([
   '%s %s with a wrong value is refused, and the value named (%#)',
   async (method, path, body, status, culprit) => {
     const before = await api.snapshot();
-    const reply = await api.send(method, path.replace('TEAM', teamId), body === undefined ? {} : { body });
+    const reply = await api.sendRaw(method, path.replace('TEAM', teamId), body === undefined ? {} : { body });
     expect(reply).toMatchObject({
       status,
       json: { status, code: expect.any(String), detail: expect.any(String) },
@@ -298,7 +302,7 @@ test.each<[string, string, unknown, number, RegExp]>([
 
 test('a wrong event of a batch does not affect the others', async () => {
   const event = { teamId, idempotencyKey: 'good', ...runs(1) };
-  const { json } = await api.send('POST', '/v1/usage/batch', {
+  const { json } = await api.sendRaw('POST', '/v1/usage/batch', {
     body: {
       events: [
         { ...event, idempotencyKey: 'bad', quantities: { runs: -1 } },
@@ -347,7 +351,7 @@ test.each(timeParameters)('%s?%s= accepts only times between 2000 and 2200', asy
 test('an adjustment whose credits expire outside 2000 to 2200 is refused', async () => {
   for (const expiresAt of ['0000-01-01T00:00:00Z', '9999-12-31T23:59:59-23:59']) {
     const sending = { body: { credits: '+1', reason: 'a gift', expiresAt } };
-    const request: [string, string, Sending] = ['POST', '/v1/teams/TEAM/adjustments', sending];
+    const request: [string, string, RawRequest] = ['POST', '/v1/teams/TEAM/adjustments', sending];
     await expectRefusal(request, 422, 'invalid_request', /expiresAt/);
   }
 });

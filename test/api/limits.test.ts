@@ -358,7 +358,7 @@ test('every member can list limits, and owners, admins and services with the rig
   await join('ada');
   const path = `/v1/teams/${teamId}/limits/members/ada`;
   const put = (as: string) => api.send('PUT', path, { as, body: { credits: 5, per: 'day' } });
-  for (const role of ['admin', 'billing', 'member']) {
+  for (const role of ['admin', 'billing', 'member'] as const) {
     const person = await api.person();
     await api.send('PUT', `/v1/teams/${teamId}/members/${person.id}`, { body: { role } });
     expect(await put(person.token)).toMatchObject({ status: role === 'admin' ? 200 : 403 });
@@ -392,7 +392,7 @@ test.each<[string, unknown, number, RegExp]>([
   ['keys/a%00b', { credits: 1, per: 'day' }, 400, /params\.apiKeyId/],
   [`keys/${'a'.repeat(129)}`, { credits: 1, per: 'day' }, 400, /params\.apiKeyId/],
 ])('a limit for %s of %j is refused and the field is named', async (who, body, status, culprit) => {
-  const reply = await api.send('PUT', `/v1/teams/${teamId}/limits/${who}`, { body });
+  const reply = await api.sendRaw('PUT', `/v1/teams/${teamId}/limits/${who}`, { body });
   expect(reply).toMatchObject({
     status,
     json: { code: status === 400 ? 'invalid_parameters' : 'invalid_request' },

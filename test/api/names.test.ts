@@ -79,7 +79,7 @@ test('a user changes only their own name', async () => {
 });
 
 test('a team is renamed by its owner, not by a member, and an event updates its customer at Polar', async () => {
-  const rename = (as: string, body: object, id = teamId) =>
+  const rename = (as: string, body: { name: string }, id = teamId) =>
     api.send('PATCH', `/v1/teams/${id}`, { as, body });
   expect(await rename(member.token, { name: 'Mine' })).toMatchObject({ status: 403 });
   expect(await rename(owner.token, { name: 'Spinners' })).toMatchObject({

@@ -62,7 +62,7 @@ test('a mail program stops the e-mails with one click', async () => {
   expect(reply.json).toEqual({ email: { ...all, credits: false } });
 });
 
-test.each(['GET', 'POST'])('%s with a forged link is refused', async (method) => {
+test.each(['GET', 'POST'] as const)('%s with a forged link is refused', async (method) => {
   const forged = createOptOutToken('another-secret-0123456789abcdefghij', {
     recipient: 'user:ada',
     category: 'credits',

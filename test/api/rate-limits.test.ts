@@ -5,7 +5,8 @@ import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
 import { z } from 'zod';
 import { createAuthenticate } from '../../api/authenticate.ts';
 import { createRateLimits, defaultRates, networkOf } from '../../api/rate-limits.ts';
-import { jwtSecret, type Reply, type RunningApi, startApi } from './running-api.ts';
+import { jwtSecret, type RunningApi, startApi } from './running-api.ts';
+import type { Reply } from './send.ts';
 
 let api: RunningApi;
 beforeAll(async () => {
@@ -49,7 +50,7 @@ test('a user who sends too many requests gets 429 before a body is read, and nob
   const allowed = await sendMany(defaultRates.person, send);
   expect(statusesOf(allowed)).toEqual([200]);
 
-  const refused = await api.send('PUT', `/v1/teams/${loud.teamId}/limits/keys/k`, {
+  const refused = await api.sendRaw('PUT', `/v1/teams/${loud.teamId}/limits/keys/k`, {
     as: loud.token,
     body: '{this is not JSON',
   });
@@ -100,7 +101,7 @@ test('behind a trusted proxy the caller behind it is counted, and a caller canno
   const proxied = await startApi({ trustedProxies: ['127.0.0.1', '::1'] });
   const direct = await startApi();
   const wrong = (at: RunningApi, forwardedFor: string) =>
-    at.send('GET', '/v1/teams', {
+    at.sendRaw('GET', '/v1/teams', {
       as: `wsk_${randomUUID()}`,
       headers: { 'x-forwarded-for': forwardedFor },
     });

@@ -26,6 +26,7 @@ import { createTestDatabase } from '../setup/database.ts';
 import { defaultCatalog } from '../setup/default-catalog.ts';
 import { listen } from '../setup/listen.ts';
 import { rememberSecret } from '../setup/log-copy.ts';
+import { createSend, type Reply, rememberSession, type Send } from './send.ts';
 
 export const jwtSecret = 'a-secret-of-the-tests-only-0123456789';
 export const firstKey = 'first-service-key-of-the-tests-0123456789';
@@ -33,14 +34,8 @@ export const webhookSecret = 'whsec_dGVzdHMtb25seS13ZWJob29rLXNlY3JldA==';
 export const emailTokenSecret = 'token-secret-of-the-tests-0123456789';
 export const polarToken = 'polar_oat_tests';
 
-export interface Reply {
-  status: number;
-  headers: Headers;
-  /** The parsed JSON; null if there is none. */
-  json: unknown;
-}
-
-export interface Sending {
+/** A request that need not be valid. */
+export interface RawRequest {
   /** The bearer token; default: a key with every scope. Null: none. */
   as?: string | null;
   /** Sent as JSON, or unchanged if it is a string. */
@@ -63,7 +58,10 @@ export interface RunningApi {
   /** The owner's connections, for the test's own statements. The API's are in `dependencies`. */
   database: Database;
   dependencies: Dependencies;
-  send(method: string, path: string, sending?: Sending): Promise<Reply>;
+  /** Sends a request of the document with the client. */
+  send: Send;
+  /** Sends any request as it is: a wrong body or header, or an unknown path. */
+  sendRaw(method: string, path: string, request?: RawRequest): Promise<Reply>;
   /** Creates a service key with these scopes. */
   key(...scopes: Scope[]): Promise<{ id: string; key: string }>;
   /** Signs a user up and returns the user with a token and their Personal Team. */
@@ -136,7 +134,8 @@ export async function startApi({
     polarUrl: emulator.url,
     database,
     dependencies,
-    async send(method, path, { as = firstKey, body, key, headers = {} } = {}) {
+    send: createSend(url, firstKey),
+    async sendRaw(method, path, { as = firstKey, body, key, headers = {} } = {}) {
       const idempotencyKey = key === undefined && method === 'POST' ? randomUUID() : key;
       const response = await fetch(url + path, {
         method,
@@ -149,8 +148,7 @@ export async function startApi({
         ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
         redirect: 'manual',
       });
-      const [, session] = /^__Host-\w+=([^;]+)/.exec(response.headers.get('set-cookie') ?? '') ?? [];
-      if (session !== undefined) rememberSecret(session);
+      rememberSession(response);
       const text = await response.text();
       const json: unknown = /json/.test(response.headers.get('content-type') ?? '') ? JSON.parse(text) : null;
       return { status: response.status, headers: response.headers, json };

@@ -56,7 +56,7 @@ test('a service key shows its secret once, works with its scopes and is listed w
 });
 
 test('a retry of a creation does not create a second key and does not show the secret, which is stored nowhere', async () => {
-  const request = { body: { name: 'retried', scopes: ['usage'] }, key: 'create-once' };
+  const request = { body: { name: 'retried', scopes: ['usage' as const] }, key: 'create-once' };
   const first = await api.send('POST', '/v1/service-keys', request);
   const { id } = issued.parse(first.json);
   expect(await api.send('POST', '/v1/service-keys', request)).toMatchObject({

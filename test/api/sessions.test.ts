@@ -6,7 +6,8 @@ import { isOwnAddress } from '../../api/demand-this-machine.ts';
 import { createHttpServer } from '../../api/http-server.ts';
 import { createSession } from '../../teams/sessions.ts';
 import { listen } from '../setup/listen.ts';
-import { firstKey, jwtSecret, personToken, type Reply, type RunningApi, startApi } from './running-api.ts';
+import { firstKey, jwtSecret, personToken, type RunningApi, startApi } from './running-api.ts';
+import type { Reply } from './send.ts';
 import { statusAt } from './status-at.ts';
 
 type Person = Awaited<ReturnType<RunningApi['person']>>;
@@ -24,13 +25,13 @@ const fromOurPage = { 'sec-fetch-site': 'same-origin' };
 
 /** Exchanges a token; returns the cookie as a browser sends it back. */
 async function signIn(token: string): Promise<{ cookie: string; reply: Reply }> {
-  const reply = await api.send('POST', '/session', { as: token, key: null });
+  const reply = await api.send('POST', '/session', { as: token });
   expect(reply.status).toBe(201);
   return { cookie: (reply.headers.get('set-cookie') ?? '').split(';')[0] ?? '', reply };
 }
 
 const withCookie = (method: string, path: string, cookie: string, headers: object = {}) =>
-  api.send(method, path, { as: null, headers: { cookie, ...headers } });
+  api.sendRaw(method, path, { as: null, headers: { cookie, ...headers } });
 
 /** Whether a process without a cache accepts the cookie. */
 async function isValid(cookie: string): Promise<boolean> {
@@ -206,7 +207,7 @@ async function fillTeam(): Promise<void> {
     body: { name: 'Roles' },
   });
   teamId = z.object({ id: z.string() }).parse(reply.json).id;
-  for (const role of ['admin', 'billing', 'member'])
+  for (const role of ['admin', 'billing', 'member'] as const)
     await api.send('PUT', `/v1/teams/${teamId}/members/${role}`, { body: { role } });
 }
 
@@ -229,8 +230,8 @@ test.each(
   const here = path.replace('{teamId}', teamId).replace(/\{\w+\}/g, 'x');
   const body = method === 'GET' || method === 'DELETE' ? {} : { body: {} };
   for (const [name, { token, cookie }] of Object.entries(people)) {
-    const byToken = await api.send(method, here, { as: token, ...body });
-    const bySession = await api.send(method, here, {
+    const byToken = await api.sendRaw(method, here, { as: token, ...body });
+    const bySession = await api.sendRaw(method, here, {
       as: null,
       headers: { cookie, ...fromOurPage },
       ...body,

@@ -37,7 +37,7 @@ test('when the connections to Postgres fall silent, every request is answered, a
 
   link.silence();
   link.heal(); // for new connections
-  const { status: ready } = await api.send('GET', '/readyz');
+  const { status: ready } = await api.sendRaw('GET', '/readyz');
   expect(ready).toBe(503);
   const during = await Promise.all(requests()); // all of them end
   expect(during.every(({ status }) => [200, 201, 503].includes(status))).toBe(true);

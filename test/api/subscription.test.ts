@@ -36,8 +36,9 @@ test('a paused subscription is shown, prevents the purchase of another plan with
   atPolar = new Date();
   const { id } = await subscribe(teamId, 'starter_monthly');
   await pause(id, teamId);
-  const send = (method: string, path: string, body?: object) =>
-    api.send(method, `/v1/teams/${teamId}${path}`, { as: token, ...(body ? { body } : {}) });
+  const team: string = `/v1/teams/${teamId}`;
+  const send = (method: 'GET' | 'POST', path: string, body?: object) =>
+    api.send(method, `${team}${path}`, { as: token, ...(body ? { body } : {}) });
 
   expect((await send('GET', '/subscription')).json).toMatchObject({
     id,

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { z } from 'zod';
 import { timezoneIn } from '../../api/shapes.ts';
+import type { components } from '../../client/api-types.ts';
 import { freePort } from '../../dev/free-port.ts';
 import { type SettableClock, settableClock } from '../setup/clock.ts';
 import { firstKey, type RunningApi, startApi } from './running-api.ts';
@@ -33,8 +34,7 @@ const think = (tokens: number, rest: object = {}) =>
   api.send('POST', `/v1/teams/${teamId}/usage`, {
     body: { action: 'model.gpt-5', quantities: { output_tokens: tokens }, ...rest },
   });
-const get = (path: string, headers: Record<string, string> = {}) =>
-  api.send('GET', `/v1/teams/${teamId}/${path}`, { headers });
+const get = (path: string) => api.send('GET', `/v1/teams/${teamId}/${path}`);
 const page = z.object({
   data: z.array(z.looseObject({ id: z.string() })),
   nextCursor: z.string().nullable(),
@@ -509,7 +509,8 @@ async function insertEvents(count: number): Promise<void> {
 test('the activity lists credits that came and went, the usage of each day and administrative acts, page by page', async () => {
   await run(2, { occurredAt: '2026-03-09T23:30:00Z' });
   await run(4);
-  const adjust = (body: object) => api.send('POST', `/v1/teams/${teamId}/adjustments`, { body });
+  const adjust = (body: components['schemas']['NewAdjustment']) =>
+    api.send('POST', `/v1/teams/${teamId}/adjustments`, { body });
   await clock.set(new Date('2026-03-11T08:00:00Z'));
   await adjust({ credits: '10', reason: 'a gift', expiresAt: '2026-03-12T00:00:00Z' });
   await adjust({ credits: '-3', reason: 'a mistake' });
@@ -586,7 +587,8 @@ test('a link gets the CSV file by format=csv, with the figures of the report', a
   });
   expect(await csv.text()).toBe('member,credits,events\r\nada,1,1\r\n');
   expect(csv.headers.get('content-disposition')).toContain('usage.csv');
-  expect(await get('usage?groupBy=member&format=json', { accept: 'text/csv' })).toMatchObject({
+  const url = `/v1/teams/${teamId}/usage?groupBy=member&format=json`;
+  expect(await api.sendRaw('GET', url, { headers: { accept: 'text/csv' } })).toMatchObject({
     json: { data: [{ member: 'ada', credits: '1', events: 1 }] },
   });
   expect(await get('usage?format=xls')).toMatchObject({ status: 400 });

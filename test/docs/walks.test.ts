@@ -71,7 +71,7 @@ async function passing(expected: object, work: () => Promise<unknown>): Promise<
 
 function send(type: string, data: object) {
   const body = JSON.stringify({ type, timestamp: new Date().toISOString(), data });
-  return api.send('POST', '/v1/webhooks/polar', {
+  return api.sendRaw('POST', '/v1/webhooks/polar', {
     as: null,
     key: null,
     body,
