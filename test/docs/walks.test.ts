@@ -141,28 +141,28 @@ function firstCycle({ teamId, customerId }: Buyer) {
   };
 }
 
-test('a reported usage becomes a row of the ledger within 33 files', async () => {
+test('a reported usage becomes a row of the ledger within 28 files', async () => {
   const { teamId } = await newBuyer();
   await api.give(teamId, '100');
   await spend(teamId, 1); // fills the caches of keys and catalog
   const files = await passing({ status: 201 }, () => spend(teamId, 1));
-  expectAtMost(33, files);
+  expectAtMost(28, files);
 });
 
-test('a paid pack becomes a grant within 36 files', async () => {
+test('a paid pack becomes a grant within 33 files', async () => {
   const buyer = await newBuyer();
   await walk('fulfillPurchase', 'order.paid', paidOrder(buyer, 'pack_1000'));
   const files = await walk('fulfillPurchase', 'order.paid', paidOrder(buyer, 'pack_1000'));
-  expectAtMost(36, files);
+  expectAtMost(33, files);
 });
 
-test('a paid cycle becomes a grant within 51 files', async () => {
+test('a paid cycle becomes a grant within 45 files', async () => {
   await walk('startCycle', 'order.paid', firstCycle(await newBuyer()));
   const files = await walk('startCycle', 'order.paid', firstCycle(await newBuyer()));
-  expectAtMost(51, files);
+  expectAtMost(45, files);
 });
 
-test('a refund of spent credits becomes a debt within 43 files', async () => {
+test('a refund of spent credits becomes a debt within 39 files', async () => {
   const buyer = await newBuyer();
   const order = paidOrder(buyer, 'pack_1000');
   await walk('fulfillPurchase', 'order.paid', order);
@@ -175,5 +175,5 @@ test('a refund of spent credits becomes a debt within 43 files', async () => {
   });
   const owed = await api.database.pool.query('select owed from debts where team_id = $1', [buyer.teamId]);
   expect(owed.rowCount).toBe(1);
-  expectAtMost(43, files);
+  expectAtMost(39, files);
 });
