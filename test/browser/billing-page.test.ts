@@ -1,11 +1,13 @@
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
-import type { Browser, Page } from 'playwright-core';
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { parseDecimal } from '../../catalog/credits.ts';
 import { BillingProblem } from '../../client/billing-error.ts';
 import { launchBrowser, signIn, type Visitor, visit } from './browser.ts';
-import { press, pressWithKeyboard } from './press.ts';
+import { tellStoryByKeyboard } from './keyboard-story.ts';
+import { pageStates } from './page-states.ts';
+import { press } from './press.ts';
 import { type RunningStack, startRunningStack } from './running-stack.ts';
 
 /**
@@ -340,20 +342,25 @@ test(
 );
 
 test(
-  'a pack is bought with the keyboard alone',
+  'the whole story is told with the keyboard alone, and the file of it has what was used',
   async () => {
-    const { page } = ada;
-    await page.reload();
-    await available(page, /7,3(?:80|79)(?:\.\d+)?/).waitFor();
-    await pressWithKeyboard(page, page.getByRole('button', { name: 'Buy credits' }));
-    await pressWithKeyboard(page, page.getByRole('button', { name: 'Buy 1,000 credits' }));
-    await pressWithKeyboard(page, page.getByRole('button', { name: 'Pay $12.00' }));
-    await available(page, /8,3(?:80|79)(?:\.\d+)?/).waitFor();
-    await pressWithKeyboard(page, page.getByRole('button', { name: 'Cancel plan' }));
-    const dialog = page.getByRole('dialog', { name: 'Cancel the plan?' });
-    await pressWithKeyboard(page, dialog.getByRole('button', { name: 'Cancel plan' }));
-    await pressWithKeyboard(page, planCard(page).getByRole('button', { name: 'Resume plan' }));
-    await planCard(page).getByText('Renews on').waitFor();
+    const kay = await newTeam('Kay Keys');
+    const csv = await tellStoryByKeyboard(kay.visitor.page, stack.client, kay);
+    expect(csv).toMatch(/^day,model,credits,events\r?\n[\d-]+,flux-1\.1-pro,24,1\r?\n$/);
+    expect(kay.visitor.faults).toEqual([]);
+    await kay.visitor.context.close();
+  },
+  patienceMs,
+);
+
+test.each(pageStates)(
+  'nothing is wrong for axe and the Content Security Policy: $name',
+  async ({ visit: options, show }) => {
+    const owner = await newTeam('Sam States', options);
+    await show({ ...owner, stack });
+    expect(await owner.visitor.accessibilityFaults()).toEqual([]);
+    expect(owner.visitor.faults).toEqual([]);
+    await owner.visitor.context.close();
   },
   patienceMs,
 );
@@ -403,6 +410,19 @@ test(
   },
   patienceMs,
 );
+
+let owners = 0;
+
+/** A user who owns a new team, with a browser in which nobody is signed in. */
+async function newTeam(person: string, options: BrowserContextOptions = {}) {
+  owners += 1;
+  const userId = `owner_${owners}`;
+  const body = { id: userId, name: person, email: `${userId}@example.com` };
+  await stack.client.POST('/v1/users', { body });
+  const name = `Team ${owners}`;
+  const { id } = await stack.client.POST('/v1/teams', { body: { name, ownerId: userId } });
+  return { visitor: await visit(browser, stack.url, options), team: name, teamId: id, person, userId };
+}
 
 /** Creates images for a member: 4.8 credits each. */
 async function spend(memberId: string, images: number, runId?: string): Promise<void> {

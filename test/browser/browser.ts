@@ -93,8 +93,13 @@ export async function visit(
   };
 }
 
-/** Signs in on the development page, as a member of a team. */
-export async function signIn({ page }: Visitor, person: string, team: string): Promise<void> {
+/** Signs in on the development page, as a member of a team. @param heading  of the Billing page, in the visitor's language */
+export async function signIn(
+  { page }: Visitor,
+  person: string,
+  team: string,
+  heading = 'Billing',
+): Promise<void> {
   await page.goto('/dev/sign-in');
   await page
     .locator('section')
@@ -102,5 +107,5 @@ export async function signIn({ page }: Visitor, person: string, team: string): P
     .getByRole('button', { name: person })
     .first()
     .click();
-  await page.getByRole('heading', { name: 'Billing', level: 1 }).waitFor();
+  await page.getByRole('heading', { name: heading, level: 1 }).waitFor();
 }

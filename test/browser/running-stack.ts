@@ -15,6 +15,8 @@ const seedFile = z.object({ teamId: z.string() });
 export interface RunningStack {
   /** `http://localhost:port`: the API and the page. */
   url: string;
+  /** The Polar emulator, whose control API acts as payers and banks. */
+  emulatorUrl: string;
   /** The client of a service with every scope. */
   client: BillingClient;
   /** `npm run demo -- --seed`. @returns the seeded team's id */
@@ -34,7 +36,7 @@ export async function startRunningStack(): Promise<RunningStack> {
     env: variables,
     stdio: ['ignore', 'pipe', 'inherit'],
   });
-  await untilUp(supervisor);
+  const output = await untilUp(supervisor);
   const url = `http://localhost:${port}`;
   const read = (file: string): unknown => JSON.parse(readFileSync(join(dataDir, 'stack', file), 'utf8'));
   const run = (...args: string[]) =>
@@ -43,6 +45,7 @@ export async function startRunningStack(): Promise<RunningStack> {
     });
   return {
     url,
+    emulatorUrl: emulatorIn(output),
     client: createBillingClient({
       baseUrl: url,
       credentials: { serviceKey: secretsFile.parse(read('secrets.json')).serviceApiKey },
@@ -63,13 +66,21 @@ export async function startRunningStack(): Promise<RunningStack> {
   };
 }
 
-function untilUp(supervisor: ChildProcess): Promise<void> {
+/** @returns what `npm start` has printed */
+function untilUp(supervisor: ChildProcess): Promise<string> {
   let output = '';
   return new Promise((resolve, reject) => {
     supervisor.stdout?.setEncoding('utf8').on('data', (text: string) => {
       output += text;
-      if (output.includes('Everything is up')) resolve();
+      if (output.includes('Everything is up')) resolve(output);
     });
     supervisor.once('exit', () => reject(new Error(`npm start has ended:\n${output}`)));
   });
+}
+
+/** Among the addresses that `npm start` prints. */
+function emulatorIn(output: string): string {
+  const [, address] = /Polar emulator\s+(http:\S+)/.exec(output) ?? [];
+  if (address === undefined) throw new Error(`npm start has no Polar emulator:\n${output}`);
+  return address;
 }

@@ -53,10 +53,11 @@ function toHtml(markdown: string, addPicture: (path: string) => Picture): string
         return `<img src="${address}" alt="${escapeHtml(text)}" width="${width}" height="${height}" loading="lazy">`;
       },
       table({ header, rows }: Tokens.Table) {
-        const cells = (tag: string, row: Tokens.TableCell[]) =>
-          row.map(({ tokens }) => `<${tag}>${this.parser.parseInline(tokens)}</${tag}>`).join('');
-        const body = rows.map((row) => `<tr>${cells('td', row)}</tr>`).join('\n');
-        return `<div class="table"><table><thead><tr>${cells('th', header)}</tr></thead><tbody>${body}</tbody></table></div>\n`;
+        const cell = (tag: string, { tokens }: Tokens.TableCell) =>
+          `<${tag}>${this.parser.parseInline(tokens)}</${tag}>`;
+        const head = header.map((one) => cell(one.text === '' ? 'td' : 'th', one)).join('');
+        const body = rows.map((row) => `<tr>${row.map((one) => cell('td', one)).join('')}</tr>`).join('\n');
+        return `<div class="table"><table><thead><tr>${head}</tr></thead><tbody>${body}</tbody></table></div>\n`;
       },
     },
   });

@@ -10,6 +10,7 @@ import { Invitations } from './invitations.tsx';
 import { NotFound } from './not-found.tsx';
 import { PageHeader } from './page-header.tsx';
 import { TeamsFailed } from './teams-failed.tsx';
+import { useKeptFocus } from './use-kept-focus.ts';
 
 export type Section = 'billing' | 'usage';
 
@@ -25,6 +26,7 @@ export function TeamPage({
 }) {
   const { t } = useLanguage();
   const [path] = useLocation();
+  useKeptFocus();
   const teams = useQuery(teamsQuery);
   // Fetched beside the teams and waited for, so that the invitations move nothing when they appear.
   const { isPending: awaitsInvitations } = useQuery(invitationsQuery);
