@@ -1,7 +1,9 @@
+import { ApplicationFailure } from '@temporalio/activity';
 import type { Database } from '../database/connection.ts';
+import { deliverDueMessages } from '../outbox/deliver-due-messages.ts';
 import { createPostMessage } from '../outbox/post-message.ts';
 import type { SigningKeys } from '../outbox/seal-secret.ts';
-import { deliverDueMessages } from './deliver-due-messages.ts';
+import { heartbeating } from './heartbeating.ts';
 
 /** How messages are sent to other systems. */
 export interface WebhookSettings {
@@ -16,6 +18,22 @@ export type WebhookActivities = ReturnType<typeof createWebhookActivities>;
 export function createWebhookActivities(database: Database, { signingKeys, allowPrivate }: WebhookSettings) {
   const post = createPostMessage({ allowPrivate });
   return {
-    deliverDueMessages: (endpointId: string) => deliverDueMessages(database, post, signingKeys, endpointId),
+    /**
+     * Makes the attempts of a webhook endpoint that are due.
+     * @returns when its next attempt is due (ISO 8601); null if no message waits
+     */
+    async deliverDueMessages(endpointId: string): Promise<string | null> {
+      if (signingKeys.length === 0) {
+        throw ApplicationFailure.create({
+          type: 'webhooks_not_configured',
+          message:
+            'WEBHOOK_SIGNING_KEY is not set, and there are webhook endpoints: set it and restart the worker',
+        });
+      }
+      return heartbeating(async (signal, onProgress) => {
+        const rules = { post, signingKeys, signal, onProgress };
+        return (await deliverDueMessages(database, endpointId, rules))?.toISOString() ?? null;
+      });
+    },
   };
 }

@@ -1,7 +1,7 @@
 import { accessSync, constants, writeFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { leash } from '../dev/leash.ts';
+import { leash } from '../dev/part.ts';
 import { showProgress } from '../dev/progress.ts';
 import type { Finding } from './measure.ts';
 import { measures } from './measures/measures.ts';

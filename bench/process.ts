@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { leash } from '../dev/leash.ts';
+import { leash } from '../dev/part.ts';
 
 /** A separate program: the API, the worker, a baseline, a load. It ends when the bench ends, for any reason. */
 export interface Program {

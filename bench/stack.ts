@@ -9,7 +9,7 @@ import { connectDatabase } from '../database/connection.ts';
 import type { Scope } from '../database/entities/service-key.ts';
 import { migrateDatabase } from '../database/migrate-database.ts';
 import { freePort } from '../dev/free-port.ts';
-import { leash } from '../dev/leash.ts';
+import { leash } from '../dev/part.ts';
 import { type EmbeddedPostgres, startPostgres } from '../dev/postgres.ts';
 import type { Progress } from '../dev/progress.ts';
 import { resolveTemporal } from '../dev/resolve-temporal.ts';

@@ -8,7 +8,7 @@ import { injectFaults } from './chaos/faults.ts';
 import { startLoad, type Told } from './chaos/load.ts';
 import { type Platform, startPlatform } from './chaos/platform.ts';
 import { seededRandom } from './chaos/random.ts';
-import { leash } from './leash.ts';
+import { leash } from './part.ts';
 import { showProgress } from './progress.ts';
 
 /**

@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { leash } from './leash.ts';
-import type { Part } from './part.ts';
+import { leash, type Part } from './part.ts';
 
 export type Supervisor = {
   /** Aborted when everything must stop. */

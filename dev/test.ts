@@ -3,8 +3,8 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
-import { leash } from './leash.ts';
 import { findLoggedSecrets } from './logged-secrets.ts';
+import { leash } from './part.ts';
 
 /**
  * `npm test`: format and lint, types, then every test. `npm test -- ledger` passes the arguments to Jest and runs only

@@ -15,11 +15,10 @@ let teamId: string;
 beforeAll(async () => {
   testDatabase = await createTestDatabase();
   database = await connectDatabase(testDatabase.applicationUrl, { pool: 2 });
-  owner = await connectDatabase(testDatabase.url, { pool: 1 });
+  owner = await testDatabase.connect({ pool: 1 });
 });
 afterAll(async () => {
   await database.close();
-  await owner.close();
   await testDatabase.drop();
 });
 beforeEach(async () => {

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { v7 as uuidv7 } from 'uuid';
 import { routes } from '../../api/app.ts';
 import { operationsRoutes } from '../../api/routes/health.ts';
-import { connectDatabase, type Database } from '../../database/connection.ts';
+import type { Database } from '../../database/connection.ts';
 import * as schedules from '../../workflows/schedules.ts';
 import { createTestDatabase, type TestDatabase } from '../setup/database.ts';
 
@@ -14,12 +14,9 @@ let testDatabase: TestDatabase;
 let database: Database;
 beforeAll(async () => {
   testDatabase = await createTestDatabase();
-  database = await connectDatabase(testDatabase.url, { pool: 2 });
+  database = await testDatabase.connect({ pool: 2 });
 });
-afterAll(async () => {
-  await database.close();
-  await testDatabase.drop();
-});
+afterAll(() => testDatabase.drop());
 
 test('every query in the operators’ guide runs, and only reads', async () => {
   const blocks = [...guide.matchAll(/```sql\n([^`]+)```/g)].map(([, sql]) => sql ?? '');
@@ -57,7 +54,7 @@ test('every route, command, schedule and parked code in the operators’ guide e
   for (const [, id] of guide.matchAll(/--schedule-id ([\w-]+)/g)) expect(ids).toContain(id);
 
   const code = [
-    'activities/event-team.ts',
+    'polar/resolve-team.ts',
     'activities/event-step.ts',
     'activities/order-event.ts',
     'activities/paid-order.ts',

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { connectDatabase, type Database } from '../../database/connection.ts';
+import type { Database } from '../../database/connection.ts';
 import { deleteHandledEvents } from '../../inbox/delete-handled-events.ts';
 import { createTestDatabase, type TestDatabase } from '../setup/database.ts';
 
@@ -7,12 +7,9 @@ let testDatabase: TestDatabase;
 let database: Database;
 beforeAll(async () => {
   testDatabase = await createTestDatabase();
-  database = await connectDatabase(testDatabase.url, { pool: 2 });
+  database = await testDatabase.connect({ pool: 2 });
 });
-afterAll(async () => {
-  await database.close();
-  await testDatabase.drop();
-});
+afterAll(() => testDatabase.drop());
 
 const day = 86_400_000;
 

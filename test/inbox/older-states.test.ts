@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { v7 as uuidv7 } from 'uuid';
-import { connectDatabase, type Database } from '../../database/connection.ts';
+import type { Database } from '../../database/connection.ts';
 import { InboxEvent } from '../../database/entities/inbox-event.ts';
 import { parkInboxEvent, storeInboxEvent } from '../../inbox/inbox.ts';
 import { skipOlderStates } from '../../inbox/older-states.ts';
@@ -10,12 +10,9 @@ let testDatabase: TestDatabase;
 let database: Database;
 beforeAll(async () => {
   testDatabase = await createTestDatabase();
-  database = await connectDatabase(testDatabase.url, { pool: 3 });
+  database = await testDatabase.connect({ pool: 3 });
 });
-afterAll(async () => {
-  await database.close();
-  await testDatabase.drop();
-});
+afterAll(() => testDatabase.drop());
 
 async function newTeam(): Promise<string> {
   const id = uuidv7();

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { v7 as uuidv7 } from 'uuid';
-import { connectDatabase, type Database } from '../../database/connection.ts';
+import type { Database } from '../../database/connection.ts';
 import { claimDueEvents, storeInboxEvent } from '../../inbox/inbox.ts';
 import { readWaitingEvent, type WaitingEvent } from '../../inbox/waiting-event.ts';
 import { createTestDatabase, type TestDatabase } from '../setup/database.ts';
@@ -10,13 +10,10 @@ let database: Database;
 const team = uuidv7();
 beforeAll(async () => {
   testDatabase = await createTestDatabase();
-  database = await connectDatabase(testDatabase.url, { pool: 3 });
+  database = await testDatabase.connect({ pool: 3 });
   await database.pool.query(`insert into teams (id, name, personal) values ($1, 'Team', false)`, [team]);
 });
-afterAll(async () => {
-  await database.close();
-  await testDatabase.drop();
-});
+afterAll(() => testDatabase.drop());
 
 async function signalOf(type: string, data: unknown): Promise<Omit<WaitingEvent, 'inboxId'>> {
   const stored = await storeInboxEvent(database.fork(), {

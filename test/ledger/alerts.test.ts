@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { v7 as uuidv7 } from 'uuid';
 import { MICRO } from '../../catalog/credits.ts';
 import { publishCatalog } from '../../catalog/versions.ts';
-import { connectDatabase, type Database } from '../../database/connection.ts';
+import type { Database } from '../../database/connection.ts';
 import { lockLivingTeam } from '../../database/lock-living-team.ts';
 import { DomainError } from '../../domain-error.ts';
 import { announceExpiringCredits } from '../../ledger/lifecycle/announce-expiring-credits.ts';
@@ -30,14 +30,13 @@ let operations: CreditOperations;
 let clock: SettableClock;
 beforeAll(async () => {
   testDatabase = await createTestDatabase();
-  database = await connectDatabase(testDatabase.url, { pool: 6 });
+  database = await testDatabase.connect({ pool: 6 });
   await publishCatalog(database, defaultCatalog);
   operations = createCreditOperations(database);
   clock = await settableClock(testDatabase.url, start);
 });
 afterAll(async () => {
   await operations.close();
-  await database.close();
   await testDatabase.drop();
 });
 

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { v7 as uuidv7 } from 'uuid';
 import { publishCatalog } from '../../catalog/versions.ts';
-import { connectDatabase, type Database } from '../../database/connection.ts';
+import type { Database } from '../../database/connection.ts';
 import { createMissingPartitions } from '../../database/partitions.ts';
 import { readBalanceHistory } from '../../ledger/read/balance-history.ts';
 import { closeMonths } from '../../ledger/read/closed-months.ts';
@@ -22,17 +22,14 @@ let clock: SettableClock;
 beforeAll(async () => {
   sound = await createTestDatabase();
   clock = await settableClock(sound.url, new Date(start));
-  database = await connectDatabase(sound.url, { pool: 2 });
+  database = await sound.connect({ pool: 2 });
   await publishCatalog(database, defaultCatalog);
   for (const month of ['01', '02', '03', '04']) {
     await clock.set(new Date(`2031-${month}-12T12:00:00Z`));
     await createMissingPartitions(database.pool);
   }
 });
-afterAll(async () => {
-  await database.close();
-  await sound.drop();
-});
+afterAll(() => sound.drop());
 
 const largestAmount = 9_007_199_254_740_993n;
 const mostTransfers = 60;

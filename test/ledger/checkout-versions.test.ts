@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { v7 as uuidv7 } from 'uuid';
 import { catalogDocument, parseCatalog } from '../../catalog/load-catalog.ts';
 import { publishCatalog } from '../../catalog/versions.ts';
-import { connectDatabase, type Database } from '../../database/connection.ts';
+import type { Database } from '../../database/connection.ts';
 import { Order } from '../../database/entities/order.ts';
 import { lockLivingTeam } from '../../database/lock-living-team.ts';
 import { applyPaidOrder } from '../../ledger/lifecycle/apply-order.ts';
@@ -24,7 +24,7 @@ let teamId: string;
 /** Version 1 has `pack_1000`. Version 2 gives more for it, adds `pack_new`, and drips the yearly plan. Version 3 gives more for `pack_new`. */
 beforeAll(async () => {
   testDatabase = await createTestDatabase();
-  database = await connectDatabase(testDatabase.url, { pool: 2 });
+  database = await testDatabase.connect({ pool: 2 });
   const clock = await settableClock(testDatabase.url, start);
   const { packs, plans, ...rest } = catalogDocument(defaultCatalog);
   const [first, ...others] = packs;
@@ -45,10 +45,7 @@ beforeAll(async () => {
   });
   await clock.set(later(30));
 });
-afterAll(async () => {
-  await database.close();
-  await testDatabase.drop();
-});
+afterAll(() => testDatabase.drop());
 beforeEach(async () => {
   teamId = uuidv7();
   await database.pool.query(`insert into teams (id, name, personal) values ($1, 'team', false)`, [teamId]);

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { publishCatalog } from '../../catalog/versions.ts';
-import { connectDatabase, type Database } from '../../database/connection.ts';
+import type { Database } from '../../database/connection.ts';
 import { createMissingPartitions } from '../../database/partitions.ts';
 import { closeMonths } from '../../ledger/read/closed-months.ts';
 import { readBalance } from '../../ledger/read/read-balance.ts';
@@ -18,7 +18,7 @@ let clock: SettableClock;
 beforeAll(async () => {
   sound = await createTestDatabase();
   clock = await settableClock(sound.url, new Date('2031-01-10T00:00:00Z'));
-  database = await connectDatabase(sound.url, { pool: 2 });
+  database = await sound.connect({ pool: 2 });
   await publishCatalog(database, defaultCatalog);
   await database.pool.query(`insert into teams (id, name, personal) values ($1, 'a team', false)`, [teamId]);
   await database.pool.query(
@@ -37,10 +37,7 @@ beforeAll(async () => {
     );
   }
 });
-afterAll(async () => {
-  await database.close();
-  await sound.drop();
-});
+afterAll(() => sound.drop());
 
 async function move(kind: string, from: string, to: string, amount: number): Promise<void> {
   await createMissingPartitions(database.pool);

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { v7 as uuidv7 } from 'uuid';
 import { publishCatalog } from '../../catalog/versions.ts';
-import { connectDatabase, type Database } from '../../database/connection.ts';
+import type { Database } from '../../database/connection.ts';
 import { Debt } from '../../database/entities/debt.ts';
 import { Grant } from '../../database/entities/grant.ts';
 import { lockLivingTeam } from '../../database/lock-living-team.ts';
@@ -26,14 +26,13 @@ let database: Database;
 let usual: CreditOperations;
 beforeAll(async () => {
   testDatabase = await createTestDatabase();
-  database = await connectDatabase(testDatabase.url, { pool: 6 });
+  database = await testDatabase.connect({ pool: 6 });
   await publishCatalog(database, defaultCatalog);
   usual = createCreditOperations(database);
 });
 afterAll(async () => {
   await expectFiguresAddUp(database.pool);
   await usual.close();
-  await database.close();
   await testDatabase.drop();
 });
 

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { v7 as uuidv7 } from 'uuid';
 import { catalogDocument, parseCatalog } from '../../catalog/load-catalog.ts';
 import { publishCatalog } from '../../catalog/versions.ts';
-import { connectDatabase, type Database } from '../../database/connection.ts';
+import type { Database } from '../../database/connection.ts';
 import { createMissingPartitions } from '../../database/partitions.ts';
 import { readSnapshot } from '../../database/pool-transaction.ts';
 import { countUsage } from '../../ledger/read/count-usage.ts';
@@ -47,7 +47,7 @@ let clock: SettableClock;
 beforeAll(async () => {
   sound = await createTestDatabase();
   clock = await settableClock(sound.url, new Date(end));
-  database = await connectDatabase(sound.url, { pool: 4 });
+  database = await sound.connect({ pool: 4 });
   await createMissingPartitions(database.pool);
   await publishCatalog(database, defaultCatalog);
   // Version 2: a new price, an archived action, and an action with another model.
@@ -59,10 +59,7 @@ beforeAll(async () => {
   }));
   await publishCatalog(database, parseCatalog({ ...rest, prices: changed }, 'version 2'));
 });
-afterAll(async () => {
-  await database.close();
-  await sound.drop();
-});
+afterAll(() => sound.drop());
 
 const event: fc.Arbitrary<Event> = fc.record({
   occurredAt: fc.oneof(

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { v7 as uuidv7 } from 'uuid';
 import { readKeptMails } from '../../api/dev-mail.ts';
-import { connectDatabase, type Database } from '../../database/connection.ts';
+import type { Database } from '../../database/connection.ts';
 import type { Role } from '../../database/entities/member.ts';
 import { type MailServer, type SmtpRefusal, startMailServer } from '../../dev/mail-server.ts';
 import { createMailer, type Mailer } from '../../outbox/email/mailer.ts';
@@ -37,13 +37,10 @@ let answer: (recipient: string) => SmtpRefusal | undefined;
 
 beforeAll(async () => {
   testDatabase = await createTestDatabase();
-  database = await connectDatabase(testDatabase.url, { pool: 12 });
+  database = await testDatabase.connect({ pool: 12 });
   clock = await settableClock(testDatabase.url, start);
 });
-afterAll(async () => {
-  await database.close();
-  await testDatabase.drop();
-});
+afterAll(() => testDatabase.drop());
 beforeEach(async () => {
   await clock.set(start);
   await database.pool.query('delete from emails');

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { v7 as uuidv7 } from 'uuid';
-import { connectDatabase, type Database } from '../../database/connection.ts';
+import type { Database } from '../../database/connection.ts';
 import { deliverDueMessages } from '../../outbox/deliver-due-messages.ts';
 import { storeMessages } from '../../outbox/messages.ts';
 import { createPostMessage } from '../../outbox/post-message.ts';
@@ -33,13 +33,10 @@ let receiver: Receiver;
 let endpointId: string;
 beforeAll(async () => {
   testDatabase = await createTestDatabase();
-  database = await connectDatabase(testDatabase.url, { pool: 12 });
+  database = await testDatabase.connect({ pool: 12 });
   clock = await settableClock(testDatabase.url, start);
 });
-afterAll(async () => {
-  await database.close();
-  await testDatabase.drop();
-});
+afterAll(() => testDatabase.drop());
 beforeEach(async () => {
   await clock.set(start);
   receiver = await startReceiver();

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
+import { connectDatabase, type Database } from '../../database/connection.ts';
 import { withClient } from '../../dev/postgres.ts';
 
 export type TestDatabase = {
@@ -7,6 +8,8 @@ export type TestDatabase = {
   url: string;
   /** The URL with the role of API and worker. */
   applicationUrl: string;
+  /** A connection with the owner's role. `drop` closes it. */
+  connect(options: { pool: number }): Promise<Database>;
   drop(): Promise<void>;
 };
 
@@ -23,9 +26,19 @@ export async function createTestDatabase(): Promise<TestDatabase> {
     url.pathname = `/${name}`;
     return url.href;
   };
+  const url = within(TEST_POSTGRES_URL);
+  const connections: Database[] = [];
   return {
-    url: within(TEST_POSTGRES_URL),
+    url,
     applicationUrl: within(TEST_APPLICATION_URL),
-    drop: async () => void (await run(`drop database if exists ${name} with (force)`)),
+    async connect(options) {
+      const database = await connectDatabase(url, options);
+      connections.push(database);
+      return database;
+    },
+    async drop() {
+      for (const database of connections) await database.close();
+      await run(`drop database if exists ${name} with (force)`);
+    },
   };
 }

@@ -4,7 +4,7 @@ import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { leash } from '../../dev/leash.ts';
+import { leash } from '../../dev/part.ts';
 import { startPostgres } from '../../dev/postgres.ts';
 import { resolveTemporal } from '../../dev/resolve-temporal.ts';
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { connectDatabase, type Database } from '../../database/connection.ts';
+import type { Database } from '../../database/connection.ts';
 import { DomainError } from '../../domain-error.ts';
 import type { ErrorCode } from '../../errors.ts';
 import { idempotentElsewhere } from '../../teams/idempotent.ts';
@@ -9,12 +9,9 @@ let testDatabase: TestDatabase;
 let database: Database;
 beforeAll(async () => {
   testDatabase = await createTestDatabase();
-  database = await connectDatabase(testDatabase.url, { pool: 5 });
+  database = await testDatabase.connect({ pool: 5 });
 });
-afterAll(async () => {
-  await database.close();
-  await testDatabase.drop();
-});
+afterAll(() => testDatabase.drop());
 
 let keys = 0;
 const newKey = () => `key-${++keys}`;

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { publishCatalog, readCatalog } from '../../catalog/versions.ts';
-import { connectDatabase, type Database } from '../../database/connection.ts';
+import type { Database } from '../../database/connection.ts';
 import { lockLivingTeam } from '../../database/lock-living-team.ts';
 import { grantTrialCredits } from '../../ledger/lifecycle/grant-trial-credits.ts';
 import { createTeam } from '../../teams/create-team.ts';
@@ -13,13 +13,10 @@ let testDatabase: TestDatabase;
 let database: Database;
 beforeAll(async () => {
   testDatabase = await createTestDatabase();
-  database = await connectDatabase(testDatabase.url, { pool: 10 });
+  database = await testDatabase.connect({ pool: 10 });
   await publishCatalog(database, defaultCatalog);
 });
-afterAll(async () => {
-  await database.close();
-  await testDatabase.drop();
-});
+afterAll(() => testDatabase.drop());
 
 const actor = { kind: 'service', keyId: 'test' } as const;
 const person = (id: string) => signUp(database, { id, email: `${id}@example.com`, name: id }, actor);

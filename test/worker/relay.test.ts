@@ -5,7 +5,7 @@ import { type Client, isGrpcServiceError } from '@temporalio/client';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { createTemporalLink } from '../../api/temporal-link.ts';
 import { publishCatalog } from '../../catalog/versions.ts';
-import { connectDatabase, type Database } from '../../database/connection.ts';
+import type { Database } from '../../database/connection.ts';
 import { storeInboxEvent } from '../../inbox/inbox.ts';
 import { log } from '../../log.ts';
 import { createPolarClient } from '../../polar/client.ts';
@@ -26,7 +26,7 @@ let temporal: TestWorkflowEnvironment;
 let client: Client;
 beforeAll(async () => {
   testDatabase = await createTestDatabase();
-  database = await connectDatabase(testDatabase.url, { pool: 4 });
+  database = await testDatabase.connect({ pool: 4 });
   await publishCatalog(database, defaultCatalog);
   temporal = await TestWorkflowEnvironment.createLocal({
     server: {
@@ -38,7 +38,6 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await temporal.teardown();
-  await database.close();
   await testDatabase.drop();
 });
 

@@ -6,7 +6,7 @@ import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { bundleWorkflowCode, Worker } from '@temporalio/worker';
 import { createMaintenanceActivities } from '../../activities/create-maintenance-activities.ts';
 import { publishCatalog } from '../../catalog/versions.ts';
-import { connectDatabase, type Database } from '../../database/connection.ts';
+import type { Database } from '../../database/connection.ts';
 import { createMissingPartitions } from '../../database/partitions.ts';
 import { freePort } from '../../dev/free-port.ts';
 import { storeInboxEvent } from '../../inbox/inbox.ts';
@@ -33,7 +33,7 @@ beforeAll(async () => {
   installRuntime();
   testDatabase = await createTestDatabase();
   clock = await settableClock(testDatabase.url, begins);
-  database = await connectDatabase(testDatabase.url, { pool: 4 });
+  database = await testDatabase.connect({ pool: 4 });
   await publishCatalog(database, catalog);
   temporal = await TestWorkflowEnvironment.createLocal({
     server: { executable: { type: 'existing-path', path: temporalCli() } },
@@ -57,7 +57,6 @@ afterAll(async () => {
   worker.shutdown();
   await running;
   await temporal.teardown();
-  await database.close();
   await testDatabase.drop();
 });
 
