@@ -52,6 +52,7 @@ import { ServiceKeyLife } from './migrations/0019-service-key-life.ts';
 import { Emails } from './migrations/0020-emails.ts';
 import { OutboxPruning } from './migrations/0020-outbox-pruning.ts';
 import { Sessions } from './migrations/0021-sessions.ts';
+import { PackedUsageDays } from './migrations/0022-packed-usage-days.ts';
 import { observePool } from './observe-pool.ts';
 import { withPartitions } from './partitions.ts';
 import { inPipelinedTransaction } from './pipelined-transaction.ts';
@@ -354,6 +355,7 @@ function ormOptions(
         Emails,
         OutboxPruning,
         Sessions,
+        PackedUsageDays,
       ],
       snapshot: false,
       silent: true,

@@ -228,7 +228,7 @@ export const usageHistoryRoutes = [
           filename: 'usage.csv',
         };
       }
-      return { status: 200, body: reportJson(report, query.timezone) };
+      return { status: 200, json: reportJson(report, timezone) };
     },
   }),
 
@@ -291,20 +291,34 @@ export const usageHistoryRoutes = [
   }),
 ];
 
-function reportJson({ from, to, columns, rows, credits, events }: UsageReport, timezone: string) {
-  return {
-    from: from.toISOString(),
-    to: to.toISOString(),
-    timezone,
-    data: rows.map(({ keys, credits, events }) => {
-      const row: Record<string, string | number | null> = {};
-      for (const [index, column] of columns.entries()) row[column] = keys[index] ?? null;
-      row.credits = formatCredits(credits);
-      row.events = events;
-      return row;
-    }),
-    total: { credits: formatCredits(credits), events },
+/** Written by hand, because a report may have 50,000 rows: an object for each row takes twice as long. */
+function reportJson({ from, to, columns, rows, credits, events }: UsageReport, timezone: string): string {
+  const fields = columns.map(createFieldWriter);
+  let data = '';
+  for (const row of rows) {
+    data += data === '' ? '{' : ',{';
+    for (const [column, write] of fields.entries()) data += write(row.keys[column] ?? null);
+    data += `${sumsJson(row.credits, row.events)}}`;
+  }
+  const range = JSON.stringify({ from, to, timezone }).slice(1, -1);
+  return `{${range},"data":[${data}],"total":{${sumsJson(credits, events)}}}`;
+}
+
+/** Writes a column's field with a comma. The same few values are in many rows, so each is written once. */
+function createFieldWriter(column: UsageKey): (value: string | null) => string {
+  const written = new Map<string | null, string>();
+  return (value) => {
+    let field = written.get(value);
+    if (field === undefined) {
+      field = `${JSON.stringify(column)}:${JSON.stringify(value)},`;
+      written.set(value, field);
+    }
+    return field;
   };
+}
+
+function sumsJson(credits: bigint, events: number): string {
+  return `"credits":"${formatCredits(credits)}","events":${events}`;
 }
 
 /** RFC 4180, with a header. */

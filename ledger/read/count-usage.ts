@@ -1,5 +1,5 @@
 import type { PoolClient } from 'pg';
-import { boundsSql, lateDaysSql, type UsageDimension } from './usage-days.ts';
+import { dayBoundsSql, lateDaysSql, storedSumsSql, type UsageDimension } from './usage-days.ts';
 import { eventColumns, filterSql, tagSql, type UsageFilter } from './usage-filter.ts';
 import { isTag, type UsageKey } from './usage-keys.ts';
 
@@ -26,10 +26,17 @@ export interface CountedGroup {
   events: number;
 }
 
-/** Local days, both included, as `2026-01-31`. */
-interface Days {
+/** Ranges of counted local days, both included, as `2026-01-31`. */
+interface CountedDays {
   firsts: string[];
   lasts: string[];
+}
+
+/** Local days that must be read from the events: the part of each between two instants, as text. */
+interface LiveDays {
+  days: string[];
+  starts: string[];
+  stops: string[];
 }
 
 /** The grouping whose sums by day are stored; null if the events must be read. */
@@ -56,38 +63,32 @@ export async function countUsage(
   maxGroups: number,
 ): Promise<CountedGroup[] | null> {
   const dimension = dimensionOf(range);
-  const { counted, live } =
-    dimension === null ? { counted: noDays, live: 'all' as const } : await findDays(client, range);
+  if (dimension === null) {
+    const groups = await sumEvents(client, range, null, maxGroups + 1);
+    return groups.length > maxGroups ? null : groups;
+  }
+  const { counted, live } = await findDays(client, range);
   const [fromDays, fromEvents] = await Promise.all([
-    dimension === null || counted.firsts.length === 0
-      ? []
-      : sumDays(client, range, dimension, counted, maxGroups + 1),
-    live !== 'all' && live.firsts.length === 0 ? [] : sumEvents(client, range, live, maxGroups + 1),
+    sumDays(client, range, dimension, counted, maxGroups + 1),
+    live.days.length === 0 ? [] : sumEvents(client, range, live, maxGroups + 1),
   ]);
   if (fromDays.length > maxGroups || fromEvents.length > maxGroups) return null;
   return [...fromDays, ...fromEvents];
 }
 
-const noDays: Days = { firsts: [], lasts: [] };
-
 /** Which days of the range are counted completely, and which must be read from the events. */
 async function findDays(
   client: PoolClient,
   { teamId, from, to, timezone }: CountedRange,
-): Promise<{ counted: Days; live: Days }> {
-  const { rows } = await client.query<{
-    counted_firsts: string[];
-    counted_lasts: string[];
-    live_firsts: string[];
-    live_lasts: string[];
-  }>({
+): Promise<{ counted: CountedDays; live: LiveDays }> {
+  const { rows } = await client.query<CountedDays & LiveDays>({
     name: 'usage-days-of-range',
     // A day lies completely in the range if neither the instant before `from` nor `to` belongs to it.
     text: `with range as (
              select daterange(($3::timestamptz at time zone $2)::date, (($4::timestamptz - interval '1 millisecond') at time zone $2)::date, '[]') as all_days,
                     (($3::timestamptz - interval '1 millisecond') at time zone $2)::date + 1 as first_whole,
                     ($4::timestamptz at time zone $2)::date as after_whole
-           ), days as (
+           ), days as materialized (
              select datemultirange(range.all_days) as all_days,
                     case when z.team_id is null then '{}'
                          else datemultirange(daterange(greatest(first_whole, z.first_day), greatest(first_whole, z.first_day, least(after_whole, z.next_day))))
@@ -96,79 +97,121 @@ async function findDays(
                from range
                left join usage_zones z on z.team_id = $1 and z.timezone = $2
            )
-           select array(select lower(d)::text from unnest(counted) as d) as counted_firsts,
-                  array(select (upper(d) - 1)::text from unnest(counted) as d) as counted_lasts,
-                  array(select lower(d)::text from unnest(all_days - counted) as d) as live_firsts,
-                  array(select (upper(d) - 1)::text from unnest(all_days - counted) as d) as live_lasts
-             from days`,
+           select array(select lower(d)::text from unnest(counted) as d) as firsts,
+                  array(select (upper(d) - 1)::text from unnest(counted) as d) as lasts,
+                  live.*
+             from days
+            cross join lateral (select coalesce(array_agg(day::text), '{}') as days,
+                                       coalesce(array_agg(greatest(l.start, $3)::text), '{}') as starts,
+                                       coalesce(array_agg(least(l.stop, $4)::text), '{}') as stops
+                                  from unnest(all_days - counted) as d
+                                 cross join lateral generate_series(lower(d), upper(d) - 1, interval '1 day') as midnights (at)
+                                 cross join lateral (select at::date as day) as local
+                                 cross join lateral (select ${dayBoundsSql('day', '$2')} offset 0) as l) as live`,
     values: [teamId, timezone, from, to],
   });
   const [found] = rows;
   if (!found) throw new Error('the days of a range were not read');
-  return {
-    counted: { firsts: found.counted_firsts, lasts: found.counted_lasts },
-    live: { firsts: found.live_firsts, lasts: found.live_lasts },
-  };
+  const { firsts, lasts, ...live } = found;
+  return { counted: { firsts, lasts }, live };
 }
 
+/** Reads counted days: as they are stored, or summed over the days or over the values. */
 async function sumDays(
   client: PoolClient,
   { teamId, timezone, groupBy }: CountedRange,
   dimension: UsageDimension,
-  days: Days,
+  { firsts, lasts }: CountedDays,
   limit: number,
 ): Promise<CountedGroup[]> {
-  const keys = groupBy.map((key) => ({ groups: [key === 'day' ? 'd.day' : 'd.value'] }));
-  const values = [teamId, timezone, dimension, days.firsts, days.lasts];
-  const source = `
+  if (firsts.length === 0) return [];
+  const values = [teamId, timezone, dimension, firsts, lasts];
+  const days = `
     from unnest($4::date[], $5::date[]) as counted (first, last)
     join usage_days d on d.team_id = $1 and d.timezone = $2 and d.dimension = $3 and d.day between counted.first and counted.last`;
-  // Stored sums are by day and value, so a report by both reads them as they are.
-  const isGrouped = !(groupBy.includes('day') && groupBy.length > 1);
-  const sums = isGrouped
-    ? { credits: 'sum(d.credits)', events: 'sum(d.events)' }
-    : { credits: 'd.credits', events: 'd.events' };
+  if (groupBy.includes('day') && groupBy.length > 1) {
+    const list = (column: string) => `array_to_string(d.${column}, ',') as ${column}`;
+    const { rows } = await client.query<StoredDay>(
+      `select d.day::text, array_to_json(d.values) as values, ${list('credits')}, ${list('events')},
+              ${groupBy.includes('model') ? list('price_versions') : 'null as price_versions'}
+         from (select d.*, sum(cardinality(d.values)) over (order by d.day) - cardinality(d.values) as earlier ${days}) as d
+        where d.earlier < ${limit}
+        order by d.day`,
+      values,
+    );
+    return rows.flatMap((row) => groupsOfDay(groupBy, row));
+  }
+  const ofDay = (column: string) => `sum((select sum(one) from unnest(d.${column}) as one))`;
+  const onlyDays = groupBy.every((key) => key === 'day');
   return readGroups(client, {
     groupBy,
-    keys,
-    ...sums,
-    priceVersion: 'd.price_version',
-    source,
-    isGrouped,
+    keys: groupBy.map((key) => ({ groups: [key === 'day' ? 'd.day' : 's.value'] })),
+    credits: onlyDays ? ofDay('credits') : 'sum(s.credits)',
+    events: onlyDays ? ofDay('events') : 'sum(s.events)',
+    priceVersion: 's.price_version',
+    source: onlyDays ? days : `${days} cross join lateral ${storedSumsSql}`,
     limit,
     values,
   });
 }
 
+/** A row of `usage_days`. Numbers are separated by commas. */
+interface StoredDay {
+  day: string;
+  values: (string | null)[];
+  /** Null unless models are requested. */
+  price_versions: string | null;
+  credits: string;
+  events: string;
+}
+
+function groupsOfDay(groupBy: readonly UsageKey[], row: StoredDay): CountedGroup[] {
+  const versions = row.price_versions?.split(',');
+  const credits = row.credits.split(',');
+  const events = row.events.split(',');
+  return row.values.map((value, index) => ({
+    values: groupBy.map((key) => (key === 'day' ? row.day : value)),
+    priceVersion: versions ? Number(versions[index]) : null,
+    credits: BigInt(credits[index] ?? 0),
+    events: Number(events[index]),
+  }));
+}
+
+/** @param days  null: the whole range */
 async function sumEvents(
   client: PoolClient,
   { teamId, from, to, timezone, groupBy, filter }: CountedRange,
-  days: Days | 'all',
+  days: LiveDays | null,
   limit: number,
 ): Promise<CountedGroup[]> {
-  const values: unknown[] = [teamId, from, to, timezone];
+  const values: unknown[] = [teamId];
   const parameter = (value: unknown) => `$${values.push(value)}`;
-  const keys = groupBy.map((key) =>
-    isTag(key) ? { groups: [tagSql(parameter(key.slice('tag:'.length)))] } : columnOfEvent[key],
-  );
-  // A range of the primary key (team_id, occurred_at), in the months that it covers. The local time of an event is computed
-  // once (`offset 0`), because it costs more than its sums.
-  const events = (bounds: string) => `
-    (select e.*, e.occurred_at at time zone $4::text as local from usage_events e
-      where e.team_id = $1 and e.occurred_at >= $2 and e.occurred_at < $3 ${bounds}
-            ${filterSql(filter, values)}
+  // A range of the primary key (team_id, occurred_at), in the months that it covers.
+  const events = (start: string, stop: string, columns = '') => `
+    (select e.*${columns} from usage_events e
+      where e.team_id = $1 and e.occurred_at >= ${start} and e.occurred_at < ${stop} ${filterSql(filter, values)}
      offset 0) as e`;
-  const sums = { credits: 'sum(e.credits)', events: 'count(*)', priceVersion: 'e.price_version' };
-  const groups = { groupBy, keys, ...sums, isGrouped: true, limit, values };
-  if (days === 'all') return readGroups(client, { ...groups, source: `from ${events('')}` });
-  const [firsts, lasts] = [parameter(days.firsts), parameter(days.lasts)];
-  const [first, last] = [parameter(days.firsts[0]), parameter(days.lasts.at(-1))];
-  const source = `
-    from unnest(${firsts}::date[], ${lasts}::date[]) as live (first, last)
-   cross join lateral ${events(`and ${boundsSql(`${first}::date`, `${last}::date`, '$4::text')}
-                                and ${boundsSql('live.first', 'live.last', '$4::text')}`)}
-   where e.local::date between live.first and live.last`;
-  return readGroups(client, { ...groups, source });
+  const source =
+    days === null
+      ? // The local time of an event is computed once (`offset 0`), because it costs more than its sums.
+        `from ${events(parameter(from), parameter(to), `, e.occurred_at at time zone ${parameter(timezone)}::text as local`)}`
+      : `from unnest(${parameter(days.days)}::date[], ${parameter(days.starts)}::timestamptz[], ${parameter(days.stops)}::timestamptz[])
+              as live (day, start, stop)
+         cross join lateral ${events('live.start', 'live.stop')}`;
+  const keyOf = (key: UsageKey): KeySql => {
+    if (isTag(key)) return { groups: [tagSql(parameter(key.slice('tag:'.length)))] };
+    return key === 'day' && days !== null ? { groups: ['live.day'] } : columnOfEvent[key];
+  };
+  return readGroups(client, {
+    groupBy,
+    keys: groupBy.map(keyOf),
+    credits: 'sum(e.credits)',
+    events: 'count(*)',
+    priceVersion: 'e.price_version',
+    source,
+    limit,
+    values,
+  });
 }
 
 /** The SQL columns by which a key groups, and the text of its value. Default: their own. */
@@ -202,8 +245,6 @@ interface Groups {
   events: string;
   /** `from … where …` */
   source: string;
-  /** False: each row of the source is a group. Several of them may have the same keys. */
-  isGrouped: boolean;
   limit: number;
   values: unknown[];
 }
@@ -211,7 +252,7 @@ interface Groups {
 /** Reads all groups in one JSON text, as one array per column: several times as fast as a row per group. */
 async function readGroups(
   client: PoolClient,
-  { groupBy, keys, priceVersion, credits, events, source, isGrouped, limit, values }: Groups,
+  { groupBy, keys, priceVersion, credits, events, source, limit, values }: Groups,
 ): Promise<CountedGroup[]> {
   const columns = keys.flatMap(({ groups }, key) =>
     groups.map((sql, part) => ({ sql, name: `key_${key}_${part}` })),
@@ -229,7 +270,7 @@ async function readGroups(
        from (select ${columns.map(({ sql, name }) => `${sql} as ${name}`).join(', ')},
                     (${credits})::bigint as credits, (${events})::bigint as events
              ${source}
-             ${isGrouped ? `group by ${columns.map((_, index) => index + 1).join(', ')}` : ''}
+             group by ${columns.map((_, index) => index + 1).join(', ')}
              limit ${limit}) as groups`,
     values,
   );

@@ -38,13 +38,18 @@ export function localDaySql(timezone: string): string {
 }
 
 /**
- * SQL for whether an event `e` lies in a range of local days, with bounds for the index on `occurred_at`. The local date
- * decides, because a day may be shorter or longer than 24 hours and may begin at another time than midnight.
- * @param first, last  SQL for the first and last day
+ * SQL columns `start` and `stop`: the instants between which a local day lies. It may be shorter or longer than 24 hours and may
+ * begin at another time than midnight, so its start is the first quarter of an hour with its date. (Time zones have changed
+ * their clocks only at quarters of an hour since 1972.) An index scan between them is several times as fast as computing the
+ * local date of each event.
+ * @param day  SQL for the day
  */
-export function inDaysSql(first: string, last: string, timezone: string): string {
-  return `${boundsSql(first, last, timezone)}
-          and ${localDaySql(timezone)} between ${first} and ${last}`;
+export function dayBoundsSql(day: string, timezone: string): string {
+  const first = (date: string) => `
+    (select min(at) from generate_series((${date})::timestamp at time zone ${timezone} - ${dayMargin},
+                                         (${date})::timestamp at time zone ${timezone} + ${dayMargin}, interval '15 minutes') as at
+      where (at at time zone ${timezone})::date >= ${date})`;
+  return `${first(day)} as start, ${first(`${day} + 1`)} as stop`;
 }
 
 /**
@@ -52,7 +57,7 @@ export function inDaysSql(first: string, last: string, timezone: string): string
  * With parameters as days, Postgres plans only the months between them.
  * @param first, last  SQL for the first and last day
  */
-export function boundsSql(first: string, last: string, timezone: string): string {
+function monthsSql(first: string, last: string, timezone: string): string {
   return `e.occurred_at >= (${first})::timestamp at time zone ${timezone} - ${dayMargin}
           and e.occurred_at < (${last} + 1)::timestamp at time zone ${timezone} + ${dayMargin}`;
 }
@@ -60,14 +65,14 @@ export function boundsSql(first: string, last: string, timezone: string): string
 /** SQL for the local days of late events that were recorded since a zone's days were counted, as a multirange. */
 export function lateDaysSql(zone: string): string {
   return `(select coalesce(range_agg(daterange(late.day, late.day + 1)), '{}')
-             from (select distinct ${localDaySql(`${zone}.timezone`)} as day
+             from (select ${localDaySql(`${zone}.timezone`)} as day
                      from usage_events e
                     where e.team_id = ${zone}.team_id and e.recorded_at - e.occurred_at > ${lateAfter}
                       and e.recorded_at >= ${zone}.counted_at - ${lateAfter}) as late)`;
 }
 
 /**
- * SQL columns and grouping of the sums of events `e` by local day: the columns of `usage_days` from `dimension` on.
+ * SQL columns and grouping of the sums of events `e` by local day and value.
  * @param day  SQL for the local day of `e`
  */
 export function daySums(day: string): { columns: string; groupBy: string } {
@@ -79,6 +84,10 @@ export function daySums(day: string): { columns: string; groupBy: string } {
     groupBy: `grouping sets ((${day}, e.action, e.price_version), (${day}, e.member_id), (${day}, e.api_key_id))`,
   };
 }
+
+/** SQL rows of the stored sums of `usage_days d`, with the columns of `daySums` from `value` on. */
+export const storedSumsSql =
+  'unnest(d.values, d.price_versions, d.credits, d.events) as s (value, price_version, credits, events)';
 
 /**
  * Counts the ended days of a team in a time zone, and again those with late events. A few weeks per transaction: if it
@@ -154,21 +163,22 @@ async function countWithLock(client: PoolClient, teamId: string, timezone: strin
     values,
   );
   if (due.firsts.length > 0) {
-    const sums = daySums('e.day');
+    const sums = daySums('l.day');
+    const inOrder = (column: string) => `array_agg(${column} order by value, price_version)`;
     await client.query(
-      // The local day costs more than the sums, so it is computed once per event (`offset 0`). Rows are stored in the order
-      // of the index, so that a report reads neighbouring rows.
-      `insert into usage_days (team_id, timezone, dimension, day, value, price_version, credits, events)
-       select $1, $2, ${sums.columns}
-         from unnest($3::date[], $4::date[]) as due (first, last)
-        cross join lateral (select ${localDaySql('$2')} as day, e.action, e.price_version, e.member_id, e.api_key_id, e.credits
-                              from usage_events e
-                             where e.team_id = $1 and ${boundsSql('$5::date', '$6::date', '$2')}
-                               and ${boundsSql('due.first', 'due.last', '$2')}
-                            offset 0) as e
-        where e.day between due.first and due.last
-        group by ${sums.groupBy}
-        order by dimension, day, value`,
+      `insert into usage_days (team_id, timezone, dimension, day, values, price_versions, credits, events)
+       select $1, $2, dimension, day, ${['value', 'price_version', 'credits', 'events'].map(inOrder).join(', ')}
+         from (select ${sums.columns}
+                 from unnest($3::date[], $4::date[]) as due (first, last)
+                cross join lateral generate_series(due.first, due.last, interval '1 day') as days (at)
+                cross join lateral (select days.at::date as day, ${dayBoundsSql('days.at::date', '$2')} offset 0) as l
+                cross join lateral (select e.action, e.price_version, e.member_id, e.api_key_id, e.credits
+                                      from usage_events e
+                                     where e.team_id = $1 and e.occurred_at >= l.start and e.occurred_at < l.stop
+                                       and ${monthsSql('$5::date', '$6::date', '$2')}
+                                    offset 0) as e
+                group by ${sums.groupBy}) as sums
+        group by dimension, day`,
       [...values, due.firsts[0], due.lasts.at(-1)],
     );
   }

@@ -1,7 +1,8 @@
-import { daySums, inDaysSql, lateDaysSql, localDaySql } from '../read/usage-days.ts';
+import { daySums, lateDaysSql, localDaySql, storedSumsSql } from '../read/usage-days.ts';
 import { type Check, within } from './check.ts';
 
-const sums = daySums(localDaySql('z.timezone'));
+const localDay = localDaySql('z.timezone');
+const sums = daySums(localDay);
 
 /** The sums by local day from which reports are computed. */
 export const checkUsageDays: Check = {
@@ -19,7 +20,8 @@ export const checkUsageDays: Check = {
     ), summed as (
       select z.team_id, z.timezone, ${sums.columns}
         from zones z
-        join usage_events e on e.team_id = z.team_id and ${inDaysSql('z.first_day', 'z.next_day - 1', 'z.timezone')}
+        join usage_events e on e.team_id = z.team_id and ${localDay} >= z.first_day and ${localDay} < z.next_day
+                           and e.occurred_at >= z.first_day - interval '1 day' and e.occurred_at < z.next_day + interval '1 day'
        group by z.team_id, z.timezone, ${sums.groupBy}
     ), compared as (
       select team_id, timezone, dimension, day, value, price_version,
@@ -29,8 +31,9 @@ export const checkUsageDays: Check = {
                      credits as counted_credits, events as counted_events, 0 as stored_credits, 0 as stored_events
                 from summed
                union all
-              select team_id, timezone, dimension, day, value, price_version, 0, 0, credits, events
+              select d.team_id, d.timezone, d.dimension, d.day, s.value, s.price_version, 0, 0, s.credits, s.events
                 from usage_days d
+               cross join lateral ${storedSumsSql}
                where ${within('d.team_id')}) as both_sides
        group by team_id, timezone, dimension, day, value, price_version
     )

@@ -264,10 +264,10 @@ test('a report reads counted days from their sums, and the verification finds a 
   await countAllUsageDays(database.pool);
   await clock.set(new Date(end + 4 * hourMs));
   await countAllUsageDays(database.pool);
-  await database.pool.query('update usage_days set credits = 8 where team_id = $1 and dimension = $2', [
-    teamId,
-    'member',
-  ]);
+  await database.pool.query(
+    'update usage_days set credits = array[8] where team_id = $1 and dimension = $2',
+    [teamId, 'member'],
+  );
   expect(await credits()).toBe(8n);
   expect(await usageDayFindings()).toMatchObject([
     {

@@ -69,7 +69,7 @@ const corruptions: { rule: string; what: string; sql: string }[] = [
     rule: 'usage-day-equals-events',
     what: 'a counted day with usage that has no event',
     sql: `insert into usage_zones select id, 'UTC', '2001-01-01', '2001-01-03', billing_now(), billing_now() from teams limit 1;
-          insert into usage_days select team_id, 'UTC', 'member', '2001-01-02', null, null, 1, 1 from usage_zones`,
+          insert into usage_days select team_id, 'UTC', 'member', '2001-01-02', '{null}', '{null}', '{1}', '{1}' from usage_zones`,
   },
   {
     rule: 'grant-is-balanced',
