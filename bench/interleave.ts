@@ -5,6 +5,8 @@ export interface Run {
   /** Milliseconds from an operation's start to its answer. */
   p50: number;
   p99: number;
+  /** Of a measure of memory. */
+  megabytes?: number;
 }
 
 /**

@@ -12,17 +12,21 @@ export interface Finding {
   name: string;
   /** What is compared, in one line. */
   compares: string;
-  /** `/s`: more is better, the value is operations per second. `ms`: less is better, the value is the p50. */
-  unit: '/s' | 'ms';
+  /**
+   * `/s`: more is better, the value is operations per second. `ms`: less is better, the value is the p50. `MB`: less is better,
+   * the value is the memory.
+   */
+  unit: '/s' | 'ms' | 'MB';
   ours: Run;
   baseline: Run;
-  /** Ours divided by the baseline, or our p50 in milliseconds. */
-  goal: { atLeast: number } | { atMost: number } | { atMostMs: number };
+  /** Ours divided by the baseline, or our p50 in milliseconds, or our memory in megabytes. */
+  goal: { atLeast: number } | { atMost: number } | { atMostMs: number } | { atMostMegabytes: number };
   /** Further observations: the pool sizes that were tried, parts of the time. */
   notes?: string[];
 }
 
 export function valueIn({ unit }: Finding, run: Run): number {
+  if (unit === 'MB') return run.megabytes ?? Number.NaN;
   return unit === '/s' ? run.perSecond : run.p50;
 }
 
@@ -33,6 +37,7 @@ export function ratioOf(finding: Finding): number {
 export function isMet(finding: Finding): boolean {
   const { goal } = finding;
   if ('atMostMs' in goal) return finding.ours.p50 <= goal.atMostMs;
+  if ('atMostMegabytes' in goal) return valueIn(finding, finding.ours) <= goal.atMostMegabytes;
   const ratio = ratioOf(finding);
   return 'atLeast' in goal ? ratio >= goal.atLeast : ratio <= goal.atMost;
 }

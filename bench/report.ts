@@ -82,6 +82,7 @@ export function toTable(findings: readonly Finding[], judged: boolean): string {
 
 function goalOf({ goal }: Finding): string {
   if ('atMostMs' in goal) return `≤ ${goal.atMostMs.toLocaleString('en')} ms`;
+  if ('atMostMegabytes' in goal) return `≤ ${goal.atMostMegabytes} MB`;
   return 'atLeast' in goal ? `≥ ${goal.atLeast}` : `≤ ${goal.atMost}`;
 }
 

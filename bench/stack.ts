@@ -31,7 +31,9 @@ export interface Stack {
   /** Starts a program that is stopped with the stack at the latest. */
   start(script: string, env?: Record<string, string>): Promise<Program>;
   /** The API as in production. */
-  startApi(databaseUrl: string): Promise<{ url: string; serviceKey: string; program: Program }>;
+  startApi(
+    databaseUrl: string,
+  ): Promise<{ url: string; operationsUrl: string; serviceKey: string; program: Program }>;
   /** The worker as in production. */
   startWorker(databaseUrl: string): Promise<Program>;
   /** A token that the API accepts, as its identity provider would sign it. */
@@ -118,7 +120,8 @@ export async function openStack({ quick, progress }: Pick<Stack, 'quick' | 'prog
         HOST: '127.0.0.1',
         PUBLIC_URL: url,
       };
-      return { url, serviceKey, program: await stack.start('api/main.ts', env) };
+      const operationsUrl = `http://127.0.0.1:${operationsPort}`;
+      return { url, operationsUrl, serviceKey, program: await stack.start('api/main.ts', env) };
     },
     startWorker: async (databaseUrl) =>
       stack.start('worker/main.ts', environment(databaseUrl, await temporal())),

@@ -1,4 +1,5 @@
 import type { Measure } from '../measure.ts';
+import { csvMeasure } from './csv.ts';
 import { inProcessMeasures } from './in-process.ts';
 import { largeTeamMeasure } from './large-team.ts';
 import { neighbourMeasure } from './neighbour.ts';
@@ -16,6 +17,7 @@ export const measures: readonly Measure[] = [
   largeTeamMeasure,
   neighbourMeasure,
   reportYearMeasure,
+  csvMeasure,
   pageMeasure,
   historyMeasure,
 ];

@@ -43,7 +43,8 @@ export const reportYearMeasure: Measure = {
     const sums = (dimension: string, columns: string) => () =>
       timed(async () => {
         const { rows } = await client.query(
-          `select day::text, ${columns} from usage_days
+          `select day::text, ${columns}
+             from usage_days d cross join lateral unnest(d.values, d.credits, d.events) as s (value, credits, events)
             where team_id = $1 and timezone = 'UTC' and dimension = $2 and day >= $3
             ${columns.includes('sum') ? 'group by day' : ''}`,
           [teamId, dimension, from],
@@ -66,9 +67,9 @@ export const reportYearMeasure: Measure = {
         },
       ];
       const reports = [
-        { name: 'day', dimension: 'action', columns: 'sum(credits), sum(events)' },
-        { name: 'action', dimension: 'action', columns: 'value, credits, events' },
-        { name: 'member', dimension: 'member', columns: 'value, credits, events' },
+        { name: 'day', dimension: 'action', columns: 'sum(s.credits), sum(s.events)' },
+        { name: 'action', dimension: 'action', columns: 's.value, s.credits, s.events' },
+        { name: 'member', dimension: 'member', columns: 's.value, s.credits, s.events' },
       ];
       for (const { name, dimension, columns } of reports) {
         const groupBy = name === 'day' ? 'day' : `day,${name}`;

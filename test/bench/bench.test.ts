@@ -19,11 +19,11 @@ const report = z.object({
   measures: z.array(
     z.object({
       name: z.string(),
-      value: z.number().positive(),
-      unit: z.enum(['/s', 'ms']),
+      value: z.number().nonnegative(),
+      unit: z.enum(['/s', 'ms', 'MB']),
       baseline: z.number().positive(),
-      ratio: z.number().positive(),
-      goal: z.string().regex(/^[≥≤] [\d.,]+( ms)?$/),
+      ratio: z.number().nonnegative(),
+      goal: z.string().regex(/^[≥≤] [\d.,]+( ms| MB)?$/),
       met: z.null(),
       p50: z.number().positive(),
       p99: z.number().positive(),
@@ -63,6 +63,7 @@ test('the whole bench runs, with every measure beside its baseline, and a short 
     'report-year-day',
     'report-year-action',
     'report-year-member',
+    'csv',
     'page-load',
     'page-draw',
     'history-spend',
@@ -97,7 +98,7 @@ test('ours and the baseline run alternately, and the median of the rounds counts
   });
 });
 
-test('more throughput is better, and less time is better', () => {
+test('more throughput is better, and less time or memory is better', () => {
   const run = { perSecond: 100, p50: 3, p99: 9 };
   const finding = { name: 'x', compares: '', ours: run, baseline: { perSecond: 20, p50: 2, p99: 4 } };
   expect(ratioOf({ ...finding, unit: '/s', goal: { atLeast: 5 } })).toBe(5);
@@ -107,6 +108,9 @@ test('more throughput is better, and less time is better', () => {
   expect(isMet({ ...finding, unit: 'ms', goal: { atMost: 1.2 } })).toBe(false);
   expect(isMet({ ...finding, unit: 'ms', goal: { atMostMs: 3 } })).toBe(true);
   expect(isMet({ ...finding, unit: 'ms', goal: { atMostMs: 2.9 } })).toBe(false);
+  const memory = { ...finding, unit: 'MB', ours: { ...run, megabytes: 5 } } as const;
+  expect(isMet({ ...memory, goal: { atMostMegabytes: 5 } })).toBe(true);
+  expect(isMet({ ...memory, goal: { atMostMegabytes: 4.9 } })).toBe(false);
 });
 
 test('percentiles are measured values', () => {
