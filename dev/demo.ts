@@ -1,5 +1,4 @@
 import { parseArgs } from 'node:util';
-import { BillingProblem, BillingUnavailable } from '../client/billing-error.ts';
 import { EnvironmentError, readEnvironment, runningStack } from '../environment.ts';
 import { figuresChecked, WrongFigure } from './demo/check.ts';
 import { CannotGoOn, connectDemo } from './demo/connect.ts';
@@ -7,12 +6,13 @@ import { takePagePictures } from './demo/page-pictures.ts';
 import { screen } from './demo/screen.ts';
 import { takeScreenshots } from './demo/screenshots.ts';
 import { seedTeam } from './demo/seed.ts';
+import { takeStatePictures } from './demo/state-pictures.ts';
 import { tellStory } from './demo/story.ts';
 
 /**
  * `npm run demo`: the story of a team, over HTTP, on the running stack. Each figure is computed from `GET /v1/catalog`
  * and checked. The first wrong one ends the demo with exit code 1. `npm run screenshots` also takes the pictures of its
- * team for docs/operations.md, and those of the seeded team on the page. `npm run demo -- --seed` does not tell the
+ * team for docs/operations.md, and those of the page for docs/page.md and the guides. `npm run demo -- --seed` does not tell the
  * story: it fills another team with 90 days of use.
  */
 const { screenshots: picturesFolder, seed } = parseArgs({
@@ -37,7 +37,8 @@ async function run(): Promise<number> {
       if (picturesFolder !== undefined) {
         await takeScreenshots(demo, teamId, picturesFolder);
         await seedTeam(demo, stack);
-        await takePagePictures(demo.publicUrl, picturesFolder);
+        await takePagePictures(demo, picturesFolder);
+        await takeStatePictures(demo, picturesFolder);
       }
     } finally {
       await demo.close();
@@ -71,7 +72,8 @@ function readStack() {
 }
 
 function explain(error: unknown): string {
-  const expected = [WrongFigure, CannotGoOn, EnvironmentError, BillingProblem, BillingUnavailable];
-  if (expected.some((kind) => error instanceof kind) && error instanceof Error) return error.message;
+  const expected =
+    error instanceof WrongFigure || error instanceof CannotGoOn || error instanceof EnvironmentError;
+  if (expected) return error.message;
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
-import { type Browser, chromium, type Page } from 'playwright-core';
+import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
 import { chromiumFlags, findChromium } from '../find-chromium.ts';
+import type { Demo } from './connect.ts';
 import { screen } from './screen.ts';
 
 const desktop = { width: 1_180, height: 860 };
@@ -14,6 +15,7 @@ interface Picture {
   section: 'Billing' | 'Usage';
   size?: typeof desktop;
   dark?: boolean;
+  locale?: 'en-US' | 'de-DE';
   /** Opens a dialog or another state, and waits for it. */
   open?(page: Page): Promise<unknown>;
 }
@@ -22,6 +24,7 @@ const pictures: Picture[] = [
   { name: 'billing', person: 'Olivia Brandt', section: 'Billing' },
   { name: 'billing-dark', person: 'Olivia Brandt', section: 'Billing', dark: true },
   { name: 'billing-phone', person: 'Olivia Brandt', section: 'Billing', size: phone },
+  { name: 'billing-german', person: 'Olivia Brandt', section: 'Billing', locale: 'de-DE' },
   { name: 'billing-member', person: 'Chen Wei', section: 'Billing' },
   {
     name: 'buy-credits',
@@ -30,6 +33,17 @@ const pictures: Picture[] = [
     open: async (page) => {
       await page.getByRole('button', { name: 'Buy credits' }).click();
       await page.getByRole('button', { name: 'Buy 1,000 credits' }).waitFor();
+    },
+  },
+  {
+    name: 'change-plan',
+    person: 'Olivia Brandt',
+    section: 'Billing',
+    open: async (page) => {
+      await page.getByRole('button', { name: 'Change plan' }).click();
+      await page.getByRole('button', { name: 'Choose Pro, yearly' }).click();
+      const preview = page.getByRole('dialog', { name: 'Change to Pro, yearly' });
+      await preview.getByRole('button', { name: 'Change to Pro, yearly' }).waitFor();
     },
   },
   {
@@ -59,14 +73,16 @@ const pictures: Picture[] = [
       await page.getByRole('dialog').getByText('Paid by').waitFor();
     },
   },
+  { name: 'run', person: 'Olivia Brandt', section: 'Usage', open: oneRun },
+  { name: 'run-dark', person: 'Olivia Brandt', section: 'Usage', dark: true, open: oneRun },
+  { name: 'run-phone', person: 'Olivia Brandt', section: 'Usage', size: phone, open: oneRun },
 ];
 
 /**
- * Takes the pictures of Billing and Usage for README.md and docs/guides/: of the seeded team, light, dark and on a phone.
- * @param publicUrl  the address of the page
+ * Takes the pictures of the seeded team's pages for README.md, docs/page.md and docs/guides/: light, dark and on a phone.
  * @throws Error if there is no Chromium
  */
-export async function takePagePictures(publicUrl: string, folder: string): Promise<void> {
+export async function takePagePictures({ publicUrl }: Demo, folder: string): Promise<void> {
   screen.step('Pictures of the page');
   const browser = await chromium.launch({ executablePath: findChromium(), args: chromiumFlags });
   try {
@@ -80,25 +96,22 @@ async function take(
   browser: Browser,
   baseURL: string,
   folder: string,
-  { name, person, section, size = desktop, dark = false, open }: Picture,
+  { name, person, section, size = desktop, dark = false, locale = 'en-US', open }: Picture,
 ): Promise<string> {
-  const context = await browser.newContext({
+  const context = await openContext(browser, {
     baseURL,
     viewport: size,
     colorScheme: dark ? 'dark' : 'light',
-    locale: 'en-US',
-    timezoneId: 'UTC',
-    reducedMotion: 'reduce',
+    locale,
   });
   try {
     const page = await context.newPage();
-    page.setDefaultTimeout(120_000);
     await page.goto('/dev/sign-in');
     const team = page
       .locator('section')
       .filter({ has: page.getByRole('heading', { name: 'Northwind Studio' }) });
     await team.getByRole('button', { name: person }).first().click();
-    await page.getByRole('heading', { name: 'Activity' }).waitFor();
+    await page.getByRole('heading', { name: locale === 'de-DE' ? 'Verlauf' : 'Activity' }).waitFor();
     if (section === 'Usage') {
       await page.getByRole('link', { name: 'Usage', exact: true }).click();
       await page.getByRole('table', { name: 'Credits used by day' }).waitFor();
@@ -113,13 +126,37 @@ async function take(
   }
 }
 
+/** The browser windows of all pictures: one language, one time zone, no motion. */
+export async function openContext(browser: Browser, options: BrowserContextOptions) {
+  const context = await browser.newContext({
+    locale: 'en-US',
+    timezoneId: 'UTC',
+    reducedMotion: 'reduce',
+    ...options,
+  });
+  context.setDefaultTimeout(120_000);
+  return context;
+}
+
 async function last90Days(page: Page): Promise<void> {
   await page.getByLabel('Range').selectOption({ label: 'Last 90 days' });
   await page.waitForURL('**range=90d**');
   await loaded(page);
 }
 
+async function oneRun(page: Page): Promise<void> {
+  const days = page.getByRole('table', { name: 'Credits used by day' }).getByRole('rowheader');
+  await days.nth(1).getByRole('button').click();
+  await page
+    .getByRole('button', { name: /Claude Sonnet 4\.5 .*run_/ })
+    .first()
+    .click();
+  await page.getByRole('dialog').getByRole('link', { name: /run_/ }).click();
+  await page.getByRole('heading', { name: /^Run run_/ }).waitFor();
+  await loaded(page);
+}
+
 /** No card is loading any more. */
-async function loaded(page: Page): Promise<void> {
+export async function loaded(page: Page): Promise<void> {
   await page.locator('[aria-busy=true]').first().waitFor({ state: 'detached' });
 }

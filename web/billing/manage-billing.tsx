@@ -14,7 +14,7 @@ export function ManageBilling({ team, look }: { team: MyTeam; look?: ButtonProps
     onSuccess: ({ url }) => goTo(url),
   });
   return (
-    <div>
+    <div className="flex flex-col items-end">
       <Button {...(look ? { look } : {})} isPending={open.isPending} onPress={() => open.mutate()}>
         {t('portal.open')}
       </Button>
