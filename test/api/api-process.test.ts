@@ -6,6 +6,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { freePort } from '../../dev/free-port.ts';
 import { untilWaitingForLock } from '../setup/lock-waits.ts';
 import { firstKey, type RunningApi, signWebhook, startApi } from './running-api.ts';
+import { createSend, type Send } from './send.ts';
 import { spawnApi } from './spawn-api.ts';
 
 /** The API as a separate process, on a Postgres that can be stopped, with Temporal down. */
@@ -21,6 +22,7 @@ const usage = { action: 'workflow.run', quantities: { runs: 1 } };
 let api: RunningApi;
 let program: ChildProcess;
 let url: string;
+let send: Send;
 let operationsUrl: string;
 let operationsPort: number;
 let teamId: string;
@@ -33,6 +35,7 @@ beforeAll(async () => {
   wire.server = await openWire();
   const port = await freePort();
   url = `http://127.0.0.1:${port}`;
+  send = createSend(url, firstKey);
   operationsPort = await freePort();
   operationsUrl = `http://127.0.0.1:${operationsPort}`;
   program = start(port);
@@ -84,10 +87,13 @@ test('outside production the API listens on the loopback interface only', async 
 });
 
 test('while Postgres is down every request is 503 and may be sent again; when it is back, requests succeed', async () => {
-  const spend = () => send('POST', `/v1/teams/${teamId}/usage`, usage, { 'idempotency-key': 'same' });
+  const spend = () => send('POST', `/v1/teams/${teamId}/usage`, { body: usage, key: 'same' });
   const event = JSON.stringify({ type: 'order.paid', data: { id: 'o', metadata: { team_id: teamId } } });
-  const headers = signWebhook(event);
-  const deliver = () => send('POST', '/v1/webhooks/polar', event, headers);
+  const headers = { 'content-type': 'application/json', ...signWebhook(event) };
+  const deliver = async () => {
+    const reply = await fetch(`${url}/v1/webhooks/polar`, { method: 'POST', headers, body: event });
+    return { status: reply.status, headers: reply.headers, json: await reply.json() };
+  };
 
   expect((await spend()).status).toBe(201);
   cut();
@@ -95,16 +101,16 @@ test('while Postgres is down every request is 503 and may be sent again; when it
     await spend(),
     await deliver(),
     await send('GET', `/v1/teams/${teamId}/balance`),
-    await send('POST', '/v1/users', { id: 'eve', email: 'eve@example.com', name: 'Eve' }),
+    await send('POST', '/v1/users', { body: { id: 'eve', email: 'eve@example.com', name: 'Eve' } }),
   ]) {
     expect(reply.status).toBe(503);
     expect(reply.headers.get('retry-after')).toMatch(/^\d+$/);
-    expect(await reply.json()).toMatchObject({
+    expect(reply.json).toMatchObject({
       code: expect.stringMatching(/^(database_unavailable|outcome_unknown)$/),
     });
   }
   expect((await send('GET', '/healthz')).status).toBe(200);
-  expect(await (await send('GET', '/readyz')).json()).toMatchObject({ postgres: 'unreachable' });
+  expect(await (await fetch(`${url}/readyz`)).json()).toMatchObject({ postgres: 'unreachable' });
   const metrics = await fetch(`${operationsUrl}/metrics`);
   expect(metrics.status).toBe(200);
   const text = await metrics.text();
@@ -113,8 +119,8 @@ test('while Postgres is down every request is 503 and may be sent again; when it
   expect((await fetch(`${operationsUrl}/readyz`)).status).toBe(503);
 
   wire.server = await openWire(wire.port);
-  expect(await (await deliver()).json()).toMatchObject({ stored: true });
-  expect(await (await spend()).json()).toMatchObject({ balance: { available: '9.5' } });
+  expect((await deliver()).json).toMatchObject({ stored: true });
+  expect((await spend()).json).toMatchObject({ balance: { available: '9.5' } });
 });
 
 test('on SIGTERM it answers requests in flight and ends', async () => {
@@ -123,8 +129,8 @@ test('on SIGTERM it answers requests in flight and ends', async () => {
   await lock.query('begin');
   await lock.query('select 1 from teams where id = $1 for update', [teamId]);
   const underWay = Promise.all([
-    send('POST', `/v1/teams/${teamId}/usage`, usage, { 'idempotency-key': 'late' }),
-    send('PUT', `/v1/teams/${teamId}/members/ada`, { role: 'owner' }),
+    send('POST', `/v1/teams/${teamId}/usage`, { body: usage, key: 'late' }),
+    send('PUT', `/v1/teams/${teamId}/members/ada`, { body: { role: 'owner' } }),
   ]);
   await untilWaitingForLock(api.database.pool, 2);
   program.kill('SIGTERM');
@@ -152,19 +158,6 @@ function start(port: number, polarServer?: string): ChildProcess {
     operationsPort,
     databaseUrl: database.href,
     ...(polarServer ? { polarServer } : {}),
-  });
-}
-
-function send(
-  method: string,
-  path: string,
-  body?: unknown,
-  headers: Record<string, string> = {},
-): Promise<Response> {
-  return fetch(url + path, {
-    method,
-    headers: { authorization: `Bearer ${firstKey}`, 'content-type': 'application/json', ...headers },
-    ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
   });
 }
 

@@ -12,6 +12,7 @@ import { createTeamEvents } from '../../api/team-events.ts';
 import { createTemporalLink } from '../../api/temporal-link.ts';
 import { parseDecimal } from '../../catalog/credits.ts';
 import { publishCatalog } from '../../catalog/versions.ts';
+import { type BillingClient, createBillingClient } from '../../client/billing-client.ts';
 import { connectDatabase, connectDatabaseWithLanes, type Database } from '../../database/connection.ts';
 import type { Scope } from '../../database/entities/service-key.ts';
 import { lockLivingTeam } from '../../database/lock-living-team.ts';
@@ -60,6 +61,8 @@ export interface RunningApi {
   dependencies: Dependencies;
   /** Sends a request of the document with the client. */
   send: Send;
+  /** The client with a token; default: a key with every scope. For answers that are not JSON. */
+  client(token?: string): BillingClient;
   /** Sends any request as it is: a wrong body or header, or an unknown path. */
   sendRaw(method: string, path: string, request?: RawRequest): Promise<Reply>;
   /** Creates a service key with these scopes. */
@@ -135,6 +138,7 @@ export async function startApi({
     database,
     dependencies,
     send: createSend(url, firstKey),
+    client: (token = firstKey) => createBillingClient({ baseUrl: url, credentials: { serviceKey: token } }),
     async sendRaw(method, path, { as = firstKey, body, key, headers = {} } = {}) {
       const idempotencyKey = key === undefined && method === 'POST' ? randomUUID() : key;
       const response = await fetch(url + path, {

@@ -17,8 +17,8 @@ const changedIn = z.object({ changed: z.array(z.string()) });
 /** Opens a stream. `next()` waits for the next event; null: the stream has ended. */
 async function open(teamId: string, token: string, headers: Record<string, string> = {}) {
   const abort = new AbortController();
-  const response = await fetch(`${api.url}/v1/teams/${teamId}/events`, {
-    headers: { authorization: `Bearer ${token}`, ...headers },
+  const response = await api.client(token).fetch(`/v1/teams/${teamId}/events`, {
+    headers,
     signal: abort.signal,
   });
   const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();

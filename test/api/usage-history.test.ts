@@ -3,6 +3,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { z } from 'zod';
 import { timezoneIn } from '../../api/shapes.ts';
 import type { components } from '../../client/api-types.ts';
+import { createBillingClient } from '../../client/billing-client.ts';
 import { freePort } from '../../dev/free-port.ts';
 import { type SettableClock, settableClock } from '../setup/clock.ts';
 import { firstKey, type RunningApi, startApi } from './running-api.ts';
@@ -405,9 +406,9 @@ test('as CSV, a report has no cell with a formula', async () => {
   await run(1, { memberId: '-2-3' });
   await think(1000);
   const csv = async (accept: string) => {
-    const response = await fetch(`${api.url}/v1/teams/${teamId}/usage?groupBy=member,model,day`, {
-      headers: { accept, authorization: `Bearer ${(await api.key('billing')).key}` },
-    });
+    const { key } = await api.key('billing');
+    const path = `/v1/teams/${teamId}/usage?groupBy=member,model,day`;
+    const response = await api.client(key).fetch(path, { headers: { accept } });
     return {
       type: response.headers.get('content-type'),
       name: response.headers.get('content-disposition'),
@@ -485,10 +486,11 @@ async function startReading(url: string) {
   };
 }
 
-const fetchCsv = async (path: string, url = api.url) =>
-  fetch(`${url}/v1/teams/${teamId}/${path}`, {
-    headers: { accept: 'text/csv', 'accept-encoding': 'identity', authorization: `Bearer ${firstKey}` },
-  });
+const fetchCsv = (path: string, baseUrl = api.url) =>
+  createBillingClient({ baseUrl, credentials: { serviceKey: firstKey } }).fetch(
+    `/v1/teams/${teamId}/${path}`,
+    { headers: { accept: 'text/csv', 'accept-encoding': 'identity' } },
+  );
 
 /** Events of the last days, each with about 600 bytes of tags. */
 async function insertEvents(count: number): Promise<void> {
@@ -582,8 +584,9 @@ test('every member reads the team’s usage, ledger and forecast; nobody else do
 
 test('a link gets the CSV file by format=csv, with the figures of the report', async () => {
   await run(2, { memberId: 'ada' });
-  const csv = await fetch(`${api.url}/v1/teams/${teamId}/usage?groupBy=member&format=csv`, {
-    headers: { authorization: `Bearer ${(await api.key('billing')).key}`, accept: 'text/html,*/*;q=0.8' },
+  const { key } = await api.key('billing');
+  const csv = await api.client(key).fetch(`/v1/teams/${teamId}/usage?groupBy=member&format=csv`, {
+    headers: { accept: 'text/html,*/*;q=0.8' },
   });
   expect(await csv.text()).toBe('member,credits,events\r\nada,1,1\r\n');
   expect(csv.headers.get('content-disposition')).toContain('usage.csv');

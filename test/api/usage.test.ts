@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { z } from 'zod';
 import { expectFiguresAddUp } from '../scenarios/sound-ledger.ts';
-import { firstKey, type RunningApi, startApi } from './running-api.ts';
+import { type RunningApi, startApi } from './running-api.ts';
 
 let api: RunningApi;
 beforeAll(async () => {
@@ -168,9 +168,7 @@ test('usage with only zeros is recorded with a receipt of 0, even if a team has 
   expect(await api.send('GET', report)).toMatchObject({
     json: { data: [row], total: { credits: '0', events: 1 } },
   });
-  const csv = await fetch(api.url + report, {
-    headers: { authorization: `Bearer ${firstKey}`, accept: 'text/csv' },
-  });
+  const csv = await api.client().fetch(report, { headers: { accept: 'text/csv' } });
   expect(await csv.text()).toBe('action,member,credits,events\r\nmodel.gpt-5,ada,0,1\r\n');
   expect(await api.send('GET', `/v1/teams/${teamId}/usage/events`)).toMatchObject({
     json: { data: [{ credits: '0', grants: [] }] },

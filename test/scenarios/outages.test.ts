@@ -14,6 +14,7 @@ import { withDescendants } from '../../dev/process-command.ts';
 import { startTemporalServer, type TemporalServer } from '../../dev/temporal-server.ts';
 import { ensureWebhookEndpoint } from '../../polar/webhook-endpoint.ts';
 import { type PolarEmulator, startPolarEmulator } from '../../polar-emulator/polar-emulator.ts';
+import { createSend, type Method } from '../api/send.ts';
 import { untilWaitingForLock } from '../setup/lock-waits.ts';
 import { logCopy } from '../setup/log-copy.ts';
 import { temporalCli } from '../setup/temporal.ts';
@@ -87,7 +88,7 @@ interface Platform {
   emulator: PolarEmulator;
   databaseUrl: string;
   apiUrls: string[];
-  call(method: string, path: string, body?: object, more?: { key?: string; api?: number }): Promise<Answer>;
+  call(method: Method, path: string, body?: object, more?: { key?: string; api?: number }): Promise<Answer>;
   available(team: string): Promise<unknown>;
 }
 interface Answer {
@@ -179,17 +180,10 @@ async function startPlatform({ apis = 1 } = {}): Promise<Platform> {
     });
   }
 
-  const call: Platform['call'] = async (method, path, body, { key = crypto.randomUUID(), api = 0 } = {}) => {
-    const response = await fetch(`${apiUrls[api]}${path}`, {
-      method,
-      headers: {
-        authorization: `Bearer ${serviceKey}`,
-        'content-type': 'application/json',
-        'idempotency-key': key,
-      },
-      ...(body ? { body: JSON.stringify(body) } : {}),
-    });
-    return { status: response.status, body: (await response.json()) as Record<string, unknown> };
+  const call: Platform['call'] = async (method, path, body, { key, api = 0 } = {}) => {
+    const send = createSend(apiUrls[api] ?? '', serviceKey);
+    const { status, json } = await send(method, path, { body, key });
+    return { status, body: json as Record<string, unknown> };
   };
   return {
     temporal: {

@@ -30,6 +30,7 @@ import { bundleWorkflows, type RunningWorker, startWorker } from '../../worker/s
 import { taskQueue } from '../../workflows/messages.ts';
 import type { ReconcileInput } from '../../workflows/reconcile.ts';
 import { reconcileType } from '../../workflows/schedules.ts';
+import { createSend, type Method } from '../api/send.ts';
 import { type SettableClock, settableClock } from '../setup/clock.ts';
 import { createTestDatabase } from '../setup/database.ts';
 import { logCopy } from '../setup/log-copy.ts';
@@ -45,9 +46,9 @@ export interface Story {
   temporal: Client;
   apiUrl: string;
   /** Calls the API as a service with every scope. Throws if the status is not 2xx. */
-  call<T = Record<string, unknown>>(method: string, path: string, body?: object): Promise<T>;
+  call<T = Record<string, unknown>>(method: Method, path: string, body?: object): Promise<T>;
   /** As `call`, also for errors. `key`: the idempotency key, default a new one. */
-  request(method: string, path: string, body?: object, key?: string): Promise<StoryAnswer>;
+  request(method: Method, path: string, body?: object, key?: string): Promise<StoryAnswer>;
   /** Sends a webhook to our API as Polar does. `headers` replace the signature headers. */
   deliver(event: object, sent?: { id?: string; headers?: Record<string, string> }): Promise<StoryAnswer>;
   /** The secret that signs users' tokens. */
@@ -222,18 +223,10 @@ export async function startStory(
       { workflowBundle: bundle, ...(restarts ? { maxCachedWorkflows: 0 } : {}) },
     );
 
-  const request: Story['request'] = async (method, path, body, key = crypto.randomUUID()) => {
-    const response = await fetch(`${apiUrl}${path}`, {
-      method,
-      headers: {
-        authorization: `Bearer ${serviceKey}`,
-        'content-type': 'application/json',
-        'idempotency-key': key,
-      },
-      ...(body ? { body: JSON.stringify(body) } : {}),
-    });
-    const text = await response.text(); // empty for 204
-    return { status: response.status, body: text === '' ? {} : JSON.parse(text) };
+  const send = createSend(apiUrl, serviceKey);
+  const request: Story['request'] = async (method, path, body, key) => {
+    const { status, json } = await send(method, path, { body, key });
+    return { status, body: (status === 204 ? {} : json) as Record<string, unknown> };
   };
 
   const story: Story = {
@@ -272,7 +265,7 @@ export async function startStory(
       const text = await response.text(); // empty for 204
       return { status: response.status, body: text === '' ? {} : JSON.parse(text) };
     },
-    async call<T>(method: string, path: string, body?: object) {
+    async call<T>(method: Method, path: string, body?: object) {
       const answer = await request(method, path, body);
       if (answer.status >= 300)
         throw new Error(`${method} ${path}: ${answer.status} ${JSON.stringify(answer.body)}`);
