@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { BillingProblem, BillingUnavailable } from '../client/billing-error.ts';
 import { EnvironmentError, readEnvironment, runningStack } from '../environment.ts';
 import { figuresChecked, WrongFigure } from './demo/check.ts';
 import { CannotGoOn, connectDemo } from './demo/connect.ts';
@@ -12,8 +13,8 @@ import { tellStory } from './demo/story.ts';
 /**
  * `npm run demo`: the story of a team, over HTTP, on the running stack. Each figure is computed from `GET /v1/catalog`
  * and checked. The first wrong one ends the demo with exit code 1. `npm run screenshots` also takes the pictures of its
- * team for docs/operations.md, and those of the page for docs/page.md and the guides. `npm run demo -- --seed` does not tell the
- * story: it fills another team with 90 days of use.
+ * team for docs/operations.md, and those of the page for docs/page.md and the guides. `npm run demo -- --seed` does not
+ * tell the story: it fills another team with 90 days of use.
  */
 const { screenshots: picturesFolder, seed } = parseArgs({
   options: { screenshots: { type: 'string' }, seed: { type: 'boolean' } },
@@ -72,8 +73,7 @@ function readStack() {
 }
 
 function explain(error: unknown): string {
-  const expected =
-    error instanceof WrongFigure || error instanceof CannotGoOn || error instanceof EnvironmentError;
-  if (expected) return error.message;
+  const expected = [WrongFigure, CannotGoOn, EnvironmentError, BillingProblem, BillingUnavailable];
+  if (expected.some((kind) => error instanceof kind) && error instanceof Error) return error.message;
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }
