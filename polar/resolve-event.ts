@@ -2,7 +2,6 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Polar } from '@polar-sh/sdk/2026-10';
 import { z } from 'zod';
 import { readCatalog } from '../catalog/versions.ts';
-import { Order } from '../database/entities/order.ts';
 import { Subscription } from '../database/entities/subscription.ts';
 import { hasCode } from '../domain-error.ts';
 import { callPolar } from './client.ts';
@@ -12,8 +11,7 @@ import { type ResolvedTeam, resolveTeam } from './resolve-team.ts';
 import { storable } from './verify-webhook.ts';
 
 /**
- * Finds the team of an event: the team of its order or subscription if we know that (an operator may have assigned
- * it), else the team that the event names; see `resolveTeam`.
+ * Finds the team of an event: `resolveTeam`, also by its stored order, else by its stored subscription.
  */
 export async function resolveEventTeam(
   em: EntityManager,
@@ -21,15 +19,10 @@ export async function resolveEventTeam(
   data: unknown,
 ): Promise<ResolvedTeam> {
   const { orderId, subscriptionId } = idsOf(subjectOf(type), data);
+  const resolved = await resolveTeam(em, readTeamRef(type, data), orderId);
+  if (!('unknown' in resolved) || subscriptionId === null) return resolved;
   const options = { fields: ['teamId'], disableIdentityMap: true } as const;
-  const [order, resolved] = await Promise.all([
-    orderId === null ? null : em.findOne(Order, { id: orderId }, options),
-    resolveTeam(em, readTeamRef(type, data)),
-  ]);
-  if (order) return { teamId: order.teamId };
-  if (!('unknown' in resolved)) return resolved;
-  const subscription =
-    subscriptionId === null ? null : await em.findOne(Subscription, { id: subscriptionId }, options);
+  const subscription = await em.findOne(Subscription, { id: subscriptionId }, options);
   return subscription ? { teamId: subscription.teamId } : resolved;
 }
 

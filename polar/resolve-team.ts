@@ -1,43 +1,45 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { z } from 'zod';
 import type { InboxEvent } from '../database/entities/inbox-event.ts';
-import { Team } from '../database/entities/team.ts';
+import type { Team } from '../database/entities/team.ts';
 import { DomainError } from '../domain-error.ts';
 import type { PolarOrder, PolarProductRef, PolarSubscription, PolarTeamRef } from './events.ts';
 
 export type ResolvedTeam = { teamId: string } | { unknown: true } | { doubtful: string };
 
 /**
- * Finds the team of a Polar object: by `metadata.team_id`, else by the customer's external id, else by the stored
- * customer of a team (a refund has neither of the other two). A deleted team is still a team.
+ * Finds the team of a Polar object: by its order if that is stored (an operator may have assigned it), else by
+ * `metadata.team_id`, else by the customer's external id, else by the stored customer of a team (a refund has neither of
+ * the other two). A deleted team is still a team.
  *
  * - `unknown`: the object names no team of ours (yet).
  * - `doubtful`: its ids belong to different teams. An operator decides.
  */
-export async function resolveTeam(em: EntityManager, ref: PolarTeamRef): Promise<ResolvedTeam> {
+export async function resolveTeam(
+  em: EntityManager,
+  ref: PolarTeamRef,
+  orderId: string | null = null,
+): Promise<ResolvedTeam> {
   const { metadataTeamId, customerExternalId, customerId } = ref;
   const named = new Set([metadataTeamId, customerExternalId].filter((name) => name !== null).map(canonical));
+  const [name] = named;
+  const owners = await findOwners(em, { teamId: asUuid(name), customerId, orderId });
+  const byOrder = owners.find(({ ownsOrder }) => ownsOrder);
+  if (byOrder) return { teamId: byOrder.teamId };
   if (named.size > 1) {
     return {
       doubtful: `metadata.team_id is ${quote(metadataTeamId)}, customer.external_id is ${quote(customerExternalId)}`,
     };
   }
-  const [name] = named;
-  const ids = z.guid().safeParse(name).success && name !== undefined ? [name] : [];
-  const teams = await em.find(
-    Team,
-    { $or: [{ id: { $in: ids } }, ...(customerId === null ? [] : [{ polarCustomerId: customerId }])] },
-    { fields: ['id', 'polarCustomerId'], disableIdentityMap: true },
-  );
-  const byName = teams.find((team) => team.id === name);
-  const byCustomer = teams.find((team) => team.polarCustomerId === customerId);
-  if (name !== undefined && byCustomer && byCustomer.id !== name) {
+  const byName = owners.find(({ teamId }) => teamId === name);
+  const byCustomer = owners.find((owner) => customerId !== null && owner.customerId === customerId);
+  if (name !== undefined && byCustomer && byCustomer.teamId !== name) {
     return {
-      doubtful: `it names the team ${quote(name)}, and its customer belongs to the team ${byCustomer.id}`,
+      doubtful: `it names the team ${quote(name)}, and its customer belongs to the team ${byCustomer.teamId}`,
     };
   }
   const team = byName ?? byCustomer;
-  return team ? { teamId: team.id } : { unknown: true };
+  return team ? { teamId: team.teamId } : { unknown: true };
 }
 
 /** Whether every id in a Polar object belongs to this team: then `resolveTeam` would find no other. */
@@ -100,6 +102,34 @@ function assignedTeam(ref: PolarTeamRef, { decisions, teamId }: Assignment): Pol
 
 function assignedProduct({ assignedProduct: key }: Assignment): Partial<PolarProductRef> {
   return key === null ? {} : { productId: null, productCatalogKey: key };
+}
+
+interface Owner {
+  teamId: string;
+  customerId: string | null;
+  ownsOrder: boolean;
+}
+
+/** One statement, because each webhook waits for it before it is stored and answered. */
+async function findOwners(
+  em: EntityManager,
+  {
+    teamId,
+    customerId,
+    orderId,
+  }: { teamId: string | null; customerId: string | null; orderId: string | null },
+): Promise<Owner[]> {
+  return em.execute<Owner[]>(
+    `select id as "teamId", polar_customer_id as "customerId", false as "ownsOrder"
+       from teams where id = ?::uuid or polar_customer_id = ?
+      union all
+     select team_id, null, true from orders where id = ?`,
+    [teamId, customerId, orderId],
+  );
+}
+
+function asUuid(name: string | undefined): string | null {
+  return name !== undefined && z.guid().safeParse(name).success ? name : null;
 }
 
 /** UUIDs are equal in upper and lower case. */
