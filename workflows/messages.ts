@@ -1,5 +1,5 @@
 import type { Client } from '@temporalio/client';
-import { defineSearchAttributeKey } from '@temporalio/common';
+import { defineSearchAttributeKey, WorkflowNotFoundError } from '@temporalio/common';
 import { defineSignal, defineUpdate } from '@temporalio/workflow';
 
 /**
@@ -156,11 +156,25 @@ export async function signalInboxEvents(
   [event, ...more]: readonly [InboxEventMessage, ...InboxEventMessage[]],
 ): Promise<void> {
   const message: InboxEventMessage = more.length > 0 ? { ...event, more } : event;
+  // Almost every team's workflow runs, and a signal alone is faster than one that could also start it.
+  const isNew = event.type === 'team.created';
+  if (!isNew && (await signalRunning(client, teamId, message))) return;
   await client.workflow.signalWithStart(teamLifecycleType, {
     ...teamLifecycleOf(teamId),
     signal: inboxEventSignal,
     signalArgs: [message],
   });
+}
+
+/** @returns false if the team's workflow is not running */
+async function signalRunning(client: Client, teamId: string, message: InboxEventMessage): Promise<boolean> {
+  try {
+    await client.workflow.getHandle(teamWorkflowId(teamId)).signal(inboxEventSignal, message);
+    return true;
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return false;
+    throw error;
+  }
 }
 
 /** Why a signal failed, in one line; and whether the server could not be reached, rather than refused it. */
