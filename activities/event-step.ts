@@ -34,6 +34,8 @@ export type From = 'inbox' | 'polar';
  * A step that an inbox row causes: first it reads, then it makes its changes in one transaction under the team's lock.
  */
 export interface EventStep<Facts> {
+  /** Reads rows that the event names, in the packet of the lock. `read` then finds them without waiting. */
+  readWithLock?(em: EntityManager, inboxId: string): Promise<void>;
   /**
    * Reads the row, and Polar's current state if `fetching` is given: then outside of any transaction.
    * @throws DomainError `unreadable_event`; as `callPolar`
@@ -55,14 +57,26 @@ export type WithTeam = <Did>(
 ) => Promise<Did>;
 
 /**
- * @param inboxId  the event to read, together with the lock
+ * With an `inboxId`, the event is read together with the lock, and what `readWithLock` reads.
+ *
  * @throws Error if there is no such team: no workflow is started for one
  */
-export function lockedTeam(database: Database, teamId: string): WithTeam {
+export function lockedTeam(
+  database: Database,
+  teamId: string,
+  readWithLock?: (em: EntityManager, inboxId: string) => Promise<void>,
+): WithTeam {
   return (work, inboxId) =>
     database.teamTransaction(
       teamId,
-      async (em) => (inboxId === undefined ? null : em.findOne(InboxEvent, { id: inboxId })),
+      async (em) => {
+        if (inboxId === undefined) return null;
+        const [event] = await Promise.all([
+          em.findOne(InboxEvent, { id: inboxId }),
+          readWithLock?.(em, inboxId),
+        ]);
+        return event;
+      },
       async (em, locked, event) => {
         if (!locked) throw new Error(`there is no team ${teamId}: no workflow is started for one`);
         const result = await work(em, locked.team, locked.now, event);
@@ -81,7 +95,7 @@ export function createEventStep<Facts>(
   step: EventStep<Facts>,
 ) {
   return async (teamId: string, inboxId: string, from: From): Promise<StepResult> => {
-    const withTeam = lockedTeam(database, teamId);
+    const withTeam = lockedTeam(database, teamId, step.readWithLock);
     const take = () => takeStep(step, inboxId, withTeam, from === 'polar' && { polar, database, withTeam });
     const result = await (from === 'polar' ? throwAsFailure(take) : failAtOnce(() => parkingBadData(take)));
     if (result === needsPolar) return needsPolar;

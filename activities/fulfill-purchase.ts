@@ -1,5 +1,5 @@
 import type { EventStep } from './event-step.ts';
-import { rememberMoney } from './order-event.ts';
+import { readOrderWithLock, rememberMoney } from './order-event.ts';
 import { grantPaidOrder, type PaidOrder, readPaidOrder } from './paid-order.ts';
 
 /**
@@ -7,6 +7,7 @@ import { grantPaidOrder, type PaidOrder, readPaidOrder } from './paid-order.ts';
  * they never expire.
  */
 export const fulfillPurchase: EventStep<PaidOrder> = {
+  readWithLock: readOrderWithLock,
   read: readPaidOrder,
   carryOut: grantPaidOrder,
   remember: rememberMoney,

@@ -1,6 +1,8 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { readCatalog, readCatalogAt } from '../catalog/versions.ts';
+import { listCatalogVersions, readCatalog, readCatalogAt } from '../catalog/versions.ts';
 import type { InboxEvent } from '../database/entities/inbox-event.ts';
+import { Order } from '../database/entities/order.ts';
+import { PolarProduct } from '../database/entities/polar-product.ts';
 import type { Team } from '../database/entities/team.ts';
 import { DomainError } from '../domain-error.ts';
 import type { ErrorCode } from '../errors.ts';
@@ -22,7 +24,7 @@ import {
   type PolarSubscription,
   readOrder,
 } from '../polar/events.ts';
-import { plansOf, resolveProduct, unknownProduct } from '../polar/resolve-product.ts';
+import { findSyncedProduct, plansOf, resolveProduct, unknownProduct } from '../polar/resolve-product.ts';
 import { assignedOrder, assignedSubscription, checkTeam } from '../polar/resolve-team.ts';
 import { type Fetching, type NeedsPolar, needsPolar } from './event-step.ts';
 import {
@@ -92,6 +94,33 @@ export async function readOrderEvent(
     subscription:
       subscriptionId === null ? null : assignedSubscription(await fetchState(polar, subscriptionId), event),
   };
+}
+
+/**
+ * Reads the stored order, its product and the versions of the catalog. The ids are taken from the event's row by SQL,
+ * because its payload is not here yet.
+ */
+export async function readOrderWithLock(em: EntityManager, inboxId: string): Promise<void> {
+  const [[ids], [order], [product]] = await Promise.all([
+    em.execute<{ orderId: string | null; productId: string | null }[]>(
+      `select payload->'data'->>'id' as "orderId", payload->'data'->>'product_id' as "productId"
+         from inbox where id = ?`,
+      [inboxId],
+    ),
+    em.execute<object[]>(
+      `select o.* from inbox join orders o on o.id = payload->'data'->>'id' where inbox.id = ?`,
+      [inboxId],
+    ),
+    em.execute<object[]>(
+      `select p.* from inbox join polar_products p on polar_product_id = payload->'data'->>'product_id'
+        where inbox.id = ?`,
+      [inboxId],
+    ),
+    listCatalogVersions(em),
+  ]);
+  if (ids?.orderId) findOrder.keep(em, order ? em.map(Order, order) : null, ids.orderId);
+  if (ids?.productId)
+    findSyncedProduct.keep(em, product ? em.map(PolarProduct, product) : null, ids.productId);
 }
 
 /** Sends what the step reads later in its transaction, so that it waits once for all of it. */

@@ -56,18 +56,19 @@ export async function findCatalogVersion(em: EntityManager, version: number): Pr
  * @throws DomainError `catalog_not_published`
  */
 export async function readCatalogAt(em: EntityManager, at: Date): Promise<PublishedCatalog> {
-  const catalogVersion = await findVersionAt(em, at);
-  if (catalogVersion === null) throw notPublished();
-  return { catalogVersion, catalog: await readCatalogVersion(em, catalogVersion) };
+  const versions = await listCatalogVersions(em);
+  const found = versions.findLast(({ publishedMs }) => publishedMs <= at.getTime()) ?? versions[0];
+  if (!found) throw notPublished();
+  return { catalogVersion: found.version, catalog: await readCatalogVersion(em, found.version) };
 }
 
-const findVersionAt = readOnce(async (em, at: Date) => {
-  const [row] = await em.execute<{ version: number | null }[]>(
-    `select coalesce(max(version) filter (where published_at <= ?), min(version)) as version from catalog_versions`,
-    [at],
-  );
-  return row?.version ?? null;
-});
+/** The published versions in ascending order. A time with a fraction of a millisecond is rounded up. */
+export const listCatalogVersions = readOnce((em) =>
+  em.execute<{ version: number; publishedMs: number }[]>(
+    `select version, ceil(extract(epoch from published_at) * 1000)::float8 as "publishedMs"
+       from catalog_versions order by version`,
+  ),
+);
 
 /**
  * Stores a catalog as the next version. An unchanged catalog creates no version.

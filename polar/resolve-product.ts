@@ -6,7 +6,10 @@ import { readOnce } from '../database/read-once.ts';
 import { DomainError } from '../domain-error.ts';
 import type { PolarProductRef, PolarSubscription } from './events.ts';
 
-const findSynced = readOnce((em, polarProductId: string) => em.findOne(PolarProduct, { polarProductId }));
+/** The product that `npm run polar:sync` stored; null if there is none. */
+export const findSyncedProduct = readOnce((em, polarProductId: string) =>
+  em.findOne(PolarProduct, { polarProductId }),
+);
 
 /**
  * The catalog key of a Polar product: by the product id that `npm run polar:sync` stored, else by the product's own
@@ -14,7 +17,7 @@ const findSynced = readOnce((em, polarProductId: string) => em.findOne(PolarProd
  */
 export async function resolveProduct(em: EntityManager, ref: PolarProductRef): Promise<string | null> {
   const { productId, productCatalogKey } = ref;
-  const stored = productId && (await findSynced(em, productId));
+  const stored = productId && (await findSyncedProduct(em, productId));
   if (stored) return stored.catalogKey;
   if (productCatalogKey === null) return null;
   const { catalog } = await readCatalog(em);

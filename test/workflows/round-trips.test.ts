@@ -101,9 +101,9 @@ async function waitsOf(step: Step, type: string, data: unknown): Promise<number>
   return waits.findIndex((statements) => statements.includes('commit')) + 1;
 }
 
-test('the step of a paid pack waits four times for Postgres, with its lock and its commit', async () => {
+test('the step of a paid pack waits three times for Postgres, with its lock and its commit', async () => {
   const team = await newTeam();
-  expect(await waitsOf('fulfillPurchase', 'order.paid', orderOf(team, 'pack_1000'))).toBe(4);
+  expect(await waitsOf('fulfillPurchase', 'order.paid', orderOf(team, 'pack_1000'))).toBe(3);
   expect((await readBalance(database, team.teamId)).bySource.purchase).toBe(1_000n * MICRO);
 });
 
