@@ -19,6 +19,10 @@ const options = readOptions();
 const progress = showProgress();
 const cache = resolve(import.meta.dirname, '../.cache');
 await mkdir(cache, { recursive: true });
+if (options.installOnly) {
+  await progress.step('Schemathesis', () => installSchemathesis(cache));
+  process.exit();
+}
 const directory = await mkdtemp(join(cache, 'schemathesis-'));
 await chmod(directory, 0o711); // as root, Postgres runs as another user
 let platform: Platform | undefined;
@@ -92,6 +96,7 @@ function readOptions() {
       examples: { type: 'string', default: '200' },
       seed: { type: 'string', default: '1' },
       phases: { type: 'string', default: 'examples,coverage,fuzzing,stateful' },
+      'install-only': { type: 'boolean', default: false },
     },
     allowPositionals: true,
   });
@@ -100,6 +105,7 @@ function readOptions() {
     examples: whole.parse(values.examples),
     seed: whole.parse(values.seed),
     phases: values.phases,
+    installOnly: values['install-only'],
     more: positionals,
   };
 }
