@@ -169,10 +169,14 @@ function groupsOfDay(groupBy: readonly UsageKey[], row: StoredDay): CountedGroup
   const versions = row.price_versions?.split(',');
   const credits = row.credits.split(',');
   const events = row.events.split(',');
-  return row.values.map((value, index) => ({
-    values: groupBy.map((key) => (key === 'day' ? row.day : value)),
+  const isComplete = [credits, events, versions ?? credits].every(
+    ({ length }) => length === row.values.length,
+  );
+  if (!isComplete) throw new Error(`the stored sums of ${row.day} have arrays of different lengths`);
+  return credits.map((amount, index) => ({
+    values: groupBy.map((key) => (key === 'day' ? row.day : (row.values[index] ?? null))),
     priceVersion: versions ? Number(versions[index]) : null,
-    credits: BigInt(credits[index] ?? 0),
+    credits: BigInt(amount),
     events: Number(events[index]),
   }));
 }
