@@ -21,7 +21,7 @@ export interface Meter {
 }
 
 export interface MeterOptions {
-  /** The longest time for which a usage waits for others, in milliseconds. Default: 5. */
+  /** The longest time for which a usage waits for the answer of a batch, in milliseconds. Default: 5. */
   gatherMs?: number;
   /** How many usages may wait or be in flight. More are refused, so the memory is limited. Default: 10,000. */
   maxPending?: number;
@@ -44,6 +44,8 @@ export class MeterRefused extends Error {
 const maxBatchEvents = 1_000;
 /** A batch ends at this length of its JSON, in characters. The API's limit is 8 MiB. */
 const maxBatchCharacters = 2_097_152;
+/** A second batch is sent during the first one only with this many usages. A smaller batch costs more than it saves. */
+const minConcurrentBatchEvents = 16;
 /** How often a usage is sent that the API answers with a retriable problem, such as `team_busy`. */
 const maxAttempts = 5;
 const retryDelayMs = 1_000;
@@ -61,7 +63,9 @@ interface Pending {
 /**
  * Gathers usages that many callers spend one by one into `POST /v1/usage/batch`. Each caller gets its own receipt or refusal.
  *
- * - A usage waits until as many are there as in the previous batch, at most `gatherMs`. So a lone caller does not wait.
+ * - A usage is sent at once if no batch is in flight. Otherwise it waits until half as many wait as are in flight (at least 16), until
+ *   the batches in flight are answered, or for `gatherMs`. So a lone caller does not wait, and many callers are in two batches in
+ *   turn: while the API works on one, this process handles the answers of the other.
  * - Order is kept within a team: a team's usages are in one batch at a time. Only a usage that the API answers with a retriable
  *   problem may be overtaken, by those of its own batch.
  * - After a lost connection the same batch is sent again under the same keys, so nothing is spent twice.
@@ -84,7 +88,8 @@ export function createMeter(
   let sendable = 0;
   let pending = 0;
   let batchesInFlight = 0;
-  let previousBatchSize = 1;
+  /** Usages in those batches. */
+  let inFlight = 0;
   let isDue = false;
   let gatherTimer: ReturnType<typeof setTimeout> | undefined;
   let isPumpScheduled = false;
@@ -117,11 +122,11 @@ export function createMeter(
     schedulePump();
   }
 
-  /** In a microtask, so that callers who spend at the same time are in the same batch. */
+  /** Later, so that callers who spend in the same turn of the event loop, such as after a batch's answer, share a batch. */
   function schedulePump(): void {
     if (isPumpScheduled) return;
     isPumpScheduled = true;
-    queueMicrotask(() => {
+    afterThisTurn(() => {
       isPumpScheduled = false;
       pump();
     });
@@ -129,8 +134,7 @@ export function createMeter(
 
   function pump(): void {
     while (batchesInFlight < maxConcurrentBatches && sendable > 0) {
-      const isGathered = sendable >= Math.min(previousBatchSize, maxBatchEvents);
-      if (!isGathered && !isDue && !isClosed) {
+      if (!isBatchDue() && !isDue && !isClosed) {
         gatherTimer ??= setTimeout(() => {
           gatherTimer = undefined;
           isDue = true;
@@ -138,9 +142,7 @@ export function createMeter(
         }, gatherMs);
         return;
       }
-      void send(takeBatch());
-    }
-    if (sendable === 0) {
+      void send(takeBatch(isDue || isClosed ? maxBatchEvents : nextBatchSize()));
       isDue = false;
       clearTimeout(gatherTimer);
       gatherTimer = undefined;
@@ -148,10 +150,24 @@ export function createMeter(
     if (isClosed && pending === 0) closed.resolve();
   }
 
-  function takeBatch(): Pending[] {
+  /** Half of the usages in flight are enough, because some callers of an answered batch spend in teams that are in flight. */
+  function isBatchDue(): boolean {
+    const enough = Math.max(inFlight / 2, minConcurrentBatchEvents);
+    return batchesInFlight === 0 || sendable >= Math.min(enough, maxBatchEvents);
+  }
+
+  /** Half of the usages that wait or are in flight, so that two batches take turns. */
+  function nextBatchSize(): number {
+    const half = Math.ceil((sendable + inFlight) / 2);
+    return half < minConcurrentBatchEvents ? maxBatchEvents : Math.min(half, maxBatchEvents);
+  }
+
+  /** Takes whole teams, up to `size` usages or a few more, because the rest of a team would wait for this batch. */
+  function takeBatch(size: number): Pending[] {
     const batch: Pending[] = [];
     let characters = 0;
     for (const [teamId, entries] of waiting) {
+      if (batch.length >= size) break;
       if (busyTeams.has(teamId)) continue;
       let count = 0;
       for (const { json } of entries) {
@@ -167,14 +183,15 @@ export function createMeter(
       waiting.delete(teamId);
       if (entries.length > 0) waiting.set(teamId, entries); // behind the other teams
     }
-    previousBatchSize = batch.length;
     return batch;
   }
 
   async function send(batch: Pending[]): Promise<void> {
     batchesInFlight += 1;
+    inFlight += batch.length;
     const unsent = await post(batch);
     batchesInFlight -= 1;
+    inFlight -= batch.length;
     for (const teamId of new Set(batch.map(({ usage }) => usage.teamId))) {
       const again = unsent.filter(({ usage }) => usage.teamId === teamId);
       if (again.length === 0) free(teamId);
@@ -239,6 +256,13 @@ export function createMeter(
       settle(entry).reject(unanswered(entry, error));
     }
   }
+}
+
+/** Node has a call for it. Elsewhere a timer does the same, later. */
+function afterThisTurn(run: () => void): void {
+  const immediate: unknown = Reflect.get(globalThis, 'setImmediate');
+  if (typeof immediate === 'function') immediate(run);
+  else setTimeout(run, 0);
 }
 
 function unanswered({ usage }: Pending, error: unknown): unknown {

@@ -82,17 +82,36 @@ test('more usages than the limit are refused, until the others have their answer
 
 test('close sends what waits, and then nothing more is accepted', async () => {
   const meter = meterOf({ gatherMs: 3_600_000 });
-  await Promise.all([meter.spend(run(teamOf(0))), meter.spend(run(teamOf(1)))]);
-  const alone = meter.spend(run(teamOf(0))); // waits for a second one
+  const first = meter.spend(run(teamOf(0)));
+  while (batches() === 0) await new Promise(setImmediate);
+  const second = meter.spend(run(teamOf(1))); // waits for the answer of the first
   await meter.close();
-  await expect(alone).resolves.toHaveProperty('id');
+  await expect(Promise.all([first, second])).resolves.toHaveLength(2);
   await expect(meter.spend(run(teamOf(0)))).rejects.toThrow(MeterRefused);
 });
 
-test('a lone caller after a crowd does not wait longer than gatherMs', async () => {
-  const meter = meterOf({ gatherMs: 1 });
+test('a lone caller after a crowd does not wait', async () => {
+  const meter = meterOf({ gatherMs: 3_600_000 });
   await Promise.all([meter.spend(run(teamOf(0))), meter.spend(run(teamOf(1)))]);
   await meter.spend(run(teamOf(0)));
+  expect(batches()).toBe(2);
+});
+
+test('many callers are in two batches, and a team is in one of them', async () => {
+  const meter = meterOf({ gatherMs: 3_600_000 });
+  const teams = [...Array(24).fill(0), ...Array(12).fill(1), ...Array(12).fill(2)];
+  await Promise.all(teams.map((index) => meter.spend(run(teamOf(index)))));
+  expect(batches()).toBe(2);
+  await Promise.all(teams.map(() => meter.spend(run(teamOf(0)))));
+  expect(batches()).toBe(3);
+});
+
+test('callers who spend again after the answers of a batch share the next one', async () => {
+  const meter = meterOf({ gatherMs: 3_600_000 });
+  const spendTwice = async (teamId: string) => {
+    for (let count = 0; count < 2; count += 1) await meter.spend(run(teamId));
+  };
+  await Promise.all(teamIds.map(spendTwice));
   expect(batches()).toBe(2);
 });
 
