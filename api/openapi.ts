@@ -216,7 +216,7 @@ function describeCsv({ csvExample }: Route): ZodOpenApiResponseObject['content']
       };
 }
 
-/** OpenAPI 3.1 has no schema of a stream: it is that of each event. */
+/** OpenAPI 3.1 cannot describe a stream, so the schema is that of one event. */
 function describeEventStream({ streamedEvent }: Route): Pick<ZodOpenApiResponseObject, 'content'> {
   return streamedEvent === undefined ? {} : { content: { 'text/event-stream': { schema: streamedEvent } } };
 }

@@ -5,7 +5,7 @@ import { defineRoute } from '../define-route.ts';
 import { teamParams } from '../shapes.ts';
 import { changeKinds } from '../team-events.ts';
 
-const teamEvent = z
+const teamEventOut = z
   .object({
     id: z.string().meta({ description: 'The state of the team, for `Last-Event-ID`' }),
     event: z.literal('message'),
@@ -43,7 +43,7 @@ export const eventRoutes = [
     access: { services: ['usage', 'billing', 'admin'], persons: anyRole },
     request: { params: teamParams },
     answers: { 200: null },
-    streamedEvent: teamEvent,
+    streamedEvent: teamEventOut,
     async handle({ params: { teamId } }, { dependencies, headers, caller, confirmCaller }) {
       const who = caller();
       const lastEventId = headers['last-event-id'];

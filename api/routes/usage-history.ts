@@ -297,7 +297,7 @@ function reportJson({ from, to, columns, rows, credits, events }: UsageReport, t
   let data = '';
   for (const row of rows) {
     data += data === '' ? '{' : ',{';
-    for (const [column, write] of fields.entries()) data += write(row.keys[column] ?? null);
+    for (const [index, write] of fields.entries()) data += write(row.keys[index] ?? null);
     data += `${sumsJson(row.credits, row.events)}}`;
   }
   const range = JSON.stringify({ from, to, timezone }).slice(1, -1);

@@ -96,10 +96,7 @@ export async function seedTeam(
 async function live(demo: Demo, past: PastStack, first: Date, seed: Seed): Promise<void> {
   const { database } = past;
   const userOf = (short: Short): string => idOf(seed, short);
-  const teamOf = (): string => {
-    if (seed.teamId === null) throw new Error('the team is not created yet');
-    return seed.teamId;
-  };
+  const teamOf = (): string => teamIdOf(seed);
   const by = (short: Short): Actor => ({ kind: 'person', userId: userOf(short) });
   const record = (actor: Actor, act: Omit<Act, 'teamId'>) =>
     database.transaction((em) => recordAct(em, actor, { ...act, teamId: teamOf() }));
@@ -269,9 +266,8 @@ async function writeCalls(
 
 /** Credits that a running job has set aside, for an hour, over HTTP and at the real time. */
 async function holdCredits(demo: Demo, seed: Seed): Promise<void> {
-  if (seed.teamId === null) return;
   await demo.billing.POST('/v1/teams/{teamId}/holds', {
-    params: { path: { teamId: seed.teamId }, header: { 'Idempotency-Key': 'seed:hold' } },
+    params: { path: { teamId: teamIdOf(seed) }, header: { 'Idempotency-Key': 'seed:hold' } },
     body: {
       action: 'model.gpt-5',
       credits: '40',
@@ -284,20 +280,20 @@ async function holdCredits(demo: Demo, seed: Seed): Promise<void> {
 }
 
 async function showWhere(demo: Demo, seed: Seed): Promise<void> {
-  if (seed.teamId === null) return;
-  const balance = await readBalance(demo, seed.teamId);
+  const teamId = teamIdOf(seed);
+  const balance = await readBalance(demo, teamId);
   screen.ok(`${grouped(balance.available)} credits available, ${grouped(balance.held)} held`);
   screen.say();
   screen.say('Look at');
   screen.rows([
-    ['the team', seed.teamId],
+    ['the team', teamId],
     ...people.map(({ short, name, role }) => [`sign in as ${idOf(seed, short)}`, `${name}, ${role}`]),
-    ['its usage by day', `GET /v1/teams/${seed.teamId}/usage?groupBy=day,model`],
+    ['its usage by day', `GET /v1/teams/${teamId}/usage?groupBy=day,model`],
     ...(demo.temporalUi
       ? [
           [
             'its workflow',
-            `${demo.temporalUi}/namespaces/${demo.temporal.options.namespace}/workflows/${encodeURIComponent(teamWorkflowId(seed.teamId))}`,
+            `${demo.temporalUi}/namespaces/${demo.temporal.options.namespace}/workflows/${encodeURIComponent(teamWorkflowId(teamId))}`,
           ],
         ]
       : []),
@@ -331,6 +327,11 @@ async function removeInterrupted(demo: Demo, seed: Seed): Promise<void> {
       .DELETE('/v1/users/{userId}', { params: { path: { userId: idOf(seed, short) } } })
       .catch(unlessGone);
   }
+}
+
+function teamIdOf({ teamId }: Seed): string {
+  if (teamId === null) throw new Error('the team is not created yet');
+  return teamId;
 }
 
 /** A user who was erased leaves an id that cannot be used again. */

@@ -175,8 +175,8 @@ async function useInBatch(ada: Ada, usages: Consumption[]): Promise<void> {
   for (const [index, usage] of all.entries()) {
     const result = results[index];
     if (usage === unknown) {
-      const code = result && 'code' in result ? result.code : result;
-      check('The answer to an unknown action', code, 'unknown_action');
+      const refusal = isProblem(result) ? { status: result.status, code: result.code } : result;
+      check('The answer to an unknown action', refusal, { status: 422, code: 'unknown_action' });
     } else if (result && !isProblem(result) && 'lines' in result) {
       const { left, paid } = spendFrom(standing, usage.credits, ['trial']);
       checkReceipt(ada, result, usage, paid, availableIn(left));
@@ -203,6 +203,7 @@ async function useTooMuch(ada: Ada, usage: Consumption): Promise<string> {
   const { problem } = await refusalOf(use(ada, usage, key));
   screen.detail(`POST /v1/teams/…/usage → ${problem.status} ${problem.code}`);
   screen.detail(problem.detail);
+  check('The status of the refusal', problem.status, 402);
   check('The code of the refusal', problem.code, 'insufficient_credits');
   check('What was needed', problem.required, formatCredits(usage.credits));
   check('What there was', problem.available, formatCredits(availableIn(ada.standing())));

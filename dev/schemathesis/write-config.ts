@@ -1,4 +1,5 @@
 import { routes } from '../../api/app.ts';
+import { changeKinds } from '../../api/team-events.ts';
 import type { Caller } from './seed.ts';
 
 /** The share of parameters that get an existing id. The others get random values. */
@@ -18,8 +19,8 @@ const described = {
   timezone: ['UTC', 'Europe/Berlin', 'Asia/Kathmandu', 'Australia/Lord_Howe'],
 };
 
-/** The id of an event before everything that a team has now. */
-const oldEventId = Array(4).fill('0'.repeat(12)).join('-');
+/** A `Last-Event-ID` that matches no state: everything has changed since then. */
+const oldEventId = changeKinds.map(() => '0'.repeat(12)).join('-');
 
 /** `schemathesis.toml` of a caller. TOML reads JSON's strings, numbers and arrays. */
 export function writeConfig({ token, ids, doomed }: Caller, seed: number, examples: number): string {

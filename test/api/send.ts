@@ -54,6 +54,7 @@ type Answer<O> = O extends { responses: infer R }
 
 type Templates = { [P in keyof paths]: Segments<P> };
 type WithoutQuery<Url extends string> = Url extends `${infer Path}?${string}` ? Path : Url;
+/** True if the last segment has the type `string`, so that the compiler does not know the operation. */
 type EndsInVariable<Path extends string> = Path extends `${string}/${infer Rest}`
   ? EndsInVariable<Rest>
   : Record<never, never> extends Record<Path, true>

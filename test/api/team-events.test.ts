@@ -119,11 +119,9 @@ test('the stream of a removed member ends without another event', async () => {
 });
 
 test('a stream that opens while the watched teams are read stays open', async () => {
-  const [bea, reading, mayAnswer] = [
-    await api.person(),
-    Promise.withResolvers<void>(),
-    Promise.withResolvers<void>(),
-  ];
+  const bea = await api.person();
+  const reading = Promise.withResolvers<void>();
+  const mayAnswer = Promise.withResolvers<void>();
   const { database, teamEvents } = api.dependencies;
   const { pool } = database.lane('reads');
   let queries = 0;
@@ -132,7 +130,7 @@ test('a stream that opens while the watched teams are read stays open', async ()
       value: async (...args: Parameters<typeof pool.query>) => {
         queries += 1;
         const answer: unknown = await Reflect.apply(pool.query, pool, args);
-        if (queries !== 2) return answer;
+        if (queries !== 2) return answer; // the first is of the stream, the second of the watched teams
         reading.resolve();
         await mayAnswer.promise;
         return answer;

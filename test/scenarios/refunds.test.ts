@@ -107,22 +107,22 @@ test('what a team owes is listed per order, oldest first, and its sum is the deb
     settled: '0',
     outstanding: '2000',
   };
-  const debtOfPack = (credits: number, paid: number) => ({
+  const debtOfPack = (credits: number) => ({
     cycle: null,
     orders: orderOf(packs[credits === 1_000 ? 0 : 1], `pack_${credits}`),
     owed: String(credits),
-    settled: String(paid),
-    outstanding: String(credits - paid),
+    settled: '0',
+    outstanding: String(credits),
   });
   const { debt } = await story.balance(team);
   expect({ debt, debts: await debtsOf(team) }).toMatchObject({
     debt: '8000',
-    debts: [debtOfPlan, debtOfPack(1_000, 0), debtOfPack(5_000, 0)],
+    debts: [debtOfPlan, debtOfPack(1_000), debtOfPack(5_000)],
   });
 
   // A cycle's debt takes no lifetime credits: the pack pays for the packs.
   await story.buy(team, 'pack_1000');
-  expect(await debtsOf(team)).toMatchObject([debtOfPlan, debtOfPack(5_000, 0)]);
+  expect(await debtsOf(team)).toMatchObject([debtOfPlan, debtOfPack(5_000)]);
   await story.call('POST', `/v1/teams/${team}/adjustments`, { credits: '300', reason: 'an apology' });
   const left = await debtsOf(team);
   expect(left.reduce((sum, { outstanding }) => sum + Number(outstanding), 0)).toBe(6_700);
