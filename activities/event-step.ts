@@ -34,7 +34,7 @@ export type From = 'inbox' | 'polar';
  * A step that an inbox row causes: first it reads, then it makes its changes in one transaction under the team's lock.
  */
 export interface EventStep<Facts> {
-  /** Reads rows that the event names, in the packet of the lock. `read` then finds them without waiting. */
+  /** Reads rows that the event names, in one packet with the lock. `read` and `carryOut` then find them without waiting. */
   readWithLock?(em: EntityManager, inboxId: string): Promise<void>;
   /**
    * Reads the row, and Polar's current state if `fetching` is given: then outside of any transaction.
@@ -57,7 +57,7 @@ export type WithTeam = <Did>(
 ) => Promise<Did>;
 
 /**
- * With an `inboxId`, the event is read together with the lock, and what `readWithLock` reads.
+ * If `inboxId` is given, one packet takes the lock, reads the event and runs `readWithLock`.
  *
  * @throws Error if there is no such team: no workflow is started for one
  */

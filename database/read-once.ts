@@ -3,7 +3,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 /** A read whose result is kept for the rest of the unit of work, also if it found nothing. */
 export interface ReadOnce<Key extends unknown[], Result> {
   (em: EntityManager, ...key: Key): Promise<Result>;
-  /** The result from now on, because this unit of work has created the row. */
+  /** Sets the result from now on: this unit of work has created the row, or has read it by another statement. */
   keep(em: EntityManager, result: Result, ...key: Key): void;
 }
 

@@ -11,7 +11,7 @@ import { type ResolvedTeam, resolveTeam } from './resolve-team.ts';
 import { storable } from './verify-webhook.ts';
 
 /**
- * Finds the team of an event: `resolveTeam`, also by its stored order, else by its stored subscription.
+ * Finds the team of an event as `resolveTeam` does. If that finds none, the team of the stored subscription.
  */
 export async function resolveEventTeam(
   em: EntityManager,

@@ -23,16 +23,18 @@ export async function resolveTeam(
   const { metadataTeamId, customerExternalId, customerId } = ref;
   const named = new Set([metadataTeamId, customerExternalId].filter((name) => name !== null).map(canonical));
   const [name] = named;
-  const owners = await findOwners(em, { teamId: asUuid(name), customerId, orderId });
-  const byOrder = owners.find(({ ownsOrder }) => ownsOrder);
+  const candidates = await findCandidates(em, { teamId: asUuid(name), customerId, orderId });
+  const byOrder = candidates.find(({ hasOrder }) => hasOrder);
   if (byOrder) return { teamId: byOrder.teamId };
   if (named.size > 1) {
     return {
       doubtful: `metadata.team_id is ${quote(metadataTeamId)}, customer.external_id is ${quote(customerExternalId)}`,
     };
   }
-  const byName = owners.find(({ teamId }) => teamId === name);
-  const byCustomer = owners.find((owner) => customerId !== null && owner.customerId === customerId);
+  const byName = candidates.find(({ teamId }) => teamId === name);
+  const byCustomer = candidates.find(
+    (candidate) => customerId !== null && candidate.customerId === customerId,
+  );
   if (name !== undefined && byCustomer && byCustomer.teamId !== name) {
     return {
       doubtful: `it names the team ${quote(name)}, and its customer belongs to the team ${byCustomer.teamId}`,
@@ -104,27 +106,24 @@ function assignedProduct({ assignedProduct: key }: Assignment): Partial<PolarPro
   return key === null ? {} : { productId: null, productCatalogKey: key };
 }
 
-interface Owner {
+/** A team to which one of the ids belongs. */
+interface Candidate {
   teamId: string;
   customerId: string | null;
-  ownsOrder: boolean;
+  hasOrder: boolean;
 }
 
 /** One statement, because each webhook waits for it before it is stored and answered. */
-async function findOwners(
+async function findCandidates(
   em: EntityManager,
-  {
-    teamId,
-    customerId,
-    orderId,
-  }: { teamId: string | null; customerId: string | null; orderId: string | null },
-): Promise<Owner[]> {
-  return em.execute<Owner[]>(
-    `select id as "teamId", polar_customer_id as "customerId", false as "ownsOrder"
+  ids: { teamId: string | null; customerId: string | null; orderId: string | null },
+): Promise<Candidate[]> {
+  return em.execute<Candidate[]>(
+    `select id as "teamId", polar_customer_id as "customerId", false as "hasOrder"
        from teams where id = ?::uuid or polar_customer_id = ?
       union all
      select team_id, null, true from orders where id = ?`,
-    [teamId, customerId, orderId],
+    [ids.teamId, ids.customerId, ids.orderId],
   );
 }
 

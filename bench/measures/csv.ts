@@ -13,7 +13,7 @@ const yearMs = 366 * dayMs;
 const bytesPerMegabyte = 1 << 20;
 /** How often the memory is read. */
 const sampleMs = 250;
-/** A slow reader stops reading for so long. */
+/** How long a slow reader stops reading. */
 const stallMs = 3_000;
 
 /** A year of usage events as a CSV file, and how much memory the API process needs while it sends it. */
@@ -42,6 +42,7 @@ export const csvMeasure: Measure = {
     const readMemory = async (): Promise<number> => {
       const metrics = await (await fetch(`${api.operationsUrl}/metrics`)).text();
       const [, bytes] = /^process_resident_memory_bytes (\S+)/m.exec(metrics) ?? [];
+      if (bytes === undefined) throw new Error('the metrics do not contain the memory of the process');
       return Number(bytes) / bytesPerMegabyte;
     };
     /** The most memory during `work`, beyond that before it. */
@@ -49,14 +50,13 @@ export const csvMeasure: Measure = {
       const before = await readMemory();
       let most = before;
       const done = new AbortController();
-      const sampling = (async () => {
+      const sample = async () => {
         while (!done.signal.aborted) {
           most = Math.max(most, await readMemory());
           await sleep(sampleMs);
         }
-      })();
-      await work().finally(() => done.abort());
-      await sampling;
+      };
+      await Promise.all([sample(), work().finally(() => done.abort())]);
       return most - before;
     };
 

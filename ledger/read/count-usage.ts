@@ -26,7 +26,7 @@ export interface CountedGroup {
   events: number;
 }
 
-/** Ranges of counted local days, both included, as `2026-01-31`. */
+/** Ranges of counted local days, with their first and last day as `2026-01-31`. */
 interface CountedDays {
   firsts: string[];
   lasts: string[];

@@ -10,7 +10,7 @@ const longestDays = 400;
  */
 export function checkReportRange(from: Date, to: Date): void {
   if (from >= to) {
-    throw new DomainError('empty_range', 'from must lie before to (default: the end of today)');
+    throw new DomainError('empty_range', 'from must lie before to (without to: before the end of today)');
   }
   if (to.getTime() - from.getTime() > longestDays * dayMs) {
     throw new DomainError(

@@ -38,10 +38,10 @@ export function localDaySql(timezone: string): string {
 }
 
 /**
- * SQL columns `start` and `stop`: the instants between which a local day lies. It may be shorter or longer than 24 hours and may
- * begin at another time than midnight, so its start is the first quarter of an hour with its date. (Time zones have changed
- * their clocks only at quarters of an hour since 1972.) An index scan between them is several times as fast as computing the
- * local date of each event.
+ * SQL columns `start` (inclusive) and `stop` (exclusive) of a local day. A day may be shorter or longer than 24 hours and
+ * may begin at another time than midnight, so it starts with the first quarter of an hour that has its date. (Since 1972
+ * clocks have been changed only at quarters of an hour.) An index scan between these instants is several times as fast as
+ * computing the local date of each event.
  * @param day  SQL for the day
  */
 export function dayBoundsSql(day: string, timezone: string): string {

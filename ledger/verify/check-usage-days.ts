@@ -21,6 +21,7 @@ export const checkUsageDays: Check = {
       select z.team_id, z.timezone, ${sums.columns}
         from zones z
         join usage_events e on e.team_id = z.team_id and ${localDay} >= z.first_day and ${localDay} < z.next_day
+                           -- For the index: a local day begins and ends less than a day from that of UTC.
                            and e.occurred_at >= z.first_day - interval '1 day' and e.occurred_at < z.next_day + interval '1 day'
        group by z.team_id, z.timezone, ${sums.groupBy}
     ), compared as (
