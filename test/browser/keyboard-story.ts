@@ -94,9 +94,11 @@ export async function tellStoryByKeyboard(
     .getByRole('status')
     .filter({ hasText: /^Saved$/ })
     .waitFor();
+  await untilFocused(page, button('Add alert'));
   await tabTo(page, page.getByRole('textbox', { name: `Limit of ${person} in credits` }));
   await page.keyboard.type('50');
   await pressButton(`Save the limit of ${person}`);
   await button('24 credits. Explain: Used of the limit').waitFor();
+  await untilFocused(page, page.getByRole('combobox', { name: `Period of the limit of ${person}` }));
   return readFileSync(await download.path(), 'utf8');
 }

@@ -8,6 +8,12 @@ import { billing } from './billing.ts';
 const pathOf = (teamId: string) => ({ path: { teamId } });
 const pageSize = 10;
 
+/** How each list continues: with the cursor of its page before. The first page has none. */
+export const byCursor = {
+  initialPageParam: '',
+  getNextPageParam: ({ nextCursor }: { nextCursor: string | null }) => nextCursor,
+};
+
 export const balanceQuery = (teamId: string) =>
   queryOptions({
     queryKey: ['team', teamId, 'balance', 'now'],
@@ -23,51 +29,47 @@ export const forecastQuery = (teamId: string) =>
 export const holdsQuery = (teamId: string) =>
   infiniteQueryOptions({
     queryKey: ['team', teamId, 'balance', 'holds'],
-    initialPageParam: '',
+    ...byCursor,
     queryFn: ({ signal, pageParam }) =>
       billing.GET('/v1/teams/{teamId}/holds', {
         params: { ...pathOf(teamId), query: { limit: 50, ...cursorOf(pageParam) } },
         signal,
       }),
-    getNextPageParam: ({ nextCursor }) => nextCursor,
   });
 
 /** What the team owes, in the order in which it is settled. */
 export const debtsQuery = (teamId: string) =>
   infiniteQueryOptions({
     queryKey: ['team', teamId, 'balance', 'debts'],
-    initialPageParam: '',
+    ...byCursor,
     queryFn: ({ signal, pageParam }) =>
       billing.GET('/v1/teams/{teamId}/debts', {
         params: { ...pathOf(teamId), query: { limit: pageSize, ...cursorOf(pageParam) } },
         signal,
       }),
-    getNextPageParam: ({ nextCursor }) => nextCursor,
   });
 
 /** All transfers of the team since an instant, newest first. */
 export const transfersQuery = (teamId: string, from: string) =>
   infiniteQueryOptions({
     queryKey: ['team', teamId, 'balance', 'transfers', from],
-    initialPageParam: '',
+    ...byCursor,
     queryFn: ({ signal, pageParam }) =>
       billing.GET('/v1/teams/{teamId}/ledger', {
         params: { ...pathOf(teamId), query: { from, limit: 100, ...cursorOf(pageParam) } },
         signal,
       }),
-    getNextPageParam: ({ nextCursor }) => nextCursor,
   });
 
 export const activityQuery = (teamId: string, timezone: string) =>
   infiniteQueryOptions({
     queryKey: ['team', teamId, 'balance', 'activity', timezone],
-    initialPageParam: '',
+    ...byCursor,
     queryFn: ({ signal, pageParam }) =>
       billing.GET('/v1/teams/{teamId}/activity', {
         params: { ...pathOf(teamId), query: { timezone, limit: pageSize, ...cursorOf(pageParam) } },
         signal,
       }),
-    getNextPageParam: ({ nextCursor }) => nextCursor,
   });
 
 export const subscriptionQuery = (teamId: string) =>
@@ -93,13 +95,12 @@ export const planPreviewQuery = (teamId: string, subscriptionId: string, plan: s
 export const invoicesQuery = (teamId: string) =>
   infiniteQueryOptions({
     queryKey: ['team', teamId, 'invoices', 'list'],
-    initialPageParam: '',
+    ...byCursor,
     queryFn: ({ signal, pageParam }) =>
       billing.GET('/v1/teams/{teamId}/invoices', {
         params: { ...pathOf(teamId), query: { limit: pageSize, ...cursorOf(pageParam) } },
         signal,
       }),
-    getNextPageParam: ({ nextCursor }) => nextCursor,
   });
 
 export const alertsQuery = (teamId: string) =>
@@ -156,13 +157,12 @@ export const usageByActionQuery = (teamId: string, filter: UsageFilter) =>
 export const usageEventsQuery = (teamId: string, filter: UsageFilter & { action: string }) =>
   infiniteQueryOptions({
     queryKey: ['team', teamId, 'usage', 'events', filter],
-    initialPageParam: '',
+    ...byCursor,
     queryFn: ({ signal, pageParam }) =>
       billing.GET('/v1/teams/{teamId}/usage/events', {
         params: { ...pathOf(teamId), query: { ...filter, limit: pageSize, ...cursorOf(pageParam) } },
         signal,
       }),
-    getNextPageParam: ({ nextCursor }) => nextCursor,
   });
 
 /** The usage of the days that the forecast's pace is the average of: `days` times 24 hours until `asOf`. */

@@ -20,7 +20,7 @@ export function formatPercent(
   }).format(percent / 100);
 }
 
-/** The share of an amount in whole percent. An amount is never shown as 0%. Empty if there is no total. */
+/** The share of an amount in whole percent. An amount above zero is never shown as 0%. Empty if there is no total. */
 export function formatShare(amount: bigint, total: bigint, locale: string): string {
   if (total <= 0n) return '';
   const percent = (amount * 100n + total / 2n) / total;

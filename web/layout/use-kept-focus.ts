@@ -1,12 +1,12 @@
 import { useEffect } from 'react';
 
-const focusable =
-  'a[href], button:not(:disabled), input:not(:disabled), select:not(:disabled), [tabindex="0"]';
+/** Without text fields: on a phone, the focus would open the keyboard. */
+const controls = 'a[href], button, select, [tabindex="0"]:not(input)';
 
 /**
- * If the focused control goes, for example because pressing it is done, the focus moves to the first control of the smallest part
- * of the page that is still there. Browsers would drop it, and the reader would not know where they are. Dialogs return the focus
- * themselves.
+ * If the focused control is removed, disabled or hidden, for example after it was pressed, browsers drop the focus, and the reader
+ * does not know where they are. Then the focus moves to the first control of the smallest part of the page around it that has one.
+ * Dialogs return the focus themselves.
  */
 export function useKeptFocus(): void {
   useEffect(() => {
@@ -19,9 +19,10 @@ export function useKeptFocus(): void {
       around = ancestorsOf(target);
     };
     const keep = () => {
-      if (document.activeElement !== document.body || !last || last.isConnected) return;
-      const place = around.find((one) => one.isConnected && one.querySelector(focusable));
-      place?.querySelector<HTMLElement>(focusable)?.focus();
+      const { activeElement, body } = document;
+      if (!last || canHaveFocus(last) || (activeElement !== body && activeElement !== last)) return;
+      const inside = around.flatMap((one) => [...one.querySelectorAll<HTMLElement>(controls)]);
+      inside.find(canHaveFocus)?.focus();
     };
     const observer = new MutationObserver(() => {
       cancelAnimationFrame(frame);
@@ -31,13 +32,21 @@ export function useKeptFocus(): void {
       });
     });
     document.addEventListener('focusin', remember);
-    observer.observe(document.body, { childList: true, subtree: true });
+    observer.observe(document.body, {
+      childList: true,
+      subtree: true,
+      attributeFilter: ['disabled', 'class'],
+    });
     return () => {
       cancelAnimationFrame(frame);
       observer.disconnect();
       document.removeEventListener('focusin', remember);
     };
   }, []);
+}
+
+function canHaveFocus(element: Element): boolean {
+  return element.checkVisibility({ visibilityProperty: true }) && !element.matches(':disabled');
 }
 
 /** The elements around it in the page's contents, the nearest first. */

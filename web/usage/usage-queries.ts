@@ -1,7 +1,7 @@
 import { infiniteQueryOptions, keepPreviousData, queryOptions } from '@tanstack/react-query';
 import { billing } from '../data/billing.ts';
 import type { Schema } from '../data/schema.ts';
-import { cursorOf } from '../data/team-queries.ts';
+import { byCursor, cursorOf } from '../data/team-queries.ts';
 import { toMicroCredits } from '../format/credits.ts';
 import { type BurnDownDay, burnDownDays } from './burn-down.ts';
 import { type LocalDay, listDays } from './local-days.ts';
@@ -100,13 +100,12 @@ export const callsQuery = (
   };
   return infiniteQueryOptions({
     queryKey: usageKey(teamId, 'calls', query),
-    initialPageParam: '',
+    ...byCursor,
     queryFn: ({ signal, pageParam }) =>
       billing.GET('/v1/teams/{teamId}/usage/events', {
         params: { path: { teamId }, query: { ...query, ...cursorOf(pageParam) } },
         signal,
       }),
-    getNextPageParam: ({ nextCursor }) => nextCursor,
   });
 };
 
@@ -129,13 +128,12 @@ export const receiptQuery = (teamId: string, { id, at }: ReceiptPlace) =>
 export const runQuery = (teamId: string, runId: string) =>
   infiniteQueryOptions({
     queryKey: usageKey(teamId, 'run', runId),
-    initialPageParam: '',
+    ...byCursor,
     queryFn: ({ signal, pageParam }) =>
       billing.GET('/v1/teams/{teamId}/runs/{runId}', {
         params: { path: { teamId, runId }, query: { limit: callsPerPage, ...cursorOf(pageParam) } },
         signal,
       }),
-    getNextPageParam: ({ nextCursor }) => nextCursor,
   });
 
 /** The names of the tags of the last calls: those to choose from. */
