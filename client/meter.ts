@@ -21,7 +21,7 @@ export interface Meter {
 }
 
 export interface MeterOptions {
-  /** The longest time for which a usage waits for the answer of a batch, in milliseconds. Default: 5. */
+  /** How long a usage may wait for more usages while other batches are in flight, in milliseconds. Default: 5. */
   gatherMs?: number;
   /** How many usages may wait or be in flight. More are refused, so the memory is limited. Default: 10,000. */
   maxPending?: number;
@@ -44,7 +44,7 @@ export class MeterRefused extends Error {
 const maxBatchEvents = 1_000;
 /** A batch ends at this length of its JSON, in characters. The API's limit is 8 MiB. */
 const maxBatchCharacters = 2_097_152;
-/** A second batch is sent during the first one only with this many usages. A smaller batch costs more than it saves. */
+/** While a batch is in flight, fewer usages than these wait for more, up to `gatherMs`: a smaller batch costs more than it saves. */
 const minConcurrentBatchEvents = 16;
 /** How often a usage is sent that the API answers with a retriable problem, such as `team_busy`. */
 const maxAttempts = 5;
@@ -63,9 +63,9 @@ interface Pending {
 /**
  * Gathers usages that many callers spend one by one into `POST /v1/usage/batch`. Each caller gets its own receipt or refusal.
  *
- * - A usage is sent at once if no batch is in flight. Otherwise it waits until half as many wait as are in flight (at least 16), until
- *   the batches in flight are answered, or for `gatherMs`. So a lone caller does not wait, and many callers are in two batches in
- *   turn: while the API works on one, this process handles the answers of the other.
+ * - If no batch is in flight, a usage is sent at once. Otherwise it waits for more, at most `gatherMs`. It is sent earlier if the
+ *   batches in flight are answered, or if at least 16 usages wait and they are half as many as those in flight. So a lone caller does
+ *   not wait, and many callers are in two batches in turn: while the API works on one, this process handles the answers of the other.
  * - Order is kept within a team: a team's usages are in one batch at a time. Only a usage that the API answers with a retriable
  *   problem may be overtaken, by those of its own batch.
  * - After a lost connection the same batch is sent again under the same keys, so nothing is spent twice.
@@ -162,7 +162,7 @@ export function createMeter(
     return half < minConcurrentBatchEvents ? maxBatchEvents : Math.min(half, maxBatchEvents);
   }
 
-  /** Takes whole teams, up to `size` usages or a few more, because the rest of a team would wait for this batch. */
+  /** Takes whole teams until there are `size` usages. The last team may add more: its rest would wait for this batch anyway. */
   function takeBatch(size: number): Pending[] {
     const batch: Pending[] = [];
     let characters = 0;

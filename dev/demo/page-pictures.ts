@@ -126,7 +126,7 @@ async function take(
   }
 }
 
-/** The browser windows of all pictures: one language, one time zone, no motion. */
+/** The browser window of a picture: in English unless `options` has another locale, in UTC, without motion. */
 export async function openContext(browser: Browser, options: BrowserContextOptions) {
   const context = await browser.newContext({
     locale: 'en-US',
