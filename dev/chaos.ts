@@ -5,7 +5,7 @@ import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { check, settle } from './chaos/check.ts';
 import { injectFaults } from './chaos/faults.ts';
-import { startLoad, type Told } from './chaos/load.ts';
+import { type Observed, startLoad } from './chaos/load.ts';
 import { type Platform, startPlatform } from './chaos/platform.ts';
 import { seededRandom } from './chaos/random.ts';
 import { leash } from './part.ts';
@@ -48,25 +48,25 @@ async function run(platform: Platform): Promise<boolean> {
     const elapsed = Math.round((performance.now() - started) / 1_000);
     progress.say(`${Math.floor(elapsed / 60)}:${String(elapsed % 60).padStart(2, '0')}  ${line}`);
   };
-  const tally = setInterval(() => say(describe(load.told)), 15_000);
+  const tally = setInterval(() => say(describe(load.observed)), 15_000);
   const faults = await injectFaults(platform, random.fork('faults'), say, stop);
   say(`${faults} faults are over: waiting until no work is left`);
   await load.stop(60_000);
   clearInterval(tally);
-  say(describe(load.told));
+  say(describe(load.observed));
   await settle(platform, say);
-  const wrong = await check(platform, load.told);
+  const wrong = await check(platform, load.observed);
   for (const line of wrong.slice(0, 50)) progress.say(`  ✗ ${line}`);
   if (wrong.length > 0) return false;
-  const done = [...load.told.requests.values()].filter((outcome) => typeof outcome === 'object').length;
+  const done = [...load.observed.requests.values()].filter((outcome) => typeof outcome === 'object').length;
   progress.say(
-    `✓ ${done} acknowledged changes exist once, ${load.told.paid.length} payments granted, ${load.told.teams.length} teams’ workflows run, ` +
+    `✓ ${done} acknowledged changes exist once, ${load.observed.paid.length} payments granted, ${load.observed.teams.length} teams’ workflows run, ` +
       `ledger:verify is clean. ${faults} faults, seed ${options.seed}`,
   );
   return true;
 }
 
-function describe({ requests, teams, paid, answers }: Told): string {
+function describe({ requests, teams, paid, answers }: Observed): string {
   const counts = [...answers].sort().map(([answer, count]) => `${answer}: ${count}`);
   return `${requests.size} requests with a key, ${teams.length} teams, ${paid.length} payments (${counts.join(', ')})`;
 }

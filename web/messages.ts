@@ -399,7 +399,7 @@ export const messages = {
   // Billing: alerts and limits.
   'alerts.title': { en: 'Alerts', de: 'Warnungen' },
   'alerts.text': {
-    en: 'The team is told when its balance falls to one of these: credits, or a share of the balance after credits last came in.',
+    en: 'The team gets an alert when its balance falls to one of these: credits, or a share of the balance after credits last came in.',
     de: 'Das Team erfährt, wenn sein Guthaben auf einen dieser Werte fällt: Credits, oder ein Anteil des Guthabens nach dem letzten Zugang.',
   },
   'alerts.none': { en: 'No alerts.', de: 'Keine Warnungen.' },

@@ -7,7 +7,7 @@ import { teamWorkflowId } from '../../workflows/messages.ts';
 import { reconcileEverythingScheduleId } from '../../workflows/schedules.ts';
 import { PartFailed } from '../part.ts';
 import { withClient } from '../postgres.ts';
-import type { Told } from './load.ts';
+import type { Observed } from './load.ts';
 import type { Platform } from './platform.ts';
 
 /**
@@ -46,12 +46,12 @@ export async function settle(platform: Platform, say: (line: string) => void): P
 }
 
 /** The problems at the end, one line each; none if everything is right. */
-export async function check(platform: Platform, told: Told): Promise<string[]> {
-  const wrong = [...told.wrong];
+export async function check(platform: Platform, observed: Observed): Promise<string[]> {
+  const wrong = [...observed.wrong];
   await withClient(platform.databaseUrl, async (client) => {
-    wrong.push(...(await checkRequests(client, told)), ...(await checkTeams(client, told)));
+    wrong.push(...(await checkRequests(client, observed)), ...(await checkTeams(client, observed)));
   });
-  wrong.push(...(await checkPayments(platform, told)), ...(await checkWorkflows(platform, told)));
+  wrong.push(...(await checkPayments(platform, observed)), ...(await checkWorkflows(platform, observed)));
   try {
     await platform.run('ledger/verify/verify-command.ts');
   } catch (error) {
@@ -86,7 +86,7 @@ async function whatIsLeft(platform: Platform): Promise<Record<string, number>> {
  * An acknowledged request exists once, with the id from its answer. A refused one does not exist, and nothing else
  * exists.
  */
-async function checkRequests(client: pg.Client, { requests }: Told): Promise<string[]> {
+async function checkRequests(client: pg.Client, { requests }: Observed): Promise<string[]> {
   const { rows } = await client.query<{ key: string; id: string | null; usage: boolean }>(
     `select key, coalesce(usage_event_id::text, response->>'id', response->'hold'->>'id') as id,
             usage_event_id is not null as usage
@@ -120,7 +120,7 @@ async function checkRequests(client: pg.Client, { requests }: Told): Promise<str
 }
 
 /** Every user who signed up has one team with one trial grant. */
-async function checkTeams(client: pg.Client, { teams }: Told): Promise<string[]> {
+async function checkTeams(client: pg.Client, { teams }: Observed): Promise<string[]> {
   const { rows } = await client.query<{ id: string; trials: number }>(
     `select t.id, (select count(*)::int from grants g where g.team_id = t.id and g.source = 'trial') as trials from teams t`,
   );
@@ -134,7 +134,7 @@ async function checkTeams(client: pg.Client, { teams }: Told): Promise<string[]>
 }
 
 /** Every payment that Polar confirmed is an order at Polar. Each paid pack is granted once, and nothing else is. */
-async function checkPayments(platform: Platform, { paid }: Told): Promise<string[]> {
+async function checkPayments(platform: Platform, { paid }: Observed): Promise<string[]> {
   const orders = await listOrders(platform);
   const checkouts = new Set(orders.map(({ checkout_id }) => checkout_id));
   const lost = paid.filter((id) => !checkouts.has(id)).map((id) => `Polar has lost the paid checkout ${id}`);
@@ -174,7 +174,7 @@ async function listOrders({ polar }: Platform) {
   return Array.fromAsync(createPolarClient(polar).orders.iterList({ limit: 100 }));
 }
 
-async function checkWorkflows(platform: Platform, { teams }: Told): Promise<string[]> {
+async function checkWorkflows(platform: Platform, { teams }: Observed): Promise<string[]> {
   return withTemporal(platform, async (client) => {
     const states = await Promise.all(
       teams.map(async (id) => {

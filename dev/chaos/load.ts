@@ -7,7 +7,7 @@ import type { Random } from './random.ts';
 export type Outcome = { done: string } | 'refused' | 'unknown';
 
 /** The answers that the callers got. */
-export interface Told {
+export interface Observed {
   /** By idempotency key. */
   requests: Map<string, Outcome>;
   /** The teams of users who signed up. */
@@ -44,7 +44,7 @@ const listed = z.object({ items: z.array(withId) });
 const usage = { action: 'workflow.run', quantities: { runs: 1 } };
 
 export interface Load {
-  told: Told;
+  observed: Observed;
   /** Starts no new requests, and waits until those in flight are answered or `patienceMs` are over. */
   stop(patienceMs: number): Promise<void>;
 }
@@ -52,14 +52,20 @@ export interface Load {
 /** Starts callers that sign up, spend, hold, buy, subscribe, refund, change and read, on all teams at once. */
 export async function startLoad(platform: Platform, random: Random): Promise<Load> {
   const { apiUrls, serviceKey, polar } = platform;
-  const told: Told = { requests: new Map(), teams: [], paid: [], wrong: new Set(), answers: new Map() };
+  const observed: Observed = {
+    requests: new Map(),
+    teams: [],
+    paid: [],
+    wrong: new Set(),
+    answers: new Map(),
+  };
   const stopping = new AbortController();
   const givingUp = new AbortController();
 
   for (let i = 0; i < 5; i += 1) await signUp(random);
   const running = Array.from({ length: callers }, (_, index) => call(random.fork(`caller ${index}`)));
   return {
-    told,
+    observed,
     async stop(patienceMs) {
       stopping.abort();
       const timer = setTimeout(() => givingUp.abort(), patienceMs);
@@ -94,12 +100,12 @@ export async function startLoad(platform: Platform, random: Random): Promise<Loa
   }
 
   async function signUp(own: Random): Promise<void> {
-    if (told.teams.length >= mostTeams) return;
+    if (observed.teams.length >= mostTeams) return;
     const id = `chaos_${crypto.randomUUID().slice(0, 8)}`;
     const body = { id, email: `${id}@example.com`, name: 'Somebody' };
     const answered = await insist(own, 'POST', '/v1/users', body, [200, 201]);
     const { data } = signedUp.safeParse(answered?.body);
-    if (data) told.teams.push(data.team.id);
+    if (data) observed.teams.push(data.team.id);
   }
 
   async function spend(own: Random): Promise<void> {
@@ -112,18 +118,18 @@ export async function startLoad(platform: Platform, random: Random): Promise<Loa
       idempotencyKey: crypto.randomUUID(),
       ...usage,
     }));
-    for (const { idempotencyKey } of events) told.requests.set(idempotencyKey, 'unknown');
+    for (const { idempotencyKey } of events) observed.requests.set(idempotencyKey, 'unknown');
     for (let first = true; events.length > 0; first = false) {
       const answered = await insist(own, 'POST', '/v1/usage/batch', { events }, [200]);
       const { data } = batchAnswer.safeParse(answered?.body);
       if (!answered || !data) return;
       events = events.filter(({ idempotencyKey }, index) => {
         const result = data.results[index];
-        if (result && 'id' in result) told.requests.set(idempotencyKey, { done: result.id });
+        if (result && 'id' in result) observed.requests.set(idempotencyKey, { done: result.id });
         else if (result?.status === 402 && first && answered.first)
-          told.requests.set(idempotencyKey, 'refused');
+          observed.requests.set(idempotencyKey, 'refused');
         else if (result?.status !== 402 && result?.status !== 503)
-          told.wrong.add(`an event of a batch: ${result?.status}`);
+          observed.wrong.add(`an event of a batch: ${result?.status}`);
         return result?.status === 503 && !givingUp.signal.aborted;
       });
     }
@@ -160,7 +166,7 @@ export async function startLoad(platform: Platform, random: Random): Promise<Loa
     const answered = await insist(own, 'POST', path, { product }, [201, 409]);
     const { data } = withId.safeParse(answered?.body);
     if (!data || own.next() < 0.2) return;
-    if (await press(`/checkouts/${data.id}/pay`)) told.paid.push(data.id);
+    if (await press(`/checkouts/${data.id}/pay`)) observed.paid.push(data.id);
   }
 
   /** The actions of banks, of payers in Polar's portal, and of the end of a month. */
@@ -209,19 +215,19 @@ export async function startLoad(platform: Platform, random: Random): Promise<Loa
   }
 
   function team(own: Random): string {
-    const [first = '', ...rest] = told.teams;
+    const [first = '', ...rest] = observed.teams;
     return own.pick([first, ...rest]);
   }
 
   /** Sends a request whose key is checked at the end. @returns the id of the created object */
   async function keyed(own: Random, path: string, body: object | undefined): Promise<string | null> {
     const key = crypto.randomUUID();
-    told.requests.set(key, 'unknown');
+    observed.requests.set(key, 'unknown');
     const answered = await insist(own, 'POST', path, body, [200, 201, 402], key);
     const { data } = withId.safeParse(answered?.body);
-    if (answered?.status === 402 && answered.first) told.requests.set(key, 'refused');
+    if (answered?.status === 402 && answered.first) observed.requests.set(key, 'refused');
     if (!data || answered?.status === 402) return null;
-    told.requests.set(key, { done: data.id });
+    observed.requests.set(key, { done: data.id });
     return data.id;
   }
 
@@ -243,7 +249,9 @@ export async function startLoad(platform: Platform, random: Random): Promise<Loa
       if (answer && expected.includes(answer.status)) return { ...answer, first };
       if (answer && ![429, 502, 503].includes(answer.status)) {
         const route = path.replace(/\?.*/, '').replace(/[0-9a-f-]{36}/g, ':id');
-        told.wrong.add(`${method} ${route}: ${answer.status} ${JSON.stringify(answer.body).slice(0, 300)}`);
+        observed.wrong.add(
+          `${method} ${route}: ${answer.status} ${JSON.stringify(answer.body).slice(0, 300)}`,
+        );
         return null;
       }
       if (own.next() < abandonProbability) return null;
@@ -285,6 +293,6 @@ export async function startLoad(platform: Platform, random: Random): Promise<Loa
   }
 
   function count(answer: string): void {
-    told.answers.set(answer, (told.answers.get(answer) ?? 0) + 1);
+    observed.answers.set(answer, (observed.answers.get(answer) ?? 0) + 1);
   }
 }

@@ -85,7 +85,7 @@ type Ada = ReturnType<typeof follow>;
 
 function follow(demo: Demo, catalog: Catalog, userId: string, teamId: string) {
   let standing = nothing;
-  const told: { at: string; standing: Standing }[] = [];
+  const pastBalances: { at: string; standing: Standing }[] = [];
   const read = () => readBalance(demo, teamId);
 
   return {
@@ -96,7 +96,7 @@ function follow(demo: Demo, catalog: Catalog, userId: string, teamId: string) {
     path: { teamId },
     /** Her own requests. Usage is recorded with the service key. */
     billing: demo.billingOf(userId),
-    told,
+    pastBalances,
     read,
     standing: () => standing,
 
@@ -111,7 +111,7 @@ function follow(demo: Demo, catalog: Catalog, userId: string, teamId: string) {
       check('What can be spent', balance.available, availableIn(next));
       screen.balances(shown(standing), shown(next), seconds);
       standing = next;
-      told.push({ at: balance.asOf, standing });
+      pastBalances.push({ at: balance.asOf, standing });
       return balance;
     },
   };
@@ -385,14 +385,14 @@ async function openPortal(ada: Ada, plan: { name: string }): Promise<void> {
 /** The ledger still returns every past balance. */
 async function checkHistory(ada: Ada): Promise<void> {
   screen.step('The history is complete');
-  for (const { at, standing } of ada.told) {
+  for (const { at, standing } of ada.pastBalances) {
     check(
       `The balance as it was at ${at}`,
       standingOf(await readBalance(ada.demo, ada.teamId, at)),
       standing,
     );
   }
-  screen.ok(`${ada.told.length} past balances (?at=…) are unchanged`);
+  screen.ok(`${ada.pastBalances.length} past balances (?at=…) are unchanged`);
   await allDelivered(ada.demo);
   const inbox = async (status: 'received' | 'parked') => {
     const query = { teamId: ada.teamId, limit: 100, status };
