@@ -9,7 +9,7 @@ import type { ErrorCode } from '../errors.ts';
 import { markHandled, needsApproval, parkInboxEvent, refreshParkedEvent } from '../inbox/inbox.ts';
 import { reviewTeamAlerts } from '../ledger/lifecycle/review-team-alerts.ts';
 import { dataOf } from '../polar/events.ts';
-import { fetchCurrentObject } from '../polar/resolve-event.ts';
+import { fetchCurrentObject } from '../polar/fetch-current-object.ts';
 import { describeTeam, type TeamOverview } from './describe-team.ts';
 import { failAtOnce, parkedFailure, throwAsFailure } from './failures.ts';
 

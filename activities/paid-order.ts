@@ -1,5 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Polar } from '@polar-sh/sdk/2026-10';
+import { isBeforeAdoption } from '../catalog/schema.ts';
 import { readCatalog } from '../catalog/versions.ts';
 import type { InboxEvent } from '../database/entities/inbox-event.ts';
 import { Order } from '../database/entities/order.ts';
@@ -14,7 +15,6 @@ import {
 } from '../ledger/lifecycle/apply-order.ts';
 import { forfeitCredits } from '../ledger/lifecycle/forfeit-credits.ts';
 import { listSubscriptionOrders, type PolarOrder } from '../polar/events.ts';
-import { isBefore } from '../polar/resolve-event.ts';
 import { assignedTeamOrder, checkTeam } from '../polar/resolve-team.ts';
 import { type Fetching, type NeedsPolar, needsPolar } from './event-step.ts';
 import {
@@ -28,18 +28,12 @@ import {
 } from './order-event.ts';
 import { rememberState, type SubscriptionState } from './subscription-event.ts';
 
-/** The order of an `order.paid`; `tooOld` if it was created before `ordersSince`. */
-export type PaidOrder = OrderEvent & { tooOld: boolean };
-
-export async function readPaidOrder(
+export function readPaidOrder(
   em: EntityManager,
   event: InboxEvent,
   fetching?: Fetching,
-): Promise<PaidOrder | NeedsPolar> {
-  const state = await readOrderEvent(em, event, fetching, { pays: true });
-  if (state === needsPolar) return needsPolar;
-  const { ordersSince } = (await readCatalog(em)).catalog.policies;
-  return { ...state, tooOld: isBefore(state.order, ordersSince) };
+): Promise<OrderEvent | NeedsPolar> {
+  return readOrderEvent(em, event, fetching, { pays: true });
 }
 
 /**
@@ -50,9 +44,9 @@ export async function readSubscriptionPayment(
   em: EntityManager,
   event: InboxEvent,
   fetching?: Fetching,
-): Promise<PaidOrder | NeedsPolar> {
+): Promise<OrderEvent | NeedsPolar> {
   const paid = await readPaidOrder(em, event, fetching);
-  if (paid !== needsPolar && fetching && !paid.tooOld) await payEarlierOrders(event, fetching, paid);
+  if (paid !== needsPolar && fetching) await payEarlierOrders(event, fetching, paid);
   return paid;
 }
 
@@ -64,16 +58,17 @@ export async function readSubscriptionPayment(
 export async function grantPaidOrder(
   em: EntityManager,
   team: Team,
-  state: PaidOrder,
+  state: OrderEvent,
   now: Date,
 ): Promise<string> {
-  const { order, statedAt, subscription, tooOld } = state;
-  if (tooOld) return `Recorded order ${order.id}: it was created before ordersSince, so nothing is granted`;
+  const { order, statedAt, subscription } = state;
+  const { policies } = (await readCatalog(em)).catalog;
+  if (isBeforeAdoption(order.createdAt, policies))
+    return `Recorded order ${order.id}: it was created before ordersSince, so nothing is granted`;
   // Polar does not call it paid (any more): nothing is granted, and its reversal counts.
   if (!order.paid) return followMoney(em, team, state, now);
   const sellsNothing = order.productId === null && order.productCatalogKey === null;
   if (sellsNothing) return parkWithoutProduct(em, team, order);
-  const { catalog } = await readCatalog(em);
   const facts = await paidFactsOf(em, team, order, statedAt);
   // The order's own state shows the period in which it was created. The fetched one is the subscription's current
   // state.
@@ -82,7 +77,7 @@ export async function grantPaidOrder(
   }
   if (subscription) await rememberState(em, team, subscription, now);
   if (team.deletedAt) return refuseDeletedTeam(em, team, facts, now);
-  const did = await applyPaidOrder(em, facts, catalog.policies, now);
+  const did = await applyPaidOrder(em, facts, policies, now);
   if (facts.subscriptionId) await retryParked(em, 'cycle_not_granted', team.id);
   return did;
 }
@@ -123,12 +118,13 @@ async function refuseDeletedTeam(
 async function payEarlierOrders(
   event: InboxEvent,
   { polar, database, withTeam }: Fetching,
-  { order, subscription }: PaidOrder,
+  { order, subscription }: OrderEvent,
 ): Promise<void> {
   if (order.subscriptionId === null) return;
-  const { ordersSince } = (await readCatalog(database)).catalog.policies;
+  const { policies } = (await readCatalog(database)).catalog;
+  if (isBeforeAdoption(order.createdAt, policies)) return;
   for (const earlier of await listEarlierPaid(polar, order, order.subscriptionId)) {
-    if (isBefore(earlier, ordersSince)) continue;
+    if (isBeforeAdoption(earlier.createdAt, policies)) continue;
     try {
       await withTeam((em, team, now) =>
         payEarlier(em, team, assignedTeamOrder(earlier, event), subscription, now),

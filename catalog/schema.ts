@@ -223,3 +223,11 @@ export function findProduct(catalog: Catalog, key: string): Product | undefined 
   const pack = catalog.packs.find((candidate) => candidate.key === key);
   return pack && { kind: 'pack', pack };
 }
+
+/** Whether an order was created before `ordersSince`: it is recorded and never granted. */
+export function isBeforeAdoption(
+  orderedAt: Date,
+  { ordersSince }: Pick<Catalog['policies'], 'ordersSince'>,
+): boolean {
+  return ordersSince !== null && orderedAt < ordersSince;
+}

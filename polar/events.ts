@@ -233,6 +233,25 @@ export function readTeamRef(type: string, data: unknown): PolarTeamRef {
   return { metadataTeamId: null, customerExternalId: external_id ?? null, customerId: id ?? null };
 }
 
+/** The ids of an event's order and subscription. Never throws: both are null if `data` cannot be read. */
+export function readIds(
+  type: string,
+  data: unknown,
+): { orderId: string | null; subscriptionId: string | null } {
+  const { id = null, order_id = null, subscription_id = null } = idsSchema.safeParse(data).data ?? {};
+  switch (subjectOf(type)) {
+    case 'order':
+      return { orderId: id, subscriptionId: subscription_id };
+    case 'subscription':
+      return { orderId: null, subscriptionId: id };
+    case 'refund':
+    case 'dispute':
+      return { orderId: order_id, subscriptionId: null };
+    default:
+      return { orderId: null, subscriptionId: null };
+  }
+}
+
 /** @throws DomainError `unreadable_event` naming the missing field */
 export function readCustomer(data: unknown): { id: string } {
   return read('customer', z.object({ id }), data);
@@ -292,6 +311,8 @@ const product = z.object({ metadata }).nullish().catch(null);
 
 const owned = { metadata, customer, customer_id: id.nullish() };
 const ownedSchema = z.object({ ...owned, id: id.optional(), external_id: z.string().nullish() });
+const anyText = z.string().nullish().catch(null);
+const idsSchema = z.object({ id: anyText, order_id: anyText, subscription_id: anyText });
 const stated = { created_at: polarTime, modified_at: polarTime.nullish() };
 
 const subscriptionSchema = z.object({

@@ -3,14 +3,26 @@ import { z } from 'zod';
 import type { InboxEvent } from '../database/entities/inbox-event.ts';
 import type { Team } from '../database/entities/team.ts';
 import { DomainError } from '../domain-error.ts';
-import type { PolarOrder, PolarProductRef, PolarSubscription, PolarTeamRef } from './events.ts';
+import {
+  type PolarOrder,
+  type PolarProductRef,
+  type PolarSubscription,
+  type PolarTeamRef,
+  readIds,
+  readTeamRef,
+} from './events.ts';
 
 export type ResolvedTeam = { teamId: string } | { unknown: true } | { doubtful: string };
+
+/** Finds the team of an event, as `resolveTeam`. */
+export function resolveEventTeam(em: EntityManager, type: string, data: unknown): Promise<ResolvedTeam> {
+  return resolveTeam(em, readTeamRef(type, data), readIds(type, data));
+}
 
 /**
  * Finds the team of a Polar object: by its order if that is stored (an operator may have assigned it), else by
  * `metadata.team_id`, else by the customer's external id, else by the stored customer of a team (a refund has neither of
- * the other two). A deleted team is still a team.
+ * the other two), else by its subscription if that is stored. A deleted team is still a team.
  *
  * - `unknown`: the object names no team of ours (yet).
  * - `doubtful`: its ids belong to different teams. An operator decides.
@@ -18,20 +30,20 @@ export type ResolvedTeam = { teamId: string } | { unknown: true } | { doubtful: 
 export async function resolveTeam(
   em: EntityManager,
   ref: PolarTeamRef,
-  orderId: string | null = null,
+  ids: { orderId: string | null; subscriptionId: string | null } = { orderId: null, subscriptionId: null },
 ): Promise<ResolvedTeam> {
   const { metadataTeamId, customerExternalId, customerId } = ref;
   const named = new Set([metadataTeamId, customerExternalId].filter((name) => name !== null).map(canonical));
   const [name] = named;
-  const candidates = await findCandidates(em, { teamId: asUuid(name), customerId, orderId });
-  const byOrder = candidates.find(({ hasOrder }) => hasOrder);
+  const candidates = await findCandidates(em, { ...ids, teamId: asUuid(name), customerId });
+  const byOrder = candidates.find(({ by }) => by === 'order');
   if (byOrder) return { teamId: byOrder.teamId };
   if (named.size > 1) {
     return {
       doubtful: `metadata.team_id is ${quote(metadataTeamId)}, customer.external_id is ${quote(customerExternalId)}`,
     };
   }
-  const byName = candidates.find(({ teamId }) => teamId === name);
+  const byName = candidates.find(({ by, teamId }) => by === 'team' && teamId === name);
   const byCustomer = candidates.find(
     (candidate) => customerId !== null && candidate.customerId === customerId,
   );
@@ -40,7 +52,7 @@ export async function resolveTeam(
       doubtful: `it names the team ${quote(name)}, and its customer belongs to the team ${byCustomer.teamId}`,
     };
   }
-  const team = byName ?? byCustomer;
+  const team = byName ?? byCustomer ?? candidates.find(({ by }) => by === 'subscription');
   return team ? { teamId: team.teamId } : { unknown: true };
 }
 
@@ -110,20 +122,27 @@ function assignedProduct({ assignedProduct: key }: Assignment): Partial<PolarPro
 interface Candidate {
   teamId: string;
   customerId: string | null;
-  hasOrder: boolean;
+  by: 'team' | 'order' | 'subscription';
 }
 
 /** One statement, because each webhook waits for it before it is stored and answered. */
 async function findCandidates(
   em: EntityManager,
-  ids: { teamId: string | null; customerId: string | null; orderId: string | null },
+  ids: {
+    teamId: string | null;
+    customerId: string | null;
+    orderId: string | null;
+    subscriptionId: string | null;
+  },
 ): Promise<Candidate[]> {
   return em.execute<Candidate[]>(
-    `select id as "teamId", polar_customer_id as "customerId", false as "hasOrder"
+    `select id as "teamId", polar_customer_id as "customerId", 'team' as by
        from teams where id = ?::uuid or polar_customer_id = ?
       union all
-     select team_id, null, true from orders where id = ?`,
-    [ids.teamId, ids.customerId, ids.orderId],
+     select team_id, null, 'order' from orders where id = ?
+      union all
+     select team_id, null, 'subscription' from subscriptions where id = ?`,
+    [ids.teamId, ids.customerId, ids.orderId, ids.subscriptionId],
   );
 }
 

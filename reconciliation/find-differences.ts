@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Polar } from '@polar-sh/sdk/2026-10';
 import { z } from 'zod';
-import { findProduct } from '../catalog/schema.ts';
+import { findProduct, isBeforeAdoption } from '../catalog/schema.ts';
 import { readCatalog } from '../catalog/versions.ts';
 import { Grant } from '../database/entities/grant.ts';
 import { Order, reversedAmount } from '../database/entities/order.ts';
@@ -22,7 +22,6 @@ import {
   readRefund,
   readSubscription,
 } from '../polar/events.ts';
-import { isBefore } from '../polar/resolve-event.ts';
 import { plansOf, resolveProduct } from '../polar/resolve-product.ts';
 import type { Walked } from './polar-page.ts';
 
@@ -159,7 +158,7 @@ async function compareOrders(
     em,
     orders.map(({ value }) => value.id),
   );
-  const { ordersSince } = (await readCatalog(em)).catalog.policies;
+  const { policies } = (await readCatalog(em)).catalog;
   const differences: Difference[] = [];
   for (const { raw, value: order } of orders) {
     if (order.stateAt > until) continue;
@@ -167,7 +166,7 @@ async function compareOrders(
     const known = row !== undefined;
     const same = { kind, id: order.id, known, occurredAt: order.stateAt, data: raw };
     const version = order.stateAt.toISOString();
-    if (order.paid && !row?.grantedAt && !isBefore(order, ordersSince)) {
+    if (order.paid && !row?.grantedAt && !isBeforeAdoption(order.createdAt, policies)) {
       const credits = await creditsOf(em, order);
       const what = `order ${order.id} is paid and nothing was granted for it`;
       differences.push({ ...same, type: 'order.paid', sameAs: ['order.paid'], version, credits, what });

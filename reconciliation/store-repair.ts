@@ -13,7 +13,8 @@ import {
   teamDeleted,
   wakeParkedEvent,
 } from '../inbox/inbox.ts';
-import { isForeign, resolveEventTeam } from '../polar/resolve-event.ts';
+import { isForeign } from '../polar/foreign-event.ts';
+import { resolveEventTeam } from '../polar/resolve-team.ts';
 import { storable } from '../polar/verify-webhook.ts';
 import type { Difference } from './find-differences.ts';
 

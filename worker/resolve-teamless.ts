@@ -8,8 +8,8 @@ import {
   refreshParkedEvent,
   type TeamlessEvent,
 } from '../inbox/inbox.ts';
-import { fetchCurrentObject, resolveEventTeam } from '../polar/resolve-event.ts';
-import type { ResolvedTeam } from '../polar/resolve-team.ts';
+import { fetchCurrentObject } from '../polar/fetch-current-object.ts';
+import { type ResolvedTeam, resolveEventTeam } from '../polar/resolve-team.ts';
 
 /** One request to Polar for each, one after another. */
 const eventsPerBatch = 20;

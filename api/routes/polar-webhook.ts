@@ -11,8 +11,8 @@ import {
 import type { WaitingEvent } from '../../inbox/waiting-event.ts';
 import { log } from '../../log.ts';
 import { customerChangeEvents, findUnreadable, subjectOf } from '../../polar/events.ts';
-import { foreignRecord, isForeign, resolveEventTeam } from '../../polar/resolve-event.ts';
-import type { ResolvedTeam } from '../../polar/resolve-team.ts';
+import { foreignRecord, isForeign } from '../../polar/foreign-event.ts';
+import { type ResolvedTeam, resolveEventTeam } from '../../polar/resolve-team.ts';
 import { readSignedHeaders, type VerifiedWebhook, verifyWebhook } from '../../polar/verify-webhook.ts';
 import { defineRoute } from '../define-route.ts';
 
