@@ -1,5 +1,5 @@
 import type { models } from '@polar-sh/sdk/2026-10';
-import type { Request, RequestHandler, Response } from 'express';
+import type { Request, RequestHandler, Response, Router } from 'express';
 import { z } from 'zod';
 import type { Emulator } from './emulator.ts';
 import { type Invalid, invalid, malformed, PolarRefusal } from './polar-refusal.ts';
@@ -14,6 +14,22 @@ export function answer(
     const result = emulator.store.transaction(() => work(request));
     if (status === 204) response.status(204).end();
     else response.status(status).json(result ?? null);
+  };
+}
+
+/** Adds routes whose handlers answer with 200, 201 (POST) or 204 (DELETE), if they name no other status. */
+export function routesOf(router: Router, emulator: Emulator) {
+  const add =
+    (method: 'get' | 'post' | 'patch' | 'delete', usualStatus: number) =>
+    (path: string, work: (request: Request) => unknown, status = usualStatus) =>
+      void router[method](path, answer(emulator, status, work));
+  const get = add('get', 200);
+  return {
+    get,
+    post: add('post', 201),
+    patch: add('patch', 200),
+    remove: add('delete', 204),
+    list: <R>(path: string, rules: ListRules<R>) => get(path, (request) => listOf(request, rules)),
   };
 }
 
@@ -97,33 +113,34 @@ export function parameterOf(request: Request, name: string): string {
 
 type Filter<R> = (row: R, values: string[]) => boolean;
 
-/** The filters and sort orders of a list. `metadata` enables `metadata[key]=value`. */
-export interface ListRules<R> {
+/** A list: its rows, how Polar shows them, its filters and sort orders. `metadata` enables `metadata[key]=value`. */
+interface ListRules<R> {
+  rows: (request: Request) => R[];
+  present: (row: R) => unknown;
   filters: Record<string, Filter<R>>;
   sorting: Record<string, (row: R) => string | number | null>;
-  defaultSorting: string;
+  /** Default: the newest first. */
+  defaultSorting?: string;
   metadata?: (row: R) => models.MetadataOutputType;
 }
 
 /**
- * One page of `rows` in Polar's `{items, pagination}`. An unknown query parameter is refused, because an ignored
+ * One page in Polar's `{items, pagination}`. An unknown query parameter is refused, because an ignored
  * filter would return wrong rows.
  */
-export function listOf<R, W>(
+function listOf<R>(
   request: Request,
-  rows: R[],
-  present: (row: R) => W,
   rules: ListRules<R>,
-): { items: W[]; pagination: models.Pagination } {
+): { items: unknown[]; pagination: models.Pagination } {
   const query = new Map<string, string[]>();
   for (const [name, value] of new URL(request.url, 'http://emulator').searchParams) {
     query.set(name, [...(query.get(name) ?? []), value]);
   }
   const page = pageNumber(query, 'page', 1, Number.MAX_SAFE_INTEGER);
   const limit = pageNumber(query, 'limit', 10, 100);
-  const sorting = query.get('sorting') ?? [rules.defaultSorting];
+  const sorting = query.get('sorting') ?? [rules.defaultSorting ?? '-created_at'];
 
-  let found = rows;
+  let found = rules.rows(request);
   for (const [name, values] of query) {
     if (name === 'page' || name === 'limit' || name === 'sorting' || name === 'organization_id') continue;
     const key = /^metadata\[(.+)\]$/.exec(name)?.[1];
@@ -137,7 +154,7 @@ export function listOf<R, W>(
 
   const items = sorted(found, sorting, rules)
     .slice((page - 1) * limit, page * limit)
-    .map(present);
+    .map(rules.present);
   return { items, pagination: { total_count: found.length, max_page: Math.ceil(found.length / limit) } };
 }
 

@@ -8,13 +8,8 @@ import { periodEnd, prorate } from './periods.ts';
 import { invalid, PolarRefusal, refusal } from './polar-refusal.ts';
 import type { SubscriptionRecord } from './records.ts';
 import { charge, cycleSubscription } from './renewals.ts';
-import {
-  emitSubscriptionChange,
-  putSubscription,
-  saveSubscription,
-  subscriptionById,
-} from './subscriptions.ts';
-import { fixedPriceOf, isActive, productOf } from './wire.ts';
+import { emitSubscriptionChange, putSubscription, saveSubscription } from './subscriptions.ts';
+import { fixedPriceOf, isActive } from './wire.ts';
 
 /**
  * Changes a subscription's product as Polar does (`subscription/update.py`):
@@ -38,7 +33,7 @@ export function changePlan(
   productId: string,
   behavior: models.SubscriptionProrationBehavior = organizationOf(emulator).proration_behavior,
 ): void {
-  const record = subscriptionById(emulator, id);
+  const record = emulator.store.subscriptions.demand(id);
   const product = requireProduct(emulator, record, productId);
   const { wire } = record;
   if (behavior === 'reset' && !organizationOf(emulator).feature_settings?.reset_proration_behavior_enabled) {
@@ -97,7 +92,7 @@ export function changePlan(
     behavior === 'reset' || interval !== wire.recurring_interval || count !== wire.recurring_interval_count;
   const newStart = newPeriod ? now : start;
   const newEnd = newPeriod ? periodEnd(now, now.getUTCDate(), interval, count) : end;
-  const old = productOf(emulator, wire.product_id);
+  const old = emulator.store.products.demand(wire.product_id);
   const items = [...record.pending_items];
   if (behavior !== 'reset' && record.base_amount > 0) {
     items.push(
@@ -123,15 +118,14 @@ export function changePlan(
   }
   const immediate = (newPeriod || behavior === 'invoice') && items.length > 0;
   const order: NewOrder = {
+    status: 'pending',
     customerId: wire.customer_id,
     productId: product.id,
     subscription: record,
-    checkoutId: null,
     billingReason: 'subscription_update',
     items,
     metadata: wire.metadata,
     discountId: wire.discount_id,
-    discountAmount: 0,
   };
   if (immediate && !charge(emulator, wire.customer_id, id, orderAmounts(emulator, order).due)) {
     // Only the failed attempt is stored.
@@ -139,7 +133,7 @@ export function changePlan(
   }
   const changed = putSubscription(
     emulator,
-    subscriptionById(emulator, id),
+    emulator.store.subscriptions.demand(id),
     {
       ...plan,
       current_period_start: newStart.toISOString(),
@@ -153,7 +147,7 @@ export function changePlan(
       anchor_day: newPeriod ? now.getUTCDate() : record.anchor_day,
     },
   );
-  const made = immediate ? createOrder(emulator, { ...order, subscription: changed }, 'pending') : undefined;
+  const made = immediate ? createOrder(emulator, { ...order, subscription: changed }) : undefined;
   emitSubscriptionChange(emulator, wire, changed);
   if (made) settleOrder(emulator, made);
   emitStateChange(emulator, wire.customer_id);

@@ -2,7 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import type { models } from '@polar-sh/sdk/2026-10';
 import type { Router } from 'express';
 import { z } from 'zod';
-import { answer, bodyOf, idOf, listOf, metadataSchema, oneOf, parameterOf } from './answer.ts';
+import { bodyOf, idOf, metadataSchema, oneOf, parameterOf, routesOf } from './answer.ts';
 import { address, createCustomer, filled, saveBillingAddress } from './customers.ts';
 import { discountAmount, isApplicable } from './discounts.ts';
 import { type Emulator, organizationOf } from './emulator.ts';
@@ -13,16 +13,7 @@ import { periodEnd } from './periods.ts';
 import { invalid, notFound, PolarRefusal, refusal } from './polar-refusal.ts';
 import type { CheckoutRecord, SubscriptionRecord } from './records.ts';
 import { charge } from './renewals.ts';
-import {
-  customerWire,
-  fixedPriceOf,
-  isBillable,
-  productOf,
-  toCheckout,
-  toCustomer,
-  toOrder,
-  toSubscription,
-} from './wire.ts';
+import { fixedPriceOf, isBillable, toCheckout, toCustomer, toOrder, toSubscription } from './wire.ts';
 
 const dayMs = 24 * 60 * 60 * 1000;
 const interval = z.enum(['day', 'week', 'month', 'year']);
@@ -52,32 +43,26 @@ const create = z.strictObject({
 
 /** Checkouts: created by the API, paid or declined on their page or by the control API, open for 24 hours. */
 export function checkoutRoutes(router: Router, emulator: Emulator): void {
-  router.get(
-    '/v1/checkouts/',
-    answer(emulator, 200, (request) =>
-      listOf(request, emulator.store.checkouts.all(), (checkout) => toCheckout(emulator, checkout), {
-        filters: {
-          ...ofCustomer(emulator, ({ wire }: CheckoutRecord) => wire.customer_id),
-          product_id: oneOf(({ wire }) => wire.product_id),
-          status: oneOf(({ wire }) => wire.status),
-        },
-        sorting: {
-          created_at: ({ wire }) => Date.parse(wire.created_at),
-          expires_at: ({ wire }) => Date.parse(wire.expires_at),
-          status: ({ wire }) => wire.status,
-        },
-        defaultSorting: '-created_at',
-        metadata: ({ wire }) => wire.metadata,
-      }),
-    ),
-  );
-  router.post(
-    '/v1/checkouts/',
-    answer(emulator, 201, (request) => createCheckout(emulator, bodyOf(create, request))),
-  );
-  router.post(
+  const { list, get, post } = routesOf(router, emulator);
+  list('/v1/checkouts/', {
+    rows: () => emulator.store.checkouts.all(),
+    present: (checkout) => toCheckout(emulator, checkout),
+    filters: {
+      ...ofCustomer(emulator, ({ wire }: CheckoutRecord) => wire.customer_id),
+      product_id: oneOf(({ wire }) => wire.product_id),
+      status: oneOf(({ wire }) => wire.status),
+    },
+    sorting: {
+      created_at: ({ wire }) => Date.parse(wire.created_at),
+      expires_at: ({ wire }) => Date.parse(wire.expires_at),
+      status: ({ wire }) => wire.status,
+    },
+    metadata: ({ wire }) => wire.metadata,
+  });
+  post('/v1/checkouts/', (request) => createCheckout(emulator, bodyOf(create, request)));
+  post(
     '/v1/checkouts/client/:client_secret/confirm',
-    answer(emulator, 200, (request) => {
+    (request) => {
       const secret = parameterOf(request, 'client_secret');
       const checkout = emulator.store.checkouts.all().find(({ wire }) => wire.client_secret === secret);
       if (!checkout) throw notFound('Checkout not found.');
@@ -90,18 +75,10 @@ export function checkoutRoutes(router: Router, emulator: Emulator): void {
         ...(customer_billing_address ? { billing_address: customer_billing_address } : {}),
       });
       return toCheckout(emulator, paid);
-    }),
+    },
+    200,
   );
-  router.get(
-    '/v1/checkouts/:id',
-    answer(emulator, 200, (request) => toCheckout(emulator, checkoutById(emulator, idOf(request)))),
-  );
-}
-
-export function checkoutById(emulator: Emulator, id: string): CheckoutRecord {
-  const checkout = emulator.store.checkouts.get(id);
-  if (!checkout) throw notFound('Checkout not found.');
-  return checkout;
+  get('/v1/checkouts/:id', (request) => toCheckout(emulator, emulator.store.checkouts.demand(idOf(request))));
 }
 
 /** The payer's input at the checkout. `email` is used only if the checkout has no customer. */
@@ -151,7 +128,7 @@ export function payCheckout(
   given: z.infer<typeof payer> = {},
 ): CheckoutRecord {
   const checkout = requireOpen(emulator, id);
-  const product = productOf(emulator, checkout.wire.product_id ?? '');
+  const product = emulator.store.products.demand(checkout.wire.product_id ?? '');
   const customerId = checkout.wire.customer_id ?? payerOf(emulator, checkout, given.email);
   const metadata = checkout.wire.metadata;
   if (product.is_recurring) requireNoSubscription(emulator, customerId);
@@ -166,7 +143,7 @@ export function payCheckout(
       customer_id: customerId,
       customer_name: given.name ?? checkout.wire.customer_name ?? 'A Payer',
       customer_email: customer?.email ?? checkout.wire.customer_email,
-      customer_billing_name: customerWire(emulator, customerId).billing_name,
+      customer_billing_name: emulator.store.customers.demand(customerId).wire.billing_name,
       customer_billing_address: filled(billing_address),
       ...checkoutAmounts(emulator, checkout.wire.amount - checkout.wire.discount_amount, true),
       modified_at: emulator.stamp(),
@@ -176,7 +153,7 @@ export function payCheckout(
   emulator.emit('checkout.updated', toCheckout(emulator, confirmed));
   const paid: CheckoutRecord = { ...confirmed, wire: { ...confirmed.wire, status: 'succeeded' } };
   const emitCustomer = () => {
-    emulator.emit('customer.updated', toCustomer(customerWire(emulator, customerId)));
+    emulator.emit('customer.updated', toCustomer(emulator.store.customers.demand(customerId).wire));
     emitStateChange(emulator, customerId);
   };
   if (product.is_recurring) emitCustomer();
@@ -195,22 +172,19 @@ export function payCheckout(
     priceId: trialing ? null : price.id,
     ...(period ? { period } : {}),
   });
-  const order = createOrder(
-    emulator,
-    {
-      customerId,
-      productId: product.id,
-      subscription,
-      checkoutId: checkout.id,
-      billingReason: subscription ? 'subscription_create' : 'purchase',
-      items: [item],
-      metadata,
-      discountId: checkout.wire.discount_id,
-      discountAmount: trialing ? 0 : checkout.wire.discount_amount,
-      units: checkout.wire.units,
-    },
-    'paid',
-  );
+  const order = createOrder(emulator, {
+    status: 'paid',
+    customerId,
+    productId: product.id,
+    subscription,
+    checkoutId: checkout.id,
+    billingReason: subscription ? 'subscription_create' : 'purchase',
+    items: [item],
+    metadata,
+    discountId: checkout.wire.discount_id,
+    discountAmount: trialing ? 0 : checkout.wire.discount_amount,
+    units: checkout.wire.units,
+  });
   emulator.emit('order.updated', toOrder(emulator, order));
   const settled = emitPaid(emulator, order);
   const wire = { ...paid.wire, modified_at: emulator.stamp() };
@@ -466,7 +440,7 @@ function subscribe(
 }
 
 function requireOpen(emulator: Emulator, id: string): CheckoutRecord {
-  const checkout = checkoutById(emulator, id);
+  const checkout = emulator.store.checkouts.demand(id);
   if (
     checkout.wire.status === 'expired' ||
     Date.parse(checkout.wire.expires_at) <= emulator.now().getTime()

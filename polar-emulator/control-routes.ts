@@ -1,13 +1,12 @@
 import type { Request, RequestHandler, Router } from 'express';
 import { z } from 'zod';
-import { answer, bodyOf, idOf } from './answer.ts';
+import { answer, bodyOf, idOf, routesOf } from './answer.ts';
 import { changePlan } from './change-plan.ts';
-import { cardWorks, checkoutById, declineCheckout, payCheckout, payer } from './checkouts.ts';
+import { cardWorks, declineCheckout, payCheckout, payer } from './checkouts.ts';
 import { closeDispute, openDispute } from './disputes.ts';
 import type { Emulator } from './emulator.ts';
 import { type Faults, faultRequest } from './faults.ts';
 import { customerById } from './find-customer.ts';
-import { orderById } from './orders.ts';
 import type { Past } from './past.ts';
 import { invalid, refusal } from './polar-refusal.ts';
 import { refundOrder, refundRequest, reverseRefund } from './refunds.ts';
@@ -17,7 +16,6 @@ import {
   reinstateSubscription,
   revokeSubscription,
   saveSubscription,
-  subscriptionById,
   uncancelSubscription,
 } from './subscriptions.ts';
 import type { WebhookDelivery } from './webhook-delivery.ts';
@@ -50,6 +48,7 @@ export function controlRoutes(
   faults: Faults,
   past: Past,
 ): void {
+  const { get, remove } = routesOf(router, emulator);
   const { store } = emulator;
   router.use('/emulator', sameSiteOnly);
 
@@ -65,13 +64,13 @@ export function controlRoutes(
   };
   const onSubscription = (name: string, work: (id: string, request: Request) => unknown) =>
     post(`/subscriptions/:id/${name}`, (request) => {
-      const { id } = subscriptionById(emulator, idOf(request));
+      const { id } = store.subscriptions.demand(idOf(request));
       work(id, request);
-      return toSubscription(emulator, subscriptionById(emulator, id));
+      return toSubscription(emulator, store.subscriptions.demand(id));
     });
 
   post('/checkouts/:id/pay', (request) => {
-    const checkout = checkoutById(emulator, idOf(request));
+    const checkout = store.checkouts.demand(idOf(request));
     if (!cardWorks(emulator, checkout)) throw refusal('PaymentFailed', 'The card was declined.');
     return toCheckout(emulator, payCheckout(emulator, checkout.id, bodyOf(payer, request)));
   });
@@ -79,12 +78,12 @@ export function controlRoutes(
 
   onSubscription('renew-now', (id) => renewNow(emulator, id));
   onSubscription('renew', (id) => {
-    const end = new Date(subscriptionById(emulator, id).wire.current_period_end);
+    const end = new Date(store.subscriptions.demand(id).wire.current_period_end);
     emulator.at(end, () => cycleSubscription(emulator, id));
   });
   onSubscription('fail-next-payment', (id, request) =>
     store.subscriptions.put({
-      ...subscriptionById(emulator, id),
+      ...store.subscriptions.demand(id),
       failing_payments: bodyOf(times, request).times,
     }),
   );
@@ -93,7 +92,7 @@ export function controlRoutes(
       .all()
       .find(({ wire }) => wire.subscription_id === id && wire.status === 'pending');
     if (!order) throw invalid(['path', 'id'], 'This subscription has no pending order.', id);
-    store.subscriptions.put({ ...subscriptionById(emulator, id), failing_payments: 0 });
+    store.subscriptions.put({ ...store.subscriptions.demand(id), failing_payments: 0 });
     store.customers.put({ ...customerById(emulator, order.wire.customer_id), card_declines: false });
     retryPayment(emulator, order.id);
   });
@@ -102,7 +101,7 @@ export function controlRoutes(
   onSubscription('revoke', (id) => revokeSubscription(emulator, id));
   onSubscription('reinstate', (id) => reinstateSubscription(emulator, id));
   onSubscription('pause', (id) =>
-    saveSubscription(emulator, subscriptionById(emulator, id), { pause_at_period_end: true }),
+    saveSubscription(emulator, store.subscriptions.demand(id), { pause_at_period_end: true }),
   );
   onSubscription('resume', (id) => resumeSubscription(emulator, id));
   onSubscription('change-plan', (id, request) => {
@@ -116,7 +115,7 @@ export function controlRoutes(
     return store.customers.put({ ...customer, card_declines: declines });
   });
   post('/orders/:id/refund', (request) => {
-    const { wire } = orderById(emulator, idOf(request));
+    const { wire } = store.orders.demand(idOf(request));
     const { amount, reason } = bodyOf(refund, request);
     return toRefund(
       emulator,
@@ -125,7 +124,7 @@ export function controlRoutes(
   });
   post('/orders/:id/retry', (request) => {
     retryPayment(emulator, idOf(request));
-    return toOrder(emulator, orderById(emulator, idOf(request)));
+    return toOrder(emulator, store.orders.demand(idOf(request)));
   });
   post('/orders/:id/dispute', (request) =>
     toDispute(emulator, openDispute(emulator, idOf(request), bodyOf(dispute, request))),
@@ -134,27 +133,24 @@ export function controlRoutes(
   post('/disputes/:id/win', (request) => toDispute(emulator, closeDispute(emulator, idOf(request), 'won')));
   post('/disputes/:id/lose', (request) => toDispute(emulator, closeDispute(emulator, idOf(request), 'lost')));
 
-  router.get(
-    '/emulator/webhooks',
-    answer(emulator, 200, () =>
-      store.events.all().map(({ wire, ...event }) => ({
-        id: wire.id,
-        type: wire.type,
-        succeeded: wire.succeeded ?? null,
-        skipped: wire.skipped,
-        last_http_code: wire.last_http_code ?? null,
-        endpoint_id: event.endpoint_id,
-        attempts: event.attempts,
-        held: event.held,
-        created_at: wire.created_at,
-      })),
-    ),
+  get('/emulator/webhooks', () =>
+    store.events.all().map(({ wire, ...event }) => ({
+      id: wire.id,
+      type: wire.type,
+      succeeded: wire.succeeded ?? null,
+      skipped: wire.skipped,
+      last_http_code: wire.last_http_code ?? null,
+      endpoint_id: event.endpoint_id,
+      attempts: event.attempts,
+      held: event.held,
+      created_at: wire.created_at,
+    })),
   );
   post('/webhooks/release', () => delivery.release());
   post('/webhooks/:id/redeliver', (request) => delivery.redeliver(idOf(request)));
 
-  router.get('/emulator/faults', answer(emulator, 200, faults.list));
-  router.delete('/emulator/faults', answer(emulator, 204, faults.clear));
+  get('/emulator/faults', faults.list);
+  remove('/emulator/faults', faults.clear);
   post('/faults', (request) => {
     faults.add(bodyOf(faultRequest, request));
     return faults.list();
@@ -165,10 +161,7 @@ export function controlRoutes(
     return { events: past.set(at === null ? null : new Date(at)) };
   });
   post('/renew-due', () => ({ done: renewDue(emulator) }));
-  router.get(
-    '/emulator/health',
-    answer(emulator, 200, () => ({ status: 'ok', now: emulator.now().toISOString() })),
-  );
+  get('/emulator/health', () => ({ status: 'ok', now: emulator.now().toISOString() }));
 }
 
 /** A page of another site must not send these requests through the developer's browser. */

@@ -2,12 +2,12 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import type { models } from '@polar-sh/sdk/2026-10';
 import type { Router } from 'express';
 import { z } from 'zod';
-import { answer, bodyOf } from './answer.ts';
+import { bodyOf, routesOf } from './answer.ts';
 import type { Emulator } from './emulator.ts';
 import { membersOf } from './members.ts';
 import { invalid } from './polar-refusal.ts';
 import type { Records } from './records.ts';
-import { customerWire, toCustomer } from './wire.ts';
+import { toCustomer } from './wire.ts';
 
 const hourMs = 60 * 60 * 1000;
 const shared = {
@@ -22,10 +22,8 @@ const create = z.union([
 
 /** Customer sessions: a link to the portal, valid for one hour. A session of a team customer needs a member. */
 export function customerSessionRoutes(router: Router, emulator: Emulator): void {
-  router.post(
-    '/v1/customer-sessions/',
-    answer(emulator, 201, (request) => createSession(emulator, bodyOf(create, request))),
-  );
+  const { post } = routesOf(router, emulator);
+  post('/v1/customer-sessions/', (request) => createSession(emulator, bodyOf(create, request)));
 }
 
 /** The session of a portal link; undefined if there is none or it has expired. */
@@ -77,6 +75,6 @@ function createSession(emulator: Emulator, body: z.infer<typeof create>): models
     return_url: session.return_url,
     customer_portal_url: `${emulator.url}/portal?${new URLSearchParams({ customer_session_token: token })}`,
     customer_id: customer.id,
-    customer: toCustomer(customerWire(emulator, customer.id)),
+    customer: toCustomer(emulator.store.customers.demand(customer.id).wire),
   };
 }

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { models } from '@polar-sh/sdk/2026-10';
 import type { Request, Router } from 'express';
 import { z } from 'zod';
-import { answer, bodyOf, idOf, listOf, metadataSchema, oneOf, parameterOf } from './answer.ts';
+import { bodyOf, idOf, metadataSchema, oneOf, parameterOf, routesOf } from './answer.ts';
 import { requireDeliverable } from './email-domains.ts';
 import { type Emulator, organizationOf } from './emulator.ts';
 import { customerByExternalId, customerById, emitStateChange, livingCustomers } from './find-customer.ts';
@@ -65,55 +65,34 @@ const update = z.strictObject({
 
 /** Customers. `external_id` and e-mail are unique. `external_id` cannot be changed after it is set. */
 export function customerRoutes(router: Router, emulator: Emulator): void {
+  const { list, get, post, patch, remove } = routesOf(router, emulator);
   const byId = (request: Request) => customerById(emulator, idOf(request));
   const byExternalId = (request: Request) =>
     customerByExternalId(emulator, parameterOf(request, 'external_id'));
-
-  router.get(
-    '/v1/customers/',
-    answer(emulator, 200, (request) =>
-      listOf(request, livingCustomers(emulator), ({ wire }) => toCustomer(wire), {
-        filters: {
-          email: oneOf(({ wire }) => wire.email),
-          query: ({ wire }, [text]) =>
-            [wire.email, wire.name, wire.external_id].some((field) => field?.includes(text ?? '')),
-        },
-        sorting: {
-          created_at: ({ wire }) => Date.parse(wire.created_at),
-          email: ({ wire }) => wire.email ?? null,
-          name: ({ wire }) => wire.name,
-        },
-        defaultSorting: '-created_at',
-        metadata: ({ wire }) => wire.metadata,
-      }),
-    ),
-  );
-  router.post(
-    '/v1/customers/',
-    answer(emulator, 201, (request) => toCustomer(createCustomer(emulator, newCustomer(emulator, request)))),
-  );
+  list('/v1/customers/', {
+    rows: () => livingCustomers(emulator),
+    present: ({ wire }) => toCustomer(wire),
+    filters: {
+      email: oneOf(({ wire }) => wire.email),
+      query: ({ wire }, [text]) =>
+        [wire.email, wire.name, wire.external_id].some((field) => field?.includes(text ?? '')),
+    },
+    sorting: {
+      created_at: ({ wire }) => Date.parse(wire.created_at),
+      email: ({ wire }) => wire.email ?? null,
+      name: ({ wire }) => wire.name,
+    },
+    metadata: ({ wire }) => wire.metadata,
+  });
+  post('/v1/customers/', (request) => toCustomer(createCustomer(emulator, newCustomer(emulator, request))));
   for (const [path, find] of [
     ['/v1/customers/external/:external_id', byExternalId],
     ['/v1/customers/:id', byId],
   ] as const) {
-    router.get(
-      `${path}/state`,
-      answer(emulator, 200, (request) => toCustomerState(emulator, find(request).wire)),
-    );
-    router.get(
-      path,
-      answer(emulator, 200, (request) => toCustomer(find(request).wire)),
-    );
-    router.patch(
-      path,
-      answer(emulator, 200, (request) =>
-        toCustomer(updateCustomer(emulator, find(request), bodyOf(update, request))),
-      ),
-    );
-    router.delete(
-      path,
-      answer(emulator, 204, (request) => deleteCustomer(emulator, find(request))),
-    );
+    get(`${path}/state`, (request) => toCustomerState(emulator, find(request).wire));
+    get(path, (request) => toCustomer(find(request).wire));
+    patch(path, (request) => toCustomer(updateCustomer(emulator, find(request), bodyOf(update, request))));
+    remove(path, (request) => deleteCustomer(emulator, find(request)));
   }
 }
 

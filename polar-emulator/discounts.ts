@@ -1,10 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import type { Router } from 'express';
 import { z } from 'zod';
-import { answer, bodyOf, idOf, listOf, metadataSchema } from './answer.ts';
+import { bodyOf, idOf, metadataSchema, routesOf } from './answer.ts';
 import { type Emulator, organizationOf } from './emulator.ts';
 import { periodEnd } from './periods.ts';
-import { notFound } from './polar-refusal.ts';
 import type { DiscountRecord, SubscriptionRecord } from './records.ts';
 import { toDiscount } from './wire.ts';
 
@@ -33,63 +32,46 @@ const create = z.union([
 
 /** Discounts by percentage (including 100 %) and by a fixed amount in cents. */
 export function discountRoutes(router: Router, emulator: Emulator): void {
-  const find = (id: string): DiscountRecord => {
-    const discount = emulator.store.discounts.get(id);
-    if (!discount) throw notFound('Discount not found.');
-    return discount;
-  };
-  router.get(
-    '/v1/discounts/',
-    answer(emulator, 200, (request) =>
-      listOf(request, emulator.store.discounts.all(), toDiscount, {
-        filters: {},
-        sorting: { created_at: ({ created_at }) => Date.parse(created_at) },
-        defaultSorting: '-created_at',
+  const { list, get, post, remove } = routesOf(router, emulator);
+  list('/v1/discounts/', {
+    rows: () => emulator.store.discounts.all(),
+    present: toDiscount,
+    filters: {},
+    sorting: { created_at: ({ created_at }) => Date.parse(created_at) },
+  });
+  post('/v1/discounts/', (request) => {
+    const body = bodyOf(create, request);
+    const discount = toDiscount(
+      emulator.store.discounts.put({
+        id: randomUUID(),
+        created_at: emulator.stamp(),
+        modified_at: null,
+        duration: body.duration,
+        duration_in_months: body.duration_in_months ?? null,
+        metadata: body.metadata ?? {},
+        name: body.name,
+        code: body.code ?? null,
+        starts_at: null,
+        ends_at: null,
+        max_redemptions: null,
+        max_redemptions_per_customer: null,
+        redemptions_count: 0,
+        organization_id: organizationOf(emulator).id,
+        product_ids: body.products ?? null,
+        ...('amount' in body
+          ? { type: 'fixed', amount: body.amount, currency: 'usd', amounts: { usd: body.amount } }
+          : { type: 'percentage', basis_points: body.basis_points }),
       }),
-    ),
-  );
-  router.post(
-    '/v1/discounts/',
-    answer(emulator, 201, (request) => {
-      const body = bodyOf(create, request);
-      const discount = toDiscount(
-        emulator.store.discounts.put({
-          id: randomUUID(),
-          created_at: emulator.stamp(),
-          modified_at: null,
-          duration: body.duration,
-          duration_in_months: body.duration_in_months ?? null,
-          metadata: body.metadata ?? {},
-          name: body.name,
-          code: body.code ?? null,
-          starts_at: null,
-          ends_at: null,
-          max_redemptions: null,
-          max_redemptions_per_customer: null,
-          redemptions_count: 0,
-          organization_id: organizationOf(emulator).id,
-          product_ids: body.products ?? null,
-          ...('amount' in body
-            ? { type: 'fixed', amount: body.amount, currency: 'usd', amounts: { usd: body.amount } }
-            : { type: 'percentage', basis_points: body.basis_points }),
-        }),
-      );
-      emulator.emit('discount.created', discount);
-      return discount;
-    }),
-  );
-  router.get(
-    '/v1/discounts/:id',
-    answer(emulator, 200, (request) => toDiscount(find(idOf(request)))),
-  );
-  router.delete(
-    '/v1/discounts/:id',
-    answer(emulator, 204, (request) => {
-      const discount = find(idOf(request));
-      emulator.store.discounts.delete(discount.id);
-      emulator.emit('discount.deleted', toDiscount(discount));
-    }),
-  );
+    );
+    emulator.emit('discount.created', discount);
+    return discount;
+  });
+  get('/v1/discounts/:id', (request) => toDiscount(emulator.store.discounts.demand(idOf(request))));
+  remove('/v1/discounts/:id', (request) => {
+    const discount = emulator.store.discounts.demand(idOf(request));
+    emulator.store.discounts.delete(discount.id);
+    emulator.emit('discount.deleted', toDiscount(discount));
+  });
 }
 
 /** The cents that a discount takes off a product's price of `amount` cents. */

@@ -1,10 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import type { models } from '@polar-sh/sdk/2026-10';
 import type { Router } from 'express';
-import { answer, idOf, listOf, oneOf } from './answer.ts';
+import { idOf, oneOf, routesOf } from './answer.ts';
 import type { Emulator } from './emulator.ts';
-import { orderById } from './orders.ts';
-import { invalid, notFound, refusal } from './polar-refusal.ts';
+import { invalid, refusal } from './polar-refusal.ts';
 import { refundOrder } from './refunds.ts';
 import { toDispute } from './wire.ts';
 
@@ -13,23 +12,18 @@ const weekMs = 7 * 24 * 60 * 60 * 1000;
 
 /** Disputes. They have no webhook: clients must list them. */
 export function disputeRoutes(router: Router, emulator: Emulator): void {
-  router.get(
-    '/v1/disputes/',
-    answer(emulator, 200, (request) =>
-      listOf(request, emulator.store.disputes.all(), (dispute) => toDispute(emulator, dispute), {
-        filters: { order_id: oneOf(({ order_id }) => order_id), status: oneOf(({ status }) => status) },
-        sorting: { created_at: ({ created_at }) => Date.parse(created_at), amount: ({ amount }) => amount },
-        defaultSorting: '-created_at',
-      }),
-    ),
-  );
-  router.get(
-    '/v1/disputes/:id',
-    answer(emulator, 200, (request) => toDispute(emulator, disputeById(emulator, idOf(request)))),
-  );
-  router.post(
+  const { list, get, post } = routesOf(router, emulator);
+  list('/v1/disputes/', {
+    rows: () => emulator.store.disputes.all(),
+    present: (dispute) => toDispute(emulator, dispute),
+    filters: { order_id: oneOf(({ order_id }) => order_id), status: oneOf(({ status }) => status) },
+    sorting: { created_at: ({ created_at }) => Date.parse(created_at), amount: ({ amount }) => amount },
+  });
+  get('/v1/disputes/:id', (request) => toDispute(emulator, emulator.store.disputes.demand(idOf(request))));
+  post(
     '/v1/disputes/:id/accept',
-    answer(emulator, 200, (request) => toDispute(emulator, closeDispute(emulator, idOf(request), 'lost'))),
+    (request) => toDispute(emulator, closeDispute(emulator, idOf(request), 'lost')),
+    200,
   );
 }
 
@@ -42,7 +36,7 @@ export function openDispute(
   orderId: string,
   given: { amount?: number | undefined; status?: 'needs_response' | 'prevented' | undefined } = {},
 ): models.RefundDispute {
-  const order = orderById(emulator, orderId);
+  const order = emulator.store.orders.demand(orderId);
   const { paid, refundable_amount, refundable_tax_amount } = order.wire;
   if (!paid) throw invalid(['path', 'id'], 'This order is not paid.', orderId);
   const status = given.status ?? 'needs_response';
@@ -70,14 +64,8 @@ export function openDispute(
 }
 
 export function closeDispute(emulator: Emulator, id: string, status: 'won' | 'lost'): models.RefundDispute {
-  const dispute = disputeById(emulator, id);
+  const dispute = emulator.store.disputes.demand(id);
   if (!OPEN.includes(dispute.status)) throw refusal('DisputeNotOpenError', 'This dispute is not open.');
   const modified_at = emulator.stamp();
   return emulator.store.disputes.put({ ...dispute, status, resolved: true, closed: true, modified_at });
-}
-
-function disputeById(emulator: Emulator, id: string): models.RefundDispute {
-  const dispute = emulator.store.disputes.get(id);
-  if (!dispute) throw notFound('Dispute not found.');
-  return dispute;
 }

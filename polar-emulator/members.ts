@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { models } from '@polar-sh/sdk/2026-10';
 import type { Request, Router } from 'express';
 import { z } from 'zod';
-import { answer, bodyOf, idOf, listOf, oneOf, parameterOf } from './answer.ts';
+import { bodyOf, idOf, oneOf, parameterOf, routesOf } from './answer.ts';
 import { requireDeliverable } from './email-domains.ts';
 import type { Emulator } from './emulator.ts';
 import { customerByExternalId, customerById } from './find-customer.ts';
@@ -23,6 +23,7 @@ const update = z.strictObject({
 
 /** The members of a customer. A customer always has exactly one owner. */
 export function memberRoutes(router: Router, emulator: Emulator): void {
+  const { list, get, post, patch, remove } = routesOf(router, emulator);
   const { store } = emulator;
   const scopes = [
     {
@@ -45,44 +46,31 @@ export function memberRoutes(router: Router, emulator: Emulator): void {
       if (!found) throw notFound('Member not found.');
       return found;
     };
-    router.get(
-      path,
-      answer(emulator, 200, (request) =>
-        listOf(request, membersOf(emulator, customerOf(request).id), (member) => member, {
-          filters: { role: oneOf((member) => member.role) },
-          sorting: { created_at: ({ created_at }) => Date.parse(created_at) },
-          defaultSorting: '-created_at',
-        }),
-      ),
-    );
-    router.post(
-      path,
-      answer(emulator, 201, (request) => {
-        const customer = customerOf(request);
-        if (customer.wire.type !== 'team') {
-          throw refusal('NotPermitted', 'Only team customers can have more than one member.');
-        }
-        const body = bodyOf(create, request);
-        requireDeliverable(emulator, ['body', 'email'], body.email);
-        return addMember(emulator, customer.id, body);
-      }),
-    );
-    router.get(`${path}/${one}`, answer(emulator, 200, find));
-    router.patch(
-      `${path}/${one}`,
-      answer(emulator, 200, (request) => changeMember(emulator, find(request), bodyOf(update, request))),
-    );
-    router.delete(
-      `${path}/${one}`,
-      answer(emulator, 204, (request) => {
-        const member = find(request);
-        if (member.role === 'owner') {
-          throw invalid(['body'], 'Cannot delete the only owner. Transfer ownership first.', member.id);
-        }
-        store.members.delete(member.id);
-        emulator.emit('member.deleted', { ...member, modified_at: emulator.stamp() });
-      }),
-    );
+    list(path, {
+      rows: (request) => membersOf(emulator, customerOf(request).id),
+      present: (member) => member,
+      filters: { role: oneOf((member) => member.role) },
+      sorting: { created_at: ({ created_at }) => Date.parse(created_at) },
+    });
+    post(path, (request) => {
+      const customer = customerOf(request);
+      if (customer.wire.type !== 'team') {
+        throw refusal('NotPermitted', 'Only team customers can have more than one member.');
+      }
+      const body = bodyOf(create, request);
+      requireDeliverable(emulator, ['body', 'email'], body.email);
+      return addMember(emulator, customer.id, body);
+    });
+    get(`${path}/${one}`, find);
+    patch(`${path}/${one}`, (request) => changeMember(emulator, find(request), bodyOf(update, request)));
+    remove(`${path}/${one}`, (request) => {
+      const member = find(request);
+      if (member.role === 'owner') {
+        throw invalid(['body'], 'Cannot delete the only owner. Transfer ownership first.', member.id);
+      }
+      store.members.delete(member.id);
+      emulator.emit('member.deleted', { ...member, modified_at: emulator.stamp() });
+    });
   }
 }
 

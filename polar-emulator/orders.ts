@@ -1,82 +1,69 @@
 import { randomUUID } from 'node:crypto';
 import type { models } from '@polar-sh/sdk/2026-10';
 import type { Router } from 'express';
-import { after, answer, before, idOf, listOf, oneOf } from './answer.ts';
+import { after, before, idOf, oneOf, routesOf } from './answer.ts';
 import { type Emulator, organizationOf } from './emulator.ts';
 import { ofCustomer } from './find-customer.ts';
 import { notFound, refusal } from './polar-refusal.ts';
 import type { OrderRecord, SubscriptionRecord } from './records.ts';
-import { customerWire, productOf, toOrder } from './wire.ts';
+import { toOrder } from './wire.ts';
 
 /** Orders: paid or pending. Checkouts, renewals and plan changes create them, never the API. */
 export function orderRoutes(router: Router, emulator: Emulator): void {
-  router.get(
-    '/v1/orders/',
-    answer(emulator, 200, (request) =>
-      listOf(request, emulator.store.orders.all(), (order) => toOrder(emulator, order), {
-        filters: {
-          ...ofCustomer(emulator, ({ wire }: OrderRecord) => wire.customer_id),
-          product_id: oneOf(({ wire }) => wire.product_id),
-          checkout_id: oneOf(({ wire }) => wire.checkout_id),
-          subscription_id: oneOf(({ wire }) => wire.subscription_id),
-          status: oneOf(({ wire }) => wire.status),
-          created_after: after(({ wire }) => wire.created_at),
-          created_before: before(({ wire }) => wire.created_at),
-          product_billing_type: ({ wire }, values) =>
-            values.includes(wire.subscription_id === null ? 'one_time' : 'recurring'),
-        },
-        sorting: {
-          created_at: ({ wire }) => Date.parse(wire.created_at),
-          net_amount: ({ wire }) => wire.net_amount,
-          amount: ({ wire }) => wire.total_amount,
-          status: ({ wire }) => wire.status,
-        },
-        defaultSorting: '-created_at',
-        metadata: ({ wire }) => wire.metadata,
-      }),
-    ),
-  );
-  router.get(
-    '/v1/orders/:id',
-    answer(emulator, 200, (request) => toOrder(emulator, orderById(emulator, idOf(request)))),
-  );
-  router.post(
+  const { list, get, post } = routesOf(router, emulator);
+  list('/v1/orders/', {
+    rows: () => emulator.store.orders.all(),
+    present: (order) => toOrder(emulator, order),
+    filters: {
+      ...ofCustomer(emulator, ({ wire }: OrderRecord) => wire.customer_id),
+      product_id: oneOf(({ wire }) => wire.product_id),
+      checkout_id: oneOf(({ wire }) => wire.checkout_id),
+      subscription_id: oneOf(({ wire }) => wire.subscription_id),
+      status: oneOf(({ wire }) => wire.status),
+      created_after: after(({ wire }) => wire.created_at),
+      created_before: before(({ wire }) => wire.created_at),
+      product_billing_type: ({ wire }, values) =>
+        values.includes(wire.subscription_id === null ? 'one_time' : 'recurring'),
+    },
+    sorting: {
+      created_at: ({ wire }) => Date.parse(wire.created_at),
+      net_amount: ({ wire }) => wire.net_amount,
+      amount: ({ wire }) => wire.total_amount,
+      status: ({ wire }) => wire.status,
+    },
+    metadata: ({ wire }) => wire.metadata,
+  });
+  get('/v1/orders/:id', (request) => toOrder(emulator, emulator.store.orders.demand(idOf(request))));
+  post(
     '/v1/orders/:id/invoice',
-    answer(emulator, 202, (request) => {
-      const order = orderById(emulator, idOf(request));
+    (request) => {
+      const order = emulator.store.orders.demand(idOf(request));
       if (!order.wire.paid) throw refusal('OrderNotEligibleForInvoice', 'This order is not paid.');
       saveOrder(emulator, order, { is_invoice_generated: true });
       return {};
-    }),
+    },
+    202,
   );
-  router.get(
-    '/v1/orders/:id/invoice',
-    answer(emulator, 200, (request): models.OrderInvoice => {
-      const { wire } = orderById(emulator, idOf(request));
-      if (!wire.is_invoice_generated) throw notFound('Invoice not generated yet.');
-      return { url: `${emulator.url}/invoices/${wire.id}` };
-    }),
-  );
+  get('/v1/orders/:id/invoice', (request): models.OrderInvoice => {
+    const { wire } = emulator.store.orders.demand(idOf(request));
+    if (!wire.is_invoice_generated) throw notFound('Invoice not generated yet.');
+    return { url: `${emulator.url}/invoices/${wire.id}` };
+  });
 }
 
 export interface NewOrder {
+  status: 'pending' | 'paid';
   customerId: string;
   productId: string;
   subscription: SubscriptionRecord | null;
-  checkoutId: string | null;
+  checkoutId?: string;
   billingReason: models.OrderBillingReason;
   items: models.OrderItemSchema[];
   metadata: models.MetadataOutputType;
-  discountId: string | null;
+  discountId?: string | null;
   /** Cents taken off the items that are not prorations. */
-  discountAmount: number;
+  discountAmount?: number;
   units?: number | null;
-}
-
-export function orderById(emulator: Emulator, id: string): OrderRecord {
-  const order = emulator.store.orders.get(id);
-  if (!order) throw notFound('Order not found.');
-  return order;
 }
 
 /** An order's amounts in cents. The customer's credit pays first. A negative order becomes credit of the customer. */
@@ -86,9 +73,10 @@ export function orderAmounts(
 ) {
   const balance = emulator.store.customers.get(order.customerId)?.balance ?? 0;
   const subtotal = order.items.reduce((sum, { amount }) => sum + amount, 0);
-  const { net, tax, total } = taxed(emulator, subtotal - order.discountAmount);
+  const discount = order.discountAmount ?? 0;
+  const { net, tax, total } = taxed(emulator, subtotal - discount);
   const applied = total > 0 ? -Math.min(balance, total) : 0;
-  return { subtotal, net, tax, total, applied, due: Math.max(0, total + applied) };
+  return { subtotal, discount, net, tax, total, applied, due: Math.max(0, total + applied) };
 }
 
 /** Splits an amount into net and tax. Prices may include the tax. Credited amounts have no tax. */
@@ -104,7 +92,8 @@ export function taxed(emulator: Emulator, amount: number): { net: number; tax: n
 }
 
 /** Creates a pending order, or one that is paid from the start, and emits `order.created`. */
-export function createOrder(emulator: Emulator, order: NewOrder, status: 'pending' | 'paid'): OrderRecord {
+export function createOrder(emulator: Emulator, order: NewOrder): OrderRecord {
+  const { status } = order;
   const amounts = orderAmounts(emulator, order);
   const customer = emulator.store.customers.get(order.customerId);
   if (customer && (amounts.applied !== 0 || amounts.total < 0)) {
@@ -112,7 +101,7 @@ export function createOrder(emulator: Emulator, order: NewOrder, status: 'pendin
     emulator.store.customers.put({ ...customer, balance: customer.balance + owed });
   }
   const id = randomUUID();
-  const { billing_name, billing_address } = customerWire(emulator, order.customerId);
+  const { billing_name, billing_address } = emulator.store.customers.demand(order.customerId).wire;
   // The order of a trial is created in its final state. An order paid at a checkout has been written twice at this
   // point.
   const modified_at =
@@ -127,7 +116,7 @@ export function createOrder(emulator: Emulator, order: NewOrder, status: 'pendin
       status,
       paid: status === 'paid',
       subtotal_amount: amounts.subtotal,
-      discount_amount: order.discountAmount,
+      discount_amount: amounts.discount,
       net_amount: amounts.net,
       tax_amount: amounts.tax,
       total_amount: amounts.total,
@@ -146,16 +135,16 @@ export function createOrder(emulator: Emulator, order: NewOrder, status: 'pendin
       units: order.units ?? null,
       customer_id: order.customerId,
       product_id: order.productId,
-      discount_id: order.discountId,
+      discount_id: order.discountId ?? null,
       subscription_id: order.subscription?.id ?? null,
-      checkout_id: order.checkoutId,
+      checkout_id: order.checkoutId ?? null,
       next_payment_attempt_at: null,
       metadata: order.metadata,
       custom_field_data: {},
       platform_fee_amount: 0,
       platform_fee_currency: null,
       items: order.items,
-      description: productOf(emulator, order.productId).name,
+      description: emulator.store.products.demand(order.productId).name,
       refundable_amount: Math.max(0, amounts.net + amounts.applied),
       refundable_tax_amount: amounts.tax,
     },

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Router } from 'express';
 import { z } from 'zod';
-import { answer, bodyOf, idOf, listOf, oneOf } from './answer.ts';
+import { answer, bodyOf, idOf, oneOf, routesOf } from './answer.ts';
 import { type Emulator, organizationOf } from './emulator.ts';
 import { notFound } from './polar-refusal.ts';
 import type { Records } from './records.ts';
@@ -21,24 +21,19 @@ const settingsRequest = z.strictObject({
 
 /** The one organization of the access token. */
 export function organizationRoutes(router: Router, emulator: Emulator): void {
-  router.get(
-    '/v1/organizations/',
-    answer(emulator, 200, (request) =>
-      listOf(request, [toOrganization(emulator)], (organization) => organization, {
-        filters: { slug: oneOf(({ slug }) => slug) },
-        sorting: { created_at: ({ created_at }) => created_at, name: ({ name }) => name },
-        defaultSorting: 'created_at',
-      }),
-    ),
-  );
-  router.get(
-    '/v1/organizations/:id',
-    answer(emulator, 200, (request) => {
-      const organization = toOrganization(emulator);
-      if (idOf(request) !== organization.id) throw notFound('Organization not found.');
-      return organization;
-    }),
-  );
+  const { list, get } = routesOf(router, emulator);
+  list('/v1/organizations/', {
+    rows: () => [toOrganization(emulator)],
+    present: (organization) => organization,
+    filters: { slug: oneOf(({ slug }) => slug) },
+    sorting: { created_at: ({ created_at }) => created_at, name: ({ name }) => name },
+    defaultSorting: 'created_at',
+  });
+  get('/v1/organizations/:id', (request) => {
+    const organization = toOrganization(emulator);
+    if (idOf(request) !== organization.id) throw notFound('Organization not found.');
+    return organization;
+  });
   const settings = answer(emulator, 200, (request) =>
     changeSettings(emulator, bodyOf(settingsRequest, request)),
   );

@@ -21,29 +21,9 @@ const STATUS = {
   ResourceUnavailable: 410,
 } as const;
 
-type NamedError = {
-  [N in keyof typeof STATUS]: N extends keyof ModelOf ? ModelOf[N] : never;
-}[keyof typeof STATUS];
-interface ModelOf {
-  BadRequest: models.BadRequest;
-  Unauthorized: models.Unauthorized;
-  PaymentFailed: models.PaymentFailed;
-  NotPermitted: models.NotPermitted;
-  RefundedAlready: models.RefundedAlready;
-  /** Not in the SDK. */
-  RevokeSubscriptionBenefitsProhibited: { error: 'RevokeSubscriptionBenefitsProhibited'; detail: string };
-  AlreadyCanceledSubscription: models.AlreadyCanceledSubscription;
-  InactiveSubscription: models.InactiveSubscription;
-  AlreadyActiveSubscriptionError: models.AlreadyActiveSubscriptionError;
-  NotOpenCheckout: models.NotOpenCheckout;
-  ResourceNotFound: models.ResourceNotFound;
-  SubscriptionLocked: models.SubscriptionLocked;
-  OrderNotEligibleForInvoice: models.OrderNotEligibleForInvoice;
-  DisputeNotOpenError: models.DisputeNotOpenError;
-  ProductNotDeletable: models.ProductNotDeletable;
-  ExpiredCheckoutError: models.ExpiredCheckoutError;
-  /** Not in the SDK: its update of a subscription has no 410. */
-  ResourceUnavailable: { error: 'ResourceUnavailable'; detail: string };
+interface NamedError {
+  error: keyof typeof STATUS;
+  detail: string;
 }
 
 /** 422: by the request's schema (`RequestValidationError`) or by the server's state (`PolarRequestValidationError`). */
@@ -54,7 +34,7 @@ export interface Invalid {
     ctx?: Record<string, string>;
   })[];
 }
-export type RefusalBody = NamedError | Invalid | { detail: string };
+type RefusalBody = NamedError | Invalid;
 
 /** An error in Polar's format: `body` is the JSON that the SDK's error class of that status expects. */
 export class PolarRefusal extends Error {

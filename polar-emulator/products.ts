@@ -2,10 +2,10 @@ import { randomUUID } from 'node:crypto';
 import type { models } from '@polar-sh/sdk/2026-10';
 import type { Request, Router } from 'express';
 import { z } from 'zod';
-import { answer, bodyOf, flag, idOf, listOf, metadataSchema, oneOf } from './answer.ts';
+import { bodyOf, flag, idOf, metadataSchema, oneOf, routesOf } from './answer.ts';
 import { type Emulator, organizationOf } from './emulator.ts';
 import { invalid, refusal } from './polar-refusal.ts';
-import { fixedPriceOf, productOf } from './wire.ts';
+import { fixedPriceOf } from './wire.ts';
 
 /** Polar accepts no price below this in USD, except 0. */
 const LOWEST_PRICE_CENTS = 50;
@@ -53,53 +53,38 @@ const update = z.strictObject({
 
 /** Products: each has one fixed price, and stays recurring or one-time. */
 export function productRoutes(router: Router, emulator: Emulator): void {
+  const { list, get, post, patch, remove } = routesOf(router, emulator);
   const { store } = emulator;
-  router.get(
-    '/v1/products/',
-    answer(emulator, 200, (request) =>
-      listOf(request, store.products.all(), (product) => product, {
-        filters: {
-          id: oneOf(({ id }) => id),
-          is_archived: flag(({ is_archived }) => is_archived),
-          is_recurring: flag(({ is_recurring }) => is_recurring),
-          visibility: oneOf(({ visibility }) => visibility),
-          query: ({ name }, [text]) => name.toLowerCase().includes((text ?? '').toLowerCase()),
-        },
-        sorting: {
-          created_at: ({ created_at }) => Date.parse(created_at),
-          name: ({ name }) => name,
-          price_amount: (product) => fixedPriceOf(product).price_amount,
-        },
-        defaultSorting: '-created_at',
-        metadata: ({ metadata }) => metadata,
-      }),
-    ),
+  list('/v1/products/', {
+    rows: () => store.products.all(),
+    present: (product) => product,
+    filters: {
+      id: oneOf(({ id }) => id),
+      is_archived: flag(({ is_archived }) => is_archived),
+      is_recurring: flag(({ is_recurring }) => is_recurring),
+      visibility: oneOf(({ visibility }) => visibility),
+      query: ({ name }, [text]) => name.toLowerCase().includes((text ?? '').toLowerCase()),
+    },
+    sorting: {
+      created_at: ({ created_at }) => Date.parse(created_at),
+      name: ({ name }) => name,
+      price_amount: (product) => fixedPriceOf(product).price_amount,
+    },
+    metadata: ({ metadata }) => metadata,
+  });
+  post('/v1/products/', (request) => createProduct(emulator, bodyOf(create, request, locOfNew(request))));
+  get('/v1/products/:id', (request) => store.products.demand(idOf(request)));
+  patch('/v1/products/:id', (request) =>
+    updateProduct(emulator, store.products.demand(idOf(request)), bodyOf(update, request)),
   );
-  router.post(
-    '/v1/products/',
-    answer(emulator, 201, (request) => createProduct(emulator, bodyOf(create, request, locOfNew(request)))),
-  );
-  router.get(
-    '/v1/products/:id',
-    answer(emulator, 200, (request) => productOf(emulator, idOf(request))),
-  );
-  router.patch(
-    '/v1/products/:id',
-    answer(emulator, 200, (request) =>
-      updateProduct(emulator, productOf(emulator, idOf(request)), bodyOf(update, request)),
-    ),
-  );
-  router.delete(
-    '/v1/products/:id',
-    answer(emulator, 204, (request) => {
-      const product = productOf(emulator, idOf(request));
-      const used =
-        store.checkouts.all().some(({ product_ids }) => product_ids.includes(product.id)) ||
-        store.orders.all().some(({ wire }) => wire.product_id === product.id);
-      if (used) throw refusal('ProductNotDeletable', 'This product has checkouts or orders: archive it.');
-      store.products.delete(product.id);
-    }),
-  );
+  remove('/v1/products/:id', (request) => {
+    const product = store.products.demand(idOf(request));
+    const used =
+      store.checkouts.all().some(({ product_ids }) => product_ids.includes(product.id)) ||
+      store.orders.all().some(({ wire }) => wire.product_id === product.id);
+    if (used) throw refusal('ProductNotDeletable', 'This product has checkouts or orders: archive it.');
+    store.products.delete(product.id);
+  });
 }
 
 /** Polar names the variant in its error path: `one_time` or `recurring`, and `fixed` for a price. */

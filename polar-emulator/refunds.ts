@@ -2,11 +2,11 @@ import { randomUUID } from 'node:crypto';
 import type { models } from '@polar-sh/sdk/2026-10';
 import type { Router } from 'express';
 import { z } from 'zod';
-import { answer, bodyOf, listOf, metadataSchema, oneOf } from './answer.ts';
+import { bodyOf, metadataSchema, oneOf, routesOf } from './answer.ts';
 import { type Emulator, organizationOf } from './emulator.ts';
 import { ofCustomer } from './find-customer.ts';
-import { orderById, saveOrder } from './orders.ts';
-import { invalid, notFound, refusal } from './polar-refusal.ts';
+import { saveOrder } from './orders.ts';
+import { invalid, refusal } from './polar-refusal.ts';
 import type { Records } from './records.ts';
 import { toOrder, toRefund } from './wire.ts';
 
@@ -28,41 +28,35 @@ export const refundRequest = z.strictObject({
 
 /** Refunds. `amount` is without tax. An order's `refunded_amount` is the sum of its succeeded refunds. */
 export function refundRoutes(router: Router, emulator: Emulator): void {
-  router.get(
-    '/v1/refunds/',
-    answer(emulator, 200, (request) =>
-      listOf(request, emulator.store.refunds.all(), (refund) => toRefund(emulator, refund), {
-        filters: {
-          ...ofCustomer(emulator, ({ customer_id }: Records['refunds']) => customer_id),
-          id: oneOf(({ id }) => id),
-          order_id: oneOf(({ order_id }) => order_id),
-          subscription_id: oneOf(({ subscription_id }) => subscription_id),
-          succeeded: ({ status }, [value]) => String(status === 'succeeded') === value,
-        },
-        sorting: {
-          created_at: ({ created_at }) => Date.parse(created_at),
-          amount: ({ amount }) => amount,
-        },
-        defaultSorting: '-created_at',
-      }),
-    ),
-  );
-  router.post(
-    '/v1/refunds/',
-    answer(emulator, 201, (request) => {
-      const { metadata, revoke_benefits, comment, ...body } = bodyOf(refundRequest, request);
-      if (revoke_benefits && emulator.store.orders.get(body.order_id)?.wire.subscription_id) {
-        throw refusal(
-          'RevokeSubscriptionBenefitsProhibited',
-          'Subscription benefits can only be revoked upon cancellation',
-        );
-      }
-      const refund = refundOrder(emulator, body.order_id, body.amount, body.reason, {
-        metadata: metadata ?? {},
-      });
-      return toRefund(emulator, refund);
-    }),
-  );
+  const { list, post } = routesOf(router, emulator);
+  list('/v1/refunds/', {
+    rows: () => emulator.store.refunds.all(),
+    present: (refund) => toRefund(emulator, refund),
+    filters: {
+      ...ofCustomer(emulator, ({ customer_id }: Records['refunds']) => customer_id),
+      id: oneOf(({ id }) => id),
+      order_id: oneOf(({ order_id }) => order_id),
+      subscription_id: oneOf(({ subscription_id }) => subscription_id),
+      succeeded: ({ status }, [value]) => String(status === 'succeeded') === value,
+    },
+    sorting: {
+      created_at: ({ created_at }) => Date.parse(created_at),
+      amount: ({ amount }) => amount,
+    },
+  });
+  post('/v1/refunds/', (request) => {
+    const { metadata, revoke_benefits, comment, ...body } = bodyOf(refundRequest, request);
+    if (revoke_benefits && emulator.store.orders.get(body.order_id)?.wire.subscription_id) {
+      throw refusal(
+        'RevokeSubscriptionBenefitsProhibited',
+        'Subscription benefits can only be revoked upon cancellation',
+      );
+    }
+    const refund = refundOrder(emulator, body.order_id, body.amount, body.reason, {
+      metadata: metadata ?? {},
+    });
+    return toRefund(emulator, refund);
+  });
 }
 
 /**
@@ -116,8 +110,7 @@ export function refundOrder(
 
 /** The bank returned a refund: it is `failed`. Only order.updated and refund.updated are sent. */
 export function reverseRefund(emulator: Emulator, id: string): Records['refunds'] {
-  const refund = emulator.store.refunds.get(id);
-  if (!refund) throw notFound('Refund not found.');
+  const refund = emulator.store.refunds.demand(id);
   if (refund.status !== 'succeeded') throw invalid(['path', 'id'], 'This refund does not stand.', id);
   addToRefunded(emulator, refund.order_id, -refund.amount, -refund.tax_amount);
   const failed = emulator.store.refunds.put({ ...refund, status: 'failed', modified_at: emulator.stamp() });
@@ -126,7 +119,7 @@ export function reverseRefund(emulator: Emulator, id: string): Records['refunds'
 }
 
 function addToRefunded(emulator: Emulator, orderId: string, amount: number, tax: number): models.Order {
-  const order = orderById(emulator, orderId);
+  const order = emulator.store.orders.demand(orderId);
   const refunded_amount = order.wire.refunded_amount + amount;
   const refundable_amount = order.wire.refundable_amount - amount;
   const saved = saveOrder(emulator, order, {

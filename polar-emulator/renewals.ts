@@ -2,17 +2,12 @@ import type { models } from '@polar-sh/sdk/2026-10';
 import { cycleDiscount } from './discounts.ts';
 import type { Emulator } from './emulator.ts';
 import { emitStateChange } from './find-customer.ts';
-import { createOrder, orderById, orderItem, periodLabel, saveOrder, settleOrder } from './orders.ts';
+import { createOrder, orderItem, periodLabel, saveOrder, settleOrder } from './orders.ts';
 import { periodEnd } from './periods.ts';
 import { invalid, refusal } from './polar-refusal.ts';
 import type { OrderRecord, SubscriptionRecord } from './records.ts';
-import {
-  emitSubscriptionChange,
-  endSubscription,
-  saveSubscription,
-  subscriptionById,
-} from './subscriptions.ts';
-import { fixedPriceOf, isActive, productOf, toCheckout, toSubscription } from './wire.ts';
+import { emitSubscriptionChange, endSubscription, saveSubscription } from './subscriptions.ts';
+import { fixedPriceOf, isActive, toCheckout, toSubscription } from './wire.ts';
 
 const dayMs = 24 * 60 * 60 * 1000;
 /** The days after the first failure on which Polar retries a renewal's payment. */
@@ -23,7 +18,7 @@ const DUNNING_DAYS = [2, 7, 14, 21];
  * order is paid, and also if it is not paid: cycled → updated → order.created → order.updated → order.paid.
  */
 export function cycleSubscription(emulator: Emulator, id: string): void {
-  const record = subscriptionById(emulator, id);
+  const record = emulator.store.subscriptions.demand(id);
   if (!isActive(record.wire.status))
     throw refusal('InactiveSubscription', 'This subscription is not active.');
   if (record.wire.cancel_at_period_end) {
@@ -42,7 +37,7 @@ export function cycleSubscription(emulator: Emulator, id: string): void {
 
 /** Ends the current period now and starts [now, now + interval). */
 export function renewNow(emulator: Emulator, id: string): void {
-  const record = subscriptionById(emulator, id);
+  const record = emulator.store.subscriptions.demand(id);
   const now = emulator.now();
   const wire = { ...record.wire, current_period_end: now.toISOString() };
   emulator.store.subscriptions.put({ ...record, wire, anchor_day: now.getUTCDate() });
@@ -50,7 +45,7 @@ export function renewNow(emulator: Emulator, id: string): void {
 }
 
 export function resumeSubscription(emulator: Emulator, id: string): void {
-  const record = subscriptionById(emulator, id);
+  const record = emulator.store.subscriptions.demand(id);
   if (record.wire.status !== 'paused') throw invalid(['body', 'resume'], 'This subscription is not paused.');
   startPeriod(emulator, { ...record, anchor_day: emulator.now().getUTCDate() }, emulator.now());
 }
@@ -73,7 +68,7 @@ export function charge(
 
 /** Retries a pending order's payment, as dunning or the customer does. */
 export function retryPayment(emulator: Emulator, orderId: string): boolean {
-  const order = orderById(emulator, orderId);
+  const order = emulator.store.orders.demand(orderId);
   const { subscription_id, customer_id, due_amount, status } = order.wire;
   if (status !== 'pending' || subscription_id === null)
     throw invalid(['path', 'id'], 'This order is not pending.');
@@ -81,7 +76,7 @@ export function retryPayment(emulator: Emulator, orderId: string): boolean {
     failPayment(emulator, order, subscription_id);
     return false;
   }
-  const record = subscriptionById(emulator, subscription_id);
+  const record = emulator.store.subscriptions.demand(subscription_id);
   if (record.wire.status === 'past_due') {
     saveSubscription(emulator, record, { status: 'active', past_due_at: null });
   }
@@ -149,7 +144,7 @@ function dueActions(emulator: Emulator): Due[] {
 
 function startPeriod(emulator: Emulator, record: SubscriptionRecord, start: Date): void {
   const pending = record.pending_update;
-  const product = productOf(emulator, pending?.product_id ?? record.wire.product_id);
+  const product = emulator.store.products.demand(pending?.product_id ?? record.wire.product_id);
   const interval = product.recurring_interval ?? record.wire.recurring_interval;
   const count = product.recurring_interval_count ?? record.wire.recurring_interval_count;
   const intervalChanged =
@@ -202,28 +197,24 @@ function startPeriod(emulator: Emulator, record: SubscriptionRecord, start: Date
     }),
     ...record.pending_items,
   ];
-  const order = createOrder(
-    emulator,
-    {
-      customerId: wire.customer_id,
-      productId: product.id,
-      subscription: saved,
-      checkoutId: null,
-      billingReason: 'subscription_cycle',
-      items,
-      metadata: wire.metadata,
-      discountId: discount.id,
-      discountAmount: discount.amount,
-    },
-    'pending',
-  );
+  const order = createOrder(emulator, {
+    status: 'pending',
+    customerId: wire.customer_id,
+    productId: product.id,
+    subscription: saved,
+    billingReason: 'subscription_cycle',
+    items,
+    metadata: wire.metadata,
+    discountId: discount.id,
+    discountAmount: discount.amount,
+  });
   if (charge(emulator, wire.customer_id, record.id, order.wire.due_amount)) settleOrder(emulator, order);
   else failPayment(emulator, order, record.id);
   emitStateChange(emulator, wire.customer_id);
 }
 
 function failPayment(emulator: Emulator, order: OrderRecord, subscriptionId: string): void {
-  const record = subscriptionById(emulator, subscriptionId);
+  const record = emulator.store.subscriptions.demand(subscriptionId);
   const first = order.first_failed_at ?? emulator.now().toISOString();
   const retryDay = DUNNING_DAYS[order.failed_attempts];
   const next = retryDay === undefined ? null : new Date(Date.parse(first) + retryDay * dayMs).toISOString();

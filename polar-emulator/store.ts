@@ -9,7 +9,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { PolarRefusal } from './polar-refusal.ts';
+import { notFound, PolarRefusal } from './polar-refusal.ts';
 import type { Records } from './records.ts';
 
 type Kind = keyof Records;
@@ -17,6 +17,8 @@ type Kind = keyof Records;
 /** One kind of record, in the order of insertion. */
 export interface Collection<R> {
   get(id: string): R | undefined;
+  /** @throws PolarRefusal 404 if there is no such record */
+  demand(id: string): R;
   all(): R[];
   put(record: R): R;
   delete(id: string): void;
@@ -56,7 +58,8 @@ export function openStore(dataDir: string | undefined, onCommit: () => void): St
     }
   };
 
-  const collection = <K extends Kind>(kind: K): Collection<Records[K]> => {
+  /** @param name  as Polar writes it in an error */
+  const collection = <K extends Kind>(kind: K, name: string): Collection<Records[K]> => {
     // This function wrote the lines itself, so their kinds are trusted.
     const rows = (saved.get(kind) ?? new Map()) as Map<string, Records[K]>;
     const set = (id: string, record: Records[K] | undefined) => {
@@ -71,6 +74,11 @@ export function openStore(dataDir: string | undefined, onCommit: () => void): St
     };
     return {
       get: (id) => rows.get(id),
+      demand: (id) => {
+        const record = rows.get(id);
+        if (!record) throw notFound(`${name} not found.`);
+        return record;
+      },
       all: () => [...rows.values()],
       put: (record) => {
         change(record.id, record);
@@ -81,20 +89,20 @@ export function openStore(dataDir: string | undefined, onCommit: () => void): St
   };
 
   return {
-    organizations: collection('organizations'),
-    products: collection('products'),
-    discounts: collection('discounts'),
-    customers: collection('customers'),
-    members: collection('members'),
-    sessions: collection('sessions'),
-    checkouts: collection('checkouts'),
-    subscriptions: collection('subscriptions'),
-    orders: collection('orders'),
-    refunds: collection('refunds'),
-    disputes: collection('disputes'),
-    endpoints: collection('endpoints'),
-    events: collection('events'),
-    deliveries: collection('deliveries'),
+    organizations: collection('organizations', 'Organization'),
+    products: collection('products', 'Product'),
+    discounts: collection('discounts', 'Discount'),
+    customers: collection('customers', 'Customer'),
+    members: collection('members', 'Member'),
+    sessions: collection('sessions', 'Customer session'),
+    checkouts: collection('checkouts', 'Checkout'),
+    subscriptions: collection('subscriptions', 'Subscription'),
+    orders: collection('orders', 'Order'),
+    refunds: collection('refunds', 'Refund'),
+    disputes: collection('disputes', 'Dispute'),
+    endpoints: collection('endpoints', 'Webhook endpoint'),
+    events: collection('events', 'Webhook event'),
+    deliveries: collection('deliveries', 'Webhook delivery'),
     transaction(work) {
       if (current) return work();
       const transaction: Transaction = { changed: [] };

@@ -3,14 +3,13 @@ import type { Router } from 'express';
 import { z } from 'zod';
 import {
   after,
-  answer,
   before,
   bodyOfAny,
   flag,
   idOf,
-  listOf,
   metadataSchema,
   oneOf,
+  routesOf,
   timestampSchema,
 } from './answer.ts';
 import { changePlan } from './change-plan.ts';
@@ -25,7 +24,6 @@ import {
   putSubscription,
   revokeSubscription,
   saveSubscription,
-  subscriptionById,
   uncancelSubscription,
 } from './subscriptions.ts';
 import { isActive, toSubscription } from './wire.ts';
@@ -67,50 +65,45 @@ type Update = z.infer<(typeof update)[keyof typeof update]>;
 
 /** Subscriptions as the API shows and changes them. */
 export function subscriptionRoutes(router: Router, emulator: Emulator): void {
-  router.get(
-    '/v1/subscriptions/',
-    answer(emulator, 200, (request) =>
-      listOf(request, emulator.store.subscriptions.all(), (record) => toSubscription(emulator, record), {
-        filters: {
-          ...ofCustomer(emulator, ({ wire }: SubscriptionRecord) => wire.customer_id),
-          product_id: oneOf(({ wire }) => wire.product_id),
-          status: oneOf(({ wire }) => wire.status),
-          active: flag(({ wire }) => isActive(wire.status)),
-          cancel_at_period_end: flag(({ wire }) => wire.cancel_at_period_end),
-          started_after: after(({ wire }) => wire.started_at),
-          started_before: before(({ wire }) => wire.started_at),
-          canceled_at_after: after(({ wire }) => wire.canceled_at),
-          canceled_at_before: before(({ wire }) => wire.canceled_at),
-        },
-        sorting: {
-          started_at: ({ wire }) => Date.parse(wire.started_at ?? wire.created_at),
-          current_period_end: ({ wire }) => Date.parse(wire.current_period_end),
-          ended_at: ({ wire }) => wire.ended_at,
-          ends_at: ({ wire }) => wire.ends_at,
-          status: ({ wire }) => wire.status,
-          amount: ({ wire }) => wire.amount,
-        },
-        defaultSorting: '-started_at',
-        metadata: ({ wire }) => wire.metadata,
-      }),
-    ),
+  const { list, get, patch, remove } = routesOf(router, emulator);
+  list('/v1/subscriptions/', {
+    rows: () => emulator.store.subscriptions.all(),
+    present: (record) => toSubscription(emulator, record),
+    filters: {
+      ...ofCustomer(emulator, ({ wire }: SubscriptionRecord) => wire.customer_id),
+      product_id: oneOf(({ wire }) => wire.product_id),
+      status: oneOf(({ wire }) => wire.status),
+      active: flag(({ wire }) => isActive(wire.status)),
+      cancel_at_period_end: flag(({ wire }) => wire.cancel_at_period_end),
+      started_after: after(({ wire }) => wire.started_at),
+      started_before: before(({ wire }) => wire.started_at),
+      canceled_at_after: after(({ wire }) => wire.canceled_at),
+      canceled_at_before: before(({ wire }) => wire.canceled_at),
+    },
+    sorting: {
+      started_at: ({ wire }) => Date.parse(wire.started_at ?? wire.created_at),
+      current_period_end: ({ wire }) => Date.parse(wire.current_period_end),
+      ended_at: ({ wire }) => wire.ended_at,
+      ends_at: ({ wire }) => wire.ends_at,
+      status: ({ wire }) => wire.status,
+      amount: ({ wire }) => wire.amount,
+    },
+    defaultSorting: '-started_at',
+    metadata: ({ wire }) => wire.metadata,
+  });
+  get('/v1/subscriptions/:id', (request) =>
+    toSubscription(emulator, emulator.store.subscriptions.demand(idOf(request))),
   );
-  router.get(
+  remove(
     '/v1/subscriptions/:id',
-    answer(emulator, 200, (request) => toSubscription(emulator, subscriptionById(emulator, idOf(request)))),
+    (request) => toSubscription(emulator, revokeSubscription(emulator, idOf(request))),
+    200,
   );
-  router.delete(
-    '/v1/subscriptions/:id',
-    answer(emulator, 200, (request) => toSubscription(emulator, revokeSubscription(emulator, idOf(request)))),
-  );
-  router.patch(
-    '/v1/subscriptions/:id',
-    answer(emulator, 200, (request) => {
-      const { id } = subscriptionById(emulator, idOf(request));
-      updateSubscription(emulator, id, bodyOfAny(updatesAt(emulator), request));
-      return toSubscription(emulator, subscriptionById(emulator, id));
-    }),
-  );
+  patch('/v1/subscriptions/:id', (request) => {
+    const { id } = emulator.store.subscriptions.demand(idOf(request));
+    updateSubscription(emulator, id, bodyOfAny(updatesAt(emulator), request));
+    return toSubscription(emulator, emulator.store.subscriptions.demand(id));
+  });
 }
 
 /** Polar's schema refuses a period end in the past. */
@@ -126,7 +119,7 @@ function updatesAt(emulator: Emulator) {
 }
 
 function updateSubscription(emulator: Emulator, id: string, body: Update): void {
-  const record = subscriptionById(emulator, id);
+  const record = emulator.store.subscriptions.demand(id);
   if ('cancel_at_period_end' in body) {
     const { cancel_at_period_end, ...given } = body;
     if (!cancel_at_period_end) uncancelSubscription(emulator, id);
@@ -158,7 +151,7 @@ function updateSubscription(emulator: Emulator, id: string, body: Update): void 
 
 /** A trial given to an active subscription sets `trial_end` and leaves `trial_start` unchanged, as at Polar. */
 function changeTrial(emulator: Emulator, id: string, end: string): void {
-  const record = subscriptionById(emulator, id);
+  const record = emulator.store.subscriptions.demand(id);
   requireRunning(record);
   const trialing = record.wire.status === 'trialing';
   if (end === 'now' && !trialing)

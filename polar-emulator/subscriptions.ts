@@ -2,19 +2,13 @@ import type { models } from '@polar-sh/sdk/2026-10';
 import type { Emulator } from './emulator.ts';
 import { emitStateChange } from './find-customer.ts';
 import { bookFee, createOrder, emitPaid, saveOrder } from './orders.ts';
-import { invalid, notFound, refusal } from './polar-refusal.ts';
+import { invalid, refusal } from './polar-refusal.ts';
 import type { SubscriptionRecord } from './records.ts';
 import { isActive, isBillable, toOrder, toSubscription } from './wire.ts';
 
 type CancellationReason = Partial<
   Pick<models.OrderSubscription, 'customer_cancellation_reason' | 'customer_cancellation_comment'>
 >;
-
-export function subscriptionById(emulator: Emulator, id: string): SubscriptionRecord {
-  const record = emulator.store.subscriptions.get(id);
-  if (!record) throw notFound('Subscription not found.');
-  return record;
-}
 
 /** Stores a change of a subscription and emits the events of that change. */
 export function saveSubscription(
@@ -74,7 +68,7 @@ export function cancelSubscription(
   id: string,
   reason: CancellationReason = {},
 ): SubscriptionRecord {
-  const record = subscriptionById(emulator, id);
+  const record = emulator.store.subscriptions.demand(id);
   if (!isBillable(record.wire.status) || record.wire.cancel_at_period_end) throw alreadyCanceled();
   const canceled = saveSubscription(emulator, record, {
     ...reason,
@@ -87,7 +81,7 @@ export function cancelSubscription(
 }
 
 export function uncancelSubscription(emulator: Emulator, id: string): SubscriptionRecord {
-  const record = subscriptionById(emulator, id);
+  const record = emulator.store.subscriptions.demand(id);
   if (record.wire.ended_at !== null) throw refusal('ResourceUnavailable', 'Unavailable');
   if (!isBillable(record.wire.status) || !record.wire.cancel_at_period_end) {
     throw refusal('BadRequest', 'Bad request');
@@ -109,7 +103,7 @@ export function revokeSubscription(
   id: string,
   reason: CancellationReason = {},
 ): SubscriptionRecord {
-  const record = subscriptionById(emulator, id);
+  const record = emulator.store.subscriptions.demand(id);
   if (!isBillable(record.wire.status) && record.wire.status !== 'paused') throw alreadyCanceled();
   return endSubscription(emulator, record, {
     ...reason,
@@ -120,7 +114,7 @@ export function revokeSubscription(
 
 /** Reinstates an ended subscription, as Polar's staff can. */
 export function reinstateSubscription(emulator: Emulator, id: string): SubscriptionRecord {
-  const record = subscriptionById(emulator, id);
+  const record = emulator.store.subscriptions.demand(id);
   if (record.wire.status !== 'canceled') throw invalid(['path', 'id'], 'This subscription has not ended.');
   const reinstated = saveSubscription(emulator, record, {
     status: 'active',
@@ -162,21 +156,15 @@ export function endSubscription(
  */
 function finalInvoice(emulator: Emulator, record: SubscriptionRecord, items: models.OrderItemSchema[]): void {
   const { customer_id, product_id, metadata } = record.wire;
-  const order = createOrder(
-    emulator,
-    {
-      customerId: customer_id,
-      productId: product_id,
-      subscription: record,
-      checkoutId: null,
-      billingReason: 'subscription_cycle',
-      items,
-      metadata,
-      discountId: null,
-      discountAmount: 0,
-    },
-    'paid',
-  );
+  const order = createOrder(emulator, {
+    status: 'paid',
+    customerId: customer_id,
+    productId: product_id,
+    subscription: record,
+    billingReason: 'subscription_cycle',
+    items,
+    metadata,
+  });
   emulator.emit('order.updated', toOrder(emulator, order));
   bookFee(emulator, emitPaid(emulator, order));
 }

@@ -2,7 +2,6 @@ import { createHmac, randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Emulator, WebhookData, WebhookType } from './emulator.ts';
 import type { Faults } from './faults.ts';
-import { notFound } from './polar-refusal.ts';
 import type { Records, WebhookEventRecord } from './records.ts';
 
 const mostAttempts = 10;
@@ -181,8 +180,7 @@ export function webhookDelivery(emulator: Emulator, faults: Faults, retryScale: 
       if (faults.takeRelease()) release();
     },
     redeliver(eventId) {
-      const event = store.events.get(eventId);
-      if (!event) throw notFound('Webhook event not found.');
+      store.events.demand(eventId);
       committed.push({ eventId, forced: true });
     },
     release,

@@ -2,9 +2,8 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import type { models } from '@polar-sh/sdk/2026-10';
 import type { Router } from 'express';
 import { z } from 'zod';
-import { after, answer, before, bodyOf, idOf, listOf, oneOf } from './answer.ts';
+import { after, before, bodyOf, idOf, oneOf, routesOf } from './answer.ts';
 import { type Emulator, organizationOf, type WebhookType } from './emulator.ts';
-import { notFound } from './polar-refusal.ts';
 import type { Records } from './records.ts';
 import type { WebhookDelivery } from './webhook-delivery.ts';
 import { toDelivery } from './wire.ts';
@@ -88,108 +87,85 @@ const update = z.strictObject({
 
 /** Webhook endpoints and the state of each delivery. */
 export function webhookRoutes(router: Router, emulator: Emulator, delivery: WebhookDelivery): void {
+  const { list, get, post, patch, remove } = routesOf(router, emulator);
   const { store } = emulator;
-  const find = (id: string) => {
-    const endpoint = store.endpoints.get(id);
-    if (!endpoint) throw notFound('Webhook endpoint not found.');
-    return endpoint;
-  };
-  router.get(
-    '/v1/webhooks/endpoints',
-    answer(emulator, 200, (request) =>
-      listOf(request, store.endpoints.all(), toEndpoint, {
-        filters: {},
-        sorting: { created_at: ({ created_at }) => Date.parse(created_at) },
-        defaultSorting: '-created_at',
+  list('/v1/webhooks/endpoints', {
+    rows: () => store.endpoints.all(),
+    present: toEndpoint,
+    filters: {},
+    sorting: { created_at: ({ created_at }) => Date.parse(created_at) },
+  });
+  post('/v1/webhooks/endpoints', (request) => {
+    const body = bodyOf(create.extend({ url: url(emulator), events: z.array(knownType(emulator)) }), request);
+    return toEndpoint(
+      store.endpoints.put({
+        created_at: emulator.stamp(),
+        modified_at: null,
+        id: randomUUID(),
+        url: body.url,
+        name: body.name ?? null,
+        api_version: '2026-10',
+        format: 'raw',
+        secret: newSecret(),
+        organization_id: organizationOf(emulator).id,
+        events: body.events,
+        enabled: true,
+        uses_standard_webhook_signature: true,
+        failed_in_row: 0,
+      }),
+    );
+  });
+  get('/v1/webhooks/endpoints/:id', (request) => toEndpoint(store.endpoints.demand(idOf(request))));
+  patch('/v1/webhooks/endpoints/:id', (request) => {
+    const endpoint = store.endpoints.demand(idOf(request));
+    const body = bodyOf(
+      update.extend({ url: url(emulator).nullish(), events: z.array(knownType(emulator)).nullish() }),
+      request,
+    );
+    return toEndpoint(
+      store.endpoints.put({
+        ...endpoint,
+        modified_at: emulator.stamp(),
+        url: body.url ?? endpoint.url,
+        name: body.name ?? endpoint.name ?? null,
+        events: body.events ?? endpoint.events,
+        enabled: body.enabled ?? endpoint.enabled,
+        failed_in_row: body.enabled ? 0 : endpoint.failed_in_row,
+      }),
+    );
+  });
+  patch('/v1/webhooks/endpoints/:id/secret', (request) =>
+    toEndpoint(
+      store.endpoints.put({
+        ...store.endpoints.demand(idOf(request)),
+        secret: newSecret(),
+        modified_at: emulator.stamp(),
       }),
     ),
   );
-  router.post(
-    '/v1/webhooks/endpoints',
-    answer(emulator, 201, (request) => {
-      const body = bodyOf(
-        create.extend({ url: url(emulator), events: z.array(knownType(emulator)) }),
-        request,
-      );
-      return toEndpoint(
-        store.endpoints.put({
-          created_at: emulator.stamp(),
-          modified_at: null,
-          id: randomUUID(),
-          url: body.url,
-          name: body.name ?? null,
-          api_version: '2026-10',
-          format: 'raw',
-          secret: newSecret(),
-          organization_id: organizationOf(emulator).id,
-          events: body.events,
-          enabled: true,
-          uses_standard_webhook_signature: true,
-          failed_in_row: 0,
-        }),
-      );
-    }),
+  remove('/v1/webhooks/endpoints/:id', (request) =>
+    store.endpoints.delete(store.endpoints.demand(idOf(request)).id),
   );
-  router.get(
-    '/v1/webhooks/endpoints/:id',
-    answer(emulator, 200, (request) => toEndpoint(find(idOf(request)))),
-  );
-  router.patch(
-    '/v1/webhooks/endpoints/:id',
-    answer(emulator, 200, (request) => {
-      const endpoint = find(idOf(request));
-      const body = bodyOf(
-        update.extend({ url: url(emulator).nullish(), events: z.array(knownType(emulator)).nullish() }),
-        request,
-      );
-      return toEndpoint(
-        store.endpoints.put({
-          ...endpoint,
-          modified_at: emulator.stamp(),
-          url: body.url ?? endpoint.url,
-          name: body.name ?? endpoint.name ?? null,
-          events: body.events ?? endpoint.events,
-          enabled: body.enabled ?? endpoint.enabled,
-          failed_in_row: body.enabled ? 0 : endpoint.failed_in_row,
-        }),
-      );
-    }),
-  );
-  router.patch(
-    '/v1/webhooks/endpoints/:id/secret',
-    answer(emulator, 200, (request) =>
-      toEndpoint(
-        store.endpoints.put({ ...find(idOf(request)), secret: newSecret(), modified_at: emulator.stamp() }),
-      ),
-    ),
-  );
-  router.delete(
-    '/v1/webhooks/endpoints/:id',
-    answer(emulator, 204, (request) => store.endpoints.delete(find(idOf(request)).id)),
-  );
-  router.get(
-    '/v1/webhooks/deliveries',
-    answer(emulator, 200, (request) =>
-      listOf(request, store.deliveries.all(), (record) => toDelivery(emulator, record), {
-        filters: {
-          endpoint_id: oneOf(({ endpoint_id }) => endpoint_id),
-          event_type: oneOf(({ event_id }) => store.events.get(event_id)?.wire.type),
-          succeeded: ({ succeeded }, [value]) => String(succeeded) === value,
-          start_timestamp: after(({ created_at }) => created_at),
-          end_timestamp: before(({ created_at }) => created_at),
-          http_code_class: ({ http_code }, [value]) => `${String(http_code ?? '')[0]}xx` === value,
-        },
-        sorting: { created_at: ({ created_at }) => Date.parse(created_at) },
-        defaultSorting: '-created_at',
-      }),
-    ),
-  );
-  router.post(
+  list('/v1/webhooks/deliveries', {
+    rows: () => store.deliveries.all(),
+    present: (record) => toDelivery(emulator, record),
+    filters: {
+      endpoint_id: oneOf(({ endpoint_id }) => endpoint_id),
+      event_type: oneOf(({ event_id }) => store.events.get(event_id)?.wire.type),
+      succeeded: ({ succeeded }, [value]) => String(succeeded) === value,
+      start_timestamp: after(({ created_at }) => created_at),
+      end_timestamp: before(({ created_at }) => created_at),
+      http_code_class: ({ http_code }, [value]) => `${String(http_code ?? '')[0]}xx` === value,
+    },
+    sorting: { created_at: ({ created_at }) => Date.parse(created_at) },
+  });
+  post(
     '/v1/webhooks/events/:id/redeliver',
-    answer(emulator, 202, (request) => {
+    (request) => {
       delivery.redeliver(idOf(request));
       return {};
-    }),
+    },
+    202,
   );
 }
 

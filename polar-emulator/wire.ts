@@ -1,18 +1,11 @@
 import type { models } from '@polar-sh/sdk/2026-10';
 import { type CustomerState, type Emulator, organizationOf, type StateSubscription } from './emulator.ts';
-import { notFound } from './polar-refusal.ts';
 import type { CheckoutRecord, OrderRecord, Records, SubscriptionRecord } from './records.ts';
 
 /**
  * Builds what Polar shows of each record. The return types are the SDK's models: if a new SDK adds a field, this file
  * no longer compiles.
  */
-
-export function customerWire(emulator: Emulator, id: string): models.OrderCustomer {
-  const customer = emulator.store.customers.get(id);
-  if (!customer) throw notFound('Customer not found.');
-  return customer.wire;
-}
 
 export function toCustomer(wire: models.OrderCustomer): models.Customer {
   if (wire.type === 'team') return { ...wire, type: 'team' };
@@ -28,7 +21,7 @@ export function toCustomerState(emulator: Emulator, wire: models.OrderCustomer):
 }
 
 export function toCheckout(emulator: Emulator, { wire, product_ids }: CheckoutRecord): models.Checkout {
-  const products = product_ids.map((id) => toCheckoutProduct(productOf(emulator, id)));
+  const products = product_ids.map((id) => toCheckoutProduct(emulator.store.products.demand(id)));
   const product = products.find(({ id }) => id === wire.product_id) ?? null;
   const discount = wire.discount_id === null ? undefined : emulator.store.discounts.get(wire.discount_id);
   return {
@@ -43,10 +36,10 @@ export function toCheckout(emulator: Emulator, { wire, product_ids }: CheckoutRe
 }
 
 export function toSubscription(emulator: Emulator, record: SubscriptionRecord): models.Subscription {
-  const product = productOf(emulator, record.wire.product_id);
+  const product = emulator.store.products.demand(record.wire.product_id);
   return {
     ...record.wire,
-    customer: customerWire(emulator, record.wire.customer_id),
+    customer: emulator.store.customers.demand(record.wire.customer_id).wire,
     product,
     discount: discountOf(emulator, record.wire.discount_id),
     prices: product.prices,
@@ -60,8 +53,9 @@ export function toOrder(emulator: Emulator, { wire, item_timestamps }: OrderReco
     wire.subscription_id === null ? undefined : emulator.store.subscriptions.get(wire.subscription_id);
   return {
     ...wire,
-    customer: customerWire(emulator, wire.customer_id),
-    product: wire.product_id === null ? null : toOrderProduct(productOf(emulator, wire.product_id)),
+    customer: emulator.store.customers.demand(wire.customer_id).wire,
+    product:
+      wire.product_id === null ? null : toOrderProduct(emulator.store.products.demand(wire.product_id)),
     discount: discountOf(emulator, wire.discount_id),
     subscription: subscription?.wire ?? null,
     items: item_timestamps ? wire.items : wire.items.map(withoutTimestamps),
@@ -74,9 +68,12 @@ export function toRefund(emulator: Emulator, record: Records['refunds']): models
 }
 
 export function toDispute(emulator: Emulator, dispute: models.RefundDispute): models.Dispute {
-  const order = emulator.store.orders.get(dispute.order_id);
-  if (!order) throw notFound('Order not found.');
-  return { ...dispute, customer: customerWire(emulator, order.wire.customer_id), case_id: null };
+  const order = emulator.store.orders.demand(dispute.order_id);
+  return {
+    ...dispute,
+    customer: emulator.store.customers.demand(order.wire.customer_id).wire,
+    case_id: null,
+  };
 }
 
 export function toDiscount(record: Records['discounts']): models.Discount {
@@ -89,8 +86,7 @@ export function toDiscount(record: Records['discounts']): models.Discount {
 
 export function toDelivery(emulator: Emulator, record: Records['deliveries']): models.WebhookDelivery {
   const { event_id, endpoint_id, ...wire } = record;
-  const event = emulator.store.events.get(event_id);
-  if (!event) throw notFound('Webhook event not found.');
+  const event = emulator.store.events.demand(event_id);
   return { ...wire, webhook_event: event.wire };
 }
 
@@ -104,12 +100,6 @@ export function toOrganization(emulator: Emulator): models.Organization {
     ...wire
   } = organizationOf(emulator);
   return wire;
-}
-
-export function productOf(emulator: Emulator, id: string): models.Product {
-  const product = emulator.store.products.get(id);
-  if (!product) throw notFound('Product not found.');
-  return product;
 }
 
 /** The one fixed price of each product. */

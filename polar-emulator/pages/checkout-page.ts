@@ -1,11 +1,10 @@
 import type { Emulator } from '../emulator.ts';
 import type { CheckoutRecord } from '../records.ts';
-import { productOf } from '../wire.ts';
 import { html, moment, money, page } from './html.ts';
 
 /** The hosted checkout: the product, its price, and a card that pays or declines. */
 export function checkoutPage(emulator: Emulator, { id, wire }: CheckoutRecord, message?: string): string {
-  const product = productOf(emulator, wire.product_id ?? '');
+  const product = emulator.store.products.demand(wire.product_id ?? '');
   const rhythm = product.recurring_interval === null ? 'one-time' : `per ${product.recurring_interval}`;
   const asksEmail = wire.customer_id === null && wire.customer_email === null;
   const trial = wire.active_trial_interval !== null && wire.trial_end !== null;

@@ -1,7 +1,7 @@
 import { type Emulator, organizationOf } from '../emulator.ts';
 import type { Faults } from '../faults.ts';
 import type { OrderRecord, SubscriptionRecord, WebhookEventRecord } from '../records.ts';
-import { isActive, productOf } from '../wire.ts';
+import { isActive } from '../wire.ts';
 import { badge, button, type Html, html, moment, money, page } from './html.ts';
 
 const mostRowsShown = 50;
@@ -71,7 +71,7 @@ export function dashboardPage(emulator: Emulator, faults: Faults): string {
         ['Product', 'Amount', 'Expires (UTC)', ''],
         newest(store.checkouts.all().filter(({ wire }) => wire.status === 'open')).map(
           ({ id, wire }) =>
-            html`<tr><td>${productOf(emulator, wire.product_id ?? '').name}</td>
+            html`<tr><td>${emulator.store.products.demand(wire.product_id ?? '').name}</td>
               <td>${money(wire.total_amount)}</td><td>${moment(wire.expires_at)}</td>
               <td><a href="/checkout/${id}">Open</a></td></tr>`,
         ),
@@ -105,7 +105,7 @@ function subscriptionRow(emulator: Emulator, { id, wire, failing_payments }: Sub
   const running = isActive(wire.status);
   return html`<tr>
     <td>${nameOf(emulator, wire.customer_id)}</td>
-    <td>${productOf(emulator, wire.product_id).name}</td>
+    <td>${emulator.store.products.demand(wire.product_id).name}</td>
     <td>${badge(wire.status)} ${wire.cancel_at_period_end && running && html`<span class="soft">ends</span>`}</td>
     <td>${moment(wire.current_period_start)} –<br>${moment(wire.current_period_end)}</td>
     <td>

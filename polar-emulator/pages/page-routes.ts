@@ -2,16 +2,15 @@ import type { Request, Response, Router } from 'express';
 import { z } from 'zod';
 import { idOf } from '../answer.ts';
 import { changePlan } from '../change-plan.ts';
-import { cardWorks, checkoutById, declineCheckout, payCheckout } from '../checkouts.ts';
+import { cardWorks, declineCheckout, payCheckout } from '../checkouts.ts';
 import { sessionOf } from '../customer-sessions.ts';
 import type { Emulator } from '../emulator.ts';
 import type { Faults } from '../faults.ts';
 import { customerById } from '../find-customer.ts';
-import { orderById } from '../orders.ts';
 import { notFound, PolarRefusal } from '../polar-refusal.ts';
 import type { CustomerRecord, Records } from '../records.ts';
 import { retryPayment } from '../renewals.ts';
-import { cancelSubscription, subscriptionById, uncancelSubscription } from '../subscriptions.ts';
+import { cancelSubscription, uncancelSubscription } from '../subscriptions.ts';
 import { checkoutPage } from './checkout-page.ts';
 import { dashboardPage } from './dashboard-page.ts';
 import { html, page } from './html.ts';
@@ -24,27 +23,27 @@ export function pageRoutes(router: Router, emulator: Emulator, faults: Faults): 
   const { store } = emulator;
   router.get('/', (_request, response) => void response.send(dashboardPage(emulator, faults)));
   router.get('/checkout/:id', (request, response) => {
-    response.send(checkoutPage(emulator, checkoutById(emulator, idOf(request))));
+    response.send(checkoutPage(emulator, store.checkouts.demand(idOf(request))));
   });
   router.get('/checkout/:id/confirmation', (request, response) => {
-    response.send(checkoutPage(emulator, checkoutById(emulator, idOf(request))));
+    response.send(checkoutPage(emulator, store.checkouts.demand(idOf(request))));
   });
   router.post('/checkout/:id/pay', (request, response) => {
-    const checkout = checkoutById(emulator, idOf(request));
+    const checkout = store.checkouts.demand(idOf(request));
     const email = z.email().safeParse(request.body?.email).data;
     const refused = messageOf(() => {
       if (!cardWorks(emulator, checkout)) throw new PolarRefusal(402, DECLINED);
       store.transaction(() => payCheckout(emulator, checkout.id, email === undefined ? {} : { email }));
     });
     if (refused === undefined) return response.redirect(303, checkout.wire.success_url);
-    return response.status(402).send(checkoutPage(emulator, checkoutById(emulator, checkout.id), refused));
+    return response.status(402).send(checkoutPage(emulator, store.checkouts.demand(checkout.id), refused));
   });
   router.post('/checkout/:id/decline', (request, response) => {
     const checkout = store.transaction(() => declineCheckout(emulator, idOf(request)));
     response.status(402).send(checkoutPage(emulator, checkout, 'Your card was declined.'));
   });
   router.get('/invoices/:id', (request, response) => {
-    response.send(invoicePage(emulator, orderById(emulator, idOf(request))));
+    response.send(invoicePage(emulator, store.orders.demand(idOf(request))));
   });
 
   router.get('/portal', (request, response) => {
@@ -59,7 +58,7 @@ export function pageRoutes(router: Router, emulator: Emulator, faults: Faults): 
       if (!portal) return showPortal(response, undefined);
       const refused = messageOf(() => {
         const id = String(request.body.subscription_id ?? '');
-        const owner = id === '' ? portal.customer.id : subscriptionById(emulator, id).wire.customer_id;
+        const owner = id === '' ? portal.customer.id : store.subscriptions.demand(id).wire.customer_id;
         if (owner !== portal.customer.id) throw notFound('Subscription not found.');
         store.transaction(() => work(portal.customer, request.body, id));
       });
@@ -117,6 +116,6 @@ function messageOf(work: () => void): string | undefined {
   } catch (error) {
     if (!(error instanceof PolarRefusal)) throw error;
     const { detail } = error.body;
-    return typeof detail === 'string' ? detail : (detail?.map(({ msg }) => msg).join(' ') ?? 'Refused');
+    return typeof detail === 'string' ? detail : detail.map(({ msg }) => msg).join(' ');
   }
 }

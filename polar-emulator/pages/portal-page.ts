@@ -1,6 +1,6 @@
 import type { Emulator } from '../emulator.ts';
 import type { CustomerRecord, OrderRecord, Records, SubscriptionRecord } from '../records.ts';
-import { fixedPriceOf, isActive, productOf } from '../wire.ts';
+import { fixedPriceOf, isActive } from '../wire.ts';
 import { badge, button, type Html, html, moment, money, page } from './html.ts';
 
 /** The customer portal of one session: plan, invoices, payment method. */
@@ -64,8 +64,10 @@ export function invoicePage(emulator: Emulator, { wire }: OrderRecord): string {
 
 function planCard(emulator: Emulator, token: string, { id, wire, pending_update }: SubscriptionRecord): Html {
   const fields = { customer_session_token: token, subscription_id: id };
-  const product = productOf(emulator, wire.product_id);
-  const next = pending_update?.product_id ? productOf(emulator, pending_update.product_id) : undefined;
+  const product = emulator.store.products.demand(wire.product_id);
+  const next = pending_update?.product_id
+    ? emulator.store.products.demand(pending_update.product_id)
+    : undefined;
   const others = emulator.store.products
     .all()
     .filter((other) => other.is_recurring && !other.is_archived && other.id !== product.id);
