@@ -26,7 +26,7 @@ export const followSubscription: EventStep<SubscriptionState> = {
     return assignedSubscription(await fetchState(fetching.polar, subscription.id), event);
   },
   async carryOut(em, team, subscription, now) {
-    await checkTeam(em, team, subscription.teamRef);
+    await checkTeam(em, team, subscription.teamRef, subscription.id);
     return followState(em, team, subscription, now);
   },
 };

@@ -159,7 +159,8 @@ export async function followMoney(
 ): Promise<string> {
   const { catalog } = await readCatalog(em);
   const known = await findOrder(em, order.id);
-  if (known === null || known.teamId !== team.id) await checkTeam(em, team, order.teamRef);
+  if (known === null || known.teamId !== team.id)
+    await checkTeam(em, team, order.teamRef, order.subscriptionId);
   else if (subscription && (await plansOf(em, subscription)).plan !== null)
     await followState(em, team, subscription, now);
   const facts = await factsOf(em, team, order);
@@ -177,7 +178,10 @@ export async function rememberMoney(
   { order }: OrderEvent,
   code: ErrorCode,
 ): Promise<void> {
-  if (worthRemembering.includes(code)) await rememberOrder(em, await factsOf(em, team, order));
+  if (!worthRemembering.includes(code)) return;
+  const known = await findOrder(em, order.id);
+  const isGrantedElsewhere = known !== null && known.grantedAt !== null && known.teamId !== team.id;
+  if (!isGrantedElsewhere) await rememberOrder(em, await factsOf(em, team, order));
 }
 
 /** @throws DomainError `doubtful_team`, `order_with_seats`, `unknown_product` */
@@ -187,7 +191,7 @@ export async function paidFactsOf(
   order: OrderState,
   paidAt: Date,
 ): Promise<PaidOrderFacts> {
-  await checkTeam(em, team, order.teamRef);
+  await checkTeam(em, team, order.teamRef, order.subscriptionId);
   if (order.seats !== null && order.seats > 0) {
     throw new DomainError('order_with_seats', `Order ${order.id} has seats; our products have none`);
   }

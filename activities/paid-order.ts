@@ -84,7 +84,7 @@ export async function grantPaidOrder(
 
 /** Money for an order without a product is parked for an operator until it is refunded. */
 async function parkWithoutProduct(em: EntityManager, team: Team, order: OrderState): Promise<string> {
-  await checkTeam(em, team, order.teamRef);
+  await checkTeam(em, team, order.teamRef, order.subscriptionId);
   const known = await findOrder(em, order.id);
   const kept = paidAmountOf(order) - (known?.refundedAmount ?? order.refundedAmount);
   if (kept <= 0n) return `Order ${order.id} has no product, and all of its money was returned`;

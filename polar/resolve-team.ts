@@ -20,9 +20,9 @@ export function resolveEventTeam(em: EntityManager, type: string, data: unknown)
 }
 
 /**
- * Finds the team of a Polar object: by its order if that is stored (an operator may have assigned it), else by
- * `metadata.team_id`, else by the customer's external id, else by the stored customer of a team (a refund has neither of
- * the other two), else by its subscription if that is stored. A deleted team is still a team.
+ * Finds the team of a Polar object: by its order if that is stored, else by its subscription if that is stored (an
+ * operator may have assigned them), else by `metadata.team_id`, else by the customer's external id, else by the stored
+ * customer of a team (a refund has neither of the other two). A deleted team is still a team.
  *
  * - `unknown`: the object names no team of ours (yet).
  * - `doubtful`: its ids belong to different teams. An operator decides.
@@ -30,14 +30,16 @@ export function resolveEventTeam(em: EntityManager, type: string, data: unknown)
 export async function resolveTeam(
   em: EntityManager,
   ref: PolarTeamRef,
-  ids: { orderId: string | null; subscriptionId: string | null } = { orderId: null, subscriptionId: null },
+  { orderId = null, subscriptionId = null }: { orderId?: string | null; subscriptionId?: string | null } = {},
 ): Promise<ResolvedTeam> {
   const { metadataTeamId, customerExternalId, customerId } = ref;
   const named = new Set([metadataTeamId, customerExternalId].filter((name) => name !== null).map(canonical));
   const [name] = named;
-  const candidates = await findCandidates(em, { ...ids, teamId: asUuid(name), customerId });
-  const byOrder = candidates.find(({ by }) => by === 'order');
-  if (byOrder) return { teamId: byOrder.teamId };
+  const ids = { teamId: asUuid(name), customerId, orderId, subscriptionId };
+  const candidates = await findCandidates(em, ids);
+  const found = (what: Candidate['by']) => candidates.find(({ by }) => by === what);
+  const stored = found('order') ?? found('subscription');
+  if (stored) return { teamId: stored.teamId };
   if (named.size > 1) {
     return {
       doubtful: `metadata.team_id is ${quote(metadataTeamId)}, customer.external_id is ${quote(customerExternalId)}`,
@@ -52,7 +54,7 @@ export async function resolveTeam(
       doubtful: `it names the team ${quote(name)}, and its customer belongs to the team ${byCustomer.teamId}`,
     };
   }
-  const team = byName ?? byCustomer ?? candidates.find(({ by }) => by === 'subscription');
+  const team = byName ?? byCustomer;
   return team ? { teamId: team.teamId } : { unknown: true };
 }
 
@@ -68,11 +70,17 @@ export function meansTeam(ref: PolarTeamRef, { id, polarCustomerId }: Team): boo
 
 /**
  * Checks that the event's own ids do not contradict the team to which it was routed. Otherwise an operator decides.
+ * @param subscriptionId  if it is stored, its team counts, whatever the event's own ids are
  * @throws DomainError `doubtful_team`
  */
-export async function checkTeam(em: EntityManager, team: Team, ref: PolarTeamRef): Promise<void> {
+export async function checkTeam(
+  em: EntityManager,
+  team: Team,
+  ref: PolarTeamRef,
+  subscriptionId: string | null,
+): Promise<void> {
   if (meansTeam(ref, team)) return;
-  const resolved = await resolveTeam(em, ref);
+  const resolved = await resolveTeam(em, ref, { subscriptionId });
   if ('doubtful' in resolved) throw new DomainError('doubtful_team', resolved.doubtful);
   if ('teamId' in resolved && resolved.teamId !== team.id)
     throw new DomainError('doubtful_team', `Its ids belong to team ${resolved.teamId}, not to ${team.id}`);

@@ -12,6 +12,7 @@ import { DomainError } from '../../domain-error.ts';
 import type { EntitledGrant } from '../rules/entitlement.ts';
 import { clawbackTarget } from '../rules/plan-clawback.ts';
 import { clawBack } from './claw-back.ts';
+import { demandOwnTeam } from './demand-own-team.ts';
 import { type CyclePolicies, type Followed, followEntitlement } from './follow-entitlement.ts';
 import { grantCredits } from './grant-credits.ts';
 
@@ -65,7 +66,7 @@ export interface OrderLineFacts {
  * team's lock and has read `now` after it.
  *
  * @returns what was done, as a sentence
- * @throws DomainError `cycle_not_granted`: its billing period is not known (yet); `money_without_credits`: it was paid
+ * @throws DomainError `doubtful_team`: the order or its subscription belongs to another team; `cycle_not_granted`: its billing period is not known (yet); `money_without_credits`: it was paid
  *   and buys nothing of the catalog; `unknown_product`: the catalog, or the version that its checkout names, does not
  *   have it. Then the caller must not commit.
  */
@@ -75,7 +76,7 @@ export async function applyPaidOrder(
   policies: CyclePolicies,
   now: Date,
 ): Promise<string> {
-  const [order, { product, published }] = await Promise.all([mergeOrder(em, facts), productOf(em, facts)]);
+  const [order, { product, published }] = await Promise.all([adoptOrder(em, facts), productOf(em, facts)]);
   order.product = facts.product;
   order.paidAt ??= facts.paidAt;
   const first = order.grantedAt === null;
@@ -110,6 +111,7 @@ export async function applyPaidOrder(
  * caller holds the team's lock and has read `now` after it.
  *
  * @returns what was done, as a sentence
+ * @throws DomainError `doubtful_team`: the order belongs to another team
  */
 export async function applyReversal(
   em: EntityManager,
@@ -117,7 +119,8 @@ export async function applyReversal(
   policies: CyclePolicies,
   now: Date,
 ): Promise<string> {
-  const order = await rememberOrder(em, facts);
+  const order = await mergeOrder(em, facts);
+  await em.flush();
   if (order.grantedAt === null) return outcomeOf(order, []);
   if (order.subscriptionId === null) return outcomeOf(order, await clawBackPack(em, order, policies, now));
   const subscription = { id: order.subscriptionId, teamId: order.teamId };
@@ -127,17 +130,35 @@ export async function applyReversal(
 /**
  * Stores an order's money, even if its payment cannot be applied (yet), so that a refund finds it. An older state
  * never replaces a newer one. The caller holds the team's lock.
+ * @throws DomainError `doubtful_team`: it is granted to another team
  */
-export async function rememberOrder(em: EntityManager, facts: OrderFacts): Promise<Order> {
-  const order = await mergeOrder(em, facts);
+export async function rememberOrder(em: EntityManager, facts: OrderFacts): Promise<void> {
+  await adoptOrder(em, facts);
   await em.flush();
-  return order;
 }
 
-/** As `rememberOrder`, without writing it: the next flush does. */
+/** As `mergeOrder`. An order that is not granted moves to this team: an operator has assigned its payment to it. */
+async function adoptOrder(em: EntityManager, facts: OrderFacts): Promise<Order> {
+  const known = await findOrder(em, facts.id);
+  if (known && known.teamId !== facts.teamId && known.grantedAt === null) {
+    // The lock of its other team is not held: that team may have been granted it since it was read.
+    const moved = await em.execute<object[]>(
+      'update orders set team_id = ? where id = ? and granted_at is null returning id',
+      [facts.teamId, facts.id],
+    );
+    if (moved.length > 0) known.teamId = facts.teamId;
+  }
+  return mergeOrder(em, facts);
+}
+
+/**
+ * Updates the stored order, or creates it. The next flush writes it.
+ * @throws DomainError `doubtful_team`: it belongs to another team
+ */
 async function mergeOrder(em: EntityManager, facts: OrderFacts): Promise<Order> {
   const known = await findOrder(em, facts.id);
   if (known) {
+    demandOwnTeam(`Order ${facts.id}`, known.teamId, facts.teamId);
     if (facts.stateAt >= known.stateAt) {
       known.refundedAmount = facts.refundedAmount;
       known.paidAmount = facts.paidAmount;

@@ -5,6 +5,7 @@ import { SubscriptionPeriod } from '../../database/entities/subscription-period.
 import { readOnce } from '../../database/read-once.ts';
 import { type Message, storeMessages } from '../../outbox/messages.ts';
 import { recountCycleLimits } from '../spend/set-limit.ts';
+import { demandOwnTeam } from './demand-own-team.ts';
 import { type CyclePolicies, followEntitlement } from './follow-entitlement.ts';
 
 /** A subscription at Polar whose team and plan we know. */
@@ -66,6 +67,7 @@ export async function applySubscription(
  *
  * @param fetched  whether the state was just fetched from Polar: of two states with the same time, it is the newer
  * @returns what was done, as a sentence, and whether anything changed
+ * @throws DomainError `doubtful_team`: the subscription belongs to another team
  */
 export async function rememberSubscription(
   em: EntityManager,
@@ -74,6 +76,7 @@ export async function rememberSubscription(
   now: Date,
 ): Promise<{ outcome: string; isNews: boolean }> {
   const [isNewPeriod, known] = await Promise.all([rememberPeriod(em, facts), findSubscription(em, facts.id)]);
+  if (known) demandOwnTeam(`Subscription ${facts.id}`, known.teamId, facts.teamId);
   const age = known ? known.stateAt.getTime() - facts.stateAt.getTime() : -1;
   if (age > 0 || (age === 0 && !fetched)) {
     const outcome = `Subscription ${facts.id}: this state or a newer one is already known`;

@@ -16,6 +16,7 @@ import {
 import { cycleExpiry } from '../rules/expiry.ts';
 import { applyMoves } from './apply-moves.ts';
 import { clawBack } from './claw-back.ts';
+import { demandOwnTeam } from './demand-own-team.ts';
 import { changeExpiry, expireGrants, findExpired } from './expire-credits.ts';
 import { grantCredits } from './grant-credits.ts';
 import { readBilling } from './read-billing.ts';
@@ -37,6 +38,7 @@ export interface Followed {
  * Moves the credits of a subscription to the entitlement of its cycles: grants what is due, sets the expiry of each
  * cycle's credits, and takes credits back or gives them back until each cycle is at its target. A repetition changes
  * nothing. The caller holds the team's lock and has read `now` after it.
+ * @throws DomainError `doubtful_team`: the subscription belongs to another team
  */
 export async function followEntitlement(
   em: EntityManager,
@@ -45,6 +47,7 @@ export async function followEntitlement(
   now: Date,
 ): Promise<Followed> {
   const state = await em.findOne(Subscription, { id });
+  if (state) demandOwnTeam(`Subscription ${id}`, state.teamId, teamId);
   await em.flush(); // the billing is read by SQL
   const [{ billing, orders }, known, debts, due] = await Promise.all([
     readBilling(em, id, state),

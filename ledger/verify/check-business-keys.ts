@@ -17,6 +17,10 @@ export const checkBusinessKeys: Check = {
       holds: 'The order of a grant belongs to the grant’s team',
       lookNext: 'the order at Polar; reconciliation stores missing orders',
     },
+    'subscription-has-one-team': {
+      holds: 'The subscription of a grant or of an order belongs to the same team',
+      lookNext: 'the decisions of the inbox rows of the subscription and of its orders',
+    },
     'issue-names-business-key': {
       holds: 'The transfer that issues a grant has the grant’s key as its reference',
       lookNext: 'which of the two was changed',
@@ -24,7 +28,7 @@ export const checkBusinessKeys: Check = {
   },
   find: `
     with keyed as materialized (
-      select g.team_id, g.id, g.source, g.business_key, g.order_id, g.created_at,
+      select g.team_id, g.id, g.source, g.business_key, g.order_id, g.subscription_id, g.created_at,
              case g.source
                when 'trial' then array['trial:' || g.team_id]
                when 'purchase' then array['order:' || g.order_id]
@@ -51,6 +55,13 @@ export const checkBusinessKeys: Check = {
       from keyed k
       left join orders o on o.id = k.order_id
      where k.order_id is not null and o.team_id is distinct from k.team_id
+    union all
+    select 'subscription-has-one-team', billed.team_id, format('%s of subscription %s', billed.what, s.id), format('of team %s', billed.team_id), format('of team %s', s.team_id)
+      from (select team_id, format('grant %s', id) as what, subscription_id from keyed where subscription_id is not null
+             union all
+            select o.team_id, format('order %s', o.id), o.subscription_id from orders o where ${within('o.team_id')}) billed
+      join subscriptions s on s.id = billed.subscription_id
+     where s.team_id <> billed.team_id
     union all
     select 'issue-names-business-key', k.team_id, format('grant %s', k.id), k.business_key, t.reference
       from keyed k

@@ -284,6 +284,11 @@ const corruptions: { rule: string; what: string; sql: string }[] = [
     sql: `update orders set team_id = (select id from teams where id <> orders.team_id limit 1)`,
   },
   {
+    rule: 'subscription-has-one-team',
+    what: 'a subscription of another team than its orders and grants',
+    sql: `update subscriptions set team_id = (select id from teams where id <> subscriptions.team_id limit 1)`,
+  },
+  {
     rule: 'issue-names-business-key',
     what: 'an issue under another key',
     sql: `update transfers set reference = 'order:other' where kind = 'grant'`,

@@ -39,7 +39,7 @@ async function payAsStranger(product = 'pack_1000'): Promise<{ customerId: strin
 }
 
 /** A paid order as Polar sends it, which Polar itself does not have. */
-async function deliverOrder(more: Record<string, unknown> = {}): Promise<string> {
+async function deliverOrder(more: Record<string, unknown> = {}, type = 'order.paid'): Promise<string> {
   const at = story.clock.now().toISOString();
   const data = {
     id: crypto.randomUUID(),
@@ -55,7 +55,7 @@ async function deliverOrder(more: Record<string, unknown> = {}): Promise<string>
     items: [{ amount: 1_200, proration: false }],
     ...more,
   };
-  const { body } = await story.deliver({ type: 'order.paid', timestamp: at, data });
+  const { body } = await story.deliver({ type, timestamp: at, data });
   return String(body.id);
 }
 
@@ -180,6 +180,74 @@ test('an event that was assigned to another team is not applied to the team that
   await story.call('POST', `/v1/inbox/${id}/assign`, { teamId: bob, product: 'pack_1000' });
   await until(async () => (await story.balance(bob)).bySource.purchase === '1000');
   expect(await story.balance(ada)).toMatchObject({ bySource: { purchase: '0' } });
+});
+
+test('a payment for a deleted team that an operator assigns to another team is refunded by that team', async () => {
+  const ada = await story.signUp('ada');
+  const { id: gone } = await story.call<{ id: string }>('POST', '/v1/teams', {
+    name: 'Gone',
+    ownerId: 'ada',
+  });
+  await story.call('DELETE', `/v1/teams/${gone}`);
+  await story.settle();
+  const order = {
+    ...{ id: crypto.randomUUID(), product_id: await story.productOf('pack_1000') },
+    metadata: { team_id: gone },
+  };
+  const id = await deliverOrder(order);
+  await story.settle();
+  expect((await rows()).find((row) => row.id === id)).toMatchObject({ parkedCode: 'team_deleted' });
+  await story.call('POST', `/v1/inbox/${id}/assign`, { teamId: ada });
+  await until(async () => (await story.balance(ada)).bySource.purchase === '1000');
+  await story.call('POST', `/v1/teams/${ada}/usage`, { action: 'workflow.run', quantities: { runs: 3_000 } });
+
+  await deliverOrder(
+    { ...order, status: 'refunded', refunded_amount: 1_200, modified_at: '2040-01-31T10:05:00Z' },
+    'order.refunded',
+  );
+  await story.settle();
+  expect(await story.balance(ada)).toMatchObject({ available: '0', debt: '1000' });
+});
+
+test('a subscription has one team: what an operator assigned to it, and whatever team its later events name', async () => {
+  const [ada, bob] = [await story.signUp('ada'), await story.signUp('bob')];
+  const subscriptionId = crypto.randomUUID();
+  const product = await story.productOf('starter_monthly');
+  const [january, february, march] = ['2040-01-31T10:00:00Z', '2040-02-29T10:00:00Z', '2040-03-31T10:00:00Z'];
+  const paid = (start = '', end = '') => {
+    const common = { metadata: { team_id: ada }, product_id: product, created_at: start };
+    const period = { current_period_start: start, current_period_end: end };
+    const started = { started_at: january, status: 'active', cancel_at_period_end: false };
+    const item = { amount: 1_900, proration: false, start_timestamp: start, end_timestamp: end };
+    return {
+      ...{ ...common, id: crypto.randomUUID(), net_amount: 1_900, billing_reason: 'subscription_cycle' },
+      subscription: { ...common, ...period, ...started, id: subscriptionId, created_at: january },
+      ...{ subscription_id: subscriptionId, items: [item] },
+    };
+  };
+  const first = paid(january, february);
+  const doubtful = { metadata: { team_id: ada }, customer: { external_id: bob } };
+  const ids = [
+    await deliverOrder({ ...first, ...doubtful, subscription: { ...first.subscription, ...doubtful } }),
+    await deliverOrder({ ...paid(january, february), ...doubtful }),
+  ];
+  for (const id of ids)
+    expect((await rows()).find((row) => row.id === id)).toMatchObject({ parkedCode: 'doubtful_team' });
+  await story.call('POST', `/v1/inbox/${ids[0]}/assign`, { teamId: bob });
+  await until(async () => (await story.balance(bob)).bySource.subscription === '2000');
+
+  await story.call('POST', `/v1/inbox/${ids[1]}/assign`, { teamId: ada }); // by mistake
+  await until(async () => (await rows()).find((row) => row.id === ids[1])?.status === 'parked');
+  expect((await rows()).find((row) => row.id === ids[1])).toMatchObject({ parkedCode: 'doubtful_team' });
+  await story.call('POST', `/v1/inbox/${ids[1]}/dismiss`, { reason: 'the same payment' });
+
+  await story.advanceTo('2040-02-29T10:00:10Z');
+  await deliverOrder(paid(february, march));
+  await story.settle();
+  expect(await story.balance(bob)).toMatchObject({ bySource: { subscription: '2000' } });
+  expect(await story.balance(ada)).toMatchObject({ bySource: { subscription: '0' } });
+  const { grants } = await story.balance(bob);
+  expect(grants.map(({ expiresAt }) => expiresAt)).toContain('2040-03-31T11:00:00.000Z');
 });
 
 test('a dismissed event is settled: it keeps its reason, is not retried, and reconciliation is silent about it', async () => {
