@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { decimalOut, formatCredits } from '../../catalog/credits.ts';
 import { accounts, type TransferKind, transferKinds } from '../../database/entities/transfer.ts';
-import { type ExportedUsageEvent, exportUsageEvents } from '../../ledger/read/export-usage-events.ts';
+import { exportedColumns, exportUsageEvents } from '../../ledger/read/export-usage-events.ts';
 import { listTransfers } from '../../ledger/read/list-transfers.ts';
 import { listUsageEvents } from '../../ledger/read/list-usage-events.ts';
 import { reportUsage, type UsageReport } from '../../ledger/read/report-usage.ts';
@@ -254,7 +254,7 @@ export const usageHistoryRoutes = [
         const pages = exportUsageEvents(database.pool, teamId, { from, to }, filter);
         return {
           status: 200,
-          chunks: await eventsAsCsv(pages),
+          chunks: await withHeader(pages),
           contentType: csvType,
           filename: 'usage-events.csv',
         };
@@ -330,53 +330,15 @@ function toCsv({ columns, rows }: UsageReport): string {
   return header + lines.join('');
 }
 
-const eventColumns = [
-  'id',
-  'occurredAt',
-  'recordedAt',
-  'action',
-  'quantities',
-  'credits',
-  'priceVersion',
-  'memberId',
-  'apiKeyId',
-  'runId',
-  'stepId',
-  'tags',
-];
-
 /** The first page is read before the answer starts, so that an error of its query is still a problem with a status. */
-async function eventsAsCsv(
-  pages: AsyncGenerator<ExportedUsageEvent[], void, undefined>,
+async function withHeader(
+  pages: AsyncGenerator<string, void, undefined>,
 ): Promise<AsyncGenerator<string, void, undefined>> {
   const first = await pages.next();
   return (async function* () {
-    yield csvLine(eventColumns);
+    yield csvLine(exportedColumns);
     if (first.done) return;
-    yield eventLines(first.value);
-    for await (const page of pages) yield eventLines(page);
+    yield first.value;
+    yield* pages;
   })();
-}
-
-function eventLines(events: ExportedUsageEvent[]): string {
-  return events.map((event) => csvLine(eventCells(event))).join('');
-}
-
-/** `quantities` and `tags` are JSON objects. */
-function eventCells(event: ExportedUsageEvent): string[] {
-  const { lines, tags } = event;
-  return [
-    event.id,
-    event.occurredAt.toISOString(),
-    event.recordedAt.toISOString(),
-    event.action,
-    JSON.stringify(Object.fromEntries(lines.map(({ meter, quantity }) => [meter, quantity]))),
-    formatCredits(event.credits),
-    String(event.priceVersion),
-    event.memberId ?? '',
-    event.apiKeyId ?? '',
-    event.runId ?? '',
-    event.stepId ?? '',
-    tags === null ? '' : JSON.stringify(tags),
-  ];
 }
