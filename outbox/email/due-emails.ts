@@ -1,18 +1,30 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { type EmailCategory, operatorRecipient } from './recipients.ts';
-import { type EmailCause, type EmailType, parseEmailMessage } from './write-email.ts';
+import { type EmailCause, parseEmailMessage } from './write-email.ts';
 
 /** An e-mail that is due, with everything that it needs. Log only its id and type. */
 export interface DueEmail {
   id: string;
   recipient: string;
-  type: EmailType;
+  /** The type of its message, or `invitation`. */
+  type: string;
   /** What the recipient can opt out of; null for the operator. */
   category: EmailCategory | null;
   attempts: number;
   /** The address; null for the operator. */
   address: string | null;
-  cause: EmailCause;
+  /** What `readCause` reads. */
+  stored: StoredCause;
+}
+
+interface StoredCause {
+  at: Date;
+  /** Of the message, as it is stored: another release may have written it. */
+  data: unknown;
+  teamName: string;
+  /** Of the invitation. */
+  role: string;
+  expiresAt: Date;
 }
 
 /** How many e-mails may be sent within 24 hours: the catalog's policies. */
@@ -163,20 +175,24 @@ interface DueRow {
 }
 
 function toDueEmail(row: DueRow): DueEmail {
-  const at = new Date(Number(row.created_at));
-  const teamName = row.team_name ?? '';
-  const cause: EmailCause =
-    row.type === null
-      ? {
-          type: 'invitation',
-          at,
-          teamName,
-          role: row.role ?? '',
-          expiresAt: new Date(Number(row.expires_at)),
-        }
-      : { ...parseEmailMessage(row.type, row.data), at, teamName };
-  const { id, recipient, attempts, address, category } = row;
-  return { id, recipient, attempts, address, type: cause.type, category, cause };
+  const { id, recipient, attempts, address, category, data } = row;
+  const stored = {
+    at: new Date(Number(row.created_at)),
+    data,
+    teamName: row.team_name ?? '',
+    role: row.role ?? '',
+    expiresAt: new Date(Number(row.expires_at)),
+  };
+  return { id, recipient, attempts, address, type: row.type ?? 'invitation', category, stored };
+}
+
+/**
+ * What an e-mail is about.
+ * @throws Error if its message does not fit the schema of its type: another release wrote it
+ */
+export function readCause({ type, stored: { at, data, teamName, role, expiresAt } }: DueEmail): EmailCause {
+  if (type === 'invitation') return { type, at, teamName, role, expiresAt };
+  return { ...parseEmailMessage(type, data), at, teamName };
 }
 
 function idsOf(rows: readonly { id: string }[]): string {

@@ -5,13 +5,14 @@ import {
   type DueEmail,
   type EmailLimits,
   postponeEmail,
+  readCause,
   readNextEmailAt,
   settleEmail,
   takeDueEmails,
 } from './due-emails.ts';
 import { type Mailer, maxConnections } from './mailer.ts';
 import { createOptOutToken } from './recipients.ts';
-import { renderEmail } from './render-email.ts';
+import { type RenderedEmail, renderEmail } from './render-email.ts';
 import { writeEmail } from './write-email.ts';
 
 const emailsPerBatch = 100;
@@ -86,7 +87,7 @@ async function sendEmail(
   email: DueEmail,
 ): Promise<string | null> {
   const em = database.fork();
-  const { id, type, recipient, category, cause } = email;
+  const { id, type, recipient, category } = email;
   const to = email.address ?? operator;
   if (to === undefined) {
     await settleEmail(em, id, 'skipped', 'MAIL_OPERATOR is not set');
@@ -96,7 +97,11 @@ async function sendEmail(
     category === null
       ? null
       : `${publicUrl}/v1/email-opt-outs/${createOptOutToken(tokenSecret, { recipient, category })}`;
-  const rendered = renderEmail(writeEmail(cause, publicUrl), optOutUrl);
+  const rendered = tryRender(email, publicUrl, optOutUrl);
+  if (!rendered) {
+    await postponeEmail(em, email, 'it cannot be written by this release', false);
+    return null;
+  }
   const result = await mailer.send({ id, to, optOutUrl, ...rendered });
   if (result.kind === 'sent') await settleEmail(em, id, 'sent', null);
   else {
@@ -105,4 +110,14 @@ async function sendEmail(
     else await postponeEmail(em, email, result.reason, result.kind === 'failed');
   }
   return result.kind === 'failed' ? result.reason : null;
+}
+
+/** Null if it cannot be written, which must not stop other e-mails. The worker of another release may write it later. */
+function tryRender(email: DueEmail, publicUrl: string, optOutUrl: string | null): RenderedEmail | null {
+  try {
+    return renderEmail(writeEmail(readCause(email), publicUrl), optOutUrl);
+  } catch (error) {
+    log.error({ emailId: email.id, type: email.type, err: error }, 'An e-mail cannot be written');
+    return null;
+  }
 }

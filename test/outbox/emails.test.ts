@@ -316,6 +316,22 @@ test('a refused recipient is not tried again, a busy one is, and neither delays 
   expect(await recipients()).toEqual([`${busy}@example.com`, `${fine}@example.com`]);
 });
 
+test('an e-mail that this release cannot write waits, and delays no other', async () => {
+  const ada = await newUser('ada');
+  const teamId = await newTeam({ [ada]: 'owner' });
+  const ofNextRelease = { teamId, available: '0', addedLater: true };
+  await store({ type: 'credits.exhausted', data: ofNextRelease } as Message, exhausted(teamId));
+  const { nextAt } = await send();
+  expect(await recipients()).toEqual([`${ada}@example.com`]);
+  expect(await statuses()).toEqual(
+    expect.arrayContaining(['sent', 'pending: it cannot be written by this release']),
+  );
+  expect(nextAt).toEqual(new Date(start.getTime() + minute));
+  await advance(3 * 24 * hour + minute);
+  expect(await send()).toEqual({ nextAt: null, failure: null });
+  expect(await statuses()).toEqual(expect.arrayContaining(['sent', 'skipped: too old']));
+});
+
 test('a user who opts out gets no e-mails of that category, until they opt in again', async () => {
   const ada = await newUser('ada');
   const teamId = await newTeam({ [ada]: 'owner' });
