@@ -10,6 +10,7 @@ import { type Caller, nameCaller, type Person, unauthenticated } from './authent
 import { type Access, authorize, confirmRights, forbidden } from './authorize.ts';
 import { keepUncompressed } from './compress-answers.ts';
 import type { Dependencies } from './dependencies.ts';
+import { createDownloadTurns, type DownloadTurns } from './download-turns.ts';
 import { createPolarBudget, type PolarBudget } from './polar-budget.ts';
 import { invalidRequest, refuseFields } from './problem.ts';
 import { createRateLimits, networkOf, type RateLimits, type Rates } from './rate-limits.ts';
@@ -129,7 +130,7 @@ export interface RouteTurns {
   heavyReads: Turns;
   reads: Turns;
   administration: Turns;
-  downloads: Turns;
+  downloads: DownloadTurns;
   polar: PolarBudget;
   unsignedBodies: UnsignedBodies;
   rates: RateLimits;
@@ -144,7 +145,7 @@ export function createRouteTurns(rates: Rates): RouteTurns {
     heavyReads: createTurns({ maxPerOwner: 2, maxInAll: 3 }),
     reads: createTurns({ maxPerOwner: 8, maxInAll: 64 }),
     administration: createTurns({ maxPerOwner: 3, maxInAll: 64 }),
-    downloads: createTurns({ maxPerOwner: 2, maxInAll: 8 }),
+    downloads: createDownloadTurns(),
     polar: createPolarBudget(),
     unsignedBodies: createUnsignedBodies(),
     rates: createRateLimits(rates),
@@ -232,7 +233,7 @@ export function defineRoute<Shape extends RequestShape>(definition: RouteDefinit
     const { chunks, stream } = answer;
     if (stream && request.method !== 'HEAD') return stream(response);
     if (chunks === undefined || request.method === 'HEAD') return send(response, answer);
-    await turns.downloads.take(ownerOf(request, caller), () => {
+    await turns.downloads.take(ownerOf(request, caller), caller, () => {
       startAnswer(response, answer);
       return sendChunks(response, chunks);
     });

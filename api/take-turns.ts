@@ -78,7 +78,7 @@ export function createTurns({ maxPerOwner, maxInAll }: TurnLimits): Turns {
   function refusal(owner: string | undefined): DomainError {
     const details = { retryAfterSeconds: 2 };
     if (owner !== undefined && (running.get(owner) ?? 0) >= maxPerOwner) {
-      const why = `At most ${maxPerOwner} such requests of a team run at once: wait for their answers, then send this request again`;
+      const why = `At most ${maxPerOwner} such requests of a team or user run at once: wait for their answers, then send this request again`;
       return new DomainError('too_many_requests', why, details);
     }
     return new DomainError(

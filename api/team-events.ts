@@ -53,6 +53,8 @@ interface Stream extends StreamRequest {
   response: Response;
   state: TeamState;
   nextHeartbeat: number;
+  /** Whether its caller is being checked. */
+  isUpdating: boolean;
 }
 
 /**
@@ -79,7 +81,8 @@ export function createTeamEvents(database: Database): TeamEvents {
     const watched = [...streams];
     try {
       const states = await readStates(database, [...new Set(watched.map(({ teamId }) => teamId))]);
-      await Promise.all(watched.map((stream) => update(stream, states.get(stream.teamId))));
+      // Not awaited: a check of one caller that takes long, because a key server hangs, must not delay the others.
+      for (const stream of watched) void update(stream, states.get(stream.teamId));
       return true;
     } catch (error) {
       log.warn({ err: error }, 'the changes of watched teams could not be read');
@@ -101,7 +104,8 @@ export function createTeamEvents(database: Database): TeamEvents {
         });
         response.flushHeaders();
         const state = stateOf(lastEventId) ?? current;
-        const stream = { ...request, response, state, nextHeartbeat: performance.now() + heartbeatMs };
+        const nextHeartbeat = performance.now() + heartbeatMs;
+        const stream = { ...request, response, state, nextHeartbeat, isUpdating: false };
         response.write(`retry: ${reconnectMs}\nid: ${idOf(state)}\n\n`);
         const changed = changesBetween(state, current);
         if (changed.length > 0) sendChanges(stream, changed, current);
@@ -131,20 +135,24 @@ function refuseTooMany(streams: ReadonlySet<Stream>, teamId: string, caller: str
     throw new DomainError('too_many_requests', 'Close other streams of this user or team first', details);
 }
 
-/** Sends what has changed, or a heartbeat that is due, or ends the stream. */
+/** Sends what has changed, or a heartbeat that is due, or ends the stream. Never rejects. */
 async function update(stream: Stream, current: TeamState | undefined): Promise<void> {
-  const { response, validUntil, nextHeartbeat } = stream;
+  const { response, validUntil, nextHeartbeat, isUpdating } = stream;
   const hasEnded = validUntil !== undefined && Date.now() >= validUntil.getTime();
   if (!current || hasEnded) return void response.end();
   if (response.writableLength > mostUnreadBytes) return void response.destroy();
+  if (isUpdating) return; // the next read finds the change again
   const changed = changesBetween(stream.state, current);
   if (changed.length === 0 && performance.now() < nextHeartbeat) return;
+  stream.isUpdating = true;
   try {
     await stream.confirmCaller();
   } catch (error) {
     // If Postgres does not answer, the stream stays open and sends nothing.
     if (isRefusal(error)) response.end();
     return;
+  } finally {
+    stream.isUpdating = false;
   }
   if (response.writableEnded) return;
   if (changed.length > 0) sendChanges(stream, changed, current);

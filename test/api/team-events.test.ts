@@ -151,6 +151,30 @@ test('a stream that opens while the watched teams are read stays open', async ()
   api.dependencies.teamEvents = teamEvents;
 });
 
+test('a stream whose caller cannot be checked now delays no other stream', async () => {
+  const [bea, dan] = [await api.person(), await api.person()];
+  const streams = [await open(bea.teamId, bea.token), await open(dan.teamId, dan.token)] as const;
+  const { authenticate } = api.dependencies;
+  const isAsked = Promise.withResolvers<void>();
+  const mayAnswer = Promise.withResolvers<void>();
+  // As while the identity provider's key server accepts a connection and does not answer.
+  api.dependencies.authenticate = async (authorization, options) => {
+    if (authorization === `Bearer ${bea.token}`) {
+      isAsked.resolve();
+      await mayAnswer.promise;
+    }
+    return authenticate(authorization, options);
+  };
+  await api.give(bea.teamId, '5');
+  await isAsked.promise;
+  await api.give(dan.teamId, '5');
+  expect(await streams[1].next()).toEqual(['balance']);
+  mayAnswer.resolve();
+  expect(await streams[0].next()).toEqual(['balance']);
+  api.dependencies.authenticate = authenticate;
+  for (const stream of streams) stream.close();
+});
+
 test('a stream ends with the session that opened it', async () => {
   const reply = await api.send('POST', '/session', { as: ada.token });
   const cookie = (reply.headers.get('set-cookie') ?? '').split(';')[0] ?? '';
