@@ -58,6 +58,8 @@ export interface RouteDefinition<Shape extends RequestShape> {
   asksPolar?: boolean;
   /** In bytes. Default: 100 kB; for a `rawBody` 1 MiB. */
   bodyLimitBytes?: number;
+  /** A member of the body that is a list. The route checks its items with `checkJson`, so that a hostile item refuses no other. */
+  checksItemsOf?: string;
   request: Shape;
   /**
    * The schema of the body in the documentation, if the route itself checks less (each event of a batch separately).
@@ -164,7 +166,7 @@ export function defineRoute<Shape extends RequestShape>(definition: RouteDefinit
   const { handle, request: shape, access } = definition;
   const lane = definition.lane ?? (definition.method === 'get' ? 'reads' : 'administration');
   const schema = z.object(shape);
-  const readBody = readJson(definition.bodyLimitBytes ?? 102_400);
+  const readBody = readJson(definition.bodyLimitBytes ?? 102_400, definition.checksItemsOf);
   const readRaw = readBytes(definition.bodyLimitBytes ?? 1_048_576);
 
   const serve: Route['serve'] = async (request, response, dependencies, turns) => {

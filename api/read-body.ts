@@ -6,8 +6,14 @@ import { refuseFields } from './problem.ts';
 /** Deeper than any valid body. A hostile body must not overflow the stack. */
 const maxNestingLevels = 32;
 
-/** Parses the body's JSON: an object, well-formed, not too deep. Undefined if there is no body. */
-export function readJson(limitBytes: number): (request: Request, response: Response) => Promise<unknown> {
+/**
+ * Parses the body's JSON: an object, well-formed, not too deep. Undefined if there is no body.
+ * @param checkedByRoute  a member of the body whose items the route checks with `checkJson`
+ */
+export function readJson(
+  limitBytes: number,
+  checkedByRoute?: string,
+): (request: Request, response: Response) => Promise<unknown> {
   const parse = express.json({ limit: limitBytes });
   return async (request, response) => {
     const sent = request.headers['content-length'] !== '0';
@@ -16,7 +22,8 @@ export function readJson(limitBytes: number): (request: Request, response: Respo
     }
     await run(parse, request, response);
     const body: unknown = request.body;
-    checkJson(body);
+    const isSplit = checkedByRoute !== undefined && typeof body === 'object' && body !== null;
+    checkJson(isSplit ? { ...body, [checkedByRoute]: null } : body);
     return body;
   };
 }
@@ -96,7 +103,7 @@ export function hashBody(body: unknown, { without = [] }: { without?: readonly s
  * a double (`1e400`), keys with a meaning in JavaScript, unlimited nesting.
  * @throws DomainError `invalid_request`
  */
-function checkJson(body: unknown): void {
+export function checkJson(body: unknown): void {
   const open: { value: unknown; path: string; depth: number }[] = [{ value: body, path: '', depth: 0 }];
   for (let next = open.pop(); next; next = open.pop()) {
     const { value, path, depth } = next;

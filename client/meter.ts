@@ -4,7 +4,7 @@ import { BillingProblem, BillingUnavailable, isProblem } from './billing-error.t
 
 /** One usage. Without an `idempotencyKey` the meter makes one. */
 export type MeteredUsage = Omit<components['schemas']['BatchEvent'], 'idempotencyKey'> & {
-  idempotencyKey?: string;
+  idempotencyKey?: string | undefined;
 };
 export type Receipt = components['schemas']['Receipt'];
 
@@ -100,7 +100,7 @@ export function createMeter(
     async spend(usage) {
       if (isClosed) throw new MeterRefused('closed');
       if (pending >= maxPending) throw new MeterRefused('full');
-      const keyed = { idempotencyKey: crypto.randomUUID(), ...usage };
+      const keyed = { ...usage, idempotencyKey: usage.idempotencyKey ?? crypto.randomUUID() };
       const json = JSON.stringify(keyed);
       const { promise, resolve, reject } = Promise.withResolvers<Receipt>();
       pending += 1;

@@ -9,7 +9,7 @@ import { spends } from '../../metrics.ts';
 import { defineRoute, idempotencyKeySchema } from '../define-route.ts';
 import type { Dependencies } from '../dependencies.ts';
 import { invalidRequest, type Problem, problemSchema, toProblem } from '../problem.ts';
-import { hashBody } from '../read-body.ts';
+import { checkJson, hashBody } from '../read-body.ts';
 import { whileCommitting } from '../refusals.ts';
 import {
   actionSchema,
@@ -103,6 +103,7 @@ export const usageRoutes = [
       'Each event succeeds or fails separately, in order within a team. Its key and body mean the same as in a single request. A body has at most 8 MiB. An answer has at most about 4 MiB: later results are `shortened`, without `lines`, `grants` and `errors`. The team’s usage events contain all of them.',
     access: { services: ['usage'] },
     bodyLimitBytes: maxBatchBytes,
+    checksItemsOf: 'events',
     // Each event is checked separately, so that an invalid event does not refuse the others.
     request: { body: z.strictObject({ events: z.array(z.unknown()).min(1).max(maxBatchEvents) }) },
     documentedBody: z
@@ -127,6 +128,7 @@ async function spendEvent(
   event: unknown,
 ): Promise<Problem | ({ status: 201 } & ReturnType<typeof receiptJson>)> {
   try {
+    checkJson(event);
     const parsed = eventInBody.safeParse({ body: event });
     if (!parsed.success) throw invalidRequest(parsed.error);
     const { teamId, idempotencyKey, ...body } = parsed.data.body;

@@ -334,6 +334,26 @@ const timeParameters = routes.flatMap(({ method, path, request: { query } }) =>
     : [],
 );
 
+test('an event of a batch with text or nesting that cannot be stored does not affect the others', async () => {
+  const good = JSON.stringify({ teamId, idempotencyKey: 'beside-hostile', ...runs(1) });
+  const hostile = [
+    JSON.stringify({ ...JSON.parse(good), idempotencyKey: 'nul', runId: 'a\0b' }),
+    JSON.stringify({ ...JSON.parse(good), idempotencyKey: 'half', metadata: { prompt: '\ud83d' } }),
+    good.replace('{', '{"__proto__":{"x":1},'),
+    good.replace('{', '{"tags":{"__proto__":"x"},'),
+    good.replace('{', '{"metadata":{"n":1e400},'),
+    good.replace('{', `{"metadata":${'['.repeat(5_000)}${']'.repeat(5_000)},`),
+    '['.repeat(5_000) + ']'.repeat(5_000),
+    'null',
+  ];
+  const answer = await api.sendRaw('POST', '/v1/usage/batch', {
+    body: `{"events":[${[...hostile, good].join(',')}]}`,
+  });
+  const refused = hostile.map(() => expect.objectContaining({ status: 422, code: 'invalid_request' }));
+  const debited = expect.objectContaining({ status: 201, action: 'workflow.run' });
+  expect(answer).toMatchObject({ status: 200, json: { results: [...refused, debited] } });
+});
+
 test.each(timeParameters)('%s?%s= accepts only times between 2000 and 2200', async (path, name) => {
   const outside = [
     '0000-01-01T00:00:00Z',

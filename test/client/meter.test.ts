@@ -72,6 +72,19 @@ test('a usage that cannot be JSON is refused before it joins a batch', async () 
   await meter.close();
 });
 
+test('a usage with half a character, from a text that was cut, is refused alone', async () => {
+  const meter = meterOf();
+  const [good, cut, keyless] = await Promise.allSettled([
+    meter.spend(run(teamOf(0))),
+    meter.spend({ ...run(teamOf(1)), metadata: { prompt: '😀'.slice(0, 1) } }),
+    meter.spend({ ...run(teamOf(2)), idempotencyKey: undefined }),
+  ]);
+  expect([good, keyless]).toMatchObject([{ status: 'fulfilled' }, { status: 'fulfilled' }]);
+  expect(cut).toMatchObject({ reason: { code: 'invalid_request' } });
+  expect(batches()).toBe(1);
+  await meter.close();
+});
+
 test('more usages than the limit are refused, until the others have their answer', async () => {
   const meter = meterOf({ maxPending: 2 });
   const two = [meter.spend(run(teamOf(0))), meter.spend(run(teamOf(0)))];
