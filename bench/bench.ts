@@ -5,7 +5,7 @@ import { leash } from '../dev/part.ts';
 import { showProgress } from '../dev/progress.ts';
 import type { Finding } from './measure.ts';
 import { measures } from './measures/measures.ts';
-import { describeMachine, toJson, toTable } from './report.ts';
+import { describeMachine, toJson, toLine, toTable } from './report.ts';
 import { openStack } from './stack.ts';
 
 /** `npm run bench`: every measure beside its baseline, on a temporary stack. See README.md. */
@@ -24,13 +24,15 @@ try {
     `${machine.cpus} CPUs (${machine.model}), ${machine.postgres}, ${machine.syncMs} ms to sync, load ${machine.loadBefore}`,
   );
   for (const { name, run } of measures) {
-    if (options.only.includes(name)) findings.push(...(await run(stack)));
+    if (!options.only.includes(name)) continue;
+    const found = await run(stack);
+    findings.push(...found);
+    for (const finding of found) progress.say(`    ${toLine(finding, !options.quick)}`);
   }
   if (options.json !== undefined) {
     const json = toJson(machine, findings, !options.quick);
     writeFileSync(options.json, `${JSON.stringify(json, null, 2)}\n`);
   }
-  console.log(`\n${toTable(findings, !options.quick)}`);
 } catch (error) {
   if (!interrupted) {
     progress.say(error instanceof Error ? (error.stack ?? error.message) : String(error));
@@ -38,6 +40,7 @@ try {
     process.exitCode = 1;
   }
 }
+if (!interrupted) showTable();
 await stack.stop();
 process.exit(interrupted ? 130 : process.exitCode);
 
@@ -65,10 +68,16 @@ function readOptions(): { quick: boolean; only: string[]; json: string | undefin
   }
 }
 
-/** Stops everything that was started. A measure in progress fails because of that. */
+/** The table of the measures that are complete. */
+function showTable(): void {
+  if (findings.length > 0) console.log(`\n${toTable(findings, !options.quick)}`);
+}
+
+/** Shows the table so far and stops everything that was started. A measure in progress fails because of that. */
 function interrupt(): void {
   if (interrupted) return;
   interrupted = true;
+  showTable();
   for (const event of ['uncaughtException', 'unhandledRejection']) process.on(event, () => {}); // lost connections
   progress.say('Stopping');
   void stack.stop().finally(() => process.exit(130));

@@ -52,17 +52,14 @@ export function toJson(machine: Machine, findings: readonly Finding[], judged: b
   };
 }
 
+/** One measure, as it is shown when it is complete. */
+export function toLine(finding: Finding, judged: boolean): string {
+  const [name, ours, baseline, ratio, goal, verdict] = cellsOf(finding, judged);
+  return `${name}: ${ours}, baseline ${baseline}, ${ratio}, goal ${goal}, ${verdict}`;
+}
+
 export function toTable(findings: readonly Finding[], judged: boolean): string {
-  const rows = findings.map((finding) => [
-    finding.name,
-    `${show(valueIn(finding, finding.ours))} ${finding.unit}`,
-    `${show(valueIn(finding, finding.baseline))} ${finding.unit}`,
-    `${ratioOf(finding).toFixed(2)} ×`,
-    goalOf(finding),
-    judged ? (isMet(finding) ? 'met' : 'NOT MET') : 'not judged',
-    `${show(finding.ours.p50)} / ${show(finding.ours.p99)}`,
-    `${show(finding.baseline.p50)} / ${show(finding.baseline.p99)}`,
-  ]);
+  const rows = findings.map((finding) => cellsOf(finding, judged));
   const heads = ['measure', 'ours', 'baseline', 'ratio', 'goal', '', 'p50 / p99 ms', 'baseline’s'];
   const widths = heads.map((head, column) =>
     Math.max(head.length, ...rows.map((row) => row[column]?.length ?? 0)),
@@ -78,6 +75,19 @@ export function toTable(findings: readonly Finding[], judged: boolean): string {
     [`${name}: ${compares}`, ...notes.map((note) => `    ${note}`)].join('\n'),
   );
   return [line(heads), ...rows.map(line), '', 'Ours; the baseline:', ...legend].join('\n');
+}
+
+function cellsOf(finding: Finding, judged: boolean): string[] {
+  return [
+    finding.name,
+    `${show(valueIn(finding, finding.ours))} ${finding.unit}`,
+    `${show(valueIn(finding, finding.baseline))} ${finding.unit}`,
+    `${ratioOf(finding).toFixed(2)} ×`,
+    goalOf(finding),
+    judged ? (isMet(finding) ? 'met' : 'NOT MET') : 'not judged',
+    `${show(finding.ours.p50)} / ${show(finding.ours.p99)}`,
+    `${show(finding.baseline.p50)} / ${show(finding.baseline.p99)}`,
+  ];
 }
 
 function goalOf({ goal }: Finding): string {

@@ -35,7 +35,7 @@ const report = z.object({
 
 test('the whole bench runs, with every measure beside its baseline, and a short run is not compared with the goals', async () => {
   const file = join(directory, 'bench.json');
-  const { code, output } = await bench('--quick', '--json', file);
+  const { code, output } = await bench({}, '--quick', '--json', file);
   expect({ code, output }).toMatchObject({ code: 0 });
   const { measures } = report.parse(JSON.parse(await readFile(file, 'utf8')));
   expect(measures.map(({ name }) => name)).toEqual([
@@ -73,12 +73,20 @@ test('the whole bench runs, with every measure beside its baseline, and a short 
 }, 300_000);
 
 test('a measure that does not exist, or a file that cannot be written, is reported before anything starts', async () => {
-  expect(await bench('--only', 'teams,speed')).toMatchObject({
+  expect(await bench({}, '--only', 'teams,speed')).toMatchObject({
     code: 2,
     output: expect.stringContaining('There is no measure speed'),
   });
-  expect(await bench('--json', join(directory, 'nowhere', 'bench.json'))).toMatchObject({ code: 2 });
+  expect(await bench({}, '--json', join(directory, 'nowhere', 'bench.json'))).toMatchObject({ code: 2 });
 });
+
+test('a bench that is stopped shows the measures so far', async () => {
+  const { code, output } = await bench({ stopAt: 'alone: ' }, '--quick', '--only', 'alone,http');
+  expect(code).toBe(130);
+  expect(output).toMatch(/^measure +ours/m);
+  expect(output).toMatch(/^alone +[\d.,]+ ms/m);
+  expect(output).not.toMatch(/^http/m);
+}, 120_000);
 
 test('ours and the baseline run alternately, and the median of the rounds counts', async () => {
   const turns: string[] = [];
@@ -123,13 +131,18 @@ test('percentiles are measured values', () => {
   expect(toRun([2, 9, 1], 500)).toEqual({ perSecond: 6, p50: 2, p99: 9 });
 });
 
-async function bench(...args: string[]): Promise<{ code: unknown; output: string }> {
+/** @param stopAt  after this output the bench gets SIGTERM */
+async function bench(
+  { stopAt }: { stopAt?: string },
+  ...args: string[]
+): Promise<{ code: unknown; output: string }> {
   const script = join(import.meta.dirname, '../../bench/bench.ts');
   const child = spawn(process.execPath, [script, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) {
     stream.on('data', (chunk) => {
       output += chunk;
+      if (stopAt !== undefined && !child.killed && output.includes(stopAt)) child.kill('SIGTERM');
     });
   }
   const [code] = await once(child, 'close');
