@@ -3,7 +3,7 @@ import { type ErrorCode, errors } from './errors.ts';
 /**
  * A refusal that the caller can understand and act on: a stable `code` of the table in `errors.ts`, a message that says what
  * must be true and what to do, and details. Everything else that is thrown is a bug or a broken part.
- * The domain knows no HTTP: `api/problem.ts` turns it into an answer, `activities/failures.ts` into a failure of Temporal.
+ * The domain knows no HTTP: `api/problem.ts` turns it into an answer, `activities/throw-as-failure.ts` into a failure of Temporal.
  */
 export class DomainError extends Error {
   readonly code: ErrorCode;

@@ -3,14 +3,14 @@ import { DomainError } from '../domain-error.ts';
 import { fetchDisputedAmounts } from '../polar/disputed-amounts.ts';
 import { dataOf, fetchOrder, readDispute, readRefund, subjectOf } from '../polar/events.ts';
 import { assignedOrder } from '../polar/resolve-team.ts';
-import { type EventStep, type Fetching, needsPolar } from './event-step.ts';
 import {
   followMoney,
   type OrderEvent,
   type OrderState,
   readOrderEvent,
   rememberMoney,
-} from './order-event.ts';
+} from './follow-order.ts';
+import { type EventStep, type Fetching, needsPolar } from './step.ts';
 
 /**
  * Money of an order was refunded, is disputed, or came back: its credits are taken or given back, up to the cumulative

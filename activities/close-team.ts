@@ -2,8 +2,7 @@ import { formatCredits } from '../catalog/credits.ts';
 import { forfeitCredits } from '../ledger/lifecycle/forfeit-credits.ts';
 import { endSubscriptions } from '../polar/end-subscriptions.ts';
 import { syncMembers as syncMembersAtPolar } from '../polar/sync-members.ts';
-import { type EventStep, needsPolar } from './event-step.ts';
-import { teamOf } from './subscription-event.ts';
+import { type EventStep, needsPolar, teamOf } from './step.ts';
 
 /**
  * The team was deleted: its subscriptions and members at Polar are ended first, then its holds are released and its

@@ -2,12 +2,12 @@ import type { Polar } from '@polar-sh/sdk/2026-10';
 import { type Database, readClock } from '../database/connection.ts';
 import type { Walked } from '../reconciliation/polar-page.ts';
 import type { Run } from '../reconciliation/store-repair.ts';
-import { throwAsFailure } from './failures.ts';
 import { approveRepair } from './reconciliation/approve-repair.ts';
 import { checkWebhookEndpoint } from './reconciliation/check-webhook-endpoint.ts';
 import { reconcilePage } from './reconciliation/reconcile-page.ts';
 import { type Report, recordReconciliation } from './reconciliation/record-reconciliation.ts';
 import { startTeams } from './reconciliation/start-teams.ts';
+import { throwAsFailure } from './throw-as-failure.ts';
 
 export type ReconciliationActivities = ReturnType<typeof createReconciliationActivities>;
 

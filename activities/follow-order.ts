@@ -1,5 +1,43 @@
-import type { EventStep } from './event-step.ts';
-import { followMoney, type OrderEvent, readOrderEvent, rememberMoney } from './order-event.ts';
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { listCatalogVersions, readCatalog, readCatalogAt } from '../catalog/versions.ts';
+import type { InboxEvent } from '../database/entities/inbox-event.ts';
+import { Order } from '../database/entities/order.ts';
+import { PolarProduct } from '../database/entities/polar-product.ts';
+import type { Team } from '../database/entities/team.ts';
+import { DomainError } from '../domain-error.ts';
+import type { ErrorCode } from '../errors.ts';
+import { retryParked } from '../inbox/inbox.ts';
+import {
+  applyReversal,
+  findOrder,
+  type OrderFacts,
+  type PaidOrderFacts,
+  rememberOrder,
+} from '../ledger/lifecycle/apply-order.ts';
+import { findPeriod, findSubscription } from '../ledger/lifecycle/apply-subscription.ts';
+import { forfeitCredits } from '../ledger/lifecycle/forfeit-credits.ts';
+import { dataOf, fetchOrder, type PolarOrder, readOrder } from '../polar/events.ts';
+import { findSyncedProduct, plansOf, resolveProduct, unknownProduct } from '../polar/resolve-product.ts';
+import { assignedOrder, assignedSubscription, checkTeam } from '../polar/resolve-team.ts';
+import {
+  endForDeletedTeam,
+  fetchState,
+  followState,
+  outlivesTeam,
+  type SubscriptionState,
+} from './follow-subscription.ts';
+import { type EventStep, type Fetching, type NeedsPolar, needsPolar } from './step.ts';
+
+/** An order, and its disputed amount if that was fetched. */
+export type OrderState = PolarOrder & { disputedAmount?: bigint };
+
+/** An order from an event, or as it was just fetched, with its subscription's state. */
+export interface OrderEvent {
+  order: OrderState;
+  /** Polar's time of this state. */
+  statedAt: Date;
+  subscription: SubscriptionState | null;
+}
 
 /** An order's money or state changed at Polar: its clawback follows. This grants nothing: only `order.paid` does. */
 export const followOrder: EventStep<OrderEvent> = {
@@ -7,3 +45,159 @@ export const followOrder: EventStep<OrderEvent> = {
   carryOut: followMoney,
   remember: rememberMoney,
 };
+
+/** A top-up of a customer's wallet at Polar has no product. */
+export const withoutProduct = 'order_without_product';
+
+/**
+ * Codes of a parked payment that certainly belongs to the team. It ends when its money is refunded, so a refund must
+ * find it.
+ */
+const worthRemembering: readonly ErrorCode[] = [
+  withoutProduct,
+  'team_deleted',
+  'money_without_credits',
+  'cycle_not_granted',
+];
+
+/**
+ * Reads an order and its subscription.
+ * @param pays  whether the event reports the order's payment
+ */
+export async function readOrderEvent(
+  em: EntityManager,
+  event: InboxEvent,
+  fetching: Fetching | undefined,
+  { pays }: { pays: boolean },
+): Promise<OrderEvent | NeedsPolar> {
+  const order = assignedOrder(readOrder(dataOf(event.payload)), event);
+  const { subscription, subscriptionId } = order;
+  const statedAt = event.occurredAt;
+  // An end expires credits at once, and Polar can reinstate. So the current state is fetched first.
+  const ended = subscription !== null && subscription.endedAt !== null;
+  const [tied, known, outlives] = await Promise.all([
+    isTiedOrder(em, order),
+    // If the subscription's own events are lost, its billing periods are not known.
+    !pays || subscription !== null || subscriptionId === null || findSubscription(em, subscriptionId),
+    subscription !== null && outlivesTeam(em, event, subscription),
+    fetching ? null : readAhead(em, order, { pays }),
+  ]);
+  if (!fetching) {
+    if (ended || tied || !known || outlives) return needsPolar;
+    return { order, statedAt, subscription: subscription && { ...subscription, fetched: false } };
+  }
+  const { polar } = fetching;
+  if (outlives && subscription) await endForDeletedTeam(fetching, event, subscription);
+  return {
+    order: tied ? assignedOrder(await fetchOrder(polar, order.id), event) : order,
+    statedAt,
+    subscription:
+      subscriptionId === null ? null : assignedSubscription(await fetchState(polar, subscriptionId), event),
+  };
+}
+
+/**
+ * Reads the stored order, its product and the versions of the catalog. The ids are taken from the event's row by SQL,
+ * because its payload is not here yet.
+ */
+export async function readOrderWithLock(em: EntityManager, inboxId: string): Promise<void> {
+  const [[ids], [order], [product]] = await Promise.all([
+    em.execute<{ orderId: string | null; productId: string | null }[]>(
+      `select payload->'data'->>'id' as "orderId", payload->'data'->>'product_id' as "productId"
+         from inbox where id = ?`,
+      [inboxId],
+    ),
+    em.execute<object[]>(
+      `select o.* from inbox join orders o on o.id = payload->'data'->>'id' where inbox.id = ?`,
+      [inboxId],
+    ),
+    em.execute<object[]>(
+      `select p.* from inbox join polar_products p on polar_product_id = payload->'data'->>'product_id'
+        where inbox.id = ?`,
+      [inboxId],
+    ),
+    listCatalogVersions(em),
+  ]);
+  if (ids?.orderId) findOrder.keep(em, order ? em.map(Order, order) : null, ids.orderId);
+  if (ids?.productId)
+    findSyncedProduct.keep(em, product ? em.map(PolarProduct, product) : null, ids.productId);
+}
+
+/** Sends what the step reads later in its transaction, so that it waits once for all of it. */
+async function readAhead(em: EntityManager, order: PolarOrder, { pays }: { pays: boolean }): Promise<void> {
+  const { subscription, checkoutCatalogVersion, createdAt } = order;
+  await Promise.all([
+    pays && resolveProduct(em, order),
+    pays && checkoutCatalogVersion === null && readCatalogAt(em, createdAt),
+    subscription && plansOf(em, subscription),
+    subscription && findSubscription(em, subscription.id),
+    subscription && findPeriod(em, subscription.id, subscription.currentPeriodStart),
+  ]);
+}
+
+/** Whether two states of the same time differ in the order's money: only Polar knows the newer one. */
+async function isTiedOrder(em: EntityManager, order: PolarOrder): Promise<boolean> {
+  const known = await findOrder(em, order.id);
+  return (
+    known?.stateAt.getTime() === order.stateAt.getTime() && known.refundedAmount !== order.refundedAmount
+  );
+}
+
+/**
+ * Moves the clawback to the order's money. A known order needs neither its product nor its subscription.
+ * @returns what was done, as a sentence
+ */
+export async function followMoney(
+  em: EntityManager,
+  team: Team,
+  { order, subscription }: OrderEvent,
+  now: Date,
+): Promise<string> {
+  const { policies } = (await readCatalog(em)).catalog;
+  const known = await findOrder(em, order.id);
+  if (known === null || known.teamId !== team.id)
+    await checkTeam(em, team, order.teamRef, order.subscriptionId);
+  else if (subscription && (await plansOf(em, subscription)).plan !== null)
+    await followState(em, team, subscription, now);
+  const product = known ? known.product : await resolveProduct(em, order);
+  const did = await applyReversal(em, factsOf(team, order, product), policies, now);
+  if (order.refundedAmount > 0n) for (const code of worthRemembering) await retryParked(em, code, team.id);
+  if (!team.deletedAt) return did;
+  await forfeitCredits(em, team, now);
+  return `${did}; the team is deleted`;
+}
+
+/** Stores a parked payment, so that its refund finds it. */
+export async function rememberMoney(
+  em: EntityManager,
+  team: Team,
+  { order }: OrderEvent,
+  code: ErrorCode,
+): Promise<void> {
+  if (!worthRemembering.includes(code)) return;
+  const known = await findOrder(em, order.id);
+  const isGrantedElsewhere = known !== null && known.grantedAt !== null && known.teamId !== team.id;
+  if (isGrantedElsewhere) return;
+  await rememberOrder(em, factsOf(team, order, await resolveProduct(em, order)));
+}
+
+/** @throws DomainError `doubtful_team`, `order_with_seats`, `unknown_product` */
+export async function paidFactsOf(
+  em: EntityManager,
+  team: Team,
+  order: OrderState,
+  paidAt: Date,
+): Promise<PaidOrderFacts> {
+  await checkTeam(em, team, order.teamRef, order.subscriptionId);
+  if (order.seats !== null && order.seats > 0) {
+    throw new DomainError('order_with_seats', `Order ${order.id} has seats; our products have none`);
+  }
+  const product = await resolveProduct(em, order);
+  if (product === null) throw unknownProduct(order);
+  const { billsUsage, checkoutCatalogVersion, lines } = order;
+  return { ...factsOf(team, order, product), product, paidAt, billsUsage, checkoutCatalogVersion, lines };
+}
+
+function factsOf(team: Team, order: OrderState, product: string | null): OrderFacts {
+  return { ...order, teamId: team.id, product };
+}

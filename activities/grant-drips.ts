@@ -1,6 +1,6 @@
 import { readCatalog } from '../catalog/versions.ts';
 import { grantDueDrips } from '../ledger/lifecycle/grant-due-drips.ts';
-import type { TeamStep } from './team-step.ts';
+import type { TeamStep } from './step.ts';
 
 /** The parts of a yearly allotment that are due. */
 export const grantDrips: TeamStep = async (em, team, now) => {

@@ -3,7 +3,7 @@ import type { Database } from '../database/connection.ts';
 import { DomainError } from '../domain-error.ts';
 import type { Decider } from '../inbox/operator-decisions.ts';
 import { readWaitingEvent, type WaitingEvent } from '../inbox/waiting-event.ts';
-import { throwAsFailure } from './failures.ts';
+import { throwAsFailure } from './throw-as-failure.ts';
 
 /** The operator of a Temporal update, as they name themselves, and the reason. */
 export type Operator = Pick<Decider, 'by' | 'reason'>;

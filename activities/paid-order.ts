@@ -16,19 +16,50 @@ import {
 import { forfeitCredits } from '../ledger/lifecycle/forfeit-credits.ts';
 import { listSubscriptionOrders, type PolarOrder } from '../polar/events.ts';
 import { assignedTeamOrder, checkTeam } from '../polar/resolve-team.ts';
-import { type Fetching, type NeedsPolar, needsPolar } from './event-step.ts';
 import {
   followMoney,
   type OrderEvent,
   type OrderState,
-  paidAmountOf,
   paidFactsOf,
   readOrderEvent,
+  readOrderWithLock,
+  rememberMoney,
   withoutProduct,
-} from './order-event.ts';
-import { rememberState, type SubscriptionState } from './subscription-event.ts';
+} from './follow-order.ts';
+import { rememberState, type SubscriptionState } from './follow-subscription.ts';
+import { type EventStep, type Fetching, type NeedsPolar, needsPolar } from './step.ts';
 
-export function readPaidOrder(
+/**
+ * A pack was paid: an `order.paid` without a subscription. It grants the credits that its checkout promised, once, and
+ * they never expire.
+ */
+export const fulfillPurchase: EventStep<OrderEvent> = {
+  readWithLock: readOrderWithLock,
+  read: readPaidOrder,
+  carryOut: grantPaidOrder,
+  remember: rememberMoney,
+};
+
+/**
+ * A cycle was paid: the `order.paid` of a subscription's first period, or of a renewal. Its line that begins a billing
+ * period brings the plan's allotment and closes the earlier cycles of the subscription. Nothing else starts a cycle,
+ * neither a new period nor a status that says active. The subscription's state in the order is stored first, because it
+ * says which billing periods there are.
+ */
+export const startCycle: EventStep<OrderEvent> = {
+  read: readSubscriptionPayment,
+  carryOut: grantPaidOrder,
+  remember: rememberMoney,
+};
+
+/**
+ * A change of plan was billed: the `order.paid` of a `subscription_update`. Its debit line grants credits for the time on
+ * the new plan, its credit line takes credits back for the time on the old plan. If a line begins a billing period, the
+ * change also starts a cycle.
+ */
+export const changePlan: EventStep<OrderEvent> = startCycle;
+
+function readPaidOrder(
   em: EntityManager,
   event: InboxEvent,
   fetching?: Fetching,
@@ -40,7 +71,7 @@ export function readPaidOrder(
  * Reads a paid order of a subscription. If it is fetched from Polar, the earlier paid orders of its subscription are
  * applied first, because they show which cycles the subscription has.
  */
-export async function readSubscriptionPayment(
+async function readSubscriptionPayment(
   em: EntityManager,
   event: InboxEvent,
   fetching?: Fetching,
@@ -55,12 +86,7 @@ export async function readSubscriptionPayment(
  *
  * @returns what was done, as a sentence
  */
-export async function grantPaidOrder(
-  em: EntityManager,
-  team: Team,
-  state: OrderEvent,
-  now: Date,
-): Promise<string> {
+async function grantPaidOrder(em: EntityManager, team: Team, state: OrderEvent, now: Date): Promise<string> {
   const { order, statedAt, subscription } = state;
   const { policies } = (await readCatalog(em)).catalog;
   if (isBeforeAdoption(order.createdAt, policies))
@@ -86,7 +112,7 @@ export async function grantPaidOrder(
 async function parkWithoutProduct(em: EntityManager, team: Team, order: OrderState): Promise<string> {
   await checkTeam(em, team, order.teamRef, order.subscriptionId);
   const known = await findOrder(em, order.id);
-  const kept = paidAmountOf(order) - (known?.refundedAmount ?? order.refundedAmount);
+  const kept = order.paidAmount - (known?.refundedAmount ?? order.refundedAmount);
   if (kept <= 0n) return `Order ${order.id} has no product, and all of its money was returned`;
   throw new DomainError(
     withoutProduct,

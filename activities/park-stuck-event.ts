@@ -1,5 +1,5 @@
 import { parkInboxEvent } from '../inbox/inbox.ts';
-import type { TeamStep } from './team-step.ts';
+import type { TeamStep } from './step.ts';
 
 /**
  * An event that keeps failing is parked as stuck, so that it delays no other event. It stays visible and is retried

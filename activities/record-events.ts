@@ -1,5 +1,5 @@
 import { recordEvents as settleEvents } from '../inbox/inbox.ts';
-import type { TeamStep } from './team-step.ts';
+import type { TeamStep } from './step.ts';
 
 /**
  * Settles events that cause no step: a team was created, an operator made an adjustment, or Polar reported something

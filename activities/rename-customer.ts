@@ -1,6 +1,5 @@
 import { syncCustomerName } from '../polar/sync-customer-name.ts';
-import { type EventStep, needsPolar } from './event-step.ts';
-import { teamOf } from './subscription-event.ts';
+import { type EventStep, needsPolar, teamOf } from './step.ts';
 
 /** The team was renamed: its customer at Polar gets the new name. */
 export const renameCustomer: EventStep<string> = {

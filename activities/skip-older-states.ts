@@ -1,6 +1,6 @@
 import type { Database } from '../database/connection.ts';
 import { skipOlderStates as settleOlderStates } from '../inbox/older-states.ts';
-import { lockedTeam } from './event-step.ts';
+import { lockedTeam } from './step.ts';
 
 /** Settles events for which a newer state of the same object waits. Returns their ids. */
 export function skipOlderStates(database: Database) {

@@ -1,6 +1,5 @@
 import { syncMembers as syncMembersAtPolar } from '../polar/sync-members.ts';
-import { type EventStep, needsPolar } from './event-step.ts';
-import { teamOf } from './subscription-event.ts';
+import { type EventStep, needsPolar, teamOf } from './step.ts';
 
 /** Roles changed, here or at Polar: the members at Polar are set to the team's roles. */
 export const syncMembers: EventStep<string> = {

@@ -1,6 +1,6 @@
 import { unlinkCustomer as unlinkTeamOf } from '../polar/ensure-customer.ts';
 import { dataOf, readCustomer } from '../polar/events.ts';
-import type { EventStep } from './event-step.ts';
+import type { EventStep } from './step.ts';
 
 /** Polar deleted the team's customer. The next checkout creates a new one. */
 export const unlinkCustomer: EventStep<{ id: string }> = {

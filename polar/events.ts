@@ -76,14 +76,13 @@ export interface PolarOrder extends PolarProductRef {
   status: string;
   /** The money has arrived, even if it was refunded later. Also true if nothing had to be paid. */
   paid: boolean;
-  /** After discounts. */
-  netAmount: bigint;
   /**
-   * The applied balance of the customer, with Polar's sign: *negative* if the customer's credit paid a part,
-   * *positive* if they owed money before. The paid amount is `netAmount + appliedBalanceAmount`. (Polar computes `due
-   * = max(0, total + applied balance)` and `refundable = net + applied balance − refunded` in the same way.)
+   * `net_amount` (after discounts) + `applied_balance_amount`. The latter is *negative* if the customer's credit paid a
+   * part, *positive* if they owed money before. (Polar computes `due = max(0, total + applied balance)` and `refundable
+   * = net + applied balance − refunded` in the same way.) 0 if the sum is negative: a change to a smaller plan that is
+   * billed at once is a credit for later orders, and nothing was paid.
    */
-  appliedBalanceAmount: bigint;
+  paidAmount: bigint;
   /** The sum of all refunds. */
   refundedAmount: bigint;
   currency: string;
@@ -112,6 +111,8 @@ export interface PolarOrderLine {
   /** The period `[start, end)` that the line pays for; null in older payloads and for packs. */
   start: Date | null;
   end: Date | null;
+  /** Whether its period begins within the subscription's trial at Polar. A line with money never does. */
+  inTrial: boolean;
 }
 
 export interface PolarSubscription extends PolarProductRef {
@@ -124,8 +125,6 @@ export interface PolarSubscription extends PolarProductRef {
   status: string;
   currentPeriodStart: Date;
   currentPeriodEnd: Date;
-  trialStart: Date | null;
-  trialEnd: Date | null;
   cancelAtPeriodEnd: boolean;
   startedAt: Date | null;
   endedAt: Date | null;
@@ -162,14 +161,14 @@ export function readOrder(data: unknown): PolarOrder {
   const order = read('order', orderSchema, data);
   const product = { productId: order.product_id ?? null, productCatalogKey: catalogKeyOf(order.product) };
   const embedded = order.subscription;
+  const paid = order.net_amount + order.applied_balance_amount;
   return {
     id: order.id,
     teamRef: teamRefOf(order),
     ...product,
     status: order.status,
     paid: order.paid ?? ['paid', 'refunded', 'partially_refunded'].includes(order.status),
-    netAmount: order.net_amount,
-    appliedBalanceAmount: order.applied_balance_amount,
+    paidAmount: paid > 0n ? paid : 0n,
     refundedAmount: order.refunded_amount,
     currency: order.currency,
     units: order.units ?? 1,
@@ -191,6 +190,7 @@ export function readOrder(data: unknown): PolarOrder {
       priceId: item.product_price_id ?? null,
       start: item.start_timestamp ?? null,
       end: item.end_timestamp ?? null,
+      inTrial: item.amount === 0n && startsInTrial(item.start_timestamp, embedded),
     })),
     createdAt: order.created_at,
     stateAt: order.modified_at ?? order.created_at,
@@ -390,6 +390,15 @@ function read<T>(what: string, schema: z.ZodType<T>, data: unknown): T {
   });
 }
 
+function startsInTrial(
+  start: Date | null | undefined,
+  subscription: z.output<typeof subscriptionSchema> | null | undefined,
+): boolean {
+  if (!subscription?.trial_end) return false;
+  const from = start ?? subscription.current_period_start;
+  return from < subscription.trial_end && (!subscription.trial_start || from >= subscription.trial_start);
+}
+
 function toDispute(dispute: z.output<typeof disputeSchema>): PolarDispute {
   const { id, status, amount, modified_at, created_at } = dispute;
   return { id, status, amount, stateAt: modified_at ?? created_at };
@@ -405,8 +414,6 @@ function toSubscription(subscription: z.output<typeof subscriptionSchema>): Pola
     status: subscription.status,
     currentPeriodStart: subscription.current_period_start,
     currentPeriodEnd: subscription.current_period_end,
-    trialStart: subscription.trial_start ?? null,
-    trialEnd: subscription.trial_end ?? null,
     cancelAtPeriodEnd: subscription.cancel_at_period_end,
     startedAt: subscription.started_at ?? null,
     endedAt: subscription.ended_at ?? null,

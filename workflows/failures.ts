@@ -8,7 +8,7 @@ import {
   TemporalFailure,
 } from '@temporalio/workflow';
 import type { TeamOverview } from '../activities/describe-team.ts';
-import type { UnexpectedFailure } from '../activities/failures.ts';
+import type { UnexpectedFailure } from '../activities/step.ts';
 
 /** The pause between two attempts of a failed step, in milliseconds, doubled each time. */
 export const firstPauseMs = 1_000;

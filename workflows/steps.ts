@@ -1,7 +1,7 @@
 import { proxyActivities, proxyLocalActivities } from '@temporalio/workflow';
 import type { Activities } from '../activities/create-activities.ts';
 import type { TeamOverview } from '../activities/describe-team.ts';
-import type { StepResult } from '../activities/event-step.ts';
+import type { StepResult } from '../activities/step.ts';
 import type { InboxEventMessage } from './messages.ts';
 
 /**

@@ -55,8 +55,8 @@ test('every route, command, schedule and parked code in the operators’ guide e
 
   const code = [
     'polar/resolve-team.ts',
-    'activities/event-step.ts',
-    'activities/order-event.ts',
+    'activities/step.ts',
+    'activities/follow-order.ts',
     'activities/paid-order.ts',
     'inbox/inbox.ts',
     'polar/client.ts',

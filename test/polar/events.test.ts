@@ -15,8 +15,7 @@ test('an order is read in our words, without the fields that older payloads lack
     teamRef: { metadataTeamId: teamId, customerExternalId: teamId },
     productCatalogKey: 'pro_monthly',
     paid: true,
-    netAmount: 4900n,
-    appliedBalanceAmount: -900n,
+    paidAmount: 4000n,
     refundedAmount: 0n,
     units: 1,
     seats: null,
@@ -24,13 +23,14 @@ test('an order is read in our words, without the fields that older payloads lack
     stateAt: new Date('2026-01-31T10:00:00.123Z'),
   });
   expect(order.lines).toEqual([
-    { amount: 4900n, proration: false, priceId: 'p', start: null, end: null },
+    { amount: 4900n, proration: false, priceId: 'p', start: null, end: null, inTrial: false },
     {
       amount: -250n,
       proration: true,
       priceId: null,
       start: new Date('2026-01-20T00:00:00Z'),
       end: new Date('2026-01-31T10:00:00Z'), // no zone: UTC
+      inTrial: false,
     },
   ]);
 });

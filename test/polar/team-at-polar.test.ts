@@ -139,7 +139,7 @@ test('a paid pack resolves to its team and its catalog key', async () => {
     productCatalogKey: 'pack_5000',
     units: 1,
   });
-  expect(order.netAmount).toBe(5500n);
+  expect(order.paidAmount).toBe(5500n);
   expect(await resolveTeam(scene.database.fork(), order.teamRef)).toEqual({ teamId });
 });
 

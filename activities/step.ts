@@ -1,9 +1,11 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Polar } from '@polar-sh/sdk/2026-10';
+import { ApplicationFailure } from '@temporalio/activity';
+import { ApplicationFailureCategory } from '@temporalio/common';
 import type { Database } from '../database/connection.ts';
 import { InboxEvent } from '../database/entities/inbox-event.ts';
-import type { Team } from '../database/entities/team.ts';
-import { isDataError } from '../database/errors.ts';
+import { Team } from '../database/entities/team.ts';
+import { isConnectionError, isDataError, isTransientError } from '../database/errors.ts';
 import { DomainError, isRefusal } from '../domain-error.ts';
 import type { ErrorCode } from '../errors.ts';
 import { markHandled, needsApproval, parkInboxEvent, refreshParkedEvent } from '../inbox/inbox.ts';
@@ -11,7 +13,7 @@ import { reviewTeamAlerts } from '../ledger/lifecycle/review-team-alerts.ts';
 import { dataOf } from '../polar/events.ts';
 import { fetchCurrentObject } from '../polar/fetch-current-object.ts';
 import { describeTeam, type TeamOverview } from './describe-team.ts';
-import { failAtOnce, parkedFailure, throwAsFailure } from './failures.ts';
+import { throwAsFailure } from './throw-as-failure.ts';
 
 /** The use of Polar in a step, only before its transaction. */
 export interface Fetching {
@@ -87,7 +89,36 @@ export function lockedTeam(
 }
 
 /**
- * Makes an activity of a step. It settles its inbox row in the step's own transaction, so a retry finds it done. An
+ * The team of an event that is read before the team is locked.
+ * @throws Error if the event has no team
+ */
+export async function teamOf(em: EntityManager, { id, teamId }: InboxEvent): Promise<Team> {
+  if (teamId === null) throw new Error(`the inbox row ${id} has no team`);
+  return em.findOneOrFail(Team, { id: teamId });
+}
+
+/**
+ * A step that no single event causes, in one transaction under the team's lock.
+ * @returns what was done, as a sentence; null if nothing was done
+ */
+export type TeamStep<Args extends unknown[] = []> = (
+  em: EntityManager,
+  team: Team,
+  now: Date,
+  ...args: Args
+) => Promise<string | null>;
+
+/** Makes an activity of a step that no single event causes. */
+export function createTeamStep<Args extends unknown[]>(database: Database, step: TeamStep<Args>) {
+  return async (teamId: string, ...args: Args): Promise<TeamOverview> => {
+    const did = await lockedTeam(database, teamId)((em, team, now) => step(em, team, now, ...args));
+    // After the commit, so that no caller waits for the lock meanwhile.
+    return describeTeam(database.fork(), teamId, did);
+  };
+}
+
+/**
+ * Makes an activity of a step that an inbox row causes. It settles its inbox row in the step's own transaction, so a retry finds it done. An
  * event that cannot be settled now is parked under a stable code, and the activity fails with it.
  */
 export function createEventStep<Facts>(
@@ -116,6 +147,42 @@ export function createEventStep<Facts>(
       }
     }
   };
+}
+
+/** The type of a step's failure at its own event: other events of the team may succeed. */
+export type UnexpectedFailure = 'unexpected_failure';
+const unexpectedFailure: UnexpectedFailure = 'unexpected_failure';
+
+/**
+ * A step from stored data fails at once for every reason except a database that is down. Its event then goes to the
+ * aside lane and delays no other event.
+ */
+export async function failAtOnce<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof ApplicationFailure || isTransientError(error) || isConnectionError(error))
+      throw error;
+    throw ApplicationFailure.create({
+      type: unexpectedFailure,
+      message: error instanceof Error ? error.message : String(error),
+      nonRetryable: true,
+    });
+  }
+}
+
+/**
+ * The event is parked with `code`, and that is committed. The step fails for this business reason, and the workflow
+ * continues.
+ */
+function parkedFailure(code: string, why: string, parked: TeamOverview): ApplicationFailure {
+  return ApplicationFailure.create({
+    type: code,
+    message: why,
+    nonRetryable: true,
+    category: ApplicationFailureCategory.BENIGN,
+    details: [{ parked }],
+  });
 }
 
 /** What was done, as a sentence, or why the event is parked. */
