@@ -7,11 +7,10 @@ import type { GrantSource } from '../../database/entities/grant.ts';
 import { lockLivingTeam } from '../../database/lock-living-team.ts';
 import { DomainError } from '../../domain-error.ts';
 import { allocate } from '../rules/burn-order.ts';
-import { applyMoves } from './apply-moves.ts';
 import { expireCredits } from './expire-credits.ts';
 import { grantCredits } from './grant-credits.ts';
 import { reviewTeamAlerts } from './review-team-alerts.ts';
-import { readSpendableGrants } from './spendable-grants.ts';
+import { applyMoves, readSpendableGrants } from './team-grants.ts';
 
 export interface NewAdjustment {
   teamId: string;

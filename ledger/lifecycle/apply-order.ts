@@ -289,6 +289,8 @@ async function clawBackPack(
   ]);
   const granted = grants.reduce((sum, grant) => sum + grant.granted, 0n);
   const target = clawbackTarget(granted, paidAmount, reversedAmount(order));
+  // Most orders are never refunded: nothing to take and nothing to give back.
+  if (target === 0n && debt === null && grants.every(({ revoked }) => revoked === 0n)) return [];
   const clawback = { teamId, debtKey, debt, grants, target, lifetime: true };
   const { revoked, outstanding } = await clawBack(em, clawback, {
     lateLifeMs: policies.lateAllotmentLife,

@@ -2,9 +2,9 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Debt } from '../../database/entities/debt.ts';
 import type { Grant } from '../../database/entities/grant.ts';
 import { clawedBack, planClawback } from '../rules/plan-clawback.ts';
-import { applyMoves } from './apply-moves.ts';
 import { setDebt, settleDebts } from './debts.ts';
 import { expireCredits, giveLateLife } from './expire-credits.ts';
+import { applyMoves } from './team-grants.ts';
 
 /** The grants of a pack's order or of a subscription's cycle, and how much of them must be given back. */
 export interface Clawback {
@@ -36,9 +36,6 @@ export async function clawBack(
   { lateLifeMs, now }: { lateLifeMs: number; now: Date },
 ): Promise<{ revoked: bigint; outstanding: bigint }> {
   const revoked = () => grants.reduce((total, grant) => total + clawedBack(grant), 0n);
-  // Most orders are never refunded: nothing to take and nothing to give back.
-  if (target === 0n && revoked() === 0n && !known) return { revoked: 0n, outstanding: 0n };
-
   await expireCredits(em, teamId, now);
   const plan = planClawback(debtKey, grants, target, known?.settled ?? 0n);
   await applyMoves(em, grants, plan.moves, now);

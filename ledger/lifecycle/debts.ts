@@ -4,9 +4,8 @@ import { DebtPayment } from '../../database/entities/debt-payment.ts';
 import { burnOrderSql, Grant } from '../../database/entities/grant.ts';
 import { Team } from '../../database/entities/team.ts';
 import { type Payment, planReturn, planSettlement } from '../rules/plan-settlement.ts';
-import { applyMoves } from './apply-moves.ts';
 import { giveLateLife } from './expire-credits.ts';
-import { readSpendableGrants } from './spendable-grants.ts';
+import { applyMoves, readSpendableGrants } from './team-grants.ts';
 
 /**
  * Sets the debt of spent credits that a clawback could not take. If it is less than was settled, the difference goes

@@ -1,8 +1,8 @@
-import { type EntityManager, raw } from '@mikro-orm/postgresql';
-import { expirySql, Grant } from '../../database/entities/grant.ts';
+import type { EntityManager } from '@mikro-orm/postgresql';
+import type { Grant } from '../../database/entities/grant.ts';
 import { expiryMessage, storeMessages } from '../../outbox/messages.ts';
-import { planExpiry } from '../rules/expiry.ts';
-import { applyMoves } from './apply-moves.ts';
+import { planExpiry } from '../rules/grant.ts';
+import { applyMoves, readExpiredGrants } from './team-grants.ts';
 
 /**
  * Expires what has expired: `available → expired` of every grant of the team whose expiry is not after `now`. Those
@@ -12,22 +12,7 @@ import { applyMoves } from './apply-moves.ts';
  * @returns the expired micro-credits
  */
 export async function expireCredits(em: EntityManager, teamId: string, now: Date): Promise<bigint> {
-  return expireGrants(em, teamId, await findExpired(em, teamId, now), now);
-}
-
-/** The team's grants that have expired at `now` and whose transfers are not written. */
-export function findExpired(em: EntityManager, teamId: string, now: Date): Promise<Grant[]> {
-  return em.find(
-    Grant,
-    // The conditions of the index in burn order, so neither used up grants nor unexpired ones are read.
-    {
-      teamId,
-      [raw((alias) => `${alias}.open`)]: true,
-      [raw((alias) => expirySql(alias))]: { $lte: now },
-      available: { $gt: 0n },
-    },
-    { orderBy: { id: 'asc' } },
-  );
+  return expireGrants(em, teamId, await readExpiredGrants(em, teamId, now), now);
 }
 
 /** As `expireCredits`, of these grants only. Those that have not expired stay as they are. */

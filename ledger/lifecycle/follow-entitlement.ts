@@ -4,6 +4,7 @@ import { Debt } from '../../database/entities/debt.ts';
 import { Grant } from '../../database/entities/grant.ts';
 import { Order } from '../../database/entities/order.ts';
 import { Subscription } from '../../database/entities/subscription.ts';
+import { cycleExpiry } from '../rules/cycle-expiry.ts';
 import {
   type CycleEntitlement,
   cycleTarget,
@@ -13,13 +14,12 @@ import {
   isFullyReversed,
   type OrderMoney,
 } from '../rules/entitlement.ts';
-import { cycleExpiry } from '../rules/expiry.ts';
-import { applyMoves } from './apply-moves.ts';
 import { clawBack } from './claw-back.ts';
 import { demandOwnTeam } from './demand-own-team.ts';
-import { changeExpiry, expireGrants, findExpired } from './expire-credits.ts';
+import { changeExpiry, expireGrants } from './expire-credits.ts';
 import { grantCredits } from './grant-credits.ts';
 import { readBilling } from './read-billing.ts';
+import { applyMoves, readExpiredGrants } from './team-grants.ts';
 
 export type CyclePolicies = Pick<Catalog['policies'], 'renewalGrace' | 'lateAllotmentLife'>;
 
@@ -53,7 +53,7 @@ export async function followEntitlement(
     readBilling(em, id, state),
     em.find(Grant, { subscriptionId: id, source: 'subscription' }),
     readDebtsOfCycles(em, id),
-    findExpired(em, teamId, now),
+    readExpiredGrants(em, teamId, now),
   ]);
   const entitlement = entitlementOf(billing);
   const revokedBefore = revokedOf(known);
@@ -79,6 +79,8 @@ export async function followEntitlement(
     const kept = cycle ? cycleTarget(cycle, orders, now) : 0n;
     const target = total > kept ? total - kept : 0n;
     const debt = debts.find(({ key }) => key === debtKey) ?? null;
+    // Most cycles are never refunded: nothing to take and nothing to give back.
+    if (target === 0n && debt === null && revokedOf(grants) === 0n) continue;
     const clawback = { teamId, debtKey, debt, grants, target, lifetime: false };
     const result = await clawBack(em, clawback, { lateLifeMs: policies.lateAllotmentLife, now });
     outstanding += result.outstanding;

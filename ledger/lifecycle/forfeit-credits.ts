@@ -4,11 +4,11 @@ import { Hold } from '../../database/entities/hold.ts';
 import { HoldDraw } from '../../database/entities/hold-draw.ts';
 import { Limit } from '../../database/entities/limit.ts';
 import type { Team } from '../../database/entities/team.ts';
-import { planForfeit } from '../rules/plan-forfeit.ts';
+import { planForfeit } from '../rules/grant.ts';
 import { planRelease } from '../rules/plan-release.ts';
-import { applyMoves } from './apply-moves.ts';
 import { forgiveDebts, readOwed, settleDebts } from './debts.ts';
 import { expireCredits } from './expire-credits.ts';
+import { applyMoves } from './team-grants.ts';
 
 /**
  * Takes all credits of a deleted team: releases its open holds, expires what has expired, settles its debts, and

@@ -3,9 +3,9 @@ import { v7 as uuidv7 } from 'uuid';
 import { formatCredits } from '../../catalog/credits.ts';
 import { Grant, type GrantSource } from '../../database/entities/grant.ts';
 import { storeMessages } from '../../outbox/messages.ts';
-import { applyMoves } from './apply-moves.ts';
 import { settleDebts } from './debts.ts';
 import { expireCredits } from './expire-credits.ts';
+import { applyMoves } from './team-grants.ts';
 
 export interface NewGrant {
   teamId: string;

@@ -48,3 +48,42 @@ export function isExpired({ expiresAt }: Expiring, now: Date): boolean {
 export function isSpendable(grant: Expiring & { available: bigint }, now: Date): boolean {
   return grant.available > 0n && !isExpired(grant, now);
 }
+
+/** The fields of a grant that its expiry uses. */
+export interface ExpiringGrant extends Expiring {
+  id: string;
+  businessKey: string;
+  /** Micro-credits. */
+  available: bigint;
+}
+
+/** Expires what has expired at `now`. Held credits stay, so that their hold can be captured. */
+export function planExpiry(grants: readonly ExpiringGrant[], now: Date): Move[] {
+  return grants
+    .filter((grant) => grant.available > 0n && isExpired(grant, now))
+    .map(({ id, businessKey, available }) => ({
+      grantId: id,
+      kind: 'expire',
+      from: 'available',
+      to: 'expired',
+      amount: available,
+      reference: businessKey,
+    }));
+}
+
+/**
+ * Forfeits all credits of a deleted team. Its holds must be released, its expired credits expired and its debts
+ * settled before.
+ */
+export function planForfeit(grants: readonly { id: string; available: bigint }[], teamId: string): Move[] {
+  return grants
+    .filter(({ available }) => available > 0n)
+    .map(({ id, available }) => ({
+      grantId: id,
+      kind: 'forfeit',
+      from: 'available',
+      to: 'revoked',
+      amount: available,
+      reference: `team.deleted:${teamId}`,
+    }));
+}

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { type CycleFacts, cycleExpiry } from '../../ledger/rules/expiry.ts';
+import { type CycleFacts, cycleExpiry } from '../../ledger/rules/cycle-expiry.ts';
 
 const hour = 3_600_000;
 const periodEnd = new Date('2040-02-29T10:00:00Z');

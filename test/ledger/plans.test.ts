@@ -1,7 +1,12 @@
 import { expect, test } from '@jest/globals';
-import { planExpiry } from '../../ledger/rules/expiry.ts';
-import { type Accounts, isExpired, isSpendable, moveBetween } from '../../ledger/rules/grant.ts';
-import { planForfeit } from '../../ledger/rules/plan-forfeit.ts';
+import {
+  type Accounts,
+  isExpired,
+  isSpendable,
+  moveBetween,
+  planExpiry,
+  planForfeit,
+} from '../../ledger/rules/grant.ts';
 import { type HeldPart, planRelease } from '../../ledger/rules/plan-release.ts';
 import { type OpenDebt, planReturn, planSettlement } from '../../ledger/rules/plan-settlement.ts';
 

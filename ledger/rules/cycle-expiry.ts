@@ -1,27 +1,3 @@
-import { type Expiring, isExpired, type Move } from './grant.ts';
-
-/** The fields of a grant that its expiry uses. */
-export interface ExpiringGrant extends Expiring {
-  id: string;
-  businessKey: string;
-  /** Micro-credits. */
-  available: bigint;
-}
-
-/** Expires what has expired at `now`. Held credits stay, so that their hold can be captured. */
-export function planExpiry(grants: readonly ExpiringGrant[], now: Date): Move[] {
-  return grants
-    .filter((grant) => grant.available > 0n && isExpired(grant, now))
-    .map(({ id, businessKey, available }) => ({
-      grantId: id,
-      kind: 'expire',
-      from: 'available',
-      to: 'expired',
-      amount: available,
-      reference: businessKey,
-    }));
-}
-
 /** The facts that decide when a cycle's credits expire. */
 export interface CycleFacts {
   periodEnd: Date;

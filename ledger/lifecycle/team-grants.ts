@@ -1,7 +1,48 @@
-import type { EntityManager } from '@mikro-orm/postgresql';
-import type { Grant } from '../../database/entities/grant.ts';
+import { type EntityManager, raw } from '@mikro-orm/postgresql';
+import { burnOrderSql, expirySql, Grant } from '../../database/entities/grant.ts';
 import { Team } from '../../database/entities/team.ts';
 import { type Move, moveBetween } from '../rules/grant.ts';
+
+/** How many grants are read at first, before it is known whether they are enough. */
+const firstGrants = 32;
+
+/**
+ * The team's spendable grants in burn order: the first ones that cover `credits` micro-credits, or all if they have
+ * less. The grants after them are not read. The caller holds the team's lock.
+ *
+ * @param orderId  if given, only the grants that this order paid for
+ */
+export async function readSpendableGrants(
+  em: EntityManager,
+  teamId: string,
+  { credits, now, orderId }: { credits: bigint; now: Date; orderId?: string | null },
+): Promise<Grant[]> {
+  await em.flush(); // moves of this transaction count
+  const find = (limit?: number) =>
+    em.find(
+      Grant,
+      { ...withAvailable(teamId, { $gt: now }), ...(orderId ? { orderId } : {}) },
+      { orderBy: [{ [raw(burnOrderSql)]: 'asc' }], ...(limit === undefined ? {} : { limit }) },
+    );
+  const first = await find(firstGrants);
+  const enough = first.reduce((sum, { available }) => sum + available, 0n) >= credits;
+  return first.length < firstGrants || enough ? first : find();
+}
+
+/** The team's grants that have expired at `now` and whose transfers are not written. */
+export function readExpiredGrants(em: EntityManager, teamId: string, now: Date): Promise<Grant[]> {
+  return em.find(Grant, withAvailable(teamId, { $lte: now }), { orderBy: { id: 'asc' } });
+}
+
+/** The conditions of the index in burn order, so that no other grants are read. */
+function withAvailable(teamId: string, expiry: { $gt: Date } | { $lte: Date }) {
+  return {
+    teamId,
+    [raw((alias) => `${alias}.open`)]: true,
+    [raw((alias) => expirySql(alias))]: expiry,
+    available: { $gt: 0n },
+  };
+}
 
 /**
  * Moves credits between accounts of grants: writes a transfer for each move together with the grant's two columns, so
