@@ -1,12 +1,11 @@
 import type { Polar } from '@polar-sh/sdk/2026-10';
 import type { Database } from '../database/connection.ts';
 import { assignParkedEvent } from './assign-parked-event.ts';
-import { clawBackOrder } from './claw-back-order.ts';
 import { closeTeam } from './close-team.ts';
 import { dismissParkedEvent } from './dismiss-parked-event.ts';
 import { expireCredits } from './expire-credits.ts';
 import { findEvent } from './find-event.ts';
-import { followOrder } from './follow-order.ts';
+import { clawBackOrder, followOrder } from './follow-order.ts';
 import { followSubscription } from './follow-subscription.ts';
 import { grantDrips } from './grant-drips.ts';
 import { grantTrialCredits } from './grant-trial-credits.ts';

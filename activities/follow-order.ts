@@ -16,7 +16,16 @@ import {
 } from '../ledger/lifecycle/apply-order.ts';
 import { findPeriod, findSubscription } from '../ledger/lifecycle/apply-subscription.ts';
 import { forfeitCredits } from '../ledger/lifecycle/forfeit-credits.ts';
-import { dataOf, fetchOrder, type PolarOrder, readOrder } from '../polar/events.ts';
+import { fetchDisputedAmounts } from '../polar/disputed-amounts.ts';
+import {
+  dataOf,
+  fetchOrder,
+  type PolarOrder,
+  readDispute,
+  readOrder,
+  readRefund,
+  subjectOf,
+} from '../polar/events.ts';
 import { findSyncedProduct, plansOf, resolveProduct, unknownProduct } from '../polar/resolve-product.ts';
 import { assignedOrder, assignedSubscription, checkTeam } from '../polar/resolve-team.ts';
 import {
@@ -41,10 +50,16 @@ export interface OrderEvent {
 
 /** An order's money or state changed at Polar: its clawback follows. This grants nothing: only `order.paid` does. */
 export const followOrder: EventStep<OrderEvent> = {
-  read: (em, event, fetching) => readOrderEvent(em, event, fetching, { pays: false }),
+  read: readChangedOrder,
   carryOut: followMoney,
   remember: rememberMoney,
 };
+
+/**
+ * Money of an order was refunded, is disputed, or came back: its credits are taken or given back, up to the cumulative
+ * target. The same step as `followOrder`, with a name of its own for operators.
+ */
+export const clawBackOrder: EventStep<OrderEvent> = followOrder;
 
 /** A top-up of a customer's wallet at Polar has no product. */
 export const withoutProduct = 'order_without_product';
@@ -59,6 +74,45 @@ const worthRemembering: readonly ErrorCode[] = [
   'money_without_credits',
   'cycle_not_granted',
 ];
+
+/**
+ * Reads the changed order. A refund or a dispute names only its order, so the order's current state is fetched, and the
+ * amount on the event is ignored.
+ */
+async function readChangedOrder(
+  em: EntityManager,
+  event: InboxEvent,
+  fetching?: Fetching,
+): Promise<OrderEvent | NeedsPolar> {
+  const data = dataOf(event.payload);
+  switch (subjectOf(event.type)) {
+    case 'refund': {
+      const { orderId, dispute } = readRefund(data);
+      return fetching ? fetchMoney(event, orderId, { disputed: dispute !== null }, fetching) : needsPolar;
+    }
+    case 'dispute': {
+      const { orderId } = readDispute(data);
+      return fetching ? fetchMoney(event, orderId, { disputed: true }, fetching) : needsPolar;
+    }
+    default:
+      return readOrderEvent(em, event, fetching, { pays: false });
+  }
+}
+
+async function fetchMoney(
+  event: InboxEvent,
+  orderId: string,
+  { disputed }: { disputed: boolean },
+  { polar }: Fetching,
+): Promise<OrderEvent> {
+  const order: OrderState = assignedOrder(await fetchOrder(polar, orderId), event);
+  if (disputed) {
+    const found = (await fetchDisputedAmounts(polar, [orderId])).get(orderId);
+    if (found instanceof DomainError) throw found;
+    order.disputedAmount = found?.amount ?? 0n;
+  }
+  return { order, statedAt: event.occurredAt, subscription: null };
+}
 
 /**
  * Reads an order and its subscription.

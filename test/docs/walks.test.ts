@@ -81,7 +81,7 @@ function send(type: string, data: object) {
 
 /** The webhook handler, then the step of its event. */
 async function walk(
-  step: 'fulfillPurchase' | 'startCycle' | 'followOrder',
+  step: 'fulfillPurchase' | 'startCycle' | 'clawBackOrder',
   type: string,
   data: { metadata: { team_id: string } } & Record<string, unknown>,
 ): Promise<string[]> {
@@ -168,7 +168,7 @@ test('a refund of spent credits becomes a debt within 33 files', async () => {
   await walk('fulfillPurchase', 'order.paid', order);
   expect(await spend(buyer.teamId, 1)).toMatchObject({ status: 201 });
   const later = new Date(Date.now() + 1_000).toISOString();
-  const files = await walk('followOrder', 'order.refunded', {
+  const files = await walk('clawBackOrder', 'order.refunded', {
     ...order,
     refunded_amount: 1_200,
     modified_at: later,
