@@ -105,6 +105,28 @@ export async function seedYear(databaseUrl: string, { events }: { events: number
   }
 }
 
+/** Books the usage events of a team from `seedYear`: a grant before the first of them, and a transfer of each. */
+export async function bookYear(databaseUrl: string, teamId: string): Promise<void> {
+  await run(
+    databaseUrl,
+    `with granted as (
+       insert into grants (id, team_id, source, business_key, granted, available, consumed, effective_at, catalog_version, created_at)
+       select uuidv7(), $1::uuid, 'purchase', 'pack:' || $1::uuid, sum(credits), 0, sum(credits), min(occurred_at), 1, min(occurred_at)
+         from usage_events where team_id = $1
+       returning *
+     ), issued as (
+       insert into transfers (team_id, at, grant_id, kind, from_account, to_account, amount, reference)
+       select team_id, created_at, id, 'grant', 'issued', 'available', granted, business_key from granted
+     )
+     insert into transfers (team_id, at, grant_id, kind, from_account, to_account, amount, usage_event_id)
+     select e.team_id, e.occurred_at, g.id, 'spend', 'available', 'consumed', e.credits, e.id
+       from usage_events e cross join granted g
+      where e.team_id = $1
+      order by e.occurred_at`,
+    [teamId],
+  );
+}
+
 /**
  * Throws if the rows of a database do not agree with each other, or with the number of debits acknowledged since it
  * was seeded.

@@ -53,6 +53,7 @@ import { Emails } from './migrations/0020-emails.ts';
 import { OutboxPruning } from './migrations/0020-outbox-pruning.ts';
 import { Sessions } from './migrations/0021-sessions.ts';
 import { PackedUsageDays } from './migrations/0022-packed-usage-days.ts';
+import { BalanceDays } from './migrations/0023-balance-days.ts';
 import { observePool } from './observe-pool.ts';
 import { withPartitions } from './partitions.ts';
 import { inPipelinedTransaction } from './pipelined-transaction.ts';
@@ -356,6 +357,7 @@ function ormOptions(
         OutboxPruning,
         Sessions,
         PackedUsageDays,
+        BalanceDays,
       ],
       snapshot: false,
       silent: true,

@@ -1,4 +1,5 @@
 import type { Measure } from '../measure.ts';
+import { balanceHistoryMeasure } from './balance-history.ts';
 import { csvMeasure } from './csv.ts';
 import { inProcessMeasures } from './in-process.ts';
 import { largeTeamMeasure } from './large-team.ts';
@@ -17,6 +18,7 @@ export const measures: readonly Measure[] = [
   largeTeamMeasure,
   neighbourMeasure,
   reportYearMeasure,
+  balanceHistoryMeasure,
   csvMeasure,
   pageMeasure,
   historyMeasure,

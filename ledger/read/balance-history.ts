@@ -1,6 +1,7 @@
+import type { PoolClient } from 'pg';
 import type { Database } from '../../database/connection.ts';
 import { readSnapshot } from '../../database/pool-transaction.ts';
-import { sumsOfTransfers } from './closed-months.ts';
+import { readBalanceDays, storeBalanceDays } from './balance-days.ts';
 import { checkReportRange } from './report-range.ts';
 import { refuseUnknownTimezone } from './unknown-timezone.ts';
 
@@ -30,11 +31,10 @@ export interface BalanceDay {
   held: bigint;
 }
 
-const flows = ['granted', 'consumed', 'expired', 'revoked', 'settled'] as const;
-
 /**
- * The balance at the end of each local day in `[from, to)`, and what changed it. It reads the sums of the closed months before
- * the range, and the transfers since. Credits that have expired are subtracted on the day when their expiry is booked.
+ * The balance at the end of each local day in `[from, to)`, and what changed it. It reads the sums of the closed months before the
+ * range, then sums of local days. Days that it reads from their transfers are stored for the next time. Credits that have
+ * expired are subtracted on the day when their expiry is booked.
  * @throws DomainError `empty_range`, `range_too_long`, `unknown_timezone`
  */
 export async function readBalanceHistory(
@@ -42,64 +42,60 @@ export async function readBalanceHistory(
   { teamId, from, to, timezone }: { teamId: string; from: Date; to: Date; timezone: string },
 ): Promise<BalanceHistory> {
   checkReportRange(from, to);
-  return readSnapshot(pool, async (client) => {
-    const { rows: openings } = await client.query<{ available: string; held: string; as_of: string }>({
-      name: 'balance-history-opening',
-      text: `with closed as materialized (
-               select coalesce(max((month + interval '1 month') at time zone 'UTC'), '-infinity') as up_to
-                 from closed_months
-                where (month + interval '1 month') at time zone 'UTC' <= $2
-             )
-             select coalesce(sum(available), 0) as available, coalesce(sum(held), 0) as held,
-                    extract(epoch from billing_now()) * 1000 as as_of
-               from (select available, held
-                       from grant_months
-                      where team_id = $1 and month < (select up_to from closed) at time zone 'UTC'
-                     union all
-                     select available, held
-                       from (select ${sumsOfTransfers}
-                               from transfers
-                              where team_id = $1 and at >= (select up_to from closed) and at < $2) as since) as parts`,
-      values: [teamId, from],
-    });
-    const [opening] = openings;
-    if (!opening) throw new Error('the sums before the range were not read');
-    const { rows } = await client
-      .query<Record<'day' | 'available' | 'held' | (typeof flows)[number], string>>({
-        name: 'balance-history-days',
-        text: `select d.day::date::text as day, ${[...flows, 'available', 'held']
-          .map((column) => `coalesce(m.${column}, 0) as ${column}`)
-          .join(', ')}
-                 from generate_series(($2::timestamptz at time zone $4)::date,
-                                      ((least($3::timestamptz, billing_now()) - interval '1 microsecond') at time zone $4)::date,
-                                      interval '1 day') as d (day)
-                 left join (select (at at time zone $4)::date as day, ${sumsOfTransfers}
-                              from transfers
-                             where team_id = $1 and at >= $2 and at < $3
-                             group by 1) as m on m.day = d.day
-                order by d.day`,
-        values: [teamId, from, to, timezone],
-      })
-      .catch(refuseUnknownTimezone(timezone));
-    let available = BigInt(opening.available);
-    let held = BigInt(opening.held);
-    return {
-      opening: { available, held },
-      asOf: new Date(Number(opening.as_of)),
-      days: rows.map((row) => {
-        available += BigInt(row.available);
-        held += BigInt(row.held);
-        return {
-          day: row.day,
-          granted: BigInt(row.granted),
-          consumed: BigInt(row.consumed),
-          expired: BigInt(row.expired),
-          revoked: BigInt(row.revoked),
-          settled: BigInt(row.settled),
-          available,
-          held,
-        };
-      }),
-    };
+  const zone = { teamId, timezone };
+  const { opening, before, within, asOf } = await readSnapshot(pool, async (client) => {
+    const opening = await readClosedMonths(client, teamId, from);
+    const end = new Date(Math.min(to.getTime(), opening.asOf.getTime() + 1));
+    const [before, within] = await Promise.all([
+      readBalanceDays(client, { ...zone, from: opening.upTo, to: from }),
+      readBalanceDays(client, { ...zone, from, to: end }),
+    ]).catch(refuseUnknownTimezone(timezone));
+    return { opening, before, within, asOf: opening.asOf };
   });
+  await storeBalanceDays(pool, zone, [...before.unstored, ...within.unstored]);
+  let { available, held } = opening;
+  for (const day of before.days) {
+    available += day.available;
+    held += day.held;
+  }
+  return {
+    opening: { available, held },
+    asOf,
+    days: within.days.map((day) => {
+      available += day.available;
+      held += day.held;
+      return { ...day, available, held };
+    }),
+  };
+}
+
+/** A team's balance at the end of the last closed month before `from`, and the end of that month. */
+async function readClosedMonths(
+  client: PoolClient,
+  teamId: string,
+  from: Date,
+): Promise<{ available: bigint; held: bigint; upTo: Date; asOf: Date }> {
+  const { rows } = await client.query<Record<'available' | 'held' | 'up_to' | 'as_of', string>>({
+    name: 'balance-of-closed-months',
+    // If no month is closed, the history begins with the team.
+    text: `with closed as materialized (
+             select max((month + interval '1 month') at time zone 'UTC') as up_to
+               from closed_months
+              where (month + interval '1 month') at time zone 'UTC' <= $2
+           )
+           select coalesce(sum(m.available), 0) as available, coalesce(sum(m.held), 0) as held,
+                  extract(epoch from coalesce((select up_to from closed), (select created_at from teams where id = $1), $2)) * 1000 as up_to,
+                  extract(epoch from billing_now()) * 1000 as as_of
+             from grant_months m
+            where m.team_id = $1 and m.month < (select up_to from closed) at time zone 'UTC'`,
+    values: [teamId, from],
+  });
+  const [row] = rows;
+  if (!row) throw new Error('the sums of the closed months were not read');
+  return {
+    available: BigInt(row.available),
+    held: BigInt(row.held),
+    upTo: new Date(Number(row.up_to)),
+    asOf: new Date(Number(row.as_of)),
+  };
 }

@@ -4,13 +4,26 @@ import { inPoolTransaction } from '../../database/pool-transaction.ts';
 /** A month is closed this long after its end, when no open transaction can have read the clock in it. */
 const closedAfter = '1 day';
 
-/** The sums of a grant's transfers: the change of each of its columns. */
+/** The columns of a grant that its transfers change. */
+export const grantColumns = [
+  'granted',
+  'available',
+  'held',
+  'consumed',
+  'expired',
+  'revoked',
+  'settled',
+] as const;
+
+/** SQL columns: the sums of transfers, which are the changes of each column of their grants. */
 export const sumsOfTransfers = [
   `coalesce(sum(amount) filter (where from_account = 'issued'), 0) as granted`,
-  ...['available', 'held', 'consumed', 'expired', 'revoked', 'settled'].map(
-    (account) =>
-      `coalesce(sum(amount) filter (where to_account = '${account}'), 0) - coalesce(sum(amount) filter (where from_account = '${account}'), 0) as ${account}`,
-  ),
+  ...grantColumns
+    .slice(1)
+    .map(
+      (account) =>
+        `coalesce(sum(amount) filter (where to_account = '${account}'), 0) - coalesce(sum(amount) filter (where from_account = '${account}'), 0) as ${account}`,
+    ),
 ].join(',\n       ');
 
 /**

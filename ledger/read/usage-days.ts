@@ -16,10 +16,10 @@ export type UsageDimension = 'action' | 'member' | 'key';
 const firstDays = 400;
 /** Days per transaction, so that each is short, however much a team uses. */
 const daysAtOnce = 31;
-/** More time zones of a team than these are reported from the events. */
-const mostZones = 12;
+/** More time zones of a team than these are read from the events or transfers. */
+export const mostZones = 12;
 /** A time zone that nobody has used for so long is forgotten. */
-const zoneKeptDays = 60;
+export const zoneKeptDays = 60;
 /** A transaction is shorter than this, so an event that it commits after its day was counted is late. */
 const lateAfter = `interval '1 hour'`;
 /** A day is counted this long after its end. */

@@ -1,7 +1,5 @@
-import { sumsOfTransfers } from '../read/closed-months.ts';
+import { grantColumns, sumsOfTransfers } from '../read/closed-months.ts';
 import { type Check, within } from './check.ts';
-
-const columns = ['granted', 'available', 'held', 'consumed', 'expired', 'revoked', 'settled'];
 
 /** The monthly sums from which past balances are computed. */
 export const checkMonths: Check = {
@@ -28,9 +26,9 @@ export const checkMonths: Check = {
            ${describe('s')} as expected, ${describe('m')} as found
       from summed s
       full join stored m using (team_id, month, grant_id)
-     where (${columns.map((column) => `s.${column}`).join(', ')}) is distinct from (${columns.map((column) => `m.${column}`).join(', ')})`,
+     where (${grantColumns.map((column) => `s.${column}`).join(', ')}) is distinct from (${grantColumns.map((column) => `m.${column}`).join(', ')})`,
 };
 
 function describe(table: string): string {
-  return `coalesce(format('${columns.map((column) => `${column} %s`).join(', ')}', ${columns.map((column) => `${table}.${column}`).join(', ')}), 'nothing')`;
+  return `coalesce(format('${grantColumns.map((column) => `${column} %s`).join(', ')}', ${grantColumns.map((column) => `${table}.${column}`).join(', ')}), 'nothing')`;
 }

@@ -1,6 +1,7 @@
 import type { Check } from './check.ts';
 import { checkAdjustments } from './check-adjustments.ts';
 import { checkAlerts } from './check-alerts.ts';
+import { checkBalanceDays } from './check-balance-days.ts';
 import { checkBusinessKeys } from './check-business-keys.ts';
 import { checkDebts } from './check-debts.ts';
 import { checkEntitlement } from './check-entitlement.ts';
@@ -19,6 +20,7 @@ import { checkUsageDays } from './check-usage-days.ts';
 export const checks: readonly Check[] = [
   checkGrants,
   checkMonths,
+  checkBalanceDays,
   checkUsage,
   checkUsageDays,
   checkReceipts,

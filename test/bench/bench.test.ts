@@ -63,6 +63,8 @@ test('the whole bench runs, with every measure beside its baseline, and a short 
     'report-year-day',
     'report-year-action',
     'report-year-member',
+    'balance-history-first',
+    'balance-history',
     'csv',
     'page-load',
     'page-draw',

@@ -4,9 +4,11 @@ import { v7 as uuidv7 } from 'uuid';
 import { publishCatalog } from '../../catalog/versions.ts';
 import type { Database } from '../../database/connection.ts';
 import { createMissingPartitions } from '../../database/partitions.ts';
+import { forgetBalanceDays } from '../../ledger/read/balance-days.ts';
 import { readBalanceHistory } from '../../ledger/read/balance-history.ts';
 import { closeMonths } from '../../ledger/read/closed-months.ts';
 import { readBalance } from '../../ledger/read/read-balance.ts';
+import { type LedgerFinding, verifyLedger } from '../../ledger/verify/verify-ledger.ts';
 import { type SettableClock, settableClock } from '../setup/clock.ts';
 import { createTestDatabase, type TestDatabase } from '../setup/database.ts';
 import { defaultCatalog } from '../setup/default-catalog.ts';
@@ -73,13 +75,17 @@ async function teamWith(transfers: readonly Transfer[]): Promise<string> {
      values ($1::uuid, $2, 'purchase', $1::uuid::text, 1, 1, 0, 0, 0, 0, 0, billing_now(), billing_now(), 1)`,
     [grantId, teamId],
   );
+  await book(teamId, transfers);
+  return teamId;
+}
+
+async function book(teamId: string, transfers: readonly Transfer[]): Promise<void> {
   await database.pool.query(
     `insert into transfers (team_id, at, grant_id, kind, from_account, to_account, amount, reference)
-     select $1, t.at, $2, t.kind, t.from_account, t.to_account, t.amount, 'order:1'
-       from unnest($3::timestamptz[], $4::text[], $5::text[], $6::text[], $7::bigint[]) as t (at, kind, from_account, to_account, amount)`,
+     select $1, t.at, (select id from grants where team_id = $1), t.kind, t.from_account, t.to_account, t.amount, 'order:1'
+       from unnest($2::timestamptz[], $3::text[], $4::text[], $5::text[], $6::bigint[]) as t (at, kind, from_account, to_account, amount)`,
     [
       teamId,
-      grantId,
       transfers.map(({ at }) => new Date(at)),
       transfers.map(({ move: [kind] }) => kind),
       transfers.map(({ move: [, from] }) => from),
@@ -87,7 +93,6 @@ async function teamWith(transfers: readonly Transfer[]): Promise<string> {
       transfers.map(({ amount }) => amount),
     ],
   );
-  return teamId;
 }
 
 /** Compares a history with the ledger at the end of each seventh day. */
@@ -148,3 +153,167 @@ test('days that have not begun are left out, and a range in the future has none'
     code: 'range_too_long',
   });
 });
+
+/** What the transfers of each local day changed, one by one, by Node's time zones. */
+function recount(transfers: readonly Transfer[], from: Date, to: Date, timeZone: string) {
+  const format = new Intl.DateTimeFormat('en-CA', { timeZone });
+  const days = new Map<string, Record<string, bigint>>();
+  for (const { move, at, amount } of transfers) {
+    if (at < from.getTime() || at >= to.getTime()) continue;
+    const day = format.format(at);
+    const sums = days.get(day) ?? {};
+    days.set(day, sums);
+    const [, source, target] = move;
+    sums[target] = (sums[target] ?? 0n) + amount;
+    if (source === 'issued') sums.granted = (sums.granted ?? 0n) + amount;
+    else sums[source] = (sums[source] ?? 0n) - amount;
+  }
+  return days;
+}
+
+test.each([
+  'UTC',
+  'Europe/Paris',
+  'America/Los_Angeles',
+  'America/Havana',
+  'Asia/Kathmandu',
+  'Australia/Lord_Howe',
+  'Pacific/Kiritimati',
+])(
+  `in %s, the days of a history equal a recount of the transfers, when they are stored and before (FC_SEED=${seed})`,
+  async (timezone) => {
+    const instant = fc
+      .tuple(fc.integer({ min: 0, max: (end - start) / (hourMs / 2) }), fc.constantFrom(-1, 0, 0, 1))
+      .map(([half, shift]) => start + half * (hourMs / 2) + shift);
+    const range = fc
+      .tuple(instant, instant)
+      .filter(([a, b]) => a !== b)
+      .map(([a, b]) => ({ from: new Date(Math.min(a, b)), to: new Date(Math.max(a, b)) }));
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(transfer, { minLength: 1, maxLength: mostTransfers }),
+        fc.array(range, { minLength: 3, maxLength: 5 }),
+        async (transfers, ranges) => {
+          const all = [firstGrant, ...transfers];
+          const teamId = await teamWith([]);
+          let now = start - 1;
+          for (const [index, { from, to }] of ranges.entries()) {
+            // The clock moves from the middle of the time to its end, and transfers are booked meanwhile.
+            const before = now;
+            now = start + ((index + 1) / ranges.length) * (end - start);
+            await clock.set(new Date(now));
+            await book(
+              teamId,
+              all.filter(({ at }) => at > before && at <= now),
+            );
+            const { days } = await readBalanceHistory(database, { teamId, from, to, timezone });
+            const booked = recount(
+              all.filter(({ at }) => at <= now),
+              from,
+              to,
+              timezone,
+            );
+            const found = days.map(({ day, granted, consumed, expired, revoked, settled }) => ({
+              day,
+              granted,
+              consumed,
+              expired,
+              revoked,
+              settled,
+            }));
+            expect({ now, from, to, found }).toEqual({
+              now,
+              from,
+              to,
+              found: days.map(({ day }) => {
+                const {
+                  granted = 0n,
+                  consumed = 0n,
+                  expired = 0n,
+                  revoked = 0n,
+                  settled = 0n,
+                } = booked.get(day) ?? {};
+                return { day, granted, consumed, expired, revoked, settled };
+              }),
+            });
+            expect([...booked.keys()].filter((day) => !days.some((known) => known.day === day))).toEqual([]);
+          }
+        },
+      ),
+      { numRuns: 6, seed },
+    );
+    expect(await dayFindings()).toEqual([]);
+  },
+);
+
+test('a history reads ended days from their stored sums, which the verification checks, and they can be deleted', async () => {
+  await clock.set(new Date(end));
+  const at = end - 72 * hourMs;
+  const teamId = await teamWith([firstGrant, { move: ['spend', 'available', 'consumed'], at, amount: 7n }]);
+  const consumed = async () => {
+    const range = { from: new Date(at - 24 * hourMs), to: new Date(end) };
+    const { days } = await readBalanceHistory(database, { teamId, timezone: 'UTC', ...range });
+    return days.reduce((sum, day) => sum + day.consumed, 0n);
+  };
+  expect(await consumed()).toBe(7n);
+  await database.pool.query(
+    `update balance_days set consumed = 8, available = available - 1 where team_id = $1 and day = '2031-04-09'`,
+    [teamId],
+  );
+  expect(await consumed()).toBe(8n);
+  expect(await dayFindings()).toMatchObject([
+    {
+      teamId,
+      subject: '2031-04-09 in UTC',
+      expected: expect.stringContaining('consumed 7'),
+      found: expect.stringContaining('consumed 8'),
+    },
+  ]);
+  await database.pool.query('delete from balance_days where team_id = $1', [teamId]);
+  expect(await consumed()).toBe(7n);
+});
+
+test('today is not stored, nor a day that ended a moment ago or lies only partly in the range', async () => {
+  const midnight = Date.parse('2031-04-05T00:00:00Z');
+  const teamId = await teamWith([firstGrant]);
+  const storedSince = async (now: number, from: string) => {
+    await clock.set(new Date(now));
+    const range = { from: new Date(from), to: new Date(midnight + 48 * hourMs) };
+    await readBalanceHistory(database, { teamId, timezone: 'UTC', ...range });
+    const { rows } = await database.pool.query<{ day: string }>(
+      `select day::text from balance_days where team_id = $1 and day >= '2031-04-01' order by day`,
+      [teamId],
+    );
+    return rows.map(({ day }) => day);
+  };
+  const days = ['2031-04-02', '2031-04-03'];
+  expect(await storedSince(midnight + hourMs, '2031-04-01T12:00:00Z')).toEqual(days);
+  expect(await storedSince(midnight + 2 * hourMs, '2031-04-01T12:00:00Z')).toEqual([...days, '2031-04-04']);
+});
+
+test('a time zone in which nobody has read the history for 60 days is forgotten', async () => {
+  await clock.set(new Date(end));
+  const teamId = await teamWith([firstGrant]);
+  const range = { from: new Date('2031-04-10T00:00:00Z'), to: new Date(end) };
+  await readBalanceHistory(database, { teamId, timezone: 'UTC', ...range });
+  const stored = async () => {
+    await forgetBalanceDays(database.pool);
+    return (await database.pool.query('select from balance_days where team_id = $1', [teamId])).rowCount;
+  };
+  expect(await stored()).toBeGreaterThan(0);
+  await clock.set(new Date('2031-06-10T12:00:00Z'));
+  expect(await stored()).toBeGreaterThan(0);
+  await clock.set(new Date('2031-06-11T12:00:00Z'));
+  expect(await stored()).toBe(0);
+});
+
+/** All other rules find that the grants do not match these transfers. */
+async function dayFindings(): Promise<LedgerFinding[]> {
+  const found: LedgerFinding[] = [];
+  await verifyLedger(database, {
+    onFinding: (finding) => {
+      if (finding.rule === 'balance-day-equals-transfers') found.push(finding);
+    },
+  });
+  return found;
+}

@@ -72,6 +72,11 @@ const corruptions: { rule: string; what: string; sql: string }[] = [
           insert into usage_days select team_id, 'UTC', 'member', '2001-01-02', '{null}', '{null}', '{1}', '{1}' from usage_zones`,
   },
   {
+    rule: 'balance-day-equals-transfers',
+    what: 'a stored day with credits that nothing moved',
+    sql: `insert into balance_days select id, 'UTC', '2001-01-02', 1, 1, 0, 0, 0, 0, 0 from teams limit 1`,
+  },
+  {
     rule: 'grant-is-balanced',
     what: 'credits out of nothing',
     sql: `alter table grants drop constraint grant_is_balanced; update grants set available = available + 1000000`,
