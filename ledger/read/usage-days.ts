@@ -62,6 +62,14 @@ function monthsSql(first: string, last: string, timezone: string): string {
           and e.occurred_at < (${last} + 1)::timestamp at time zone ${timezone} + ${dayMargin}`;
 }
 
+/**
+ * SQL: whether Postgres knows a zone. An update of the operating system may remove an old name, such as US/Pacific, and a
+ * single such row would fail each statement that computes days of all zones.
+ */
+export function isKnownZoneSql(zone: string): string {
+  return `lower(${zone}.timezone) in (select lower(name) from pg_timezone_names)`;
+}
+
 /** SQL for the local days of late events that were recorded since a zone's days were counted, as a multirange. */
 export function lateDaysSql(zone: string): string {
   return `(select coalesce(range_agg(daterange(late.day, late.day + 1)), '{}')
@@ -106,13 +114,15 @@ export async function countUsageDays(pool: Pool, teamId: string, timezone: strin
 }
 
 /**
- * Counts the ended days of all zones in use, and forgets unused zones.
+ * Counts the ended days of all zones in use, and forgets zones that are unused or that Postgres no longer knows.
  * @returns how many zones had days to count
  */
 export async function countAllUsageDays(pool: Pool): Promise<number> {
   await pool.query(
     `with unused as (
-       delete from usage_zones where used_at < billing_now() - make_interval(days => ${zoneKeptDays}) returning team_id, timezone
+       delete from usage_zones z
+        where used_at < billing_now() - make_interval(days => ${zoneKeptDays}) or not ${isKnownZoneSql('z')}
+       returning team_id, timezone
      )
      delete from usage_days d using unused u where d.team_id = u.team_id and d.timezone = u.timezone`,
   );

@@ -1,4 +1,4 @@
-import { daySums, lateDaysSql, localDaySql, storedSumsSql } from '../read/usage-days.ts';
+import { daySums, isKnownZoneSql, lateDaysSql, localDaySql, storedSumsSql } from '../read/usage-days.ts';
 import { type Check, within } from './check.ts';
 
 const localDay = localDaySql('z.timezone');
@@ -16,7 +16,7 @@ export const checkUsageDays: Check = {
   },
   find: `
     with zones as materialized (
-      select z.*, ${lateDaysSql('z')} as late from usage_zones z where ${within('z.team_id')}
+      select z.*, ${lateDaysSql('z')} as late from usage_zones z where ${within('z.team_id')} and ${isKnownZoneSql('z')}
     ), summed as (
       select z.team_id, z.timezone, ${sums.columns}
         from zones z
@@ -35,7 +35,7 @@ export const checkUsageDays: Check = {
               select d.team_id, d.timezone, d.dimension, d.day, s.value, s.price_version, 0, 0, s.credits, s.events
                 from usage_days d
                cross join lateral ${storedSumsSql}
-               where ${within('d.team_id')}) as both_sides
+               where ${within('d.team_id')} and ${isKnownZoneSql('d')}) as both_sides
        group by team_id, timezone, dimension, day, value, price_version
     )
     select 'usage-day-equals-events' as rule, c.team_id,

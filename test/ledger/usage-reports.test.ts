@@ -311,6 +311,26 @@ test('usage with more groups than the maximum is not counted in part', async () 
   }
 });
 
+test('a time zone that Postgres no longer knows is forgotten, and stops neither the counting of other zones nor the verification', async () => {
+  await clock.set(new Date(end));
+  const teamId = await newTeam();
+  await reportUsage(database, { teamId, timezone: 'Europe/Paris', groupBy: ['day'] });
+  await database.pool.query(
+    `insert into usage_zones (team_id, timezone, first_day, next_day, counted_at, used_at)
+     select team_id, 'Europe/Atlantis', first_day, next_day, counted_at, used_at from usage_zones where team_id = $1`,
+    [teamId],
+  );
+  expect(await usageDayFindings()).toEqual([]);
+  await clock.set(new Date(end + 3 * 24 * hourMs));
+  await countAllUsageDays(database.pool);
+  await clock.set(new Date(end));
+  const { rows } = await database.pool.query(
+    'select timezone, next_day::text from usage_zones where team_id = $1',
+    [teamId],
+  );
+  expect(rows).toEqual([{ timezone: 'Europe/Paris', next_day: '2026-04-15' }]);
+});
+
 test('a time zone that nobody has used for 60 days is forgotten', async () => {
   await clock.set(new Date(end));
   const teamId = await newTeam();
