@@ -48,7 +48,7 @@ export function controlRoutes(
   faults: Faults,
   past: Past,
 ): void {
-  const { get, remove } = routesOf(router, emulator);
+  const { get } = routesOf(router, emulator);
   const { store } = emulator;
   router.use('/emulator', sameSiteOnly);
 
@@ -150,7 +150,6 @@ export function controlRoutes(
   post('/webhooks/:id/redeliver', (request) => delivery.redeliver(idOf(request)));
 
   get('/emulator/faults', faults.list);
-  remove('/emulator/faults', faults.clear);
   post('/faults', (request) => {
     faults.add(bodyOf(faultRequest, request));
     return faults.list();

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Router } from 'express';
 import { z } from 'zod';
-import { answer, bodyOf, idOf, oneOf, routesOf } from './answer.ts';
+import { bodyOf, idOf, oneOf, routesOf } from './answer.ts';
 import { type Emulator, organizationOf } from './emulator.ts';
 import { notFound } from './polar-refusal.ts';
 import type { Records } from './records.ts';
@@ -21,7 +21,7 @@ const settingsRequest = z.strictObject({
 
 /** The one organization of the access token. */
 export function organizationRoutes(router: Router, emulator: Emulator): void {
-  const { list, get } = routesOf(router, emulator);
+  const { list, get, post } = routesOf(router, emulator);
   list('/v1/organizations/', {
     rows: () => [toOrganization(emulator)],
     present: (organization) => organization,
@@ -34,11 +34,7 @@ export function organizationRoutes(router: Router, emulator: Emulator): void {
     if (idOf(request) !== organization.id) throw notFound('Organization not found.');
     return organization;
   });
-  const settings = answer(emulator, 200, (request) =>
-    changeSettings(emulator, bodyOf(settingsRequest, request)),
-  );
-  router.patch('/emulator/settings', settings);
-  router.post('/emulator/settings', settings);
+  post('/emulator/settings', (request) => changeSettings(emulator, bodyOf(settingsRequest, request)), 200);
 }
 
 /** Creates the organization at the first start. */

@@ -7,6 +7,7 @@ import { lockLivingTeam } from '../../database/lock-living-team.ts';
 import { expectFiguresAddUp } from '../scenarios/sound-ledger.ts';
 import { type SettableClock, settableClock } from '../setup/clock.ts';
 import { type RunningApi, startApi } from './running-api.ts';
+import { idOf } from './send.ts';
 
 type NewAdjustment = components['schemas']['NewAdjustment'];
 
@@ -64,7 +65,7 @@ test('given credits are a separate grant, with who gave them and why', async () 
     },
   });
   const list = await api.send('GET', `/v1/teams/${teamId}/adjustments`, { as: key });
-  const { id: adjustment } = z.object({ id: z.string() }).parse(reply.json);
+  const adjustment = idOf(reply);
   expect(list.json).toEqual({
     data: [
       {

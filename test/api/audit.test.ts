@@ -1,15 +1,11 @@
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { expect, test } from '@jest/globals';
 import { z } from 'zod';
 import { revokeServiceKey } from '../../teams/service-keys.ts';
-import { type RunningApi, startApi } from './running-api.ts';
+import { useApi } from './running-api.ts';
+import { idOf } from './send.ts';
 
-let api: RunningApi;
-beforeAll(async () => {
-  api = await startApi();
-});
-afterAll(() => api.stop());
+const api = useApi();
 
-const idOf = ({ json }: { json: unknown }) => z.object({ id: z.string() }).parse(json).id;
 const event = z.looseObject({
   actor: z.string(),
   action: z.string(),

@@ -1,18 +1,16 @@
 import { createServer, type ServerResponse } from 'node:http';
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { beforeAll, expect, test } from '@jest/globals';
 import { exportJWK, generateKeyPair, SignJWT, UnsecuredJWT } from 'jose';
 import { createAuthenticate } from '../../api/authenticate.ts';
 import { revokeServiceKey } from '../../teams/service-keys.ts';
 import { listen } from '../setup/listen.ts';
-import { firstKey, jwtSecret, personToken, type RunningApi, startApi } from './running-api.ts';
+import { firstKey, jwtSecret, personToken, useApi } from './running-api.ts';
 
-let api: RunningApi;
+const api = useApi();
 let teamId: string;
 beforeAll(async () => {
-  api = await startApi();
   ({ teamId } = await api.person('ada'));
 });
-afterAll(() => api.stop());
 
 const hmac = new TextEncoder().encode(jwtSecret);
 const jwt = (payload: Record<string, unknown>, secret = hmac) =>

@@ -1,13 +1,10 @@
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { beforeAll, expect, test } from '@jest/globals';
 import { cutExpiredLinks } from '../../teams/cut-expired-links.ts';
-import { type RunningApi, startApi } from './running-api.ts';
+import { type Person, useApi } from './running-api.ts';
 
-type Person = Awaited<ReturnType<RunningApi['person']>>;
-
-let api: RunningApi;
+const api = useApi();
 let ada: Person;
 beforeAll(async () => {
-  api = await startApi();
   ada = await api.person('ada');
   const pack = await api.dependencies.polar.products.create({
     name: '1,000 credits',
@@ -19,7 +16,6 @@ beforeAll(async () => {
     [pack.id, 'pack_1000'],
   );
 });
-afterAll(() => api.stop());
 
 const link = { url: expect.stringMatching(/^http/), expiresAt: expect.stringMatching(/Z$/) };
 

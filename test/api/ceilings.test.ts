@@ -1,20 +1,18 @@
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { beforeAll, expect, test } from '@jest/globals';
 import { z } from 'zod';
 import { writeResults } from '../../api/routes/usage.ts';
 import { publishCatalog } from '../../catalog/versions.ts';
 import { defaultCatalog } from '../setup/default-catalog.ts';
-import { type RunningApi, startApi } from './running-api.ts';
+import { useApi } from './running-api.ts';
+import { idOf } from './send.ts';
 
-let api: RunningApi;
+const api = useApi();
 beforeAll(async () => {
-  api = await startApi();
   const policies = { ...defaultCatalog.policies, teamsPerUser: 2, limitsPerTeam: 3, openHoldsPerTeam: 2 };
   await publishCatalog(api.database, { ...defaultCatalog, policies });
 });
-afterAll(() => api.stop());
 
 const page = z.object({ data: z.array(z.looseObject({})), nextCursor: z.string().nullable() });
-const idOf = ({ json }: { json: unknown }) => z.object({ id: z.string() }).parse(json).id;
 
 test('a user may own as many teams as the catalog says, whoever creates them; a deleted one counts for another day', async () => {
   const { token: as } = await api.person('founder');

@@ -1,16 +1,12 @@
 import { get, type IncomingMessage } from 'node:http';
 import { buffer } from 'node:stream/consumers';
 import { gunzipSync } from 'node:zlib';
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { expect, test } from '@jest/globals';
 import { z } from 'zod';
 import { routes } from '../../api/app.ts';
-import { firstKey, type RunningApi, startApi } from './running-api.ts';
+import { firstKey, useApi } from './running-api.ts';
 
-let api: RunningApi;
-beforeAll(async () => {
-  api = await startApi();
-});
-afterAll(() => api.stop());
+const api = useApi();
 
 /** As `fetch`, which would hide the encoding. */
 async function read(path: string, headers: Record<string, string> = {}) {

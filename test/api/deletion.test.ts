@@ -1,32 +1,15 @@
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { z } from 'zod';
-import { type RunningApi, startApi } from './running-api.ts';
+import { beforeAll, expect, test } from '@jest/globals';
+import { type Person, useApi } from './running-api.ts';
+import { idOf } from './send.ts';
 
-type Person = Awaited<ReturnType<RunningApi['person']>>;
-
-let api: RunningApi;
+const api = useApi();
 let people: Record<'owner' | 'admin' | 'billing' | 'member' | 'stranger', Person>;
 beforeAll(async () => {
-  api = await startApi();
-  const [owner, admin, billing, member, stranger] = await Promise.all([
-    api.person('owner'),
-    api.person('admin'),
-    api.person('billing'),
-    api.person('member'),
-    api.person('stranger'),
-  ]);
-  people = { owner, admin, billing, member, stranger };
+  people = await api.people('owner', 'admin', 'billing', 'member', 'stranger');
 });
-afterAll(() => api.stop());
 
 /** A shared team with everyone except the stranger. */
-async function makeTeam(): Promise<string> {
-  const reply = await api.send('POST', '/v1/teams', { as: people.owner.token, body: { name: 'Weavers' } });
-  const { id } = z.object({ id: z.string() }).parse(reply.json);
-  for (const role of ['admin', 'billing', 'member'] as const)
-    await api.send('PUT', `/v1/teams/${id}/members/${role}`, { body: { role } });
-  return id;
-}
+const makeTeam = () => api.team(people.owner, { admin: 'admin', billing: 'billing', member: 'member' });
 
 const usage = { action: 'workflow.run', quantities: { runs: 1 } };
 
@@ -58,7 +41,7 @@ test('an owner deletes a team: nobody sees it and nothing is spent from then on;
   const held = await api.send('POST', `/v1/teams/${teamId}/holds`, {
     body: { action: 'workflow.run', credits: '10' },
   });
-  const { id: holdId } = z.object({ id: z.string() }).parse(held.json);
+  const holdId = idOf(held);
   const remove = () => api.send('DELETE', `/v1/teams/${teamId}`, { as: people.owner.token });
   const [first, ...others] = await Promise.all([remove(), remove(), remove()]);
   expect(first).toMatchObject({ status: 202, json: { id: teamId, deletedAt: expect.any(String) } });
@@ -141,7 +124,7 @@ test('the last owner of a team with other members cannot leave before it has ano
   const { token } = await api.person('frank');
   const make = async (name: string) => {
     const reply = await api.send('POST', '/v1/teams', { as: token, body: { name } });
-    return z.object({ id: z.string() }).parse(reply.json).id;
+    return idOf(reply);
   };
   const [handed, deleted, shared] = [await make('Handed'), await make('Deleted'), await make('Shared')];
   for (const id of [handed, deleted]) {
@@ -167,7 +150,7 @@ test('the last owner of a team with other members cannot leave before it has ano
     as: token,
     body: { userId: 'admin', role: 'owner' },
   });
-  const { id: invitation } = z.object({ id: z.string() }).parse(invited.json);
+  const invitation = idOf(invited);
   await api.send('POST', `/v1/invitations/${invitation}/accept`, { as: people.admin.token });
   expect(await erase()).toMatchObject({ status: 202 });
   const { rows } = await api.database.pool.query(`select team_id from members where user_id = 'frank'`);
@@ -175,9 +158,9 @@ test('the last owner of a team with other members cannot leave before it has ano
 });
 
 test('teams whose only member is erased are deleted; their open invitations are revoked', async () => {
-  const { token } = await api.person('henry');
-  const made = await api.send('POST', '/v1/teams', { as: token, body: { name: 'Alone' } });
-  const { id: alone } = z.object({ id: z.string() }).parse(made.json);
+  const henry = await api.person('henry');
+  const { token } = henry;
+  const alone = await api.team(henry);
   const inviting = await makeTeam();
   await api.send('POST', `/v1/teams/${inviting}/invitations`, {
     as: people.owner.token,

@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
-import { z } from 'zod';
 import { publishCatalog } from '../../catalog/versions.ts';
 import { Debt } from '../../database/entities/debt.ts';
 import { lockLivingTeam } from '../../database/lock-living-team.ts';
@@ -10,7 +9,7 @@ import { expectFiguresAddUp } from '../scenarios/sound-ledger.ts';
 import { type SettableClock, settableClock } from '../setup/clock.ts';
 import { defaultCatalog as catalog } from '../setup/default-catalog.ts';
 import { type RunningApi, startApi } from './running-api.ts';
-import type { Reply } from './send.ts';
+import { idOf } from './send.ts';
 
 const start = new Date('2026-03-10T12:00:00Z');
 const minutes = 60_000;
@@ -42,7 +41,6 @@ const spend = (runs: number | string, rest: object = {}) =>
   api.send('POST', `/v1/teams/${teamId}/usage`, {
     body: { action: 'workflow.run', quantities: { runs }, ...rest },
   });
-const idOf = ({ json }: Reply) => z.object({ id: z.string() }).parse(json).id;
 const held = async (credits: string, rest: object = {}) => idOf(await hold({ credits, ...rest }));
 
 /** Credits that expire after this many milliseconds. */

@@ -1,18 +1,16 @@
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { beforeAll, expect, test } from '@jest/globals';
 import { routes } from '../../api/app.ts';
-import { type RawRequest, type RunningApi, startApi } from './running-api.ts';
+import { type RawRequest, useApi } from './running-api.ts';
 import type { Reply } from './send.ts';
 
 const unknownTeam = '0198c5a0-7d3e-7c3a-9f5e-2f4c8a1b6d70';
 
-let api: RunningApi;
+const api = useApi();
 let teamId: string;
 beforeAll(async () => {
-  api = await startApi();
   ({ teamId } = await api.person('ada'));
   await api.give(teamId, '1000');
 });
-afterAll(() => api.stop());
 
 /** Sends the request, and expects a problem that names the wrong value, and no change. */
 async function expectRefusal(

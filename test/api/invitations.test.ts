@@ -1,36 +1,21 @@
-import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { z } from 'zod';
 import type { components } from '../../client/api-types.ts';
-import { type RunningApi, startApi } from './running-api.ts';
+import { type Person, useApi } from './running-api.ts';
+import { idOf } from './send.ts';
 
-type Person = Awaited<ReturnType<RunningApi['person']>>;
-
-let api: RunningApi;
+const api = useApi();
 let people: Record<'owner' | 'admin' | 'member' | 'guest' | 'stranger', Person>;
 let teamId: string;
 beforeAll(async () => {
-  api = await startApi();
-  const [owner, admin, member, guest, stranger] = await Promise.all([
-    api.person('owner'),
-    api.person('admin'),
-    api.person('member'),
-    api.person('guest'),
-    api.person('stranger'),
-  ]);
-  people = { owner, admin, member, guest, stranger };
+  people = await api.people('owner', 'admin', 'member', 'guest', 'stranger');
 });
 beforeEach(async () => {
-  const reply = await api.send('POST', '/v1/teams', { as: people.owner.token, body: { name: 'Weavers' } });
-  teamId = z.object({ id: z.string() }).parse(reply.json).id;
-  for (const role of ['admin', 'member'] as const) {
-    await api.send('PUT', `/v1/teams/${teamId}/members/${role}`, { body: { role } });
-  }
+  teamId = await api.team(people.owner, { admin: 'admin', member: 'member' });
 });
-afterAll(() => api.stop());
 
 const send = (body: components['schemas']['NewInvitation'], as = people.owner.token) =>
   api.send('POST', `/v1/teams/${teamId}/invitations`, { as, body });
-const idOf = ({ json }: { json: unknown }) => z.object({ id: z.string() }).parse(json).id;
 const accept = (id: string, { token }: Person) =>
   api.send('POST', `/v1/invitations/${id}/accept`, { as: token });
 const decline = (id: string, { token }: Person) =>

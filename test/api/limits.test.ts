@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { z } from 'zod';
 import { lockTeam } from '../../database/connection.ts';
 import { Subscription } from '../../database/entities/subscription.ts';
@@ -7,13 +7,13 @@ import { recountCycleLimits } from '../../ledger/spend/set-limit.ts';
 import { verifyLedger } from '../../ledger/verify/verify-ledger.ts';
 import { expectFiguresAddUp } from '../scenarios/sound-ledger.ts';
 import { type SettableClock, settableClock } from '../setup/clock.ts';
-import { type RunningApi, startApi } from './running-api.ts';
+import { useApi } from './running-api.ts';
+import { idOf } from './send.ts';
 
-let api: RunningApi;
+const api = useApi();
 let clock: SettableClock;
 let teamId: string;
 beforeAll(async () => {
-  api = await startApi();
   clock = await settableClock(api.databaseUrl, new Date('2026-03-10T12:00:00Z'));
 });
 beforeEach(async () => {
@@ -22,7 +22,6 @@ beforeEach(async () => {
   await api.give(teamId, '1000');
   for (const id of ['ada', 'bob']) await join(id);
 });
-afterAll(() => api.stop());
 
 const join = async (id: string) => {
   await api.send('POST', '/v1/users', { body: { id, email: `${id}@example.com`, name: id } });
@@ -41,7 +40,6 @@ const hold = async (credits: number, rest: object = { memberId: 'ada' }) => {
   const body = { action: 'workflow.run', credits, ...rest };
   return api.send('POST', `/v1/teams/${teamId}/holds`, { body });
 };
-const idOf = (json: unknown) => z.object({ id: z.string() }).parse(json).id;
 const limits = () => api.send('GET', `/v1/teams/${teamId}/limits`);
 const done = { status: 201 };
 const reached = (used: string) => ({ status: 402, json: { code: 'limit_reached', used } });
@@ -99,7 +97,7 @@ test('if members are limited, usage of an unknown member is refused, alone, in a
 
 test('a user who has left a team cannot spend in it, but their hold can be captured', async () => {
   await setLimit('members/ada', '5', 'day');
-  const id = idOf((await hold(2, { memberId: 'bob' })).json);
+  const id = idOf(await hold(2, { memberId: 'bob' }));
   expect(await api.send('DELETE', `/v1/teams/${teamId}/members/bob`)).toMatchObject({ status: 204 });
   expect(await spend(1, { memberId: 'bob' })).toMatchObject({
     status: 422,
@@ -145,7 +143,7 @@ test('held credits count, and a capture can exceed them only within the limit', 
   expect(await spend(5)).toMatchObject(reached('8'));
   expect(await limits()).toMatchObject({ json: { data: [{ consumed: '0', held: '8' }] } });
   const capture = (credits: number) =>
-    api.send('POST', `/v1/holds/${idOf(json)}/capture`, { body: { credits } });
+    api.send('POST', `/v1/holds/${idOf({ json })}/capture`, { body: { credits } });
   expect(await capture(11)).toMatchObject(reached('8'));
   expect(await capture(3)).toMatchObject(done);
   expect(await limits()).toMatchObject({ json: { data: [{ consumed: '3', held: '0' }] } });
@@ -157,7 +155,7 @@ test('a hold that was made before the limit was lowered can still be captured', 
   await setLimit('members/ada', '10', 'day');
   const { json } = await hold(8);
   await setLimit('members/ada', '2', 'day');
-  const path = `/v1/holds/${idOf(json)}/capture`;
+  const path = `/v1/holds/${idOf({ json })}/capture`;
   expect(await api.send('POST', path, { body: { credits: 9 } })).toMatchObject(reached('8'));
   expect(await api.send('POST', path, { body: { credits: 8 } })).toMatchObject(done);
 });

@@ -1,23 +1,18 @@
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { beforeAll, expect, test } from '@jest/globals';
 import { z } from 'zod';
 import { untilWaitingForLock } from '../setup/lock-waits.ts';
-import { type RunningApi, startApi } from './running-api.ts';
+import { type Person, useApi } from './running-api.ts';
+import { idOf } from './send.ts';
 
-type Person = Awaited<ReturnType<RunningApi['person']>>;
-
-let api: RunningApi;
+const api = useApi();
 let owner: Person;
 let member: Person;
 let teamId: string;
 beforeAll(async () => {
-  api = await startApi();
   owner = await api.person('owner');
   member = await api.person('member');
-  const reply = await api.send('POST', '/v1/teams', { as: owner.token, body: { name: 'Weavers' } });
-  teamId = z.object({ id: z.string() }).parse(reply.json).id;
-  await api.send('PUT', `/v1/teams/${teamId}/members/member`, { body: { role: 'member' } });
+  teamId = await api.team(owner, { member: 'member' });
 });
-afterAll(() => api.stop());
 
 const inbox = async (type: string, team = teamId) =>
   (await api.database.pool.query(`select id from inbox where type = $1 and team_id = $2`, [type, team])).rows
@@ -100,7 +95,7 @@ test('a team’s open holds are listed oldest first, and one hold is read only b
     const reply = await api.send('POST', `/v1/teams/${teamId}/holds`, {
       body: { action: 'workflow.run', credits: '10' },
     });
-    ids.push(z.object({ id: z.string() }).parse(reply.json).id);
+    ids.push(idOf(reply));
   }
   await api.send('POST', `/v1/holds/${ids[1]}/release`);
   const page = z.object({ data: z.array(z.object({ id: z.string() })), nextCursor: z.string().nullable() });

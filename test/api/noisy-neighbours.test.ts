@@ -1,20 +1,18 @@
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { beforeAll, expect, test } from '@jest/globals';
 import { routes } from '../../api/app.ts';
 import { withClient } from '../../dev/postgres.ts';
-import { type RunningApi, startApi } from './running-api.ts';
+import { useApi } from './running-api.ts';
 import type { Reply } from './send.ts';
 
-let api: RunningApi;
+const api = useApi();
 let noisy: { id: string; token: string; teamId: string };
 let quiet: { id: string; token: string; teamId: string };
 let stranger: { id: string; token: string; teamId: string };
 beforeAll(async () => {
-  api = await startApi();
   [noisy, quiet, stranger] = await Promise.all([api.person(), api.person(), api.person()]);
   await api.give(quiet.teamId, '1000');
   await api.give(noisy.teamId, '1000');
 });
-afterAll(() => api.stop());
 
 const usage = { action: 'workflow.run', quantities: { runs: 1 } };
 const spend = (teamId: string) => api.send('POST', `/v1/teams/${teamId}/usage`, { body: usage });

@@ -1,15 +1,11 @@
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { expect, test } from '@jest/globals';
 import { z } from 'zod';
 import { createApp, routes } from '../../api/app.ts';
 import { createHttpServer } from '../../api/http-server.ts';
 import { listen } from '../setup/listen.ts';
-import { type RunningApi, startApi } from './running-api.ts';
+import { useApi } from './running-api.ts';
 
-let api: RunningApi;
-beforeAll(async () => {
-  api = await startApi();
-});
-afterAll(() => api.stop());
+const api = useApi();
 
 const operation = z.looseObject({
   operationId: z.string(),

@@ -6,7 +6,7 @@ import { brotliCompressSync, gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { createApp } from '../../api/app.ts';
 import { createHttpServer } from '../../api/http-server.ts';
-import { listen } from '../setup/listen.ts';
+import { listen, stopServer } from '../setup/listen.ts';
 import { type RunningApi, startApi } from './running-api.ts';
 
 const script = `console.log(${JSON.stringify('a page '.repeat(100))});`;
@@ -36,8 +36,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   for (const server of servers) {
-    server.closeAllConnections();
-    await new Promise((resolve) => server.close(resolve));
+    await stopServer(server);
   }
   await api.stop();
   rmSync(directory, { recursive: true });

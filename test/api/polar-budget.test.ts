@@ -1,13 +1,10 @@
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { expect, test } from '@jest/globals';
 import { createPolarBudget } from '../../api/polar-budget.ts';
 import { storeInboxEvent } from '../../inbox/inbox.ts';
-import { type RunningApi, startApi } from './running-api.ts';
+import { control } from '../setup/control.ts';
+import { useApi } from './running-api.ts';
 
-let api: RunningApi;
-beforeAll(async () => {
-  api = await startApi();
-});
-afterAll(() => api.stop());
+const api = useApi();
 
 const invoicesOf = ({ teamId, token }: { teamId: string; token: string }) =>
   api.send('GET', `/v1/teams/${teamId}/invoices`, { as: token });
@@ -89,16 +86,7 @@ test('however often roles change, only one change of members waits for Polar', a
 });
 
 async function failNext(path: string): Promise<void> {
-  await control('/faults', { target: 'api', path, status: 500, times: 100 });
+  await control(api.polarUrl, '/faults', { target: 'api', path, status: 500, times: 100 });
 }
 
-const clearFaults = () => control('/faults/clear', {});
-
-async function control(path: string, body: object): Promise<void> {
-  const response = await fetch(`${api.polarUrl}/emulator${path}`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify(body),
-  });
-  expect(response.ok).toBe(true);
-}
+const clearFaults = () => control(api.polarUrl, '/faults/clear');

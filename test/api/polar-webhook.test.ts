@@ -1,18 +1,16 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
-import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
-import { type RunningApi, signWebhook, startApi } from './running-api.ts';
+import { beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { signWebhook, useApi } from './running-api.ts';
 
-let api: RunningApi;
+const api = useApi();
 let teamId: string;
 beforeAll(async () => {
-  api = await startApi();
   ({ teamId } = await api.person('ada'));
 });
 beforeEach(async () => {
   await api.database.pool.query(`delete from inbox where source = 'polar'`);
 });
-afterAll(() => api.stop());
 
 const event = (type: string, data: object) =>
   JSON.stringify({ type, timestamp: '2026-01-31T12:00:00Z', data });

@@ -1,22 +1,18 @@
 import { randomUUID } from 'node:crypto';
 import { request as sendRequest } from 'node:http';
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { z } from 'zod';
+import { beforeAll, expect, test } from '@jest/globals';
 import { revokeServiceKey } from '../../teams/service-keys.ts';
 import { untilWaitingForLock } from '../setup/lock-waits.ts';
-import { personToken, type RunningApi, startApi } from './running-api.ts';
+import { type Person, personToken, useApi } from './running-api.ts';
 
-let api: RunningApi;
-let owner: Awaited<ReturnType<RunningApi['person']>>;
+const api = useApi();
+let owner: Person;
 let teamId: string;
 beforeAll(async () => {
-  api = await startApi();
   owner = await api.person('owner');
   await api.person('admin');
-  const reply = await api.send('POST', '/v1/teams', { as: owner.token, body: { name: 'Weavers' } });
-  teamId = z.object({ id: z.string() }).parse(reply.json).id;
+  teamId = await api.team(owner);
 });
-afterAll(() => api.stop());
 
 /** Sends the head of a request and half of its body; `finish` sends the rest and returns the answer's status. */
 async function begin(method: string, path: string, token: string, body: object) {

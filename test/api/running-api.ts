@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll } from '@jest/globals';
 import { SignJWT } from 'jose';
 import { v7 as uuidv7 } from 'uuid';
 import { z } from 'zod';
@@ -14,6 +15,7 @@ import { parseDecimal } from '../../catalog/credits.ts';
 import { publishCatalog } from '../../catalog/versions.ts';
 import { type BillingClient, createBillingClient } from '../../client/billing-client.ts';
 import { connectDatabase, connectDatabaseWithLanes, type Database } from '../../database/connection.ts';
+import type { Role } from '../../database/entities/member.ts';
 import type { Scope } from '../../database/entities/service-key.ts';
 import { lockLivingTeam } from '../../database/lock-living-team.ts';
 import { grantCredits } from '../../ledger/lifecycle/grant-credits.ts';
@@ -25,9 +27,9 @@ import { signWebhook as signAsPolar } from '../../polar-emulator/webhook-deliver
 import { issueServiceKey } from '../../teams/service-keys.ts';
 import { createTestDatabase } from '../setup/database.ts';
 import { defaultCatalog } from '../setup/default-catalog.ts';
-import { listen } from '../setup/listen.ts';
+import { listen, stopServer } from '../setup/listen.ts';
 import { rememberSecret } from '../setup/log-copy.ts';
-import { createSend, type Reply, rememberSession, type Send } from './send.ts';
+import { createSend, idOf, type Reply, rememberSession, type Send } from './send.ts';
 
 export const jwtSecret = 'a-secret-of-the-tests-only-0123456789';
 export const firstKey = 'first-service-key-of-the-tests-0123456789';
@@ -44,6 +46,13 @@ export interface RawRequest {
   /** Default: a new one for every POST. Null: none. */
   key?: string | null;
   headers?: Record<string, string>;
+}
+
+export interface Person {
+  id: string;
+  token: string;
+  /** The id of the Personal Team. */
+  teamId: string;
 }
 
 export interface RunningApi {
@@ -68,12 +77,32 @@ export interface RunningApi {
   /** Creates a service key with these scopes. */
   key(...scopes: Scope[]): Promise<{ id: string; key: string }>;
   /** Signs a user up and returns the user with a token and their Personal Team. */
-  person(id?: string): Promise<{ id: string; token: string; teamId: string }>;
+  person(id?: string): Promise<Person>;
+  /** Signs up users with these ids. */
+  people<Id extends string>(...ids: Id[]): Promise<Record<Id, Person>>;
+  /** Creates a shared team, with members by id and role. Returns its id. */
+  team(owner: Pick<Person, 'token'>, members?: Record<string, Role>): Promise<string>;
   /** Gives a team lifetime credits, as a pack would. */
   give(teamId: string, credits: string): Promise<void>;
   /** The rows of every table that a request could change, as one text. If the text is equal, nothing has changed. */
   snapshot(): Promise<string>;
   stop(): Promise<void>;
+}
+
+interface ApiOptions {
+  trustedProxies?: string[];
+  temporal?: string;
+  polarClock?: () => Date;
+  wayToDatabase?: (url: string) => Promise<string>;
+  mailFolder?: string;
+}
+
+/** `startApi` for all tests of a file. Its fields exist from the file's own `beforeAll` on. */
+export function useApi(options?: ApiOptions): RunningApi {
+  const api = {} as RunningApi;
+  beforeAll(async () => void Object.assign(api, await startApi(options)));
+  afterAll(() => api.stop());
+  return api;
 }
 
 /**
@@ -86,13 +115,7 @@ export async function startApi({
   wayToDatabase = async (url: string) => url,
   trustedProxies = [],
   mailFolder,
-}: {
-  trustedProxies?: string[];
-  temporal?: string;
-  polarClock?: () => Date;
-  wayToDatabase?: (url: string) => Promise<string>;
-  mailFolder?: string;
-} = {}): Promise<RunningApi> {
+}: ApiOptions = {}): Promise<RunningApi> {
   for (const secret of [firstKey, jwtSecret]) rememberSecret(secret);
   const test = await createTestDatabase();
   const database = await connectDatabase(test.url, { pool: 4 });
@@ -166,6 +189,17 @@ export async function startApi({
       const { team } = z.object({ team: z.object({ id: z.string() }) }).parse(reply.json);
       return { id, token: await personToken(id), teamId: team.id };
     },
+    async people<Id extends string>(...ids: Id[]) {
+      const people = ids.map(async (id): Promise<[Id, Person]> => [id, await api.person(id)]);
+      return Object.fromEntries(await Promise.all(people)) as Record<Id, Person>;
+    },
+    async team({ token }, members = {}) {
+      const teamId = idOf(await api.send('POST', '/v1/teams', { as: token, body: { name: 'Weavers' } }));
+      for (const [id, role] of Object.entries(members)) {
+        await api.send('PUT', `/v1/teams/${teamId}/members/${id}`, { body: { role } });
+      }
+      return teamId;
+    },
     async give(teamId, credits) {
       await database.transaction(async (em) => {
         const { now } = await lockLivingTeam(em, teamId);
@@ -200,8 +234,7 @@ export async function startApi({
     async stop() {
       dependencies.teamEvents.close();
       for (const one of [server, operations]) {
-        one.closeAllConnections();
-        await new Promise((resolve) => one.close(resolve));
+        await stopServer(one);
       }
       await creditOperations.close();
       await link.close();

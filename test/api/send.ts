@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import { routes } from '../../api/app.ts';
 import type { components, paths } from '../../client/api-types.ts';
 import { type BillingClient, createBillingClient } from '../../client/billing-client.ts';
@@ -11,6 +12,9 @@ export interface Reply<Json = unknown> {
   /** The parsed JSON; null if there is none. */
   json: Json;
 }
+
+/** The `id` in an answer. */
+export const idOf = ({ json }: Pick<Reply, 'json'>) => z.object({ id: z.string() }).parse(json).id;
 
 /** Sends one request with the client, and returns its answer, also a refusal. */
 export type Send = <M extends Method, Url extends string>(

@@ -1,13 +1,9 @@
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { expect, test } from '@jest/globals';
 import { z } from 'zod';
 import { createAuthenticate } from '../../api/authenticate.ts';
-import { jwtSecret, type RunningApi, startApi } from './running-api.ts';
+import { jwtSecret, useApi } from './running-api.ts';
 
-let api: RunningApi;
-beforeAll(async () => {
-  api = await startApi();
-});
-afterAll(() => api.stop());
+const api = useApi();
 
 const issued = z.looseObject({ id: z.guid(), key: z.string() });
 

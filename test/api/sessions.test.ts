@@ -1,24 +1,20 @@
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { beforeAll, expect, test } from '@jest/globals';
 import { z } from 'zod';
 import { createApp, routes } from '../../api/app.ts';
 import { createAuthenticate } from '../../api/authenticate.ts';
 import { isOwnAddress } from '../../api/demand-this-machine.ts';
 import { createHttpServer } from '../../api/http-server.ts';
 import { createSession } from '../../teams/sessions.ts';
-import { listen } from '../setup/listen.ts';
-import { firstKey, jwtSecret, personToken, type RunningApi, startApi } from './running-api.ts';
+import { listen, stopServer } from '../setup/listen.ts';
+import { firstKey, jwtSecret, type Person, personToken, useApi } from './running-api.ts';
 import type { Reply } from './send.ts';
 import { statusAt } from './status-at.ts';
 
-type Person = Awaited<ReturnType<RunningApi['person']>>;
-
-let api: RunningApi;
+const api = useApi();
 let ada: Person;
 beforeAll(async () => {
-  api = await startApi();
   ada = await api.person('ada');
 });
-afterAll(() => api.stop());
 
 const cookieName = '__Host-waveloom_session';
 const fromOurPage = { 'sec-fetch-site': 'same-origin' };
@@ -202,13 +198,8 @@ async function fillTeam(): Promise<void> {
     const { token } = await api.person(name);
     people[name] = { token, cookie: (await signIn(token)).cookie };
   }
-  const reply = await api.send('POST', '/v1/teams', {
-    as: people.owner?.token ?? '',
-    body: { name: 'Roles' },
-  });
-  teamId = z.object({ id: z.string() }).parse(reply.json).id;
-  for (const role of ['admin', 'billing', 'member'] as const)
-    await api.send('PUT', `/v1/teams/${teamId}/members/${role}`, { body: { role } });
+  const token = people.owner?.token ?? '';
+  teamId = await api.team({ token }, { admin: 'admin', billing: 'billing', member: 'member' });
 }
 
 /** Routes whose call would remove the caller, the team or the session itself, and the one that does not end. */
@@ -261,8 +252,7 @@ test('pages of the dashboard’s origin may sign a browser in, and no other page
     ];
     for (const { headers } of elsewhere) expect(headers.get('access-control-allow-origin')).toBeNull();
   } finally {
-    server.closeAllConnections();
-    await new Promise((resolve) => server.close(resolve));
+    await stopServer(server);
   }
 });
 
@@ -336,8 +326,7 @@ test('the development page is not where it is off, nor at a name of another site
     expect((await signInPage(url)).status).toBe(404);
     expect((await choose(url, { userId: 'ada', teamId: ada.teamId })).status).toBe(404);
   } finally {
-    server.closeAllConnections();
-    await new Promise((resolve) => server.close(resolve));
+    await stopServer(server);
   }
   expect(await statusAt(api.url, '/dev/sign-in', 'evil.example.com')).toBe(404);
 });

@@ -1,11 +1,7 @@
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { type RunningApi, startApi } from './running-api.ts';
+import { expect, test } from '@jest/globals';
+import { useApi } from './running-api.ts';
 
-let api: RunningApi;
-beforeAll(async () => {
-  api = await startApi();
-});
-afterAll(() => api.stop());
+const api = useApi();
 
 const ada = { id: 'ada', email: 'ada@example.com', name: 'Ada Lovelace' };
 

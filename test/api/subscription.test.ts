@@ -1,20 +1,20 @@
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { beforeAll, expect, test } from '@jest/globals';
 import { z } from 'zod';
 import { addMonthsAnchored } from '../../catalog/cycle.ts';
 import { PolarProduct } from '../../database/entities/polar-product.ts';
 import { Subscription } from '../../database/entities/subscription.ts';
 import { fetchSubscription, type PolarSubscription } from '../../polar/events.ts';
 import { syncProducts } from '../../polar/sync-products.ts';
-import { type RunningApi, startApi } from './running-api.ts';
+import { control } from '../setup/control.ts';
+import { useApi } from './running-api.ts';
+import { idOf } from './send.ts';
 
 const tenDays = 10 * 86_400_000;
 let atPolar = new Date(Date.now() - tenDays);
-let api: RunningApi;
+const api = useApi({ polarClock: () => atPolar });
 beforeAll(async () => {
-  api = await startApi({ polarClock: () => atPolar });
   await syncProducts(api.dependencies.polar, api.database, { apply: true });
 });
-afterAll(() => api.stop());
 
 test('a monthly plan that becomes a yearly one drips from the day of the change, and is shown so at once', async () => {
   const { teamId, token } = await api.person('ada');
@@ -98,7 +98,7 @@ test('a plan change that Polar refuses is recorded as refused', async () => {
   atPolar = new Date();
   await subscribe(teamId, 'starter_monthly');
   const { items } = await api.dependencies.polar.customers.list({ query: teamId });
-  await control(`/customers/${items[0]?.id}/card`, { declines: true });
+  await control(api.polarUrl, `/customers/${items[0]?.id}/card`, { declines: true });
   const path = `/v1/teams/${teamId}/subscription/change`;
   expect(await api.send('POST', path, { as, body: { plan: 'pro_monthly' } })).toMatchObject({ status: 402 });
   expect(await actsOf('fay')).toMatchObject([
@@ -117,7 +117,8 @@ test('several subscriptions of one team are all shown, the active one first, and
   const synced = await database.fork().findOneOrFail(PolarProduct, { catalogKey: 'pro_monthly' });
   const { items } = await polar.customers.list({ query: teamId });
   const sale = { products: [synced.polarProductId], customer_id: items[0]?.id ?? '' };
-  const second = await pay(await polar.checkouts.create({ ...sale, metadata: { team_id: teamId } }), teamId);
+  const { id } = await polar.checkouts.create({ ...sale, metadata: { team_id: teamId } });
+  const second = await pay(id, teamId);
 
   const shown = (await api.send('GET', `/v1/teams/${teamId}/subscription`, { as: token })).json;
   expect(shown).toMatchObject({
@@ -174,34 +175,23 @@ async function actsOf(userId: string) {
     .data.reverse();
 }
 
-/** An action of payers, banks or Polar's staff. */
-async function control(path: string, body: object = {}): Promise<void> {
-  const url = `${api.polarUrl}/emulator${path}`;
-  const headers = { 'content-type': 'application/json' };
-  const { ok } = await fetch(url, { method: 'POST', headers, body: JSON.stringify(body) });
-  expect(ok).toBe(true);
-}
-
 /** Buys a plan at Polar, and stores the subscription. */
 async function subscribe(teamId: string, plan: string): Promise<PolarSubscription> {
   const checkout = await api.send('POST', `/v1/teams/${teamId}/checkout`, { body: { product: plan } });
   expect(checkout.status).toBe(201);
-  const { id, url } = z.object({ id: z.string(), url: z.string() }).parse(checkout.json);
-  return pay({ id, url }, teamId);
+  return pay(idOf(checkout), teamId);
 }
 
-async function pay({ id, url }: { id: string; url: string }, teamId: string): Promise<PolarSubscription> {
-  expect((await fetch(new URL(`/emulator/checkouts/${id}/pay`, url), { method: 'POST' })).ok).toBe(true);
+async function pay(id: string, teamId: string): Promise<PolarSubscription> {
+  await control(api.polarUrl, `/checkouts/${id}/pay`);
   const { items } = await api.dependencies.polar.subscriptions.list({ metadata: { team_id: teamId } });
   return mirror(items.find(({ checkout_id }) => checkout_id === id)?.id ?? '', teamId);
 }
 
 /** Pauses a subscription at the end of its period, which is now. */
 async function pause(id: string, teamId: string): Promise<void> {
-  const { url } = await api.dependencies.polar.checkouts.list().then(({ items }) => items[0] ?? { url: '' });
   atPolar = new Date(atPolar.getTime() + 1);
-  for (const button of ['pause', 'renew-now'])
-    await fetch(new URL(`/emulator/subscriptions/${id}/${button}`, url), { method: 'POST' });
+  for (const button of ['pause', 'renew-now']) await control(api.polarUrl, `/subscriptions/${id}/${button}`);
   expect(await mirror(id, teamId)).toMatchObject({ status: 'paused' });
 }
 

@@ -1,16 +1,14 @@
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { beforeAll, expect, test } from '@jest/globals';
 import { z } from 'zod';
 import { createTeamEvents } from '../../api/team-events.ts';
-import { personToken, type RunningApi, startApi } from './running-api.ts';
+import { type Person, personToken, useApi } from './running-api.ts';
 
-let api: RunningApi;
-let ada: Awaited<ReturnType<RunningApi['person']>>;
+const api = useApi();
+let ada: Person;
 beforeAll(async () => {
-  api = await startApi();
   ada = await api.person('ada');
   await api.give(ada.teamId, '100');
 });
-afterAll(() => api.stop());
 
 const changedIn = z.object({ changed: z.array(z.string()) });
 

@@ -1,30 +1,15 @@
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { beforeAll, expect, test } from '@jest/globals';
 import { z } from 'zod';
-import { type RunningApi, startApi } from './running-api.ts';
+import { type Person, useApi } from './running-api.ts';
 
-type Person = Awaited<ReturnType<RunningApi['person']>>;
-
-let api: RunningApi;
-let people: { owner: Person; admin: Person; billing: Person; member: Person; stranger: Person };
+const api = useApi();
+let people: Record<'owner' | 'admin' | 'billing' | 'member' | 'stranger', Person>;
 let teamId: string;
 
 beforeAll(async () => {
-  api = await startApi();
-  const [owner, admin, billing, member, stranger] = await Promise.all([
-    api.person('owner'),
-    api.person('admin'),
-    api.person('billing'),
-    api.person('member'),
-    api.person('stranger'),
-  ]);
-  people = { owner, admin, billing, member, stranger };
-  const reply = await api.send('POST', '/v1/teams', { as: owner.token, body: { name: 'Weavers' } });
-  teamId = z.object({ id: z.string() }).parse(reply.json).id;
-  for (const role of ['admin', 'billing', 'member'] as const) {
-    await api.send('PUT', `/v1/teams/${teamId}/members/${role}`, { body: { role } });
-  }
+  people = await api.people('owner', 'admin', 'billing', 'member', 'stranger');
+  teamId = await api.team(people.owner, { admin: 'admin', billing: 'billing', member: 'member' });
 });
-afterAll(() => api.stop());
 
 // 200 means "allowed": the route's own result (no subscription, nothing synced) does not depend on the role.
 test.each([
@@ -112,12 +97,8 @@ test('the owner of a Personal Team stays its owner, even if others become owners
 });
 
 test('every member may leave a team, and only owner and admin remove others', async () => {
-  const reply = await api.send('POST', '/v1/teams', { as: people.owner.token, body: { name: 'Leavers' } });
-  const { id } = z.object({ id: z.string() }).parse(reply.json);
+  const id = await api.team(people.owner, { admin: 'admin', billing: 'billing', member: 'member' });
   const path = `/v1/teams/${id}/members`;
-  for (const role of ['admin', 'billing', 'member'] as const) {
-    await api.send('PUT', `${path}/${role}`, { body: { role } });
-  }
   for (const name of ['billing', 'member'] as const) {
     expect(await api.send('DELETE', `${path}/admin`, { as: people[name].token })).toMatchObject({
       status: 403,

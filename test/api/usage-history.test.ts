@@ -1,21 +1,21 @@
 import { once } from 'node:events';
-import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { z } from 'zod';
 import { timezoneIn } from '../../api/shapes.ts';
 import type { components } from '../../client/api-types.ts';
 import { createBillingClient } from '../../client/billing-client.ts';
 import { freePort } from '../../dev/free-port.ts';
 import { type SettableClock, settableClock } from '../setup/clock.ts';
-import { firstKey, type RunningApi, startApi } from './running-api.ts';
+import { firstKey, useApi } from './running-api.ts';
+import { idOf } from './send.ts';
 import { spawnApi } from './spawn-api.ts';
 
 const now = new Date('2026-03-10T12:00:00Z');
 
-let api: RunningApi;
+const api = useApi();
 let clock: SettableClock;
 let teamId: string;
 beforeAll(async () => {
-  api = await startApi();
   clock = await settableClock(api.databaseUrl, now);
 });
 beforeEach(async () => {
@@ -23,7 +23,6 @@ beforeEach(async () => {
   ({ teamId } = await api.person());
   await api.give(teamId, '1000');
 });
-afterAll(() => api.stop());
 
 /** Half a credit per run. */
 const run = (runs: number, rest: object = {}) =>
@@ -70,7 +69,7 @@ test('every event is listed with its caller’s receipt, newest first', async ()
   const hold = await api.send('POST', `/v1/teams/${teamId}/holds`, {
     body: { action: 'model.gpt-5', credits: 5, memberId: 'bob', runId: 'run-2', tags: {} },
   });
-  const { id } = z.object({ id: z.string() }).parse(hold.json);
+  const id = idOf(hold);
   const captured = await api.send('POST', `/v1/holds/${id}/capture`, {
     body: { credits: 3, metadata: { a: [1] } },
   });
@@ -240,7 +239,7 @@ test('the ledger lists every transfer, newest first', async () => {
   const hold = await api.send('POST', `/v1/teams/${teamId}/holds`, {
     body: { action: 'web.page', credits: 5 },
   });
-  const { id } = z.object({ id: z.string() }).parse(hold.json);
+  const id = idOf(hold);
   await api.send('POST', `/v1/holds/${id}/release`);
   const transfers = await walk('ledger');
   expect(transfers).toMatchObject([

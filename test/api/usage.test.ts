@@ -1,13 +1,9 @@
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { expect, test } from '@jest/globals';
 import { z } from 'zod';
 import { expectFiguresAddUp } from '../scenarios/sound-ledger.ts';
-import { type RunningApi, startApi } from './running-api.ts';
+import { useApi } from './running-api.ts';
 
-let api: RunningApi;
-beforeAll(async () => {
-  api = await startApi();
-});
-afterAll(() => api.stop());
+const api = useApi();
 
 const usage = { action: 'model.gpt-5', quantities: { output_tokens: '1000', input_tokens: 2000 } };
 const receipt = z.object({

@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type ServerResponse, request as sendRequest } from 'node:http';
-import { listen } from '../setup/listen.ts';
+import { listen, stopServer } from '../setup/listen.ts';
 
 /** What happens to one request. Without a fault it is forwarded. */
 export type Fault =
@@ -38,8 +38,7 @@ export async function startFaultyProxy(target: string): Promise<FaultyProxy> {
     decide: () => undefined,
     requests: [],
     async stop() {
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
+      await stopServer(server);
     },
   };
   return proxy;

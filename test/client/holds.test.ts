@@ -1,25 +1,23 @@
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { generateText, streamText, wrapLanguageModel } from 'ai';
 import { MockLanguageModelV4 } from 'ai/test';
 import { billingMiddleware } from '../../client/ai.ts';
 import { type BillingClient, createBillingClient, type Receipt, withHold } from '../../client/index.ts';
-import { firstKey, type RunningApi, startApi } from '../api/running-api.ts';
+import { firstKey, useApi } from '../api/running-api.ts';
 
-let api: RunningApi;
+const api = useApi();
 let billing: BillingClient;
 let teamId: string;
 beforeAll(async () => {
-  api = await startApi();
   billing = createBillingClient({ baseUrl: api.url, credentials: { serviceKey: firstKey } });
 });
 beforeEach(async () => {
   ({ teamId } = await api.person());
   await api.give(teamId, '100');
 });
-afterAll(() => api.stop());
 
 const balance = () => billing.GET('/v1/teams/{teamId}/balance', { params: { path: { teamId } } });
 const tokens = (input: number | undefined, output: number | undefined) => ({

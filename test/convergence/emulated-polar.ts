@@ -7,6 +7,8 @@ import { readTeamRef, usedEvents } from '../../polar/events.ts';
 import { syncProducts } from '../../polar/sync-products.ts';
 import { type VerifiedWebhook, verifyWebhook } from '../../polar/verify-webhook.ts';
 import { type PolarEmulator, startPolarEmulator } from '../../polar-emulator/polar-emulator.ts';
+import { control } from '../setup/control.ts';
+import { listen, stopServer } from '../setup/listen.ts';
 import type { Deed } from './stories.ts';
 
 const accessToken = 'polar_oat_convergence';
@@ -67,7 +69,7 @@ export async function openPolar(
     clock,
     retryScale: 0.001,
   });
-  await allowResets(emulator.url);
+  await control(emulator.url, '/settings', { reset_proration_behavior_enabled: true });
   const polar = createPolar({ accessToken, baseUrl: emulator.url });
   await syncAlone(() => syncProducts(polar, database, { apply: true }));
   const products = await productsByKey(polar);
@@ -249,16 +251,12 @@ async function openDoorway(take: (webhook: VerifiedWebhook) => void): Promise<Do
       response.writeHead(500).end();
     }
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('the doorway has no port');
   const doorway: Doorway = {
-    url: `http://127.0.0.1:${address.port}/`,
+    url: await listen(server),
     secret: '',
     failure: null,
     async close() {
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
+      await stopServer(server);
     },
   };
   return doorway;
@@ -267,14 +265,4 @@ async function openDoorway(take: (webhook: VerifiedWebhook) => void): Promise<Do
 async function settled(emulator: PolarEmulator, doorway: Doorway): Promise<void> {
   await emulator.idle();
   if (doorway.failure) throw doorway.failure;
-}
-
-/** An organization allows plan changes with `reset` only if Polar has enabled them. */
-async function allowResets(emulatorUrl: string): Promise<void> {
-  const response = await fetch(`${emulatorUrl}/emulator/settings`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ reset_proration_behavior_enabled: true }),
-  });
-  if (!response.ok) throw new Error(`the emulator's settings answered ${response.status}`);
 }

@@ -1,22 +1,15 @@
 import { readFileSync } from 'node:fs';
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { expect, test } from '@jest/globals';
 import { v7 as uuidv7 } from 'uuid';
 import { routes } from '../../api/app.ts';
 import { operationsRoutes } from '../../api/routes/health.ts';
-import type { Database } from '../../database/connection.ts';
 import * as schedules from '../../workflows/schedules.ts';
-import { createTestDatabase, type TestDatabase } from '../setup/database.ts';
+import { useTestDatabase } from '../setup/use-test-database.ts';
 
 const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
 const guide = read('docs/operations.md');
 
-let testDatabase: TestDatabase;
-let database: Database;
-beforeAll(async () => {
-  testDatabase = await createTestDatabase();
-  database = await testDatabase.connect({ pool: 2 });
-});
-afterAll(() => testDatabase.drop());
+const { database } = useTestDatabase({ pool: 2 });
 
 test('every query in the operators’ guide runs, and only reads', async () => {
   const blocks = [...guide.matchAll(/```sql\n([^`]+)```/g)].map(([, sql]) => sql ?? '');

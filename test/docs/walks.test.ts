@@ -2,20 +2,18 @@ import { randomUUID } from 'node:crypto';
 import { Session } from 'node:inspector/promises';
 import { relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { z } from 'zod';
+import { beforeAll, expect, test } from '@jest/globals';
 import { type Activities, createActivities } from '../../activities/create-activities.ts';
-import { type RunningApi, signWebhook, startApi } from '../api/running-api.ts';
+import { signWebhook, useApi } from '../api/running-api.ts';
+import { idOf } from '../api/send.ts';
 
 const root = resolve(import.meta.dirname, '../..');
-let api: RunningApi;
+const api = useApi();
 let activities: Activities;
 beforeAll(async () => {
-  api = await startApi();
   const { database, polar } = api.dependencies;
   activities = createActivities({ database, polar });
 });
-afterAll(() => api.stop());
 
 interface Buyer {
   teamId: string;
@@ -88,7 +86,7 @@ async function walk(
   let inboxId = '';
   const received = await passing({ status: 202 }, async () => {
     const reply = await send(type, data);
-    inboxId = z.object({ id: z.string() }).parse(reply.json).id;
+    inboxId = idOf(reply);
     return reply;
   });
   const done = await passing({ lastDid: expect.stringContaining('Order') }, () =>

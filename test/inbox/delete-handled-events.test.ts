@@ -1,15 +1,8 @@
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import type { Database } from '../../database/connection.ts';
+import { expect, test } from '@jest/globals';
 import { deleteHandledEvents } from '../../inbox/delete-handled-events.ts';
-import { createTestDatabase, type TestDatabase } from '../setup/database.ts';
+import { useTestDatabase } from '../setup/use-test-database.ts';
 
-let testDatabase: TestDatabase;
-let database: Database;
-beforeAll(async () => {
-  testDatabase = await createTestDatabase();
-  database = await testDatabase.connect({ pool: 2 });
-});
-afterAll(() => testDatabase.drop());
+const { database } = useTestDatabase({ pool: 2 });
 
 const day = 86_400_000;
 

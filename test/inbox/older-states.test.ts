@@ -1,18 +1,11 @@
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { expect, test } from '@jest/globals';
 import { v7 as uuidv7 } from 'uuid';
-import type { Database } from '../../database/connection.ts';
 import { InboxEvent } from '../../database/entities/inbox-event.ts';
 import { parkInboxEvent, storeInboxEvent } from '../../inbox/inbox.ts';
 import { skipOlderStates } from '../../inbox/older-states.ts';
-import { createTestDatabase, type TestDatabase } from '../setup/database.ts';
+import { useTestDatabase } from '../setup/use-test-database.ts';
 
-let testDatabase: TestDatabase;
-let database: Database;
-beforeAll(async () => {
-  testDatabase = await createTestDatabase();
-  database = await testDatabase.connect({ pool: 3 });
-});
-afterAll(() => testDatabase.drop());
+const { database } = useTestDatabase({ pool: 3 });
 
 async function newTeam(): Promise<string> {
   const id = uuidv7();

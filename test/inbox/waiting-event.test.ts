@@ -1,19 +1,14 @@
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { beforeAll, expect, test } from '@jest/globals';
 import { v7 as uuidv7 } from 'uuid';
-import type { Database } from '../../database/connection.ts';
 import { claimDueEvents, storeInboxEvent } from '../../inbox/inbox.ts';
 import { readWaitingEvent, type WaitingEvent } from '../../inbox/waiting-event.ts';
-import { createTestDatabase, type TestDatabase } from '../setup/database.ts';
+import { useTestDatabase } from '../setup/use-test-database.ts';
 
-let testDatabase: TestDatabase;
-let database: Database;
+const { database } = useTestDatabase({ pool: 3 });
 const team = uuidv7();
 beforeAll(async () => {
-  testDatabase = await createTestDatabase();
-  database = await testDatabase.connect({ pool: 3 });
   await database.pool.query(`insert into teams (id, name, personal) values ($1, 'Team', false)`, [team]);
 });
-afterAll(() => testDatabase.drop());
 
 async function signalOf(type: string, data: unknown): Promise<Omit<WaitingEvent, 'inboxId'>> {
   const stored = await storeInboxEvent(database.fork(), {

@@ -1,8 +1,7 @@
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { beforeAll, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { v7 as uuidv7 } from 'uuid';
 import { publishCatalog } from '../../catalog/versions.ts';
-import type { Database } from '../../database/connection.ts';
 import { createMissingPartitions } from '../../database/partitions.ts';
 import { forgetBalanceDays } from '../../ledger/read/balance-days.ts';
 import { readBalanceHistory } from '../../ledger/read/balance-history.ts';
@@ -10,28 +9,24 @@ import { closeMonths } from '../../ledger/read/closed-months.ts';
 import { readBalance } from '../../ledger/read/read-balance.ts';
 import { type LedgerFinding, verifyLedger } from '../../ledger/verify/verify-ledger.ts';
 import { type SettableClock, settableClock } from '../setup/clock.ts';
-import { createTestDatabase, type TestDatabase } from '../setup/database.ts';
 import { defaultCatalog } from '../setup/default-catalog.ts';
 import { seed } from '../setup/seed.ts';
+import { useTestDatabase } from '../setup/use-test-database.ts';
 
 const hourMs = 3_600_000;
 const start = Date.parse('2031-01-15T00:00:00Z');
 const end = Date.parse('2031-04-12T12:00:00Z');
 
-let sound: TestDatabase;
-let database: Database;
+const { testDatabase: sound, database } = useTestDatabase({ pool: 2 });
 let clock: SettableClock;
 beforeAll(async () => {
-  sound = await createTestDatabase();
   clock = await settableClock(sound.url, new Date(start));
-  database = await sound.connect({ pool: 2 });
   await publishCatalog(database, defaultCatalog);
   for (const month of ['01', '02', '03', '04']) {
     await clock.set(new Date(`2031-${month}-12T12:00:00Z`));
     await createMissingPartitions(database.pool);
   }
 });
-afterAll(() => sound.drop());
 
 const largestAmount = 9_007_199_254_740_993n;
 const mostTransfers = 60;

@@ -1,16 +1,15 @@
-import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { v7 as uuidv7 } from 'uuid';
 import { catalogDocument, parseCatalog } from '../../catalog/load-catalog.ts';
 import { publishCatalog } from '../../catalog/versions.ts';
-import type { Database } from '../../database/connection.ts';
 import { Order } from '../../database/entities/order.ts';
 import { lockLivingTeam } from '../../database/lock-living-team.ts';
 import { applyPaidOrder } from '../../ledger/lifecycle/apply-order.ts';
 import { applySubscription } from '../../ledger/lifecycle/apply-subscription.ts';
 import { readBalance } from '../../ledger/read/read-balance.ts';
 import { settableClock } from '../setup/clock.ts';
-import { createTestDatabase, type TestDatabase } from '../setup/database.ts';
 import { defaultCatalog } from '../setup/default-catalog.ts';
+import { useTestDatabase } from '../setup/use-test-database.ts';
 
 const day = 86_400_000;
 const start = new Date('2026-03-10T12:00:00Z');
@@ -18,13 +17,10 @@ const later = (days: number) => new Date(start.getTime() + days * day);
 const { policies } = defaultCatalog;
 const million = 1_000_000n;
 
-let testDatabase: TestDatabase;
-let database: Database;
+const { testDatabase, database } = useTestDatabase({ pool: 2 });
 let teamId: string;
 /** Version 1 has `pack_1000`. Version 2 gives more for it, adds `pack_new`, and drips the yearly plan. Version 3 gives more for `pack_new`. */
 beforeAll(async () => {
-  testDatabase = await createTestDatabase();
-  database = await testDatabase.connect({ pool: 2 });
   const clock = await settableClock(testDatabase.url, start);
   const { packs, plans, ...rest } = catalogDocument(defaultCatalog);
   const [first, ...others] = packs;
@@ -45,7 +41,6 @@ beforeAll(async () => {
   });
   await clock.set(later(30));
 });
-afterAll(() => testDatabase.drop());
 beforeEach(async () => {
   teamId = uuidv7();
   await database.pool.query(`insert into teams (id, name, personal) values ($1, 'team', false)`, [teamId]);

@@ -1,24 +1,20 @@
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { beforeAll, expect, test } from '@jest/globals';
 import { publishCatalog } from '../../catalog/versions.ts';
-import type { Database } from '../../database/connection.ts';
 import { createMissingPartitions } from '../../database/partitions.ts';
 import { closeMonths } from '../../ledger/read/closed-months.ts';
 import { readBalance } from '../../ledger/read/read-balance.ts';
 import { verifyLedger } from '../../ledger/verify/verify-ledger.ts';
 import { type SettableClock, settableClock } from '../setup/clock.ts';
-import { createTestDatabase, type TestDatabase } from '../setup/database.ts';
 import { defaultCatalog } from '../setup/default-catalog.ts';
+import { useTestDatabase } from '../setup/use-test-database.ts';
 
 const teamId = '0198c5a0-7d3e-7c3a-9f5e-2f4c8a1b6d70';
 const grantId = '0198c5a0-7d3e-7c3a-9f5e-2f4c8a1b6d71';
 
-let sound: TestDatabase;
-let database: Database;
+const { testDatabase: sound, database } = useTestDatabase({ pool: 2 });
 let clock: SettableClock;
 beforeAll(async () => {
-  sound = await createTestDatabase();
   clock = await settableClock(sound.url, new Date('2031-01-10T00:00:00Z'));
-  database = await sound.connect({ pool: 2 });
   await publishCatalog(database, defaultCatalog);
   await database.pool.query(`insert into teams (id, name, personal) values ($1, 'a team', false)`, [teamId]);
   await database.pool.query(
@@ -37,7 +33,6 @@ beforeAll(async () => {
     );
   }
 });
-afterAll(() => sound.drop());
 
 async function move(kind: string, from: string, to: string, amount: number): Promise<void> {
   await createMissingPartitions(database.pool);

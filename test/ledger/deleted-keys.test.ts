@@ -1,7 +1,7 @@
-import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { verifyLedger } from '../../ledger/verify/verify-ledger.ts';
 import { deleteOldKeys } from '../../teams/delete-old-keys.ts';
-import { type RunningApi, startApi } from '../api/running-api.ts';
+import { useApi } from '../api/running-api.ts';
 import { type SettableClock, settableClock } from '../setup/clock.ts';
 
 /** Usage with an `occurredAt` is debited once, however long ago its key was deleted. The policy is 90 days. */
@@ -9,18 +9,16 @@ const start = new Date('2026-03-10T12:00:00Z');
 const minuteMs = 60_000;
 const dayMs = 24 * 60 * minuteMs;
 
-let api: RunningApi;
+const api = useApi();
 let clock: SettableClock;
 let teamId: string;
 beforeAll(async () => {
-  api = await startApi();
   clock = await settableClock(api.databaseUrl, start);
 });
 beforeEach(async () => {
   ({ teamId } = await api.person());
   await api.give(teamId, '10');
 });
-afterAll(() => api.stop());
 
 const spend = (key: string, occurredAt: Date, runs = 2) =>
   api.send('POST', `/v1/teams/${teamId}/usage`, {

@@ -1,9 +1,8 @@
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { beforeAll, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { v7 as uuidv7 } from 'uuid';
 import { catalogDocument, parseCatalog } from '../../catalog/load-catalog.ts';
 import { publishCatalog } from '../../catalog/versions.ts';
-import type { Database } from '../../database/connection.ts';
 import { createMissingPartitions } from '../../database/partitions.ts';
 import { readSnapshot } from '../../database/pool-transaction.ts';
 import { countUsage } from '../../ledger/read/count-usage.ts';
@@ -12,8 +11,8 @@ import { countAllUsageDays } from '../../ledger/read/usage-days.ts';
 import { columnsOf, type UsageKey } from '../../ledger/read/usage-keys.ts';
 import { type LedgerFinding, verifyLedger } from '../../ledger/verify/verify-ledger.ts';
 import { type SettableClock, settableClock } from '../setup/clock.ts';
-import { createTestDatabase, type TestDatabase } from '../setup/database.ts';
 import { defaultCatalog } from '../setup/default-catalog.ts';
+import { useTestDatabase } from '../setup/use-test-database.ts';
 
 const zones = [
   'UTC',
@@ -41,13 +40,10 @@ interface Event {
   credits: bigint;
 }
 
-let sound: TestDatabase;
-let database: Database;
+const { testDatabase: sound, database } = useTestDatabase({ pool: 4 });
 let clock: SettableClock;
 beforeAll(async () => {
-  sound = await createTestDatabase();
   clock = await settableClock(sound.url, new Date(end));
-  database = await sound.connect({ pool: 4 });
   await createMissingPartitions(database.pool);
   await publishCatalog(database, defaultCatalog);
   // Version 2: a new price, an archived action, and an action with another model.
@@ -59,7 +55,6 @@ beforeAll(async () => {
   }));
   await publishCatalog(database, parseCatalog({ ...rest, prices: changed }, 'version 2'));
 });
-afterAll(() => sound.drop());
 
 const event: fc.Arbitrary<Event> = fc.record({
   occurredAt: fc.oneof(

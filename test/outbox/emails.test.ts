@@ -1,10 +1,9 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { v7 as uuidv7 } from 'uuid';
 import { readKeptMails } from '../../api/dev-mail.ts';
-import type { Database } from '../../database/connection.ts';
 import type { Role } from '../../database/entities/member.ts';
 import { type MailServer, type SmtpRefusal, startMailServer } from '../../dev/mail-server.ts';
 import { createMailer, type Mailer } from '../../outbox/email/mailer.ts';
@@ -16,7 +15,7 @@ import { quoteName } from '../../outbox/email/write-email.ts';
 import { type Message, storeMessages } from '../../outbox/messages.ts';
 import { invite, revokeInvitation } from '../../teams/invitations.ts';
 import { type SettableClock, settableClock } from '../setup/clock.ts';
-import { createTestDatabase, type TestDatabase } from '../setup/database.ts';
+import { useTestDatabase } from '../setup/use-test-database.ts';
 
 const start = new Date('2026-03-10T12:00:00Z');
 const minute = 60_000;
@@ -26,8 +25,7 @@ const publicUrl = 'https://billing.example.com';
 const settings = { tokenSecret, operator: 'operator@example.com', publicUrl };
 const limits = { emailsPerTeamAndDay: 100, emailsPerRecipientAndDay: 20 };
 
-let testDatabase: TestDatabase;
-let database: Database;
+const { testDatabase, database } = useTestDatabase({ pool: 12 });
 let clock: SettableClock;
 let folder: string;
 let server: MailServer;
@@ -36,11 +34,8 @@ let mailer: Mailer;
 let answer: (recipient: string) => SmtpRefusal | undefined;
 
 beforeAll(async () => {
-  testDatabase = await createTestDatabase();
-  database = await testDatabase.connect({ pool: 12 });
   clock = await settableClock(testDatabase.url, start);
 });
-afterAll(() => testDatabase.drop());
 beforeEach(async () => {
   await clock.set(start);
   await database.pool.query('delete from emails');

@@ -1,6 +1,6 @@
 import { createServer, type IncomingHttpHeaders } from 'node:http';
 import { Webhook } from 'standardwebhooks';
-import { listen } from '../setup/listen.ts';
+import { listen, stopServer } from '../setup/listen.ts';
 
 /** A received message, as it was verified. */
 export interface Received {
@@ -55,8 +55,7 @@ export async function startReceiver(): Promise<Receiver> {
     answer: () => 204,
     mostAtOnce: 0,
     async stop() {
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
+      await stopServer(server);
     },
   };
   return receiver;

@@ -1,6 +1,5 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { v7 as uuidv7 } from 'uuid';
-import type { Database } from '../../database/connection.ts';
 import { deliverDueMessages } from '../../outbox/deliver-due-messages.ts';
 import { storeMessages } from '../../outbox/messages.ts';
 import { createPostMessage } from '../../outbox/post-message.ts';
@@ -16,7 +15,7 @@ import {
   rotateWebhookSecret,
 } from '../../outbox/webhook-endpoints.ts';
 import { type SettableClock, settableClock } from '../setup/clock.ts';
-import { createTestDatabase, type TestDatabase } from '../setup/database.ts';
+import { useTestDatabase } from '../setup/use-test-database.ts';
 import { type Receiver, startReceiver } from './receiver.ts';
 
 const signingKeys = [Buffer.alloc(32, 7)];
@@ -26,17 +25,13 @@ const second = 1_000;
 const hour = 3_600 * second;
 const day = 24 * hour;
 
-let testDatabase: TestDatabase;
-let database: Database;
+const { testDatabase, database } = useTestDatabase({ pool: 12 });
 let clock: SettableClock;
 let receiver: Receiver;
 let endpointId: string;
 beforeAll(async () => {
-  testDatabase = await createTestDatabase();
-  database = await testDatabase.connect({ pool: 12 });
   clock = await settableClock(testDatabase.url, start);
 });
-afterAll(() => testDatabase.drop());
 beforeEach(async () => {
   await clock.set(start);
   receiver = await startReceiver();

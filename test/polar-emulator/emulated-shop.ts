@@ -1,5 +1,6 @@
 import { createPolar, type models, type Polar } from '@polar-sh/sdk/2026-10';
 import { type PolarEmulator, startPolarEmulator } from '../../polar-emulator/polar-emulator.ts';
+import { control } from '../setup/control.ts';
 import { startWebhookReceiver, type WebhookReceiver } from './webhook-receiver.ts';
 
 const WEBHOOKS: models.WebhookEventType[] = [
@@ -37,7 +38,7 @@ export interface EmulatedShop {
   /** Posts to the control API and returns its answer. */
   control(path: string, body?: object): Promise<unknown>;
   /** Changes the emulator's settings. */
-  settings(changes: object): Promise<void>;
+  settings(changes: object): Promise<unknown>;
   buy(product: models.Product, more?: Partial<models.CheckoutCreate>): Promise<models.Checkout>;
   /** The types of the webhooks that `work` causes, in the order of arrival. */
   typesDuring(work: () => Promise<unknown>): Promise<string[]>;
@@ -93,16 +94,6 @@ export async function openShop(
     owner: { email: 'ada@example.com', external_id: 'ada' },
   });
 
-  const control = async (path: string, body: object = {}) => {
-    const response = await fetch(`${emulator.url}/emulator${path}`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify(body),
-    });
-    if (!response.ok) throw new Error(`${response.status} ${await response.text()}`);
-    return response.json();
-  };
-
   return {
     emulator,
     polar,
@@ -113,21 +104,14 @@ export async function openShop(
     pro,
     proYearly,
     pack,
-    control,
+    control: (path, body) => control(emulator.url, path, body),
     async moveTo(to) {
       time = new Date(to);
       const done = await emulator.renewDue();
       await emulator.idle();
       return done;
     },
-    async settings(changes) {
-      const response = await fetch(`${emulator.url}/emulator/settings`, {
-        method: 'PATCH',
-        headers: { 'content-type': 'application/json' },
-        body: JSON.stringify(changes),
-      });
-      if (!response.ok) throw new Error(`${response.status} ${await response.text()}`);
-    },
+    settings: (changes) => control(emulator.url, '/settings', changes),
     async buy(product, more = {}) {
       const checkout = await polar.checkouts.create({
         products: [product.id],
@@ -136,7 +120,7 @@ export async function openShop(
         success_url: 'http://localhost:3000/billing?checkout={CHECKOUT_ID}',
         ...more,
       });
-      await control(`/checkouts/${checkout.id}/pay`);
+      await control(emulator.url, `/checkouts/${checkout.id}/pay`);
       await emulator.idle();
       return polar.checkouts.get(checkout.id);
     },

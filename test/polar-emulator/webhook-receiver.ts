@@ -1,6 +1,6 @@
 import { createServer } from 'node:http';
 import { webhooks } from '@polar-sh/sdk/2026-10';
-import { listen } from '../setup/listen.ts';
+import { listen, stopServer } from '../setup/listen.ts';
 
 export interface ReceivedWebhook {
   id: string;
@@ -58,11 +58,7 @@ export async function startWebhookReceiver(): Promise<WebhookReceiver> {
     types: () => received.map(({ event }) => event.type),
     recover: () => void failures.splice(0),
     failNext: (...statuses) => void failures.push(...statuses),
-    stop: () =>
-      new Promise((resolve) => {
-        server.closeAllConnections();
-        server.close(() => resolve());
-      }),
+    stop: () => stopServer(server),
   };
   return receiver;
 }

@@ -7,6 +7,7 @@ import { Team } from '../../database/entities/team.ts';
 import { User } from '../../database/entities/user.ts';
 import { createPolarClient } from '../../polar/client.ts';
 import { type PolarEmulator, startPolarEmulator } from '../../polar-emulator/polar-emulator.ts';
+import { control } from '../setup/control.ts';
 import { createTestDatabase } from '../setup/database.ts';
 import { defaultCatalog } from '../setup/default-catalog.ts';
 
@@ -15,7 +16,7 @@ export interface PolarScene {
   emulator: PolarEmulator;
   polar: Polar;
   /** An action of payers, banks or Polar's staff: `POST /emulator{path}`. */
-  act(path: string, body?: unknown): Promise<unknown>;
+  act(path: string, body?: object): Promise<unknown>;
   end(): Promise<void>;
 }
 
@@ -30,15 +31,7 @@ export async function startScene(): Promise<PolarScene> {
     database,
     emulator,
     polar,
-    async act(path, body = {}) {
-      const response = await fetch(`${emulator.url}/emulator${path}`, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json' },
-        body: JSON.stringify(body),
-      });
-      if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`);
-      return response.status === 204 ? undefined : response.json();
-    },
+    act: (path, body) => control(emulator.url, path, body),
     async end() {
       await emulator.stop();
       await database.close();

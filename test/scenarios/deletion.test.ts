@@ -182,9 +182,7 @@ test('a customer deleted at Polar is removed from its team, its subscription end
 
 async function foundTeam(ownerId: string, name: string): Promise<string> {
   await story.signUp(ownerId);
-  const { id } = await story.call<{ id: string }>('POST', '/v1/teams', { name, ownerId });
-  await story.settle();
-  return id;
+  return story.foundTeam(ownerId, name);
 }
 
 async function accounts(teamId: string): Promise<{ available: bigint; held: bigint }> {

@@ -15,6 +15,7 @@ import { startTemporalServer, type TemporalServer } from '../../dev/temporal-ser
 import { ensureWebhookEndpoint } from '../../polar/webhook-endpoint.ts';
 import { type PolarEmulator, startPolarEmulator } from '../../polar-emulator/polar-emulator.ts';
 import { createSend, type Method } from '../api/send.ts';
+import { control } from '../setup/control.ts';
 import { untilWaitingForLock } from '../setup/lock-waits.ts';
 import { logCopy } from '../setup/log-copy.ts';
 import { temporalCli } from '../setup/temporal.ts';
@@ -284,11 +285,7 @@ test('a webhook that arrives before its team’s workflow was signalled is handl
   await platform.temporal.stop();
   const team = await signUp(platform, 'early');
   const { body } = await platform.call('POST', `/v1/teams/${team}/checkout`, { product: 'pack_1000' });
-  await fetch(`${platform.emulator.url}/emulator/checkouts/${String(body.url).split('/').at(-1)}/pay`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: '{}',
-  });
+  await control(platform.emulator.url, `/checkouts/${String(body.url).split('/').at(-1)}/pay`);
   await platform.emulator.idle();
   await withClient(platform.databaseUrl, (client) =>
     // The sign-up's own event is signalled last.

@@ -133,7 +133,7 @@ test.each([
   'Polar does what we ask and its answer %s: asked again, nothing is there twice',
   async (_, after_effect) => {
     const [ada, bob, cyd] = [await story.signUp('ada'), await story.signUp('bob'), await story.signUp('cyd')];
-    const [guild, doomed] = [await foundTeam('ada', 'Guild'), await foundTeam('bob', 'Doomed')];
+    const [guild, doomed] = [await story.foundTeam('ada', 'Guild'), await story.foundTeam('bob', 'Doomed')];
     for (const team of [bob, cyd, doomed]) await story.buy(team, 'starter_monthly');
     await story.buy(guild, 'pack_1000');
     const { id: guildsCustomer } = await story.polar.customers.getExternal(guild);
@@ -292,12 +292,6 @@ async function refundUntold(order: string | undefined): Promise<void> {
 /** The id of a new checkout. */
 async function checkout(team: string, product: string): Promise<string | undefined> {
   return idIn(await story.request('POST', `/v1/teams/${team}/checkout`, { product }));
-}
-
-async function foundTeam(ownerId: string, name: string): Promise<string> {
-  const { id } = await story.call<{ id: string }>('POST', '/v1/teams', { name, ownerId });
-  await story.settle();
-  return id;
 }
 
 async function checkoutsOf(team: string): Promise<unknown[]> {

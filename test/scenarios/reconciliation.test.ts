@@ -472,11 +472,7 @@ test('an order for an unknown team is parked once, and granted when the team exi
 
 test('money for a deleted team is parked once, and after its refund nothing is reported', async () => {
   await story.signUp('ada');
-  const { id: team } = await story.call<{ id: string }>('POST', '/v1/teams', {
-    name: 'Shared',
-    ownerId: 'ada',
-  });
-  await story.settle();
+  const team = await story.foundTeam('ada', 'Shared');
   const { url } = await story.call<{ url: string }>('POST', `/v1/teams/${team}/checkout`, {
     product: 'pack_1000',
   });
@@ -526,11 +522,7 @@ test('an order that is paid by dunning after three weeks is found by the next ha
 
 test('money and a subscription that Polar takes for a deleted team are findings, though only metadata names the team', async () => {
   await story.signUp('ada');
-  const { id: team } = await story.call<{ id: string }>('POST', '/v1/teams', {
-    name: 'Shared',
-    ownerId: 'ada',
-  });
-  await story.settle();
+  const team = await story.foundTeam('ada', 'Shared');
   const checkout = await checkoutOf(team, 'pro_monthly');
   await story.request('DELETE', `/v1/teams/${team}`);
   await story.settle();

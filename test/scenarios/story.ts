@@ -32,7 +32,9 @@ import type { ReconcileInput } from '../../workflows/reconcile.ts';
 import { reconcileType } from '../../workflows/schedules.ts';
 import { createSend, type Method } from '../api/send.ts';
 import { type SettableClock, settableClock } from '../setup/clock.ts';
+import { control } from '../setup/control.ts';
 import { createTestDatabase } from '../setup/database.ts';
+import { listen, stopServer } from '../setup/listen.ts';
 import { logCopy } from '../setup/log-copy.ts';
 import { temporalCli, temporalTestServer } from '../setup/temporal.ts';
 
@@ -61,6 +63,8 @@ export interface Story {
   ownerUrl: string;
   /** Signs a user up and waits for the trial of the Personal Team. */
   signUp(id: string): Promise<string>;
+  /** Creates a shared team and waits for its trial. */
+  foundTeam(ownerId: string, name: string): Promise<string>;
   /** Checks a plan or pack out and pays for it. */
   buy(teamId: string, product: string): Promise<void>;
   /** The team's inbox, oldest first. */
@@ -174,10 +178,7 @@ export async function startStory(
   const creditOperations = createCreditOperations(apiDatabase);
   const link = createTemporalLink(temporal);
   const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('the API has no port');
-  const apiUrl = `http://127.0.0.1:${address.port}`;
+  const apiUrl = await listen(server);
   const { secret } = await ensureWebhookEndpoint(polar, `${apiUrl}/v1/webhooks/polar`);
   const webhookSecret = secret ?? '';
   server.on(
@@ -280,6 +281,11 @@ export async function startStory(
       await story.settle();
       return team.id;
     },
+    async foundTeam(ownerId, name) {
+      const { id } = await story.call<{ id: string }>('POST', '/v1/teams', { name, ownerId });
+      await story.settle();
+      return id;
+    },
     async buy(teamId, product) {
       const { url } = await story.call<{ url: string }>('POST', `/v1/teams/${teamId}/checkout`, { product });
       await story.control(`/checkouts/${url.split('/').at(-1)}/pay`);
@@ -302,15 +308,7 @@ export async function startStory(
         if (product.metadata.catalog_key === key) return product.id;
       throw new Error(`Polar has no product ${key}`);
     },
-    async control<T>(path: string, body: object = {}) {
-      const response = await fetch(`${emulator.url}/emulator${path}`, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json' },
-        body: JSON.stringify(body),
-      });
-      if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`);
-      return (await response.json()) as T;
-    },
+    control: (path, body) => control(emulator.url, path, body),
     async subscriptionOf(teamId) {
       const { rows } = await database.pool.query<{ id: string }>(
         'select id from subscriptions where team_id = $1 order by started_at desc limit 1',
@@ -366,8 +364,7 @@ export async function startStory(
     async stop() {
       await story.worker.stop();
       await emulator.stop();
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
+      await stopServer(server);
       await creditOperations.close();
       await link.close();
       await apiDatabase.close();

@@ -7,3 +7,9 @@ export async function listen(server: Server): Promise<string> {
   if (address === null || typeof address === 'string') throw new Error('the server has no port');
   return `http://127.0.0.1:${address.port}`;
 }
+
+/** Stops a server at once, with its open connections. */
+export async function stopServer(server: Server): Promise<void> {
+  server.closeAllConnections();
+  await new Promise((resolve) => server.close(resolve));
+}

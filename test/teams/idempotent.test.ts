@@ -1,17 +1,10 @@
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import type { Database } from '../../database/connection.ts';
+import { expect, test } from '@jest/globals';
 import { DomainError } from '../../domain-error.ts';
 import type { ErrorCode } from '../../errors.ts';
 import { idempotentElsewhere } from '../../teams/idempotent.ts';
-import { createTestDatabase, type TestDatabase } from '../setup/database.ts';
+import { useTestDatabase } from '../setup/use-test-database.ts';
 
-let testDatabase: TestDatabase;
-let database: Database;
-beforeAll(async () => {
-  testDatabase = await createTestDatabase();
-  database = await testDatabase.connect({ pool: 5 });
-});
-afterAll(() => testDatabase.drop());
+const { database } = useTestDatabase({ pool: 5 });
 
 let keys = 0;
 const newKey = () => `key-${++keys}`;

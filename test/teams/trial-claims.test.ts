@@ -1,22 +1,17 @@
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { beforeAll, expect, test } from '@jest/globals';
 import { publishCatalog, readCatalog } from '../../catalog/versions.ts';
-import type { Database } from '../../database/connection.ts';
 import { lockLivingTeam } from '../../database/lock-living-team.ts';
 import { grantTrialCredits } from '../../ledger/lifecycle/grant-trial-credits.ts';
 import { createTeam } from '../../teams/create-team.ts';
 import { setMemberRole } from '../../teams/members.ts';
 import { signUp } from '../../teams/sign-up.ts';
-import { createTestDatabase, type TestDatabase } from '../setup/database.ts';
 import { defaultCatalog } from '../setup/default-catalog.ts';
+import { useTestDatabase } from '../setup/use-test-database.ts';
 
-let testDatabase: TestDatabase;
-let database: Database;
+const { database } = useTestDatabase({ pool: 10 });
 beforeAll(async () => {
-  testDatabase = await createTestDatabase();
-  database = await testDatabase.connect({ pool: 10 });
   await publishCatalog(database, defaultCatalog);
 });
-afterAll(() => testDatabase.drop());
 
 const actor = { kind: 'service', keyId: 'test' } as const;
 const person = (id: string) => signUp(database, { id, email: `${id}@example.com`, name: id }, actor);
