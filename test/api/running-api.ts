@@ -81,7 +81,7 @@ export interface RunningApi {
   /** Signs up users with these ids. */
   people<Id extends string>(...ids: Id[]): Promise<Record<Id, Person>>;
   /** Creates a shared team, with members by id and role. Returns its id. */
-  team(owner: Pick<Person, 'token'>, members?: Record<string, Role>): Promise<string>;
+  team(owner: Pick<Person, 'token'>, members?: Record<string, Role>, name?: string): Promise<string>;
   /** Gives a team lifetime credits, as a pack would. */
   give(teamId: string, credits: string): Promise<void>;
   /** The rows of every table that a request could change, as one text. If the text is equal, nothing has changed. */
@@ -193,8 +193,8 @@ export async function startApi({
       const people = ids.map(async (id): Promise<[Id, Person]> => [id, await api.person(id)]);
       return Object.fromEntries(await Promise.all(people)) as Record<Id, Person>;
     },
-    async team({ token }, members = {}) {
-      const teamId = idOf(await api.send('POST', '/v1/teams', { as: token, body: { name: 'Weavers' } }));
+    async team({ token }, members = {}, name = 'Weavers') {
+      const teamId = idOf(await api.send('POST', '/v1/teams', { as: token, body: { name } }));
       for (const [id, role] of Object.entries(members)) {
         await api.send('PUT', `/v1/teams/${teamId}/members/${id}`, { body: { role } });
       }

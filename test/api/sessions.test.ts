@@ -199,7 +199,7 @@ async function fillTeam(): Promise<void> {
     people[name] = { token, cookie: (await signIn(token)).cookie };
   }
   const token = people.owner?.token ?? '';
-  teamId = await api.team({ token }, { admin: 'admin', billing: 'billing', member: 'member' });
+  teamId = await api.team({ token }, { admin: 'admin', billing: 'billing', member: 'member' }, 'Roles');
 }
 
 /** Routes whose call would remove the caller, the team or the session itself, and the one that does not end. */
