@@ -67,7 +67,7 @@ export async function openStack({ quick, progress }: Pick<Stack, 'quick' | 'prog
         password: randomBytes(16).toString('hex'),
         durable: true,
       });
-      stops.push(() => started.stop());
+      stops.push(() => started.part.stop());
       await prepareTemplate(started);
       return started;
     }),
@@ -79,7 +79,7 @@ export async function openStack({ quick, progress }: Pick<Stack, 'quick' | 'prog
         executable: found.path,
         logFile: join(directory, 'temporal.log'),
       });
-      stops.push(() => server.stop());
+      stops.push(() => server.part.stop());
       detail(found.from);
       return server.address;
     }),

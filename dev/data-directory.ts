@@ -45,26 +45,18 @@ const secretsFile = z.object({
   mailTokenSecret: z.string().default(makeSigningKey),
 });
 
+/** A port that is absent was not used by an earlier release. */
 const portsFile = z.object({
-  postgres: z.int(),
-  temporal: z.int(),
-  temporalUi: z.int(),
-  polarEmulator: z.int(),
-  // These are absent in a directory of an earlier release.
+  postgres: z.int().default(54_320),
+  temporal: z.int().default(7233),
+  temporalUi: z.int().default(8233),
+  polarEmulator: z.int().default(8234),
   operations: z.int().default(9464),
   workerOperations: z.int().default(9465),
   mail: z.int().default(8235),
 });
 
-const preferredPorts: z.infer<typeof portsFile> = {
-  postgres: 54_320,
-  temporal: 7233,
-  temporalUi: 8233,
-  polarEmulator: 8234,
-  operations: 9464,
-  workerOperations: 9465,
-  mail: 8235,
-};
+const preferredPorts = portsFile.parse({});
 
 /**
  * Locks the directory for this process, and finds or creates its contents.

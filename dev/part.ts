@@ -3,9 +3,10 @@ import { createWriteStream, mkdirSync, type WriteStream } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 
+const readyWithinMs = 60_000;
+
 /** A process of the stack: started, held on the leash, waited for, stopped. */
 export type Part = {
-  name: string;
   pid: number;
   /** Resolves when the process has ended, with its exit code or signal. */
   exited: Promise<string>;
@@ -32,8 +33,6 @@ export type PartOptions = {
   saysReady?: boolean;
   /** Polled every 50 ms until it is true. */
   isReady?: () => Promise<boolean>;
-  /** How long it may take to become ready. Default: a minute. */
-  readyWithinMs?: number;
   /** Only for root, who may become another user. */
   identity?: { uid: number; gid: number };
   /** Stops waiting, and stops the process. */
@@ -87,7 +86,6 @@ export async function startPart(options: PartOptions): Promise<Part> {
 
   const running = () => ended === undefined;
   const part: Part = {
-    name: options.name,
     pid: pid ?? 0,
     exited,
     running,
@@ -136,7 +134,7 @@ async function becomeReady(
   options: PartOptions,
   saidReady: () => boolean,
 ): Promise<string | undefined> {
-  const deadline = performance.now() + (options.readyWithinMs ?? 60_000);
+  const deadline = performance.now() + readyWithinMs;
   while (part.running()) {
     if (options.abort?.aborted) return 'interrupted';
     if (saidReady() && (options.isReady === undefined || (await options.isReady()))) return undefined;

@@ -21,14 +21,12 @@ import { commandOf } from './process-command.ts';
 
 export type EmbeddedPostgres = {
   port: number;
+  /** `part.stop()` is a fast shutdown: open transactions are rolled back, everything committed is on disk. */
   part: Part;
   /** The connection string of one of its databases, including the password. */
   url(database: string): string;
   /** Creates the database, as a copy of `template` if given, unless it exists. */
   createDatabase(name: string, template?: string): Promise<void>;
-  dropDatabase(name: string): Promise<void>;
-  /** Fast shutdown: open transactions are rolled back, everything committed is on disk. */
-  stop(patienceMs?: number): Promise<void>;
 };
 
 export type EmbeddedPostgresOptions = {
@@ -81,11 +79,6 @@ export async function startPostgres(options: EmbeddedPostgresOptions): Promise<E
         const copied = template === undefined ? '' : ` template ${pg.escapeIdentifier(template)}`;
         await client.query(`create database ${pg.escapeIdentifier(name)}${copied}`);
       }),
-    dropDatabase: (name) =>
-      withClient(url('postgres'), async (client) => {
-        await client.query(`drop database if exists ${pg.escapeIdentifier(name)} with (force)`);
-      }),
-    stop: (patienceMs) => part.stop(patienceMs),
   };
 }
 

@@ -15,7 +15,7 @@ import {
 } from 'node:fs';
 import { constants } from 'node:os';
 import { dirname, join } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const modules = join(root, 'node_modules');
@@ -131,12 +131,7 @@ async function install(missing) {
     stdio: ['ignore', output, output],
     detached: true,
   });
-  // Ends npm and its child processes if we are killed during the installation.
-  const leash = spawn(process.execPath, [join(root, 'dev', 'leash.mjs')], {
-    stdio: ['pipe', 'ignore', 'ignore'],
-    detached: true,
-  });
-  leash.stdin.write(`${JSON.stringify({ hold: child.pid, signal: 'SIGTERM' })}\n`);
+  holdOnLeash(child);
   let interrupted = false;
   const stop = (signal) => {
     interrupted = true;
@@ -150,7 +145,6 @@ async function install(missing) {
   });
   for (const each of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.off(each, stop);
   stopWatching();
-  leash.stdin.end(`${JSON.stringify({ release: child.pid })}\n`);
   clearInterval(ticker);
   closeSync(output);
 
@@ -184,14 +178,24 @@ function whyNpmFailed(code) {
 }
 
 function run() {
-  const tether = pathToFileURL(join(root, 'dev', 'tether.mjs')).href;
-  const child = spawn(ownNode(), ['--import', tether, join(root, script), ...args], {
-    stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
-  });
+  const child = spawn(ownNode(), [join(root, script), ...args], { stdio: 'inherit' });
+  holdOnLeash(child);
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
   watchNpm(() => child.kill('SIGTERM'));
   child.on('error', (error) => fail(`The project's own Node does not run here: ${error.message}.`));
   child.on('exit', (code, signal) => process.exit(signal ? 128 + constants.signals[signal] : code));
+}
+
+/** Ends the child if we are killed: see leash.mjs. */
+function holdOnLeash(child) {
+  const leash = spawn(process.execPath, [join(root, 'dev', 'leash.mjs')], {
+    stdio: ['pipe', 'ignore', 'ignore'],
+    detached: true,
+  });
+  leash.unref();
+  leash.stdin.unref();
+  leash.stdin.write(`${JSON.stringify({ hold: child.pid, signal: 'SIGTERM' })}\n`);
+  child.once('exit', () => leash.stdin.end(`${JSON.stringify({ release: child.pid })}\n`));
 }
 
 /** npm forwards signals. After `kill -9` of npm, the only sign is that our parent has changed. */

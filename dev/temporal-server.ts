@@ -7,9 +7,7 @@ import { type Part, startPart } from './part.ts';
 export type TemporalServer = {
   /** `host:port` of the frontend, for TEMPORAL_ADDRESS. */
   address: string;
-  uiUrl: string | undefined;
   part: Part;
-  stop(patienceMs?: number): Promise<void>;
 };
 
 export type TemporalServerOptions = {
@@ -63,19 +61,16 @@ export async function startTemporalServer(options: TemporalServerOptions): Promi
     stopSignal: 'SIGINT',
     isReady: async () => (await accepts(port)) && (uiPort === undefined || (await accepts(uiPort))),
   });
-  return {
-    address: `127.0.0.1:${port}`,
-    uiUrl: uiPort === undefined ? undefined : `http://localhost:${uiPort}`,
-    part,
-    stop: (patienceMs) => part.stop(patienceMs),
-  };
+  return { address: `127.0.0.1:${port}`, part };
 }
 
 function accepts(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(port, '127.0.0.1');
-    socket.on('connect', () => resolve(true));
+    socket.on('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
     socket.on('error', () => resolve(false));
-    socket.on('connect', () => socket.destroy());
   });
 }

@@ -57,6 +57,6 @@ test('Postgres reaches its data below a DATA_DIR that only its owner may enter',
   const { rows } = await withClient(postgres.url('postgres'), (client) => client.query('select 1 as one'));
   expect(rows).toEqual([{ one: 1 }]);
   expect([modeOf(directory.path), modeOf(join(directory.path, 'postgres'))]).toEqual(['700', '700']);
-  await postgres.stop();
+  await postgres.part.stop();
   directory.release();
 }, 60_000);

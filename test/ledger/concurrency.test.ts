@@ -85,7 +85,7 @@ afterAll(async () => {
   agent.destroy();
   await Promise.all(apis.map(({ part }) => part?.stop(2_000)));
   await database?.close();
-  await postgres?.stop();
+  await postgres?.part.stop();
   await rm(directory, { recursive: true, force: true });
 }, 60_000);
 

@@ -110,7 +110,7 @@ async function startPlatform({ apis = 1 } = {}): Promise<Platform> {
     durable: false,
   };
   let postgres = await startPostgres(postgresOptions);
-  cleanUp.push(() => postgres.stop());
+  cleanUp.push(() => postgres.part.stop());
   await postgres.createDatabase('billing');
 
   const temporalOptions = {
@@ -120,7 +120,7 @@ async function startPlatform({ apis = 1 } = {}): Promise<Platform> {
     port: await freePort(),
   };
   let temporal: TemporalServer | undefined = await startTemporalServer(temporalOptions);
-  cleanUp.push(async () => temporal?.stop());
+  cleanUp.push(async () => temporal?.part.stop());
 
   const ports = await Promise.all(Array.from({ length: apis }, () => freePort()));
   const apiUrls = ports.map((port) => `http://127.0.0.1:${port}`);
@@ -190,7 +190,7 @@ async function startPlatform({ apis = 1 } = {}): Promise<Platform> {
     temporal: {
       address: temporal.address,
       async stop() {
-        await temporal?.stop();
+        await temporal?.part.stop();
         temporal = undefined;
       },
       async start() {
@@ -198,7 +198,7 @@ async function startPlatform({ apis = 1 } = {}): Promise<Platform> {
       },
     },
     postgres: {
-      stop: () => postgres.stop(),
+      stop: () => postgres.part.stop(),
       async kill() {
         for (const pid of withDescendants(postgres.part.pid)) process.kill(pid, 'SIGKILL');
         await postgres.part.exited;

@@ -26,7 +26,7 @@ export default async function globalSetup(): Promise<void> {
     durable: false,
   });
   globalThis.stopTestStack = async () => {
-    await postgres.stop();
+    await postgres.part.stop();
     await rm(directory, { recursive: true, force: true });
   };
 
