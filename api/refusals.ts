@@ -28,6 +28,7 @@ export function refusalsOf(
     codes.push('unauthenticated', 'forbidden', 'identity_provider_unavailable', 'rate_limited');
   if (access !== 'public' && access.persons && !access.byTokenOnly && method !== 'get')
     codes.push('cross_site_request');
+  if (request.query && 'cursor' in request.query.shape) codes.push('invalid_cursor');
   if (path.includes('{')) codes.push('malformed_url');
   if (path.includes('{teamId}')) codes.push('unknown_team', 'team_busy');
   if (request.body || rawBody) codes.push('malformed_body', 'body_too_large', 'unsupported_media_type');

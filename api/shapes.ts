@@ -7,6 +7,14 @@ import type { Receipt } from '../ledger/spend/operation.ts';
 
 const longestMetadataCharacters = 4_096;
 
+/** Text or null in an answer, with an example for the documentation. */
+export function nullableText(example: string, description?: string) {
+  return z
+    .string()
+    .nullable()
+    .meta({ ...(description === undefined ? {} : { description }), examples: [example] });
+}
+
 /** Any UUID in any case. A UUID that is not a team of ours is an unknown team, not a malformed id. */
 export const teamIdSchema = z
   .guid({ error: 'expected a team id: a UUID' })
@@ -86,22 +94,10 @@ export const attributionShape = {
 
 /** Who consumed and what for, in answers. */
 export const attributionOut = {
-  memberId: z
-    .string()
-    .nullable()
-    .meta({ examples: ['user_42'] }),
-  apiKeyId: z
-    .string()
-    .nullable()
-    .meta({ examples: ['key_7f3a'] }),
-  runId: z
-    .string()
-    .nullable()
-    .meta({ examples: ['run_8f2c'] }),
-  stepId: z
-    .string()
-    .nullable()
-    .meta({ examples: ['summarise'] }),
+  memberId: nullableText('user_42'),
+  apiKeyId: nullableText('key_7f3a'),
+  runId: nullableText('run_8f2c'),
+  stepId: nullableText('summarise'),
   tags: z.record(z.string(), z.string()).meta({ examples: [{ project: 'website' }] }),
 };
 
@@ -196,10 +192,7 @@ export function pageOf<Item extends z.ZodType>(id: string, item: Item) {
   return z
     .strictObject({
       data: z.array(item),
-      nextCursor: z
-        .string()
-        .nullable()
-        .meta({ description: 'Null on the last page', examples: ['01929d7e-8c1f-7a54-b2f6-3a1c9d0e4b52'] }),
+      nextCursor: nullableText('01929d7e-8c1f-7a54-b2f6-3a1c9d0e4b52', 'Null on the last page'),
     })
     .meta({ id });
 }

@@ -3,7 +3,15 @@ import { decimalOut, formatCredits } from '../../catalog/credits.ts';
 import { type ActivityEntry, creditsChanges, listActivity } from '../../ledger/read/list-activity.ts';
 import { anyRole } from '../authorize.ts';
 import { defineRoute } from '../define-route.ts';
-import { grantSourceOut, instantOut, listQuery, pageOf, teamParams, timezoneIn } from '../shapes.ts';
+import {
+  grantSourceOut,
+  instantOut,
+  listQuery,
+  nullableText,
+  pageOf,
+  teamParams,
+  timezoneIn,
+} from '../shapes.ts';
 
 const creditsEntryOut = z
   .strictObject({
@@ -13,10 +21,7 @@ const creditsEntryOut = z
     credits: decimalOut,
     source: grantSourceOut,
     grantId: z.guid(),
-    reference: z
-      .string()
-      .nullable()
-      .meta({ description: 'The cause', examples: ['order:0b7d6f0e'] }),
+    reference: nullableText('order:0b7d6f0e', 'The cause'),
   })
   .meta({ id: 'CreditsActivity' });
 const usedEntryOut = z
@@ -37,14 +42,8 @@ const actEntryOut = z
       description: 'person:{userId}, service:{keyId}, or operator:{name}',
       examples: ['person:user_42'],
     }),
-    subject: z
-      .string()
-      .nullable()
-      .meta({ examples: ['user_43'] }),
-    reason: z
-      .string()
-      .nullable()
-      .meta({ examples: ['Compensation for the outage of 12 May'] }),
+    subject: nullableText('user_43'),
+    reason: nullableText('Compensation for the outage of 12 May'),
   })
   .meta({ id: 'AdministrativeActivity' });
 const entryOut = z.discriminatedUnion('kind', [creditsEntryOut, usedEntryOut, actEntryOut]);
@@ -63,7 +62,7 @@ export const activityRoutes = [
     request: { params: teamParams, query: listQuery.extend({ timezone: timezoneIn.default('UTC') }) },
     heavy: () => true,
     answers: { 200: pageOf('ActivityPage', entryOut) },
-    refusals: ['invalid_cursor', 'unknown_timezone'],
+    refusals: ['unknown_timezone'],
     async handle({ params: { teamId }, query }, { dependencies: { database } }) {
       const { data, nextCursor } = await listActivity(database, teamId, query);
       return { status: 200, body: { data: data.map(entryJson), nextCursor } };

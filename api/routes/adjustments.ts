@@ -134,7 +134,6 @@ export const adjustmentRoutes = [
     answers: {
       200: pageOf('AdjustmentPage', adjustmentOut),
     },
-    refusals: ['invalid_cursor'],
     async handle({ params: { teamId }, query }, { dependencies: { database } }) {
       const { data, nextCursor } = await listAdjustments(database.fork(), teamId, query);
       const adjustments = data.map(({ id, credits, reason, actor, expiresAt, createdAt }) => ({

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { listAuditEvents } from '../../teams/list-audit-events.ts';
 import { defineRoute } from '../define-route.ts';
-import { instantOut, listQuery, pageOf, teamIdSchema } from '../shapes.ts';
+import { instantOut, listQuery, nullableText, pageOf, teamIdSchema } from '../shapes.ts';
 
 const auditEventOut = z
   .strictObject({
@@ -13,14 +13,8 @@ const auditEventOut = z
     }),
     action: z.string().meta({ examples: ['member.changed'] }),
     teamId: teamIdSchema.nullable(),
-    subject: z
-      .string()
-      .nullable()
-      .meta({ description: 'The changed object, if it is not the team itself', examples: ['user_43'] }),
-    reason: z
-      .string()
-      .nullable()
-      .meta({ examples: ['Compensation for the outage of 12 May'] }),
+    subject: nullableText('user_43', 'The changed object, if it is not the team itself'),
+    reason: nullableText('Compensation for the outage of 12 May'),
     before: z.unknown().meta({ description: 'The changed values before', examples: [{ role: 'member' }] }),
     after: z.unknown().meta({ description: 'The changed values after', examples: [{ role: 'billing' }] }),
   })
@@ -48,7 +42,6 @@ export const auditRoutes = [
       }),
     },
     answers: { 200: pageOf('AuditEventPage', auditEventOut) },
-    refusals: ['invalid_cursor'],
     async handle({ query }, { dependencies: { database } }) {
       const { data, nextCursor } = await listAuditEvents(database.fork(), query);
       const events = data.map(({ id, at, actor, action, teamId, subject, reason, before, after }) => ({

@@ -7,7 +7,7 @@ import { checkoutStatuses, followCheckout } from '../../reconciliation/follow-ch
 import { idempotentElsewhere } from '../../teams/idempotent.ts';
 import { billingRoles } from '../authorize.ts';
 import { defineRoute } from '../define-route.ts';
-import { instantOut, linkOut, listQuery, pageOf, teamParams } from '../shapes.ts';
+import { instantOut, linkOut, listQuery, nullableText, pageOf, teamParams } from '../shapes.ts';
 import { signalEvent } from '../temporal-link.ts';
 
 const billingAccess = { services: ['billing'], persons: billingRoles } as const;
@@ -27,19 +27,13 @@ const noCustomer = [
 const invoiceOut = z
   .strictObject({
     id: z.string().meta({ examples: ['0b7d6f0e-7f5c-4f7a-8a55-4d0ad9c2a001'] }),
-    number: z
-      .string()
-      .nullable()
-      .meta({ examples: ['WVL-0001'] }),
+    number: nullableText('WVL-0001'),
     status: z.string().meta({ description: 'The status at Polar', examples: ['paid'] }),
     paid: z.boolean(),
     reason: z
       .string()
       .meta({ description: 'Polar’s reason for the order', examples: ['subscription_cycle'] }),
-    product: z
-      .string()
-      .nullable()
-      .meta({ description: 'The key of the plan or pack', examples: ['pro_monthly'] }),
+    product: nullableText('pro_monthly', 'The key of the plan or pack'),
     description: z.string().meta({ examples: ['Pro, monthly'] }),
     totalAmount: z.int().meta({ description: 'With tax, in the currency’s minor units', examples: [5900] }),
     taxAmount: z.int().meta({ examples: [900] }),
@@ -168,7 +162,7 @@ export const billingRoutes = [
     asksPolar: true,
     request: { params: teamParams, query: listQuery },
     answers: { 200: pageOf('InvoicePage', invoiceOut) },
-    refusals: [...atPolar, 'invalid_cursor'],
+    refusals: [...atPolar],
     async handle({ params, query }, { dependencies: { database, polar, invoices } }) {
       const { data, nextCursor } = await invoices.list(polar, database, { ...params, ...query });
       const body = data.map((one) => ({ ...one, createdAt: one.createdAt.toISOString() }));

@@ -3,7 +3,7 @@ import { decimalOut, formatCredits } from '../../catalog/credits.ts';
 import { type ListedDebt, listDebts } from '../../ledger/read/list-debts.ts';
 import { anyRole } from '../authorize.ts';
 import { defineRoute } from '../define-route.ts';
-import { instantOut, listQuery, pageOf, teamParams } from '../shapes.ts';
+import { instantOut, listQuery, nullableText, pageOf, teamParams } from '../shapes.ts';
 
 const debtOut = z
   .strictObject({
@@ -21,10 +21,7 @@ const debtOut = z
             id: z
               .string()
               .meta({ description: 'Polar’s id', examples: ['0b7d6f0e-7f5c-4f7a-8a55-4d0ad9c2a001'] }),
-            product: z
-              .string()
-              .nullable()
-              .meta({ description: 'The key of the plan or pack', examples: ['pack_1000'] }),
+            product: nullableText('pack_1000', 'The key of the plan or pack'),
             paidAt: instantOut.nullable(),
             reversed: z.boolean().meta({ description: 'Whether some of its money is refunded or disputed' }),
           })
@@ -53,7 +50,6 @@ export const debtRoutes = [
     access: { services: ['usage', 'billing', 'admin'], persons: anyRole },
     request: { params: teamParams, query: listQuery },
     answers: { 200: pageOf('DebtPage', debtOut) },
-    refusals: ['invalid_cursor'],
     async handle({ params: { teamId }, query }, { dependencies: { database } }) {
       const { data, nextCursor } = await listDebts(database.pool, teamId, query);
       return { status: 200, body: { data: data.map(debtJson), nextCursor } };

@@ -5,7 +5,7 @@ import { approveRepair, dismissParkedEvent, retryParkedEvent } from '../../inbox
 import { assignEvent } from '../../polar/assign-event.ts';
 import { nameCaller } from '../authenticate.ts';
 import { defineRoute } from '../define-route.ts';
-import { instantOut, listQuery, pageOf, teamIdSchema } from '../shapes.ts';
+import { instantOut, listQuery, nullableText, pageOf, teamIdSchema } from '../shapes.ts';
 import { signalEvent } from '../temporal-link.ts';
 
 const decisionOut = z
@@ -13,15 +13,9 @@ const decisionOut = z
     at: instantOut,
     by: z.string().meta({ examples: ['service:environment'] }),
     decision: z.enum(['approved', 'assigned', 'dismissed']),
-    reason: z
-      .string()
-      .nullable()
-      .meta({ examples: ['Bought for the design team'] }),
+    reason: nullableText('Bought for the design team'),
     teamId: teamIdSchema.nullable(),
-    product: z
-      .string()
-      .nullable()
-      .meta({ examples: ['pack_1000'] }),
+    product: nullableText('pack_1000'),
   })
   .meta({ id: 'OperatorDecision' });
 
@@ -31,31 +25,16 @@ const inboxEventOut = z
     teamId: teamIdSchema.nullable(),
     source: z.enum(inboxSources),
     type: z.string().meta({ examples: ['order.paid'] }),
-    externalId: z
-      .string()
-      .nullable()
-      .meta({ description: 'The id of the webhook message', examples: ['msg_2f8a'] }),
+    externalId: nullableText('msg_2f8a', 'The id of the webhook message'),
     status: z.enum(inboxStatuses),
-    parkedCode: z
-      .string()
-      .nullable()
-      .meta({ description: 'Why it cannot be applied; see docs/errors.md', examples: ['unknown_team'] }),
-    outcome: z
-      .string()
-      .nullable()
-      .meta({
-        description: 'The result in one sentence',
-        examples: ['No team of ours is named by this event'],
-      }),
+    parkedCode: nullableText('unknown_team', 'Why it cannot be applied; see docs/errors.md'),
+    outcome: nullableText('No team of ours is named by this event', 'The result in one sentence'),
     attempts: z.int(),
     waitsFor: z.enum(['retry', 'operator']).nullable().meta({
       description: 'Only of a parked event: `operator` if it is no longer retried automatically',
     }),
     nextRetryAt: instantOut.nullable(),
-    assignedProduct: z
-      .string()
-      .nullable()
-      .meta({ examples: ['pack_1000'] }),
+    assignedProduct: nullableText('pack_1000'),
     decisions: z.array(decisionOut).meta({ description: 'Oldest first' }),
     occurredAt: instantOut,
     receivedAt: instantOut,
@@ -103,7 +82,6 @@ export const inboxRoutes = [
       }),
     },
     answers: { 200: pageOf('InboxEventPage', inboxEventOut) },
-    refusals: ['invalid_cursor'],
     async handle({ query }, { dependencies: { database } }) {
       const { data, nextCursor } = await listInbox(database.fork(), query);
       return { status: 200, body: { data: data.map(inboxEventJson), nextCursor } };

@@ -118,7 +118,6 @@ export const invitationRoutes = [
     access: managers,
     request: { params: teamParams, query: listQuery },
     answers: { 200: pageOf('SentInvitationPage', sentOut) },
-    refusals: ['invalid_cursor'],
     async handle({ params, query }, { dependencies: { database } }) {
       const { data, nextCursor } = await listTeamInvitations(database.fork(), { ...params, ...query });
       return { status: 200, body: { data: data.map(sentJson), nextCursor } };
@@ -151,7 +150,6 @@ export const invitationRoutes = [
     access: { persons: 'signedIn' },
     request: { query: listQuery },
     answers: { 200: pageOf('ReceivedInvitationPage', receivedOut) },
-    refusals: ['invalid_cursor'],
     async handle({ query }, { dependencies: { database }, person }) {
       const { userId } = person();
       const { data, nextCursor } = await listUserInvitations(database.fork(), { userId, ...query });

@@ -54,7 +54,6 @@ export const limitRoutes = [
     access: { services: ['usage', 'billing', 'admin'], persons: anyRole },
     request: { params: teamParams, query: listQuery },
     answers: { 200: pageOf('LimitPage', limitOut) },
-    refusals: ['invalid_cursor'],
     async handle({ params: { teamId }, query }, { dependencies: { database } }) {
       const { data, nextCursor } = await listLimits(database.fork(), teamId, query);
       return { status: 200, body: { data: data.map(limitJson), nextCursor } };

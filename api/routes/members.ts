@@ -25,7 +25,6 @@ export const memberRoutes = [
     access: { services: ['onboarding', 'billing', 'admin'], persons: anyRole },
     request: { params: teamParams, query: listQuery },
     answers: { 200: pageOf('MemberPage', memberOut) },
-    refusals: ['invalid_cursor'],
     async handle({ params: { teamId }, query }, { dependencies: { database } }) {
       return { status: 200, body: await listMembers(database.fork(), teamId, query) };
     },

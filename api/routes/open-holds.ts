@@ -16,7 +16,6 @@ export const openHoldRoutes = [
     access: { services: ['usage', 'billing', 'admin'], persons: anyRole },
     request: { params: teamParams, query: listQuery },
     answers: { 200: pageOf('HoldPage', holdDetailsOut) },
-    refusals: ['invalid_cursor'],
     async handle({ params: { teamId }, query }, { dependencies: { database } }) {
       const { data, nextCursor } = await listOpenHolds(database.fork(), teamId, query);
       return { status: 200, body: { data: data.map(holdDetailsJson), nextCursor } };

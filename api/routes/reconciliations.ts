@@ -43,7 +43,6 @@ export const reconciliationRoutes = [
     access: { services: ['admin'] },
     request: { query: listQuery },
     answers: { 200: pageOf('ReconciliationPage', reconciliationOut) },
-    refusals: ['invalid_cursor'],
     async handle({ query }, { dependencies: { database } }) {
       const { data, nextCursor } = await listReconciliations(database.fork(), query);
       const reports = data.map((report) => ({

@@ -4,15 +4,12 @@ import { readRun } from '../../ledger/read/read-run.ts';
 import { anyRole } from '../authorize.ts';
 import { defineRoute } from '../define-route.ts';
 import { holdDetailsJson, holdDetailsOut } from '../hold-details.ts';
-import { grantShareOut, listQuery, runIdSchema, teamParams } from '../shapes.ts';
+import { grantShareOut, listQuery, nullableText, runIdSchema, teamParams } from '../shapes.ts';
 import { usageEventJson, usageEventOut } from '../usage-event.ts';
 
 const stepOut = z
   .strictObject({
-    stepId: z
-      .string()
-      .nullable()
-      .meta({ description: 'Null: usage of the run that names no step', examples: ['summarise'] }),
+    stepId: nullableText('summarise', 'Null: usage of the run that names no step'),
     credits: decimalOut.meta({ description: 'Of the whole step' }),
     events: z.int(),
     receipts: z.array(usageEventOut).meta({ description: 'Those on this page, newest first' }),
@@ -29,10 +26,7 @@ const runOut = z
       .array(holdDetailsOut)
       .meta({ description: 'The run’s holds, open ones first, then the newest; at most 100' }),
     grants: z.array(grantShareOut).meta({ description: 'The grants that paid for the run' }),
-    nextCursor: z
-      .string()
-      .nullable()
-      .meta({ description: 'Null on the last page', examples: ['1769860800000.01929d7e-8c1f-7a54'] }),
+    nextCursor: nullableText('1769860800000.01929d7e-8c1f-7a54', 'Null on the last page'),
   })
   .meta({ id: 'Run' });
 
@@ -49,7 +43,6 @@ export const runRoutes = [
     request: { params: teamParams.extend({ runId: runIdSchema }), query: listQuery },
     heavy: () => true,
     answers: { 200: runOut },
-    refusals: ['invalid_cursor'],
     async handle({ params: { teamId, runId }, query }, { dependencies: { database } }) {
       const run = await readRun(database.pool, teamId, runId, query);
       const body = {

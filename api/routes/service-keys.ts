@@ -86,7 +86,6 @@ export const serviceKeyRoutes = [
     access: { services: ['admin'] },
     request: { query: listQuery },
     answers: { 200: pageOf('ServiceKeyPage', serviceKeyOut) },
-    refusals: ['invalid_cursor'],
     async handle({ query }, { dependencies: { database } }) {
       const { data, nextCursor } = await listServiceKeys(database.fork(), query);
       return { status: 200, body: { data: data.map(serviceKeyJson), nextCursor } };

@@ -22,7 +22,7 @@ import { idempotentElsewhere } from '../../teams/idempotent.ts';
 import { anyRole, billingRoles } from '../authorize.ts';
 import { type CallContext, defineRoute } from '../define-route.ts';
 import type { Dependencies } from '../dependencies.ts';
-import { creditsAtOut, instantOut, teamParams } from '../shapes.ts';
+import { creditsAtOut, instantOut, nullableText, teamParams } from '../shapes.ts';
 
 const subscriptionShape = {
   id: z.string().meta({
@@ -90,10 +90,7 @@ const money = z.int().meta({
 });
 const previewOut = z
   .strictObject({
-    currentPlan: z
-      .string()
-      .nullable()
-      .meta({ examples: ['starter_monthly'] }),
+    currentPlan: nullableText('starter_monthly'),
     plan: z.string().meta({ examples: ['pro_monthly'] }),
     effect: z.enum(['unchanged', 'undo', 'now', 'next_cycle']).meta({
       description:

@@ -70,7 +70,6 @@ export const teamRoutes = [
     access: { services: ['onboarding', 'billing', 'admin'], persons: 'signedIn' },
     request: { query: listQuery },
     answers: { 200: pageOf('TeamPage', listedTeamOut) },
-    refusals: ['invalid_cursor'],
     async handle({ query }, { dependencies: { database }, caller }) {
       const actor = caller();
       const filter = actor.kind === 'person' ? { userId: actor.userId } : {};

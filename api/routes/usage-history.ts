@@ -247,7 +247,6 @@ export const usageHistoryRoutes = [
     csvExample:
       'id,occurredAt,recordedAt,action,quantities,credits,priceVersion,memberId,apiKeyId,runId,stepId,tags\r\n' +
       '01929d7e-8c1f-7a54-b2f6-3a1c9d0e4b52,2026-01-31T12:00:00.000Z,2026-01-31T12:00:01.000Z,web.page,"{""pages"":""3""}",0.6,1,user_42,,run_8f2c,,\r\n',
-    refusals: ['invalid_cursor'],
     async handle({ params: { teamId }, query }, { dependencies: { database }, headers }) {
       const { from, to, limit, cursor, ...filter } = query;
       if (wantsCsv(headers.accept)) {
@@ -278,7 +277,6 @@ export const usageHistoryRoutes = [
       query: listQuery.extend({ ...range, kind: transferKindsIn.exactOptional() }),
     },
     answers: { 200: pageOf('TransferPage', transferOut) },
-    refusals: ['invalid_cursor'],
     async handle({ params: { teamId }, query: { kind, ...query } }, { dependencies: { database } }) {
       const { data, nextCursor } = await listTransfers(database.pool, teamId, query, kind);
       const transfers = data.map((transfer) => ({

@@ -23,7 +23,7 @@ import { idempotent } from '../../teams/idempotent.ts';
 import { type CallContext, defineRoute } from '../define-route.ts';
 import type { Dependencies } from '../dependencies.ts';
 import { refuseFields } from '../problem.ts';
-import { instantIn, instantOut, listQuery, pageOf, teamIdSchema } from '../shapes.ts';
+import { instantIn, instantOut, listQuery, nullableText, pageOf, teamIdSchema } from '../shapes.ts';
 
 const url = z
   .url({ protocol: /^https?$/, error: 'expected an https:// URL' })
@@ -97,10 +97,7 @@ const deliveryOut = z
       .int()
       .nullable()
       .meta({ description: 'The HTTP status of the last answer', examples: [200] }),
-    lastError: z
-      .string()
-      .nullable()
-      .meta({ description: 'Why there was no answer', examples: ['no answer within 10 s'] }),
+    lastError: nullableText('no answer within 10 s', 'Why there was no answer'),
   })
   .meta({ id: 'WebhookDelivery' });
 
@@ -163,7 +160,6 @@ export const webhookEndpointRoutes = [
     request: { query: listQuery },
     answersWithSecret: true,
     answers: { 200: pageOf('WebhookEndpointPage', endpointOut) },
-    refusals: ['invalid_cursor'],
     async handle({ query }, { dependencies: { database } }) {
       const { data, nextCursor } = await listWebhookEndpoints(database.fork(), query);
       return { status: 200, body: { data: data.map(endpointJson), nextCursor } };
@@ -267,7 +263,7 @@ export const webhookEndpointRoutes = [
     access,
     request: { params, query: listQuery.extend({ status: z.enum(deliveryStatuses).exactOptional() }) },
     answers: { 200: pageOf('WebhookDeliveryPage', deliveryOut) },
-    refusals: ['unknown_webhook_endpoint', 'invalid_cursor'],
+    refusals: ['unknown_webhook_endpoint'],
     async handle({ params: { endpointId }, query }, { dependencies: { database } }) {
       const { data, nextCursor } = await listWebhookDeliveries(database.fork(), endpointId, query);
       const deliveries = data.map(({ at, nextAttemptAt, lastAttemptAt, ...delivery }) => ({
