@@ -146,28 +146,6 @@ export const environmentVariables = [
   'DATA_DIR',
 ] as const;
 
-/** All parts. A process that names none gets all of them. */
-const environmentParts = [
-  'production',
-  'port',
-  'operationsPort',
-  'workerOperationsPort',
-  'host',
-  'databaseUrl',
-  'temporal',
-  'polar',
-  'webhooks',
-  'trustedProxies',
-  'email',
-  'catalogFile',
-  'serviceApiKey',
-  'auth',
-  'rateLimits',
-  'publicUrl',
-  'dashboardOrigin',
-  'dataDir',
-] as const satisfies readonly (keyof Environment)[];
-
 /** The values of `LOG_LEVEL`, the fewest lines first. */
 export const logLevels = ['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const;
 
@@ -186,7 +164,7 @@ export function readEnvironment<Part extends keyof Environment>(
 ): Pick<Environment, Part>;
 export function readEnvironment(
   variables: Variables = process.env,
-  parts: readonly (keyof Environment)[] = environmentParts,
+  parts?: readonly string[],
 ): Partial<Environment> {
   const given = withoutEmpty(variables);
   const production = given.NODE_ENV === 'production';
@@ -215,7 +193,11 @@ export function readEnvironment(
     dashboardOrigin: () => reader.optional('DASHBOARD_ORIGIN', webOrigin(production)),
     dataDir: () => dataDir,
   };
-  const environment = Object.fromEntries(parts.map((part) => [part, read[part]()]));
+  const environment = Object.fromEntries(
+    Object.entries(read)
+      .filter(([part]) => (parts ? parts.includes(part) : part !== 'databaseOwnerUrl'))
+      .map(([part, readPart]) => [part, readPart()]),
+  );
   reader.optional('LOG_LEVEL', logLevel); // the log itself ignores an invalid one: `log.ts`
   if (reader.problems.length > 0) throw new EnvironmentError(reader.problems);
   return environment;

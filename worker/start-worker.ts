@@ -25,8 +25,7 @@ import { ensureSchedules } from './ensure-schedules.ts';
 import { installRuntime } from './install-runtime.ts';
 import { measureActivity } from './measure-activity.ts';
 import { startRelay } from './relay.ts';
-import { startEmailSignals } from './signal-emails.ts';
-import { startWebhookSignals } from './signal-webhook-endpoints.ts';
+import { startOutboxSignals } from './signal-outbox.ts';
 import { startHoldSweep } from './sweep-lapsed-holds.ts';
 
 export interface RunningWorker {
@@ -110,8 +109,7 @@ export async function startWorker(
   };
   let lost = Promise.withResolvers<void>();
   const sweep = startHoldSweep(maintained, creditOperations);
-  const webhookSignals = startWebhookSignals(database, temporal);
-  const emailSignals = emailing ? startEmailSignals(database, temporal) : undefined;
+  const outboxSignals = startOutboxSignals(database, temporal, emailing !== undefined);
   const relay = startRelay({ database, polar }, temporal, () => lost.resolve());
   const stopSchedules = new AbortController();
   const schedules = ensureSchedules(temporal, stopSchedules.signal);
@@ -130,14 +128,7 @@ export async function startWorker(
       if (!stopping.signal.aborted) await setTimeout(reconnectPauseMs);
     }
     stopSchedules.abort();
-    await Promise.all([
-      ...workers,
-      relay.stop(),
-      sweep.stop(),
-      webhookSignals.stop(),
-      emailSignals?.stop(),
-      schedules,
-    ]);
+    await Promise.all([...workers, relay.stop(), sweep.stop(), outboxSignals.stop(), schedules]);
     emailing?.mailer.close();
     await creditOperations.close();
     await temporal.close();
