@@ -7,9 +7,9 @@ import { createQueryClient } from './data/query-client.ts';
 import { LanguageProvider, useLanguage } from './i18n/language.tsx';
 import { MyTeams } from './layout/my-teams.tsx';
 import { NotFound } from './layout/not-found.tsx';
+import { PageSkeleton } from './layout/page-skeleton.tsx';
 import { TeamPage } from './layout/team-page.tsx';
 import { FaultBoundary } from './ui/fault-boundary.tsx';
-import { CardSkeleton } from './ui/skeleton.tsx';
 
 const queryClient = createQueryClient();
 const UsagePage = lazy(async () => ({ default: (await import('./usage/usage-page.tsx')).UsagePage }));
@@ -49,7 +49,7 @@ function Routes() {
             {({ teamId }) => (
               <TeamPage key={teamId} teamId={teamId} section="usage">
                 {(team) => (
-                  <Suspense fallback={<CardSkeleton lines={8} />}>
+                  <Suspense fallback={<PageSkeleton section="usage" />}>
                     <UsagePage team={team} />
                   </Suspense>
                 )}
@@ -60,7 +60,7 @@ function Routes() {
             {({ teamId, runId }) => (
               <TeamPage key={teamId} teamId={teamId} section="usage">
                 {(team) => (
-                  <Suspense fallback={<CardSkeleton lines={8} />}>
+                  <Suspense fallback={<PageSkeleton section="usage" />}>
                     <RunPage team={team} runId={decoded(runId)} />
                   </Suspense>
                 )}

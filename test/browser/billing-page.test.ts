@@ -188,6 +188,7 @@ test(
       '300',
     );
 
+    await page.getByRole('button', { name: '0 credits. Explain: Used this month' }).first().waitFor();
     await page.getByRole('textbox', { name: 'Limit of Mia Miller in credits' }).fill('50');
     await press(page, 'Save the limit of Mia Miller');
     await page.getByRole('button', { name: '0 credits. Explain: Used of the limit' }).waitFor();

@@ -1,5 +1,7 @@
+import { expect } from '@jest/globals';
 import type { BrowserContextOptions, Page } from 'playwright-core';
 import { signIn, type Visitor } from './browser.ts';
+import { press } from './press.ts';
 import type { RunningStack } from './running-stack.ts';
 
 /** A new team, its owner, who is not signed in yet, and the running processes. */
@@ -72,6 +74,58 @@ export const pageStates: PageState[] = [
       await act(scene, `/subscriptions/${id}/fail-next-payment`);
       await act(scene, `/subscriptions/${id}/renew-now`);
       await banner(page).getByText('A payment has been due since').waitFor();
+    },
+  },
+  {
+    name: 'a change of plan scheduled for the next cycle, then undone',
+    async show(scene) {
+      await buy(scene, 'pro_monthly');
+      const { page } = await enter(scene);
+      await press(page, 'Change plan');
+      await press(page, 'Choose Starter');
+      await page.getByRole('dialog').getByText('To pay now, before tax').waitFor();
+      await press(page, 'Change to Starter');
+      await page.getByText('Starter, from').waitFor();
+      await page.getByRole('button', { name: '+2,000 credits. Explain: Next credits' }).waitFor();
+      await expectNoFaults(scene);
+      await press(page, 'Undo scheduled change');
+      await page.getByText('Starter, from').waitFor({ state: 'detached' });
+      await page.getByRole('button', { name: '+6,000 credits. Explain: Next credits' }).waitFor();
+    },
+  },
+  {
+    name: 'a view of the Usage page that is sent to a colleague, in another range, with patterns',
+    async show(scene) {
+      await use(scene, 10);
+      const { page } = await enter(scene);
+      await openUsage(page);
+      await page.getByLabel('Group by').selectOption({ label: 'Action' });
+      await page.getByLabel('Range').selectOption({ label: 'Last 90 days' });
+      const key = page.getByRole('button', { name: /^Workflow run 10 / });
+      const colour = await key.locator('rect').getAttribute('style');
+      await showsDayUnderPointer(page);
+      await explainsBalance(page);
+      await key.click();
+      await press(page, 'Patterns');
+      await page.getByRole('rowheader').first().getByRole('button').click();
+      await page.getByRole('button', { name: /^\d.*Workflow run 10$/ }).waitFor();
+      const shown = await whatIsShown(page);
+      await expectNoFaults(scene);
+
+      const colleague = await scene.visitor.context.newPage();
+      await colleague.goto(page.url());
+      await colleague.getByRole('button', { name: /^\d.*Workflow run 10$/ }).waitFor();
+      expect(await whatIsShown(colleague)).toEqual(shown);
+      expect(shown).toMatchObject({ range: '90d', groupBy: 'action', filters: 1, patterns: 'true' });
+      await press(colleague, 'Patterns');
+      await colleague.getByLabel('Range').selectOption({ label: 'Last 7 days' });
+      await colleague.waitForURL('**range=7d**');
+      expect(
+        await colleague
+          .getByRole('button', { name: /^Workflow run 10 / })
+          .locator('rect')
+          .getAttribute('style'),
+      ).toBe(colour);
     },
   },
   {
@@ -217,6 +271,55 @@ async function enterAs({ visitor, person, team }: Scene, heading: string): Promi
 async function openUsage(page: Page): Promise<void> {
   await page.getByRole('link', { name: 'Usage', exact: true }).click();
   await page.getByRole('heading', { name: 'Usage', level: 1 }).waitFor();
+}
+
+/** The figures of the legend are those of the day under the pointer, and those of the range if it is elsewhere. */
+async function showsDayUnderPointer(page: Page): Promise<void> {
+  const chart = page.getByRole('slider', { name: /^Credits used by day/ });
+  const box = await chart.boundingBox();
+  if (!box) throw new Error('the chart must be shown');
+  const key = (credits: string) =>
+    page.getByRole('button', { name: new RegExp(`^Workflow run ${credits}\\b`) });
+  await page.mouse.move(box.x + 20, box.y + box.height / 2);
+  await key('0').waitFor();
+  await page.mouse.move(box.x + box.width - 3, box.y + box.height / 2);
+  await key('10').waitFor();
+  expect(await page.getByText('Whole range').count()).toBe(1); // that of the other chart
+  await page.mouse.move(0, 0);
+  await page.getByText('Whole range').nth(1).waitFor();
+}
+
+/** The balance at the end of the range opens what changed it. */
+async function explainsBalance(page: Page): Promise<void> {
+  await page.getByRole('button', { name: '490 credits. Explain: Balance at the end' }).click();
+  const dialog = page.getByRole('dialog', { name: 'Balance at the end' });
+  await dialog.getByText('Before the range').waitFor();
+  const parts = await dialog.locator('dl > div').allInnerTexts();
+  expect(parts.map((part) => part.replace(/\s+/g, ' '))).toEqual([
+    'Before the range 0',
+    'Came in +500',
+    'Used -10',
+    'Expired 0',
+    'Taken back 0',
+    'Balance at the end 490',
+  ]);
+  await page.keyboard.press('Escape');
+  await dialog.waitFor({ state: 'detached' });
+}
+
+/** What the reader of the Usage page has chosen. */
+async function whatIsShown(page: Page) {
+  return {
+    range: await page.getByLabel('Range').inputValue(),
+    groupBy: await page.getByLabel('Group by').inputValue(),
+    zone: await page.getByLabel('Time zone').inputValue(),
+    filters: await page.getByRole('list', { name: 'Filters' }).getByRole('listitem').count(),
+    patterns: await page.getByRole('button', { name: 'Patterns' }).getAttribute('aria-pressed'),
+    day: await page
+      .getByRole('rowheader')
+      .filter({ has: page.locator('[aria-expanded=true]') })
+      .textContent(),
+  };
 }
 
 const banner = (page: Page) => page.getByRole('region', { name: 'Important' });

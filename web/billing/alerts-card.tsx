@@ -3,12 +3,14 @@ import { billing } from '../data/billing.ts';
 import type { Schema } from '../data/schema.ts';
 import { alertsQuery, balanceQuery } from '../data/team-queries.ts';
 import { type MyTeam, mayManageBilling } from '../data/teams.ts';
+import { AvailableParts } from '../explain/available-parts.tsx';
 import { formatCredits } from '../format/credits.ts';
 import { formatPercent } from '../format/percent.ts';
 import { useLanguage } from '../i18n/language.tsx';
 import { ActionFailed } from '../ui/action-failed.tsx';
 import { Button } from '../ui/button.tsx';
 import { Card } from '../ui/card.tsx';
+import { Figure } from '../ui/figure.tsx';
 import { Loaded } from '../ui/loaded.tsx';
 import { Saved } from '../ui/saved.tsx';
 import { TextField } from '../ui/text-field.tsx';
@@ -80,7 +82,7 @@ function AlertsForm({ team, alerts }: { team: MyTeam; alerts: Schema<'Alerts'> }
     >
       <ul className="flex flex-col gap-3">
         {fields.map(({ id, text }, index) => (
-          <li key={id} className="flex flex-wrap items-center gap-x-3 gap-y-1">
+          <li key={id} className="flex flex-wrap items-center justify-between gap-x-3 gap-y-1">
             <TextField
               label={t('alerts.field', { number: index + 1 })}
               hidesLabel
@@ -94,7 +96,7 @@ function AlertsForm({ team, alerts }: { team: MyTeam; alerts: Schema<'Alerts'> }
                   : undefined
               }
             />
-            <span className="min-w-0 flex-1 text-sm text-muted">
+            <span className="order-last min-w-0 basis-full text-sm text-muted sm:order-none sm:flex-1 sm:basis-0">
               {parsed[index] !== undefined && (
                 <ThresholdText threshold={parsed[index]} percentOf={alerts.percentOf} onlyMeaning />
               )}
@@ -128,7 +130,15 @@ function AlertsForm({ team, alerts }: { team: MyTeam; alerts: Schema<'Alerts'> }
           {t('state.save')}
         </Button>
         <span className="text-sm text-muted">
-          {balance && t('alerts.now', { credits: formatCredits(balance.available, locale, { digits: 2 }) })}
+          {balance && (
+            <>
+              {t('alerts.now')}{' '}
+              <Figure credits={balance.available} title={t('balance.title')}>
+                <AvailableParts teamId={team.id} grants={balance.grants} />
+              </Figure>{' '}
+              {t('credits')}
+            </>
+          )}
         </span>
         <Saved isShown={save.isSuccess && !isChanged} />
       </div>

@@ -1,7 +1,7 @@
 import { useTeamEvents } from '../data/team-events.ts';
 import type { MyTeam } from '../data/teams.ts';
+import { PageSkeleton } from '../layout/page-skeleton.tsx';
 import { EachAlone } from '../ui/fault-boundary.tsx';
-import { CardSkeleton } from '../ui/skeleton.tsx';
 import { ActivityCard } from './activity-card.tsx';
 import { AlertsCard } from './alerts-card.tsx';
 import { BalanceCard } from './balance-card.tsx';
@@ -21,7 +21,7 @@ export function BillingPage({ team }: { team: MyTeam }) {
     <>
       <CheckoutReturn team={team} />
       {isPending ? (
-        <CardSkeleton lines={12} />
+        <PageSkeleton section="billing" />
       ) : (
         <>
           <EachAlone>{banner && <BannerView team={team} banner={banner} />}</EachAlone>

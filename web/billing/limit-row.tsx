@@ -19,22 +19,43 @@ import { parseCredits } from './thresholds.ts';
 type Limit = Schema<'Limit'>;
 const periods = ['day', 'month', 'cycle'] as const;
 
-export interface LimitRowProps {
+export interface UsedThisMonth {
+  credits: string;
+  /** The start of the month. */
+  since: string;
+}
+
+interface LimitFormProps {
   team: MyTeam;
   subject: Limit['subject'];
   name: string;
   limit: Limit | undefined;
 }
 
+export interface LimitRowProps extends LimitFormProps {
+  /** Shown if there is no limit, so that one can be chosen; undefined: unknown. */
+  used: UsedThisMonth | undefined;
+}
+
 /** One member's or key's limit and what is used of it. An empty field means no limit. */
-export function LimitRow({ team, subject, name, limit }: LimitRowProps) {
+export function LimitRow({ team, subject, name, limit, used }: LimitRowProps) {
   const { t, locale } = useLanguage();
   return (
     <li className="flex flex-wrap items-center gap-x-4 gap-y-2 py-3">
       <span className="min-w-0 flex-1 basis-40 text-sm">
         <span className="font-medium">{name}</span>
         <span className="block text-muted">
-          {limit ? <UsedOfLimit team={team} limit={limit} /> : t('limits.unlimited')}
+          {limit && <UsedOfLimit team={team} limit={limit} />}
+          {!limit && t('limits.unlimited')}
+          {!limit && used && (
+            <>
+              {' · '}
+              <Figure credits={used.credits} title={t('limits.usedMonth')}>
+                <UsageParts teamId={team.id} filter={{ from: used.since, [subject.kind]: subject.id }} />
+              </Figure>{' '}
+              {t('limits.since.month')}
+            </>
+          )}
         </span>
       </span>
       {mayManageMembers(team) ? (
@@ -66,7 +87,7 @@ function UsedOfLimit({ team, limit }: { team: MyTeam; limit: Limit }) {
   );
 }
 
-function LimitForm({ team, subject, name, limit }: LimitRowProps) {
+function LimitForm({ team, subject, name, limit }: LimitFormProps) {
   const { t, locale } = useLanguage();
   const queryClient = useQueryClient();
   // A saved limit, also one of somebody else, starts the form anew.

@@ -1,14 +1,14 @@
 import { useQueries } from '@tanstack/react-query';
 import { useState } from 'react';
 import type { Schema } from '../data/schema.ts';
-import { limitsQuery, membersQuery } from '../data/team-queries.ts';
+import { limitsQuery, membersQuery, usageByMemberQuery } from '../data/team-queries.ts';
 import { type MyTeam, mayManageMembers } from '../data/teams.ts';
 import { useLanguage } from '../i18n/language.tsx';
 import { Button } from '../ui/button.tsx';
 import { Card } from '../ui/card.tsx';
 import { Failed } from '../ui/failed.tsx';
 import { CardSkeleton } from '../ui/skeleton.tsx';
-import { LimitRow } from './limit-row.tsx';
+import { LimitRow, type UsedThisMonth } from './limit-row.tsx';
 import { WhoMay } from './who-may.tsx';
 
 /** Members shown before *Show more* is pressed. */
@@ -17,7 +17,10 @@ const firstMembers = 6;
 /** How much each member, and each API key with a limit, may use, beside what they have used. */
 export function LimitsCard({ team }: { team: MyTeam }) {
   const { t } = useLanguage();
-  const [members, limits] = useQueries({ queries: [membersQuery(team.id), limitsQuery(team.id)] });
+  const since = monthStart();
+  const [members, limits, used] = useQueries({
+    queries: [membersQuery(team.id), limitsQuery(team.id), usageByMemberQuery(team.id, since)],
+  });
   const failed = [members, limits].find(({ isError, data }) => isError && data === undefined);
   return (
     <Card
@@ -27,8 +30,13 @@ export function LimitsCard({ team }: { team: MyTeam }) {
     >
       {failed ? (
         <Failed error={failed.error} retry={() => void failed.refetch()} />
-      ) : members.data && limits.data ? (
-        <Limits team={team} members={members.data} limits={limits.data} />
+      ) : members.data && limits.data && !used.isPending ? (
+        <Limits
+          team={team}
+          members={members.data}
+          limits={limits.data}
+          usedOf={(id) => used.data && { credits: used.data.get(id) ?? '0', since }}
+        />
       ) : (
         <CardSkeleton lines={4} />
       )}
@@ -40,10 +48,13 @@ function Limits({
   team,
   members,
   limits,
+  usedOf,
 }: {
   team: MyTeam;
   members: readonly Schema<'Member'>[];
   limits: readonly Schema<'Limit'>[];
+  /** What a member has used this month; undefined: it could not be loaded. */
+  usedOf(memberId: string): UsedThisMonth | undefined;
 }) {
   const { t } = useLanguage();
   const [showsAll, setShowsAll] = useState(false);
@@ -69,6 +80,7 @@ function Limits({
             subject={{ kind, id }}
             name={name}
             limit={limitOf(kind, id)}
+            used={kind === 'member' ? usedOf(id) : undefined}
           />
         ))}
       </ul>
@@ -84,4 +96,10 @@ function Limits({
       )}
     </>
   );
+}
+
+/** The start of the month in UTC, as limits count it. */
+function monthStart(): string {
+  const now = new Date();
+  return new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth())).toISOString();
 }

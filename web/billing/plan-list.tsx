@@ -34,18 +34,20 @@ export function PlanList({
             >
               <span>
                 <strong className="block font-semibold">{name}</strong>
-                <span className="text-sm text-muted">
+                {/* On a phone one under the other, otherwise with a dot between them. */}
+                <span className="block text-sm text-muted sm:inline">
                   {t(interval === 'year' ? 'plan.perYear' : 'plan.perMonth', {
                     price: formatMoney(price.cents, price.currency, locale),
                   })}
-                  {' · '}
+                </span>
+                <span className="block text-sm text-muted sm:inline sm:before:content-['_·_']">
                   {t(interval === 'year' ? 'plan.creditsYear' : 'plan.creditsMonth', {
                     credits: formatCredits(allotment, locale),
                   })}
                 </span>
               </span>
               {key === current ? (
-                <span className="text-sm text-muted">{t('plan.current')}</span>
+                <span className="shrink-0 text-sm text-muted">{t('plan.current')}</span>
               ) : (
                 <Button
                   aria-label={t('plan.chooseNamed', { plan: name })}

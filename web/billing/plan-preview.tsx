@@ -24,26 +24,28 @@ export function PlanPreview({ preview }: { preview: Schema<'PlanChangePreview'> 
             ? t('preview.now')
             : t('balance.onDate', { date: formatDay(effectiveAt, locale) })}
         </Row>
-        <Row name={t('preview.payNow')}>
-          <strong className="font-semibold">
-            {payment.isEstimate
-              ? t('preview.about', { amount: money(payment.amount) })
-              : money(payment.amount)}
-          </strong>
-          {payment.lines.map(({ plan, amount, start, end }) => (
-            <span key={`${plan} ${start} ${amount}`} className="block text-muted">
-              {t('preview.line', {
-                plan: nameOf(plan),
-                start: formatDay(start, locale),
-                end: formatDay(end, locale),
-                amount: money(amount),
-              })}
-            </span>
-          ))}
+        {payment.lines.map(({ plan, amount, start, end }) => (
+          <Row
+            key={`${plan} ${start} ${amount}`}
+            name={t('preview.line', {
+              plan: nameOf(plan),
+              start: formatDay(start, locale),
+              end: formatDay(end, locale),
+            })}
+          >
+            {money(amount)}
+          </Row>
+        ))}
+        <Row name={t('preview.payNow')} isTotal>
+          {payment.isEstimate ? t('preview.about', { amount: money(payment.amount) }) : money(payment.amount)}
         </Row>
-        <Row name={t('preview.creditsNow')}>{formatCredits(creditsGranted, locale, { signed: true })}</Row>
+        <Row name={t('preview.creditsNow')}>
+          {formatCredits(creditsGranted, locale, { digits: 2, signed: true })}
+        </Row>
         {!isZero(creditsTaken) && (
-          <Row name={t('preview.creditsTaken')}>{formatCredits(`-${creditsTaken}`, locale)}</Row>
+          <Row name={t('preview.creditsTaken')}>
+            {formatCredits(`-${creditsTaken}`, locale, { digits: 2 })}
+          </Row>
         )}
         {nextCycle && (
           <Row name={t('preview.nextCycle', { date: formatDay(nextCycle.at, locale) })}>

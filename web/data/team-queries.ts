@@ -153,6 +153,20 @@ export const usageByActionQuery = (teamId: string, filter: UsageFilter) =>
       }),
   });
 
+/** What each member has used since an instant. */
+export const usageByMemberQuery = (teamId: string, from: string) =>
+  queryOptions({
+    queryKey: ['team', teamId, 'usage', 'by-member', from],
+    queryFn: async ({ signal }) => {
+      const { data } = await billing.GET('/v1/teams/{teamId}/usage', {
+        params: { ...pathOf(teamId), query: { from, groupBy: ['member'] } },
+        signal,
+      });
+      return new Map(data.map(({ member, credits }) => [member, credits]));
+    },
+    structuralSharing: false,
+  });
+
 /** The calls of an action with their receipts, newest first. */
 export const usageEventsQuery = (teamId: string, filter: UsageFilter & { action: string }) =>
   infiniteQueryOptions({

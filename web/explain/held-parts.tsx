@@ -1,5 +1,5 @@
-import { useInfiniteQuery } from '@tanstack/react-query';
-import { holdsQuery } from '../data/team-queries.ts';
+import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
+import { catalogQuery, holdsQuery } from '../data/team-queries.ts';
 import { formatCredits } from '../format/credits.ts';
 import { formatInstant } from '../format/dates.ts';
 import { useLanguage } from '../i18n/language.tsx';
@@ -10,6 +10,8 @@ import { Row, Rows } from '../ui/rows.tsx';
 export function HeldParts({ teamId }: { teamId: string }) {
   const { t, locale } = useLanguage();
   const query = useInfiniteQuery(holdsQuery(teamId));
+  const { data: catalog } = useQuery(catalogQuery);
+  const nameOf = (action: string) => catalog?.prices.find((price) => price.action === action)?.name ?? action;
   return (
     <>
       <p className="mb-2 text-sm text-muted">{t('explain.held')}</p>
@@ -20,7 +22,7 @@ export function HeldParts({ teamId }: { teamId: string }) {
               <Row
                 key={id}
                 name={t('explain.hold', {
-                  action: runId ? `${action} · ${runId}` : action,
+                  action: [nameOf(action), runId].filter((one) => one !== null).join(' · '),
                   time: formatInstant(expiresAt, locale),
                 })}
               >

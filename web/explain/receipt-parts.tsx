@@ -31,7 +31,7 @@ export function ReceiptParts({
                   {lines.map((line) => (
                     <span key={line.meter} className="block">
                       {t('explain.line', {
-                        meter: line.meter,
+                        meter: line.meter.replaceAll('_', ' '),
                         quantity: formatDecimal(line.quantity, locale),
                         unitPrice: formatDecimal(line.unitPrice, locale),
                       })}

@@ -2,9 +2,9 @@ import { useQuery } from '@tanstack/react-query';
 import { Redirect } from 'wouter';
 import { teamsQuery } from '../data/teams.ts';
 import { useLanguage } from '../i18n/language.tsx';
-import { CardSkeleton } from '../ui/skeleton.tsx';
 import { Invitations } from './invitations.tsx';
 import { Message } from './message.tsx';
+import { PageSkeleton } from './page-skeleton.tsx';
 import { TeamsFailed } from './teams-failed.tsx';
 
 /** `/`: the first team's billing. Personal Teams come first. */
@@ -14,8 +14,8 @@ export function MyTeams() {
   if (teams.isError) return <TeamsFailed error={teams.error} retry={() => void teams.refetch()} />;
   if (!teams.data)
     return (
-      <main className="mx-auto max-w-5xl p-6">
-        <CardSkeleton lines={6} />
+      <main className="mx-auto flex max-w-5xl flex-col gap-5 p-6">
+        <PageSkeleton section="billing" />
       </main>
     );
   const [first] = teams.data;

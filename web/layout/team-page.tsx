@@ -5,10 +5,10 @@ import { invitationsQuery } from '../data/invitations.ts';
 import { type MyTeam, teamsQuery } from '../data/teams.ts';
 import { useLanguage } from '../i18n/language.tsx';
 import { FaultBoundary } from '../ui/fault-boundary.tsx';
-import { CardSkeleton } from '../ui/skeleton.tsx';
 import { Invitations } from './invitations.tsx';
 import { NotFound } from './not-found.tsx';
 import { PageHeader } from './page-header.tsx';
+import { PageSkeleton } from './page-skeleton.tsx';
 import { TeamsFailed } from './teams-failed.tsx';
 import { useKeptFocus } from './use-kept-focus.ts';
 
@@ -48,7 +48,7 @@ export function TeamPage({
             <FaultBoundary key={path}>{children(team)}</FaultBoundary>
           </>
         ) : (
-          <CardSkeleton lines={8} />
+          <PageSkeleton section={section} />
         )}
       </main>
     </>

@@ -13,4 +13,13 @@ export function CardSkeleton({ lines = 3 }: { lines?: number }) {
   );
 }
 
+/** A card of which not even the heading is known yet. */
+export function LoadingCard({ lines }: { lines: number }) {
+  return (
+    <div className="rounded-xl border border-line bg-surface p-5 sm:p-6">
+      <CardSkeleton lines={lines} />
+    </div>
+  );
+}
+
 const widths = ['w-2/5', 'w-full', 'w-4/5', 'w-3/5'];

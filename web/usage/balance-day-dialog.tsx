@@ -64,10 +64,7 @@ function Changes({
                 name={
                   <>
                     {t(`burnDown.kind.${kindOf(change)}`, { source: t(`source.${change.source}`) })}
-                    <span className="block text-xs">
-                      {texts.time(change.at)}
-                      {change.reference && <span className="break-all"> · {change.reference}</span>}
-                    </span>
+                    <span className="block text-xs">{texts.time(change.at)}</span>
                   </>
                 }
               >

@@ -15,6 +15,8 @@ import { type BalanceHistory, balanceHistoryQuery } from './usage-queries.ts';
 import { type UsageTexts, useUsageTexts } from './usage-texts.ts';
 
 const heightPx = 180;
+/** A mark at the edge is drawn inside the chart. */
+const markWidthPx = 12;
 
 /** The balance over time: what came in, what was used, what expired. Filters do not apply: the credits are the team's. */
 export function BurnDownCard({ teamId, range, zone }: { teamId: string; range: DayRange; zone: string }) {
@@ -75,7 +77,15 @@ function BurnDown({
       <dl className="mb-2 grid grid-cols-2 gap-x-6 gap-y-2 text-sm sm:grid-cols-5">
         <div>
           <dt className="text-muted">{t('burnDown.balance')}</dt>
-          <dd className="text-lg font-semibold">{texts.credits(sums.balance)}</dd>
+          <dd className="text-lg font-semibold">
+            {shownDay ? (
+              texts.credits(sums.balance)
+            ) : (
+              <Figure title={t('burnDown.balance')} credits={toDecimal(sums.balance)}>
+                <BalanceOf opening={opening} sums={sums} texts={texts} />
+              </Figure>
+            )}
+          </dd>
         </div>
         {flows.map((flow) => (
           <div key={flow}>
@@ -113,7 +123,7 @@ function BurnDown({
       >
         <path d={shapes.line} fill="none" className="stroke-accent" strokeWidth="2" strokeLinejoin="round" />
         {shapes.marks.map(({ place, kind, x, y }) => (
-          <g key={`${place} ${kind}`} transform={`translate(${x} ${y})`}>
+          <g key={`${place} ${kind}`} transform={`translate(${Math.max(x, markWidthPx / 2)} ${y})`}>
             <FlowMark flow={kind} />
           </g>
         ))}
@@ -127,6 +137,35 @@ function BurnDown({
         close={() => setOpened(null)}
       />
     </>
+  );
+}
+
+/** The balance before the range and what changed it. */
+function BalanceOf({
+  opening,
+  sums,
+  texts,
+}: {
+  opening: bigint;
+  sums: Omit<BurnDownDay, 'day'>;
+  texts: UsageTexts;
+}) {
+  const { t } = useLanguage();
+  // Credits of holds that ended after their grant had expired.
+  const ofHolds = sums.balance - opening - flows.reduce((sum, flow) => sum + signOf(flow) * sums[flow], 0n);
+  return (
+    <Rows>
+      <Row name={t('burnDown.beforeRange')}>{texts.exact(opening)}</Row>
+      {flows.map((flow) => (
+        <Row key={flow} name={t(`burnDown.${flow}`)}>
+          {texts.signed(signOf(flow) * sums[flow])}
+        </Row>
+      ))}
+      {ofHolds !== 0n && <Row name={t('burnDown.ofHolds')}>{texts.signed(ofHolds)}</Row>}
+      <Row name={t('burnDown.balance')} isTotal>
+        {texts.exact(sums.balance)}
+      </Row>
+    </Rows>
   );
 }
 

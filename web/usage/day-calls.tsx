@@ -37,13 +37,14 @@ export function CallList({
   texts,
   names,
   openReceipt,
-  withDate = false,
+  ofOneRun = false,
 }: {
   calls: readonly UsageEvent[];
   texts: UsageTexts;
   names: KeyNames;
   openReceipt(place: ReceiptPlace): void;
-  withDate?: boolean;
+  /** All calls belong to the run that the page shows. They may be of several days. */
+  ofOneRun?: boolean;
 }) {
   const { t } = useLanguage();
   if (calls.length === 0) return <p className="py-2 text-sm text-muted">{t('usage.noCalls')}</p>;
@@ -53,7 +54,7 @@ export function CallList({
         const details = [
           call.memberId === null ? null : names.nameOf('member', call.memberId),
           call.apiKeyId,
-          call.runId === null ? null : t('usage.run', { runId: call.runId }),
+          call.runId === null || ofOneRun ? null : t('usage.run', { runId: call.runId }),
         ].filter((detail) => detail !== null);
         return (
           <li key={call.id}>
@@ -62,11 +63,15 @@ export function CallList({
               onClick={() => openReceipt({ id: call.id, at: call.occurredAt })}
               className="grid w-full grid-cols-[auto_1fr_auto] items-baseline gap-x-3 rounded px-1 py-1.5 text-start hover:bg-surface sm:grid-cols-[auto_minmax(8rem,auto)_1fr_auto]"
             >
-              <time dateTime={call.occurredAt} className="text-muted">
-                {withDate ? texts.instant(call.occurredAt) : texts.time(call.occurredAt)}
+              {/* On a phone: what and how much, and below it when and who. */}
+              <time
+                dateTime={call.occurredAt}
+                className="row-start-2 text-xs text-muted sm:row-start-1 sm:text-sm"
+              >
+                {ofOneRun ? texts.instant(call.occurredAt) : texts.time(call.occurredAt)}
               </time>
-              <span className="truncate">{names.nameOf('action', call.action)}</span>
-              <span className="col-start-2 row-start-2 truncate text-xs text-muted sm:col-start-3 sm:row-start-1">
+              <span className="col-span-2 truncate sm:col-span-1">{names.nameOf('action', call.action)}</span>
+              <span className="col-span-2 col-start-2 row-start-2 truncate text-xs text-muted sm:col-span-1 sm:col-start-3 sm:row-start-1">
                 {details.join(' · ')}
               </span>
               <span className="text-end font-medium underline decoration-outline decoration-dotted underline-offset-2 sm:col-start-4">

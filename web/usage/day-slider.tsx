@@ -154,7 +154,7 @@ export function DaySlider({
               {labelledDays(days.length, width, labelWidthPx).map((place) => (
                 <text
                   key={place}
-                  x={Math.min(width - 24, Math.max(18, (place + 0.5) * dayWidth))}
+                  x={Math.min(width - 24, Math.max(24, (place + 0.5) * dayWidth))}
                   y={height + 17}
                   textAnchor="middle"
                   className="fill-muted text-xs"

@@ -103,7 +103,7 @@ function Steps({
           <span className="ms-3 font-semibold">{texts.credits(toMicroCredits(credits))}</span>
         </p>
       </header>
-      <CallList calls={receipts} texts={texts} names={names} openReceipt={openReceipt} withDate />
+      <CallList calls={receipts} texts={texts} names={names} openReceipt={openReceipt} ofOneRun />
     </section>
   ));
 }

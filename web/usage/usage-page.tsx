@@ -3,7 +3,7 @@ import { useMemo } from 'react';
 import { useTeamEvents } from '../data/team-events.ts';
 import { subscriptionQuery } from '../data/team-queries.ts';
 import type { MyTeam } from '../data/teams.ts';
-import { CardSkeleton } from '../ui/skeleton.tsx';
+import { LoadingCard } from '../ui/skeleton.tsx';
 import { rangeOf } from './range.ts';
 import { UsageView } from './usage-view.tsx';
 import { useNow } from './use-now.ts';
@@ -25,13 +25,7 @@ export function UsagePage({ team }: { team: MyTeam }) {
     [state.range, state.zone, now, cycle],
   );
   // The range of a cycle is unknown until the subscription is. If it cannot be read, the month is shown.
-  if (state.range.kind === 'cycle' && subscription.isPending) {
-    return (
-      <div className="rounded-xl border border-line bg-surface p-6">
-        <CardSkeleton lines={14} />
-      </div>
-    );
-  }
+  if (state.range.kind === 'cycle' && subscription.isPending) return <LoadingCard lines={16} />;
   return (
     <UsageView
       teamId={team.id}

@@ -77,6 +77,7 @@ export function useUsageTexts(zone: string): UsageTexts {
 }
 
 function zoneInWords(zone: string, locale: string): string {
+  if (zone === 'UTC') return zone; // in words it would be GMT+00:00
   const words = new Intl.DateTimeFormat(locale, { timeZone: zone, timeZoneName: 'longGeneric' })
     .formatToParts()
     .find(({ type }) => type === 'timeZoneName')?.value;

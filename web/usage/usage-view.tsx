@@ -67,7 +67,7 @@ export function UsageView(props: UsageViewProps) {
           <>
             <Button
               aria-pressed={state.patterns}
-              className={`${buttonClass('quiet')} aria-pressed:bg-sunken`}
+              className={`${buttonClass('secondary')} aria-pressed:border-accent aria-pressed:bg-accent-soft`}
               onPress={() => change({ patterns: !state.patterns }, { replace: true })}
             >
               {t('usage.patterns')}
@@ -137,6 +137,8 @@ function ReportView({
   const begunCount = begun === null ? 0 : daysBetween(begun.first, begun.last) + 1;
   const today = range.to > now ? usage.days.indexOf(localDayAt(now, zone)) : -1;
   const opened = state.day === null ? -1 : usage.days.indexOf(state.day);
+  const hasUsage = usage.events > 0;
+  const isWide = !hasUsage || usage.days.length > manyDays;
   const walk: DayWalk = {
     active: active !== null && active < begunCount ? active : null,
     setActive,
@@ -158,31 +160,31 @@ function ReportView({
         before={before}
         now={now}
       />
-      {usage.events === 0 && (
+      {!hasUsage && (
         <p className="mt-6 rounded-lg bg-sunken p-4 text-sm">
           {filters.size > 0 ? t('usage.nothingWithFilter') : t('usage.nothing')}
         </p>
       )}
       {all.events > 0 && (
         <>
-          <div
-            className={`mt-6 grid gap-x-8 gap-y-6 ${usage.days.length > manyDays ? '' : 'lg:grid-cols-[minmax(0,1fr)_19rem]'}`}
-          >
-            <UsageChart
-              usage={usage}
-              groupBy={groupBy}
-              texts={texts}
-              names={names}
-              today={today}
-              opened={opened}
-              walk={walk}
-            />
+          <div className={`mt-6 grid gap-x-8 gap-y-6 ${isWide ? '' : 'lg:grid-cols-[minmax(0,1fr)_19rem]'}`}>
+            {hasUsage && (
+              <UsageChart
+                usage={usage}
+                groupBy={groupBy}
+                texts={texts}
+                names={names}
+                today={today}
+                opened={opened}
+                walk={walk}
+              />
+            )}
             <UsageLegend
               usage={all}
               groupBy={groupBy}
               names={names}
               texts={texts}
-              isWide={usage.days.length > manyDays}
+              isWide={isWide}
               chosen={chosen}
               place={walk.active ?? (opened >= 0 ? opened : null)}
               choose={(key) =>
@@ -195,23 +197,25 @@ function ReportView({
               }
             />
           </div>
-          <div className="mt-8">
-            <DayTable
-              teamId={teamId}
-              usage={usage}
-              range={range}
-              zone={zone}
-              groupBy={groupBy}
-              filters={filters}
-              names={names}
-              texts={texts}
-              begun={begunCount}
-              today={today}
-              day={state.day}
-              openDay={(day) => change({ day }, { replace: true })}
-              openReceipt={(receipt) => change({ receipt })}
-            />
-          </div>
+          {hasUsage && (
+            <div className="mt-8">
+              <DayTable
+                teamId={teamId}
+                usage={usage}
+                range={range}
+                zone={zone}
+                groupBy={groupBy}
+                filters={filters}
+                names={names}
+                texts={texts}
+                begun={begunCount}
+                today={today}
+                day={state.day}
+                openDay={(day) => change({ day }, { replace: true })}
+                openReceipt={(receipt) => change({ receipt })}
+              />
+            </div>
+          )}
         </>
       )}
     </SeriesFills>
