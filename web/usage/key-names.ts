@@ -12,6 +12,8 @@ export interface KeyNames {
   isPending: boolean;
   nameOf(column: GroupKey, key: string | null): string;
   seriesName(column: GroupKey, series: Pick<UsageSeries, 'key' | 'isOther'>): string;
+  /** The keys of a column that are known without usage, always in the same order: the catalog's models and actions, the members. */
+  keysOf(column: GroupKey): readonly string[];
 }
 
 export function useKeyNames(teamId: string): KeyNames {
@@ -33,6 +35,11 @@ export function useKeyNames(teamId: string): KeyNames {
       isPending,
       nameOf,
       seriesName: (column, { key, isOther }) => (isOther ? t('usage.other') : nameOf(column, key)),
+      keysOf: (column) => {
+        if (column === 'model') return prices?.flatMap(({ model }) => model ?? []) ?? [];
+        if (column === 'action') return [...actions.keys()];
+        return column === 'member' ? [...people.keys()].sort() : [];
+      },
     };
   }, [t, members, prices, isPending]);
 }

@@ -1,6 +1,6 @@
 /**
  * Colours of keys. There are 20 looks: ten plain hues, then the same ones striped. A key has the plain hue of its hash; if a
- * key that was seen earlier has that look, the next free one. Looks that were given are kept, so a key has the same look in every range.
+ * key that was seen earlier has that look, the next free one, plain ones first. Looks that were given are kept, so a key has the same look in every range.
  */
 export type Looks = ReadonlyMap<string, number>;
 
@@ -25,7 +25,7 @@ export const neutralHues = {
 
 /** Shapes of patterns; `series-fill.tsx` draws them. The first is that of striped hues. */
 export const patternCount = 10;
-const lookCount = hues.length * 2;
+export const lookCount = hues.length * 2;
 
 /** Each key's look, from 0 to 19. Keys beyond 20 share looks. The keys of `known` keep theirs. */
 export function assignLooks(known: Looks, keys: readonly string[]): Looks {
@@ -34,7 +34,8 @@ export function assignLooks(known: Looks, keys: readonly string[]): Looks {
   for (const key of keys) {
     if (looks.has(key)) continue;
     let look = hashOf(key) % hues.length;
-    if (taken.size < lookCount) while (taken.has(look)) look = (look + 1) % lookCount;
+    const free = hues.some((_, hue) => !taken.has(hue)) ? hues.length : lookCount;
+    if (taken.size < lookCount) while (taken.has(look)) look = (look + 1) % free;
     looks.set(key, look);
     taken.add(look);
   }

@@ -129,7 +129,7 @@ function ReportView({
   const chosen = filters.get(groupBy);
   const all = report.usage;
   const usage = useMemo(() => (chosen === undefined ? all : onlyKey(all, chosen)), [all, chosen]);
-  const looks = useLooks(groupBy, all);
+  const looks = useLooks(groupBy, all, names);
   const before = useMemo(() => periodBefore(range, now, zone), [range, now, zone]);
   const sumBefore = useQuery(periodBeforeQuery(teamId, before, { zone, filters })).data;
   const figures = usageFigures(usage.credits, sumBefore ?? null, range, now);

@@ -9,6 +9,12 @@ test('a key keeps its colour in every range', () => {
   for (const model of models.slice(3)) expect(year.get(model)).toBe(week.get(model));
 });
 
+test('no key is striped while a plain colour is free', () => {
+  const ten = assignLooks(new Map(), [...models, 'veo', 'imagen']);
+  expect([...ten.values()].sort((a, b) => a - b)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+  expect(assignLooks(ten, ['whisper']).get('whisper')).toBeGreaterThanOrEqual(10);
+});
+
 test('up to twenty keys look different, and more do not fail', () => {
   const twenty = assignLooks(
     new Map(),
