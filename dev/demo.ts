@@ -3,11 +3,10 @@ import { BillingProblem, BillingUnavailable } from '../client/billing-error.ts';
 import { EnvironmentError, readEnvironment, runningStack } from '../environment.ts';
 import { figuresChecked, WrongFigure } from './demo/check.ts';
 import { CannotGoOn, connectDemo } from './demo/connect.ts';
-import { takePagePictures } from './demo/page-pictures.ts';
+import { takePictures } from './demo/pictures/take-pictures.ts';
 import { screen } from './demo/screen.ts';
 import { takeScreenshots } from './demo/screenshots.ts';
 import { seedTeam } from './demo/seed.ts';
-import { takeStatePictures } from './demo/state-pictures.ts';
 import { tellStory } from './demo/story.ts';
 
 /**
@@ -37,9 +36,7 @@ async function run(): Promise<number> {
       const teamId = await tellStory(demo);
       if (picturesFolder !== undefined) {
         await takeScreenshots(demo, teamId, picturesFolder);
-        await seedTeam(demo, stack);
-        await takePagePictures(demo, picturesFolder);
-        await takeStatePictures(demo, picturesFolder);
+        await takePictures(demo, await seedTeam(demo, stack), picturesFolder);
       }
     } finally {
       await demo.close();

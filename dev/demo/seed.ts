@@ -49,6 +49,13 @@ const anything = z.unknown();
 const seedFile = z.object({ attempt: z.int(), teamId: z.string().nullable(), complete: z.boolean() });
 type Seed = z.output<typeof seedFile>;
 
+export interface SeededTeam {
+  teamId: string;
+  ownerId: string;
+  /** A user with the role `member`. */
+  memberId: string;
+}
+
 /**
  * `npm run demo -- --seed`: fills a team of five with 90 days of use, for the page. HTTP cannot write the past, so the
  * product's own functions do, with a clock in the past: only on the stack's own database, never in production (`demo.ts`). A
@@ -59,7 +66,7 @@ type Seed = z.output<typeof seedFile>;
 export async function seedTeam(
   demo: Demo,
   { databaseUrl, databaseOwnerUrl }: Pick<Environment, 'databaseUrl' | 'databaseOwnerUrl'>,
-): Promise<void> {
+): Promise<SeededTeam> {
   if (databaseOwnerUrl === undefined) {
     throw new CannotGoOn('The seed needs the Postgres of npm start: start the stack without DATABASE_URL');
   }
@@ -89,7 +96,7 @@ export async function seedTeam(
   await holdCredits(demo, seed);
   seed.complete = true;
   rememberSeed(demo, seed);
-  await showWhere(demo, seed);
+  return showWhere(demo, seed);
 }
 
 /** Everything that happens to the team, day by day. */
@@ -279,13 +286,14 @@ async function holdCredits(demo: Demo, seed: Seed): Promise<void> {
   });
 }
 
-async function showWhere(demo: Demo, seed: Seed): Promise<void> {
+async function showWhere(demo: Demo, seed: Seed): Promise<SeededTeam> {
   const teamId = teamIdOf(seed);
   const balance = await readBalance(demo, teamId);
   screen.ok(`${grouped(balance.available)} credits available, ${grouped(balance.held)} held`);
   screen.say();
   screen.say('Look at');
   screen.rows([
+    ['the page', `${demo.publicUrl}/dev/sign-in`],
     ['the team', teamId],
     ...people.map(({ short, name, role }) => [`sign in as ${idOf(seed, short)}`, `${name}, ${role}`]),
     ['its usage by day', `GET /v1/teams/${teamId}/usage?groupBy=day,model`],
@@ -299,6 +307,7 @@ async function showWhere(demo: Demo, seed: Seed): Promise<void> {
       : []),
     ['its customer at Polar', demo.polarUrl],
   ]);
+  return { teamId, ownerId: idOf(seed, 'olivia'), memberId: idOf(seed, 'chen') };
 }
 
 /** The seeded team and the Personal Teams of its members. */
