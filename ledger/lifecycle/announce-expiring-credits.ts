@@ -12,18 +12,24 @@ const teamsPerPage = 200;
  * notice of 1 day is sent. Safe to run at any time, by any number of processes.
  *
  * @returns how many notices were sent
+ * @throws the first error, after all other teams have their notices
  */
 export async function announceExpiringCredits(
   database: Database,
   { signal, onProgress }: { signal?: AbortSignal; onProgress?: (sent: number) => void } = {},
 ): Promise<number> {
   let sent = 0;
+  const failures: unknown[] = [];
   let after = '00000000-0000-0000-0000-000000000000';
   for (;;) {
     const teamIds = await findTeams(database, after);
     for (const teamId of teamIds) {
       if (signal?.aborted) return sent;
-      sent += await announceForTeam(database, teamId);
+      try {
+        sent += await announceForTeam(database, teamId);
+      } catch (error) {
+        failures.push(error); // the next run finds the team again
+      }
       onProgress?.(sent);
     }
     const last = teamIds.at(-1);
@@ -34,6 +40,7 @@ export async function announceExpiringCredits(
   await database.pool.query(
     `delete from expiry_notices where expires_at < billing_now() - interval '30 days'`,
   );
+  if (failures.length > 0) throw failures[0];
   return sent;
 }
 

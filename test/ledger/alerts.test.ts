@@ -278,6 +278,21 @@ describe('credits that will expire unused', () => {
     await announceExpiringCredits(database);
     expect(await messages(teamId, 'credits.expiring')).toEqual([]);
   });
+
+  test('a team whose notice fails delays the notice of no other team', async () => {
+    await clock.set(start);
+    const teams = [await newTeam(), await newTeam()];
+    for (const teamId of teams) await give(teamId, 100, { lifeMs: 6 * day });
+    await database.pool.query(
+      `create function fail() returns trigger language plpgsql as $$ begin raise 'no notice'; end $$;
+       create trigger fail before insert on expiry_notices for each row when (new.team_id = '${teams[0]}') execute function fail()`,
+    );
+    await expect(announceExpiringCredits(database)).rejects.toThrow('no notice');
+    await database.pool.query('drop function fail cascade');
+    expect(await messages(teams[1] ?? '', 'credits.expiring')).toHaveLength(1);
+    await announceExpiringCredits(database);
+    expect(await messages(teams[0] ?? '', 'credits.expiring')).toHaveLength(1);
+  });
 });
 
 test('random spends, holds, releases and grants: each crossing is sent exactly once, and nothing else', async () => {
