@@ -1,4 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
+import { z } from 'zod';
 import { listCatalogVersions, readCatalog, readCatalogAt } from '../catalog/versions.ts';
 import type { InboxEvent } from '../database/entities/inbox-event.ts';
 import { Order } from '../database/entities/order.ts';
@@ -154,13 +155,13 @@ export async function readOrderEvent(
  * Reads the stored order, its product and the versions of the catalog. The ids are taken from the event's row by SQL,
  * because its payload is not here yet.
  */
-export async function readOrderWithLock(em: EntityManager, inboxId: string): Promise<void> {
-  const [[ids], [order], [product]] = await Promise.all([
-    em.execute<{ orderId: string | null; productId: string | null }[]>(
-      `select payload->'data'->>'id' as "orderId", payload->'data'->>'product_id' as "productId"
-         from inbox where id = ?`,
-      [inboxId],
-    ),
+export async function readOrderWithLock(
+  em: EntityManager,
+  inboxId: string,
+  event: Promise<InboxEvent | null>,
+): Promise<void> {
+  const [stored, [order], [product]] = await Promise.all([
+    event,
     em.execute<object[]>(
       `select o.* from inbox join orders o on o.id = payload->'data'->>'id' where inbox.id = ?`,
       [inboxId],
@@ -172,10 +173,13 @@ export async function readOrderWithLock(em: EntityManager, inboxId: string): Pro
     ),
     listCatalogVersions(em),
   ]);
-  if (ids?.orderId) findOrder.keep(em, order ? em.map(Order, order) : null, ids.orderId);
-  if (ids?.productId)
-    findSyncedProduct.keep(em, product ? em.map(PolarProduct, product) : null, ids.productId);
+  const ids = idsSchema.safeParse(dataOf(stored?.payload)).data;
+  if (ids) findOrder.keep(em, order ? em.map(Order, order) : null, ids.id);
+  if (ids?.product_id)
+    findSyncedProduct.keep(em, product ? em.map(PolarProduct, product) : null, ids.product_id);
 }
+
+const idsSchema = z.object({ id: z.string(), product_id: z.string().nullish() });
 
 /** Sends what the step reads later in its transaction, so that it waits once for all of it. */
 async function readAhead(em: EntityManager, order: PolarOrder, { pays }: { pays: boolean }): Promise<void> {

@@ -36,8 +36,11 @@ export type From = 'inbox' | 'polar';
  * A step that an inbox row causes: first it reads, then it makes its changes in one transaction under the team's lock.
  */
 export interface EventStep<Facts> {
-  /** Reads rows that the event names, in one packet with the lock. `read` and `carryOut` then find them without waiting. */
-  readWithLock?(em: EntityManager, inboxId: string): Promise<void>;
+  /**
+   * Reads rows that the event names, in one packet with the lock and the event. `read` and `carryOut` then find them
+   * without waiting.
+   */
+  readWithLock?(em: EntityManager, inboxId: string, event: Promise<InboxEvent | null>): Promise<void>;
   /**
    * Reads the row, and Polar's current state if `fetching` is given: then outside of any transaction.
    * @throws DomainError `unreadable_event`; as `callPolar`
@@ -66,17 +69,15 @@ export type WithTeam = <Did>(
 export function lockedTeam(
   database: Database,
   teamId: string,
-  readWithLock?: (em: EntityManager, inboxId: string) => Promise<void>,
+  readWithLock?: EventStep<unknown>['readWithLock'],
 ): WithTeam {
   return (work, inboxId) =>
     database.teamTransaction(
       teamId,
       async (em) => {
         if (inboxId === undefined) return null;
-        const [event] = await Promise.all([
-          em.findOne(InboxEvent, { id: inboxId }),
-          readWithLock?.(em, inboxId),
-        ]);
+        const event = readEvent(em, inboxId);
+        await Promise.all([event, readWithLock?.(em, inboxId, event)]);
         return event;
       },
       async (em, locked, event) => {
@@ -86,6 +87,12 @@ export function lockedTeam(
         return result;
       },
     );
+}
+
+/** As SQL, because building the query would take MikroORM longer than Postgres needs to answer it. */
+async function readEvent(em: EntityManager, inboxId: string): Promise<InboxEvent | null> {
+  const [row] = await em.execute<object[]>('select * from inbox where id = ?', [inboxId]);
+  return row ? em.map(InboxEvent, row) : null;
 }
 
 /**
@@ -210,7 +217,6 @@ async function takeStep<Facts>(
       facts = fetched === null ? await step.read(em, event) : fetched.facts;
       if (facts === needsPolar) return needsPolar;
       const did = await step.carryOut(em, team, facts, now);
-      await em.flush();
       await markHandled(em, inboxId, did);
       return { did };
     }, inboxId);

@@ -25,6 +25,7 @@ export interface InboxDecision {
 export const InboxEvent = defineEntity({
   name: 'InboxEvent',
   tableName: 'inbox',
+  readonly: true, // changed by SQL only, so that a flush need not compare its payload
   properties: {
     id: p.uuid().primary(),
     /** Null while no known team was found for the event. */

@@ -81,7 +81,6 @@ export async function applyPaidOrder(
   order.paidAt ??= facts.paidAt;
   const first = order.grantedAt === null;
   order.grantedAt ??= now;
-  await em.flush();
   if (product.kind === 'pack') {
     const done = first ? [await grantPack(em, facts, product.pack.credits, published, now)] : [];
     if (first && reversedAmount(order) === 0n) return outcomeOf(order, done);
@@ -96,6 +95,7 @@ export async function applyPaidOrder(
   if (first) {
     order.dripsMonthly = product.plan.rhythm === 'monthly';
     order.billsUsage = facts.billsUsage;
+    await em.flush(); // the lines refer to the order
     storeLines(em, facts.id, subscriptionId, facts.lines);
     await em.flush();
   }

@@ -68,6 +68,7 @@ export async function followEntitlement(
       granted.push(due);
     }
   }
+  if (granted.length > 0) await em.flush(); // changes of their expiry refer to them
   await alignExpiries(em, known, entitlement.cycles, state, policies, now);
   await expireGrants(em, teamId, [...new Set([...known, ...due])], now);
 

@@ -38,7 +38,8 @@ export interface NewGrant {
 
 /**
  * Grants credits to a team, expires what has expired, and settles the team's debts. The caller holds the team's lock,
- * has read `now` after it, and knows that the business key is new: its unique key refuses a second grant.
+ * has read `now` after it, and knows that the business key is new: its unique key refuses a second grant. The next
+ * flush writes the grant.
  */
 export async function grantCredits(em: EntityManager, grant: NewGrant, now: Date): Promise<Grant> {
   const made = em.create(Grant, {
@@ -73,7 +74,6 @@ export async function grantCredits(em: EntityManager, grant: NewGrant, now: Date
   const issue = { kind: 'grant', from: 'issued', to: 'available', amount: grant.credits } as const;
   await applyMoves(em, [made], [{ grantId: made.id, ...issue, reference: grant.businessKey }], now);
   em.persist(made);
-  await em.flush();
   const { id: grantId, teamId, source, product, expiresAt } = made;
   const data = {
     ...{ teamId, grantId, source, product },

@@ -13,16 +13,17 @@ import { armAlerts, reviewAlerts } from '../rules/alerts.ts';
  */
 export async function reviewTeamAlerts(em: EntityManager, teamId: string, now: Date): Promise<bigint> {
   const team = await em.findOneOrFail(Team, { id: teamId });
+  if (team.deletedAt) return sumSpendableCredits(em, teamId, now);
+  const { creditsCameIn } = team;
+  team.creditsCameIn = false; // before the flush, so that it need not be written at all
   const available = await sumSpendableCredits(em, teamId, now);
-  if (team.deletedAt) return available;
   const stored = {
     base: team.alertBase,
     watermark: team.alertWatermark,
     exhaustionSent: team.exhaustionSent,
   };
-  const before = team.creditsCameIn ? armAlerts(available) : stored;
+  const before = creditsCameIn ? armAlerts(available) : stored;
   const review = reviewAlerts(before, team.lowBalance, available, false);
-  team.creditsCameIn = false;
   team.alertBase = review.state.base;
   team.alertWatermark = review.state.watermark;
   team.exhaustionSent = review.state.exhaustionSent;
