@@ -1,5 +1,5 @@
-import type { EntityManager } from '@mikro-orm/postgresql';
 import { formatCredits } from '../catalog/credits.ts';
+import type { Database } from '../database/connection.ts';
 import type { GrantSource } from '../database/entities/grant.ts';
 import { standingOrderSql, standingSql } from '../database/entities/subscription.ts';
 import { nextDripAt } from '../ledger/lifecycle/grant-due-drips.ts';
@@ -32,11 +32,11 @@ export interface TeamOverview {
  * @param lastDid  what the step did that has just been committed
  */
 export async function describeTeam(
-  em: EntityManager,
+  database: Database,
   teamId: string,
   lastDid: string | null,
 ): Promise<TeamOverview> {
-  const [row, nextDrip] = await Promise.all([readRow(em, teamId), nextDripAt(em, teamId)]);
+  const [row, nextDrip] = await Promise.all([readRow(database, teamId), nextDripAt(database.fork(), teamId)]);
   if (!row) throw new Error(`there is no team ${teamId}: no workflow is started for one`);
   const { deleted, plan, status, parked } = row;
   const expiry = row.expiry === null ? null : new Date(row.expiry);
@@ -62,8 +62,8 @@ export async function describeTeam(
   };
 }
 
-async function readRow(em: EntityManager, teamId: string): Promise<Row | undefined> {
-  const [row] = await em.execute<Row[]>(
+async function readRow(database: Database, teamId: string): Promise<Row | undefined> {
+  const [row] = await database.execute<Row[]>(
     `select billing_now() as now, t.deleted_at is not null as deleted, s.plan, s.status,
             (select jsonb_object_agg(b.source, b.credits::text)
                from (select g.source, sum(g.available) as credits from grants g

@@ -120,7 +120,7 @@ export function createTeamStep<Args extends unknown[]>(database: Database, step:
   return async (teamId: string, ...args: Args): Promise<TeamOverview> => {
     const did = await lockedTeam(database, teamId)((em, team, now) => step(em, team, now, ...args));
     // After the commit, so that no caller waits for the lock meanwhile.
-    return describeTeam(database.fork(), teamId, did);
+    return describeTeam(database, teamId, did);
   };
 }
 
@@ -138,7 +138,7 @@ export function createEventStep<Facts>(
     const result = await (from === 'polar' ? throwAsFailure(take) : failAtOnce(() => parkingBadData(take)));
     if (result === needsPolar) return needsPolar;
     // After the commit, so that no caller waits for the lock meanwhile.
-    const team = await describeTeam(database.fork(), teamId, result.did);
+    const team = await describeTeam(database, teamId, result.did);
     if ('parkedCode' in result) throw parkedFailure(result.parkedCode, result.did, team);
     return team;
 

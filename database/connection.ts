@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { Migrator } from '@mikro-orm/migrations';
 import { type EntityManager, MikroORM, type Options } from '@mikro-orm/postgresql';
 import type { Pool, PoolClient } from 'pg';
@@ -96,6 +97,11 @@ export const lanes = [
   'administration',
 ] as const satisfies readonly Lane[];
 
+/** Executes SQL with `?` for each value: an EntityManager in its transaction, or `Database` outside of one. */
+export interface Executor {
+  execute<Rows extends object[]>(sql: string, values?: unknown[]): Promise<Rows>;
+}
+
 /** One process's connection to Postgres: MikroORM for everything except the hot path, its pool for the hot path. */
 export interface Database {
   readonly orm: MikroORM;
@@ -105,6 +111,11 @@ export interface Database {
   lane(name: Lane): Database;
   /** A new unit of work, outside any transaction. */
   fork(): EntityManager;
+  /**
+   * Executes one statement outside any transaction. Each connection prepares it once, because Postgres takes longer to
+   * parse and plan a statement than to execute it. Only for constant SQL.
+   */
+  execute: Executor['execute'];
   /** Runs `work` in one transaction. Creates missing partitions and retries once. `work` must make no network call. */
   transaction<T>(work: (em: EntityManager) => Promise<T>): Promise<T>;
   /**
@@ -200,6 +211,7 @@ async function connectLane(
     pool,
     lane: (name) => lane(own, name),
     fork: () => orm.em.fork(),
+    execute: (sql, values = []) => executePrepared(pool, sql, values),
     transaction: (work) => withPartitions(pool, () => transaction(work)),
     teamTransaction: (teamId, read, work) =>
       withPartitions(pool, () =>
@@ -220,6 +232,28 @@ async function connectLane(
     },
   };
   return own;
+}
+
+const prepared = new Map<string, { name: string; text: string }>();
+
+async function executePrepared<Rows extends object[]>(
+  pool: Pool,
+  sql: string,
+  values: unknown[],
+): Promise<Rows> {
+  const statement = prepared.get(sql) ?? nameStatement(sql);
+  prepared.set(sql, statement);
+  const { rows } = await pool.query<Rows[number]>({ ...statement, values });
+  return rows as Rows;
+}
+
+function nameStatement(sql: string): { name: string; text: string } {
+  let count = 0;
+  const text = sql.replaceAll('?', () => {
+    count += 1;
+    return `$${count}`;
+  });
+  return { name: hash('sha256', sql).slice(0, 32), text };
 }
 
 /**

@@ -1,7 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { v7 as uuidv7 } from 'uuid';
-import type { Database } from '../database/connection.ts';
-import { InboxEvent, type InboxSource } from '../database/entities/inbox-event.ts';
+import type { Database, Executor } from '../database/connection.ts';
+import type { InboxSource } from '../database/entities/inbox-event.ts';
 import { type WaitingEvent, waitingEventSql } from './waiting-event.ts';
 
 /** How long a stored event waits before the relay signals it (again), in seconds; doubled with every attempt. */
@@ -45,10 +45,11 @@ const unknownTeam = {
  * until its team is known. A message that was stored before (same `externalId`) is not stored again. Names, e-mails and
  * addresses in the payload are left out: billing does not need them, so an erasure need not touch this table.
  *
+ * @param em  in the transaction of its cause; or the database, if the event has no other cause
  * @returns `event`: what to signal
  */
 export async function storeInboxEvent(
-  em: EntityManager,
+  em: Executor,
   event: NewInboxEvent,
 ): Promise<{ id: string; stored: boolean; event: WaitingEvent }> {
   const id = uuidv7();
@@ -83,7 +84,10 @@ export async function storeInboxEvent(
     if (event.type === 'team.created' && event.teamId !== null) await wakeEventsNaming(em, event.teamId);
     return { id, stored: true, event: row.event };
   }
-  const known = await em.findOneOrFail(InboxEvent, { externalId: event.externalId });
+  const [known] = await em.execute<{ id: string }[]>('select id from inbox where external_id = ?', [
+    event.externalId,
+  ]);
+  if (!known) throw new Error(`the inbox has no message ${event.externalId}, and refuses to store it`);
   return { id: known.id, stored: false, event: { inboxId: known.id, type: event.type } };
 }
 
@@ -181,10 +185,15 @@ export async function claimTeamlessEvents(database: Database, limit: number): Pr
   return claim<TeamlessEvent>(database, limit, 'team_id is null', 'id, type, payload');
 }
 
-function claim<Row>(database: Database, limit: number, condition: string, columns: string): Promise<Row[]> {
-  return database.fork().execute<Row[]>(
+function claim<Row extends object>(
+  database: Database,
+  limit: number,
+  condition: string,
+  columns: string,
+): Promise<Row[]> {
+  return database.execute<Row[]>(
     `update inbox
-        set next_signal_at = clock_timestamp() + make_interval(secs => least(?, ? * power(2, least(signals, 20)))),
+        set next_signal_at = clock_timestamp() + make_interval(secs => least(?::float8, ?::float8 * power(2, least(signals, 20)))),
             signals = signals + 1
       where id in (select id from inbox
                     where next_signal_at <= clock_timestamp() and ${condition}
@@ -241,7 +250,7 @@ export async function wakeParkedEvent(em: EntityManager, id: string): Promise<vo
 }
 
 /** Polar's customer has changed: its parked events without a team are resolved again now. */
-export async function wakeEventsOfCustomer(em: EntityManager, customerId: string): Promise<void> {
+export async function wakeEventsOfCustomer(em: Executor, customerId: string): Promise<void> {
   await em.execute(
     `update inbox set next_signal_at = clock_timestamp()
       where status = 'parked' and team_id is null
@@ -251,7 +260,7 @@ export async function wakeEventsOfCustomer(em: EntityManager, customerId: string
 }
 
 /** Money of an order was returned: this may settle parked events of the order. */
-export async function wakeEventsOfOrder(em: EntityManager, orderId: string): Promise<void> {
+export async function wakeEventsOfOrder(em: Executor, orderId: string): Promise<void> {
   await em.execute(
     `update inbox set next_signal_at = clock_timestamp()
       where source = 'polar' and payload->'data'->>'id' = ? and status = 'parked' and parked_code <> '${needsApproval}'`,
@@ -260,7 +269,7 @@ export async function wakeEventsOfOrder(em: EntityManager, orderId: string): Pro
 }
 
 /** A team was created: parked events that name it are resolved again now. */
-async function wakeEventsNaming(em: EntityManager, teamId: string): Promise<void> {
+async function wakeEventsNaming(em: Executor, teamId: string): Promise<void> {
   await em.execute(
     `update inbox set next_signal_at = clock_timestamp()
       where status = 'parked' and parked_code = 'unknown_team' and team_id is null

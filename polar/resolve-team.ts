@@ -1,5 +1,5 @@
-import type { EntityManager } from '@mikro-orm/postgresql';
 import { z } from 'zod';
+import type { Executor } from '../database/connection.ts';
 import type { InboxEvent } from '../database/entities/inbox-event.ts';
 import type { Team } from '../database/entities/team.ts';
 import { DomainError } from '../domain-error.ts';
@@ -15,7 +15,7 @@ import {
 export type ResolvedTeam = { teamId: string } | { unknown: true } | { doubtful: string };
 
 /** Finds the team of an event, as `resolveTeam`. */
-export function resolveEventTeam(em: EntityManager, type: string, data: unknown): Promise<ResolvedTeam> {
+export function resolveEventTeam(em: Executor, type: string, data: unknown): Promise<ResolvedTeam> {
   return resolveTeam(em, readTeamRef(type, data), readIds(type, data));
 }
 
@@ -28,7 +28,7 @@ export function resolveEventTeam(em: EntityManager, type: string, data: unknown)
  * - `doubtful`: its ids belong to different teams. An operator decides.
  */
 export async function resolveTeam(
-  em: EntityManager,
+  em: Executor,
   ref: PolarTeamRef,
   { orderId = null, subscriptionId = null }: { orderId?: string | null; subscriptionId?: string | null } = {},
 ): Promise<ResolvedTeam> {
@@ -74,7 +74,7 @@ export function meansTeam(ref: PolarTeamRef, { id, polarCustomerId }: Team): boo
  * @throws DomainError `doubtful_team`
  */
 export async function checkTeam(
-  em: EntityManager,
+  em: Executor,
   team: Team,
   ref: PolarTeamRef,
   subscriptionId: string | null,
@@ -135,7 +135,7 @@ interface Candidate {
 
 /** One statement, because each webhook waits for it before it is stored and answered. */
 async function findCandidates(
-  em: EntityManager,
+  em: Executor,
   ids: {
     teamId: string | null;
     customerId: string | null;

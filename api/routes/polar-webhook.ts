@@ -1,4 +1,3 @@
-import type { EntityManager } from '@mikro-orm/postgresql';
 import { z } from 'zod';
 import type { Database } from '../../database/connection.ts';
 import { hasCode } from '../../domain-error.ts';
@@ -78,35 +77,34 @@ export async function storeWebhook(
   database: Database,
   { webhookId, type, occurredAt, payload }: VerifiedWebhook,
 ): Promise<{ id: string; stored: boolean; teamId: string | null; event: WaitingEvent }> {
-  const em = database.fork();
   const ignored = subjectOf(type) === 'unused';
-  const resolved = await resolveEventTeam(em, type, payload.data);
+  const resolved = await resolveEventTeam(database, type, payload.data);
   const teamId = 'teamId' in resolved ? resolved.teamId : null;
   const message = { teamId, source: 'polar', type, externalId: webhookId, payload, occurredAt } as const;
   const unreadable = findUnreadable(type, payload.data) !== null;
-  if ('unknown' in resolved && !unreadable && (await isForeign(em, type, payload.data))) {
+  if ('unknown' in resolved && !unreadable && (await isForeign(database.fork(), type, payload.data))) {
     const { key, payload: ids } = foreignRecord(type, payload.data);
     const outcome = 'Neither its team nor its product is ours';
     const record = { ...message, externalId: key, payload: ids, outcome, status: 'ignored' } as const;
-    return { ...(await storeInboxEvent(em, record)), teamId: null };
+    return { ...(await storeInboxEvent(database, record)), teamId: null };
   }
-  const { id, stored, event } = await storeInboxEvent(em, {
+  const { id, stored, event } = await storeInboxEvent(database, {
     ...message,
     status: ignored ? 'ignored' : 'received',
     ...parkedFor(resolved, type, payload.data),
   });
-  if (stored) await wakeParked(em, type, payload.data);
+  if (stored) await wakeParked(database, type, payload.data);
   return { id, stored, event, teamId: stored && !ignored ? teamId : null };
 }
 
 /** Retries the parked events that this one may settle. After a crash before it they wait for their next retry. */
-async function wakeParked(em: EntityManager, type: string, data: unknown): Promise<void> {
+async function wakeParked(database: Database, type: string, data: unknown): Promise<void> {
   if (isCustomerChange(type)) {
     const customer = z.object({ id: z.string() }).safeParse(data);
-    if (customer.success) await wakeEventsOfCustomer(em, customer.data.id);
+    if (customer.success) await wakeEventsOfCustomer(database, customer.data.id);
   } else if (type === 'order.refunded' || subjectOf(type) === 'refund') {
     const order = z.object({ id: z.string(), order_id: z.string().optional() }).safeParse(data);
-    if (order.success) await wakeEventsOfOrder(em, order.data.order_id ?? order.data.id);
+    if (order.success) await wakeEventsOfOrder(database, order.data.order_id ?? order.data.id);
   }
 }
 
