@@ -75,7 +75,27 @@ function makeLog(readable?: DestinationStream) {
     const shown = { stream: readable ?? pino.destination(1), level: level === 'silent' ? Infinity : level };
     return pino({ ...options, level: 'trace' }, pino.multistream([shown, { stream: copy, level: 'trace' }]));
   }
-  return readable ? pino(options, readable) : pino(options);
+  return pino(options, readable ?? linesOfATurn());
+}
+
+/**
+ * Writes all lines of a turn of the event loop with one system call: the requests of one commit are answered in one turn.
+ * A process that exits writes its last lines. One that is killed loses the lines of its last turn.
+ */
+function linesOfATurn(): DestinationStream {
+  const output = pino.destination({ dest: 1, sync: true });
+  let lines = '';
+  const write = () => {
+    if (lines !== '') output.write(lines);
+    lines = '';
+  };
+  process.once('exit', write);
+  return {
+    write(line) {
+      if (lines === '') setImmediate(write);
+      lines += line;
+    },
+  };
 }
 
 /** In production nothing is formatted, and `pino-pretty` need not be installed. */
