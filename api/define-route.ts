@@ -192,7 +192,7 @@ export function defineRoute<Shape extends RequestShape>(definition: RouteDefinit
       await authorize(dependencies.database.lane('authentication'), caller, access, teamId);
       if (teamId !== undefined && lane !== 'spending') await turns.rates.countTeam(response, teamId);
     }
-    if (definition.needsIdempotencyKey) readIdempotencyKey(request);
+    const idempotencyKey = definition.needsIdempotencyKey ? readIdempotencyKey(request) : undefined;
 
     refuseUnknownQuery(request, shape.query);
     const parsed = schema.safeParse({ params: request.params, query: request.query, body });
@@ -223,7 +223,7 @@ export function defineRoute<Shape extends RequestShape>(definition: RouteDefinit
         get scope() {
           return `${nameCaller(demand(caller))} ${request.method} ${pathOf(definition.path, request)}`;
         },
-        key: readIdempotencyKey(request),
+        key: idempotencyKey ?? readIdempotencyKey(request),
         bodyHash: hashBody(body ?? null),
       }),
     };

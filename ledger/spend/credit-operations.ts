@@ -91,10 +91,10 @@ export interface CreditOperationsOptions {
 const maxBlockedTeams = 3;
 const lockedTeamPauseMs = 10;
 /**
- * A second concurrent batch costs Postgres as much as the first. It starts if this many operations wait, or if the last
- * batch started this long ago.
+ * A concurrent batch costs the API and Postgres as much as the first one. The second starts if 16 operations wait, the
+ * third if 32 wait. If the first takes longer than 20 ms, the second starts with any number.
  */
-const secondBatchOperations = 16;
+const nextBatchOperations = 16;
 const secondBatchAfterMs = 20;
 
 export function createCreditOperations(
@@ -173,8 +173,8 @@ export function createCreditOperations(
   function isBatchDue(): boolean {
     return (
       batchesInFlight === 0 ||
-      queued >= secondBatchOperations ||
-      performance.now() - lastBatchAt >= secondBatchAfterMs
+      queued >= nextBatchOperations * batchesInFlight ||
+      (batchesInFlight === 1 && performance.now() - lastBatchAt >= secondBatchAfterMs)
     );
   }
 
