@@ -219,7 +219,7 @@ export async function followMoney(
     await followState(em, team, subscription, now);
   const product = known ? known.product : await resolveProduct(em, order);
   const did = await applyReversal(em, factsOf(team, order, product), policies, now);
-  if (order.refundedAmount > 0n) for (const code of worthRemembering) await retryParked(em, code, team.id);
+  if (order.refundedAmount > 0n) await retryParked(em, team.id, worthRemembering);
   if (!team.deletedAt) return did;
   await forfeitCredits(em, team, now);
   return `${did}; the team is deleted`;

@@ -104,7 +104,7 @@ async function grantPaidOrder(em: EntityManager, team: Team, state: OrderEvent, 
   if (subscription) await rememberState(em, team, subscription, now);
   if (team.deletedAt) return refuseDeletedTeam(em, team, facts, now);
   const did = await applyPaidOrder(em, facts, policies, now);
-  if (facts.subscriptionId) await retryParked(em, 'cycle_not_granted', team.id);
+  if (facts.subscriptionId) await retryParked(em, team.id, ['cycle_not_granted']);
   return did;
 }
 

@@ -279,15 +279,16 @@ async function wakeEventsNaming(em: Executor, teamId: string): Promise<void> {
   );
 }
 
-/**
- * Retries parked events, of one team or of all, that waited for a change that has happened (a product was synced, a
- * cycle was paid).
- */
-export async function retryParked(em: EntityManager, code: string, teamId?: string): Promise<void> {
+/** Retries the team's events that were parked with these codes: a change that they waited for has happened. */
+export async function retryParked(
+  em: EntityManager,
+  teamId: string,
+  codes: readonly string[],
+): Promise<void> {
   await em.execute(
     `update inbox set next_signal_at = clock_timestamp()
-      where status = 'parked' and parked_code = ? and (?::uuid is null or team_id = ?)`,
-    [code, teamId ?? null, teamId ?? null],
+      where team_id = ? and status = 'parked' and parked_code in (select jsonb_array_elements_text(?::jsonb))`,
+    [teamId, JSON.stringify(codes)],
   );
 }
 
