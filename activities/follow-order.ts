@@ -8,13 +8,7 @@ import type { Team } from '../database/entities/team.ts';
 import { DomainError } from '../domain-error.ts';
 import type { ErrorCode } from '../errors.ts';
 import { retryParked } from '../inbox/inbox.ts';
-import {
-  applyReversal,
-  findOrder,
-  type OrderFacts,
-  type PaidOrderFacts,
-  rememberOrder,
-} from '../ledger/lifecycle/apply-order.ts';
+import { applyReversal, findOrder, type OrderFacts, rememberOrder } from '../ledger/lifecycle/apply-order.ts';
 import { findPeriod, findSubscription } from '../ledger/lifecycle/apply-subscription.ts';
 import { forfeitCredits } from '../ledger/lifecycle/forfeit-credits.ts';
 import { fetchDisputedAmounts } from '../polar/disputed-amounts.ts';
@@ -27,7 +21,7 @@ import {
   readRefund,
   subjectOf,
 } from '../polar/events.ts';
-import { findSyncedProduct, plansOf, resolveProduct, unknownProduct } from '../polar/resolve-product.ts';
+import { findSyncedProduct, plansOf, resolveProduct } from '../polar/resolve-product.ts';
 import { assignedOrder, assignedSubscription, checkTeam } from '../polar/resolve-team.ts';
 import {
   endForDeletedTeam,
@@ -62,15 +56,12 @@ export const followOrder: EventStep<OrderEvent> = {
  */
 export const clawBackOrder: EventStep<OrderEvent> = followOrder;
 
-/** A top-up of a customer's wallet at Polar has no product. */
-export const withoutProduct = 'order_without_product';
-
 /**
  * Codes of a parked payment that certainly belongs to the team. It ends when its money is refunded, so a refund must
  * find it.
  */
 const worthRemembering: readonly ErrorCode[] = [
-  withoutProduct,
+  'order_without_product',
   'team_deleted',
   'money_without_credits',
   'cycle_not_granted',
@@ -237,23 +228,6 @@ export async function rememberMoney(
   const isGrantedElsewhere = known !== null && known.grantedAt !== null && known.teamId !== team.id;
   if (isGrantedElsewhere) return;
   await rememberOrder(em, factsOf(team, order, await resolveProduct(em, order)));
-}
-
-/** @throws DomainError `doubtful_team`, `order_with_seats`, `unknown_product` */
-export async function paidFactsOf(
-  em: EntityManager,
-  team: Team,
-  order: OrderState,
-  paidAt: Date,
-): Promise<PaidOrderFacts> {
-  await checkTeam(em, team, order.teamRef, order.subscriptionId);
-  if (order.seats !== null && order.seats > 0) {
-    throw new DomainError('order_with_seats', `Order ${order.id} has seats; our products have none`);
-  }
-  const product = await resolveProduct(em, order);
-  if (product === null) throw unknownProduct(order);
-  const { billsUsage, checkoutCatalogVersion, lines } = order;
-  return { ...factsOf(team, order, product), product, paidAt, billsUsage, checkoutCatalogVersion, lines };
 }
 
 function factsOf(team: Team, order: OrderState, product: string | null): OrderFacts {

@@ -15,16 +15,15 @@ import {
 } from '../ledger/lifecycle/apply-order.ts';
 import { forfeitCredits } from '../ledger/lifecycle/forfeit-credits.ts';
 import { listSubscriptionOrders, type PolarOrder } from '../polar/events.ts';
+import { resolveProduct, unknownProduct } from '../polar/resolve-product.ts';
 import { assignedTeamOrder, checkTeam } from '../polar/resolve-team.ts';
 import {
   followMoney,
   type OrderEvent,
   type OrderState,
-  paidFactsOf,
   readOrderEvent,
   readOrderWithLock,
   rememberMoney,
-  withoutProduct,
 } from './follow-order.ts';
 import { rememberState, type SubscriptionState } from './follow-subscription.ts';
 import { type EventStep, type Fetching, type NeedsPolar, needsPolar } from './step.ts';
@@ -108,16 +107,32 @@ async function grantPaidOrder(em: EntityManager, team: Team, state: OrderEvent, 
   return did;
 }
 
-/** Money for an order without a product is parked for an operator until it is refunded. */
+/** A top-up of a customer's wallet at Polar has no product. Its money is parked for an operator until it is refunded. */
 async function parkWithoutProduct(em: EntityManager, team: Team, order: OrderState): Promise<string> {
   await checkTeam(em, team, order.teamRef, order.subscriptionId);
   const known = await findOrder(em, order.id);
   const kept = order.paidAmount - (known?.refundedAmount ?? order.refundedAmount);
   if (kept <= 0n) return `Order ${order.id} has no product, and all of its money was returned`;
   throw new DomainError(
-    withoutProduct,
+    'order_without_product',
     `Order ${order.id} has no product, like a top-up of the customer's wallet at Polar: it grants no credits. Refund it at Polar, or adjust the team's credits`,
   );
+}
+
+/** @throws DomainError `doubtful_team`, `order_with_seats`, `unknown_product` */
+async function paidFactsOf(
+  em: EntityManager,
+  team: Team,
+  order: OrderState,
+  paidAt: Date,
+): Promise<PaidOrderFacts> {
+  await checkTeam(em, team, order.teamRef, order.subscriptionId);
+  if (order.seats !== null && order.seats > 0) {
+    throw new DomainError('order_with_seats', `Order ${order.id} has seats; our products have none`);
+  }
+  const product = await resolveProduct(em, order);
+  if (product === null) throw unknownProduct(order);
+  return { ...order, teamId: team.id, product, paidAt };
 }
 
 /** A deleted team is granted nothing. Money for it is parked for an operator until it is refunded. */
