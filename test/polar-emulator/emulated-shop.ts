@@ -45,6 +45,16 @@ export interface EmulatedShop {
   stop(): Promise<void>;
 }
 
+/** Types of webhooks as the README lists them: `order.created, updated, paid`. */
+export function typesOf(list: string): string[] {
+  let object = '';
+  return list.split(', ').map((name) => {
+    const [first = '', second] = name.split('.');
+    if (second !== undefined) object = first;
+    return `${object}.${second ?? first}`;
+  });
+}
+
 /** A shop with two plans, a yearly plan and a pack, one team as its customer, and a receiver of webhooks. */
 export async function openShop(
   now: string,

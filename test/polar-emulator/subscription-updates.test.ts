@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import { type EmulatedShop, openShop } from './emulated-shop.ts';
+import { type EmulatedShop, openShop, typesOf } from './emulated-shop.ts';
 
 let shop: EmulatedShop;
 beforeEach(async () => {
@@ -89,10 +89,9 @@ test('reset is refused unless the organization has enabled it', async () => {
 test('a paused subscription is resumed without a cycle event, and does not prevent a second plan', async () => {
   const id = await subscribe();
   await shop.polar.subscriptions.update(id, { pause_at_period_end: true });
-  expect(await shop.typesDuring(() => shop.moveTo('2026-05-01T00:00:00Z'))).toEqual([
-    'subscription.updated',
-    'subscription.paused',
-  ]);
+  expect(await shop.typesDuring(() => shop.moveTo('2026-05-01T00:00:00Z'))).toEqual(
+    typesOf('subscription.updated, paused'),
+  );
   await shop.buy(shop.pro);
   const types = await shop.typesDuring(() => shop.polar.subscriptions.update(id, { resume: true }));
   expect(types.slice(0, 3)).toEqual(['subscription.updated', 'subscription.resumed', 'order.created']);
