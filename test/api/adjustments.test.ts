@@ -7,7 +7,7 @@ import { lockLivingTeam } from '../../database/lock-living-team.ts';
 import { expectFiguresAddUp } from '../scenarios/sound-ledger.ts';
 import { type SettableClock, settableClock } from '../setup/clock.ts';
 import { type RunningApi, startApi } from './running-api.ts';
-import { idOf } from './send.ts';
+import { idOf, refusal } from './send.ts';
 
 type NewAdjustment = components['schemas']['NewAdjustment'];
 
@@ -107,10 +107,9 @@ test('no more than the available credits can be taken, and no held or expired on
   const hold = { action: 'workflow.run', credits: 4 };
   await api.send('POST', `/v1/teams/${teamId}/holds`, { body: hold });
   const before = await api.snapshot();
-  expect(await adjust({ credits: -7, reason: 'too much' })).toMatchObject({
-    status: 402,
-    json: { code: 'insufficient_credits', required: '7', available: '6' },
-  });
+  expect(await adjust({ credits: -7, reason: 'too much' })).toMatchObject(
+    refusal(402, 'insufficient_credits', { required: '7', available: '6' }),
+  );
   expect(await api.snapshot()).toBe(before);
   expect(await api.send('GET', `/v1/teams/${teamId}/adjustments`)).toMatchObject({
     json: { data: [{ credits: '5' }] },
@@ -124,10 +123,9 @@ test('a key adjusts once, concurrently and later, with the same answer', async (
   replies.push(await adjust(body, { key: 'gift' }));
   for (const { status, json } of replies) expect([status, json]).toEqual([201, replies[0]?.json]);
   expect(await balance()).toMatchObject({ json: { available: '0', grants: [{ granted: '5' }] } });
-  expect(await adjust({ ...body, credits: 6 }, { key: 'gift' })).toMatchObject({
-    status: 409,
-    json: { code: 'idempotency_conflict' },
-  });
+  expect(await adjust({ ...body, credits: 6 }, { key: 'gift' })).toMatchObject(
+    refusal(409, 'idempotency_conflict'),
+  );
 });
 
 test('given credits settle the team’s debts', async () => {
@@ -213,8 +211,5 @@ test.each<[string, unknown, string, RegExp]>([
 
 test('no team gets more credits than can be counted', async () => {
   expect(await adjust({ credits: '999999999999', reason: 'x' })).toMatchObject({ status: 201 });
-  expect(await adjust({ credits: 1, reason: 'x' })).toMatchObject({
-    status: 422,
-    json: { code: 'balance_too_large' },
-  });
+  expect(await adjust({ credits: 1, reason: 'x' })).toMatchObject(refusal(422, 'balance_too_large'));
 });

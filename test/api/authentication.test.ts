@@ -5,6 +5,7 @@ import { createAuthenticate } from '../../api/authenticate.ts';
 import { revokeServiceKey } from '../../teams/service-keys.ts';
 import { listen } from '../setup/listen.ts';
 import { firstKey, jwtSecret, personToken, useApi } from './running-api.ts';
+import { refusal } from './send.ts';
 
 const api = useApi();
 let teamId: string;
@@ -40,7 +41,7 @@ test.each<[string, () => Promise<string | null>]>([
   ],
 ])('%s is 401 and says what to send', async (_, token) => {
   const reply = await api.send('GET', `/v1/teams/${teamId}`, { as: await token() });
-  expect(reply).toMatchObject({ status: 401, json: { code: 'unauthenticated', status: 401 } });
+  expect(reply).toMatchObject(refusal(401, 'unauthenticated', { status: 401 }));
   expect(reply.headers.get('www-authenticate')).toMatch(/^Bearer/);
   expect(reply.headers.get('content-type')).toMatch(/^application\/problem\+json/);
 });
@@ -57,7 +58,7 @@ test.each([
   ['was issued at no time', { iat: 'today', exp: now() + 60 }, 'wrong_iat'],
 ])('a token that %s is refused with its reason', async (_, times, reason) => {
   const reply = await api.send('GET', '/v1/teams', { as: await jwt({ sub: 'ada', ...times }) });
-  expect(reply).toMatchObject({ status: 401, json: { code: 'unauthenticated', reason } });
+  expect(reply).toMatchObject(refusal(401, 'unauthenticated', { reason }));
 });
 
 test('a token for another audience or of another issuer is refused if these are set', async () => {
@@ -131,7 +132,7 @@ test.each([
   expect((await call(key)).status).not.toBe(403);
   for (const other of (['onboarding', 'usage', 'billing', 'admin'] as const).filter((one) => one !== scope)) {
     const reply = await call((await api.key(other)).key);
-    expect(reply).toMatchObject({ status: 403, json: { code: 'forbidden', allowedScopes: [scope] } });
+    expect(reply).toMatchObject(refusal(403, 'forbidden', { allowedScopes: [scope] }));
   }
 });
 

@@ -1,6 +1,7 @@
 import { beforeAll, expect, test } from '@jest/globals';
 import { cutExpiredLinks } from '../../teams/cut-expired-links.ts';
 import { type Person, useApi } from './running-api.ts';
+import { refusal } from './send.ts';
 
 const api = useApi();
 let ada: Person;
@@ -25,7 +26,7 @@ test('a checkout is created once per key', async () => {
   const first = await make('pack_1000');
   expect(first).toMatchObject({ status: 201, json: link });
   expect((await make('pack_1000')).json).toEqual(first.json);
-  expect(await make('pack_5000')).toMatchObject({ status: 409, json: { code: 'idempotency_conflict' } });
+  expect(await make('pack_5000')).toMatchObject(refusal(409, 'idempotency_conflict'));
 });
 
 test('one key opens a checkout for each team, because keys are separate per route', async () => {
@@ -41,7 +42,7 @@ test('a product that is not at Polar yet cannot be sold', async () => {
   const reply = await api.send('POST', `/v1/teams/${ada.teamId}/checkout`, {
     body: { product: 'pack_5000' },
   });
-  expect(reply).toMatchObject({ status: 503, json: { code: 'product_not_synced', product: 'pack_5000' } });
+  expect(reply).toMatchObject(refusal(503, 'product_not_synced', { product: 'pack_5000' }));
 });
 
 test('the portal opens for a user and for a service, and invoices are listed', async () => {
@@ -102,9 +103,8 @@ test('a team without a subscription has none to show, change, cancel or resume',
   const path = `/v1/teams/${ada.teamId}/subscription`;
   expect(await api.send('GET', path, { as: ada.token })).toMatchObject({ status: 200, json: null });
   for (const verb of ['cancel', 'resume']) {
-    expect(await api.send('POST', `${path}/${verb}`, { as: ada.token })).toMatchObject({
-      status: 409,
-      json: { code: 'no_subscription' },
-    });
+    expect(await api.send('POST', `${path}/${verb}`, { as: ada.token })).toMatchObject(
+      refusal(409, 'no_subscription'),
+    );
   }
 });

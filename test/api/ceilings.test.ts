@@ -4,7 +4,7 @@ import { writeResults } from '../../api/routes/usage.ts';
 import { publishCatalog } from '../../catalog/versions.ts';
 import { defaultCatalog } from '../setup/default-catalog.ts';
 import { useApi } from './running-api.ts';
-import { idOf } from './send.ts';
+import { idOf, refusal } from './send.ts';
 
 const api = useApi();
 beforeAll(async () => {
@@ -21,12 +21,12 @@ test('a user may own as many teams as the catalog says, whoever creates them; a 
   const own = { as, body: { name: 'Weavers' } };
   const first = await make(own);
   expect([first.status, (await make(own)).status]).toEqual([201, 201]);
-  const refusal = { status: 409, json: { code: 'too_many_teams', limit: 2 } };
-  expect(await make(own)).toMatchObject(refusal);
-  expect(await make({ body: { name: 'Weavers', ownerId: 'founder' } })).toMatchObject(refusal);
+  const tooMany = refusal(409, 'too_many_teams', { limit: 2 });
+  expect(await make(own)).toMatchObject(tooMany);
+  expect(await make({ body: { name: 'Weavers', ownerId: 'founder' } })).toMatchObject(tooMany);
 
   expect((await api.send('DELETE', `/v1/teams/${idOf(first)}`, { as })).status).toBe(202);
-  expect(await make(own)).toMatchObject(refusal);
+  expect(await make(own)).toMatchObject(tooMany);
   await api.database.pool.query(`update teams set deleted_at = deleted_at - interval '25 hours'`);
   expect((await make(own)).status).toBe(201);
 });
@@ -38,7 +38,7 @@ test('a team may have as many limits as the catalog says; one can be changed, or
   const statuses: number[] = [];
   for (const key of ['a', 'b', 'c']) statuses.push((await put(key, '1')).status);
   expect(statuses).toEqual([200, 200, 200]);
-  expect(await put('d', '1')).toMatchObject({ status: 409, json: { code: 'too_many_limits', limit: 3 } });
+  expect(await put('d', '1')).toMatchObject(refusal(409, 'too_many_limits', { limit: 3 }));
   expect((await put('a', '2')).status).toBe(200);
   expect((await api.send('DELETE', `/v1/teams/${teamId}/limits/keys/b`, { as })).status).toBe(204);
   expect((await put('d', '1')).status).toBe(200);
@@ -49,16 +49,16 @@ test('a team may have as many open holds as the catalog says; one that ends or e
   await api.give(teamId, '100');
   const hold = (key: string) =>
     api.send('POST', `/v1/teams/${teamId}/holds`, { key, body: { action: 'workflow.run', credits: '1' } });
-  const refusal = { status: 409, json: { code: 'too_many_holds', limit: 2 } };
+  const tooMany = refusal(409, 'too_many_holds', { limit: 2 });
   const made = await Promise.all([hold('a'), hold('b'), hold('c')]);
   expect(made.map(({ status }) => status).sort()).toEqual([201, 201, 409]);
   const [first, second] = made.filter(({ status }) => status === 201).map(idOf);
-  expect(await hold('d')).toMatchObject(refusal);
+  expect(await hold('d')).toMatchObject(tooMany);
 
   expect((await api.send('POST', `/v1/holds/${first}/capture`, { body: { credits: '1' } })).status).toBe(201);
   expect((await hold('d')).status).toBe(201);
   expect((await hold('d')).status).toBe(201); // the same hold
-  expect(await hold('e')).toMatchObject(refusal);
+  expect(await hold('e')).toMatchObject(tooMany);
   await api.database.pool.query(`update holds set expires_at = created_at where id = $1`, [second]);
   expect((await hold('e')).status).toBe(201);
   const other = await api.person();
@@ -106,10 +106,9 @@ test('members and limits are listed page by page', async () => {
   ]);
   expect(listed.sizes).toEqual([2, 1]);
   for (const list of ['members', 'limits'])
-    expect(await api.send('GET', `/v1/teams/${teamId}/${list}?cursor=nonsense`, { as })).toMatchObject({
-      status: 400,
-      json: { code: 'invalid_cursor' },
-    });
+    expect(await api.send('GET', `/v1/teams/${teamId}/${list}?cursor=nonsense`, { as })).toMatchObject(
+      refusal(400, 'invalid_cursor'),
+    );
 });
 
 test('the answer to a batch of wrong events is not larger than the batch', async () => {

@@ -1,6 +1,6 @@
 import { beforeAll, expect, test } from '@jest/globals';
 import { type Person, useApi } from './running-api.ts';
-import { idOf } from './send.ts';
+import { idOf, refusal } from './send.ts';
 
 const api = useApi();
 let people: Record<'owner' | 'admin' | 'billing' | 'member' | 'stranger', Person>;
@@ -48,7 +48,7 @@ test('an owner deletes a team: nobody sees it and nothing is spent from then on;
   for (const reply of [...others, await remove(), await api.send('DELETE', `/v1/teams/${teamId}`)])
     expect(reply).toMatchObject({ status: 202, json: first?.json });
 
-  const refused = { status: 409, json: { code: 'team_deleted' } };
+  const refused = refusal(409, 'team_deleted');
   expect(await api.send('POST', `/v1/teams/${teamId}/usage`, { body: usage })).toMatchObject(refused);
   expect(
     await api.send('POST', `/v1/teams/${teamId}/holds`, { body: { action: 'workflow.run', credits: '10' } }),
@@ -57,10 +57,9 @@ test('an owner deletes a team: nobody sees it and nothing is spent from then on;
     refused,
   );
   for (const path of ['', '/balance', '/members', '/subscription'])
-    expect(await api.send('GET', `/v1/teams/${teamId}${path}`, { as: people.owner.token })).toMatchObject({
-      status: 404,
-      json: { code: 'unknown_team' },
-    });
+    expect(await api.send('GET', `/v1/teams/${teamId}${path}`, { as: people.owner.token })).toMatchObject(
+      refusal(404, 'unknown_team'),
+    );
   for (const path of [
     '',
     '/balance',
@@ -70,10 +69,7 @@ test('an owner deletes a team: nobody sees it and nothing is spent from then on;
     '/ledger',
     '/limits',
   ])
-    expect(await api.send('GET', `/v1/teams/${teamId}${path}`)).toMatchObject({
-      status: 404,
-      json: { code: 'unknown_team' },
-    });
+    expect(await api.send('GET', `/v1/teams/${teamId}${path}`)).toMatchObject(refusal(404, 'unknown_team'));
   const { rows } = await api.database.pool.query(
     `select status from inbox where team_id = $1 and type = 'team.deleted'`,
     [teamId],
@@ -88,31 +84,22 @@ test('a Personal Team is deleted only with its user', async () => {
       `/v1/teams/${people.owner.teamId}`,
       as === undefined ? {} : { as },
     );
-    expect(reply).toMatchObject({ status: 409, json: { code: 'personal_team' } });
+    expect(reply).toMatchObject(refusal(409, 'personal_team'));
   }
 });
 
 test('a team or user that does not exist cannot be deleted', async () => {
   const nowhere = '0198c5a0-7d3e-7c3a-9f5e-2f4c8a1b6d70';
-  expect(await api.send('DELETE', `/v1/teams/${nowhere}`)).toMatchObject({
-    status: 404,
-    json: { code: 'unknown_team' },
-  });
+  expect(await api.send('DELETE', `/v1/teams/${nowhere}`)).toMatchObject(refusal(404, 'unknown_team'));
   expect(await api.send('DELETE', '/v1/teams/x')).toMatchObject({ status: 400 });
-  expect(await api.send('DELETE', '/v1/users/nobody')).toMatchObject({
-    status: 404,
-    json: { code: 'unknown_user' },
-  });
+  expect(await api.send('DELETE', '/v1/users/nobody')).toMatchObject(refusal(404, 'unknown_user'));
 });
 
 test('a user erases only themselves; a service needs onboarding or admin', async () => {
   const { token } = await api.person('eve');
   const { key } = await api.key('billing', 'usage');
   for (const as of [people.admin.token, key])
-    expect(await api.send('DELETE', '/v1/users/eve', { as })).toMatchObject({
-      status: 403,
-      json: { code: 'forbidden' },
-    });
+    expect(await api.send('DELETE', '/v1/users/eve', { as })).toMatchObject(refusal(403, 'forbidden'));
   const erase = () => api.send('DELETE', '/v1/users/eve', { as: token });
   const [first, ...others] = await Promise.all([erase(), erase(), erase()]);
   expect(first).toMatchObject({ status: 202, json: { id: 'eve', erasedAt: expect.any(String) } });
@@ -191,12 +178,9 @@ test('an erased user has no name, no e-mail and no team, cannot sign up again an
   expect(await api.send('GET', `/v1/teams/${grace.teamId}`)).toMatchObject({ status: 404 });
   expect(await api.send('GET', '/v1/teams', { as: grace.token })).toMatchObject({ json: { data: [] } });
   const person = { id: 'grace', email: 'grace@example.com', name: 'grace' };
-  expect(await api.send('POST', '/v1/users', { body: person })).toMatchObject({
-    status: 410,
-    json: { code: 'user_erased' },
-  });
+  expect(await api.send('POST', '/v1/users', { body: person })).toMatchObject(refusal(410, 'user_erased'));
   const join = await api.send('PUT', `/v1/teams/${teamId}/members/grace`, { body: { role: 'member' } });
-  expect(join).toMatchObject({ status: 404, json: { code: 'unknown_user' } });
+  expect(join).toMatchObject(refusal(404, 'unknown_user'));
 });
 
 test('after a concurrent erasure and membership, no membership of the erased user is left', async () => {

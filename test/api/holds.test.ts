@@ -9,7 +9,7 @@ import { expectFiguresAddUp } from '../scenarios/sound-ledger.ts';
 import { type SettableClock, settableClock } from '../setup/clock.ts';
 import { defaultCatalog as catalog } from '../setup/default-catalog.ts';
 import { type RunningApi, startApi } from './running-api.ts';
-import { idOf } from './send.ts';
+import { idOf, refusal } from './send.ts';
 
 const start = new Date('2026-03-10T12:00:00Z');
 const minutes = 60_000;
@@ -66,14 +66,12 @@ test('held credits cannot be spent; a hold by quantities holds the price of the 
     },
   });
   await expectBalance({ available: '4', held: '6' });
-  expect(await spend(10)).toMatchObject({
-    status: 402,
-    json: { code: 'insufficient_credits', required: '5', available: '4' },
-  });
-  expect(await hold({ credits: '4.000001' })).toMatchObject({
-    status: 402,
-    json: { code: 'insufficient_credits', required: '4.000001', available: '4' },
-  });
+  expect(await spend(10)).toMatchObject(
+    refusal(402, 'insufficient_credits', { required: '5', available: '4' }),
+  );
+  expect(await hold({ credits: '4.000001' })).toMatchObject(
+    refusal(402, 'insufficient_credits', { required: '4.000001', available: '4' }),
+  );
 });
 
 test('without a given lifetime a hold lives as long as the catalog says', async () => {
@@ -110,10 +108,9 @@ test.each([
 test('a capture for more than the balance is refused, and the hold stays', async () => {
   await api.give(teamId, '10');
   const id = await held('6');
-  expect(await onHold(id, 'capture', { credits: '10.5' }, 'again')).toMatchObject({
-    status: 402,
-    json: { code: 'insufficient_credits', required: '10.5', available: '10' },
-  });
+  expect(await onHold(id, 'capture', { credits: '10.5' }, 'again')).toMatchObject(
+    refusal(402, 'insufficient_credits', { required: '10.5', available: '10' }),
+  );
   await expectBalance({ available: '4', held: '6' });
   await api.give(teamId, '1');
   expect(await onHold(id, 'capture', { credits: '10.5' }, 'again')).toMatchObject({
@@ -133,13 +130,10 @@ test('a hold is captured once: the same amount gets the same answer again, anoth
     expect(again).toMatchObject({ status: 201 });
     expect(again.json).toEqual(first.json);
   }
-  expect(await onHold(id, 'capture', { credits: '5' })).toMatchObject({
-    status: 409,
-    json: { code: 'hold_captured' },
-  });
+  expect(await onHold(id, 'capture', { credits: '5' })).toMatchObject(refusal(409, 'hold_captured'));
   for (const what of ['release', 'extend']) {
     const body = what === 'extend' ? { ttlSeconds: 60 } : undefined;
-    expect(await onHold(id, what, body)).toMatchObject({ status: 409, json: { code: 'hold_captured' } });
+    expect(await onHold(id, what, body)).toMatchObject(refusal(409, 'hold_captured'));
   }
   await expectBalance({ available: '4', held: '0' });
 });
@@ -164,10 +158,7 @@ test('a released hold returns all its credits, and can be released again but not
   await later(30 * hours);
   expect((await onHold(id, 'release', undefined, 'release')).json).toEqual(first.json);
   expect(await onHold(id, 'release')).toMatchObject({ status: 200 });
-  expect(await onHold(id, 'capture', { credits: '6' })).toMatchObject({
-    status: 409,
-    json: { code: 'hold_released' },
-  });
+  expect(await onHold(id, 'capture', { credits: '6' })).toMatchObject(refusal(409, 'hold_released'));
 });
 
 test.each([
@@ -188,7 +179,7 @@ test.each([
     ['release', undefined],
     ['extend', { ttlSeconds: 60 }],
   ] as const) {
-    expect(await onHold(id, what, body)).toMatchObject({ status: 409, json: { code: 'hold_expired' } });
+    expect(await onHold(id, what, body)).toMatchObject(refusal(409, 'hold_expired'));
   }
 });
 
@@ -206,10 +197,9 @@ test('an extension counts from now, never shortens, and ends at most a day after
   expect(first).toMatchObject(expiry(69 * minutes));
   await later(59 * minutes);
   expect((await onHold(id, 'extend', { ttlSeconds: 3600 }, 'extend')).json).toEqual(first.json);
-  expect(await onHold(id, 'extend', { ttlSeconds: 86_400 })).toMatchObject({
-    status: 422,
-    json: { code: 'hold_too_long', latestExpiry: new Date(made + 24 * hours).toISOString() },
-  });
+  expect(await onHold(id, 'extend', { ttlSeconds: 86_400 })).toMatchObject(
+    refusal(422, 'hold_too_long', { latestExpiry: new Date(made + 24 * hours).toISOString() }),
+  );
 });
 
 test('an extension can reach the maximum lifetime exactly', async () => {
@@ -219,10 +209,9 @@ test('an extension can reach the maximum lifetime exactly', async () => {
   const rest = (24 * hours - minutes) / 1_000;
   expect(await onHold(id, 'extend', { ttlSeconds: rest + 1 })).toMatchObject({ status: 422 });
   expect(await onHold(id, 'extend', { ttlSeconds: rest })).toMatchObject({ status: 200 });
-  expect(await hold({ credits: 1, ttlSeconds: 86_401 })).toMatchObject({
-    status: 422,
-    json: { code: 'hold_too_long', longestSeconds: 86_400 },
-  });
+  expect(await hold({ credits: 1, ttlSeconds: 86_401 })).toMatchObject(
+    refusal(422, 'hold_too_long', { longestSeconds: 86_400 }),
+  );
 });
 
 test('a captured hold draws on a grant that has expired meanwhile, and the rest of it expires', async () => {
@@ -313,7 +302,7 @@ test('of a capture and a concurrent sweep at the expiry only one succeeds', asyn
   ]);
   const captured = replies.filter(({ status }) => status === 201).length;
   for (const reply of replies) {
-    if (reply.status !== 201) expect(reply).toMatchObject({ status: 409, json: { code: 'hold_expired' } });
+    if (reply.status !== 201) expect(reply).toMatchObject(refusal(409, 'hold_expired'));
   }
   await sweepHolds(api.database, api.dependencies.creditOperations, { limit: 1_000 });
   await expectBalance({ available: String(20 - captured), held: '0' });
@@ -347,7 +336,7 @@ test('released credits settle a waiting debt', async () => {
 test('a key belongs to one request for one hold', async () => {
   await api.give(teamId, '20');
   const [one, other] = [await held('2'), await held('2')];
-  const conflict = { status: 409, json: { code: 'idempotency_conflict' } };
+  const conflict = refusal(409, 'idempotency_conflict');
   expect(await onHold(one, 'capture', { credits: '2' }, 'shared')).toMatchObject({ status: 201 });
   expect(await onHold(other, 'capture', { credits: '2' }, 'shared')).toMatchObject(conflict);
   expect(await onHold(one, 'capture', { credits: '1' }, 'shared')).toMatchObject(conflict);
@@ -394,7 +383,7 @@ test('a hold and its capture keep their prices, even if the action is archived m
     price.action === 'web.page' ? { ...price, archived: true } : price,
   );
   await publishCatalog(api.database, { ...catalog, prices });
-  const archived = { status: 422, json: { code: 'unknown_action' } };
+  const archived = refusal(422, 'unknown_action');
   // A process uses the new version within a second.
   while ((await api.send('POST', path, { body: usage })).status === 201) await setTimeout(50);
 
@@ -420,11 +409,8 @@ test('a capture of 0 ends the hold, returns all its credits and has a receipt of
     await expectBalance({ available: '10', held: '0' });
     for (const key of [`nothing-of-${id}`, randomUUID()])
       expect((await onHold(id, 'capture', nothing, key)).json).toEqual(first.json);
-    expect(await onHold(id, 'capture', { credits: 1 })).toMatchObject({
-      status: 409,
-      json: { code: 'hold_captured' },
-    });
-    expect(await onHold(id, 'release')).toMatchObject({ status: 409, json: { code: 'hold_captured' } });
+    expect(await onHold(id, 'capture', { credits: 1 })).toMatchObject(refusal(409, 'hold_captured'));
+    expect(await onHold(id, 'release')).toMatchObject(refusal(409, 'hold_captured'));
   }
 });
 
@@ -436,10 +422,9 @@ test('a hold of 0 holds no credits, even if a team has none, and can be captured
   });
   await expectBalance({ available: '0', held: '0' });
   expect(await onHold(id, 'extend', { ttlSeconds: 3_600 })).toMatchObject({ status: 200 });
-  expect(await onHold(id, 'capture', { credits: 2 })).toMatchObject({
-    status: 402,
-    json: { code: 'insufficient_credits', required: '2', available: '0' },
-  });
+  expect(await onHold(id, 'capture', { credits: 2 })).toMatchObject(
+    refusal(402, 'insufficient_credits', { required: '2', available: '0' }),
+  );
   await api.give(teamId, '10');
   expect(await onHold(id, 'capture', { credits: 2 })).toMatchObject({
     status: 201,
@@ -452,10 +437,7 @@ test('a hold of 0 holds no credits, even if a team has none, and can be captured
   const lapsing = await held('0', { ttlSeconds: 60 });
   await later(minutes);
   await sweepHolds(api.database, api.dependencies.creditOperations, { limit: 1_000 });
-  expect(await onHold(lapsing, 'capture', { credits: 0 })).toMatchObject({
-    status: 409,
-    json: { code: 'hold_expired' },
-  });
+  expect(await onHold(lapsing, 'capture', { credits: 0 })).toMatchObject(refusal(409, 'hold_expired'));
   await expectBalance({ available: '8', held: '0' });
 });
 
@@ -538,10 +520,7 @@ test.each(['capture', 'release', 'extend'])(
   async (what) => {
     const body = { capture: { credits: 1 }, extend: { ttlSeconds: 60 } }[what];
     const unknown = randomUUID();
-    expect(await onHold(unknown, what, body)).toMatchObject({ status: 404, json: { code: 'unknown_hold' } });
-    expect(await onHold('17', what, body)).toMatchObject({
-      status: 400,
-      json: { code: 'invalid_parameters' },
-    });
+    expect(await onHold(unknown, what, body)).toMatchObject(refusal(404, 'unknown_hold'));
+    expect(await onHold('17', what, body)).toMatchObject(refusal(400, 'invalid_parameters'));
   },
 );

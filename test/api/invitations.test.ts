@@ -2,7 +2,7 @@ import { beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { z } from 'zod';
 import type { components } from '../../client/api-types.ts';
 import { type Person, useApi } from './running-api.ts';
-import { idOf } from './send.ts';
+import { idOf, refusal } from './send.ts';
 
 const api = useApi();
 let people: Record<'owner' | 'admin' | 'member' | 'guest' | 'stranger', Person>;
@@ -80,7 +80,7 @@ test('only the invited user can answer an invitation, and it is unknown to all o
   const missing = '0198c5a0-7d3e-7c3a-9f5e-2f4c8a1b6d70';
   for (const answer of [accept, decline]) {
     const [foreign, unknown] = [await answer(id, people.stranger), await answer(missing, people.stranger)];
-    expect(foreign).toMatchObject({ status: 404, json: { code: 'unknown_invitation' } });
+    expect(foreign).toMatchObject(refusal(404, 'unknown_invitation'));
     expect(JSON.stringify(foreign.json).replaceAll(id, missing)).toBe(JSON.stringify(unknown.json));
   }
   expect(await mine(people.stranger)).toEqual([]);
@@ -130,7 +130,7 @@ test('a user becomes an owner only by accepting, and only an owner invites owner
     as: people.owner.token,
     body: { role: 'owner' },
   });
-  expect(promote).toMatchObject({ status: 409, json: { code: 'consent_required' } });
+  expect(promote).toMatchObject(refusal(409, 'consent_required'));
   expect(await send({ userId: 'member', role: 'owner' }, people.admin.token)).toMatchObject({ status: 403 });
   const id = idOf(await send({ userId: 'member', role: 'owner' }));
   expect(await roleOf('member')).toBe('member');
@@ -147,10 +147,9 @@ test('members and strangers cannot invite, and a member of the team is not invit
   expect(await send({ userId: 'guest', role: 'member' }, people.stranger.token)).toMatchObject({
     status: 404,
   });
-  expect(await send({ email: 'MEMBER@example.com', role: 'admin' })).toMatchObject({
-    status: 409,
-    json: { code: 'already_member' },
-  });
+  expect(await send({ email: 'MEMBER@example.com', role: 'admin' })).toMatchObject(
+    refusal(409, 'already_member'),
+  );
   for (const body of [{ role: 'member' }, { userId: 'a', email: 'a@example.com', role: 'member' }]) {
     const reply = await api.sendRaw('POST', `/v1/teams/${teamId}/invitations`, { body });
     expect(reply).toMatchObject({ status: 422 });
@@ -164,10 +163,9 @@ test('a team sends at most 50 invitations within a day, even if it revokes some'
     expect(reply.status).toBe(201);
     if (sent % 2 === 0) await api.send('DELETE', `/v1/teams/${teamId}/invitations/${idOf(reply)}`);
   }
-  expect(await send({ userId: 'one_more', role: 'member' })).toMatchObject({
-    status: 429,
-    json: { code: 'too_many_invitations' },
-  });
+  expect(await send({ userId: 'one_more', role: 'member' })).toMatchObject(
+    refusal(429, 'too_many_invitations'),
+  );
   const list = await api.send('GET', `/v1/teams/${teamId}/invitations?limit=100`, { as: people.admin.token });
   expect(z.object({ data: z.array(z.unknown()) }).parse(list.json).data).toHaveLength(25);
 });

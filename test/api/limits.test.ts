@@ -8,7 +8,7 @@ import { verifyLedger } from '../../ledger/verify/verify-ledger.ts';
 import { expectFiguresAddUp } from '../scenarios/sound-ledger.ts';
 import { type SettableClock, settableClock } from '../setup/clock.ts';
 import { useApi } from './running-api.ts';
-import { idOf } from './send.ts';
+import { idOf, refusal } from './send.ts';
 
 const api = useApi();
 let clock: SettableClock;
@@ -42,7 +42,7 @@ const hold = async (credits: number, rest: object = { memberId: 'ada' }) => {
 };
 const limits = () => api.send('GET', `/v1/teams/${teamId}/limits`);
 const done = { status: 201 };
-const reached = (used: string) => ({ status: 402, json: { code: 'limit_reached', used } });
+const reached = (used: string) => refusal(402, 'limit_reached', { used });
 
 test('a member cannot exceed their limit, and others are not affected', async () => {
   expect(await setLimit('members/ada', '5', 'day')).toMatchObject({
@@ -79,7 +79,7 @@ test('a member cannot exceed their limit, and others are not affected', async ()
 
 test('if members are limited, usage of an unknown member is refused, alone, in a batch or with a hold', async () => {
   await setLimit('members/ada', '5', 'day');
-  const unknown = { status: 422, json: { code: 'member_not_in_team', memberId: 'nobody' } };
+  const unknown = refusal(422, 'member_not_in_team', { memberId: 'nobody' });
   for (const quantities of [{ runs: 100 }, { runs: 0 }]) {
     const body = { action: 'workflow.run', quantities, memberId: 'nobody' };
     expect(await api.send('POST', `/v1/teams/${teamId}/usage`, { body })).toMatchObject(unknown);
@@ -89,7 +89,7 @@ test('if members are limited, usage of an unknown member is refused, alone, in a
     });
   }
   expect(await hold(1, { memberId: 'nobody' })).toMatchObject(unknown);
-  expect(await spend(1, {})).toMatchObject({ status: 422, json: { code: 'member_required' } });
+  expect(await spend(1, {})).toMatchObject(refusal(422, 'member_required'));
   expect(await spend(1, { memberId: 'bob' })).toMatchObject(done);
   await api.send('DELETE', `/v1/teams/${teamId}/limits/members/ada`);
   expect(await spend(1, { memberId: 'nobody' })).toMatchObject(done);
@@ -99,18 +99,12 @@ test('a user who has left a team cannot spend in it, but their hold can be captu
   await setLimit('members/ada', '5', 'day');
   const id = idOf(await hold(2, { memberId: 'bob' }));
   expect(await api.send('DELETE', `/v1/teams/${teamId}/members/bob`)).toMatchObject({ status: 204 });
-  expect(await spend(1, { memberId: 'bob' })).toMatchObject({
-    status: 422,
-    json: { code: 'member_not_in_team' },
-  });
+  expect(await spend(1, { memberId: 'bob' })).toMatchObject(refusal(422, 'member_not_in_team'));
   expect(await api.send('POST', `/v1/holds/${id}/capture`, { body: { credits: 3 } })).toMatchObject(done);
 });
 
 test('a limit is set only for a member of the team', async () => {
-  expect(await setLimit('members/never_joined', '5', 'day')).toMatchObject({
-    status: 404,
-    json: { code: 'unknown_member' },
-  });
+  expect(await setLimit('members/never_joined', '5', 'day')).toMatchObject(refusal(404, 'unknown_member'));
   const other = await api.person();
   expect(await setLimit(`members/${other.id}`, '5', 'day')).toMatchObject({ status: 404 });
   expect(await limits()).toMatchObject({ json: { data: [] } });
@@ -131,7 +125,7 @@ test('if members are limited, usage and holds must name theirs; if keys are limi
   expect(await spend(10, { apiKeyId: 'key-1' })).toMatchObject(done);
   await setLimit('members/ada', '5', 'day');
   for (const nameless of [await spend(1, {}), await hold(1, { apiKeyId: 'key-2' })]) {
-    expect(nameless).toMatchObject({ status: 422, json: { code: 'member_required' } });
+    expect(nameless).toMatchObject(refusal(422, 'member_required'));
   }
   expect(await spend(1, { memberId: 'bob' })).toMatchObject(done);
   expect(await spend(1, { memberId: 'bob', apiKeyId: 'key-1' })).toMatchObject(reached('5'));
@@ -342,7 +336,7 @@ test('a limit of 0 stops its subject; a removed limit stops nothing', async () =
   await setLimit('keys/key-1', '0', 'day');
   const remove = (who: string) => api.send('DELETE', `/v1/teams/${teamId}/limits/${who}`);
   expect(await remove('members/ada')).toMatchObject({ status: 204 });
-  expect(await remove('members/ada')).toMatchObject({ status: 404, json: { code: 'unknown_limit' } });
+  expect(await remove('members/ada')).toMatchObject(refusal(404, 'unknown_limit'));
   expect(await spend(1, { apiKeyId: 'key-1' })).toMatchObject(reached('0'));
   expect(await remove('keys/key-1')).toMatchObject({ status: 204 });
   expect(await spend(1, { apiKeyId: 'key-1' })).toMatchObject(done);
@@ -369,7 +363,7 @@ test('every member can list limits, and owners, admins and services with the rig
   expect(await put((await api.key('billing')).key)).toMatchObject({ status: 200 });
   expect(await put((await api.key('usage')).key)).toMatchObject({ status: 403 });
   const stranger = await api.person();
-  expect(await put(stranger.token)).toMatchObject({ status: 404, json: { code: 'unknown_team' } });
+  expect(await put(stranger.token)).toMatchObject(refusal(404, 'unknown_team'));
   expect(await api.send('DELETE', path, { as: stranger.token })).toMatchObject({ status: 404 });
 });
 

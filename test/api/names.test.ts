@@ -2,7 +2,7 @@ import { beforeAll, expect, test } from '@jest/globals';
 import { z } from 'zod';
 import { untilWaitingForLock } from '../setup/lock-waits.ts';
 import { type Person, useApi } from './running-api.ts';
-import { idOf } from './send.ts';
+import { idOf, refusal } from './send.ts';
 
 const api = useApi();
 let owner: Person;
@@ -34,15 +34,11 @@ test('a user’s e-mail and name change, and each team that they may pay for get
 
 test('a user cannot get another user’s e-mail, in upper or lower case, and an unknown user cannot be changed', async () => {
   expect(await api.send('PATCH', '/v1/users/owner', { body: { email: 'MEMBER@example.com' } })).toMatchObject(
-    {
-      status: 409,
-      json: { code: 'email_taken' },
-    },
+    refusal(409, 'email_taken'),
   );
-  expect(await api.send('PATCH', '/v1/users/nobody', { body: { name: 'x' } })).toMatchObject({
-    status: 404,
-    json: { code: 'unknown_user' },
-  });
+  expect(await api.send('PATCH', '/v1/users/nobody', { body: { name: 'x' } })).toMatchObject(
+    refusal(404, 'unknown_user'),
+  );
   expect(await api.send('PATCH', '/v1/users/owner', { body: {} })).toMatchObject({ status: 422 });
 });
 
@@ -54,7 +50,7 @@ test('of two users who take one e-mail at the same time, the second is refused',
     const second = api.send('PATCH', '/v1/users/member', { body: { email: 'ONE@example.com' } });
     await untilWaitingForLock(api.database.pool);
     await first.query('commit');
-    expect(await second).toMatchObject({ status: 409, json: { code: 'email_taken' } });
+    expect(await second).toMatchObject(refusal(409, 'email_taken'));
   } finally {
     first.release(true);
   }
@@ -82,10 +78,9 @@ test('a team is renamed by its owner, not by a member, and an event updates its 
     json: { id: teamId, name: 'Spinners', personal: false },
   });
   expect(await inbox('team.renamed')).toBe(1);
-  expect(await rename(owner.token, { name: 'Mine' }, owner.teamId)).toMatchObject({
-    status: 409,
-    json: { code: 'personal_team' },
-  });
+  expect(await rename(owner.token, { name: 'Mine' }, owner.teamId)).toMatchObject(
+    refusal(409, 'personal_team'),
+  );
 });
 
 test('a team’s open holds are listed oldest first, and one hold is read only by its team', async () => {
@@ -112,7 +107,7 @@ test('a team’s open holds are listed oldest first, and one hold is read only b
     });
   }
   const stranger = await api.person('stranger');
-  expect(await read(stranger.token)).toMatchObject({ status: 404, json: { code: 'unknown_hold' } });
+  expect(await read(stranger.token)).toMatchObject(refusal(404, 'unknown_hold'));
   await api.database.pool.query(`update holds set expires_at = billing_now() where id = $1`, [ids[0]]);
   expect(await api.send('GET', `/v1/holds/${ids[0]}`)).toMatchObject({ json: { status: 'lapsed' } });
   expect(page.parse((await list()).json).data).toMatchObject([{ id: ids[2] }]);
@@ -122,9 +117,6 @@ test.each(['/v1/teams?limt=1', '/v1/catalog?a=1', `/v1/audit?team=x`, '/v1/invit
   'an unknown query parameter is refused: %s',
   async (path) => {
     const as = path.includes('invitations') ? { as: member.token } : {};
-    expect(await api.send('GET', path, as)).toMatchObject({
-      status: 400,
-      json: { code: 'invalid_parameters' },
-    });
+    expect(await api.send('GET', path, as)).toMatchObject(refusal(400, 'invalid_parameters'));
   },
 );

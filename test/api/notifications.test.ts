@@ -6,6 +6,7 @@ import { startMailServer } from '../../dev/mail-server.ts';
 import { createMailer } from '../../outbox/email/mailer.ts';
 import { createOptOutToken } from '../../outbox/email/recipients.ts';
 import { emailTokenSecret, type RunningApi, startApi } from './running-api.ts';
+import { refusal } from './send.ts';
 import { statusAt } from './status-at.ts';
 
 let api: RunningApi;
@@ -68,10 +69,9 @@ test.each(['GET', 'POST'] as const)('%s with a forged link is refused', async (m
     category: 'credits',
   });
   for (const token of [forged, 'x', 'a.b.c'])
-    expect(await api.send(method, `/v1/email-opt-outs/${token}`, { as: null })).toMatchObject({
-      status: 404,
-      json: { code: 'unknown_email_link' },
-    });
+    expect(await api.send(method, `/v1/email-opt-outs/${token}`, { as: null })).toMatchObject(
+      refusal(404, 'unknown_email_link'),
+    );
 });
 
 test('in development /dev/mail shows each mail, with its HTML in a sandbox, and nothing outside its folder', async () => {

@@ -4,6 +4,7 @@ import { createApp, routes } from '../../api/app.ts';
 import { createHttpServer } from '../../api/http-server.ts';
 import { listen } from '../setup/listen.ts';
 import { useApi } from './running-api.ts';
+import { refusal } from './send.ts';
 
 const api = useApi();
 
@@ -100,7 +101,7 @@ test.each([
   '/DOCS',
   '/openapi.json/',
 ])('%s is not a route', async (path) => {
-  expect(await api.sendRaw('GET', path)).toMatchObject({ status: 404, json: { code: 'unknown_route' } });
+  expect(await api.sendRaw('GET', path)).toMatchObject(refusal(404, 'unknown_route'));
 });
 
 test.each([

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { signWebhook, useApi } from './running-api.ts';
+import { refusal } from './send.ts';
 
 const api = useApi();
 let teamId: string;
@@ -60,7 +61,7 @@ test.each<[string, (body: string) => Record<string, string>]>([
   ['one that is six minutes ahead', (body) => signWebhook(body, { at: new Date(Date.now() + 360_000) })],
 ])('an event with %s is 401 and not stored', async (_, sign) => {
   const body = paid();
-  expect(await deliver(body, sign(body))).toMatchObject({ status: 401, json: { code: 'bad_signature' } });
+  expect(await deliver(body, sign(body))).toMatchObject(refusal(401, 'bad_signature'));
   expect(await stored()).toEqual([]);
 });
 
@@ -111,7 +112,7 @@ test('an event without data is stored and parked as unreadable', async () => {
 
 test('a signed body that is not an event is 400', async () => {
   for (const body of ['[]', '{"type":7}', 'hello']) {
-    expect(await deliver(body)).toMatchObject({ status: 400, json: { code: 'unreadable_event' } });
+    expect(await deliver(body)).toMatchObject(refusal(400, 'unreadable_event'));
   }
   expect(await stored()).toEqual([]);
 });
@@ -133,7 +134,7 @@ test('a signed webhook of 8 MiB is stored, a larger one is 413', async () => {
     return empty.replace('""', JSON.stringify('y'.repeat(bytes - empty.length)));
   });
   expect((await deliver(fits ?? '')).status).toBe(202);
-  expect(await deliver(isTooLarge ?? '')).toMatchObject({ status: 413, json: { code: 'body_too_large' } });
+  expect(await deliver(isTooLarge ?? '')).toMatchObject(refusal(413, 'body_too_large'));
 });
 
 test('unfinished webhooks use at most 64 MiB: the oldest are closed, a complete one is still stored', async () => {

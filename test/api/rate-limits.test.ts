@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { createAuthenticate } from '../../api/authenticate.ts';
 import { createRateLimits, defaultRates, networkOf } from '../../api/rate-limits.ts';
 import { jwtSecret, type RunningApi, startApi } from './running-api.ts';
-import type { Reply } from './send.ts';
+import { type Reply, refusal } from './send.ts';
 
 let api: RunningApi;
 beforeAll(async () => {
@@ -54,10 +54,9 @@ test('a user who sends too many requests gets 429 before a body is read, and nob
     as: loud.token,
     body: '{this is not JSON',
   });
-  expect(refused).toMatchObject({
-    status: 429,
-    json: { code: 'rate_limited', policy: 'person', limit: defaultRates.person, retriable: true },
-  });
+  expect(refused).toMatchObject(
+    refusal(429, 'rate_limited', { policy: 'person', limit: defaultRates.person, retriable: true }),
+  );
   const wait = Number(refused.headers.get('retry-after'));
   expect(wait).toBeGreaterThanOrEqual(1);
   expect(wait).toBeLessThanOrEqual(60);
@@ -92,7 +91,7 @@ test('an address that sends too many wrong keys gets 429 instead of 401, its kno
   const wrong = await sendMany(defaultRates.unauthenticated, () => get(`wsk_${randomUUID()}`));
   expect(statusesOf(wrong)).toEqual([401]);
   for (const key of [`wsk_${randomUUID()}`, 'a.b.c', fresh.key])
-    expect(await get(key)).toMatchObject({ status: 429, json: { code: 'rate_limited' } });
+    expect(await get(key)).toMatchObject(refusal(429, 'rate_limited'));
   expect((await get(known.key)).status).toBe(200);
   expect((await get(token)).status).toBe(200);
 });

@@ -4,6 +4,7 @@ import type { components, paths } from '../../client/api-types.ts';
 import { type BillingClient, createBillingClient } from '../../client/billing-client.ts';
 import { BillingProblem } from '../../client/billing-error.ts';
 import type { Credentials } from '../../client/retrying-fetch.ts';
+import type { ErrorCode } from '../../errors.ts';
 import { rememberSecret } from '../setup/log-copy.ts';
 
 export interface Reply<Json = unknown> {
@@ -12,6 +13,12 @@ export interface Reply<Json = unknown> {
   /** The parsed JSON; null if there is none. */
   json: Json;
 }
+
+/** A refusal, to compare an answer with: its status, its code, and details of its problem. */
+export const refusal = (status: number, code: ErrorCode, details: object = {}) => ({
+  status,
+  json: { code, ...details },
+});
 
 /** The `id` in an answer. */
 export const idOf = ({ json }: Pick<Reply, 'json'>) => z.object({ id: z.string() }).parse(json).id;

@@ -2,6 +2,7 @@ import { expect, test } from '@jest/globals';
 import { z } from 'zod';
 import { createAuthenticate } from '../../api/authenticate.ts';
 import { jwtSecret, useApi } from './running-api.ts';
+import { refusal } from './send.ts';
 
 const api = useApi();
 
@@ -55,10 +56,9 @@ test('a retry of a creation does not create a second key and does not show the s
   const request = { body: { name: 'retried', scopes: ['usage' as const] }, key: 'create-once' };
   const first = await api.send('POST', '/v1/service-keys', request);
   const { id } = issued.parse(first.json);
-  expect(await api.send('POST', '/v1/service-keys', request)).toMatchObject({
-    status: 409,
-    json: { code: 'secret_already_shown', id },
-  });
+  expect(await api.send('POST', '/v1/service-keys', request)).toMatchObject(
+    refusal(409, 'secret_already_shown', { id }),
+  );
   const { rows } = await api.database.pool.query(
     `select count(*)::int as count from service_keys where name = 'retried'`,
   );
@@ -95,15 +95,14 @@ test('an expired key is refused, and an expiry in the past cannot be set', async
   expect(await isValid(key)).toBe(true);
   await api.database.pool.query(`update service_keys set expires_at = now() where id = $1`, [id]);
   expect(await isValid(key)).toBe(false);
-  expect(await api.send('POST', `/v1/service-keys/${id}/rotate`, { body: {} })).toMatchObject({
-    status: 404,
-    json: { code: 'unknown_service_key' },
-  });
+  expect(await api.send('POST', `/v1/service-keys/${id}/rotate`, { body: {} })).toMatchObject(
+    refusal(404, 'unknown_service_key'),
+  );
   expect(
     await api.send('POST', '/v1/service-keys', {
       body: { name: 'late', scopes: ['usage'], expiresAt: '2020-01-01T00:00:00Z' },
     }),
-  ).toMatchObject({ status: 422, json: { code: 'expires_in_the_past' } });
+  ).toMatchObject(refusal(422, 'expires_in_the_past'));
 });
 
 test('a revoked key is refused with all its secrets, and cannot be revoked again', async () => {
@@ -112,10 +111,9 @@ test('a revoked key is refused with all its secrets, and cannot be revoked again
   const second = issued.parse(json);
   expect(await api.send('DELETE', `/v1/service-keys/${first.id}`)).toMatchObject({ status: 204 });
   expect([await isValid(first.key), await isValid(second.key)]).toEqual([false, false]);
-  expect(await api.send('DELETE', `/v1/service-keys/${first.id}`)).toMatchObject({
-    status: 404,
-    json: { code: 'unknown_service_key' },
-  });
+  expect(await api.send('DELETE', `/v1/service-keys/${first.id}`)).toMatchObject(
+    refusal(404, 'unknown_service_key'),
+  );
 });
 
 test('the last use is recorded at most once a minute, also while the key’s row is locked', async () => {

@@ -7,7 +7,7 @@ import { createHttpServer } from '../../api/http-server.ts';
 import { createSession } from '../../teams/sessions.ts';
 import { listen, stopServer } from '../setup/listen.ts';
 import { firstKey, jwtSecret, type Person, personToken, useApi } from './running-api.ts';
-import type { Reply } from './send.ts';
+import { type Reply, refusal } from './send.ts';
 import { statusAt } from './status-at.ts';
 
 const api = useApi();
@@ -92,10 +92,9 @@ test('neither a service, nor a session, nor somebody without an account gets a s
   const { cookie } = await signIn(ada.token);
   expect(await api.send('POST', '/session', { as: firstKey })).toMatchObject({ status: 403 });
   expect(await withCookie('POST', '/session', cookie, fromOurPage)).toMatchObject({ status: 401 });
-  expect(await api.send('POST', '/session', { as: await personToken('nobody') })).toMatchObject({
-    status: 404,
-    json: { code: 'unknown_user' },
-  });
+  expect(await api.send('POST', '/session', { as: await personToken('nobody') })).toMatchObject(
+    refusal(404, 'unknown_user'),
+  );
 });
 
 test('a session ends when the user signs out, and with the token every session of the user ends', async () => {
@@ -113,10 +112,9 @@ test('a session that has ended is 401 with its reason, and the next sign-in dele
   await api.database.pool.query(
     `update sessions set created_at = now() - interval '2 hours', expires_at = now() - interval '1 hour'`,
   );
-  expect(await withCookie('GET', '/v1/teams', cookie)).toMatchObject({
-    status: 401,
-    json: { code: 'unauthenticated', reason: 'session_ended' },
-  });
+  expect(await withCookie('GET', '/v1/teams', cookie)).toMatchObject(
+    refusal(401, 'unauthenticated', { reason: 'session_ended' }),
+  );
   await signIn(ada.token);
   const { rows } = await api.database.pool.query('select count(*)::int as sessions from sessions');
   expect(rows).toEqual([{ sessions: 1 }]);
@@ -179,10 +177,9 @@ test.each(changes.map(({ method, path }) => [method.toUpperCase(), path]))(
       { 'sec-fetch-site': 'same-site' },
       { 'sec-fetch-site': 'none' },
     ]) {
-      expect(await withCookie(method, here, cookie, headers)).toMatchObject({
-        status: 403,
-        json: { code: 'cross_site_request' },
-      });
+      expect(await withCookie(method, here, cookie, headers)).toMatchObject(
+        refusal(403, 'cross_site_request'),
+      );
     }
     expect(await api.snapshot()).toBe(before);
   },

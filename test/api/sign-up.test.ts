@@ -1,5 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { useApi } from './running-api.ts';
+import { refusal } from './send.ts';
 
 const api = useApi();
 
@@ -23,13 +24,13 @@ test('a user signs up while Temporal is down, and a repetition returns the same 
 
 test('the same id with other data is refused', async () => {
   const reply = await api.send('POST', '/v1/users', { body: { ...ada, email: 'other@example.com' } });
-  expect(reply).toMatchObject({ status: 409, json: { code: 'user_conflict', differing: ['email'] } });
+  expect(reply).toMatchObject(refusal(409, 'user_conflict', { differing: ['email'] }));
 });
 
 test('one e-mail, in upper or lower case, is one user, also with fifty concurrent sign-ups', async () => {
   expect(
     await api.send('POST', '/v1/users', { body: { ...ada, id: 'ada_2', email: 'ADA@Example.com' } }),
-  ).toMatchObject({ status: 409, json: { code: 'email_taken' } });
+  ).toMatchObject(refusal(409, 'email_taken'));
   const replies = await Promise.all(
     Array.from({ length: 50 }, (_, index) =>
       api.send('POST', '/v1/users', { body: { id: `eve_${index}`, email: 'eve@example.com', name: 'Eve' } }),
@@ -60,7 +61,7 @@ test('the id of an erased user is not used again', async () => {
     `update users set email = null, name = null, erased_at = now() where id = 'erased'`,
   );
   const reply = await api.send('POST', '/v1/users', { body: { ...ada, id: 'erased' } });
-  expect(reply).toMatchObject({ status: 410, json: { code: 'user_erased' } });
+  expect(reply).toMatchObject(refusal(410, 'user_erased'));
 });
 
 async function count(table: string): Promise<number> {

@@ -7,7 +7,7 @@ import { fetchSubscription, type PolarSubscription } from '../../polar/events.ts
 import { syncProducts } from '../../polar/sync-products.ts';
 import { control } from '../setup/control.ts';
 import { useApi } from './running-api.ts';
-import { idOf } from './send.ts';
+import { idOf, refusal } from './send.ts';
 
 const tenDays = 10 * 86_400_000;
 let atPolar = new Date(Date.now() - tenDays);
@@ -47,7 +47,7 @@ test('a paused subscription is shown, prevents the purchase of another plan with
     paymentDue: null,
     others: [],
   });
-  const paused = { status: 409, json: { code: 'subscription_paused', plan: 'starter_monthly' } };
+  const paused = refusal(409, 'subscription_paused', { plan: 'starter_monthly' });
   expect(await send('POST', '/checkout', { product: 'pro_monthly' })).toMatchObject(paused);
   expect(await send('POST', '/subscription/change', { plan: 'pro_monthly' })).toMatchObject(paused);
   expect(await send('POST', '/subscription/resume')).toMatchObject({ json: { id, status: 'active' } });
@@ -133,10 +133,7 @@ test('several subscriptions of one team are all shown, the active one first, and
     });
   expect(await cancel(first.id)).toMatchObject({ json: { id: first.id, status: 'canceled' } });
   expect(await cancel()).toMatchObject({ json: { id: second.id, cancelAtPeriodEnd: true } });
-  expect(await cancel('someone-elses')).toMatchObject({
-    status: 404,
-    json: { code: 'unknown_subscription' },
-  });
+  expect(await cancel('someone-elses')).toMatchObject(refusal(404, 'unknown_subscription'));
 });
 
 test('the next allotment never lies in the past, and a due payment is shown with its credits', async () => {

@@ -2,6 +2,7 @@ import { beforeAll, expect, test } from '@jest/globals';
 import { z } from 'zod';
 import { createTeamEvents } from '../../api/team-events.ts';
 import { type Person, personToken, useApi } from './running-api.ts';
+import { refusal } from './send.ts';
 
 const api = useApi();
 let ada: Person;
@@ -199,14 +200,14 @@ test('a stream ends with the session that opened it', async () => {
 test('a stranger gets no stream', async () => {
   const stranger = await api.person('stranger');
   const reply = await api.send('GET', `/v1/teams/${ada.teamId}/events`, { as: stranger.token });
-  expect(reply).toMatchObject({ status: 404, json: { code: 'unknown_team' } });
+  expect(reply).toMatchObject(refusal(404, 'unknown_team'));
 });
 
 test('a user may open 12 streams, and another one after closing one', async () => {
   const cyd = await api.person('cyd');
   const streams = await Promise.all(Array.from({ length: 12 }, () => open(cyd.teamId, cyd.token)));
   const refused = await api.send('GET', `/v1/teams/${cyd.teamId}/events`, { as: cyd.token });
-  expect(refused).toMatchObject({ status: 429, json: { code: 'too_many_requests', retriable: true } });
+  expect(refused).toMatchObject(refusal(429, 'too_many_requests', { retriable: true }));
   streams[0]?.close();
   let status = 429;
   while (status === 429) {

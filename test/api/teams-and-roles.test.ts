@@ -1,6 +1,7 @@
 import { beforeAll, expect, test } from '@jest/globals';
 import { z } from 'zod';
 import { type Person, useApi } from './running-api.ts';
+import { refusal } from './send.ts';
 
 const api = useApi();
 let people: Record<'owner' | 'admin' | 'billing' | 'member' | 'stranger', Person>;
@@ -40,10 +41,10 @@ test.each([
     expect(status).not.toBe(500);
   }
   for (const name of refused.split(' ').filter(Boolean)) {
-    expect(await call(name)).toMatchObject({ status: 403, json: { code: 'forbidden' } });
+    expect(await call(name)).toMatchObject(refusal(403, 'forbidden'));
   }
   if (!refused.includes('stranger')) {
-    expect(await call('stranger')).toMatchObject({ status: 404, json: { code: 'unknown_team' } });
+    expect(await call('stranger')).toMatchObject(refusal(404, 'unknown_team'));
   }
 });
 
@@ -59,14 +60,10 @@ test('the last owner can be neither removed nor demoted, not even by two concurr
   const path = `/v1/teams/${teamId}/members`;
   for (const as of [people.owner.token, undefined]) {
     const caller = as === undefined ? {} : { as };
-    expect(await api.send('DELETE', `${path}/owner`, caller)).toMatchObject({
-      status: 409,
-      json: { code: 'last_owner' },
-    });
-    expect(await api.send('PUT', `${path}/owner`, { ...caller, body: { role: 'admin' } })).toMatchObject({
-      status: 409,
-      json: { code: 'last_owner' },
-    });
+    expect(await api.send('DELETE', `${path}/owner`, caller)).toMatchObject(refusal(409, 'last_owner'));
+    expect(await api.send('PUT', `${path}/owner`, { ...caller, body: { role: 'admin' } })).toMatchObject(
+      refusal(409, 'last_owner'),
+    );
   }
   await api.send('PUT', `${path}/admin`, { body: { role: 'owner' } });
   const both = await Promise.all(
@@ -92,7 +89,7 @@ test('the owner of a Personal Team stays its owner, even if others become owners
   await api.send('PUT', `/v1/teams/${personal}/members/admin`, { body: { role: 'owner' } });
   for (const as of [token, people.admin.token]) {
     const reply = await api.send('DELETE', `/v1/teams/${personal}/members/owner`, { as });
-    expect(reply).toMatchObject({ status: 409, json: { code: 'personal_team_owner' } });
+    expect(reply).toMatchObject(refusal(409, 'personal_team_owner'));
   }
 });
 
@@ -108,10 +105,9 @@ test('every member may leave a team, and only owner and admin remove others', as
     expect((await api.send('DELETE', `${path}/${name}`, { as: people[name].token })).status).toBe(204);
     expect((await api.send('GET', `/v1/teams/${id}`, { as: people[name].token })).status).toBe(404);
   }
-  expect(await api.send('DELETE', `${path}/owner`, { as: people.owner.token })).toMatchObject({
-    status: 409,
-    json: { code: 'last_owner' },
-  });
+  expect(await api.send('DELETE', `${path}/owner`, { as: people.owner.token })).toMatchObject(
+    refusal(409, 'last_owner'),
+  );
 });
 
 test('a user cannot add anyone to a team, and the answer is the same for known and unknown users', async () => {
@@ -121,7 +117,7 @@ test('a user cannot add anyone to a team, and the answer is the same for known a
       body: { role: 'member' },
     });
   const [known, unknown] = [await put('stranger'), await put('no_such_user')];
-  expect(known).toMatchObject({ status: 404, json: { code: 'unknown_member' } });
+  expect(known).toMatchObject(refusal(404, 'unknown_member'));
   expect(JSON.stringify(known.json).replaceAll('stranger', 'no_such_user')).toBe(
     JSON.stringify(unknown.json),
   );
@@ -167,7 +163,7 @@ test('a team is created once per key, and the same key with another body is a co
     ).size,
   ).toBe(1);
   expect(replies[0]).toMatchObject({ status: 201, json: { name: 'Once', personal: false } });
-  expect(await make('Twice')).toMatchObject({ status: 409, json: { code: 'idempotency_conflict' } });
+  expect(await make('Twice')).toMatchObject(refusal(409, 'idempotency_conflict'));
 });
 
 test('a user creates teams only for themselves, and a service must name an existing owner', async () => {
@@ -180,8 +176,5 @@ test('a user creates teams only for themselves, and a service must name an exist
     status: 422,
     json: { errors: [{ path: 'ownerId' }] },
   });
-  expect(await make({ body: { name: 'x', ownerId: 'nobody' } })).toMatchObject({
-    status: 422,
-    json: { code: 'unknown_owner' },
-  });
+  expect(await make({ body: { name: 'x', ownerId: 'nobody' } })).toMatchObject(refusal(422, 'unknown_owner'));
 });

@@ -2,6 +2,7 @@ import { expect, test } from '@jest/globals';
 import { z } from 'zod';
 import { expectFiguresAddUp } from '../scenarios/sound-ledger.ts';
 import { useApi } from './running-api.ts';
+import { refusal } from './send.ts';
 
 const api = useApi();
 
@@ -71,10 +72,7 @@ test('a key is replayed, in any order of the body’s fields, alone or in a batc
   });
 
   const other = { body: { ...usage, memberId: 'ada' }, key: 'k' };
-  expect(await api.send('POST', path, other)).toMatchObject({
-    status: 409,
-    json: { code: 'idempotency_conflict' },
-  });
+  expect(await api.send('POST', path, other)).toMatchObject(refusal(409, 'idempotency_conflict'));
   expect(await api.send('GET', `/v1/teams/${teamId}/balance`)).toMatchObject({ json: { available: '98.5' } });
 });
 
@@ -82,10 +80,9 @@ test('without enough credits the answer is 402 with the required and available c
   const { teamId } = await api.person();
   await api.give(teamId, '1');
   const spend = () => api.send('POST', `/v1/teams/${teamId}/usage`, { body: usage, key: 'later' });
-  expect(await spend()).toMatchObject({
-    status: 402,
-    json: { code: 'insufficient_credits', required: '1.5', available: '1' },
-  });
+  expect(await spend()).toMatchObject(
+    refusal(402, 'insufficient_credits', { required: '1.5', available: '1' }),
+  );
   await api.give(teamId, '1');
   expect(await spend()).toMatchObject({ status: 201, json: { balance: { available: '0.5' } } });
 });
@@ -155,10 +152,9 @@ test('usage with only zeros is recorded with a receipt of 0, even if a team has 
   const again = await api.send('POST', `/v1/teams/${teamId}/usage`, { body, key: 'nothing' });
   expect(again).toMatchObject({ status: 201, json: first.json });
   const more = { body: { ...body, quantities: { input_tokens: 1 } }, key: 'nothing' };
-  expect(await api.send('POST', `/v1/teams/${teamId}/usage`, more)).toMatchObject({
-    status: 409,
-    json: { code: 'idempotency_conflict' },
-  });
+  expect(await api.send('POST', `/v1/teams/${teamId}/usage`, more)).toMatchObject(
+    refusal(409, 'idempotency_conflict'),
+  );
   const report = `/v1/teams/${teamId}/usage?groupBy=action,member`;
   const row = { action: 'model.gpt-5', member: 'ada', credits: '0', events: 1 };
   expect(await api.send('GET', report)).toMatchObject({

@@ -2,6 +2,7 @@ import { beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { verifyLedger } from '../../ledger/verify/verify-ledger.ts';
 import { deleteOldKeys } from '../../teams/delete-old-keys.ts';
 import { useApi } from '../api/running-api.ts';
+import { refusal } from '../api/send.ts';
 import { type SettableClock, settableClock } from '../setup/clock.ts';
 
 /** Usage with an `occurredAt` is debited once, however long ago its key was deleted. The policy is 90 days. */
@@ -27,7 +28,7 @@ const spend = (key: string, occurredAt: Date, runs = 2) =>
   });
 const after = (from: Date, milliseconds: number) => new Date(from.getTime() + milliseconds);
 const available = async () => (await api.send('GET', `/v1/teams/${teamId}/balance`)).json;
-const refused = { status: 422, json: { code: 'occurred_at_out_of_range' } };
+const refused = refusal(422, 'occurred_at_out_of_range');
 
 test('usage ahead of our clock is debited once: its key is kept until such usage is refused', async () => {
   const sent = clock.now();
