@@ -1,6 +1,6 @@
 import type { Pool, PoolClient } from 'pg';
 import { grantColumns, sumsOfTransfers } from './closed-months.ts';
-import { dayBoundsSql, endedSql, mostZones, zoneKeptDays } from './usage-days.ts';
+import { dayBoundsSql, endedSql, isKnownZoneSql, mostZones, zoneKeptDays } from './usage-days.ts';
 
 /**
  * Sums of a team's transfers by local day, so that a balance history reads days instead of transfers.
@@ -93,13 +93,13 @@ export async function storeBalanceDays(
   );
 }
 
-/** Forgets the time zones of teams in which nobody has read the history of the last days. */
+/** Forgets the time zones in which nobody has read the history of the last days, and those that Postgres no longer knows. */
 export async function forgetBalanceDays(pool: Pool): Promise<void> {
   await pool.query(
     `with unused as (
-       select team_id, timezone from balance_days
+       select team_id, timezone from balance_days d
         group by team_id, timezone
-       having max(day) < billing_now()::date - ${zoneKeptDays}
+       having max(day) < billing_now()::date - ${zoneKeptDays} or not ${isKnownZoneSql('d')}
      )
      delete from balance_days d using unused u where d.team_id = u.team_id and d.timezone = u.timezone`,
   );

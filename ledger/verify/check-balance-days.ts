@@ -1,4 +1,5 @@
 import { grantColumns, sumsOfTransfers } from '../read/closed-months.ts';
+import { isKnownZoneSql } from '../read/usage-days.ts';
 import { type Check, within } from './check.ts';
 
 /** The sums by local day from which balance histories are read. */
@@ -14,8 +15,8 @@ export const checkBalanceDays: Check = {
   find: `
     with zones as materialized (
       select team_id, timezone, min(day) as first_day, max(day) as last_day
-        from balance_days
-       where ${within('team_id')}
+        from balance_days d
+       where ${within('team_id')} and ${isKnownZoneSql('d')}
        group by team_id, timezone
     ), summed as (
       select z.team_id, z.timezone, (t.at at time zone z.timezone)::date as day, ${sumsOfTransfers}
@@ -26,9 +27,9 @@ export const checkBalanceDays: Check = {
        group by 1, 2, 3
     ), compared as (
       select team_id, timezone, day, ${describe((column) => `coalesce(s.${column}, 0)`)} as expected, ${describe((column) => `d.${column}`)} as found
-        from balance_days d
+        from zones
+        join balance_days d using (team_id, timezone)
         left join summed s using (team_id, timezone, day)
-       where ${within('d.team_id')}
     )
     select 'balance-day-equals-transfers' as rule, team_id, format('%s in %s', day, timezone) as subject, expected, found
       from compared

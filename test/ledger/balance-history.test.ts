@@ -286,6 +286,21 @@ test('today is not stored, nor a day that ended a moment ago or lies only partly
   expect(await storedSince(midnight + 2 * hourMs, '2031-04-01T12:00:00Z')).toEqual([...days, '2031-04-04']);
 });
 
+test('a time zone that Postgres no longer knows is forgotten, and does not stop the verification', async () => {
+  await clock.set(new Date(end));
+  const teamId = await teamWith([]);
+  await database.pool.query(
+    `insert into balance_days values ($1, 'Europe/Atlantis', '2031-04-09', 0, 0, 0, 0, 0, 0, 0), ($1, 'UTC', '2031-04-09', 0, 0, 0, 0, 0, 0, 0)`,
+    [teamId],
+  );
+  expect(await dayFindings()).toEqual([]);
+  await forgetBalanceDays(database.pool);
+  const { rows } = await database.pool.query('select timezone from balance_days where team_id = $1', [
+    teamId,
+  ]);
+  expect(rows).toEqual([{ timezone: 'UTC' }]);
+});
+
 test('a time zone in which nobody has read the history for 60 days is forgotten', async () => {
   await clock.set(new Date(end));
   const teamId = await teamWith([firstGrant]);
