@@ -709,6 +709,7 @@ async function expectSameLimits(run: Run, team: RunTeam): Promise<void> {
 }
 
 async function learnGrantKeys(em: Em, team: RunTeam): Promise<void> {
+  await em.flush(); // the keys are read by SQL
   const rows = await em.execute<{ id: string; business_key: string }[]>(
     'select id, business_key from grants where team_id = ?',
     [team.id],
