@@ -143,8 +143,8 @@ export async function readOrderEvent(
 }
 
 /**
- * Reads the stored order, its product and the versions of the catalog. The ids are taken from the event's row by SQL,
- * because its payload is not here yet.
+ * Reads the stored order, its product and the versions of the catalog. The statements take the ids from the event's row,
+ * because they are sent before its payload is here.
  */
 export async function readOrderWithLock(
   em: EntityManager,

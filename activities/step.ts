@@ -125,8 +125,8 @@ export function createTeamStep<Args extends unknown[]>(database: Database, step:
 }
 
 /**
- * Makes an activity of a step that an inbox row causes. It settles its inbox row in the step's own transaction, so a retry finds it done. An
- * event that cannot be settled now is parked under a stable code, and the activity fails with it.
+ * Makes an activity of a step that an inbox row causes. It settles the row in the step's own transaction, so a retry
+ * finds it done. An event that cannot be settled now is parked under a stable code, and the activity fails with it.
  */
 export function createEventStep<Facts>(
   { database, polar }: { database: Database; polar: Polar },

@@ -10,7 +10,6 @@ import { type Caller, nameCaller, type Person, unauthenticated } from './authent
 import { type Access, authorize, confirmRights, forbidden } from './authorize.ts';
 import { keepUncompressed } from './compress-answers.ts';
 import type { Dependencies } from './dependencies.ts';
-import { createDownloadTurns, type DownloadTurns } from './download-turns.ts';
 import { createPolarBudget, type PolarBudget } from './polar-budget.ts';
 import { invalidRequest, refuseFields } from './problem.ts';
 import { createRateLimits, networkOf, type RateLimits, type Rates } from './rate-limits.ts';
@@ -132,14 +131,14 @@ export interface RouteTurns {
   heavyReads: Turns;
   reads: Turns;
   administration: Turns;
-  downloads: DownloadTurns;
+  downloads: Turns;
   polar: PolarBudget;
   unsignedBodies: UnsignedBodies;
   rates: RateLimits;
 }
 
 /**
- * The limit per team is lower than the number of connections of its lane, so one team cannot use a whole lane. A
+ * The limit per team and per user is lower than the number of connections of its lane, so neither can use a whole lane. A
  * change of a team may wait for its lock while it uses a connection. A call to Polar uses none.
  */
 export function createRouteTurns(rates: Rates): RouteTurns {
@@ -147,7 +146,7 @@ export function createRouteTurns(rates: Rates): RouteTurns {
     heavyReads: createTurns({ maxPerOwner: 2, maxInAll: 3 }),
     reads: createTurns({ maxPerOwner: 8, maxInAll: 64 }),
     administration: createTurns({ maxPerOwner: 3, maxInAll: 64 }),
-    downloads: createDownloadTurns(),
+    downloads: createTurns({ maxPerOwner: 2, maxInAll: 8 }),
     polar: createPolarBudget(),
     unsignedBodies: createUnsignedBodies(),
     rates: createRateLimits(rates),
@@ -227,15 +226,16 @@ export function defineRoute<Shape extends RequestShape>(definition: RouteDefinit
         bodyHash: hashBody(body ?? null),
       }),
     };
-    if (definition.asksPolar) turns.polar.take(ownerOf(request, caller));
+    const owners = ownersOf(request, caller);
+    if (definition.asksPolar) turns.polar.take(owners);
     const work = () => handle(parsed.data, context);
     const waitsIn = heavy?.(parsed.data) ? turns.heavyReads : turnsOf(lane, turns);
-    const answer = await (waitsIn ? waitsIn.take(ownerOf(request, caller), work) : work());
+    const answer = await (waitsIn ? waitsIn.take(owners, work) : work());
     if (!dependencies.production) checkAnswer(definition, answer);
     const { chunks, stream } = answer;
     if (stream && request.method !== 'HEAD') return stream(response);
     if (chunks === undefined || request.method === 'HEAD') return send(response, answer);
-    await turns.downloads.take(ownerOf(request, caller), caller, () => {
+    await turns.downloads.take(owners, () => {
       startAnswer(response, answer);
       return sendChunks(response, chunks);
     });
@@ -293,12 +293,13 @@ function turnsOf(lane: Lane, turns: RouteTurns): Turns | undefined {
 }
 
 /**
- * The owner of a request for `take-turns`: the team of its path, else the user. A service has none, because it serves
- * many.
+ * The owners of a request for `take-turns.ts` and `polar-budget.ts`: the team of its path, and the user, who may have many teams. A
+ * service is none, because it serves many.
  */
-function ownerOf({ params }: Request, caller: Caller | undefined): string | undefined {
-  if (params.teamId !== undefined) return String(params.teamId).toLowerCase();
-  return caller?.kind === 'person' ? caller.userId : undefined;
+function ownersOf({ params }: Request, caller: Caller | undefined): string[] {
+  const owners = params.teamId === undefined ? [] : [`team ${String(params.teamId).toLowerCase()}`];
+  if (caller?.kind === 'person') owners.push(`user ${caller.userId}`);
+  return owners;
 }
 
 /** The path in a normal form: ids in another case or percent-encoded give the same key. */

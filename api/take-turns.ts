@@ -10,11 +10,11 @@ export interface TurnLimits {
 export interface Turns {
   /**
    * Runs `work` at once, or in order of arrival within five seconds.
-   * @param owner  the team or caller of the work; undefined: only the total is limited
-   * @throws DomainError `too_many_requests` if the owner has too much work in flight; `overloaded` if all owners
+   * @param owners  the team and the user of the work. It counts for each of them; without one, only the total is limited
+   * @throws DomainError `too_many_requests` if an owner has too much work in flight; `overloaded` if all owners
    *   together have
    */
-  take<T>(owner: string | undefined, work: () => Promise<T>): Promise<T>;
+  take<T>(owners: readonly string[], work: () => Promise<T>): Promise<T>;
 }
 
 const longestWaitMs = 5_000;
@@ -24,42 +24,49 @@ const mostWaitingInAll = 1_000;
 /** Limits how much work of one kind runs at once, so that one owner cannot use the capacity of the others. */
 export function createTurns({ maxPerOwner, maxInAll }: TurnLimits): Turns {
   const running = new Map<string, number>();
-  const waiting = new Set<{ owner: string | undefined; begin: () => void }>();
+  const waiting = new Set<{ owners: readonly string[]; begin: () => void }>();
   let total = 0;
 
   return {
-    async take(owner, work) {
-      if (!mayBegin(owner)) await waitForTurn(owner);
-      else count(owner, 1);
+    async take(owners, work) {
+      if (!mayBegin(owners)) await waitForTurn(owners);
+      else count(owners, 1);
       try {
         return await work();
       } finally {
-        count(owner, -1);
+        count(owners, -1);
         next();
       }
     },
   };
 
-  function mayBegin(owner: string | undefined): boolean {
-    return total < maxInAll && (owner === undefined || (running.get(owner) ?? 0) < maxPerOwner);
+  function mayBegin(owners: readonly string[]): boolean {
+    return total < maxInAll && !owners.some(isBusy);
   }
 
-  function count(owner: string | undefined, change: 1 | -1): void {
+  function isBusy(owner: string): boolean {
+    return (running.get(owner) ?? 0) >= maxPerOwner;
+  }
+
+  function count(owners: readonly string[], change: 1 | -1): void {
     total += change;
-    if (owner === undefined) return;
-    const left = (running.get(owner) ?? 0) + change;
-    if (left > 0) running.set(owner, left);
-    else running.delete(owner);
+    for (const owner of owners) {
+      const left = (running.get(owner) ?? 0) + change;
+      if (left > 0) running.set(owner, left);
+      else running.delete(owner);
+    }
   }
 
-  async function waitForTurn(owner: string | undefined): Promise<void> {
-    const ofOwner = owner === undefined ? 0 : [...waiting].filter((other) => other.owner === owner).length;
-    if (ofOwner >= mostWaitingPerOwner || waiting.size >= mostWaitingInAll) throw refusal(owner);
+  async function waitForTurn(owners: readonly string[]): Promise<void> {
+    const waitingOf = (owner: string) => [...waiting].filter((other) => other.owners.includes(owner)).length;
+    const isFull =
+      waiting.size >= mostWaitingInAll || owners.some((owner) => waitingOf(owner) >= mostWaitingPerOwner);
+    if (isFull) throw refusal(owners);
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const place = { owner, begin: resolve };
+    const place = { owners, begin: resolve };
     waiting.add(place);
     const timer = setTimeout(() => {
-      if (waiting.delete(place)) reject(refusal(owner));
+      if (waiting.delete(place)) reject(refusal(owners));
     }, longestWaitMs);
     await promise.finally(() => clearTimeout(timer));
   }
@@ -68,16 +75,16 @@ export function createTurns({ maxPerOwner, maxInAll }: TurnLimits): Turns {
   function next(): void {
     for (const place of waiting) {
       if (total >= maxInAll) return;
-      if (!mayBegin(place.owner)) continue;
+      if (!mayBegin(place.owners)) continue;
       waiting.delete(place);
-      count(place.owner, 1);
+      count(place.owners, 1);
       place.begin();
     }
   }
 
-  function refusal(owner: string | undefined): DomainError {
+  function refusal(owners: readonly string[]): DomainError {
     const details = { retryAfterSeconds: 2 };
-    if (owner !== undefined && (running.get(owner) ?? 0) >= maxPerOwner) {
+    if (owners.some(isBusy)) {
       const why = `At most ${maxPerOwner} such requests of a team or user run at once: wait for their answers, then send this request again`;
       return new DomainError('too_many_requests', why, details);
     }

@@ -77,7 +77,7 @@ export interface PolarOrder extends PolarProductRef {
   /** The money has arrived, even if it was refunded later. Also true if nothing had to be paid. */
   paid: boolean;
   /**
-   * `net_amount` (after discounts) + `applied_balance_amount`. The latter is *negative* if the customer's credit paid a
+   * `net_amount` (after discounts) + `applied_balance_amount`. The second is *negative* if the customer's credit paid a
    * part, *positive* if they owed money before. (Polar computes `due = max(0, total + applied balance)` and `refundable
    * = net + applied balance − refunded` in the same way.) 0 if the sum is negative: a change to a smaller plan that is
    * billed at once is a credit for later orders, and nothing was paid.

@@ -1,5 +1,6 @@
 import type { Polar } from '@polar-sh/sdk/2026-10';
 import type { Database } from '../database/connection.ts';
+import { runEach } from '../database/run-each.ts';
 import { DomainError, isRefusal } from '../domain-error.ts';
 import {
   claimTeamlessEvents,
@@ -19,10 +20,11 @@ const eventsPerBatch = 20;
  * found are due to be signalled. The others are parked again.
  *
  * @returns whether more may be due
+ * @throws Error as `runEach`, after all other events are resolved
  */
 export async function resolveTeamlessEvents(database: Database, polar: Polar): Promise<boolean> {
   const events = await claimTeamlessEvents(database, eventsPerBatch);
-  for (const event of events) await resolveAnew(database, polar, event);
+  await runEach(events, (event) => resolveAnew(database, polar, event));
   return events.length === eventsPerBatch;
 }
 

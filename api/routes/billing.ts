@@ -162,7 +162,7 @@ export const billingRoutes = [
     asksPolar: true,
     request: { params: teamParams, query: listQuery },
     answers: { 200: pageOf('InvoicePage', invoiceOut) },
-    refusals: [...atPolar],
+    refusals: atPolar,
     async handle({ params, query }, { dependencies: { database, polar, invoices } }) {
       const { data, nextCursor } = await invoices.list(polar, database, { ...params, ...query });
       const body = data.map((one) => ({ ...one, createdAt: one.createdAt.toISOString() }));

@@ -1,5 +1,6 @@
 import { formatCredits } from '../../catalog/credits.ts';
 import { type Database, lockTeam } from '../../database/connection.ts';
+import { runEach } from '../../database/run-each.ts';
 import { type Message, storeMessages } from '../../outbox/messages.ts';
 import { readForecast } from '../read/forecast-credits.ts';
 
@@ -12,39 +13,42 @@ const teamsPerPage = 200;
  * notice of 1 day is sent. Safe to run at any time, by any number of processes.
  *
  * @returns how many notices were sent
- * @throws the first error, after all other teams have their notices
+ * @throws Error as `runEach`, after all other teams have their notices
  */
 export async function announceExpiringCredits(
   database: Database,
   { signal, onProgress }: { signal?: AbortSignal; onProgress?: (sent: number) => void } = {},
 ): Promise<number> {
-  let sent = 0;
-  const failures: unknown[] = [];
-  let after = '00000000-0000-0000-0000-000000000000';
-  for (;;) {
-    const teamIds = await findTeams(database, after);
-    for (const teamId of teamIds) {
-      if (signal?.aborted) return sent;
-      try {
-        sent += await announceForTeam(database, teamId);
-      } catch (error) {
-        failures.push(error); // the next run finds the team again
-      }
-      onProgress?.(sent);
-    }
-    const last = teamIds.at(-1);
-    if (last === undefined || teamIds.length < teamsPerPage) break;
-    after = last;
-  }
   // An expiry in the past is never considered again.
   await database.pool.query(
     `delete from expiry_notices where expires_at < billing_now() - interval '30 days'`,
   );
-  if (failures.length > 0) throw failures[0];
+  let sent = 0;
+  await runEach(dueTeams(database, signal), async (teamId) => {
+    sent += await announceForTeam(database, teamId);
+    onProgress?.(sent);
+  });
   return sent;
 }
 
-/** The next teams that have credits whose notice is not decided yet. */
+/** The teams that have credits whose notice is not decided yet, until `signal` is aborted. */
+async function* dueTeams(
+  database: Database,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<string, void, undefined> {
+  let after = '00000000-0000-0000-0000-000000000000';
+  for (;;) {
+    const teamIds = await findTeams(database, after);
+    for (const teamId of teamIds) {
+      if (signal?.aborted) return;
+      yield teamId;
+    }
+    const last = teamIds.at(-1);
+    if (last === undefined || teamIds.length < teamsPerPage) return;
+    after = last;
+  }
+}
+
 async function findTeams({ pool }: Database, after: string): Promise<string[]> {
   const { rows } = await pool.query<{ team_id: string }>(
     `select distinct g.team_id

@@ -66,9 +66,10 @@ export interface OrderLineFacts {
  * team's lock and has read `now` after it.
  *
  * @returns what was done, as a sentence
- * @throws DomainError `doubtful_team`: the order or its subscription belongs to another team; `cycle_not_granted`: its billing period is not known (yet); `money_without_credits`: it was paid
- *   and buys nothing of the catalog; `unknown_product`: the catalog, or the version that its checkout names, does not
- *   have it. Then the caller must not commit.
+ * @throws DomainError `doubtful_team`: the order or its subscription belongs to another team; `cycle_not_granted`: its
+ *   billing period is not known (yet); `money_without_credits`: it was paid and buys nothing of the catalog;
+ *   `unknown_product`: the catalog, or the version that its checkout names, does not have it. Then the caller must not
+ *   commit.
  */
 export async function applyPaidOrder(
   em: EntityManager,

@@ -1,5 +1,6 @@
 import type { Pool, PoolClient } from 'pg';
 import { inPoolTransaction } from '../../database/pool-transaction.ts';
+import { runEach } from '../../database/run-each.ts';
 
 /**
  * Sums of a team's usage by local day, so that a report over a year reads days instead of events.
@@ -116,6 +117,7 @@ export async function countUsageDays(pool: Pool, teamId: string, timezone: strin
 /**
  * Counts the ended days of all zones in use, and forgets zones that are unused or that Postgres no longer knows.
  * @returns how many zones had days to count
+ * @throws Error as `runEach`, after the days of all other zones are counted
  */
 export async function countAllUsageDays(pool: Pool): Promise<number> {
   await pool.query(
@@ -131,7 +133,7 @@ export async function countAllUsageDays(pool: Pool): Promise<number> {
       where next_day < ${endedSql('z.timezone')} or not isempty(${lateDaysSql('z')} * datemultirange(daterange(first_day, next_day)))
       order by team_id, timezone`,
   );
-  for (const { team_id, timezone } of rows) await countUsageDays(pool, team_id, timezone);
+  await runEach(rows, ({ team_id, timezone }) => countUsageDays(pool, team_id, timezone));
   return rows.length;
 }
 

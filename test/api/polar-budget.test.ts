@@ -37,7 +37,7 @@ test('the budget refills with time, and all teams together have one too', () => 
   let now = 0;
   const budget = createPolarBudget(() => now);
   const take = (owner: string, times: number) => {
-    for (let i = 0; i < times; i += 1) budget.take(owner);
+    for (let i = 0; i < times; i += 1) budget.take([owner]);
   };
   take('a', 60);
   expect(() => take('a', 1)).toThrow(

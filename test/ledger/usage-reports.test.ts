@@ -326,6 +326,26 @@ test('a time zone that Postgres no longer knows is forgotten, and stops neither 
   expect(rows).toEqual([{ timezone: 'Europe/Paris', next_day: '2026-04-15' }]);
 });
 
+test('a team whose days cannot be counted delays no other team', async () => {
+  await clock.set(new Date(end));
+  const teams = [await newTeam(), await newTeam()].sort();
+  for (const teamId of teams)
+    await reportUsage(database, { teamId, timezone: 'Europe/Paris', groupBy: ['day'] });
+  await clock.set(new Date(end + 3 * 24 * hourMs));
+  await database.pool.query(
+    `create function fail() returns trigger language plpgsql as $$ begin raise 'not counted'; end $$;
+     create trigger fail before update on usage_zones for each row when (new.team_id = '${teams[0]}') execute function fail()`,
+  );
+  await expect(countAllUsageDays(database.pool)).rejects.toThrow('1 failed, the first because: not counted');
+  await database.pool.query('drop function fail cascade');
+  await clock.set(new Date(end));
+  const { rows } = await database.pool.query(
+    'select next_day::text from usage_zones where team_id = any($1) order by team_id',
+    [teams],
+  );
+  expect(rows).toEqual([{ next_day: '2026-04-12' }, { next_day: '2026-04-15' }]);
+});
+
 test('a time zone that nobody has used for 60 days is forgotten', async () => {
   await clock.set(new Date(end));
   const teamId = await newTeam();

@@ -1,6 +1,7 @@
 /**
  * Colours of keys. There are 20 looks: ten plain hues, then the same ones striped. A key has the plain hue of its hash; if a
- * key that was seen earlier has that look, the next free one, plain ones first. Looks that were given are kept, so a key has the same look in every range.
+ * key that was seen earlier has that look, the next free one, plain ones first. Looks that were given are kept, so a key has the
+ * same look in every range.
  */
 export type Looks = ReadonlyMap<string, number>;
 
