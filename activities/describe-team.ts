@@ -36,12 +36,12 @@ export async function describeTeam(
   teamId: string,
   lastDid: string | null,
 ): Promise<TeamOverview> {
-  const [row, nextDrip] = await Promise.all([readRow(database, teamId), nextDripAt(database.fork(), teamId)]);
+  const row = await readRow(database, teamId);
   if (!row) throw new Error(`there is no team ${teamId}: no workflow is started for one`);
-  const { deleted, plan, status, parked } = row;
+  const { deleted, drips, plan, status, parked } = row;
   const expiry = row.expiry === null ? null : new Date(row.expiry);
   const balance = (source: GrantSource) => formatCredits(BigInt(row.balance?.[source] ?? 0));
-  const drip = deleted ? null : nextDrip;
+  const drip = drips && !deleted ? await nextDripAt(database.fork(), teamId) : null;
   const due = deleted ? [] : [expiry, drip].filter((at) => at !== null);
   return {
     asOf: new Date(row.now).toISOString(),
@@ -70,6 +70,7 @@ async function readRow(database: Database, teamId: string): Promise<Row | undefi
                       where g.team_id = t.id and g.open and g.available > 0 and (g.expires_at > billing_now()) is not false
                       group by g.source) b) as balance,
             (select min(g.expires_at) from grants g where g.team_id = t.id and g.open and (g.available > 0 or g.held > 0 and g.expires_at > billing_now())) as expiry,
+            exists (select from orders o where o.team_id = t.id and o.drips_monthly) as drips,
             (select count(*) from inbox i where i.team_id = t.id and i.status = 'parked')::int as parked
        from teams t
        left join lateral (select * from subscriptions where team_id = t.id
@@ -83,6 +84,8 @@ async function readRow(database: Database, teamId: string): Promise<Row | undefi
 interface Row {
   now: string;
   deleted: boolean;
+  /** Whether it has paid for a yearly allotment that is granted monthly. */
+  drips: boolean;
   plan: string | null;
   status: string | null;
   balance: Partial<Record<GrantSource, string>> | null;

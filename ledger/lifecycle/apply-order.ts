@@ -12,7 +12,6 @@ import { DomainError } from '../../domain-error.ts';
 import type { EntitledGrant } from '../rules/entitlement.ts';
 import { clawbackTarget } from '../rules/plan-clawback.ts';
 import { clawBack } from './claw-back.ts';
-import { demandOwnTeam } from './demand-own-team.ts';
 import { type CyclePolicies, type Followed, followEntitlement } from './follow-entitlement.ts';
 import { grantCredits } from './grant-credits.ts';
 
@@ -159,7 +158,12 @@ async function adoptOrder(em: EntityManager, facts: OrderFacts): Promise<Order> 
 async function mergeOrder(em: EntityManager, facts: OrderFacts): Promise<Order> {
   const known = await findOrder(em, facts.id);
   if (known) {
-    demandOwnTeam(`Order ${facts.id}`, known.teamId, facts.teamId);
+    // Its credits and debts are changed under that team's lock only.
+    if (known.teamId !== facts.teamId)
+      throw new DomainError(
+        'doubtful_team',
+        `Order ${facts.id} belongs to team ${known.teamId}, not to ${facts.teamId}: assign the event to that team, or dismiss it`,
+      );
     if (facts.stateAt >= known.stateAt) {
       known.refundedAmount = facts.refundedAmount;
       known.paidAmount = facts.paidAmount;

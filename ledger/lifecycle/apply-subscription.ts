@@ -5,8 +5,7 @@ import { SubscriptionPeriod } from '../../database/entities/subscription-period.
 import { readOnce } from '../../database/read-once.ts';
 import { type Message, storeMessages } from '../../outbox/messages.ts';
 import { recountCycleLimits } from '../spend/set-limit.ts';
-import { demandOwnTeam } from './demand-own-team.ts';
-import { type CyclePolicies, followEntitlement } from './follow-entitlement.ts';
+import { type CyclePolicies, demandOwnSubscription, followEntitlement } from './follow-entitlement.ts';
 
 /** A subscription at Polar whose team and plan we know. */
 export interface SubscriptionFacts {
@@ -76,7 +75,7 @@ export async function rememberSubscription(
   now: Date,
 ): Promise<{ outcome: string; isNews: boolean }> {
   const [isNewPeriod, known] = await Promise.all([rememberPeriod(em, facts), findSubscription(em, facts.id)]);
-  if (known) demandOwnTeam(`Subscription ${facts.id}`, known.teamId, facts.teamId);
+  if (known) demandOwnSubscription(known, facts.teamId);
   const age = known ? known.stateAt.getTime() - facts.stateAt.getTime() : -1;
   if (age > 0 || (age === 0 && !fetched)) {
     const outcome = `Subscription ${facts.id}: this state or a newer one is already known`;

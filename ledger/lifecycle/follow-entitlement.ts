@@ -4,6 +4,7 @@ import { Debt } from '../../database/entities/debt.ts';
 import { Grant } from '../../database/entities/grant.ts';
 import { Order } from '../../database/entities/order.ts';
 import { Subscription } from '../../database/entities/subscription.ts';
+import { DomainError } from '../../domain-error.ts';
 import { cycleExpiry } from '../rules/cycle-expiry.ts';
 import {
   type CycleEntitlement,
@@ -15,7 +16,6 @@ import {
   type OrderMoney,
 } from '../rules/entitlement.ts';
 import { clawBack } from './claw-back.ts';
-import { demandOwnTeam } from './demand-own-team.ts';
 import { changeExpiry, expireGrants } from './expire-credits.ts';
 import { grantCredits } from './grant-credits.ts';
 import { readBilling } from './read-billing.ts';
@@ -47,7 +47,7 @@ export async function followEntitlement(
   now: Date,
 ): Promise<Followed> {
   const state = await em.findOne(Subscription, { id });
-  if (state) demandOwnTeam(`Subscription ${id}`, state.teamId, teamId);
+  if (state) demandOwnSubscription(state, teamId);
   await em.flush(); // the billing is read by SQL
   const [{ billing, orders }, known, debts, due] = await Promise.all([
     readBilling(em, id, state),
@@ -87,6 +87,19 @@ export async function followEntitlement(
     outstanding += result.outstanding;
   }
   return { entitlement, granted, revokedBefore, revoked: revokedOf(known), outstanding };
+}
+
+/**
+ * A subscription has one team, because its credits and debts are changed under that team's lock only.
+ * @param teamId  the team whose lock the caller holds
+ * @throws DomainError `doubtful_team`
+ */
+export function demandOwnSubscription({ id, teamId: ownerId }: Subscription, teamId: string): void {
+  if (ownerId === teamId) return;
+  throw new DomainError(
+    'doubtful_team',
+    `Subscription ${id} belongs to team ${ownerId}, not to ${teamId}: assign the event to that team, or dismiss it`,
+  );
 }
 
 /** The key of a cycle's grants, clawback and debt. */

@@ -49,8 +49,7 @@ test('every route, command, schedule and parked code in the operators’ guide e
   const code = [
     'polar/resolve-team.ts',
     'activities/step.ts',
-    'activities/follow-order.ts',
-    'activities/paid-order.ts',
+    'activities/order-steps.ts',
     'inbox/inbox.ts',
     'polar/client.ts',
     'polar/events.ts',

@@ -147,20 +147,20 @@ test('a reported usage becomes a row of the ledger within 28 files', async () =>
   expectAtMost(28, files);
 });
 
-test('a paid pack becomes a grant within 31 files', async () => {
+test('a paid pack becomes a grant within 29 files', async () => {
   const buyer = await newBuyer();
   await walk('fulfillPurchase', 'order.paid', paidOrder(buyer, 'pack_1000'));
   const files = await walk('fulfillPurchase', 'order.paid', paidOrder(buyer, 'pack_1000'));
-  expectAtMost(31, files);
+  expectAtMost(29, files);
 });
 
-test('a paid cycle becomes a grant within 43 files', async () => {
+test('a paid cycle becomes a grant within 40 files', async () => {
   await walk('startCycle', 'order.paid', firstCycle(await newBuyer()));
   const files = await walk('startCycle', 'order.paid', firstCycle(await newBuyer()));
-  expectAtMost(43, files);
+  expectAtMost(40, files);
 });
 
-test('a refund of spent credits becomes a debt within 33 files', async () => {
+test('a refund of spent credits becomes a debt within 31 files', async () => {
   const buyer = await newBuyer();
   const order = paidOrder(buyer, 'pack_1000');
   await walk('fulfillPurchase', 'order.paid', order);
@@ -173,5 +173,5 @@ test('a refund of spent credits becomes a debt within 33 files', async () => {
   });
   const owed = await api.database.pool.query('select owed from debts where team_id = $1', [buyer.teamId]);
   expect(owed.rowCount).toBe(1);
-  expectAtMost(33, files);
+  expectAtMost(31, files);
 });
