@@ -1,7 +1,7 @@
 import type { Polar } from '@polar-sh/sdk/2026-10';
 import { type Database, readClock } from '../database/connection.ts';
 import type { Walked } from '../reconciliation/polar-page.ts';
-import type { Run } from '../reconciliation/store-repair.ts';
+import type { Run } from '../reconciliation/reports.ts';
 import { approveRepair } from './reconciliation/approve-repair.ts';
 import { checkWebhookEndpoint } from './reconciliation/check-webhook-endpoint.ts';
 import { reconcilePage } from './reconciliation/reconcile-page.ts';

@@ -1,5 +1,7 @@
+import type { ZodObject, ZodType } from 'zod';
+import type { Lane } from '../database/connection.ts';
 import type { ErrorCode } from '../errors.ts';
-import type { Route } from './define-route.ts';
+import type { Access } from './authorize.ts';
 
 /** Failures of the commit of a debit or hold: the same request may be sent again with the same key. */
 export const whileCommitting = [
@@ -9,14 +11,29 @@ export const whileCommitting = [
   'catalog_not_published',
 ] as const satisfies readonly ErrorCode[];
 
+/** What decides which codes a route can answer with. */
+interface RefusingRoute {
+  access: Access | 'public';
+  method: string;
+  path: string;
+  request: { query?: ZodObject; body?: ZodType };
+  rawBody?: object;
+  lane?: Lane;
+  needsIdempotencyKey?: boolean;
+  refusals?: readonly ErrorCode[];
+}
+
 /** Every code that the route can answer with: its own, and those of its access, parameters, body and key. */
-export function refusalsOf(
-  route: Pick<
-    Route,
-    'access' | 'method' | 'path' | 'request' | 'rawBody' | 'lane' | 'needsIdempotencyKey' | 'refusals'
-  >,
-): readonly ErrorCode[] {
-  const { access, method, path, request, rawBody, lane, needsIdempotencyKey, refusals = [] } = route;
+export function refusalsOf({
+  access,
+  method,
+  path,
+  request,
+  rawBody,
+  lane,
+  needsIdempotencyKey,
+  refusals = [],
+}: RefusingRoute): readonly ErrorCode[] {
   const codes: ErrorCode[] = [
     'invalid_parameters',
     'internal_error',

@@ -2,6 +2,12 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { Reconciliation } from '../database/entities/reconciliation.ts';
 import { type ListPage, type ListRange, pageOfRows, uuidCursor } from '../database/list-page.ts';
 
+/** A run of reconciliation. Its time is in ISO 8601, because it crosses Temporal. */
+export interface Run {
+  id: string;
+  startedAt: string;
+}
+
 /** Writes the current report of a run, and replaces its previous one. */
 export async function recordReconciliation(em: EntityManager, report: Reconciliation): Promise<void> {
   await em.upsert(Reconciliation, report);

@@ -17,6 +17,7 @@ import { isForeign } from '../polar/foreign-event.ts';
 import { resolveEventTeam } from '../polar/resolve-team.ts';
 import { storable } from '../polar/verify-webhook.ts';
 import type { Difference } from './find-differences.ts';
+import type { Run } from './reports.ts';
 
 /**
  * The result for a difference: `repaired` by this run, after the team's workflow has applied the event · `waiting`:
@@ -42,12 +43,6 @@ export interface ReconciliationFinding {
   inboxId: string | null;
   /** The maximum that is granted or taken, as a decimal. */
   credits: string;
-}
-
-/** The run that found it. Times in ISO 8601. */
-export interface Run {
-  id: string;
-  startedAt: string;
 }
 
 /**

@@ -3,7 +3,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import type { models, Polar } from '@polar-sh/sdk/2026-10';
 import { hasCode } from '../domain-error.ts';
 import { callPolar } from '../polar/client.ts';
-import type { Run } from './store-repair.ts';
+import type { Run } from './reports.ts';
 
 /** An order with one of these may be paid weeks after its creation: dunning, a slow bank, an invoice paid by hand. */
 export const unpaidStatuses: models.OrderStatus[] = ['draft', 'pending'];

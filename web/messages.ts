@@ -1,8 +1,8 @@
-import type { Message } from './i18n/text.ts';
+import type { Message } from './i18n/languages.ts';
 
 /**
  * Every text of the page in every language. `{name}` is a value. Texts with `one` and `other` are chosen by `{count}`.
- * A new language is added to `languages` in i18n/text.ts; TypeScript then names each missing text.
+ * A new language is added to `languages` in i18n/languages.ts; TypeScript then names each missing text.
  */
 export const messages = {
   // The frame of each page.

@@ -3,7 +3,8 @@ import type { Database } from '../../database/connection.ts';
 import { findSubscriptionConflicts } from '../../reconciliation/find-conflicts.ts';
 import { findDifferences } from '../../reconciliation/find-differences.ts';
 import { listPage, type PolarPage, type Walked } from '../../reconciliation/polar-page.ts';
-import { type ReconciliationFinding, type Run, storeRepair } from '../../reconciliation/store-repair.ts';
+import type { Run } from '../../reconciliation/reports.ts';
+import { type ReconciliationFinding, storeRepair } from '../../reconciliation/store-repair.ts';
 import {
   fetchSettledOrders,
   forgetSettledOrders,

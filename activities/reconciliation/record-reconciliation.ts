@@ -1,7 +1,8 @@
 import type { Database } from '../../database/connection.ts';
 import type { ReconciliationStatus } from '../../database/entities/reconciliation.ts';
+import type { Run } from '../../reconciliation/reports.ts';
 import { recordReconciliation as record } from '../../reconciliation/reports.ts';
-import type { ReconciliationFinding, Run } from '../../reconciliation/store-repair.ts';
+import type { ReconciliationFinding } from '../../reconciliation/store-repair.ts';
 
 /** A run's report as the workflow carries it. Times in ISO 8601. */
 export interface Report extends Run {

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import type { Message } from '../../web/i18n/text.ts';
+import type { Message } from '../../web/i18n/languages.ts';
 import { chooseLanguage, createTranslate } from '../../web/i18n/text.ts';
 import { messages } from '../../web/messages.ts';
 

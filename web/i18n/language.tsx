@@ -1,6 +1,7 @@
 import { createContext, type ReactNode, useCallback, useContext, useEffect, useMemo, useState } from 'react';
 import { readSetting, storeSetting } from '../layout/settings.ts';
-import { chooseLanguage, createTranslate, type Language, languages, type Translate } from './text.ts';
+import { type Language, languages } from './languages.ts';
+import { chooseLanguage, createTranslate, type Translate } from './text.ts';
 
 interface LanguageState {
   language: Language;

@@ -1,12 +1,5 @@
 import { messages } from '../messages.ts';
-
-export const languages = ['en', 'de'] as const;
-export type Language = (typeof languages)[number];
-
-/** A text with `{names}` of its values, or its plural forms, chosen by the value `count`. */
-export type Text = string | { one: string; other: string };
-/** One text in every language: a missing language is a type error. */
-export type Message = Record<Language, Text>;
+import { type Language, languages, type Message } from './languages.ts';
 
 export type MessageKey = keyof typeof messages;
 type NamesIn<S> = S extends `${string}{${infer Name}}${infer Rest}` ? Name | NamesIn<Rest> : never;

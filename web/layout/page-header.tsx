@@ -2,10 +2,8 @@ import { Link } from 'wouter';
 import type { MyTeam } from '../data/teams.ts';
 import { useLanguage } from '../i18n/language.tsx';
 import { Preferences } from './preferences.tsx';
-import type { Section } from './team-page.tsx';
+import { type Section, sections } from './sections.ts';
 import { TeamSwitcher } from './team-switcher.tsx';
-
-const sections: readonly Section[] = ['billing', 'usage'];
 
 export function PageHeader({
   teams,

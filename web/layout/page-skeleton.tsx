@@ -1,5 +1,5 @@
 import { LoadingCard } from '../ui/skeleton.tsx';
-import type { Section } from './team-page.tsx';
+import type { Section } from './sections.ts';
 
 /** The first cards of a page, about as high as they will be, while nothing of it is known. */
 export function PageSkeleton({ section }: { section: Section }) {

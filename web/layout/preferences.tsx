@@ -2,7 +2,7 @@ import { useState } from 'react';
 import { Button, Header, Menu, MenuItem, MenuSection, MenuTrigger, Popover } from 'react-aria-components';
 import { signOut } from '../data/sign-out.ts';
 import { useLanguage } from '../i18n/language.tsx';
-import { languages } from '../i18n/text.ts';
+import { languages } from '../i18n/languages.ts';
 import { menuItemClass, popoverClass } from '../ui/popover.ts';
 import { chooseTheme, storedTheme, themes } from './theme.ts';
 

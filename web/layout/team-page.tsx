@@ -9,10 +9,9 @@ import { Invitations } from './invitations.tsx';
 import { NotFound } from './not-found.tsx';
 import { PageHeader } from './page-header.tsx';
 import { PageSkeleton } from './page-skeleton.tsx';
+import type { Section } from './sections.ts';
 import { TeamsFailed } from './teams-failed.tsx';
 import { useKeptFocus } from './use-kept-focus.ts';
-
-export type Section = 'billing' | 'usage';
 
 /** The frame of a team's pages: header, team switcher, sections. The contents get the team and the reader's role in it. */
 export function TeamPage({

@@ -2,7 +2,7 @@ import { Button, Menu, MenuItem, MenuTrigger, Popover } from 'react-aria-compone
 import type { MyTeam } from '../data/teams.ts';
 import { useLanguage } from '../i18n/language.tsx';
 import { menuItemClass, popoverClass } from '../ui/popover.ts';
-import type { Section } from './team-page.tsx';
+import type { Section } from './sections.ts';
 
 /** The current team, and a menu of the others in the same section. */
 export function TeamSwitcher({

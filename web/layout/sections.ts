@@ -1,0 +1,3 @@
+/** The sections of a team's pages, in the order of their links. */
+export const sections = ['billing', 'usage'] as const;
+export type Section = (typeof sections)[number];
