@@ -25,9 +25,13 @@ interface Media {
   example?: unknown;
 }
 
+interface Content {
+  content?: Record<string, Media>;
+}
+
 interface Operation {
-  requestBody?: { content?: Record<string, Media> };
-  responses?: Record<string, { content?: Record<string, Media> }>;
+  requestBody?: Content;
+  responses?: Record<string, Content>;
 }
 
 /**
@@ -36,15 +40,14 @@ interface Operation {
  */
 export function addExamples(document: ApiDocument): ApiDocument {
   const schemas = (document.components?.schemas ?? {}) as Record<string, Schema>;
-  for (const path of [...Object.values(document.paths ?? {}), ...Object.values(document.webhooks ?? {})]) {
-    for (const operation of Object.values(path as Record<string, Operation>)) {
-      const contents = [operation.requestBody, ...Object.values(operation.responses ?? {})].flatMap((part) =>
-        part?.content ? Object.values(part.content) : [],
-      );
-      for (const media of contents)
-        if (media.schema && media.example === undefined) media.example = exampleOf(media.schema, schemas, '');
-    }
-  }
+  const paths = [...Object.values(document.paths ?? {}), ...Object.values(document.webhooks ?? {})];
+  const operations = paths.flatMap((path) => Object.values(path as Record<string, Operation>));
+  const parts = [
+    ...operations.flatMap(({ requestBody, responses = {} }) => [requestBody, ...Object.values(responses)]),
+    ...Object.values((document.components?.responses ?? {}) as Record<string, Content>),
+  ];
+  for (const media of parts.flatMap((part) => Object.values(part?.content ?? {})))
+    if (media.schema && media.example === undefined) media.example = exampleOf(media.schema, schemas, '');
   return document;
 }
 

@@ -184,11 +184,7 @@ function describeAnswers(route: Route): ZodOpenApiResponsesObject {
         },
       ]),
     ),
-    default: {
-      description: 'An unexpected error',
-      headers: requestIdHeader,
-      content: { 'application/problem+json': { schema: problemSchema } },
-    },
+    default: unexpectedError,
   };
 }
 
@@ -247,6 +243,12 @@ const requestIdHeader = z.object({
     header: { id: 'X-Request-Id' },
   }),
 });
+const unexpectedError: ZodOpenApiResponseObject = {
+  id: 'UnexpectedError',
+  description: 'An unexpected error',
+  headers: requestIdHeader,
+  content: { 'application/problem+json': { schema: problemSchema } },
+};
 /** Draft-ietf-httpapi-ratelimit-headers. An error before the count has neither. */
 const countedHeaders = requestIdHeader.extend({
   'RateLimit-Policy': z

@@ -4,12 +4,13 @@ import { routes } from '../../api/app.ts';
 import { describeApi } from '../../api/openapi.ts';
 
 /**
- * The OpenAPI document, reduced to what the client's types need. Without examples, and with one `Problem` for all errors of an
- * operation, the types are a tenth of the size. The client sets `Idempotency-Key`, so callers may leave it out.
+ * The OpenAPI document, reduced to what the client's types need. Without examples, without the headers of answers, and with
+ * one `Problem` for all errors of an operation, the types are a tenth of the size. The client sets `Idempotency-Key`, so
+ * callers may leave it out.
  */
 export function describeApiForClient(): ClientDocument {
   const { openapi, info, paths, components } = documentSchema.parse(
-    withoutExamples(JSON.parse(JSON.stringify(describeApi(routes, 'https://billing.waveloom.app')))),
+    withoutUntyped(JSON.parse(JSON.stringify(describeApi(routes, 'https://billing.waveloom.app')))),
   );
   const schemas = Object.entries(components.schemas).filter(([name]) => !/^Problem\d+$/.test(name));
   return {
@@ -68,13 +69,15 @@ function reduceOperation(operation: z.output<typeof operationSchema>): z.output<
   };
 }
 
-function withoutExamples(value: unknown, isMapOfNames = false): unknown {
-  if (Array.isArray(value)) return value.map((one) => withoutExamples(one));
+const untypedKeys = ['example', 'examples', 'headers'];
+
+function withoutUntyped(value: unknown, isMapOfNames = false): unknown {
+  if (Array.isArray(value)) return value.map((one) => withoutUntyped(one));
   if (typeof value !== 'object' || value === null) return value;
   return Object.fromEntries(
     Object.entries(value)
-      .filter(([key]) => isMapOfNames || (key !== 'example' && key !== 'examples'))
-      .map(([key, member]) => [key, withoutExamples(member, key === 'properties')]),
+      .filter(([key]) => isMapOfNames || !untypedKeys.includes(key))
+      .map(([key, member]) => [key, withoutUntyped(member, key === 'properties')]),
   );
 }
 

@@ -11,6 +11,7 @@ import { errors } from '../../errors.ts';
 
 const media = z.looseObject({ schema: z.looseObject({ $ref: z.string().optional() }), example: z.unknown() });
 const response = z.looseObject({
+  $ref: z.string().optional(),
   headers: z.record(z.string(), z.unknown()).optional(),
   content: z.record(z.string(), media).optional(),
 });
@@ -23,7 +24,10 @@ const operation = z.looseObject({
 });
 const documentSchema = z.looseObject({
   paths: z.record(z.string(), z.record(z.string(), operation)),
-  components: z.looseObject({ schemas: z.record(z.string(), z.looseObject({})) }),
+  components: z.looseObject({
+    schemas: z.record(z.string(), z.looseObject({})),
+    responses: z.record(z.string(), response),
+  }),
   tags: z.array(z.looseObject({ name: z.string() })),
 });
 
@@ -32,7 +36,11 @@ const document = documentSchema.parse(JSON.parse(source));
 const operationOf = ({ path, method }: { path: string; method: string }) => {
   const found = document.paths[path]?.[method];
   if (!found) throw new Error(`${method} ${path} is not described`);
-  return found;
+  const responses = Object.entries(found.responses).map(([status, { $ref, ...answer }]) => [
+    status,
+    $ref === undefined ? answer : document.components.responses[$ref.replace('#/components/responses/', '')],
+  ]);
+  return { ...found, responses: Object.fromEntries(responses) as typeof found.responses };
 };
 
 test('the document passes the recommended rules of Redocly', async () => {
