@@ -1,40 +1,15 @@
-import pg from 'pg';
 import { alternate, timed } from '../interleave.ts';
 import type { Measure } from '../measure.ts';
-import { bookYear, seedYear } from '../seed.ts';
-
-const zones = ['UTC', 'America/Los_Angeles', 'Asia/Kathmandu'];
-const yearMs = 365 * 86_400_000;
+import { openYear, zones } from '../open-year.ts';
 
 /** The balance history of a year of a team with a million transfers, over HTTP, and the first one in each of three time zones. */
 export const balanceHistoryMeasure: Measure = {
   name: 'balance-history',
   async run(stack) {
-    const transfers = stack.quick ? 20_000 : 1_000_000;
     const times = stack.quick ? 3 : 60;
-    const amount = transfers.toLocaleString('en');
-    const url = await stack.createDatabase();
-    const teamId = await stack.progress.step(`a team with ${amount} transfers in a year`, async () => {
-      const id = await seedYear(url, { events: transfers });
-      await bookYear(url, id);
-      return id;
-    });
-    const api = await stack.startApi(url);
-    const client = new pg.Client({ connectionString: url });
-    await client.connect();
-    const now = Date.now();
-    const [from, to] = [new Date(now - yearMs).toISOString(), new Date(now).toISOString()];
-    let sent = 0;
-
-    const history = (): Promise<number> =>
-      timed(async () => {
-        const query = new URLSearchParams({ from, to, timezone: zones[sent++ % zones.length] ?? 'UTC' });
-        const headers = { authorization: `Bearer ${api.serviceKey}` };
-        const response = await fetch(`${api.url}/v1/teams/${teamId}/balance/history?${query}`, { headers });
-        const body = await response.text();
-        if (response.status !== 200)
-          throw new Error(`the history was answered ${response.status}: ${body.slice(0, 500)}`);
-      });
+    const { teamId, client, from, amount, read, close } = await openYear(stack, { booked: true });
+    const to = new Date().toISOString();
+    const history = () => read('balance/history', { to });
     const scan = () =>
       timed(() =>
         client.query('select count(*), sum(amount) from transfers where team_id = $1 and at >= $2', [
@@ -77,8 +52,7 @@ export const balanceHistoryMeasure: Measure = {
         },
       ];
     } finally {
-      await client.end();
-      await api.program.stop();
+      await close();
     }
   },
 };

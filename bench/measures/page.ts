@@ -1,4 +1,5 @@
 import { type Browser, chromium, type Page } from 'playwright-core';
+import { createBillingClient } from '../../client/billing-client.ts';
 import { chromiumFlags, findChromium } from '../../dev/find-chromium.ts';
 import { buildPage } from '../../web/build/build-page.ts';
 import { alternate } from '../interleave.ts';
@@ -124,21 +125,13 @@ async function withVisitor<T>(
 }
 
 async function makeOwner(api: { url: string; serviceKey: string }, teamId: string): Promise<void> {
-  const send = async (method: string, path: string, body: object) => {
-    const response = await fetch(api.url + path, {
-      method,
-      headers: {
-        authorization: `Bearer ${api.serviceKey}`,
-        'content-type': 'application/json',
-        'idempotency-key': owner,
-      },
-      body: JSON.stringify(body),
-    });
-    if (!response.ok)
-      throw new Error(`${method} ${path} was answered ${response.status}: ${await response.text()}`);
-  };
-  await send('POST', '/v1/users', { id: owner, name: 'Bench Owner', email: 'owner@example.com' });
-  await send('PUT', `/v1/teams/${teamId}/members/${owner}`, { role: 'owner' });
+  const { serviceKey } = api;
+  const billing = createBillingClient({ baseUrl: api.url, credentials: { serviceKey } });
+  await billing.POST('/v1/users', { body: { id: owner, name: 'Bench Owner', email: 'owner@example.com' } });
+  await billing.PUT('/v1/teams/{teamId}/members/{userId}', {
+    params: { path: { teamId, userId: owner } },
+    body: { role: 'owner' },
+  });
 }
 
 /** The least that draws as many bars: paths without a page around them. */

@@ -1,38 +1,14 @@
-import pg from 'pg';
 import { alternate, timed } from '../interleave.ts';
 import type { Finding, Measure } from '../measure.ts';
-import { seedYear } from '../seed.ts';
-
-const zones = ['UTC', 'America/Los_Angeles', 'Asia/Kathmandu'];
-const yearMs = 365 * 86_400_000;
+import { openYear, zones } from '../open-year.ts';
 
 /** Reports over a year of a team with a million usage events, over HTTP, and the first report in each of three time zones. */
 export const reportYearMeasure: Measure = {
   name: 'report-year',
   async run(stack) {
-    const events = stack.quick ? 20_000 : 1_000_000;
     const times = stack.quick ? 3 : 60;
-    const url = await stack.createDatabase();
-    const amount = events.toLocaleString('en');
-    const teamId = await stack.progress.step(`a team with ${amount} usage events in a year`, () =>
-      seedYear(url, { events }),
-    );
-    const api = await stack.startApi(url);
-    const client = new pg.Client({ connectionString: url });
-    await client.connect();
-    const from = new Date(Date.now() - yearMs).toISOString();
-    let sent = 0;
-    const nextZone = () => zones[sent++ % zones.length] ?? 'UTC';
-
-    const report = (groupBy: string, timezone: string): Promise<number> =>
-      timed(async () => {
-        const query = new URLSearchParams({ from, groupBy, timezone });
-        const headers = { authorization: `Bearer ${api.serviceKey}` };
-        const response = await fetch(`${api.url}/v1/teams/${teamId}/usage?${query}`, { headers });
-        const body = await response.text();
-        if (response.status !== 200)
-          throw new Error(`the report was answered ${response.status}: ${body.slice(0, 500)}`);
-      });
+    const { teamId, client, from, amount, read, close } = await openYear(stack);
+    const report = (groupBy: string) => read('usage', { groupBy });
     const scan = () =>
       timed(() =>
         client.query(
@@ -54,7 +30,7 @@ export const reportYearMeasure: Measure = {
 
     try {
       const first = await stack.progress.step('the first report in a time zone', () =>
-        alternate(zones.length, { ours: () => report('day', nextZone()), baseline: scan }),
+        alternate(zones.length, { ours: () => report('day'), baseline: scan }),
       );
       await client.query('vacuum (analyze) usage_days');
       const findings: Finding[] = [
@@ -75,7 +51,7 @@ export const reportYearMeasure: Measure = {
         const groupBy = name === 'day' ? 'day' : `day,${name}`;
         const runs = await stack.progress.step(`a year by ${groupBy}`, async () => {
           const operations = {
-            ours: () => report(groupBy, nextZone()),
+            ours: () => report(groupBy),
             baseline: sums(dimension, columns),
           };
           await alternate(times / 3, operations);
@@ -91,8 +67,7 @@ export const reportYearMeasure: Measure = {
       }
       return findings;
     } finally {
-      await client.end();
-      await api.program.stop();
+      await close();
     }
   },
 };

@@ -1,19 +1,19 @@
 import { z } from 'zod';
 import { runCallers } from '../interleave.ts';
 import { openLedger } from '../workload.ts';
+import { answerMessages } from './answer-messages.ts';
 
 /** One of several processes whose callers debit the same team: the ledger as in an API process, without HTTP. */
 const load = z.object({ callers: z.int(), seconds: z.number(), teamId: z.string() });
 const ledger = await openLedger(z.string().parse(process.env.DATABASE_URL));
 
-process.on('message', (message) => {
+answerMessages(async (message) => {
   const { callers, seconds, teamId } = load.parse(message);
   let acknowledged = 0;
   const spend = async () => {
     await ledger.spend(teamId);
     acknowledged += 1;
   };
-  void runCallers(callers, seconds, spend).then((run) => process.send?.({ run, acknowledged }));
+  const run = await runCallers(callers, seconds, spend);
+  return { run, acknowledged };
 });
-process.once('disconnect', () => process.exit());
-process.send?.('ready');

@@ -2,24 +2,15 @@ import { randomUUID } from 'node:crypto';
 import { connect } from 'node:net';
 import type { HttpLoad, HttpLoadAnswer } from '../http-load.ts';
 import { toRun } from '../interleave.ts';
-import { usage } from '../workload.ts';
+import { pickFrom, usage } from '../workload.ts';
+import { answerMessages } from './answer-messages.ts';
 
 /**
  * The load, in its own process: each connection stays open and sends its next request after the previous answer. It
  * writes and reads HTTP/1.1 over plain sockets, because an HTTP client would use more of the two cores than some of
  * the servers do.
  */
-process.on('message', (load: HttpLoad) => {
-  void run(load).then(
-    (answer) => process.send?.(answer),
-    (error: unknown) => {
-      console.error(error);
-      process.exit(1);
-    },
-  );
-});
-process.once('disconnect', () => process.exit());
-process.send?.('ready');
+answerMessages(run);
 
 const body = JSON.stringify(usage);
 
@@ -49,13 +40,13 @@ async function run(load: HttpLoad): Promise<HttpLoadAnswer> {
 }
 
 function single({ teamIds, serviceKey }: HttpLoad): string {
-  return request(`/v1/teams/${pick(teamIds)}/usage`, serviceKey, body);
+  return request(`/v1/teams/${pickFrom(teamIds)}/usage`, serviceKey, body);
 }
 
 function batch({ teamIds, serviceKey }: HttpLoad, size: number): string {
   const events = Array.from(
     { length: size },
-    () => `{"teamId":"${pick(teamIds)}","idempotencyKey":"${randomUUID()}",${body.slice(1)}`,
+    () => `{"teamId":"${pickFrom(teamIds)}","idempotencyKey":"${randomUUID()}",${body.slice(1)}`,
   );
   return request('/v1/usage/batch', serviceKey, `{"events":[${events.join(',')}]}`);
 }
@@ -71,10 +62,6 @@ function request(path: string, serviceKey: string, json: string): string {
     '',
     json,
   ].join('\r\n');
-}
-
-function pick(teamIds: readonly string[]): string {
-  return teamIds[Math.floor(Math.random() * teamIds.length)] ?? '';
 }
 
 /** A load with errors would measure something else, so it ends the run. */

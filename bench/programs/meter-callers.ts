@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { createBillingClient, createMeter } from '../../client/index.ts';
 import { runCallers } from '../interleave.ts';
 import { pickFrom, usage } from '../workload.ts';
+import { answerMessages } from './answer-messages.ts';
 
 /** A service's process: its callers spend through one meter of the client, over HTTP. Or one by one, each with its own request. */
 const load = z.object({
@@ -13,17 +14,7 @@ const load = z.object({
   through: z.enum(['meter', 'single requests']),
 });
 
-process.on('message', (message) => {
-  void run(load.parse(message)).then(
-    (answer) => process.send?.(answer),
-    (error: unknown) => {
-      console.error(error);
-      process.exit(1);
-    },
-  );
-});
-process.once('disconnect', () => process.exit());
-process.send?.('ready');
+answerMessages((message) => run(load.parse(message)));
 
 async function run({ origin, serviceKey, teamIds, callers, seconds, through }: z.output<typeof load>) {
   const billing = createBillingClient({ baseUrl: origin, credentials: { serviceKey } });
