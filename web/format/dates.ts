@@ -14,10 +14,3 @@ export function formatInstant(instant: string | Date, locale: string): string {
     new Date(instant),
   );
 }
-
-const dayMs = 86_400_000;
-
-/** Whole days from one instant until another, rounded up; 0 if it has passed. */
-export function daysUntil(instant: string, from: string): number {
-  return Math.max(0, Math.ceil((Date.parse(instant) - Date.parse(from)) / dayMs));
-}
