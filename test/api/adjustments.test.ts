@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
-import { z } from 'zod';
 import type { components } from '../../client/api-types.ts';
 import { Debt } from '../../database/entities/debt.ts';
 import { DebtChange } from '../../database/entities/debt-change.ts';
@@ -146,15 +145,8 @@ test('given credits settle the team’s debts', async () => {
 
 test('adjustments are listed newest first, page by page', async () => {
   for (const credits of [1, 2, 3]) await adjust({ credits, reason: `gift ${credits}` });
-  const page = z.object({
-    data: z.array(z.object({ reason: z.string() })),
-    nextCursor: z.string().nullable(),
-  });
-  const path = `/v1/teams/${teamId}/adjustments?limit=2`;
-  const first = page.parse((await api.send('GET', path)).json);
-  expect(first.data.map(({ reason }) => reason)).toEqual(['gift 3', 'gift 2']);
-  const second = page.parse((await api.send('GET', `${path}&cursor=${first.nextCursor}`)).json);
-  expect(second).toEqual({ data: [{ reason: 'gift 1' }], nextCursor: null });
+  const pages = await Array.fromAsync(api.pages(`/v1/teams/${teamId}/adjustments?limit=2`));
+  expect(pages).toMatchObject([[{ reason: 'gift 3' }, { reason: 'gift 2' }], [{ reason: 'gift 1' }]]);
 });
 
 test('only a service with the scope admin makes and reads adjustments', async () => {
@@ -167,40 +159,30 @@ test('only a service with the scope admin makes and reads adjustments', async ()
   }
 });
 
-test.each<[string, unknown, string, RegExp]>([
-  ['no credits', { credits: 0, reason: 'x' }, 'invalid_request', /credits/],
-  ['no credits in text', { credits: '-0.000000', reason: 'x' }, 'invalid_request', /credits/],
-  ['7 decimals', { credits: '1.0000001', reason: 'x' }, 'invalid_request', /credits/],
-  ['20 digits', { credits: '-12345678901234567890', reason: 'x' }, 'invalid_request', /credits/],
-  ['a fraction as a number', { credits: 0.5, reason: 'x' }, 'invalid_request', /credits/],
-  ['an exponent', { credits: '1e3', reason: 'x' }, 'invalid_request', /credits/],
-  ['two signs', { credits: '+-1', reason: 'x' }, 'invalid_request', /credits/],
-  ['1e400', '{"credits":1e400,"reason":"x"}', 'invalid_request', /credits/],
-  ['no reason', { credits: 1 }, 'invalid_request', /reason/],
-  ['an empty reason', { credits: 1, reason: ' ' }, 'invalid_request', /reason/],
-  ['a long reason', { credits: 1, reason: 'x'.repeat(501) }, 'invalid_request', /reason/],
-  ['an expiry that is none', { credits: 1, reason: 'x', expiresAt: 'soon' }, 'invalid_request', /expiresAt/],
-  [
-    'an expiry without a zone',
-    { credits: 1, reason: 'x', expiresAt: '2030-01-01T00:00:00' },
-    'invalid_request',
-    /expiresAt/,
-  ],
+test.each<[string, unknown, RegExp, string?]>([
+  ['no credits', { credits: 0, reason: 'x' }, /credits/],
+  ['no credits in text', { credits: '-0.000000', reason: 'x' }, /credits/],
+  ['7 decimals', { credits: '1.0000001', reason: 'x' }, /credits/],
+  ['20 digits', { credits: '-12345678901234567890', reason: 'x' }, /credits/],
+  ['a fraction as a number', { credits: 0.5, reason: 'x' }, /credits/],
+  ['an exponent', { credits: '1e3', reason: 'x' }, /credits/],
+  ['two signs', { credits: '+-1', reason: 'x' }, /credits/],
+  ['1e400', '{"credits":1e400,"reason":"x"}', /credits/],
+  ['no reason', { credits: 1 }, /reason/],
+  ['an empty reason', { credits: 1, reason: ' ' }, /reason/],
+  ['a long reason', { credits: 1, reason: 'x'.repeat(501) }, /reason/],
+  ['an expiry that is none', { credits: 1, reason: 'x', expiresAt: 'soon' }, /expiresAt/],
+  ['an expiry without a zone', { credits: 1, reason: 'x', expiresAt: '2030-01-01T00:00:00' }, /expiresAt/],
   [
     'a past expiry',
     { credits: 1, reason: 'x', expiresAt: '2020-01-01T00:00:00Z' },
-    'expires_in_the_past',
     /after/,
+    'expires_in_the_past',
   ],
-  [
-    'an expiry of taking',
-    { credits: -1, reason: 'x', expiresAt: '2030-01-01T00:00:00Z' },
-    'invalid_request',
-    /expiresAt/,
-  ],
-  ['an unknown field', { credits: 1, reason: 'x', actor: 'me' }, 'invalid_request', /actor/],
-  ['nothing', undefined, 'invalid_request', /body/],
-])('an adjustment with %s is refused and says why', async (_, body, code, culprit) => {
+  ['an expiry of taking', { credits: -1, reason: 'x', expiresAt: '2030-01-01T00:00:00Z' }, /expiresAt/],
+  ['an unknown field', { credits: 1, reason: 'x', actor: 'me' }, /actor/],
+  ['nothing', undefined, /body/],
+])('an adjustment with %s is refused and says why', async (_, body, culprit, code = 'invalid_request') => {
   await api.give(teamId, '10');
   const before = await api.snapshot();
   const reply = await api.sendRaw('POST', `/v1/teams/${teamId}/adjustments`, { body });

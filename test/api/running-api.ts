@@ -74,6 +74,8 @@ export interface RunningApi {
   client(token?: string): BillingClient;
   /** Sends any request as it is: a wrong body or header, or an unknown path. */
   sendRaw(method: string, path: string, request?: RawRequest): Promise<Reply>;
+  /** The items of each page of a list, to its end. The path has a query. */
+  pages(path: string, as?: string): AsyncGenerator<Record<string, unknown>[], void, undefined>;
   /** Creates a service key with these scopes. */
   key(...scopes: Scope[]): Promise<{ id: string; key: string }>;
   /** Signs a user up and returns the user with a token and their Personal Team. */
@@ -180,6 +182,14 @@ export async function startApi({
       const json: unknown = /json/.test(response.headers.get('content-type') ?? '') ? JSON.parse(text) : null;
       return { status: response.status, headers: response.headers, json };
     },
+    async *pages(path, as = firstKey) {
+      for (let cursor: string | null = ''; cursor !== null; ) {
+        const query: string = cursor && `&cursor=${encodeURIComponent(cursor)}`;
+        const page = pageSchema.parse((await api.send('GET', path + query, { as })).json);
+        yield page.data;
+        cursor = page.nextCursor;
+      }
+    },
     key: (...scopes) =>
       database.transaction((em) => issueServiceKey(em, { name: 'a test', scopes, actor: 'operator:test' })),
     async person(id = `user_${uuidv7().slice(-12)}`) {
@@ -246,6 +256,11 @@ export async function startApi({
   };
   return api;
 }
+
+const pageSchema = z.object({
+  data: z.array(z.record(z.string(), z.unknown())),
+  nextCursor: z.string().nullable(),
+});
 
 /** A user's JWT, valid for five minutes. */
 export async function personToken(userId: string, expires: string | Date = '5m'): Promise<string> {

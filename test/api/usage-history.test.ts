@@ -35,22 +35,13 @@ const think = (tokens: number, rest: object = {}) =>
     body: { action: 'model.gpt-5', quantities: { output_tokens: tokens }, ...rest },
   });
 const get = (path: string) => api.send('GET', `/v1/teams/${teamId}/${path}`);
-const page = z.object({
-  data: z.array(z.looseObject({ id: z.string() })),
-  nextCursor: z.string().nullable(),
-});
+const list = (path: string) => `/v1/teams/${teamId}/${path}${path.includes('?') ? '&' : '?'}`;
 
 /** Every page of a list, one after another. */
 async function walk(path: string, between: () => Promise<unknown> = async () => {}) {
-  const all: z.output<typeof page>['data'] = [];
-  let cursor: string | null = '';
-  while (cursor !== null) {
-    const reply = await get(
-      `${path}${path.includes('?') ? '&' : '?'}limit=3${cursor && `&cursor=${cursor}`}`,
-    );
-    const { data, nextCursor } = page.parse(reply.json);
-    all.push(...data);
-    cursor = nextCursor;
+  const all: Record<string, unknown>[] = [];
+  for await (const page of api.pages(`${list(path)}limit=3`)) {
+    all.push(...page);
     await between();
   }
   return all;
@@ -101,7 +92,8 @@ test('every event is listed with its caller’s receipt, newest first', async ()
 test('paging through the events returns each once, even if many have the same time and new ones arrive', async () => {
   await Promise.all(Array.from({ length: 10 }, () => run(1)));
   await run(1, { occurredAt: '2026-01-31T23:59:59.999Z' });
-  const before = page.parse((await get('usage/events')).json).data.map(({ id }) => id);
+  const [events = []] = await Array.fromAsync(api.pages(`${list('usage/events')}limit=100`));
+  const before = events.map(({ id }) => id);
   const walked = await walk('usage/events', async () => {
     await clock.set(new Date(clock.now().getTime() + 1));
     await run(1);
@@ -149,10 +141,7 @@ test('a run’s statement has its steps, receipts, holds, the grants that paid a
     stepId: 'think',
     tags: { project: 'site' },
   };
-  const hold = async () => {
-    const { json } = await api.send('POST', `/v1/teams/${teamId}/holds`, { body });
-    return z.object({ id: z.string() }).parse(json).id;
-  };
+  const hold = async () => idOf(await api.send('POST', `/v1/teams/${teamId}/holds`, { body }));
   const [captured, open] = [await hold(), await hold()];
   await api.send('POST', `/v1/holds/${captured}/capture`, { body: { credits: 3 } });
 
@@ -430,11 +419,10 @@ test('as CSV, the events of a range are one file in the order of the list, and n
     tags: { project: '=1,1' },
   });
   await think(1000, { stepId: 'draft' });
-  const { data } = page.parse((await get('usage/events?from=2026-03-01T00:00:00Z')).json);
+  const [late, early] = (await walk('usage/events?from=2026-03-01T00:00:00Z')).map(({ id }) => id);
   const response = await fetchCsv('usage/events?from=2026-03-01T00:00:00Z');
   expect(response.headers.get('content-type')).toBe('text/csv; charset=utf-8; header=present');
   expect(response.headers.get('content-disposition')).toBe('attachment; filename=usage-events.csv');
-  const [late, early] = data.map(({ id }) => id);
   expect(await response.text()).toBe(
     [
       'id,occurredAt,recordedAt,action,quantities,credits,priceVersion,memberId,apiKeyId,runId,stepId,tags',
@@ -513,7 +501,7 @@ test('the activity lists credits that came and went, the usage of each day and a
   await clock.set(new Date('2026-03-11T08:00:00Z'));
   await adjust({ credits: '10', reason: 'a gift', expiresAt: '2026-03-12T00:00:00Z' });
   await adjust({ credits: '-3', reason: 'a mistake' });
-  const kinds = (rows: Awaited<ReturnType<typeof walk>>) =>
+  const kinds = (rows: Record<string, unknown>[]) =>
     rows.map(({ kind, change, action, day, credits }) => [change ?? action ?? day ?? kind, credits]);
   const expected = [
     ['credits.adjusted', undefined],
@@ -521,9 +509,7 @@ test('the activity lists credits that came and went, the usage of each day and a
     ['credits.adjusted', undefined],
     ['granted', '10'],
   ];
-  const entries = z.object({ data: z.array(z.looseObject({ kind: z.string() })) });
-  const all = entries.parse((await get('activity')).json).data;
-  const rows = all.map((entry) => ({ id: '', ...entry }));
+  const [rows = []] = await Array.fromAsync(api.pages(`${list('activity')}limit=100`));
   expect(kinds(rows.slice(0, 4)).map(String).sort()).toEqual(expected.map(String).sort());
   expect(kinds(rows.slice(4).filter(({ kind }) => kind !== 'act'))).toEqual([
     ['granted', '1000'],
@@ -533,14 +519,7 @@ test('the activity lists credits that came and went, the usage of each day and a
   expect(rows.filter(({ kind }) => kind === 'act')).toContainEqual(
     expect.objectContaining({ actor: expect.stringMatching(/^service:/), reason: 'a gift' }),
   );
-  const paged: unknown[] = [];
-  for (let cursor: string | null = ''; cursor !== null; ) {
-    const { json } = await get(`activity?limit=2${cursor && `&cursor=${cursor}`}`);
-    const { data, nextCursor } = entries.extend({ nextCursor: z.string().nullable() }).parse(json);
-    paged.push(...data);
-    cursor = nextCursor;
-  }
-  expect(paged).toEqual(all);
+  expect(await walk('activity')).toEqual(rows);
   // In Kathmandu the first usage occurred on the 10th too.
   expect((await get('activity?timezone=Asia/Kathmandu')).json).toMatchObject({
     data: expect.arrayContaining([expect.objectContaining({ day: '2026-03-10', credits: '3', events: 2 })]),

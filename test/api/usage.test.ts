@@ -7,11 +7,6 @@ import { refusal } from './send.ts';
 const api = useApi();
 
 const usage = { action: 'model.gpt-5', quantities: { output_tokens: '1000', input_tokens: 2000 } };
-const receipt = z.object({
-  id: z.string(),
-  credits: z.string(),
-  balance: z.object({ available: z.string() }),
-});
 
 test('usage is priced, debited and answered with its receipt, and the balance agrees', async () => {
   const { teamId, token } = await api.person();
@@ -48,11 +43,12 @@ test('usage is priced, debited and answered with its receipt, and the balance ag
   });
 });
 
-test('a key is replayed, in any order of the body’s fields, alone or in a batch; another body is a conflict', async () => {
+test('a key is replayed after the balance has changed, in any order of the body’s fields, alone or in a batch; another body is a conflict', async () => {
   const { teamId } = await api.person();
   await api.give(teamId, '100');
   const path = `/v1/teams/${teamId}/usage`;
   const first = await api.send('POST', path, { body: usage, key: 'k' });
+  await api.send('POST', path, { body: usage });
   const shuffled = { quantities: { input_tokens: 2000, output_tokens: '1000' }, action: usage.action };
   expect(await api.send('POST', path, { body: shuffled, key: 'k' })).toMatchObject({
     status: 201,
@@ -73,7 +69,7 @@ test('a key is replayed, in any order of the body’s fields, alone or in a batc
 
   const other = { body: { ...usage, memberId: 'ada' }, key: 'k' };
   expect(await api.send('POST', path, other)).toMatchObject(refusal(409, 'idempotency_conflict'));
-  expect(await api.send('GET', `/v1/teams/${teamId}/balance`)).toMatchObject({ json: { available: '98.5' } });
+  expect(await api.send('GET', `/v1/teams/${teamId}/balance`)).toMatchObject({ json: { available: '97' } });
 });
 
 test('without enough credits the answer is 402 with the required and available credits, and the key can be used again', async () => {
@@ -85,36 +81,6 @@ test('without enough credits the answer is 402 with the required and available c
   );
   await api.give(teamId, '1');
   expect(await spend()).toMatchObject({ status: 201, json: { balance: { available: '0.5' } } });
-});
-
-test('200 spends at once against credits for 100: exactly 100 succeed and nothing is left', async () => {
-  const { teamId } = await api.person();
-  await api.give(teamId, '150');
-  const replies = await Promise.all(
-    Array.from({ length: 200 }, () => api.send('POST', `/v1/teams/${teamId}/usage`, { body: usage })),
-  );
-  expect(replies.filter(({ status }) => status === 201)).toHaveLength(100);
-  expect(replies.filter(({ status }) => status === 402)).toHaveLength(100);
-  expect(await api.send('GET', `/v1/teams/${teamId}/balance`)).toMatchObject({ json: { available: '0' } });
-});
-
-test('a batch is applied in order within each team, each event separately', async () => {
-  const [one, two] = [await api.person(), await api.person()];
-  await api.give(one.teamId, '3');
-  await api.give(two.teamId, '1.5');
-  const events = Array.from({ length: 6 }, (_, index) => ({
-    teamId: index % 2 === 0 ? one.teamId : two.teamId,
-    idempotencyKey: `e${index}`,
-    ...usage,
-  }));
-  const { json } = await api.send('POST', '/v1/usage/batch', { body: { events } });
-  const { results } = z.object({ results: z.array(z.looseObject({ status: z.int() })) }).parse(json);
-  expect(results.map(({ status }) => status)).toEqual([201, 201, 201, 402, 402, 402]);
-  expect(results.slice(0, 3).map((result) => receipt.parse(result).balance.available)).toEqual([
-    '1.5',
-    '0',
-    '0',
-  ]);
 });
 
 test('zero is a valid quantity: its line costs nothing, alone and in a batch', async () => {

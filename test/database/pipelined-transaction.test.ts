@@ -4,6 +4,7 @@ import { connectDatabase, type Database } from '../../database/connection.ts';
 import { Team } from '../../database/entities/team.ts';
 import { isConnectionError, isUniqueViolation } from '../../database/errors.ts';
 import { createTestDatabase, type TestDatabase } from '../setup/database.ts';
+import { insertTeam } from '../setup/insert-team.ts';
 import { untilWaitingForLock } from '../setup/lock-waits.ts';
 import { countRoundTrips } from '../setup/round-trips.ts';
 
@@ -22,19 +23,18 @@ afterAll(async () => {
   await testDatabase.drop();
 });
 beforeEach(async () => {
-  teamId = uuidv7();
-  await database.pool.query(`insert into teams (id, name, personal) values ($1, 'team', false)`, [teamId]);
+  teamId = await insertTeam(database.pool, 'team');
 });
 
 const nothing = async () => null;
 const nameOf = async () => (await database.fork().findOneOrFail(Team, { id: teamId })).name;
-const insertTeam = `insert into teams (id, name, personal) values (?, 'another', false)`;
+const insertAnother = `insert into teams (id, name, personal) values (?, 'another', false)`;
 
 test('writes are sent with the commit: two waits, whatever is written', async () => {
   const { waits } = await countRoundTrips(database.pool, () =>
     database.teamTransaction(teamId, nothing, async (em, locked) => {
       if (!locked) throw new Error('the team exists');
-      for (let index = 0; index < 5; index += 1) await em.execute(insertTeam, [uuidv7()]);
+      for (let index = 0; index < 5; index += 1) await em.execute(insertAnother, [uuidv7()]);
       locked.team.name = 'renamed';
     }),
   );
@@ -45,7 +45,7 @@ test('writes are sent with the commit: two waits, whatever is written', async ()
 test('a read sees the writes that were sent before it', async () => {
   const id = uuidv7();
   const found = await database.teamTransaction(teamId, nothing, async (em) => {
-    await em.execute(insertTeam, [id]);
+    await em.execute(insertAnother, [id]);
     return em.findOne(Team, { id });
   });
   expect(found?.name).toBe('another');
@@ -56,7 +56,7 @@ test('a write that fails undoes the transaction, and its error is thrown by the 
     database.teamTransaction(teamId, nothing, async (em, locked) => {
       if (locked) locked.team.name = 'never';
       await em.flush();
-      await em.execute(insertTeam, [teamId]); // the id is taken
+      await em.execute(insertAnother, [teamId]); // the id is taken
       if (reads) await em.count(Team);
     });
   for (const reads of [true, false]) {
@@ -72,7 +72,7 @@ test('work that goes on after its transaction has failed changes nothing in the 
   const id = uuidv7();
   let late: Promise<unknown> = Promise.resolve();
   const first = database.teamTransaction(teamId, nothing, async (em) => {
-    late = failed.promise.then(() => em.execute(insertTeam, [id]));
+    late = failed.promise.then(() => em.execute(insertAnother, [id]));
     throw new Error('one of two reads has failed');
   });
   await expect(first).rejects.toThrow('one of two reads has failed');

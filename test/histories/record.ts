@@ -14,10 +14,8 @@ import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import type { Client } from '@temporalio/client';
 import proto from '@temporalio/proto';
-import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { publishCatalog } from '../../catalog/versions.ts';
 import { connectDatabase } from '../../database/connection.ts';
-import { searchAttributes } from '../../dev/temporal-server.ts';
 import { storeInboxEvent } from '../../inbox/inbox.ts';
 import { signUp } from '../../teams/sign-up.ts';
 import { bundleWorkflows, startWorker } from '../../worker/start-worker.ts';
@@ -28,7 +26,7 @@ import { createTestDatabase } from '../setup/database.ts';
 import { defaultCatalog } from '../setup/default-catalog.ts';
 import globalSetup from '../setup/global-setup.ts';
 import globalTeardown from '../setup/global-teardown.ts';
-import { temporalCli } from '../setup/temporal.ts';
+import { startDevelopmentServer } from '../setup/temporal.ts';
 
 const folder = join(import.meta.dirname, process.argv[2] ?? new Date().toISOString().slice(0, 10));
 
@@ -88,17 +86,8 @@ async function recordContinueAsNew(): Promise<void> {
   const testDatabase = await createTestDatabase();
   const database = await connectDatabase(testDatabase.url);
   await publishCatalog(database, defaultCatalog);
-  const environment = await TestWorkflowEnvironment.createLocal({
-    server: {
-      executable: { type: 'existing-path', path: temporalCli() },
-      extraArgs: [
-        ...['--dynamic-config-value', 'limit.historyCount.suggestContinueAsNew=40'],
-        ...Object.entries(searchAttributes).flatMap(([name, type]) => [
-          '--search-attribute',
-          `${name}=${type}`,
-        ]),
-      ],
-    },
+  const environment = await startDevelopmentServer({
+    config: { 'limit.historyCount.suggestContinueAsNew': 40 },
   });
   const worker = await startWorker(
     {

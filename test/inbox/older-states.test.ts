@@ -1,17 +1,13 @@
 import { expect, test } from '@jest/globals';
-import { v7 as uuidv7 } from 'uuid';
 import { InboxEvent } from '../../database/entities/inbox-event.ts';
 import { parkInboxEvent, storeInboxEvent } from '../../inbox/inbox.ts';
 import { skipOlderStates } from '../../inbox/older-states.ts';
+import { insertTeam } from '../setup/insert-team.ts';
 import { useTestDatabase } from '../setup/use-test-database.ts';
 
 const { database } = useTestDatabase({ pool: 3 });
 
-async function newTeam(): Promise<string> {
-  const id = uuidv7();
-  await database.pool.query(`insert into teams (id, name, personal) values ($1, 'Team', false)`, [id]);
-  return id;
-}
+const newTeam = () => insertTeam(database.pool);
 
 const second = (at: number) => new Date(Date.UTC(2040, 0, 1, 0, 0, at)).toISOString();
 

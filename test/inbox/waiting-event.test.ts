@@ -1,13 +1,13 @@
 import { beforeAll, expect, test } from '@jest/globals';
-import { v7 as uuidv7 } from 'uuid';
 import { claimDueEvents, storeInboxEvent } from '../../inbox/inbox.ts';
 import { readWaitingEvent, type WaitingEvent } from '../../inbox/waiting-event.ts';
+import { insertTeam } from '../setup/insert-team.ts';
 import { useTestDatabase } from '../setup/use-test-database.ts';
 
 const { database } = useTestDatabase({ pool: 3 });
-const team = uuidv7();
+let team: string;
 beforeAll(async () => {
-  await database.pool.query(`insert into teams (id, name, personal) values ($1, 'Team', false)`, [team]);
+  team = await insertTeam(database.pool);
 });
 
 async function signalOf(type: string, data: unknown): Promise<Omit<WaitingEvent, 'inboxId'>> {

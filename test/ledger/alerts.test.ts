@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { v7 as uuidv7 } from 'uuid';
 import { MICRO } from '../../catalog/credits.ts';
 import { publishCatalog } from '../../catalog/versions.ts';
 import type { Database } from '../../database/connection.ts';
@@ -20,6 +19,7 @@ import { messageData } from '../../outbox/messages.ts';
 import { type SettableClock, settableClock } from '../setup/clock.ts';
 import { createTestDatabase, type TestDatabase } from '../setup/database.ts';
 import { defaultCatalog } from '../setup/default-catalog.ts';
+import { insertTeam } from '../setup/insert-team.ts';
 
 const day = 86_400_000;
 const start = new Date('2026-03-10T12:00:00Z');
@@ -43,8 +43,7 @@ afterAll(async () => {
 const credits = (amount: number) => BigInt(amount) * MICRO;
 
 async function newTeam(lowBalance?: string[]): Promise<string> {
-  const teamId = uuidv7();
-  await database.pool.query(`insert into teams (id, name, personal) values ($1, 'team', false)`, [teamId]);
+  const teamId = await insertTeam(database.pool);
   if (lowBalance) await database.transaction((em) => setAlerts(em, teamId, lowBalance));
   return teamId;
 }

@@ -1,5 +1,4 @@
 import { beforeAll, beforeEach, expect, test } from '@jest/globals';
-import { v7 as uuidv7 } from 'uuid';
 import { catalogDocument, parseCatalog } from '../../catalog/load-catalog.ts';
 import { publishCatalog } from '../../catalog/versions.ts';
 import { Order } from '../../database/entities/order.ts';
@@ -9,6 +8,7 @@ import { applySubscription } from '../../ledger/lifecycle/apply-subscription.ts'
 import { readBalance } from '../../ledger/read/read-balance.ts';
 import { settableClock } from '../setup/clock.ts';
 import { defaultCatalog } from '../setup/default-catalog.ts';
+import { insertTeam } from '../setup/insert-team.ts';
 import { useTestDatabase } from '../setup/use-test-database.ts';
 
 const day = 86_400_000;
@@ -42,8 +42,7 @@ beforeAll(async () => {
   await clock.set(later(30));
 });
 beforeEach(async () => {
-  teamId = uuidv7();
-  await database.pool.query(`insert into teams (id, name, personal) values ($1, 'team', false)`, [teamId]);
+  teamId = await insertTeam(database.pool);
 });
 
 interface Bought {

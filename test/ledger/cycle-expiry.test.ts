@@ -11,30 +11,20 @@ const facts: CycleFacts = {
   renewalGrace: hour,
 };
 
-test.each<[string, Partial<CycleFacts>, string]>([
-  ['a running cycle outlives its period by the grace', {}, '2040-02-29T11:00:00Z'],
-  ['a cancelled one ends exactly with it', { cancelAtPeriodEnd: true }, '2040-02-29T10:00:00Z'],
-  ['the next allotment closes it', { nextAllotmentAt: periodEnd }, '2040-02-29T10:00:00Z'],
-  [
-    'a cycle that was cut short is closed there',
-    { nextAllotmentAt: new Date('2040-02-10T00:00:00Z') },
-    '2040-02-10T00:00:00Z',
-  ],
-  [
-    'the end of the subscription ends it',
-    { endedAt: new Date('2040-02-03T04:05:06Z') },
-    '2040-02-03T04:05:06Z',
-  ],
-  [
-    'an end after the grace prolongs nothing',
-    { endedAt: new Date('2040-03-20T00:00:00Z') },
-    '2040-02-29T11:00:00Z',
-  ],
+const at = (time: string) => new Date(`2040-${time}Z`);
+
+test.each<[string, Partial<CycleFacts>, Date]>([
+  ['a running cycle outlives its period by the grace', {}, at('02-29T11:00')],
+  ['a cancelled one ends exactly with it', { cancelAtPeriodEnd: true }, at('02-29T10:00')],
+  ['the next allotment closes it', { nextAllotmentAt: periodEnd }, at('02-29T10:00')],
+  ['a cycle that was cut short is closed there', { nextAllotmentAt: at('02-10T00:00') }, at('02-10T00:00')],
+  ['the end of the subscription ends it', { endedAt: at('02-03T04:05:06') }, at('02-03T04:05:06')],
+  ['an end after the grace prolongs nothing', { endedAt: at('03-20T00:00') }, at('02-29T11:00')],
   [
     'of several reasons the first counts',
-    { cancelAtPeriodEnd: true, endedAt: periodEnd, nextAllotmentAt: new Date('2040-02-28T00:00:00Z') },
-    '2040-02-28T00:00:00Z',
+    { cancelAtPeriodEnd: true, endedAt: periodEnd, nextAllotmentAt: at('02-28T00:00') },
+    at('02-28T00:00'),
   ],
 ])('%s', (_, more, expected) => {
-  expect(cycleExpiry({ ...facts, ...more })).toEqual(new Date(expected));
+  expect(cycleExpiry({ ...facts, ...more })).toEqual(expected);
 });

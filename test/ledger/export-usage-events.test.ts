@@ -1,21 +1,14 @@
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { v7 as uuidv7 } from 'uuid';
 import { csvLine } from '../../api/csv.ts';
 import { formatCredits } from '../../catalog/credits.ts';
-import type { Database } from '../../database/connection.ts';
 import { exportUsageEvents } from '../../ledger/read/export-usage-events.ts';
 import { type ListedUsageEvent, listUsageEvents } from '../../ledger/read/list-usage-events.ts';
-import { createTestDatabase, type TestDatabase } from '../setup/database.ts';
 import { seed } from '../setup/seed.ts';
+import { useTestDatabase } from '../setup/use-test-database.ts';
 
-let sound: TestDatabase;
-let database: Database;
-beforeAll(async () => {
-  sound = await createTestDatabase();
-  database = await sound.connect({ pool: 2 });
-});
-afterAll(() => sound.drop());
+const { database } = useTestDatabase({ pool: 2 });
 
 /** Text of formulas, separators, quotes and every kind of white space, and any other text that Postgres can store. */
 const hostile = fc.oneof(

@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { v7 as uuidv7 } from 'uuid';
 import { publishCatalog } from '../../catalog/versions.ts';
 import type { Database } from '../../database/connection.ts';
 import { Debt } from '../../database/entities/debt.ts';
@@ -16,6 +15,7 @@ import { type CreditOperations, createCreditOperations } from '../../ledger/spen
 import { expectFiguresAddUp } from '../scenarios/sound-ledger.ts';
 import { createTestDatabase, type TestDatabase } from '../setup/database.ts';
 import { defaultCatalog } from '../setup/default-catalog.ts';
+import { insertTeam } from '../setup/insert-team.ts';
 
 /** A commit reads the first 32 grants of a team in burn order. These teams have more, or a commit reads fewer. */
 const many = 40;
@@ -43,11 +43,7 @@ interface NewLot {
 }
 
 async function teamWith(lots: readonly NewLot[]): Promise<{ teamId: string; grantIds: string[] }> {
-  const teamId = uuidv7();
-  await database.pool.query('insert into teams (id, name, personal) values ($1, $2, false)', [
-    teamId,
-    'many',
-  ]);
+  const teamId = await insertTeam(database.pool);
   const grantIds: string[] = [];
   await inTeam(teamId, async (em, now) => {
     for (const [index, { credits, life }] of lots.entries()) {

@@ -40,45 +40,18 @@ const plan = (grants: ClawbackGrant[], paid: bigint, unpaid: bigint) => {
   return { revoke: moved(moves, 'revoked'), restore: moved(moves, 'available'), owed };
 };
 
-test.each<[string, ClawbackGrant, bigint, { revoke: bigint; restore: bigint; owed: bigint }]>([
-  [
-    'unspent credits are revoked',
-    grant({ granted: 100n, available: 100n }),
-    10n,
-    { revoke: 100n, restore: 0n, owed: 0n },
-  ],
-  [
-    'spent ones are owed',
-    grant({ granted: 100n, available: 30n }),
-    10n,
-    { revoke: 30n, restore: 0n, owed: 70n },
-  ],
-  [
-    'expired ones count first',
-    grant({ granted: 100n, available: 40n, expired: 60n }),
-    8n,
-    { revoke: 20n, restore: 0n, owed: 0n },
-  ],
-  [
-    'a second refund adds only its part',
-    grant({ granted: 100n, available: 50n, revoked: 50n }),
-    8n,
-    { revoke: 30n, restore: 0n, owed: 0n },
-  ],
-  [
-    'a reversal gives back',
-    grant({ granted: 100n, available: 0n, revoked: 100n }),
-    4n,
-    { revoke: 0n, restore: 60n, owed: 0n },
-  ],
-  [
-    'where it stands already nothing moves',
-    grant({ granted: 100n, available: 60n, revoked: 40n }),
-    4n,
-    { revoke: 0n, restore: 0n, owed: 0n },
-  ],
-])('%s', (_, one, unpaid, expected) => {
-  expect(plan([one], 10n, unpaid)).toEqual(expected);
+type Outcome = ReturnType<typeof plan>;
+const nothing: Outcome = { revoke: 0n, restore: 0n, owed: 0n };
+
+test.each<[string, Parameters<typeof grant>[0], bigint, Partial<Outcome>]>([
+  ['unspent credits are revoked', { granted: 100n, available: 100n }, 10n, { revoke: 100n }],
+  ['spent ones are owed', { granted: 100n, available: 30n }, 10n, { revoke: 30n, owed: 70n }],
+  ['expired ones count first', { granted: 100n, available: 40n, expired: 60n }, 8n, { revoke: 20n }],
+  ['a second refund adds its part', { granted: 100n, available: 50n, revoked: 50n }, 8n, { revoke: 30n }],
+  ['a reversal gives back', { granted: 100n, available: 0n, revoked: 100n }, 4n, { restore: 60n }],
+  ['where it stands already nothing moves', { granted: 100n, available: 60n, revoked: 40n }, 4n, {}],
+])('%s', (_, facts, unpaid, expected) => {
+  expect(plan([grant(facts)], 10n, unpaid)).toEqual({ ...nothing, ...expected });
 });
 
 /** A pack's one grant and its debt, as in the ledger. The order of events must not matter. */

@@ -1,6 +1,5 @@
 import { beforeAll, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { v7 as uuidv7 } from 'uuid';
 import { catalogDocument, parseCatalog } from '../../catalog/load-catalog.ts';
 import { publishCatalog } from '../../catalog/versions.ts';
 import { createMissingPartitions } from '../../database/partitions.ts';
@@ -12,6 +11,7 @@ import { columnsOf, type UsageKey } from '../../ledger/read/usage-keys.ts';
 import { type LedgerFinding, verifyLedger } from '../../ledger/verify/verify-ledger.ts';
 import { type SettableClock, settableClock } from '../setup/clock.ts';
 import { defaultCatalog } from '../setup/default-catalog.ts';
+import { insertTeam } from '../setup/insert-team.ts';
 import { useTestDatabase } from '../setup/use-test-database.ts';
 
 const zones = [
@@ -194,11 +194,7 @@ async function expectExact(
   ]);
 }
 
-async function newTeam(): Promise<string> {
-  const teamId = uuidv7();
-  await database.pool.query(`insert into teams (id, name, personal) values ($1, 'a team', false)`, [teamId]);
-  return teamId;
-}
+const newTeam = () => insertTeam(database.pool);
 
 /** All other rules find that these events have no transfers. */
 async function usageDayFindings(): Promise<LedgerFinding[]> {

@@ -15,6 +15,7 @@ import { quoteName } from '../../outbox/email/write-email.ts';
 import { type Message, storeMessages } from '../../outbox/messages.ts';
 import { invite, revokeInvitation } from '../../teams/invitations.ts';
 import { type SettableClock, settableClock } from '../setup/clock.ts';
+import { insertTeam } from '../setup/insert-team.ts';
 import { useTestDatabase } from '../setup/use-test-database.ts';
 
 const start = new Date('2026-03-10T12:00:00Z');
@@ -84,8 +85,7 @@ async function newUser(name: string): Promise<string> {
   return id;
 }
 async function newTeam(members: Record<string, Role>, name = 'Weavers'): Promise<string> {
-  const teamId = uuidv7();
-  await database.pool.query('insert into teams (id, name, personal) values ($1, $2, false)', [teamId, name]);
+  const teamId = await insertTeam(database.pool, name);
   for (const [userId, role] of Object.entries(members)) {
     await database.pool.query(
       'insert into members (team_id, user_id, role, created_at) values ($1, $2, $3, $4)',

@@ -1,5 +1,4 @@
 import { afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
-import { v7 as uuidv7 } from 'uuid';
 import { deliverDueMessages } from '../../outbox/deliver-due-messages.ts';
 import { storeMessages } from '../../outbox/messages.ts';
 import { createPostMessage } from '../../outbox/post-message.ts';
@@ -15,6 +14,7 @@ import {
   rotateWebhookSecret,
 } from '../../outbox/webhook-endpoints.ts';
 import { type SettableClock, settableClock } from '../setup/clock.ts';
+import { insertTeam } from '../setup/insert-team.ts';
 import { useTestDatabase } from '../setup/use-test-database.ts';
 import { type Receiver, startReceiver } from './receiver.ts';
 
@@ -49,11 +49,7 @@ const addEndpoint = (url: string, teamId: string | null = null) =>
   database.transaction((em) => createWebhookEndpoint(em, signingKeys, { url, teamId }));
 const secretOf = async (id: string) => (await readWebhookSecrets(database.fork(), signingKeys, id))[0];
 
-async function newTeam(): Promise<string> {
-  const teamId = uuidv7();
-  await database.pool.query(`insert into teams (id, name, personal) values ($1, 'team', false)`, [teamId]);
-  return teamId;
-}
+const newTeam = () => insertTeam(database.pool);
 /** Stores numbered messages of a team. */
 const store = (teamId: string, ...numbers: number[]) =>
   database.transaction((em) =>

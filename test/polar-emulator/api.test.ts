@@ -189,8 +189,7 @@ test('names on the pages are escaped', async () => {
 });
 
 test('the portal changes the plan with the organization’s proration, and cancels', async () => {
-  await shop.buy(shop.starter);
-  const { items } = await shop.polar.subscriptions.list();
+  const subscription_id = await shop.subscribe(shop.starter);
   const session = await shop.polar.customerSessions.create({
     customer_id: shop.team.id,
     external_member_id: 'ada',
@@ -200,7 +199,7 @@ test('the portal changes the plan with the organization’s proration, and cance
       method: 'POST',
       body: new URLSearchParams({
         customer_session_token: session.token,
-        subscription_id: items[0]?.id ?? '',
+        subscription_id,
         ...fields,
       }),
     });
@@ -235,8 +234,7 @@ test('the API fails on demand: 500, 429 with a time to wait, and a cut connectio
 
 test('an invoice is created on request and can be opened', async () => {
   await shop.buy(shop.pack);
-  const [order] = (await shop.polar.orders.list()).items;
-  const id = order?.id ?? '';
+  const { id } = await shop.newestOrder();
   await expect(shop.polar.orders.invoice(id)).rejects.toMatchObject({ statusCode: 404 });
   await shop.polar.orders.generateInvoice(id);
   const { url } = await shop.polar.orders.invoice(id);

@@ -40,6 +40,16 @@ export interface EmulatedShop {
   /** Changes the emulator's settings. */
   settings(changes: object): Promise<unknown>;
   buy(product: models.Product, more?: Partial<models.CheckoutCreate>): Promise<models.Checkout>;
+  /** Buys a plan. Returns the id of the subscription. */
+  subscribe(plan: models.Product): Promise<string>;
+  change(
+    subscriptionId: string,
+    plan: models.Product,
+    proration_behavior: models.SubscriptionProrationBehavior,
+  ): Promise<models.Subscription>;
+  /** The team's only subscription. */
+  subscription(): Promise<models.Subscription>;
+  newestOrder(): Promise<models.Order>;
   /** The types of the webhooks that `work` causes, in the order of arrival. */
   typesDuring(work: () => Promise<unknown>): Promise<string[]>;
   stop(): Promise<void>;
@@ -104,7 +114,7 @@ export async function openShop(
     owner: { email: 'ada@example.com', external_id: 'ada' },
   });
 
-  return {
+  const shop: EmulatedShop = {
     emulator,
     polar,
     receiver,
@@ -134,6 +144,23 @@ export async function openShop(
       await emulator.idle();
       return polar.checkouts.get(checkout.id);
     },
+    async subscribe(product) {
+      await shop.buy(product);
+      return (await shop.subscription()).id;
+    },
+    change: (id, { id: product_id }, proration_behavior) =>
+      polar.subscriptions.update(id, { product_id, proration_behavior }),
+    async subscription() {
+      const { items } = await polar.subscriptions.list({ external_customer_id: 'team-1' });
+      const [subscription, ...more] = items;
+      if (!subscription || more.length > 0) throw new Error(`the team has ${items.length} subscriptions`);
+      return subscription;
+    },
+    async newestOrder() {
+      const [order] = (await polar.orders.list({ limit: 1 })).items;
+      if (!order) throw new Error('there is no order');
+      return order;
+    },
     async typesDuring(work) {
       await emulator.idle();
       const from = receiver.received.length;
@@ -146,4 +173,5 @@ export async function openShop(
       await receiver.stop();
     },
   };
+  return shop;
 }

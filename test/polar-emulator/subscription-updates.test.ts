@@ -7,48 +7,39 @@ beforeEach(async () => {
 });
 afterEach(() => shop.stop());
 
-const subscribe = async (product = shop.starter) => {
-  await shop.buy(product);
-  const { items } = await shop.polar.subscriptions.list({ active: true });
-  return items[0]?.id ?? '';
-};
-const newestOrder = async () => (await shop.polar.orders.list({ limit: 1 })).items[0];
 const lastWebhook = (type: string) =>
   shop.receiver.received.findLast(({ event }) => event.type === type)?.event.data;
 
 test('lines come with their period or, as before September 2026, without those fields', async () => {
   await shop.settings({ item_timestamps: false });
-  await subscribe();
-  const [line] = (await newestOrder())?.items ?? [];
+  await shop.subscribe(shop.starter);
+  const [line] = (await shop.newestOrder()).items;
   expect(Object.keys(line ?? {})).not.toContain('start_timestamp');
   expect(JSON.stringify(lastWebhook('order.paid'))).not.toContain('_timestamp');
   await shop.settings({ item_timestamps: true });
   await shop.moveTo('2026-05-01T00:00:00Z');
-  expect((await newestOrder())?.items).toMatchObject([{ start_timestamp: '2026-05-01T00:00:00.000Z' }]);
+  expect((await shop.newestOrder()).items).toMatchObject([{ start_timestamp: '2026-05-01T00:00:00.000Z' }]);
   const { items } = await shop.polar.orders.list({ sorting: ['created_at'] });
   expect(JSON.stringify(items[0])).not.toContain('start_timestamp');
 });
 
 test('the end of a period moves in both directions, and the renewal follows it', async () => {
-  const id = await subscribe();
+  const id = await shop.subscribe(shop.starter);
   await shop.polar.subscriptions.update(id, { current_billing_period_end: '2026-04-10T00:00:00Z' });
   await shop.moveTo('2026-04-10T00:00:00Z');
-  expect((await newestOrder())?.items).toMatchObject([
+  expect((await shop.newestOrder()).items).toMatchObject([
     { start_timestamp: '2026-04-10T00:00:00.000Z', end_timestamp: '2026-05-10T00:00:00.000Z' },
   ]);
   await shop.polar.subscriptions.update(id, { current_billing_period_end: '2026-06-15T00:00:00Z' });
   expect(await shop.moveTo('2026-06-14T00:00:00Z')).toBe(0);
   expect(await shop.moveTo('2026-06-15T00:00:00Z')).toBe(1);
-  expect((await newestOrder())?.items).toMatchObject([{ end_timestamp: '2026-07-15T00:00:00.000Z' }]);
+  expect((await shop.newestOrder()).items).toMatchObject([{ end_timestamp: '2026-07-15T00:00:00.000Z' }]);
 });
 
 test('a pending update keeps its time when the end of the period moves, and does not change modified_at', async () => {
-  const id = await subscribe(shop.pro);
+  const id = await shop.subscribe(shop.pro);
   const before = await shop.polar.subscriptions.get(id);
-  const pending = await shop.polar.subscriptions.update(id, {
-    product_id: shop.starter.id,
-    proration_behavior: 'next_period',
-  });
+  const pending = await shop.change(id, shop.starter, 'next_period');
   expect(pending.modified_at).toBe(before.modified_at);
   const moved = await shop.polar.subscriptions.update(id, {
     current_billing_period_end: '2026-04-20T00:00:00Z',
@@ -64,7 +55,7 @@ test('a pending update keeps its time when the end of the period moves, and does
 });
 
 test('a trial given to an active subscription sets its end and not its start', async () => {
-  const id = await subscribe();
+  const id = await shop.subscribe(shop.starter);
   const trial = await shop.polar.subscriptions.update(id, { trial_end: '2026-05-10T00:00:00Z' });
   expect(trial).toMatchObject({
     status: 'trialing',
@@ -75,9 +66,8 @@ test('a trial given to an active subscription sets its end and not its start', a
 });
 
 test('reset is refused unless the organization has enabled it', async () => {
-  const id = await subscribe();
-  const reset = () =>
-    shop.polar.subscriptions.update(id, { product_id: shop.pro.id, proration_behavior: 'reset' });
+  const id = await shop.subscribe(shop.starter);
+  const reset = () => shop.change(id, shop.pro, 'reset');
   await expect(reset()).rejects.toMatchObject({
     statusCode: 422,
     error: { detail: [{ loc: ['body', 'proration_behavior'] }] },
@@ -87,7 +77,7 @@ test('reset is refused unless the organization has enabled it', async () => {
 });
 
 test('a paused subscription is resumed without a cycle event, and does not prevent a second plan', async () => {
-  const id = await subscribe();
+  const id = await shop.subscribe(shop.starter);
   await shop.polar.subscriptions.update(id, { pause_at_period_end: true });
   expect(await shop.typesDuring(() => shop.moveTo('2026-05-01T00:00:00Z'))).toEqual(
     typesOf('subscription.updated, paused'),
@@ -99,7 +89,7 @@ test('a paused subscription is resumed without a cycle event, and does not preve
 });
 
 test('a deleted customer’s orders are not listed by its external id, only by the metadata', async () => {
-  await subscribe();
+  await shop.subscribe(shop.starter);
   await shop.polar.customers.delete(shop.team.id);
   expect((await shop.polar.orders.list({ external_customer_id: 'team-1' })).items).toHaveLength(0);
   expect((await shop.polar.orders.list({ metadata: { team_id: 'team-1' } })).items).toHaveLength(1);

@@ -40,6 +40,10 @@ test('an unknown event type is an event', async () => {
   });
 });
 
+test('a webhook that was sent nearly five minutes ago is accepted', async () => {
+  await expect(verify(signed({ at: now() - 290 }))).resolves.toBeDefined();
+});
+
 const good = signed();
 test.each<[string, Record<string, string | string[] | undefined>]>([
   ['forged', signed({ by: 'another key' })],

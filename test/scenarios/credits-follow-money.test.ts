@@ -8,17 +8,13 @@ afterEach(async () => {
   await expectSoundLedger(story.database.pool).finally(() => story.stop());
 });
 
-const micro = (credits: string) => Number(credits);
-const balance = (team: string) => story.balance(team);
-const available = async (team: string) => micro((await balance(team)).available);
+const available = async (team: string) => Number((await story.balance(team)).available);
 
 /** Spends all available credits of the team. Returns the amount. */
 async function spendAll(team: string): Promise<number> {
-  const { available: all } = await balance(team);
-  const runs = Math.floor(2 * Number(all));
-  if (runs === 0) return 0;
-  await story.call('POST', `/v1/teams/${team}/usage`, { action: 'workflow.run', quantities: { runs } });
-  return runs / 2;
+  const halves = Math.floor(2 * (await available(team)));
+  if (halves > 0) await story.spend(team, halves / 2);
+  return halves / 2;
 }
 
 async function begin(begins: string, plan?: string, more: object = {}): Promise<string> {
@@ -32,8 +28,7 @@ async function begin(begins: string, plan?: string, more: object = {}): Promise<
 /** Pays for a product at Polar with a discount, which our checkout does not offer. */
 async function checkOut(team: string, product: string, more: object = {}): Promise<void> {
   if (Object.keys(more).length === 0) return story.buy(team, product);
-  const { url } = await story.call<{ url: string }>('POST', `/v1/teams/${team}/checkout`, { product });
-  const { customer_id } = await story.polar.checkouts.get(String(url.split('/').at(-1)));
+  const { customer_id } = await story.polar.checkouts.get(await story.checkOut(team, product));
   const checkout = await story.polar.checkouts.create({
     products: [await story.productOf(product)],
     customer_id: String(customer_id),
@@ -45,20 +40,8 @@ async function checkOut(team: string, product: string, more: object = {}): Promi
 }
 
 /** As the customer portal does: with the organisation's default, unless a behaviour is given. */
-async function change(team: string, plan: string, behavior?: string): Promise<void> {
-  await story.control(`/subscriptions/${await story.subscriptionOf(team)}/change-plan`, {
-    product_id: await story.productOf(plan),
-    ...(behavior ? { proration_behavior: behavior } : {}),
-  });
-  await story.settle();
-}
-
-/** While this runs, no webhook reaches us. */
-async function deaf(during: () => Promise<unknown>): Promise<void> {
-  await story.control('/faults', { target: 'webhooks', mode: 'lost', times: 10_000 });
-  await during();
-  await story.control('/faults/clear');
-}
+const change = async (team: string, plan: string, behavior?: string) =>
+  story.changePlan(await story.subscriptionOf(team), plan, behavior);
 
 test.each([['invoice'], [undefined]])(
   'switching the interval six times (%s) spends no more than the money that was kept bought',
@@ -103,7 +86,7 @@ test('if Polar moves a cycle’s end back, its credits live until the new end, a
     current_billing_period_end: '2040-02-15T00:00:00.000Z',
   });
   await story.settle();
-  expect((await balance(team)).nextExpiry?.at).toBe('2040-02-15T01:00:00.000Z');
+  expect((await story.balance(team)).nextExpiry?.at).toBe('2040-02-15T01:00:00.000Z');
   await story.advanceTo('2040-02-05T00:00:00Z');
   expect(await available(team)).toBe(2_000);
   await change(team, 'pro_monthly', 'invoice');
@@ -120,7 +103,7 @@ test('if Polar moves a cycle’s end forward, its credits end then, and a change
   await story.advanceTo('2040-01-10T00:00:00Z');
   await change(team, 'pro_monthly', 'invoice');
   expect(await available(team)).toBeCloseTo(2_000 + (4_000 * 2) / 11, 5);
-  expect((await balance(team)).nextExpiry?.at).toBe('2040-01-12T01:00:00.000Z');
+  expect((await story.balance(team)).nextExpiry?.at).toBe('2040-01-12T01:00:00.000Z');
 });
 
 test('with a 100 % discount a change of plan or interval grants the same as with money', async () => {
@@ -147,9 +130,9 @@ test.each([
   await spendAll(team);
   await story.advanceTo('2040-01-31T00:00:00Z');
   await change(team, plan, behavior);
-  const { debt } = await balance(team);
+  const { debt } = await story.balance(team);
   expect((await available(team)) + 2_000 / 31).toBeGreaterThanOrEqual(now - 0.001);
-  expect(micro(debt)).toBe(0);
+  expect(debt).toBe('0');
   await story.advanceTo('2040-02-29T12:00:00Z');
   expect((await available(team)) + 2_000 / 31).toBeGreaterThanOrEqual(later - 0.001);
   expect(await available(team)).toBeLessThanOrEqual(later);
@@ -164,7 +147,7 @@ test('reinstated after its end is known: the credits that had expired come back'
   await story.advanceTo('2040-02-01T10:00:00Z');
   await story.control(`/subscriptions/${subscription}/reinstate`);
   await story.settle();
-  expect(await balance(team)).toMatchObject({
+  expect(await story.balance(team)).toMatchObject({
     available: '6000',
     nextExpiry: { at: '2040-02-29T11:00:00.000Z', credits: '6000' },
   });
@@ -178,21 +161,21 @@ test('a dispute that is won after the cycle has ended gives the paid credits bac
   await story.advanceTo('2040-02-01T00:30:00Z'); // 2,000 of February
   const dispute = await story.control<{ id: string }>(`/orders/${pack?.id}/dispute`);
   await story.reconcile();
-  expect(await balance(team)).toMatchObject({ available: '0', debt: '3000' });
+  expect(await story.balance(team)).toMatchObject({ available: '0', debt: '3000' });
   await story.advanceTo('2040-03-01T00:30:00Z'); // March's 2,000 settle as well
-  expect(await balance(team)).toMatchObject({ available: '0', debt: '1000' });
+  expect(await story.balance(team)).toMatchObject({ available: '0', debt: '1000' });
   await story.advanceTo('2040-03-20T00:00:00Z');
   await story.control(`/disputes/${dispute.id}/win`);
   await story.reconcile();
   // February's 2,000 have expired by now, so they live seven days. March's live as long as March.
-  expect(await balance(team)).toMatchObject({ available: '4000', debt: '0' });
+  expect(await story.balance(team)).toMatchObject({ available: '4000', debt: '0' });
   await story.advanceTo('2040-03-29T00:00:00Z');
   expect(await available(team)).toBe(2_000);
 });
 
 test('revoked on the fifth and known five weeks later: nothing is spendable, because that was not our delay', async () => {
   const team = await begin('2040-01-01T00:00:00Z');
-  await deaf(async () => {
+  await story.withoutWebhooks(async () => {
     await story.buy(team, 'pro_monthly');
     await story.skipTo('2040-01-05T00:00:00Z');
     const { items } = await story.polar.subscriptions.list({ external_customer_id: team });
@@ -200,7 +183,7 @@ test('revoked on the fifth and known five weeks later: nothing is spendable, bec
   });
   await story.advanceTo('2040-02-10T00:00:00Z');
   await story.reconcile({ everything: true });
-  const { grants } = await balance(team);
+  const { grants } = await story.balance(team);
   expect(grants.find(({ source }) => source === 'subscription')).toMatchObject({
     granted: '6000',
     expired: '6000',
@@ -210,9 +193,7 @@ test('revoked on the fifth and known five weeks later: nothing is spendable, bec
 
 test('a pack grants the credits of its checkout’s catalog version, even if a newer one is published before it is paid', async () => {
   const team = await begin('2040-01-01T00:00:00Z');
-  const { url } = await story.call<{ url: string }>('POST', `/v1/teams/${team}/checkout`, {
-    product: 'pack_5000',
-  });
+  const checkout = await story.checkOut(team, 'pack_5000');
   await publishCatalog(story.database, {
     ...story.catalog,
     packs: story.catalog.packs.map((pack) => ({
@@ -225,11 +206,13 @@ test('a pack grants the credits of its checkout’s catalog version, even if a n
     const { packs } = await story.call<{ packs: { credits: string }[] }>('GET', '/v1/catalog');
     return packs.some(({ credits }) => credits === '4000');
   });
-  await story.control(`/checkouts/${url.split('/').at(-1)}/pay`);
+  await story.control(`/checkouts/${checkout}/pay`);
   await story.settle();
-  expect((await balance(team)).grants.find(({ source }) => source === 'purchase')?.granted).toBe('5000');
+  expect((await story.balance(team)).grants.find(({ source }) => source === 'purchase')?.granted).toBe(
+    '5000',
+  );
   await story.buy(team, 'pack_5000');
-  const packs = (await balance(team)).grants.filter(({ source }) => source === 'purchase');
+  const packs = (await story.balance(team)).grants.filter(({ source }) => source === 'purchase');
   expect(packs.map(({ granted }) => granted).sort()).toEqual(['4000', '5000']);
 });
 
@@ -249,11 +232,11 @@ test('an adjustment down counts as use, unless it names the order', async () => 
   const first = await bought();
   await take({});
   await refundHalf(first);
-  expect(await balance(team)).toMatchObject({ available: '0', debt: '100' });
+  expect(await story.balance(team)).toMatchObject({ available: '0', debt: '100' });
   const second = await bought(); // 100 of it settle the debt
   await take({ orderId: second });
   await refundHalf(second);
-  expect(await balance(team)).toMatchObject({ available: '300', debt: '0' });
+  expect(await story.balance(team)).toMatchObject({ available: '300', debt: '0' });
 });
 
 test('money that buys nothing is parked until it is refunded', async () => {

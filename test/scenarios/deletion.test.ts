@@ -84,12 +84,10 @@ test('deleting a team ends its subscription at Polar, releases holds, forfeits e
 
 test('a checkout that was open when the team was deleted, paid afterwards: the subscription is ended, the money reported', async () => {
   const team = await foundTeam('ada', 'Weavers');
-  const { url } = await story.call<{ url: string }>('POST', `/v1/teams/${team}/checkout`, {
-    product: 'pro_monthly',
-  });
+  const checkout = await story.checkOut(team, 'pro_monthly');
   await story.call('DELETE', `/v1/teams/${team}`);
   await story.settle();
-  await story.control(`/checkouts/${url.split('/').at(-1)}/pay`);
+  await story.control(`/checkouts/${checkout}/pay`);
   await story.settle();
 
   expect(await statusAtPolar(await story.subscriptionOf(team))).toBe('canceled');

@@ -19,7 +19,7 @@ test('a new team gets its trial, and unspent credits expire after 30 days', asyn
     nextExpiry: { at: '2040-03-01T10:00:00.000Z', credits: '500' },
   });
 
-  await story.call('POST', `/v1/teams/${team}/usage`, { action: 'workflow.run', quantities: { runs: 2 } });
+  await story.spend(team, 1);
   const spent = await story.balance(team);
   await story.advanceTo('2040-03-01T10:00:01Z');
 
@@ -30,7 +30,7 @@ test('a new team gets its trial, and unspent credits expire after 30 days', asyn
   ]);
 });
 
-test('twelve monthly renewals with the anchor on the 31st, and ten packs in between, end with the exact balance and a short history', async () => {
+test('two years from 31 January, with ten packs in between, renew 24 times, each on the last day of its month, and end with the exact balance and a short history', async () => {
   const team = await story.signUp('ada');
   await story.buy(team, 'pro_monthly');
   for (let month = 2; month <= 11; month += 1) {
@@ -38,48 +38,15 @@ test('twelve monthly renewals with the anchor on the 31st, and ten packs in betw
     await story.buy(team, 'pack_1000');
   }
   await story.advanceTo('2041-01-31T10:30:00Z');
-
-  const balance = await story.balance(team);
-  expect(balance).toMatchObject({
-    available: '16000',
-    bySource: { subscription: '6000', purchase: '10000', trial: '0' },
-  });
-  const cycles = balance.grants.filter((grant) => grant.source === 'subscription');
-  expect(cycles).toHaveLength(13);
-  const { rows } = await story.database.pool.query<{ start: string }>(
-    `select to_char(period_start at time zone 'UTC', 'YYYY-MM-DD') as start from grants where source = 'subscription' order by period_start`,
-  );
-  expect(rows.map(({ start }) => start)).toEqual([
-    '2040-01-31',
-    '2040-02-29',
-    '2040-03-31',
-    '2040-04-30',
-    '2040-05-31',
-    '2040-06-30',
-    '2040-07-31',
-    '2040-08-31',
-    '2040-09-30',
-    '2040-10-31',
-    '2040-11-30',
-    '2040-12-31',
-    '2041-01-31',
-  ]);
-
   const { runs, events } = await historyOf(team);
   console.log(`a year of 12 renewals and 10 purchases: ${events} events of history, in ${runs} run(s)`);
   expect(events).toBeLessThan(1_500);
-});
-
-test('two years from 31 January renew 24 times, each on the last day of its month, and end with the exact balance', async () => {
-  const team = await story.signUp('ada');
-  await story.buy(team, 'pack_1000');
-  await story.buy(team, 'pro_monthly');
   await story.advanceTo('2042-01-31T10:30:00Z');
 
   expect(await story.balance(team)).toMatchObject({
-    available: '7000',
+    available: '16000',
     debt: '0',
-    bySource: { subscription: '6000', purchase: '1000', trial: '0' },
+    bySource: { subscription: '6000', purchase: '10000', trial: '0' },
     nextExpiry: { at: '2042-02-28T11:00:00.000Z', credits: '6000' },
   });
   const lastDays = Array.from({ length: 26 }, (_, month) => {

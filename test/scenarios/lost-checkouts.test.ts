@@ -10,19 +10,17 @@ afterAll(async () => {
   await expectSoundLedger(story.database.pool).finally(() => story.stop());
 });
 
-const checkOut = async (team: string, product: string) =>
-  (await story.call<{ id: string }>('POST', `/v1/teams/${team}/checkout`, { product })).id;
 const follow = async (team: string, id: string) =>
   (await story.request('GET', `/v1/teams/${team}/checkouts/${id}`)).body;
-const loseWebhooks = () => story.control('/faults', { target: 'webhooks', mode: 'lost', times: 1_000 });
 
 test('a pack whose webhooks were lost is granted once when its buyer comes back, even if the webhook arrives later', async () => {
   const team = await story.signUp('ada');
-  const id = await checkOut(team, 'pack_1000');
+  const id = await story.checkOut(team, 'pack_1000');
   expect(await follow(team, id)).toEqual({ status: 'open' });
-  await loseWebhooks();
-  await story.control(`/checkouts/${id}/pay`);
-  await story.settle();
+  await story.withoutWebhooks(async () => {
+    await story.control(`/checkouts/${id}/pay`);
+    await story.settle();
+  });
   expect(await story.balance(team)).toMatchObject({ bySource: { purchase: '0' } });
 
   const answers = await Promise.all(Array.from({ length: 10 }, () => follow(team, id)));
@@ -31,7 +29,6 @@ test('a pack whose webhooks were lost is granted once when its buyer comes back,
   expect(await follow(team, id)).toEqual({ status: 'granted' });
   expect(await story.balance(team)).toMatchObject({ bySource: { purchase: '1000' } });
 
-  await story.control('/faults/clear');
   const [order] = await story.ordersOf(team);
   await story.deliver({ type: 'order.paid', timestamp: story.clock.now().toISOString(), data: order });
   await story.settle();
@@ -44,10 +41,8 @@ test('a pack whose webhooks were lost is granted once when its buyer comes back,
 
 test('a plan whose webhooks were lost is granted and stored when its buyer comes back', async () => {
   const team = await story.signUp('bob');
-  const id = await checkOut(team, 'starter_monthly');
-  await loseWebhooks();
-  await story.control(`/checkouts/${id}/pay`);
-  await story.control('/faults/clear');
+  const id = await story.checkOut(team, 'starter_monthly');
+  await story.withoutWebhooks(() => story.control(`/checkouts/${id}/pay`));
   await follow(team, id);
   await story.settle();
   expect(await follow(team, id)).toEqual({ status: 'granted' });
@@ -61,7 +56,7 @@ test('a plan whose webhooks were lost is granted and stored when its buyer comes
 test('a checkout is shown to its own team only, and a declined or unpaid one grants nothing', async () => {
   const team = await story.signUp('cid');
   const neighbour = await story.signUp('dora');
-  const id = await checkOut(team, 'pack_1000');
+  const id = await story.checkOut(team, 'pack_1000');
   const unknown = { status: 404, body: { code: 'unknown_checkout' } };
   expect(await story.request('GET', `/v1/teams/${neighbour}/checkouts/${id}`)).toMatchObject(unknown);
   const nobodys = crypto.randomUUID();

@@ -52,9 +52,7 @@ test('a worker that is killed between a payment and its grant grants once when i
   const story = await startStory('2040-01-31T10:00:00Z', { restarts: true });
   cleanUp.push(() => story.stop());
   const team = await story.signUp('ada');
-  const { url } = await story.call<{ url: string }>('POST', `/v1/teams/${team}/checkout`, {
-    product: 'pack_1000',
-  });
+  const checkout = await story.checkOut(team, 'pack_1000');
   await story.settle(); // Polar also sends the new customer's member
   await story.worker.stop();
   const doomed = await workerProcess(story);
@@ -63,7 +61,7 @@ test('a worker that is killed between a payment and its grant grants once when i
   await withClient(story.ownerUrl, async (lock) => {
     await lock.query('begin');
     await lock.query('select 1 from teams where id = $1 for no key update', [team]);
-    await story.control(`/checkouts/${url.split('/').at(-1)}/pay`);
+    await story.control(`/checkouts/${checkout}/pay`);
     await untilWaitingForLock(story.database.pool);
     await kill(doomed);
     await lock.query('rollback');

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { log } from '../../log.ts';
 import { expectSoundLedger } from './sound-ledger.ts';
-import { type Story, type StoryAnswer, startStory, until } from './story.ts';
+import { type Story, startStory, until } from './story.ts';
 
 log.level = 'error'; // each of the failing calls logs a warning
 
@@ -23,7 +23,7 @@ test('Polar down for an hour, failing and then limiting us: credits expire on ti
   const [adasPack] = await story.ordersOf(ada);
   const [ofBob, ofCyd] = [await story.subscriptionOf(bob), await story.subscriptionOf(cyd)];
   const pro = await story.productOf('pro_monthly');
-  const bobsPack = await checkout(bob, 'pack_1000');
+  const bobsPack = await story.checkOut(bob, 'pack_1000');
   await story.advanceTo('2040-03-01T09:30:00Z');
 
   // Payers, banks and webhooks continue. Everything except the pack and the upgrade needs Polar's current state.
@@ -83,7 +83,7 @@ test('Polar limits us: a short wait is waited for, a long one is passed on to th
   expect(await buy()).toEqual(answer);
   expect(await checkoutsOf(ada)).toHaveLength(1);
 
-  await story.control(`/checkouts/${idIn(answer)}/pay`);
+  await story.control(`/checkouts/${answer.body.id}/pay`);
   await story.settle();
   const [order] = await story.ordersOf(ada);
   await polarAnswers({ path: '/v1/orders', status: 429, retry_after: 1, times: 2 });
@@ -112,7 +112,7 @@ test('while Polar is down, requests that need it are 503, and all others work', 
       retriable: true,
     });
 
-  await story.call('POST', `${team}/usage`, { action: 'workflow.run', quantities: { runs: 2 } });
+  await story.spend(ada, 1);
   expect(await story.balance(ada)).toMatchObject({ available: '2499' });
   expect(await story.call('GET', `${team}/subscription`)).toMatchObject({
     plan: 'starter_monthly',
@@ -175,7 +175,7 @@ test.each([
       expect(answer).toMatchObject({ status: 503, body: { code: 'polar_unavailable', retriable: true } });
     const [page, portal] = await askForPages();
     expect([page.status, portal.status]).toEqual([201, 201]);
-    await story.control(`/checkouts/${idIn(page)}/pay`);
+    await story.control(`/checkouts/${page.body.id}/pay`);
 
     await story.settle();
     const faultsLeft = await fetch(`${story.emulator.url}/emulator/faults`);
@@ -195,7 +195,7 @@ test.each([
 test('events that need Polar during an outage delay the others for at most ten minutes', async () => {
   const ada = await story.signUp('ada');
   await story.buy(ada, 'pro_monthly');
-  const pack = await checkout(ada, 'pack_1000');
+  const pack = await story.checkOut(ada, 'pack_1000');
   const subscription = await story.subscriptionOf(ada);
   await story.clock.set(new Date('2040-01-31T10:01:00Z'));
   await polarAnswers({ status: 429, retry_after: 60 });
@@ -211,7 +211,7 @@ test('a stuck event that needs Polar gets one attempt when it is retried, and de
   const ada = await story.signUp('ada');
   await story.buy(ada, 'pack_1000');
   const [order] = await story.ordersOf(ada);
-  const pack = await checkout(ada, 'pack_5000');
+  const pack = await story.checkOut(ada, 'pack_5000');
   await story.clock.set(new Date('2040-01-31T10:01:00Z'));
   await polarAnswers({ status: 429, retry_after: 60 });
   await refundUntold(order?.id);
@@ -279,19 +279,12 @@ async function pass(minutes: number): Promise<void> {
   }
 }
 
-const idIn = ({ body }: StoryAnswer) => String(body.url).split('/').at(-1);
-
 /** Refunds half of a pack's order at Polar. Only `refund.created` is sent, and applying it needs Polar. */
 async function refundUntold(order: string | undefined): Promise<void> {
   for (const type of ['order.updated', 'order.refunded'])
     await story.control('/faults', { target: 'webhooks', mode: 'lost', type });
   await story.control(`/orders/${order}/refund`, { amount: 600 });
   await story.emulator.idle();
-}
-
-/** The id of a new checkout. */
-async function checkout(team: string, product: string): Promise<string | undefined> {
-  return idIn(await story.request('POST', `/v1/teams/${team}/checkout`, { product }));
 }
 
 async function checkoutsOf(team: string): Promise<unknown[]> {

@@ -1,7 +1,6 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import type { Report } from '../../activities/reconciliation/record-reconciliation.ts';
 import { publishCatalog } from '../../catalog/versions.ts';
-import { announceTeam } from '../../teams/sign-up.ts';
 import { approveUpdate, retryUpdate, taskQueue, teamWorkflowId } from '../../workflows/messages.ts';
 import {
   reconcileEverythingScheduleId,
@@ -22,17 +21,8 @@ afterEach(async () => {
 const minutesLater = (minutes: number) =>
   story.clock.set(new Date(story.clock.now().getTime() + minutes * 60_000));
 
-/** Polar’s webhooks are lost while `during` runs. */
-async function deaf(during: () => Promise<unknown>): Promise<void> {
-  await story.control('/faults', { target: 'webhooks', mode: 'lost', times: 10_000 });
-  await during();
-  await story.control('/faults/clear');
-}
-
-const pay = async (team: string, product: string) => {
-  const { url } = await story.call<{ url: string }>('POST', `/v1/teams/${team}/checkout`, { product });
-  await story.control(`/checkouts/${url.split('/').at(-1)}/pay`);
-};
+const pay = async (team: string, product: string) =>
+  story.control(`/checkouts/${await story.checkOut(team, product)}/pay`);
 /** Pays for packs of a team that is not ours, or does not exist yet. */
 const payAsStranger = async (product: string, packs: number, team = crypto.randomUUID()) => {
   const { id } = await story.polar.customers.create({
@@ -55,11 +45,6 @@ const dispute = async (team: string, amount?: number, status = 'needs_response')
   const body = { status, ...(amount === undefined ? {} : { amount }) };
   return (await story.control<{ id: string }>(`/orders/${order?.id}/dispute`, body)).id;
 };
-const spend = (team: string, credits: number) =>
-  story.call('POST', `/v1/teams/${team}/usage`, {
-    action: 'workflow.run',
-    quantities: { runs: 2 * credits },
-  });
 
 /** All grants and transfers so far, by business key. */
 async function ledger(): Promise<unknown[]> {
@@ -81,7 +66,7 @@ async function expectNothingLeft(): Promise<void> {
 
 test('a pack and a first subscription whose webhooks were all lost are granted, once', async () => {
   const team = await story.signUp('ada');
-  await deaf(async () => {
+  await story.withoutWebhooks(async () => {
     await pay(team, 'pack_1000');
     await pay(team, 'pro_monthly');
   });
@@ -123,7 +108,7 @@ test('changes whose webhooks arrived in time, or may still arrive, are left to t
 test('three renewals without webhooks are granted, each once, and the subscription is updated', async () => {
   const team = await story.signUp('ada');
   await story.buy(team, 'pro_monthly');
-  await deaf(() => story.advanceTo('2040-05-01T00:00:00Z'));
+  await story.withoutWebhooks(() => story.advanceTo('2040-05-01T00:00:00Z'));
   expect(await story.balance(team)).toMatchObject({ available: '0' });
 
   await story.reconcile({ everything: true });
@@ -144,7 +129,7 @@ test('a refund without a webhook, of an order some months ago, takes the credits
   const team = await story.signUp('ada');
   await story.buy(team, 'pack_1000');
   await story.advanceTo('2040-04-01T00:00:00Z');
-  await deaf(() => refund(team, 600));
+  await story.withoutWebhooks(() => refund(team, 600));
   expect(await story.balance(team)).toMatchObject({ available: '1000' });
   await story.reconcile();
   expect(await story.balance(team)).toMatchObject({ available: '500', debt: '0' });
@@ -155,7 +140,9 @@ test('an end of a subscription without a webhook expires its credits', async () 
   const team = await story.signUp('ada');
   await story.buy(team, 'pro_monthly');
   await minutesLater(1);
-  await deaf(async () => story.control(`/subscriptions/${await story.subscriptionOf(team)}/revoke`));
+  await story.withoutWebhooks(async () =>
+    story.control(`/subscriptions/${await story.subscriptionOf(team)}/revoke`),
+  );
   await story.reconcile();
   expect(await story.balance(team)).toMatchObject({ available: '500', bySource: { subscription: '0' } });
   await expectNothingLeft();
@@ -164,7 +151,7 @@ test('an end of a subscription without a webhook expires its credits', async () 
 test('a dispute takes the credits back, and a won one gives them back', async () => {
   const team = await story.signUp('ada');
   await story.buy(team, 'pack_1000');
-  await spend(team, 700); // 500 of the trial
+  await story.spend(team, 700); // 500 of the trial
   const id = await dispute(team);
   await story.reconcile();
   expect(await story.balance(team)).toMatchObject({ available: '0', debt: '200' });
@@ -227,7 +214,7 @@ test('our webhook endpoint is enabled again, and events that were never sent are
 
 test('a large repair waits until an operator approves it', async () => {
   const [ada, bob] = [await story.signUp('ada'), await story.signUp('bob')];
-  await deaf(async () => {
+  await story.withoutWebhooks(async () => {
     for (let packs = 0; packs < 3; packs += 1) await pay(ada, 'pack_20000');
     await pay(bob, 'pack_20000');
   });
@@ -288,7 +275,7 @@ test('a large repair waits until an operator approves it', async () => {
 
 test('without an approval the run ends, and the approval can be given later, once', async () => {
   const ada = await story.signUp('ada');
-  await deaf(async () => {
+  await story.withoutWebhooks(async () => {
     for (let packs = 0; packs < 3; packs += 1) await pay(ada, 'pack_20000');
   });
   expect((await story.reconcileSkippingTime()).counts).toMatchObject({ repaired: 2, needs_approval: 1 });
@@ -331,7 +318,7 @@ test('Temporal’s data lost: every team goes on, nothing is granted or expired 
 
 test('Polar fails, limits us and cuts off answers: the run continues and nothing is lost or doubled', async () => {
   const team = await story.signUp('ada');
-  await deaf(async () => {
+  await story.withoutWebhooks(async () => {
     await pay(team, 'pack_1000');
     await pay(team, 'starter_monthly');
     await minutesLater(1);
@@ -354,7 +341,7 @@ test('Polar fails, limits us and cuts off answers: the run continues and nothing
 
 test('Polar down for longer than a run waits: the run fails visibly, and the next one repairs', async () => {
   const team = await story.signUp('ada');
-  await deaf(() => pay(team, 'pack_1000'));
+  await story.withoutWebhooks(() => pay(team, 'pack_1000'));
   const away = { target: 'api', path: '/v1/orders', status: 429, retry_after: 120, times: 1_000 };
   await story.control('/faults', away);
   await expect(story.reconcileSkippingTime()).rejects.toThrow();
@@ -373,7 +360,7 @@ test('Polar down for longer than a run waits: the run fails visibly, and the nex
 
 test('a list that Polar refuses does not stop other repairs, and the run reports it', async () => {
   const team = await story.signUp('ada');
-  await deaf(() => pay(team, 'pack_1000'));
+  await story.withoutWebhooks(() => pay(team, 'pack_1000'));
   await story.temporal.workflow.getHandle(teamWorkflowId(team)).terminate();
   await story.control('/faults', { target: 'api', path: '/v1/orders', status: 403, times: 1_000 });
   await story.control('/faults', { target: 'api', path: '/v1/disputes', status: 403, times: 1_000 });
@@ -389,7 +376,7 @@ test('a list that Polar refuses does not stop other repairs, and the run reports
 test('more orders than a page holds are compared, each granted once', async () => {
   const teams: string[] = [];
   for (const person of ['ada', 'bob', 'cyd']) teams.push(await story.signUp(person));
-  await deaf(async () => {
+  await story.withoutWebhooks(async () => {
     for (const team of teams) for (let packs = 0; packs < 35; packs += 1) await pay(team, 'pack_1000');
   });
   expect((await story.reconcile()).counts).toMatchObject({ orders: 105, repaired: 105 });
@@ -413,7 +400,7 @@ test('a run that is too long for one history continues in the next one, with its
         ),
     );
   const [ada, bob] = [await story.signUp('ada'), await story.signUp('bob')];
-  await deaf(async () => {
+  await story.withoutWebhooks(async () => {
     for (let packs = 0; packs < 3; packs += 1) await pay(ada, 'pack_20000');
     await payAsStranger('pack_1000', 100);
     await pay(bob, 'pack_1000'); // on the second page
@@ -448,7 +435,7 @@ test('a run that is too long for one history continues in the next one, with its
 
 test('an order for an unknown team is parked once, and granted when the team exists', async () => {
   const team = crypto.randomUUID();
-  await deaf(async () => {
+  await story.withoutWebhooks(async () => {
     await payAsStranger('pack_1000', 1, team);
   });
   for (let times = 0; times < 2; times += 1)
@@ -456,16 +443,7 @@ test('an order for an unknown team is parked once, and granted when the team exi
   const { data } = await story.call<{ data: object[] }>('GET', '/v1/inbox?status=parked');
   expect(data).toEqual([expect.objectContaining({ teamId: null, parkedCode: 'unknown_team' })]);
 
-  await story.database.transaction(async (em) => {
-    await em.execute(`insert into teams (id, name, personal) values (?, 'late', true)`, [team]);
-    await em.execute(
-      `insert into users (id, email, name, personal_team_id) values ('late', 'late@example.com', 'late', ?)`,
-      [team],
-    );
-    await em.execute(`insert into members (team_id, user_id, role) values (?, 'late', 'owner')`, [team]);
-    const actor = { kind: 'service', keyId: 'test' } as const;
-    await announceTeam(em, { teamId: team, makerId: 'late', personal: true, trialsPerOwner: 1, actor });
-  });
+  await story.signUpAs(team, 'late');
   await until(async () => (await story.balance(team)).available === '1500');
   await expectNothingLeft();
 });
@@ -473,19 +451,17 @@ test('an order for an unknown team is parked once, and granted when the team exi
 test('money for a deleted team is parked once, and after its refund nothing is reported', async () => {
   await story.signUp('ada');
   const team = await story.foundTeam('ada', 'Shared');
-  const { url } = await story.call<{ url: string }>('POST', `/v1/teams/${team}/checkout`, {
-    product: 'pack_1000',
-  });
+  const checkout = await story.checkOut(team, 'pack_1000');
   await story.request('DELETE', `/v1/teams/${team}`);
   await story.settle();
-  await deaf(() => story.control(`/checkouts/${url.split('/').at(-1)}/pay`));
+  await story.withoutWebhooks(() => story.control(`/checkouts/${checkout}/pay`));
   await story.reconcile();
   const parked = async () => {
     const { data } = await story.call<{ data: { parkedCode: string }[] }>('GET', '/v1/inbox?status=parked');
     return data.map(({ parkedCode }) => parkedCode);
   };
   await until(async () => (await parked())[0] === 'team_deleted');
-  await deaf(() => refund(team));
+  await story.withoutWebhooks(() => refund(team));
   await story.reconcile();
   await until(async () => (await parked()).length === 0);
   const { counts } = await story.reconcile();
@@ -504,7 +480,7 @@ test('an order that is paid by dunning after three weeks is found by the next ha
   await story.buy(team, 'pro_monthly');
   const subscription = await story.subscriptionOf(team);
   await story.control(`/subscriptions/${subscription}/fail-next-payment`, { times: 10 });
-  await deaf(async () => {
+  await story.withoutWebhooks(async () => {
     await story.advanceTo('2040-03-01T00:00:00Z');
     await story.reconcile();
     await story.advanceTo('2040-03-20T00:00:00Z');
@@ -526,7 +502,7 @@ test('money and a subscription that Polar takes for a deleted team are findings,
   const checkout = await checkoutOf(team, 'pro_monthly');
   await story.request('DELETE', `/v1/teams/${team}`);
   await story.settle();
-  await deaf(() => payAs(checkout, 'late'));
+  await story.withoutWebhooks(() => payAs(checkout, 'late'));
   for (const state of ['repaired', expect.stringMatching(/^(not_repaired|repaired)$/)]) {
     const { findings } = await story.reconcile();
     expect(findings).toContainEqual(
@@ -568,7 +544,7 @@ test('orders from before ordersSince are recorded and never granted, by webhook 
   await publish({ ordersSince: new Date('2040-02-01T00:00:00Z') });
   // Processes read a newly published catalog within a second.
   await new Promise((resolve) => setTimeout(resolve, 1_100));
-  await deaf(() => pay(team, 'pack_1000'));
+  await story.withoutWebhooks(() => pay(team, 'pack_1000'));
   await pay(team, 'pack_5000');
   await payAs(await checkoutOf(crypto.randomUUID(), 'pack_1000'), 'other');
   await story.settle();
@@ -594,7 +570,7 @@ test('the grants of one run to all teams are added up: beyond the total they wai
   await new Promise((resolve) => setTimeout(resolve, 1_100));
   const teams: string[] = [];
   for (const person of ['ada', 'bob', 'cyd']) teams.push(await story.signUp(person));
-  await deaf(async () => {
+  await story.withoutWebhooks(async () => {
     for (const team of teams) await pay(team, 'pack_1000');
   });
   const { counts, findings } = await story.reconcileSkippingTime();

@@ -16,7 +16,6 @@ import type { Catalog } from '../../catalog/schema.ts';
 import { publishCatalog } from '../../catalog/versions.ts';
 import { connectDatabase, type Database } from '../../database/connection.ts';
 import { freePort } from '../../dev/free-port.ts';
-import { searchAttributes } from '../../dev/temporal-server.ts';
 import type { Environment } from '../../environment.ts';
 import { nextDripAt } from '../../ledger/lifecycle/grant-due-drips.ts';
 import { createCreditOperations } from '../../ledger/spend/credit-operations.ts';
@@ -25,6 +24,7 @@ import { syncProducts } from '../../polar/sync-products.ts';
 import { ensureWebhookEndpoint } from '../../polar/webhook-endpoint.ts';
 import { type PolarEmulator, startPolarEmulator } from '../../polar-emulator/polar-emulator.ts';
 import { signWebhook } from '../../polar-emulator/webhook-delivery.ts';
+import { announceTeam } from '../../teams/sign-up.ts';
 import { installRuntime } from '../../worker/install-runtime.ts';
 import { bundleWorkflows, type RunningWorker, startWorker } from '../../worker/start-worker.ts';
 import { taskQueue } from '../../workflows/messages.ts';
@@ -36,7 +36,7 @@ import { control } from '../setup/control.ts';
 import { createTestDatabase } from '../setup/database.ts';
 import { listen, stopServer } from '../setup/listen.ts';
 import { logCopy } from '../setup/log-copy.ts';
-import { temporalCli, temporalTestServer } from '../setup/temporal.ts';
+import { startDevelopmentServer, temporalTestServer } from '../setup/temporal.ts';
 
 /** The parts of billing as in production, except that all use one settable clock. Driven over HTTP. */
 export interface Story {
@@ -63,10 +63,16 @@ export interface Story {
   ownerUrl: string;
   /** Signs a user up and waits for the trial of the Personal Team. */
   signUp(id: string): Promise<string>;
+  /** Signs a user up whose Personal Team has this id: for events that name a team before it exists. */
+  signUpAs(teamId: string, userId: string): Promise<void>;
   /** Creates a shared team and waits for its trial. */
   foundTeam(ownerId: string, name: string): Promise<string>;
-  /** Checks a plan or pack out and pays for it. */
+  /** Opens a checkout of a plan or pack. Returns its id. */
+  checkOut(teamId: string, product: string): Promise<string>;
+  /** Opens a checkout of a plan or pack, pays for it, and settles. */
   buy(teamId: string, product: string): Promise<void>;
+  /** Spends credits: one credit pays for two workflow runs. */
+  spend(teamId: string, credits: number): Promise<void>;
   /** The team's inbox, oldest first. */
   inbox(teamId: string): Promise<StoryEvent[]>;
   /** The team's orders at Polar, oldest first. */
@@ -75,6 +81,13 @@ export interface Story {
   productOf(key: string): Promise<string>;
   /** Calls an action of the emulator: POSTs to its control API. */
   control<T = Record<string, unknown>>(path: string, body?: object): Promise<T>;
+  /** Changes a subscription's plan at Polar, as its portal does, and settles. */
+  changePlan(subscriptionId: string, plan: string, proration?: string): Promise<void>;
+  /** Polar loses the webhooks that it would send while `during` runs. */
+  withoutWebhooks(during: () => Promise<unknown>): Promise<void>;
+  /** Polar sends no webhook until `releaseWebhooks`, which sends all of them, newest first, and settles. */
+  holdWebhooks(): Promise<void>;
+  releaseWebhooks(): Promise<void>;
   /** Polar's id of the team's newest subscription. */
   subscriptionOf(teamId: string): Promise<string>;
   balance(teamId: string): Promise<StoryBalance>;
@@ -164,7 +177,10 @@ export async function startStory(
   let environment =
     shortHistories === undefined
       ? await startTemporal(temporalPort, clock.now())
-      : await startDevelopmentServer(temporalPort, shortHistories);
+      : await startDevelopmentServer({
+          port: temporalPort,
+          config: { 'limit.historyCount.suggestContinueAsNew': shortHistories },
+        });
 
   const emulator = await startPolarEmulator({
     accessToken,
@@ -283,15 +299,34 @@ export async function startStory(
       await story.settle();
       return team.id;
     },
+    async signUpAs(teamId, userId) {
+      await database.transaction(async (em) => {
+        await em.execute('insert into teams (id, name, personal) values (?, ?, true)', [teamId, userId]);
+        await em.execute(
+          `insert into users (id, email, name, personal_team_id) values (?, ? || '@example.com', 'late', ?)`,
+          [userId, userId, teamId],
+        );
+        const member = [teamId, userId];
+        await em.execute(`insert into members (team_id, user_id, role) values (?, ?, 'owner')`, member);
+        const actor = { kind: 'service', keyId: 'test' } as const;
+        await announceTeam(em, { teamId, makerId: userId, personal: true, trialsPerOwner: 1, actor });
+      });
+    },
     async foundTeam(ownerId, name) {
       const { id } = await story.call<{ id: string }>('POST', '/v1/teams', { name, ownerId });
       await story.settle();
       return id;
     },
+    async checkOut(teamId, product) {
+      return (await story.call<{ id: string }>('POST', `/v1/teams/${teamId}/checkout`, { product })).id;
+    },
     async buy(teamId, product) {
-      const { url } = await story.call<{ url: string }>('POST', `/v1/teams/${teamId}/checkout`, { product });
-      await story.control(`/checkouts/${url.split('/').at(-1)}/pay`);
+      await story.control(`/checkouts/${await story.checkOut(teamId, product)}/pay`);
       await story.settle();
+    },
+    async spend(teamId, credits) {
+      const usage = { action: 'workflow.run', quantities: { runs: 2 * credits } };
+      await story.call('POST', `/v1/teams/${teamId}/usage`, usage);
     },
     async inbox(teamId) {
       const { data } = await story.call<{ data: StoryEvent[] }>(
@@ -311,6 +346,26 @@ export async function startStory(
       throw new Error(`Polar has no product ${key}`);
     },
     control: (path, body) => control(emulator.url, path, body),
+    async changePlan(subscriptionId, plan, proration) {
+      await story.control(`/subscriptions/${subscriptionId}/change-plan`, {
+        product_id: await story.productOf(plan),
+        ...(proration === undefined ? {} : { proration_behavior: proration }),
+      });
+      await story.settle();
+    },
+    async withoutWebhooks(during) {
+      await story.control('/faults', { target: 'webhooks', mode: 'lost', times: 10_000 });
+      await during();
+      await story.control('/faults/clear');
+    },
+    async holdWebhooks() {
+      await story.control('/faults', { target: 'webhooks', mode: 'hold', times: 10_000 });
+    },
+    async releaseWebhooks() {
+      await story.control('/faults/clear');
+      await story.control('/webhooks/release');
+      await story.settle();
+    },
     async subscriptionOf(teamId) {
       const { rows } = await database.pool.query<{ id: string }>(
         'select id from subscriptions where team_id = $1 order by started_at desc limit 1',
@@ -412,25 +467,6 @@ async function startTemporal(port: number, now: Date): Promise<TestWorkflowEnvir
   });
   await skipTo(environment, now);
   return environment;
-}
-
-async function startDevelopmentServer(
-  port: number,
-  shortHistories: number,
-): Promise<TestWorkflowEnvironment> {
-  return TestWorkflowEnvironment.createLocal({
-    server: {
-      executable: { type: 'existing-path', path: temporalCli() },
-      port,
-      extraArgs: [
-        ...['--dynamic-config-value', `limit.historyCount.suggestContinueAsNew=${shortHistories}`],
-        ...Object.entries(searchAttributes).flatMap(([name, type]) => [
-          '--search-attribute',
-          `${name}=${type}`,
-        ]),
-      ],
-    },
-  });
 }
 
 async function skipTo(environment: TestWorkflowEnvironment, at: Date): Promise<void> {

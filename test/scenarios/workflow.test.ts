@@ -1,18 +1,16 @@
 import { join } from 'node:path';
 import { afterEach, expect, test } from '@jest/globals';
-import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { v7 as uuidv7 } from 'uuid';
 import { loadCatalog } from '../../catalog/load-catalog.ts';
 import { publishCatalog } from '../../catalog/versions.ts';
 import { connectDatabase } from '../../database/connection.ts';
 import { startPart } from '../../dev/part.ts';
-import { searchAttributes } from '../../dev/temporal-server.ts';
 import { signUp } from '../../teams/sign-up.ts';
 import { installRuntime } from '../../worker/install-runtime.ts';
 import { bundleWorkflows, startWorker } from '../../worker/start-worker.ts';
 import { inboxEventSignal, signalInboxEvents, teamWorkflowId } from '../../workflows/messages.ts';
 import { createTestDatabase } from '../setup/database.ts';
-import { temporalCli } from '../setup/temporal.ts';
+import { startDevelopmentServer } from '../setup/temporal.ts';
 import { expectSoundLedger } from './sound-ledger.ts';
 import { type Story, startStory, until } from './story.ts';
 
@@ -101,9 +99,7 @@ test('a user’s fourth team gets no trial, also after another user becomes its 
   await story.signUp('grace');
   const teams: string[] = [];
   for (let made = 0; made < 3; made += 1) {
-    const { id } = await story.call<{ id: string }>('POST', '/v1/teams', { name: 'Team', ownerId: 'ada' });
-    teams.push(id);
-    await story.settle();
+    teams.push(await story.foundTeam('ada', 'Team'));
   }
   const fourth = teams[2] ?? '';
   expect(await story.balance(fourth)).toMatchObject({ available: '0' });
@@ -187,10 +183,7 @@ test('a payment overtakes a burst of a subscription’s states, only the newest 
       }),
     );
   }
-  const { url } = await story.call<{ url: string }>('POST', `/v1/teams/${team}/checkout`, {
-    product: 'pack_1000',
-  });
-  await story.control(`/checkouts/${url.split('/').at(-1)}/pay`);
+  await story.control(`/checkouts/${await story.checkOut(team, 'pack_1000')}/pay`);
   await story.emulator.idle();
 
   const warnings: string[] = [];
@@ -248,17 +241,8 @@ test('continue-as-new under a burst of 5,000 signals loses no event', async () =
     loadCatalog(new URL('../../catalog/catalog.yaml', import.meta.url).pathname),
   );
   // A server that suggests continue-as-new early, so that the burst crosses it.
-  const environment = await TestWorkflowEnvironment.createLocal({
-    server: {
-      executable: { type: 'existing-path', path: temporalCli() },
-      extraArgs: [
-        ...['--dynamic-config-value', 'limit.historyCount.suggestContinueAsNew=1000'],
-        ...Object.entries(searchAttributes).flatMap(([name, type]) => [
-          '--search-attribute',
-          `${name}=${type}`,
-        ]),
-      ],
-    },
+  const environment = await startDevelopmentServer({
+    config: { 'limit.historyCount.suggestContinueAsNew': 1_000 },
   });
   cleanUp.push(() => environment.teardown());
   const worker = await startWorker(

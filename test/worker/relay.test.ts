@@ -2,10 +2,9 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
 import { type Client, isGrpcServiceError } from '@temporalio/client';
-import { TestWorkflowEnvironment } from '@temporalio/testing';
+import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { createTemporalLink } from '../../api/temporal-link.ts';
 import { publishCatalog } from '../../catalog/versions.ts';
-import type { Database } from '../../database/connection.ts';
 import { storeInboxEvent } from '../../inbox/inbox.ts';
 import { log } from '../../log.ts';
 import { createPolarClient } from '../../polar/client.ts';
@@ -13,33 +12,24 @@ import { signUp } from '../../teams/sign-up.ts';
 import { createTemporalClient } from '../../temporal-client.ts';
 import { startRelay } from '../../worker/relay.ts';
 import { teamWorkflowId } from '../../workflows/messages.ts';
-import { createTestDatabase, type TestDatabase } from '../setup/database.ts';
 import { defaultCatalog } from '../setup/default-catalog.ts';
-import { temporalCli } from '../setup/temporal.ts';
+import { startDevelopmentServer } from '../setup/temporal.ts';
+import { useTestDatabase } from '../setup/use-test-database.ts';
 
 /** A small number for the test; Temporal's own is 10,000. */
 const mostSignals = 3;
 
-let testDatabase: TestDatabase;
-let database: Database;
+const { database } = useTestDatabase({ pool: 4 });
 let temporal: TestWorkflowEnvironment;
 let client: Client;
 beforeAll(async () => {
-  testDatabase = await createTestDatabase();
-  database = await testDatabase.connect({ pool: 4 });
   await publishCatalog(database, defaultCatalog);
-  temporal = await TestWorkflowEnvironment.createLocal({
-    server: {
-      executable: { type: 'existing-path', path: temporalCli() },
-      extraArgs: ['--dynamic-config-value', `history.maximumSignalsPerExecution=${mostSignals}`],
-    },
+  temporal = await startDevelopmentServer({
+    config: { 'history.maximumSignalsPerExecution': mostSignals },
   });
   client = temporal.client;
 });
-afterAll(async () => {
-  await temporal.teardown();
-  await testDatabase.drop();
-});
+afterAll(() => temporal.teardown());
 
 const actor = { kind: 'service', keyId: 'tests' } as const;
 

@@ -18,7 +18,7 @@ import { maintenanceType, reconcileType, verifyLedgerType } from '../../workflow
 import { type SettableClock, settableClock } from '../setup/clock.ts';
 import { createTestDatabase, type TestDatabase } from '../setup/database.ts';
 import { defaultCatalog as catalog } from '../setup/default-catalog.ts';
-import { temporalCli, temporalTestServer } from '../setup/temporal.ts';
+import { startDevelopmentServer, temporalTestServer } from '../setup/temporal.ts';
 
 const begins = new Date('2040-01-31T10:00:00.000Z');
 
@@ -35,9 +35,7 @@ beforeAll(async () => {
   clock = await settableClock(testDatabase.url, begins);
   database = await testDatabase.connect({ pool: 4 });
   await publishCatalog(database, catalog);
-  temporal = await TestWorkflowEnvironment.createLocal({
-    server: { executable: { type: 'existing-path', path: temporalCli() } },
-  });
+  temporal = await startDevelopmentServer();
   worker = await Worker.create({
     connection: temporal.nativeConnection,
     taskQueue,
@@ -99,9 +97,7 @@ test('the schedules are made once the Temporal server is there', async () => {
   const client = new Client({ connection });
   const ours = createTemporalClient({ address: `127.0.0.1:${port}`, namespace: 'default' });
   const ensured = ensureSchedules(ours, new AbortController().signal);
-  const late = await TestWorkflowEnvironment.createLocal({
-    server: { executable: { type: 'existing-path', path: temporalCli() }, port },
-  });
+  const late = await startDevelopmentServer({ port });
   await ensured;
   expect((await client.schedule.getHandle('maintenance').describe()).scheduleId).toBe('maintenance');
   await connection.close();

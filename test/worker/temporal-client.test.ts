@@ -1,14 +1,11 @@
 import { setTimeout } from 'node:timers/promises';
 import { expect, test } from '@jest/globals';
-import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { openLink } from '../../dev/link.ts';
 import { createTemporalClient } from '../../temporal-client.ts';
-import { temporalCli } from '../setup/temporal.ts';
+import { startDevelopmentServer } from '../setup/temporal.ts';
 
 test('Temporal is reached again after the network was silent while the connection was opened, or later', async () => {
-  const temporal = await TestWorkflowEnvironment.createLocal({
-    server: { executable: { type: 'existing-path', path: temporalCli() } },
-  });
+  const temporal = await startDevelopmentServer();
   const link = await openLink(Number(temporal.address.split(':').at(-1)));
   const client = createTemporalClient({ address: `127.0.0.1:${link.port}`, namespace: 'default' });
   try {
