@@ -1,11 +1,7 @@
 import type { Polar } from '@polar-sh/sdk/2026-10';
 import type { Database } from '../database/connection.ts';
+import type { ListPage } from '../database/list-page.ts';
 import { type Invoice, listInvoices } from './list-invoices.ts';
-
-export interface InvoicePage {
-  data: Invoice[];
-  nextCursor: string | null;
-}
 
 export interface InvoiceCache {
   /** As `listInvoices`, but calls Polar once for all requests within five seconds. */
@@ -13,7 +9,7 @@ export interface InvoiceCache {
     polar: Polar,
     database: Database,
     request: { teamId: string; limit?: number; cursor?: string },
-  ): Promise<InvoicePage>;
+  ): Promise<ListPage<Invoice>>;
 }
 
 const keptMs = 5_000;
@@ -25,7 +21,7 @@ const mostPages = 200;
  * an event of the team is stored, so a list of invoices includes every payment and refund that we know. One cache per process.
  */
 export function createInvoiceCache(): InvoiceCache {
-  const pages = new Map<string, { page: Promise<InvoicePage>; until: number }>();
+  const pages = new Map<string, { page: Promise<ListPage<Invoice>>; until: number }>();
 
   return {
     async list(polar, database, request) {

@@ -1,6 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { models, Polar } from '@polar-sh/sdk/2026-10';
 import type { Database } from '../database/connection.ts';
+import { invalidCursor, type ListPage } from '../database/list-page.ts';
 import { DomainError, hasCode } from '../domain-error.ts';
 import { callPolar } from './client.ts';
 import { polarTime, readOrder } from './events.ts';
@@ -43,7 +44,7 @@ export async function listInvoices(
   polar: Polar,
   database: Database,
   { teamId, limit = 20, cursor }: { teamId: string; limit?: number; cursor?: string },
-): Promise<{ data: Invoice[]; nextCursor: string | null }> {
+): Promise<ListPage<Invoice>> {
   const after = cursor === undefined ? null : readCursor(cursor);
   const em = database.fork();
   const orders = new Map<string, models.Order>();
@@ -171,7 +172,7 @@ async function toInvoice(em: EntityManager, order: models.Order): Promise<Invoic
 function readCursor(cursor: string): Position {
   const [, createdAtMs, id] = /^(\d{1,14})_([\w-]{1,255})$/.exec(cursor) ?? [];
   if (createdAtMs !== undefined && id !== undefined) return { createdAtMs: Number(createdAtMs), id };
-  throw new DomainError('invalid_cursor', 'cursor must be the nextCursor of the previous page');
+  throw invalidCursor();
 }
 
 function writeCursor({ createdAtMs, id }: Position): string {

@@ -1,18 +1,9 @@
-import { DomainError } from '../../domain-error.ts';
+import { invalidCursor, type ListPage, type ListRange } from '../../database/list-page.ts';
 
 /** The requested part of a team's history: `[from, to)`, newest first. */
-export interface HistoryRange {
+export interface HistoryRange extends ListRange {
   from?: Date | undefined;
   to?: Date | undefined;
-  limit: number;
-  /** The `nextCursor` of the previous page. */
-  cursor?: string | undefined;
-}
-
-export interface HistoryPage<Row> {
-  data: Row[];
-  /** Null on the last page. */
-  nextCursor: string | null;
 }
 
 /** A position between two rows of a history that is ordered by time and then by id. */
@@ -44,9 +35,7 @@ export function placeBefore({ to, cursor }: HistoryRange, idForm: IdForm): Histo
   const end = { at: to?.toISOString() ?? 'infinity', id: idForm.least };
   if (cursor === undefined) return end;
   const [, milliseconds, id] = /^(\d{1,14})\.(.+)$/.exec(cursor) ?? [];
-  if (milliseconds === undefined || id === undefined || !idForm.pattern.test(id)) {
-    throw new DomainError('invalid_cursor', 'cursor must be the nextCursor of a page of this list');
-  }
+  if (milliseconds === undefined || id === undefined || !idForm.pattern.test(id)) throw invalidCursor();
   const at = new Date(Number(milliseconds));
   return to && to <= at ? end : { at: at.toISOString(), id };
 }
@@ -56,7 +45,7 @@ export function pageOfHistory<Row>(
   rows: Row[],
   limit: number,
   placeOf: (row: Row) => { at: Date; id: string },
-): HistoryPage<Row> {
+): ListPage<Row> {
   const data = rows.slice(0, limit);
   const last = data.at(-1);
   if (rows.length <= limit || !last) return { data, nextCursor: null };

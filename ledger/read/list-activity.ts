@@ -1,8 +1,9 @@
 import type { Database } from '../../database/connection.ts';
 import type { GrantSource } from '../../database/entities/grant.ts';
 import type { TransferKind } from '../../database/entities/transfer.ts';
+import type { ListPage } from '../../database/list-page.ts';
 import { DomainError } from '../../domain-error.ts';
-import { type HistoryPage, pageOfHistory, placeBefore } from './history-page.ts';
+import { pageOfHistory, placeBefore } from './history-page.ts';
 import { reportUsage } from './report-usage.ts';
 
 /** An entry of a team's timeline. Credits in micro-credits. */
@@ -51,7 +52,7 @@ export async function listActivity(
   database: Database,
   teamId: string,
   { limit, cursor, timezone }: { limit: number; cursor?: string | undefined; timezone: string },
-): Promise<HistoryPage<ActivityEntry>> {
+): Promise<ListPage<ActivityEntry>> {
   const before = placeBefore({ limit, cursor }, activityId);
   const { now, createdAt } = await readTeamTimes(database, teamId);
   const changes = await listChanges(database, teamId, before, limit + 1);

@@ -1,13 +1,8 @@
 import type { Pool } from 'pg';
 import type { GrantSource } from '../../database/entities/grant.ts';
 import { type Account, type TransferKind, transferKinds } from '../../database/entities/transfer.ts';
-import {
-  type HistoryPage,
-  type HistoryRange,
-  integerForm,
-  pageOfHistory,
-  placeBefore,
-} from './history-page.ts';
+import type { ListPage } from '../../database/list-page.ts';
+import { type HistoryRange, integerForm, pageOfHistory, placeBefore } from './history-page.ts';
 
 /** One move between two accounts of a grant, in micro-credits. */
 export interface ListedTransfer {
@@ -37,7 +32,7 @@ export async function listTransfers(
   teamId: string,
   range: HistoryRange,
   kinds: readonly TransferKind[] = transferKinds,
-): Promise<HistoryPage<ListedTransfer>> {
+): Promise<ListPage<ListedTransfer>> {
   const before = placeBefore(range, integerForm);
   const withoutUsage = !kinds.some((kind) => usageKinds.includes(kind));
   const { rows } = await pool.query<TransferRow>({

@@ -1,4 +1,5 @@
 import type { ClientBase, Pool } from 'pg';
+import type { ListPage } from '../../database/list-page.ts';
 import {
   type AttributionRow,
   type Receipt,
@@ -6,7 +7,7 @@ import {
   toAttribution,
 } from '../spend/operation.ts';
 import { type ReceiptRow, receiptColumnsSql, toReceipt } from '../spend/receipt.ts';
-import { type HistoryPage, type HistoryRange, pageOfHistory, placeBefore, uuidForm } from './history-page.ts';
+import { type HistoryRange, pageOfHistory, placeBefore, uuidForm } from './history-page.ts';
 import { filterSql, type UsageFilter } from './usage-filter.ts';
 
 /** A usage event: what, when, by whom and for what, and the receipt that its caller got. */
@@ -27,7 +28,7 @@ export async function listUsageEvents(
   teamId: string,
   range: HistoryRange,
   filter: UsageFilter = {},
-): Promise<HistoryPage<ListedUsageEvent>> {
+): Promise<ListPage<ListedUsageEvent>> {
   const before = placeBefore(range, uuidForm);
   const values: unknown[] = [teamId, range.from ?? '-infinity', before.at, before.id, range.limit + 1];
   const { rows } = await database.query<UsageEventRow>({
