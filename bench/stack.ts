@@ -2,7 +2,6 @@ import { randomBytes } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { SignJWT } from 'jose';
 import { loadCatalog } from '../catalog/load-catalog.ts';
 import { publishCatalog } from '../catalog/versions.ts';
 import { connectDatabase } from '../database/connection.ts';
@@ -13,6 +12,7 @@ import { leash } from '../dev/part.ts';
 import { type EmbeddedPostgres, startPostgres } from '../dev/postgres.ts';
 import type { Progress } from '../dev/progress.ts';
 import { resolveTemporal } from '../dev/resolve-temporal.ts';
+import { signToken } from '../dev/sign-token.ts';
 import { startTemporalServer } from '../dev/temporal-server.ts';
 import { issueServiceKey } from '../teams/service-keys.ts';
 import { type Program, startProgram } from './process.ts';
@@ -125,13 +125,7 @@ export async function openStack({ quick, progress }: Pick<Stack, 'quick' | 'prog
     },
     startWorker: async (databaseUrl) =>
       stack.start('worker/main.ts', environment(databaseUrl, await temporal())),
-    personToken: (userId) =>
-      new SignJWT()
-        .setProtectedHeader({ alg: 'HS256' })
-        .setSubject(userId)
-        .setIssuedAt()
-        .setExpirationTime('1h')
-        .sign(new TextEncoder().encode(jwtSecret)),
+    personToken: (userId) => signToken(jwtSecret, userId, '1h'),
     async postgresVersion() {
       const database = await connectDatabase((await postgres()).url(template), { pool: 1 });
       const { rows } = await database.pool.query<{ version: string }>('select version()');

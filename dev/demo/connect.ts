@@ -1,13 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
-import { SignJWT } from 'jose';
 import { z } from 'zod';
 import { parseSignedDecimal } from '../../catalog/credits.ts';
 import { type BillingClient, createBillingClient } from '../../client/billing-client.ts';
 import type { Credentials } from '../../client/retrying-fetch.ts';
 import type { Environment } from '../../environment.ts';
 import { createPolarClient } from '../../polar/client.ts';
+import { signToken } from '../sign-token.ts';
 
 /** Why the demo cannot continue, in one line. */
 export class CannotGoOn extends Error {
@@ -74,14 +74,8 @@ export async function connectDemo({
     /** Calls the API with a user's own token; with the service key if an identity provider signs the tokens. */
     billingOf(userId: string): BillingClient {
       if (!('jwtSecret' in auth)) return as({ serviceKey: serviceApiKey });
-      const secret = new TextEncoder().encode(auth.jwtSecret);
-      const token = () =>
-        new SignJWT()
-          .setProtectedHeader({ alg: 'HS256' })
-          .setSubject(userId)
-          .setExpirationTime('10m')
-          .sign(secret);
-      return as({ token });
+      const { jwtSecret } = auth;
+      return as({ token: () => signToken(jwtSecret, userId, '10m') });
     },
   };
 }

@@ -1,6 +1,6 @@
-import { SignJWT } from 'jose';
 import { createBillingClient } from '../../client/billing-client.ts';
 import type { Platform } from '../chaos/platform.ts';
+import { signToken } from '../sign-token.ts';
 
 /** Who sends the requests, and the ids that they contain. */
 export interface Caller {
@@ -27,11 +27,7 @@ const tokenLifetime = '12h';
  */
 export async function seedCallers({ apiUrls, serviceKey, jwtSecret }: Platform): Promise<Caller[]> {
   const userId = 'schemathesis_user';
-  const token = await new SignJWT({})
-    .setProtectedHeader({ alg: 'HS256' })
-    .setSubject(userId)
-    .setExpirationTime(tokenLifetime)
-    .sign(new TextEncoder().encode(jwtSecret));
+  const token = await signToken(jwtSecret, userId, tokenLifetime);
   const billing = createBillingClient({ baseUrl: apiUrls[0], credentials: { serviceKey } });
   const signUp = (id: string) =>
     billing.POST('/v1/users', { body: { id, email: `${id}@example.com`, name: 'Ada' } });

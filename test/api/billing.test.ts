@@ -99,12 +99,7 @@ test('a stored answer keeps its link until it expires; then the URL is removed, 
   }
 });
 
-test('a team without a subscription has none to show, change, cancel or resume', async () => {
-  const path = `/v1/teams/${ada.teamId}/subscription`;
-  expect(await api.send('GET', path, { as: ada.token })).toMatchObject({ status: 200, json: null });
-  for (const verb of ['cancel', 'resume']) {
-    expect(await api.send('POST', `${path}/${verb}`, { as: ada.token })).toMatchObject(
-      refusal(409, 'no_subscription'),
-    );
-  }
+test('a team without a subscription has none to show', async () => {
+  const reply = await api.send('GET', `/v1/teams/${ada.teamId}/subscription`, { as: ada.token });
+  expect(reply).toMatchObject({ status: 200, json: null });
 });

@@ -1,25 +1,16 @@
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import pg from 'pg';
+import { expect, test } from '@jest/globals';
 import { toProblem } from '../../api/problem.ts';
-import { createTestDatabase, type TestDatabase } from '../setup/database.ts';
+import { useTestDatabase } from '../setup/use-test-database.ts';
 
-let database: TestDatabase;
-let client: pg.Client;
-beforeAll(async () => {
-  database = await createTestDatabase();
-  client = new pg.Client({ connectionString: database.url });
-  await client.connect();
-});
-afterAll(async () => {
-  await client.end();
-  await database.drop();
-});
+const { database } = useTestDatabase({ pool: 1 });
 
 const failWith = (sqlState: string) =>
-  client.query(`do $$ begin raise exception 'as it happens' using errcode = '${sqlState}'; end $$`).then(
-    () => null,
-    (error: unknown) => error,
-  );
+  database.pool
+    .query(`do $$ begin raise exception 'as it happens' using errcode = '${sqlState}'; end $$`)
+    .then(
+      () => null,
+      (error: unknown) => error,
+    );
 
 test.each([
   ['a deadlock', '40P01'],

@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll } from '@jest/globals';
-import { SignJWT } from 'jose';
 import { v7 as uuidv7 } from 'uuid';
 import { z } from 'zod';
 import { createApp, createOperationsApp } from '../../api/app.ts';
@@ -18,6 +17,7 @@ import { connectDatabase, connectDatabaseWithLanes, type Database } from '../../
 import type { Role } from '../../database/entities/member.ts';
 import type { Scope } from '../../database/entities/service-key.ts';
 import { lockLivingTeam } from '../../database/lock-living-team.ts';
+import { signToken } from '../../dev/sign-token.ts';
 import { grantCredits } from '../../ledger/lifecycle/grant-credits.ts';
 import { createCreditOperations } from '../../ledger/spend/credit-operations.ts';
 import { createInvoiceCache } from '../../polar/cached-invoices.ts';
@@ -263,13 +263,8 @@ const pageSchema = z.object({
 });
 
 /** A user's JWT, valid for five minutes. */
-export async function personToken(userId: string, expires: string | Date = '5m'): Promise<string> {
-  return new SignJWT({})
-    .setProtectedHeader({ alg: 'HS256' })
-    .setSubject(userId)
-    .setExpirationTime(expires)
-    .sign(new TextEncoder().encode(jwtSecret));
-}
+export const personToken = (userId: string, expires: string | Date = '5m') =>
+  signToken(jwtSecret, userId, expires);
 
 /** The Standard Webhooks headers for a body, signed as Polar does. */
 export function signWebhook(

@@ -3,8 +3,9 @@ import { z } from 'zod';
 import { addMonthsAnchored } from '../../catalog/cycle.ts';
 import { PolarProduct } from '../../database/entities/polar-product.ts';
 import { Subscription } from '../../database/entities/subscription.ts';
-import { fetchSubscription, type PolarSubscription } from '../../polar/events.ts';
+import type { PolarSubscription } from '../../polar/events.ts';
 import { syncProducts } from '../../polar/sync-products.ts';
+import { mirror } from '../polar/setup.ts';
 import { control } from '../setup/control.ts';
 import { useApi } from './running-api.ts';
 import { idOf, refusal } from './send.ts';
@@ -182,31 +183,12 @@ async function subscribe(teamId: string, plan: string): Promise<PolarSubscriptio
 async function pay(id: string, teamId: string): Promise<PolarSubscription> {
   await control(api.polarUrl, `/checkouts/${id}/pay`);
   const { items } = await api.dependencies.polar.subscriptions.list({ metadata: { team_id: teamId } });
-  return mirror(items.find(({ checkout_id }) => checkout_id === id)?.id ?? '', teamId);
+  return mirror(api.dependencies, items.find(({ checkout_id }) => checkout_id === id)?.id ?? '', teamId);
 }
 
 /** Pauses a subscription at the end of its period, which is now. */
 async function pause(id: string, teamId: string): Promise<void> {
   atPolar = new Date(atPolar.getTime() + 1);
   for (const button of ['pause', 'renew-now']) await control(api.polarUrl, `/subscriptions/${id}/${button}`);
-  expect(await mirror(id, teamId)).toMatchObject({ status: 'paused' });
-}
-
-/** Stores the subscription's current state, as the team's workflow does. */
-async function mirror(id: string, teamId: string): Promise<PolarSubscription> {
-  const facts = await fetchSubscription(api.dependencies.polar, id);
-  await api.database.fork().upsert(Subscription, {
-    id,
-    teamId,
-    plan: facts.productCatalogKey ?? '',
-    status: facts.status,
-    currentPeriodStart: facts.currentPeriodStart,
-    currentPeriodEnd: facts.currentPeriodEnd,
-    cancelAtPeriodEnd: facts.cancelAtPeriodEnd,
-    startedAt: facts.startedAt,
-    endedAt: facts.endedAt,
-    anchorDay: facts.currentPeriodStart.getUTCDate(),
-    stateAt: facts.stateAt,
-  });
-  return facts;
+  expect(await mirror(api.dependencies, id, teamId)).toMatchObject({ status: 'paused' });
 }

@@ -1,24 +1,13 @@
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import pg from 'pg';
 import { binaryColumn } from '../../ledger/spend/binary-array.ts';
-import { createTestDatabase, type TestDatabase } from '../setup/database.ts';
+import { useTestDatabase } from '../setup/use-test-database.ts';
 
-let database: TestDatabase;
-let client: pg.Client;
-beforeAll(async () => {
-  database = await createTestDatabase();
-  client = new pg.Client({ connectionString: database.url });
-  await client.connect();
-});
-afterAll(async () => {
-  await client.end();
-  await database.drop();
-});
+const { database } = useTestDatabase({ pool: 1 });
 
 /** The value that Postgres received, as text. */
 async function sent(type: Parameters<typeof binaryColumn>[0], column: Buffer): Promise<(string | null)[]> {
-  const { rows } = await client.query<{ value: string | null }>({
+  const { rows } = await database.pool.query<{ value: string | null }>({
     text: `select case when jsonb_typeof(to_jsonb(value)) in ('object', 'array') then value::text else to_jsonb(value) #>> '{}' end as value
              from unnest($1::${type}[]) with ordinality as sent (value, row) order by row`,
     values: [column],
@@ -66,7 +55,7 @@ test('bytes arrive as they were sent', () =>
   ));
 
 test('an instant arrives to the millisecond, before the year 2000 as well as after it', async () => {
-  await client.query(`set timezone to 'UTC'`);
+  await database.pool.query(`set timezone to 'UTC'`);
   await arrivesAsSent(
     'timestamptz',
     fc.date({ min: new Date('1900-01-01'), max: new Date('2200-01-01'), noInvalidDate: true }),

@@ -3,9 +3,11 @@ import type { Polar } from '@polar-sh/sdk/2026-10';
 import { publishCatalog } from '../../catalog/versions.ts';
 import { connectDatabase, type Database } from '../../database/connection.ts';
 import { Member, type Role } from '../../database/entities/member.ts';
+import { Subscription } from '../../database/entities/subscription.ts';
 import { Team } from '../../database/entities/team.ts';
 import { User } from '../../database/entities/user.ts';
 import { createPolarClient } from '../../polar/client.ts';
+import { fetchSubscription, type PolarSubscription } from '../../polar/events.ts';
 import { type PolarEmulator, startPolarEmulator } from '../../polar-emulator/polar-emulator.ts';
 import { control } from '../setup/control.ts';
 import { createTestDatabase } from '../setup/database.ts';
@@ -64,4 +66,27 @@ export async function makeTeam(
     }
   });
   return id;
+}
+
+/** Stores a subscription's current state at Polar, as the team's workflow does. */
+export async function mirror(
+  { polar, database }: Pick<PolarScene, 'polar' | 'database'>,
+  id: string,
+  teamId: string,
+): Promise<PolarSubscription> {
+  const facts = await fetchSubscription(polar, id);
+  await database.fork().upsert(Subscription, {
+    id,
+    teamId,
+    plan: facts.productCatalogKey ?? '',
+    status: facts.status,
+    currentPeriodStart: facts.currentPeriodStart,
+    currentPeriodEnd: facts.currentPeriodEnd,
+    cancelAtPeriodEnd: facts.cancelAtPeriodEnd,
+    startedAt: facts.startedAt,
+    endedAt: facts.endedAt,
+    anchorDay: facts.currentPeriodStart.getUTCDate(),
+    stateAt: facts.stateAt,
+  });
+  return facts;
 }
