@@ -1,5 +1,4 @@
 import { beforeAll, beforeEach, expect, test } from '@jest/globals';
-import { z } from 'zod';
 import { lockTeam } from '../../database/connection.ts';
 import { Subscription } from '../../database/entities/subscription.ts';
 import { pruneLimitMarks } from '../../ledger/spend/prune-limit-marks.ts';
@@ -133,11 +132,10 @@ test('if members are limited, usage and holds must name theirs; if keys are limi
 
 test('held credits count, and a capture can exceed them only within the limit', async () => {
   await setLimit('members/ada', '10', 'day');
-  const { json } = await hold(8);
+  const id = idOf(await hold(8));
   expect(await spend(5)).toMatchObject(reached('8'));
   expect(await limits()).toMatchObject({ json: { data: [{ consumed: '0', held: '8' }] } });
-  const capture = (credits: number) =>
-    api.send('POST', `/v1/holds/${idOf({ json })}/capture`, { body: { credits } });
+  const capture = (credits: number) => api.send('POST', `/v1/holds/${id}/capture`, { body: { credits } });
   expect(await capture(11)).toMatchObject(reached('8'));
   expect(await capture(3)).toMatchObject(done);
   expect(await limits()).toMatchObject({ json: { data: [{ consumed: '3', held: '0' }] } });
@@ -147,9 +145,9 @@ test('held credits count, and a capture can exceed them only within the limit', 
 
 test('a hold that was made before the limit was lowered can still be captured', async () => {
   await setLimit('members/ada', '10', 'day');
-  const { json } = await hold(8);
+  const id = idOf(await hold(8));
   await setLimit('members/ada', '2', 'day');
-  const path = `/v1/holds/${idOf({ json })}/capture`;
+  const path = `/v1/holds/${id}/capture`;
   expect(await api.send('POST', path, { body: { credits: 9 } })).toMatchObject(reached('8'));
   expect(await api.send('POST', path, { body: { credits: 8 } })).toMatchObject(done);
 });
@@ -394,13 +392,7 @@ test.each<[string, unknown, number, RegExp]>([
 });
 
 test('a limit on a key named null affects only that key', async () => {
-  const { id } = z.object({ id: z.string() }).parse(
-    (
-      await api.send('POST', `/v1/teams/${teamId}/holds`, {
-        body: { action: 'workflow.run', credits: '5' },
-      })
-    ).json,
-  );
+  const id = idOf(await hold(5, {}));
   expect(await setLimit('keys/null', '5', 'day')).toMatchObject({ status: 200 });
   expect(await api.send('POST', `/v1/holds/${id}/release`)).toMatchObject({ json: { status: 'released' } });
 });

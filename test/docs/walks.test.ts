@@ -6,6 +6,7 @@ import { beforeAll, expect, test } from '@jest/globals';
 import { type Activities, createActivities } from '../../activities/create-activities.ts';
 import { signWebhook, useApi } from '../api/running-api.ts';
 import { idOf } from '../api/send.ts';
+import { type Buyer, paidCycle, paidOrder } from '../polar/payloads.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 const api = useApi();
@@ -14,11 +15,6 @@ beforeAll(async () => {
   const { database, polar } = api.dependencies;
   activities = createActivities({ database, polar });
 });
-
-interface Buyer {
-  teamId: string;
-  customerId: string;
-}
 
 async function newBuyer(): Promise<Buyer> {
   const { teamId } = await api.person();
@@ -95,48 +91,10 @@ async function walk(
   return [...new Set([...received, ...done])];
 }
 
-function paidOrder({ teamId, customerId }: Buyer, catalogKey: string) {
-  const now = new Date().toISOString();
-  return {
-    id: randomUUID(),
-    ...{ created_at: now, modified_at: now, status: 'paid', paid: true, billing_reason: 'purchase' },
-    ...{ net_amount: 1_200, applied_balance_amount: 0, refunded_amount: 0, currency: 'usd' },
-    ...{
-      customer_id: customerId,
-      product_id: randomUUID(),
-      product: { metadata: { catalog_key: catalogKey } },
-    },
-    ...{ metadata: { team_id: teamId }, customer: { external_id: teamId }, items: [] as object[] },
-  };
-}
-
 function spend(teamId: string, runs: number) {
   return api.send('POST', `/v1/teams/${teamId}/usage`, {
     body: { action: 'workflow.run', quantities: { runs } },
   });
-}
-
-/** A paid order that begins a subscription, with the subscription's state. */
-function firstCycle({ teamId, customerId }: Buyer) {
-  const order = paidOrder({ teamId, customerId }, 'pro_monthly');
-  const { created_at: start, product_id, metadata } = order;
-  const end = new Date(Date.parse(start) + 30 * 86_400_000).toISOString();
-  const subscription = {
-    ...{
-      id: randomUUID(),
-      created_at: start,
-      modified_at: start,
-      status: 'active',
-      cancel_at_period_end: false,
-    },
-    ...{ product_id, metadata, started_at: start, current_period_start: start, current_period_end: end },
-    prices: [{ id: 'price' }],
-  };
-  const line = { amount: 1_200, proration: false, product_price_id: 'price' };
-  return {
-    ...{ ...order, billing_reason: 'subscription_create', subscription_id: subscription.id, subscription },
-    items: [{ ...line, start_timestamp: start, end_timestamp: end }],
-  };
 }
 
 test('a reported usage becomes a row of the ledger within 28 files', async () => {
@@ -155,8 +113,8 @@ test('a paid pack becomes a grant within 29 files', async () => {
 });
 
 test('a paid cycle becomes a grant within 40 files', async () => {
-  await walk('startCycle', 'order.paid', firstCycle(await newBuyer()));
-  const files = await walk('startCycle', 'order.paid', firstCycle(await newBuyer()));
+  await walk('startCycle', 'order.paid', paidCycle(await newBuyer()));
+  const files = await walk('startCycle', 'order.paid', paidCycle(await newBuyer()));
   expectAtMost(40, files);
 });
 

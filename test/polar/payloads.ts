@@ -1,3 +1,5 @@
+import { randomUUID } from 'node:crypto';
+
 /** Payloads as Polar sends them, reduced to the differences from the SDK's models: newer fields are missing. */
 export const teamId = '019a52c0-7e1b-7d6c-9b1f-0a6f1c2d3e4f';
 
@@ -79,4 +81,52 @@ export function orderPayload(changes: Record<string, unknown> = {}): Record<stri
 export function subscriptionPayload(changes: Record<string, unknown> = {}): Record<string, unknown> {
   const { subscription, customer, product } = orderPayload();
   return { ...(typeof subscription === 'object' ? subscription : {}), customer, product, ...changes };
+}
+
+/** A team, and its customer at Polar. */
+export interface Buyer {
+  teamId: string;
+  customerId: string;
+}
+
+/** A paid order of a pack, with the fields that billing uses. */
+export function paidOrder(
+  { teamId, customerId }: Buyer,
+  catalogKey: string,
+  createdAt = new Date().toISOString(),
+) {
+  return {
+    id: randomUUID(),
+    ...{ created_at: createdAt, modified_at: null, status: 'paid', paid: true, billing_reason: 'purchase' },
+    ...{ net_amount: 1_200, applied_balance_amount: 0, refunded_amount: 0, currency: 'usd' },
+    customer_id: customerId,
+    product_id: randomUUID(),
+    product: { metadata: { catalog_key: catalogKey } },
+    metadata: { team_id: teamId },
+    customer: { external_id: teamId },
+    items: [] as object[],
+  };
+}
+
+/** The payment of a cycle of 30 days that begins `days` after its subscription. */
+export function paidCycle(
+  buyer: Buyer,
+  { subscriptionId = randomUUID(), begun = Date.now(), days = 0 } = {},
+) {
+  const at = (day: number) => new Date(begun + day * 86_400_000).toISOString();
+  const [start, end] = [at(days), at(days + 30)];
+  const order = paidOrder(buyer, 'pro_monthly', start);
+  const { product_id, metadata } = order;
+  const subscription = {
+    ...{ id: subscriptionId, created_at: at(0), modified_at: start, started_at: at(0), status: 'active' },
+    ...{ cancel_at_period_end: false, product_id, metadata, prices: [{ id: 'price' }] },
+    ...{ current_period_start: start, current_period_end: end },
+  };
+  const line = { amount: 1_200, proration: false, product_price_id: 'price' };
+  return {
+    ...order,
+    billing_reason: days === 0 ? 'subscription_create' : 'subscription_cycle',
+    ...{ subscription_id: subscriptionId, subscription },
+    items: [{ ...line, start_timestamp: start, end_timestamp: end }],
+  };
 }

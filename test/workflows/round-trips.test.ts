@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-
 import { v7 as uuidv7 } from 'uuid';
 import { type Activities, createActivities } from '../../activities/create-activities.ts';
 import { storeWebhook } from '../../api/routes/polar-webhook.ts';
@@ -9,6 +8,7 @@ import { publishCatalog, readCatalog } from '../../catalog/versions.ts';
 import { connectDatabase, type Database } from '../../database/connection.ts';
 import { readBalance } from '../../ledger/read/read-balance.ts';
 import { createPolarClient } from '../../polar/client.ts';
+import { type Buyer, paidCycle, paidOrder } from '../polar/payloads.ts';
 import { createTestDatabase, type TestDatabase } from '../setup/database.ts';
 import { defaultCatalog } from '../setup/default-catalog.ts';
 import { countRoundTrips } from '../setup/round-trips.ts';
@@ -31,7 +31,7 @@ afterAll(async () => {
   await testDatabase.drop();
 });
 
-async function newTeam() {
+async function newTeam(): Promise<Buyer> {
   const teamId = uuidv7();
   const customerId = randomUUID();
   await database.pool.query(
@@ -41,52 +41,6 @@ async function newTeam() {
   return { teamId, customerId };
 }
 
-interface Buyer {
-  teamId: string;
-  customerId: string;
-}
-
-/** A paid order as Polar sends it, with the fields that billing uses. */
-function orderOf({ teamId, customerId }: Buyer, catalogKey: string, createdAt = new Date().toISOString()) {
-  return {
-    id: randomUUID(),
-    ...{ created_at: createdAt, modified_at: null, status: 'paid', paid: true, billing_reason: 'purchase' },
-    ...{ net_amount: 1_200, applied_balance_amount: 0, refunded_amount: 0, currency: 'usd' },
-    customer_id: customerId,
-    product_id: randomUUID(),
-    product: { metadata: { catalog_key: catalogKey } },
-    metadata: { team_id: teamId },
-    customer: { external_id: teamId },
-    items: [] as object[],
-  };
-}
-
-/** The payment of a subscription's cycle that begins `days` from now. */
-function cycleOf(buyer: Buyer, subscriptionId: string, days = 0) {
-  const at = (day: number) => new Date(begun + day * 86_400_000).toISOString();
-  const [start, end] = [at(days), at(days + 30)];
-  const order = orderOf(buyer, 'pro_monthly', start);
-  const { product_id, metadata } = order;
-  const subscription = {
-    id: subscriptionId,
-    ...{
-      created_at: at(0),
-      modified_at: start,
-      status: 'active',
-      cancel_at_period_end: false,
-      product_id,
-      metadata,
-    },
-    ...{ current_period_start: start, current_period_end: end, started_at: at(0), prices: [{ id: 'price' }] },
-  };
-  const line = { amount: 1_200, proration: false, product_price_id: 'price' };
-  return {
-    ...order,
-    billing_reason: days === 0 ? 'subscription_create' : 'subscription_cycle',
-    ...{ subscription_id: subscriptionId, subscription },
-    items: [{ ...line, start_timestamp: start, end_timestamp: end }],
-  };
-}
 const begun = Date.now() - 60_000;
 
 type Step = 'fulfillPurchase' | 'startCycle' | 'followOrder';
@@ -111,20 +65,22 @@ function isCatalogRead(statement: string): boolean {
 
 test('the step of a paid pack waits three times for Postgres, with its lock and its commit', async () => {
   const team = await newTeam();
-  expect(await waitsOf('fulfillPurchase', 'order.paid', orderOf(team, 'pack_1000'))).toBe(3);
+  expect(await waitsOf('fulfillPurchase', 'order.paid', paidOrder(team, 'pack_1000'))).toBe(3);
   expect((await readBalance(database, team.teamId)).bySource.purchase).toBe(1_000n * MICRO);
 });
 
 test('the step of a paid cycle waits five times for Postgres, also if it closes an earlier cycle', async () => {
   const team = await newTeam();
   const subscriptionId = randomUUID();
-  expect(await waitsOf('startCycle', 'order.paid', cycleOf(team, subscriptionId))).toBe(5);
-  expect(await waitsOf('startCycle', 'order.paid', cycleOf(team, subscriptionId, 30))).toBe(5);
+  expect(await waitsOf('startCycle', 'order.paid', paidCycle(team, { subscriptionId, begun }))).toBe(5);
+  expect(
+    await waitsOf('startCycle', 'order.paid', paidCycle(team, { subscriptionId, begun, days: 30 })),
+  ).toBe(5);
 });
 
 test('the step of a half refunded pack waits six times for Postgres', async () => {
   const team = await newTeam();
-  const order = orderOf(team, 'pack_1000');
+  const order = paidOrder(team, 'pack_1000');
   await waitsOf('fulfillPurchase', 'order.paid', order);
   const refunded = { ...order, modified_at: new Date().toISOString(), refunded_amount: 600 };
   expect(await waitsOf('followOrder', 'order.updated', refunded)).toBe(6);
