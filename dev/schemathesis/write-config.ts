@@ -76,21 +76,7 @@ export function writeConfig({ token, ids, doomed }: Caller, seed: number, exampl
       }
       // Each event of a batch is refused separately, in an answer of 200.
       if (operationId === 'recordUsageBatch') {
-        const rejected = [
-          '200',
-          '400',
-          '401',
-          '403',
-          '404',
-          '405',
-          '406',
-          '409',
-          '413',
-          '415',
-          '422',
-          '428',
-          '429',
-        ];
+        const rejected = '200 400 401 403 404 405 406 409 413 415 422 428 429'.split(' ');
         settings.push(
           '[operations.checks.negative_data_rejection]',
           `expected-statuses = ${JSON.stringify(rejected)}`,
