@@ -5,7 +5,7 @@ import { Grant } from '../../database/entities/grant.ts';
 import { Order } from '../../database/entities/order.ts';
 import { Subscription } from '../../database/entities/subscription.ts';
 import { DomainError } from '../../domain-error.ts';
-import { cycleExpiry } from '../rules/cycle-expiry.ts';
+import { type PlannedExpiry, planCycleExpiries } from '../rules/cycle-expiry.ts';
 import {
   type CycleEntitlement,
   cycleTarget,
@@ -69,7 +69,7 @@ export async function followEntitlement(
     }
   }
   if (granted.length > 0) await em.flush(); // changes of their expiry refer to them
-  await alignExpiries(em, known, entitlement.cycles, state, policies, now);
+  await alignExpiries(em, planCycleExpiries(known, entitlement.cycles, state, policies, now), now);
   await expireGrants(em, teamId, [...new Set([...known, ...due])], now);
 
   let outstanding = 0n;
@@ -168,74 +168,17 @@ async function grantOfCycle(
   );
 }
 
-/**
- * Sets the expiry of each cycle's credits from the current facts. If a subscription is reinstated, the credits that
- * its end expired come back.
- */
+/** Sets the expiry of each grant, and gives back what expired although its cycle has not ended. */
 async function alignExpiries(
   em: EntityManager,
-  grants: readonly Grant[],
-  cycles: readonly CycleEntitlement[],
-  state: Subscription | null,
-  { renewalGrace, lateAllotmentLife }: CyclePolicies,
+  planned: readonly PlannedExpiry<Grant>[],
   now: Date,
 ): Promise<void> {
-  const starts = [...new Set(grants.map(startOf))].sort((a, b) => a - b);
-  for (const grant of grants) {
-    const start = startOf(grant);
-    const cycle = cycles.find((one) => one.start.getTime() === start);
-    if (cycle) grant.periodEnd = cycle.end; // Polar may have moved it
-    if (!grant.periodEnd) throw new Error(`the grant ${grant.businessKey} belongs to no cycle`);
-    const next = starts.find((other) => other > start);
-    const current = state?.currentPeriodStart.getTime() === start;
-    const facts = {
-      periodEnd: grant.periodEnd,
-      cancelAtPeriodEnd: current && state.cancelAtPeriodEnd,
-      endedAt: state?.endedAt ?? null,
-      nextAllotmentAt: next === undefined ? null : new Date(next),
-      renewalGrace,
-    };
-    const ofCycle = cycleExpiry(facts);
-    const lives = livesUntil(grant, facts.endedAt, lateAllotmentLife);
-    const expiresAt = lives ? later(lives, ofCycle) : ofCycle;
-    const reason = reasonOf(grant, state, next !== undefined, current);
+  for (const { grant, periodEnd, expiresAt, reason, reinstated } of planned) {
+    grant.periodEnd = periodEnd;
     await changeExpiry(em, grant, expiresAt, { reason, now });
-    if (ofCycle > now && grant.expired > 0n) {
-      const move = { from: 'expired', to: 'available', amount: grant.expired, kind: 'reinstate' } as const;
-      await applyMoves(em, [grant], [{ grantId: grant.id, ...move, reference: grant.businessKey }], now);
-    }
+    if (reinstated === 0n) continue;
+    const move = { from: 'expired', to: 'available', amount: reinstated, kind: 'reinstate' } as const;
+    await applyMoves(em, [grant], [{ grantId: grant.id, ...move, reference: grant.businessKey }], now);
   }
-}
-
-/** If the subscription ended before the cycle did, its late allotment does not count as late. */
-function livesUntil(
-  { livesUntil, periodEnd, createdAt }: Grant,
-  endedAt: Date | null,
-  lateLifeMs: number,
-): Date | null {
-  if (!livesUntil || !periodEnd || !endedAt || endedAt >= periodEnd) return livesUntil;
-  return livesUntil.getTime() === createdAt.getTime() + lateLifeMs ? null : livesUntil;
-}
-
-function startOf({ periodStart, businessKey }: Grant): number {
-  if (!periodStart) throw new Error(`the grant ${businessKey} belongs to no cycle`);
-  return periodStart.getTime();
-}
-
-function later(a: Date, b: Date): Date {
-  return a > b ? a : b;
-}
-
-function reasonOf(
-  { expiresAt, periodEnd }: Grant,
-  state: Subscription | null,
-  closed: boolean,
-  current: boolean,
-): string {
-  if (state?.endedAt) return 'the subscription ended';
-  if (closed) return 'the next cycle was paid';
-  if (current && state?.cancelAtPeriodEnd) return 'cancelled at period end';
-  return expiresAt?.getTime() === periodEnd?.getTime()
-    ? 'no longer cancelled'
-    : 'Polar moved the end of the period';
 }
