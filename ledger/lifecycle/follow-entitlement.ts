@@ -9,11 +9,10 @@ import { type PlannedExpiry, planCycleExpiries } from '../rules/cycle-expiry.ts'
 import {
   type CycleEntitlement,
   cycleTarget,
+  dueGrants,
   type EntitledGrant,
   type Entitlement,
   entitlementOf,
-  isFullyReversed,
-  type OrderMoney,
 } from '../rules/entitlement.ts';
 import { clawBack } from './claw-back.ts';
 import { changeExpiry, expireGrants } from './expire-credits.ts';
@@ -105,19 +104,6 @@ export function demandOwnSubscription({ id, teamId: ownerId }: Subscription, tea
 /** The key of a cycle's grants, clawback and debt. */
 function cycleKey(subscriptionId: string, start: Date): string {
   return `cycle:${subscriptionId}:${start.toISOString()}`;
-}
-
-/** The grants of a cycle that are due. A fully reversed order has no further drips. */
-export function dueGrants(
-  { grants }: CycleEntitlement,
-  orders: ReadonlyMap<string, OrderMoney>,
-  now: Date,
-): EntitledGrant[] {
-  return grants.filter(({ kind, dueAt, orderId }) => {
-    const money = orders.get(orderId);
-    if (!money) throw new Error(`the money of order ${orderId} is missing`);
-    return kind !== 'drip' || (dueAt <= now && !isFullyReversed(money));
-  });
 }
 
 /** A cycle has a debt only if it has grants. */

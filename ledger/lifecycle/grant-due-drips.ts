@@ -2,7 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { Grant } from '../../database/entities/grant.ts';
 import { Order } from '../../database/entities/order.ts';
 import { Subscription } from '../../database/entities/subscription.ts';
-import { type EntitledGrant, entitlementOf, isFullyReversed } from '../rules/entitlement.ts';
+import { type CycleEntitlement, type EntitledGrant, entitlementOf, openDrips } from '../rules/entitlement.ts';
 import { type CyclePolicies, followEntitlement } from './follow-entitlement.ts';
 import { readBilling } from './read-billing.ts';
 
@@ -27,7 +27,7 @@ export async function grantDueDrips(
 ): Promise<number> {
   let granted = 0;
   for (const id of await drippingSubscriptions(em, teamId)) {
-    const next = soonest(await openDrips(em, id));
+    const next = soonest((await readDrips(em, id)).open);
     if (!next || next.dueAt > now) continue;
     const followed = await followEntitlement(em, { id, teamId }, policies, now);
     granted += followed.granted.length;
@@ -38,7 +38,7 @@ export async function grantDueDrips(
 /** When the team's next drip is due; null if there is none. */
 export async function nextDripAt(em: EntityManager, teamId: string): Promise<Date | null> {
   const open: EntitledGrant[] = [];
-  for (const id of await drippingSubscriptions(em, teamId)) open.push(...(await openDrips(em, id)));
+  for (const id of await drippingSubscriptions(em, teamId)) open.push(...(await readDrips(em, id)).open);
   return soonest(open)?.dueAt ?? null;
 }
 
@@ -48,15 +48,12 @@ export async function nextDripAt(em: EntityManager, teamId: string): Promise<Dat
  */
 export async function nextDripOf(
   em: EntityManager,
-  { subscriptionId, start, after }: { teamId: string; subscriptionId: string; start: Date; after: Date },
+  { subscriptionId, start, after }: { subscriptionId: string; start: Date; after: Date },
 ): Promise<Drip | null | 'not_paid'> {
-  const state = await em.findOne(Subscription, { id: subscriptionId });
-  const { billing } = await readBilling(em, subscriptionId, state);
-  const { cycles } = entitlementOf(billing);
+  const { cycles, open } = await readDrips(em, subscriptionId);
   const cycle = cycles.find((one) => one.start.getTime() === start.getTime());
   if (!cycle?.paid) return 'not_paid';
   const keys = new Set(cycle.grants.map(({ businessKey }) => businessKey));
-  const open = await openDrips(em, subscriptionId);
   const next = soonest(open.filter(({ businessKey, dueAt }) => keys.has(businessKey) && dueAt > after));
   return next && { at: next.dueAt, credits: next.credits };
 }
@@ -70,21 +67,22 @@ async function drippingSubscriptions(em: EntityManager, teamId: string): Promise
   return [...new Set(orders.flatMap(({ subscriptionId }) => subscriptionId ?? []))];
 }
 
-/** The drips of a subscription that are not granted yet, for every order that is not fully reversed. */
-async function openDrips(em: EntityManager, subscriptionId: string): Promise<EntitledGrant[]> {
+/**
+ * A subscription's cycles, and its open drips: those that are not granted yet, of every order that is not fully
+ * reversed.
+ */
+async function readDrips(
+  em: EntityManager,
+  subscriptionId: string,
+): Promise<{ cycles: CycleEntitlement[]; open: EntitledGrant[] }> {
   const state = await em.findOne(Subscription, { id: subscriptionId });
   const { billing, orders } = await readBilling(em, subscriptionId, state);
-  const drips = entitlementOf(billing)
-    .cycles.flatMap(({ grants }) => grants)
-    .filter(({ kind, orderId }) => {
-      const money = orders.get(orderId);
-      return kind === 'drip' && money !== undefined && !isFullyReversed(money);
-    });
+  const { cycles } = entitlementOf(billing);
   const known = await em.find(
     Grant,
     { subscriptionId },
     { fields: ['businessKey'], disableIdentityMap: true },
   );
   const granted = new Set(known.map(({ businessKey }) => businessKey));
-  return drips.filter(({ businessKey }) => !granted.has(businessKey));
+  return { cycles, open: openDrips(cycles, orders, granted) };
 }

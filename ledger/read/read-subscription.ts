@@ -61,7 +61,6 @@ export async function describeSubscription(
   const now = await readClock(em);
   const cycle = { start: state.currentPeriodStart, end: state.currentPeriodEnd };
   const drip = await nextDripOf(em, {
-    teamId: state.teamId,
     subscriptionId: state.id,
     start: cycle.start,
     after: now,

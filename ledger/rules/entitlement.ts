@@ -76,6 +76,41 @@ export function entitlementOf(billing: SubscriptionBilling): Entitlement {
   return { unplaced, cycles: entitled };
 }
 
+/** The grants of a cycle that are due at `now`. A fully reversed order has no further drips. */
+export function dueGrants(
+  { grants }: CycleEntitlement,
+  orders: ReadonlyMap<string, OrderMoney>,
+  now: Date,
+): EntitledGrant[] {
+  return grants.filter(
+    ({ kind, dueAt, orderId }) =>
+      kind !== 'drip' || (dueAt <= now && !isFullyReversed(moneyOf(orders, orderId))),
+  );
+}
+
+/**
+ * The drips of a subscription that are not granted yet, due or not, of every order that is not fully reversed.
+ * @param granted  the business keys of the subscription's grants
+ */
+export function openDrips(
+  cycles: readonly CycleEntitlement[],
+  orders: ReadonlyMap<string, OrderMoney>,
+  granted: ReadonlySet<string>,
+): EntitledGrant[] {
+  return cycles
+    .flatMap(({ grants }) => grants)
+    .filter(
+      ({ kind, businessKey, orderId }) =>
+        kind === 'drip' && !granted.has(businessKey) && !isFullyReversed(moneyOf(orders, orderId)),
+    );
+}
+
+function moneyOf(orders: ReadonlyMap<string, OrderMoney>, orderId: string): OrderMoney {
+  const money = orders.get(orderId);
+  if (!money) throw new Error(`the money of order ${orderId} is missing`);
+  return money;
+}
+
 /**
  * A change that the next renewal bills is paid when its own cycle is over. So its credits belong to the cycle that the
  * same order starts.
@@ -247,15 +282,14 @@ export function cycleTarget(
 function keptOf(brought: ReadonlyMap<string, bigint>, orders: ReadonlyMap<string, OrderMoney>): bigint {
   let kept = 0n;
   for (const [orderId, credits] of brought) {
-    const money = orders.get(orderId);
-    if (!money) throw new Error(`the money of order ${orderId} is missing`);
-    kept += credits - clawbackTarget(credits, money.paid, money.reversed);
+    const { paid, reversed } = moneyOf(orders, orderId);
+    kept += credits - clawbackTarget(credits, paid, reversed);
   }
   return kept;
 }
 
 /** Whether all of an order's money was reversed: it has no further drips. */
-export function isFullyReversed({ paid, reversed }: OrderMoney): boolean {
+function isFullyReversed({ paid, reversed }: OrderMoney): boolean {
   return paid > 0n && reversed >= paid;
 }
 

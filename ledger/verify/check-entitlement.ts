@@ -1,9 +1,8 @@
 import type { PoolClient } from 'pg';
 import { parseCatalog } from '../../catalog/load-catalog.ts';
 import { reversedSql } from '../../database/entities/order.ts';
-import { dueGrants } from '../lifecycle/follow-entitlement.ts';
 import { type BillingRow, billingSql, type CatalogAt, toBilling } from '../lifecycle/read-billing.ts';
-import { cycleTarget, entitlementOf } from '../rules/entitlement.ts';
+import { cycleTarget, dueGrants, entitlementOf } from '../rules/entitlement.ts';
 import { clawbackTarget } from '../rules/plan-clawback.ts';
 import { type Check, type FindingRow, within } from './check.ts';
 
