@@ -1,3 +1,5 @@
+import { availableParallelism } from 'node:os';
+
 export default {
   testEnvironment: 'node',
   extensionsToTreatAsEsm: ['.ts'],
@@ -12,4 +14,8 @@ export default {
   globalSetup: '<rootDir>/test/setup/global-setup.ts',
   globalTeardown: '<rootDir>/test/setup/global-teardown.ts',
   testTimeout: 60_000,
+  // Test files mostly wait for other processes, so two cores run two of them.
+  maxWorkers: Math.max(2, availableParallelism() - 1),
+  // Jest keeps the modules of each test file in memory. A worker with more than this is replaced.
+  workerIdleMemoryLimit: '1.5GB',
 };

@@ -20,8 +20,6 @@ const jestResult = z.object({
   numFailedTests: z.int(),
   numRuntimeErrorTestSuites: z.int(),
 });
-/** Jest keeps the modules of each test file in memory. All files in one process would need more than 4 GB. */
-const parts = jestArguments.length === 0 ? 4 : 1;
 /** How long a program may take to exit after it has written its results. */
 const exitGraceMs = 30_000;
 const results: { passed: number; failed: number } = { passed: 0, failed: 0 };
@@ -47,19 +45,16 @@ async function runTests(): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'waveloom-jest-'));
   leash().removeInTheEnd(directory);
   process.env.LOG_COPY_DIRECTORY = mkdtempSync(join(directory, 'logs-'));
-  for (let part = 1; part <= parts; part += 1) {
-    console.log(`\n── tests (Jest)${parts > 1 ? `, part ${part} of ${parts}` : ''}`);
-    const shard = parts > 1 ? [`--shard=${part}/${parts}`] : [];
-    await runJest(join(directory, `results-${part}.json`), [...shard, ...jestArguments]);
-  }
+  console.log('\n── tests (Jest)');
+  await runJest(join(directory, 'results.json'));
   searchLogs(process.env.LOG_COPY_DIRECTORY);
   rmSync(directory, { recursive: true, force: true });
 }
 
-async function runJest(outputFile: string, args: string[]): Promise<void> {
+async function runJest(outputFile: string): Promise<void> {
   const flags = ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning'];
   const options = ['--json', `--outputFile=${outputFile}`];
-  const code = await runNode([...flags, program('jest/bin/jest.js'), ...options, ...args], () =>
+  const code = await runNode([...flags, program('jest/bin/jest.js'), ...options, ...jestArguments], () =>
     existsSync(outputFile),
   );
   const counts = readCounts(outputFile);

@@ -330,7 +330,7 @@ test('Polar fails, limits us and cuts off answers: the run continues and nothing
   await fault({ path: '/v1/orders', status: 500, times: 5 });
   await fault({ path: '/v1/subscriptions', status: 429, retry_after: 1, times: 4 });
   await fault({ path: '/v1/refunds', after_effect: 'drop', times: 2 });
-  await fault({ path: '/v1/disputes', status: 429, retry_after: 30, times: 1 });
+  await fault({ path: '/v1/disputes', status: 429, retry_after: 3, times: 1 });
   await fault({ path: '/v1/webhooks/endpoints', method: 'PATCH', after_effect: 'drop', times: 1 });
   const { status } = await story.reconcile();
   expect(status).toBe('completed');
