@@ -565,7 +565,7 @@ export interface paths {
         post?: never;
         /**
          * Erase a user
-         * @description Users may erase themselves; services may erase any user. With the answer their name, e-mail and memberships are deleted, and so are their Personal Team with its credits and teams whose only member they are. Their data at Polar is deleted afterwards. The ledger keeps the id. Erasing again returns the same answer.
+         * @description Users may erase themselves; services may erase any user. When the answer arrives, their name, e-mail and memberships are deleted. Their Personal Team, its credits, and teams without another member are deleted too. Their data at Polar is deleted afterwards. The ledger keeps the id. Erasing again returns the same answer.
          *
          *     Callers: services with the scope onboarding or admin; any user.
          */

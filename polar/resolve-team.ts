@@ -20,10 +20,14 @@ export function resolveEventTeam(em: Executor, type: string, data: unknown): Pro
 }
 
 /**
- * Finds the team of a Polar object: by its order if that is stored, else by its subscription if that is stored (an
- * operator may have assigned them), else by `metadata.team_id`, else by the customer's external id, else by the stored
- * customer of a team (a refund has neither of the other two). A deleted team is still a team.
+ * Finds the team of a Polar object by the first of these that is known. A deleted team is still a team.
  *
+ * 1. its order, else its subscription, as we have stored it: an operator may have assigned it
+ * 2. `metadata.team_id`
+ * 3. the customer's external id
+ * 4. the customer that we have stored for a team: a refund has neither 2 nor 3
+ *
+ * Results:
  * - `unknown`: the object names no team of ours (yet).
  * - `doubtful`: its ids belong to different teams. An operator decides.
  */

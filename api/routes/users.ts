@@ -93,7 +93,7 @@ export const userRoutes = [
     operationId: 'eraseUser',
     summary: 'Erase a user',
     description:
-      'Users may erase themselves; services may erase any user. With the answer their name, e-mail and memberships are deleted, and so are their Personal Team with its credits and teams whose only member they are. Their data at Polar is deleted afterwards. The ledger keeps the id. Erasing again returns the same answer.',
+      'Users may erase themselves; services may erase any user. When the answer arrives, their name, e-mail and memberships are deleted. Their Personal Team, its credits, and teams without another member are deleted too. Their data at Polar is deleted afterwards. The ledger keeps the id. Erasing again returns the same answer.',
     access: { services: ['onboarding', 'admin'], persons: 'signedIn' },
     request: { params: z.strictObject({ userId: userIdSchema }) },
     answers: { 202: z.strictObject({ id: userIdSchema, erasedAt: instantOut }).meta({ id: 'ErasedUser' }) },

@@ -8,8 +8,9 @@ import type { GroupKey } from './view-state.ts';
 const known = new Map<GroupKey, Looks>();
 
 /**
- * The looks of the keys with bars. If all keys of the column are known and there are enough looks, each has its look before any
- * usage is drawn, so it is the same in every range, after a reload and for a colleague. Otherwise it is kept as long as the page.
+ * The looks of the keys with bars. If all keys of the column are known and there are enough looks, each key gets its look before
+ * any usage is drawn. Then it is the same in every range, after a reload and for a colleague. Otherwise a look lasts as long as the
+ * page.
  */
 export function useLooks(column: GroupKey, usage: StackedUsage, { keysOf }: KeyNames): Looks {
   return useMemo(() => {
