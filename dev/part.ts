@@ -46,6 +46,7 @@ export type PartOptions = {
  */
 export async function startPart(options: PartOptions): Promise<Part> {
   const log = openLog(options.logFile);
+  const held = leash(); // before the process: if we are killed in between, nothing would end it
   const child = spawn(options.command, options.args, {
     // Its own session: Ctrl-C in the terminal reaches only the supervisor, which stops its parts in order.
     detached: true,
@@ -60,14 +61,14 @@ export async function startPart(options: PartOptions): Promise<Part> {
   child.on('message', (message) => {
     saidReady ||= typeof message === 'object' && 'ready' in message && message.ready === true;
   });
-  if (pid !== undefined) leash().hold(pid, options.stopSignal ?? 'SIGTERM', options.patienceMs);
+  if (pid !== undefined) held.hold(pid, options.stopSignal ?? 'SIGTERM', options.patienceMs);
 
   let ended: string | undefined;
   const exited = new Promise<string>((resolve) => {
     const end = (how: string) => {
       if (ended !== undefined) return;
       ended = how;
-      if (pid !== undefined) leash().release(pid);
+      if (pid !== undefined) held.release(pid);
       log?.end();
       resolve(how);
     };

@@ -126,12 +126,13 @@ async function install(missing) {
   const options = ['ci', '--no-audit', '--no-fund', '--no-update-notifier', '--no-progress'];
   // A missing network is reported within seconds, not minutes.
   const patience = ['--fetch-retries=2', '--fetch-retry-mintimeout=1000', '--fetch-retry-maxtimeout=5000'];
+  const leash = startLeash();
   const child = spawn(npm[0], [...npm.slice(1), ...options, ...patience], {
     cwd: root,
     stdio: ['ignore', output, output],
     detached: true,
   });
-  holdOnLeash(child);
+  leash.hold(child);
   let interrupted = false;
   const stop = (signal) => {
     interrupted = true;
@@ -178,24 +179,32 @@ function whyNpmFailed(code) {
 }
 
 function run() {
+  const leash = startLeash();
   const child = spawn(ownNode(), [join(root, script), ...args], { stdio: 'inherit' });
-  holdOnLeash(child);
+  leash.hold(child);
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
   watchNpm(() => child.kill('SIGTERM'));
   child.on('error', (error) => fail(`The project's own Node does not run here: ${error.message}.`));
   child.on('exit', (code, signal) => process.exit(signal ? 128 + constants.signals[signal] : code));
 }
 
-/** Ends the child if we are killed: see leash.mjs. */
-function holdOnLeash(child) {
+/**
+ * Ends a child if we are killed: see leash.mjs. It is started before the child. Otherwise nothing would end a child whose
+ * parent is killed in between.
+ */
+function startLeash() {
   const leash = spawn(process.execPath, [join(root, 'dev', 'leash.mjs')], {
     stdio: ['pipe', 'ignore', 'ignore'],
     detached: true,
   });
   leash.unref();
   leash.stdin.unref();
-  leash.stdin.write(`${JSON.stringify({ hold: child.pid, signal: 'SIGTERM' })}\n`);
-  child.once('exit', () => leash.stdin.end(`${JSON.stringify({ release: child.pid })}\n`));
+  return {
+    hold(child) {
+      leash.stdin.write(`${JSON.stringify({ hold: child.pid, signal: 'SIGTERM' })}\n`);
+      child.once('exit', () => leash.stdin.end(`${JSON.stringify({ release: child.pid })}\n`));
+    },
+  };
 }
 
 /** npm forwards signals. After `kill -9` of npm, the only sign is that our parent has changed. */

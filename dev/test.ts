@@ -94,6 +94,7 @@ function readCounts(file: string): { passed: number; failed: number } {
  *   counts as failed: a test left something open, which would keep the process alive for ever
  */
 async function runNode(args: string[], isDone = () => false): Promise<number> {
+  const held = leash(); // before the program: if we are killed in between, nothing would end it
   const child = spawn(process.execPath, args, {
     cwd: root,
     detached: true,
@@ -101,7 +102,7 @@ async function runNode(args: string[], isDone = () => false): Promise<number> {
   });
   const { pid } = child;
   if (pid === undefined) return 1;
-  leash().hold(pid, 'SIGTERM');
+  held.hold(pid, 'SIGTERM');
   const stop = (signal: NodeJS.Signals) => {
     endGroup(pid);
     process.exitCode = 1;
@@ -122,7 +123,7 @@ async function runNode(args: string[], isDone = () => false): Promise<number> {
   clearInterval(watch);
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.off(signal, stop);
   endGroup(pid);
-  leash().release(pid);
+  held.release(pid);
   return code;
 }
 
