@@ -16,6 +16,8 @@ export interface WebhookReceiver {
   types(): string[];
   /** Answers the next requests with these statuses instead of 202. */
   failNext(...statuses: number[]): void;
+  /** Answers the first event with 500 until this many others are accepted. */
+  failFirstUntil(others: number): void;
   /** Answers with 202 again. */
   recover(): void;
   secret: string;
@@ -27,6 +29,7 @@ export async function startWebhookReceiver(): Promise<WebhookReceiver> {
   const received: ReceivedWebhook[] = [];
   const seen: string[] = [];
   const failures: number[] = [];
+  let othersFirst = 0;
   const server = createServer(async (request, response) => {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk);
@@ -37,7 +40,8 @@ export async function startWebhookReceiver(): Promise<WebhookReceiver> {
     );
     const id = headers['webhook-id'] ?? '';
     seen.push(id);
-    const failure = failures.shift();
+    const isEarly = id === seen[0] && received.length < othersFirst;
+    const failure = isEarly ? 500 : failures.shift();
     if (failure !== undefined) {
       response.writeHead(failure, failure < 400 ? { location: '/elsewhere' } : {}).end();
       return;
@@ -58,6 +62,9 @@ export async function startWebhookReceiver(): Promise<WebhookReceiver> {
     types: () => received.map(({ event }) => event.type),
     recover: () => void failures.splice(0),
     failNext: (...statuses) => void failures.push(...statuses),
+    failFirstUntil(others) {
+      othersFirst = others;
+    },
     stop: () => stopServer(server),
   };
   return receiver;

@@ -26,13 +26,13 @@ test('a webhook has Polar’s envelope, and its own time', async () => {
 test('a failed webhook is sent again with the same id, after later ones', async () => {
   await shop.stop();
   shop = await openShop('2026-01-10T00:00:00Z', { retryScale: 0.1 });
-  shop.receiver.failNext(500);
+  shop.receiver.failFirstUntil(5); // at any speed: the pauses of its ten attempts add up to more than a minute
   await shop.buy(shop.pack);
   await settled();
   expect(shop.receiver.types()).toEqual(
     typesOf('order.created, updated, paid, checkout.updated, order.updated, checkout.updated'),
   );
-  expect(shop.receiver.seen.filter((id) => id === shop.receiver.seen[0])).toHaveLength(2);
+  expect(shop.receiver.received.at(-1)?.id).toBe(shop.receiver.seen[0]);
 });
 
 test('a redirect is a failure', async () => {
