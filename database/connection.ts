@@ -1,4 +1,3 @@
-import { hash } from 'node:crypto';
 import { Migrator } from '@mikro-orm/migrations';
 import { type EntityManager, MikroORM, type Options } from '@mikro-orm/postgresql';
 import type { Pool, PoolClient } from 'pg';
@@ -58,6 +57,7 @@ import { BalanceDays } from './migrations/0023-balance-days.ts';
 import { observePool } from './observe-pool.ts';
 import { withPartitions } from './partitions.ts';
 import { inPipelinedTransaction } from './pipelined-transaction.ts';
+import { preparedStatement } from './prepared-statement.ts';
 import { checkSession, startupOptions } from './session-settings.ts';
 import { watchPool } from './watch-pool.ts';
 
@@ -211,19 +211,17 @@ async function connectLane(
     pool,
     lane: (name) => lane(own, name),
     fork: () => orm.em.fork(),
-    execute: (sql, values = []) => executePrepared(pool, sql, values),
+    execute: async <Rows extends object[]>(sql: string, values: unknown[] = []) => {
+      const { rows } = await pool.query<Rows[number]>(preparedStatement(sql, values));
+      return rows as Rows;
+    },
     transaction: (work) => withPartitions(pool, () => transaction(work)),
     teamTransaction: (teamId, read, work) =>
       withPartitions(pool, () =>
-        inPipelinedTransaction(
-          orm,
-          pool,
-          { text: lockTeamSql('$1'), values: [teamId] },
-          async (em, first) => {
-            const [{ rows }, found] = await Promise.all([first, read(em)]);
-            return work(em, toTeamAndTime(em, rows[0]), found);
-          },
-        ),
+        inPipelinedTransaction(orm, pool, preparedStatement(lockTeamSql, [teamId]), async (em, first) => {
+          const [{ rows }, found] = await Promise.all([first, read(em)]);
+          return work(em, toTeamAndTime(em, rows[0]), found);
+        }),
       ),
     isUsable: watchPool(pool, limits),
     close: () => {
@@ -232,28 +230,6 @@ async function connectLane(
     },
   };
   return own;
-}
-
-const prepared = new Map<string, { name: string; text: string }>();
-
-async function executePrepared<Rows extends object[]>(
-  pool: Pool,
-  sql: string,
-  values: unknown[],
-): Promise<Rows> {
-  const statement = prepared.get(sql) ?? nameStatement(sql);
-  prepared.set(sql, statement);
-  const { rows } = await pool.query<Rows[number]>({ ...statement, values });
-  return rows as Rows;
-}
-
-function nameStatement(sql: string): { name: string; text: string } {
-  let count = 0;
-  const text = sql.replaceAll('?', () => {
-    count += 1;
-    return `$${count}`;
-  });
-  return { name: hash('sha256', sql).slice(0, 32), text };
 }
 
 /**
@@ -303,7 +279,7 @@ export interface TeamAndTime {
  * there is no such team.
  */
 export async function lockTeam(em: EntityManager, teamId: string): Promise<TeamAndTime | null> {
-  const [row] = await em.execute<LockedRow[]>(lockTeamSql('?'), [teamId]);
+  const [row] = await em.execute<LockedRow[]>(lockTeamSql, [teamId]);
   return toTeamAndTime(em, row);
 }
 
@@ -312,10 +288,8 @@ interface LockedRow {
 }
 
 /** The time is computed for the locked row, so it is the time after any wait for the lock. */
-function lockTeamSql(placeholder: string): string {
-  return `with locked as materialized (select * from teams where id = ${placeholder} for no key update)
-          select locked.*, billing_now() as now from locked`;
-}
+const lockTeamSql = `with locked as materialized (select * from teams where id = ? for no key update)
+                     select locked.*, billing_now() as now from locked`;
 
 function toTeamAndTime(em: EntityManager, row: LockedRow | undefined): TeamAndTime | null {
   if (!row) return null;

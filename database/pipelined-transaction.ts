@@ -1,5 +1,6 @@
 import type { EntityManager, MikroORM } from '@mikro-orm/postgresql';
 import type { Pool, PoolClient, QueryConfig, QueryResult } from 'pg';
+import { preparedStatement } from './prepared-statement.ts';
 
 /**
  * Runs `work` in one transaction of MikroORM that waits for Postgres only where it needs rows. An INSERT, UPDATE or
@@ -22,6 +23,12 @@ export async function inPipelinedTransaction<T>(
     const em = orm.em.fork();
     const pipeline = beginPipeline(client, first);
     em.setTransactionContext(pipeline);
+    em.execute = async <Rows>(sql: Parameters<typeof em.execute>[0], values: unknown = []) => {
+      if (typeof sql !== 'string' || !Array.isArray(values))
+        throw new Error('a step executes SQL with a list of values');
+      const { rows } = await pipeline.execute(preparedStatement(sql, values));
+      return rows as Rows;
+    };
     let result: T;
     try {
       result = await work(em, pipeline.first);
@@ -57,6 +64,8 @@ interface Pipeline {
   first: Promise<QueryResult>;
   send(statement: string | QueryConfig): Promise<QueryResult>;
   executeQuery(statement: { sql: string }): Promise<{ rows: unknown[]; numAffectedRows?: bigint }>;
+  /** The same for our own SQL. */
+  execute(statement: QueryConfig): Promise<{ rows: unknown[]; numAffectedRows?: bigint }>;
   /**
    * Refuses further statements of MikroORM. Reads that run together may continue after one of them has failed, when the
    * connection already belongs to another transaction.
@@ -75,19 +84,26 @@ function beginPipeline(client: PoolClient, statement: QueryConfig): Pipeline {
   const end = () => {
     ended = true;
   };
-  return { first, send, executeQuery, end, failedWrite: () => failed };
+  return {
+    first,
+    send,
+    execute,
+    executeQuery: ({ sql }) => execute({ text: sql }),
+    end,
+    failedWrite: () => failed,
+  };
 
-  async function executeQuery({ sql }: { sql: string }) {
-    const isAhead = isSentAhead(sql);
+  async function execute(statement: QueryConfig) {
+    const isAhead = isSentAhead(statement.text);
     if (isAhead) await begun; // a write outside the transaction could not be rolled back
     if (ended) throw new Error('the transaction of this statement has ended');
     if (isAhead) {
-      send(sql).catch((error: Error) => {
+      send(statement).catch((error: Error) => {
         failed ??= error;
       });
       return { rows: [] };
     }
-    const { rows, rowCount } = await send(sql);
+    const { rows, rowCount } = await send(statement);
     return { rows, numAffectedRows: BigInt(rowCount ?? 0) };
   }
 
