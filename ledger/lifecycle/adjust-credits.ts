@@ -9,7 +9,7 @@ import { DomainError } from '../../domain-error.ts';
 import { allocate } from '../rules/burn-order.ts';
 import { expireCredits } from './expire-credits.ts';
 import { grantCredits } from './grant-credits.ts';
-import { reviewTeamAlerts } from './review-team-alerts.ts';
+import { reviewTeamAlerts, sumSpendableCredits } from './review-team-alerts.ts';
 import { applyMoves, readSpendableGrants } from './team-grants.ts';
 
 export interface NewAdjustment {
@@ -53,7 +53,8 @@ export async function adjustCredits(em: EntityManager, adjustment: NewAdjustment
     em.create(Adjustment, { id, createdAt: now, ...adjustment, orderId: adjustment.orderId ?? null }),
   );
   const grants = credits > 0n ? await give(em, id, adjustment, now) : await take(em, id, adjustment, now);
-  return { id, grants, available: await reviewTeamAlerts(em, teamId, now) };
+  await reviewTeamAlerts(em, teamId, now);
+  return { id, grants, available: await sumSpendableCredits(em, teamId, now) };
 }
 
 /** The business key or reference of everything that an adjustment did. */

@@ -1,6 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { lockLivingTeam } from '../../database/lock-living-team.ts';
-import { reviewTeamAlerts } from './review-team-alerts.ts';
+import { reviewTeamAlerts, sumSpendableCredits } from './review-team-alerts.ts';
 
 /**
  * Sets the thresholds of a team's `credits.low`. A threshold at or above the current balance was not crossed, so it is
@@ -16,7 +16,9 @@ export async function setAlerts(
   lowBalance: readonly string[],
 ): Promise<string[]> {
   const { team, now } = await lockLivingTeam(em, teamId);
-  const available = await reviewTeamAlerts(em, teamId, now);
+  await reviewTeamAlerts(em, teamId, now);
+  await em.refresh(team); // it may have been armed by SQL
+  const available = await sumSpendableCredits(em, teamId, now);
   const before = team.lowBalance;
   team.lowBalance = [...lowBalance];
   if (available < team.alertWatermark) team.alertWatermark = available;

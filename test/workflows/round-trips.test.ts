@@ -63,19 +63,19 @@ function isCatalogRead(statement: string): boolean {
   return statement.includes('max(version) as version from catalog_versions');
 }
 
-test('the step of a paid pack waits three times for Postgres, with its lock and its commit', async () => {
+test('the step of a paid pack waits twice for Postgres: for its lock and for its commit', async () => {
   const team = await newTeam();
-  expect(await waitsOf('fulfillPurchase', 'order.paid', paidOrder(team, 'pack_1000'))).toBe(3);
+  expect(await waitsOf('fulfillPurchase', 'order.paid', paidOrder(team, 'pack_1000'))).toBe(2);
   expect((await readBalance(database, team.teamId)).bySource.purchase).toBe(1_000n * MICRO);
 });
 
-test('the step of a paid cycle waits five times for Postgres, also if it closes an earlier cycle', async () => {
+test('the step of a paid cycle waits four times for Postgres, also if it closes an earlier cycle', async () => {
   const team = await newTeam();
   const subscriptionId = randomUUID();
-  expect(await waitsOf('startCycle', 'order.paid', paidCycle(team, { subscriptionId, begun }))).toBe(5);
+  expect(await waitsOf('startCycle', 'order.paid', paidCycle(team, { subscriptionId, begun }))).toBe(4);
   expect(
     await waitsOf('startCycle', 'order.paid', paidCycle(team, { subscriptionId, begun, days: 30 })),
-  ).toBe(5);
+  ).toBe(4);
 });
 
 test('the step of a half refunded pack waits six times for Postgres', async () => {
