@@ -23,6 +23,7 @@ export async function inPipelinedTransaction<T>(
     const em = orm.em.fork();
     const pipeline = beginPipeline(client, first);
     em.setTransactionContext(pipeline);
+    // MikroORM would put the values into the text, and Postgres would parse and plan each statement anew.
     em.execute = async <Rows>(sql: Parameters<typeof em.execute>[0], values: unknown = []) => {
       if (typeof sql !== 'string' || !Array.isArray(values))
         throw new Error('a step executes SQL with a list of values');
