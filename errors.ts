@@ -58,7 +58,7 @@ export const errors = {
     title: 'Unreadable event',
     retriable: false,
     action:
-      'Send an event in the format that Polar documents. If Polar sent it, report it to us with its id.',
+      'Send an event in the format that Polar documents. If Polar sent the event, report it to us with its id.',
   },
 
   // 401 and 403: the caller
@@ -96,14 +96,14 @@ export const errors = {
     title: 'Insufficient credits',
     retriable: false,
     action:
-      'Buy credits or use less: `required` is needed, `available` is the balance. The same key may be sent again.',
+      'Buy credits or use less: `required` credits are needed, `available` are left. The same key may be sent again.',
   },
   limit_reached: {
     status: 402,
     title: 'Limit reached',
     retriable: false,
     action:
-      'Wait until `resetsAt` or ask a user with a role in `raisedBy` to raise the limit. `level` is member or key. Of `limit` credits, `used` are used.',
+      'Wait until `resetsAt` or ask a user with a role in `raisedBy` to raise the limit. `level` is member or key. `used` of `limit` credits are used.',
   },
   payment_failed: {
     status: 402,
@@ -253,7 +253,7 @@ export const errors = {
     status: 409,
     title: 'Ambiguous team',
     retriable: false,
-    action: 'The event names two teams. Assign it to the right team, or dismiss it.',
+    action: 'Assign the event to the right team, or dismiss it: its ids belong to different teams.',
   },
   email_taken: {
     status: 409,
@@ -271,7 +271,8 @@ export const errors = {
     status: 409,
     title: 'Hold expired',
     retriable: false,
-    action: 'Create a new hold. Extend it before `expiresAt` if the work takes longer.',
+    action:
+      'Record finished work as a usage. Create a new hold for other work, and extend it before `expiresAt` if the work takes longer.',
   },
   hold_released: {
     status: 409,
@@ -355,13 +356,13 @@ export const errors = {
     status: 409,
     title: 'Personal Team',
     retriable: false,
-    action: 'A Personal Team keeps its name and is deleted only with its user.',
+    action: 'Use another team: a Personal Team cannot be renamed, and is deleted only with its user.',
   },
   personal_team_owner: {
     status: 409,
     title: 'Owner of a Personal Team',
     retriable: false,
-    action: 'A user owns their Personal Team for as long as they exist: create another team to share.',
+    action: 'Create another team to share: a user always owns their Personal Team.',
   },
   polar_conflict: {
     status: 409,
@@ -386,7 +387,7 @@ export const errors = {
     status: 409,
     title: 'Subscription not active',
     retriable: false,
-    action: 'Settle the open payment in the customer portal first.',
+    action: 'Pay the open invoice in the customer portal first.',
   },
   subscription_locked: {
     status: 409,
@@ -625,13 +626,13 @@ export const errors = {
     status: 500,
     title: 'Internal error',
     retriable: false,
-    action: 'Report it to us with the `instance`: it names the entry in our log.',
+    action: 'Report it to us with the `instance`, which names the entry in our log.',
   },
   polar_refused: {
     status: 502,
     title: 'Refused by Polar',
     retriable: false,
-    action: 'Report it to us: Polar refuses our settings or our request; `polar` has its reason.',
+    action: 'Report it to us: Polar refuses our settings or our request. `polar` contains its reason.',
   },
   catalog_not_published: {
     status: 503,

@@ -21,7 +21,7 @@ Made from the table in \`errors.ts\` by \`npm run errors:write\`. A test compare
 
 The API answers an error as \`application/problem+json\` (RFC 9457): \`status\`, \`code\`, \`title\`, \`detail\`, \`retriable\`, and details
 of the code. Decide by \`code\`: it never changes its meaning. \`detail\` is for reading and may change. An inbox event that
-cannot be applied is parked under one of these codes too, and so are failures in the Temporal UI.
+cannot be applied is parked with one of these codes. Failed steps in the Temporal UI have the same codes.
 
 - **Retry**: nothing is wrong with the request. Send the same body with the same \`Idempotency-Key\` again, after the seconds in
   the \`Retry-After\` header. Nothing is done or charged twice.
@@ -34,7 +34,7 @@ export function errorsAsHtml(): string {
       `<h2>${status}</h2>\n<dl>\n${entries
         .map(
           ([code, { title, retriable, action }]) =>
-            `<dt id="${code}"><code>${code}</code></dt>\n<dd>${escapeHtml(title)}. ${retriable ? 'Retry.' : 'Do not retry.'} ${escapeHtml(action)}</dd>`,
+            `<dt id="${code}"><code>${code}</code></dt>\n<dd>${escapeHtml(title)}. ${retriable ? 'Retry.' : 'Do not retry.'} ${withCode(escapeHtml(action))}</dd>`,
         )
         .join('\n')}\n</dl>`,
   );
@@ -47,6 +47,11 @@ export function errorsAsHtml(): string {
 <h1>Errors</h1>
 ${sections.join('\n')}
 `;
+}
+
+/** `name` as code. */
+function withCode(text: string): string {
+  return text.replace(/`([^`]+)`/g, '<code>$1</code>');
 }
 
 function byStatus(): [status: number, entries: [code: string, entry: ErrorEntry][]][] {

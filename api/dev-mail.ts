@@ -43,7 +43,7 @@ export function serveDevMail(app: Express, folder: string): void {
         `<tr><td>${escapeHtml(receivedAt)}</td><td>${escapeHtml(to.join(', '))}</td><td><a href="/dev/mail/${escapeHtml(id)}">${escapeHtml(subject)}</a></td></tr>`,
     );
     const table = `<table><tr><th>received</th><th>to</th><th>subject</th></tr>${rows.join('')}</table>`;
-    sendPage(response, 'Mails', rows.length > 0 ? table : '<p>No mail was sent yet.</p>');
+    sendPage(response, 'E-mails', rows.length > 0 ? table : '<p>No e-mail was sent yet.</p>');
   });
 
   app.get('/dev/mail/:mailId', async (request, response) => {
@@ -54,7 +54,7 @@ export function serveDevMail(app: Express, folder: string): void {
     sendPage(
       response,
       subject,
-      `<p><a href="/dev/mail">All mails</a></p>
+      `<p><a href="/dev/mail">All e-mails</a></p>
 <pre>${escapeHtml(lines.join('\n'))}</pre>
 <h2>Text</h2>
 <pre>${escapeHtml(text)}</pre>

@@ -264,7 +264,7 @@ const countedHeaders = requestIdHeader.extend({
     .optional()
     .meta({
       description:
-        'For each of them, the `r` requests that are left and the `t` seconds until it starts again',
+        'For each limit of `RateLimit-Policy`: `r` requests are left, and the count starts again after `t` seconds',
       header: { id: 'RateLimit' },
       examples: ['"person";r=1199;t=60'],
     }),

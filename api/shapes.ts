@@ -79,7 +79,7 @@ const tagsSchema = z
   .record(tagNameSchema, tagValueSchema)
   .refine((tags) => Object.keys(tags).length <= mostTags, { error: `expected at most ${mostTags} tags` })
   .meta({
-    description: `What the usage is filed under in reports: at most ${mostTags} names, each with a value`,
+    description: `Names and values to group reports by: at most ${mostTags}`,
     examples: [{ project: 'website' }],
   });
 

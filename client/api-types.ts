@@ -68,7 +68,7 @@ export interface paths {
         put?: never;
         /**
          * Set credits aside for work whose price is known later
-         * @description By quantities, at the current prices, which the hold keeps; or by credits. A hold of 0 sets nothing aside and fixes the prices. It ends when it is captured or released, and at expiresAt.
+         * @description Send quantities or credits. Quantities are priced now. The hold keeps the current prices for its capture. A hold of 0 sets nothing aside and fixes the prices. It ends when it is captured or released, and at expiresAt.
          *
          *     Callers: services with the scope usage.
          */
@@ -192,7 +192,7 @@ export interface paths {
         };
         /**
          * Read what each local day changed in the team’s balance, and the balance at its end
-         * @description At most 400 days; days that have not begun are left out. Sums are those of the ledger’s transfers, on the day when they are booked. available + held changes by granted − consumed − expired − revoked − settled.
+         * @description At most 400 days; days that have not begun are left out. Each transfer counts on the day on which it was written. available + held changes by granted − consumed − expired − revoked − settled.
          *
          *     Callers: services with the scope usage or billing or admin; users with the role owner, admin, billing, member.
          */
@@ -280,7 +280,7 @@ export interface paths {
         };
         /**
          * List the usage events with their receipts, by occurredAt, newest first
-         * @description The filters take the values of a report’s row. An empty value selects the events without one: `member=` those that name no member. With Accept: text/csv all events of the range are a CSV file (RFC 4180), without pages: `limit` and `cursor` do not apply to it. If the file cannot be completed, the connection is closed without the end of the answer.
+         * @description The filters take the values of a report’s row. An empty value selects the events without one: `member=` selects those that name no member. With Accept: text/csv the answer is a CSV file (RFC 4180) of all events of the range: `limit` and `cursor` have no effect. If the file cannot be completed, the connection is closed without the end of the answer.
          *
          *     Callers: services with the scope usage or billing or admin; users with the role owner, admin, billing, member.
          */
@@ -443,7 +443,7 @@ export interface paths {
         get: operations["readAlerts"];
         /**
          * Set when the team is alerted
-         * @description credits.low is sent when a commit takes the spendable credits from above a threshold to it or below. It is sent again only after credits came in; a released hold does not count.
+         * @description credits.low is sent when the spendable credits fall to a threshold or below it. It is sent again only after credits came in; a released hold does not count.
          *
          *     Callers: services with the scope billing or admin; users with the role owner, admin, billing.
          */
@@ -625,7 +625,7 @@ export interface paths {
         post?: never;
         /**
          * Delete a team
-         * @description Owners and services may delete it. After the answer nothing of the team can be spent or read. Its subscription at Polar then ends and its credits are forfeited. Deleting again returns the same answer. A Personal Team is deleted only with its user.
+         * @description Owners and services may delete it. After the answer, the team’s credits cannot be spent and its data cannot be read. Its subscription at Polar then ends and its credits are forfeited. Deleting again returns the same answer. A Personal Team is deleted only with its user.
          *
          *     Callers: services with the scope onboarding or admin; any user.
          */
@@ -902,7 +902,7 @@ export interface paths {
         };
         /**
          * Read the state of a checkout, and grant it if it is paid
-         * @description For the page after the payment, whose URL contains the checkout’s id. It works also if Polar’s webhooks are lost. `open`: not paid yet. `pending`: Polar is processing the payment. `paid`: the credits follow in a moment. `granted`: the credits are there. `failed`: the payment failed or the checkout expired.
+         * @description For the page after the payment, whose URL contains the checkout’s id. It also works if Polar’s webhooks are lost. `open`: not paid yet. `pending`: Polar is processing the payment. `paid`: the credits follow in a moment. `granted`: the credits are there. `failed`: the payment failed or the checkout expired.
          *
          *     Callers: services with the scope billing; users with the role owner, admin, billing.
          */
@@ -944,7 +944,7 @@ export interface paths {
         };
         /**
          * List the team’s invoices at Polar, newest first
-         * @description May be up to five seconds old, but shows every payment and refund that the team’s credits follow.
+         * @description The list may be up to five seconds old. It contains every payment and refund that has changed the team’s credits.
          *
          *     Callers: services with the scope billing; users with the role owner, admin, billing.
          */
@@ -1116,7 +1116,7 @@ export interface paths {
         put?: never;
         /**
          * Create an endpoint that gets messages
-         * @description It gets the messages of the section Webhooks that are stored from now on, of all teams or of one. They are signed by Standard Webhooks. Any answer other than 2xx is retried after 5 s, 5 min, 30 min, 2 h, 5 h, 10 h and 10 h. Messages come at least once, those of a team in order; a repeated message has the same webhook-id.
+         * @description The endpoint gets each message of the section Webhooks that is stored from now on, for all teams or for one. Messages are signed by Standard Webhooks. Any answer other than 2xx is retried after 5 s, 5 min, 30 min, 2 h, 5 h, 10 h and 10 h. Messages come at least once, those of a team in order; a repeated message has the same webhook-id.
          *
          *     Callers: services with the scope admin.
          */
@@ -1388,7 +1388,7 @@ export interface paths {
         put?: never;
         /**
          * Give a service key a new secret
-         * @description The previous secret stays valid for `previousValidSeconds`, by default a day. One before that is no longer valid. The secret is in this answer only, and is not stored. If the answer is lost, a retry with the same Idempotency-Key is 409 `secret_already_shown` and names the key: rotate it.
+         * @description The previous secret stays valid for `previousValidSeconds`, by default a day. A secret that an earlier rotation replaced is no longer valid. The secret is in this answer only, and is not stored. If the answer is lost, a retry with the same Idempotency-Key is 409 `secret_already_shown` and names the key: rotate it.
          *
          *     Callers: services with the scope admin.
          */
@@ -1411,7 +1411,7 @@ export interface paths {
         post?: never;
         /**
          * Revoke a service key
-         * @description It is refused after at most two seconds. A key may revoke itself.
+         * @description The key is refused after at most two seconds. A key may revoke itself.
          *
          *     Callers: services with the scope admin.
          */
@@ -1478,7 +1478,7 @@ export interface components {
             runId?: string;
             /** @description The step of the run */
             stepId?: string;
-            /** @description What the usage is filed under in reports: at most 5 names, each with a value */
+            /** @description Names and values to group reports by: at most 5 */
             tags?: {
                 [key: string]: string;
             };
@@ -1512,7 +1512,7 @@ export interface components {
             runId?: string;
             /** @description The step of the run */
             stepId?: string;
-            /** @description What the usage is filed under in reports: at most 5 names, each with a value */
+            /** @description Names and values to group reports by: at most 5 */
             tags?: {
                 [key: string]: string;
             };
@@ -1530,7 +1530,7 @@ export interface components {
             };
             /** @description credits, 0 or more: a safe integer or a decimal string of at most 12 digits before and 6 after the point */
             credits?: string | number;
-            /** @description Lifetime in seconds from now. The catalog sets the longest lifetime since the hold was made */
+            /** @description Lifetime in seconds from now. The policy `holdMaxLife` limits the time from the creation of the hold */
             ttlSeconds?: number;
             /** @description The platform’s id of the user */
             memberId?: string;
@@ -1540,7 +1540,7 @@ export interface components {
             runId?: string;
             /** @description The step of the run */
             stepId?: string;
-            /** @description What the usage is filed under in reports: at most 5 names, each with a value */
+            /** @description Names and values to group reports by: at most 5 */
             tags?: {
                 [key: string]: string;
             };
@@ -1557,11 +1557,11 @@ export interface components {
             };
         };
         HoldExtension: {
-            /** @description Lifetime in seconds from now. The catalog sets the longest lifetime since the hold was made */
+            /** @description Lifetime in seconds from now. The policy `holdMaxLife` limits the time from the creation of the hold */
             ttlSeconds: number;
         };
         LimitTerms: {
-            /** @description The most that may be consumed within one period; 0 allows nothing */
+            /** @description The maximum that may be consumed within one period; 0 allows nothing */
             credits: string | number;
             /**
              * @description A UTC day, a UTC month, or the subscription’s cycle (without a subscription: the month)
@@ -1584,7 +1584,7 @@ export interface components {
             expiresAt?: string;
             /**
              * Format: uuid
-             * @description For taken credits: take only credits that this order paid for; a later refund of the order takes that much less. Without it the taken credits count as use
+             * @description Only if credits are taken: take them from this order’s credits, and a later refund of the order takes that amount less. Without it, the taken credits count as used
              */
             orderId?: string;
         };
@@ -1703,13 +1703,13 @@ export interface components {
             scopes: ("onboarding" | "usage" | "billing" | "admin")[];
             /**
              * Format: date-time
-             * @description When it stops being valid; without it, when it is revoked
+             * @description When the key expires. Without it, the key is valid until it is revoked
              */
             expiresAt?: string;
         };
         ServiceKeyRotation: {
             /**
-             * @description How long the previous secret stays valid. 0 for a secret that became known to others
+             * @description How long the previous secret stays valid, in seconds. Send 0 if it has become known to others
              * @default 86400
              */
             previousValidSeconds?: number;
@@ -2214,7 +2214,7 @@ export interface components {
             at: string;
             /** @description All credits that expire then if none are used before */
             credits: string;
-            /** @description Those of them that are left then at the current pace */
+            /** @description The part of these credits that is not used by then, at the current pace */
             unused: string;
         };
         Pace: {
@@ -2426,7 +2426,7 @@ export interface components {
         /** @description The thresholds of the team’s low balance; by default 20% and 5% */
         Alerts: {
             lowBalance: string[];
-            /** @description The balance after credits last came in: percentages are of it */
+            /** @description The balance after credits last came in. Percentages refer to it */
             percentOf: string;
         };
         MadeAdjustment: {
@@ -2745,7 +2745,7 @@ export interface components {
             payment: components["schemas"]["PlanChangePayment"];
             /** @description The credits that arrive now, when the payment is made */
             creditsGranted: string;
-            /** @description The credits that the change takes now, for the time of the old plan that is paid back */
+            /** @description The credits that the change takes now, for the time of the old plan whose money is returned */
             creditsTaken: string;
             /** @description What is left of the current cycle’s credits, and until when it can be spent */
             unused: components["schemas"]["UnusedCredits"] | null;
@@ -2796,7 +2796,7 @@ export interface components {
             /** @description Null: it gets the messages of all teams */
             teamId: string | null;
             enabled: boolean;
-            /** @description It answered 410, every attempt failed for five days, or an operator disabled it */
+            /** @description Why it is disabled: it answered 410, every attempt failed for five days, or an operator disabled it */
             disabledReason: ("gone" | "failing" | "operator") | null;
             disabledAt: string | null;
             /** @description Every attempt has failed since then */
@@ -2818,7 +2818,7 @@ export interface components {
             /** @description Null: it gets the messages of all teams */
             teamId: string | null;
             enabled: boolean;
-            /** @description It answered 410, every attempt failed for five days, or an operator disabled it */
+            /** @description Why it is disabled: it answered 410, every attempt failed for five days, or an operator disabled it */
             disabledReason: ("gone" | "failing" | "operator") | null;
             disabledAt: string | null;
             /** @description Every attempt has failed since then */
@@ -3004,7 +3004,7 @@ export interface components {
             teamId: string | null;
             /** @description The event that repairs the difference: retry or approve it */
             inboxId: string | null;
-            /** @description The most that the repair grants or takes */
+            /** @description The maximum that the repair grants or takes */
             credits: string;
         };
         Liveness: {

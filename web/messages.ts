@@ -560,7 +560,7 @@ export const messages = {
   },
   'usage.before': { en: 'Period before', de: 'Zeitraum davor' },
   'usage.beforeText': {
-    en: 'As much time directly before this range. Of a range that has not ended, only the part that has passed is compared.',
+    en: 'The same length of time directly before this range. If the range has not ended, only its past part is compared.',
     de: 'Ebenso viel Zeit direkt vor diesem Zeitraum. Von einem laufenden Zeitraum wird nur der vergangene Teil verglichen.',
   },
   'usage.nothingBefore': { en: 'nothing was used then', de: 'damals nichts verbraucht' },

@@ -32,7 +32,7 @@ const adjustmentIn = z
       .meta({ description: 'When given credits expire; without it they never expire' }),
     orderId: z.guid().exactOptional().meta({
       description:
-        'For taken credits: take only credits that this order paid for; a later refund of the order takes that much less. Without it the taken credits count as use',
+        'Only if credits are taken: take them from this order’s credits, and a later refund of the order takes that amount less. Without it, the taken credits count as used',
     }),
   })
   .refine(({ credits, orderId }) => credits < 0n || orderId === undefined, {

@@ -29,7 +29,7 @@ const alertsOut = z
   .strictObject({
     lowBalance: z.array(z.string()).meta({ examples: [['20%', '5%']] }),
     percentOf: decimalOut.meta({
-      description: 'The balance after credits last came in: percentages are of it',
+      description: 'The balance after credits last came in. Percentages refer to it',
     }),
   })
   .meta({ id: 'Alerts', description: 'The thresholds of the team’s low balance; by default 20% and 5%' });
@@ -56,7 +56,7 @@ export const alertRoutes = [
     operationId: 'setAlerts',
     summary: 'Set when the team is alerted',
     description:
-      'credits.low is sent when a commit takes the spendable credits from above a threshold to it or below. It is sent again only after credits came in; a released hold does not count.',
+      'credits.low is sent when the spendable credits fall to a threshold or below it. It is sent again only after credits came in; a released hold does not count.',
     access: { services: ['billing', 'admin'], persons: billingRoles },
     request: { params: teamParams, body: alertsIn },
     answers: { 200: alertsOut },

@@ -48,7 +48,9 @@ const expiringOut = z
   .strictObject({
     at: instantOut,
     credits: decimalOut.meta({ description: 'All credits that expire then if none are used before' }),
-    unused: decimalOut.meta({ description: 'Those of them that are left then at the current pace' }),
+    unused: decimalOut.meta({
+      description: 'The part of these credits that is not used by then, at the current pace',
+    }),
   })
   .meta({ id: 'ExpiringCredits' });
 
@@ -113,7 +115,7 @@ export const balanceRoutes = [
     operationId: 'readBalanceHistory',
     summary: 'Read what each local day changed in the team’s balance, and the balance at its end',
     description:
-      'At most 400 days; days that have not begun are left out. Sums are those of the ledger’s transfers, on the day when they are booked. available + held changes by granted − consumed − expired − revoked − settled.',
+      'At most 400 days; days that have not begun are left out. Each transfer counts on the day on which it was written. available + held changes by granted − consumed − expired − revoked − settled.',
     access: { services: ['usage', 'billing', 'admin'], persons: anyRole },
     request: {
       params: teamParams,

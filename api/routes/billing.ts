@@ -109,7 +109,7 @@ export const billingRoutes = [
     operationId: 'readCheckout',
     summary: 'Read the state of a checkout, and grant it if it is paid',
     description:
-      'For the page after the payment, whose URL contains the checkout’s id. It works also if Polar’s webhooks are lost. `open`: not paid yet. `pending`: Polar is processing the payment. `paid`: the credits follow in a moment. `granted`: the credits are there. `failed`: the payment failed or the checkout expired.',
+      'For the page after the payment, whose URL contains the checkout’s id. It also works if Polar’s webhooks are lost. `open`: not paid yet. `pending`: Polar is processing the payment. `paid`: the credits follow in a moment. `granted`: the credits are there. `failed`: the payment failed or the checkout expired.',
     access: billingAccess,
     asksPolar: true,
     request: { params: teamParams.extend({ checkoutId: z.guid() }) },
@@ -157,7 +157,7 @@ export const billingRoutes = [
     operationId: 'listInvoices',
     summary: 'List the team’s invoices at Polar, newest first',
     description:
-      'May be up to five seconds old, but shows every payment and refund that the team’s credits follow.',
+      'The list may be up to five seconds old. It contains every payment and refund that has changed the team’s credits.',
     access: billingAccess,
     asksPolar: true,
     request: { params: teamParams, query: listQuery },

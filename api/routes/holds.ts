@@ -28,7 +28,7 @@ const ttlSeconds = z
   .max(31_536_000)
   .meta({
     description:
-      'Lifetime in seconds from now. The catalog sets the longest lifetime since the hold was made',
+      'Lifetime in seconds from now. The policy `holdMaxLife` limits the time from the creation of the hold',
     examples: [3600],
   });
 
@@ -102,7 +102,7 @@ export const holdRoutes = [
     operationId: 'createHold',
     summary: 'Set credits aside for work whose price is known later',
     description:
-      'By quantities, at the current prices, which the hold keeps; or by credits. A hold of 0 sets nothing aside and fixes the prices. It ends when it is captured or released, and at expiresAt.',
+      'Send quantities or credits. Quantities are priced now. The hold keeps the current prices for its capture. A hold of 0 sets nothing aside and fixes the prices. It ends when it is captured or released, and at expiresAt.',
     access: { services: ['usage'], teamIsCheckedByHandler: true },
     needsIdempotencyKey: true,
     request: {

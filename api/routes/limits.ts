@@ -18,7 +18,7 @@ import { apiKeyIdSchema, instantOut, listQuery, pageOf, teamParams, userIdSchema
 const limitIn = z
   .strictObject({
     credits: creditsOrZeroSchema.meta({
-      description: 'The most that may be consumed within one period; 0 allows nothing',
+      description: 'The maximum that may be consumed within one period; 0 allows nothing',
       examples: ['100'],
     }),
     per: z.enum(limitPeriods).meta({

@@ -15,7 +15,7 @@ const findingOut = z
       .guid()
       .nullable()
       .meta({ description: 'The event that repairs the difference: retry or approve it' }),
-    credits: decimalOut.meta({ description: 'The most that the repair grants or takes' }),
+    credits: decimalOut.meta({ description: 'The maximum that the repair grants or takes' }),
   })
   .meta({ id: 'ReconciliationFinding' });
 

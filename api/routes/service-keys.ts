@@ -35,14 +35,15 @@ const newServiceKeyIn = z
     scopes: scopesSchema,
     expiresAt: instantIn
       .exactOptional()
-      .meta({ description: 'When it stops being valid; without it, when it is revoked' }),
+      .meta({ description: 'When the key expires. Without it, the key is valid until it is revoked' }),
   })
   .meta({ id: 'NewServiceKey' });
 
 const rotationIn = z
   .strictObject({
     previousValidSeconds: z.int().min(0).max(oneWeekSeconds).default(oneDaySeconds).meta({
-      description: 'How long the previous secret stays valid. 0 for a secret that became known to others',
+      description:
+        'How long the previous secret stays valid, in seconds. Send 0 if it has become known to others',
     }),
   })
   .meta({ id: 'ServiceKeyRotation' });
@@ -116,7 +117,7 @@ export const serviceKeyRoutes = [
     tag: 'Operations',
     operationId: 'rotateServiceKey',
     summary: 'Give a service key a new secret',
-    description: `The previous secret stays valid for \`previousValidSeconds\`, by default a day. One before that is no longer valid. ${shownOnce}`,
+    description: `The previous secret stays valid for \`previousValidSeconds\`, by default a day. A secret that an earlier rotation replaced is no longer valid. ${shownOnce}`,
     access: { services: ['admin'] },
     needsIdempotencyKey: true,
     request: { params: serviceKeyParams, body: rotationIn },
@@ -132,7 +133,7 @@ export const serviceKeyRoutes = [
     tag: 'Operations',
     operationId: 'revokeServiceKey',
     summary: 'Revoke a service key',
-    description: 'It is refused after at most two seconds. A key may revoke itself.',
+    description: 'The key is refused after at most two seconds. A key may revoke itself.',
     access: { services: ['admin'] },
     request: { params: serviceKeyParams },
     answers: { 204: null },

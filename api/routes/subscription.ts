@@ -120,7 +120,8 @@ const previewOut = z
       .meta({ id: 'PlanChangePayment', description: 'What is charged now' }),
     creditsGranted: decimalOut.meta({ description: 'The credits that arrive now, when the payment is made' }),
     creditsTaken: decimalOut.meta({
-      description: 'The credits that the change takes now, for the time of the old plan that is paid back',
+      description:
+        'The credits that the change takes now, for the time of the old plan whose money is returned',
     }),
     unused: z
       .strictObject({ credits: decimalOut, until: instantOut })

@@ -122,7 +122,7 @@ export const teamRoutes = [
     operationId: 'deleteTeam',
     summary: 'Delete a team',
     description:
-      'Owners and services may delete it. After the answer nothing of the team can be spent or read. Its subscription at Polar then ends and its credits are forfeited. Deleting again returns the same answer. A Personal Team is deleted only with its user.',
+      'Owners and services may delete it. After the answer, the team’s credits cannot be spent and its data cannot be read. Its subscription at Polar then ends and its credits are forfeited. Deleting again returns the same answer. A Personal Team is deleted only with its user.',
     access: { services: ['onboarding', 'admin'], persons: 'signedIn', teamIsCheckedByHandler: true },
     request: { params: teamParams },
     answers: { 202: z.strictObject({ id: teamIdSchema, deletedAt: instantOut }).meta({ id: 'DeletedTeam' }) },

@@ -239,7 +239,7 @@ export const usageHistoryRoutes = [
     operationId: 'listUsageEvents',
     summary: 'List the usage events with their receipts, by occurredAt, newest first',
     description:
-      'The filters take the values of a report’s row. An empty value selects the events without one: `member=` those that name no member. With Accept: text/csv all events of the range are a CSV file (RFC 4180), without pages: `limit` and `cursor` do not apply to it. If the file cannot be completed, the connection is closed without the end of the answer.',
+      'The filters take the values of a report’s row. An empty value selects the events without one: `member=` selects those that name no member. With Accept: text/csv the answer is a CSV file (RFC 4180) of all events of the range: `limit` and `cursor` have no effect. If the file cannot be completed, the connection is closed without the end of the answer.',
     access: readers,
     request: { params: teamParams, query: listQuery.extend({ ...range, ...filterQuery }) },
     heavy: ({ query: { from, to, limit, cursor, ...filter } }) => Object.keys(filter).length > 0,

@@ -42,7 +42,8 @@ const endpointShape = {
   teamId: teamIdSchema.nullable().meta({ description: 'Null: it gets the messages of all teams' }),
   enabled: z.boolean(),
   disabledReason: z.enum(['gone', 'failing', 'operator']).nullable().meta({
-    description: 'It answered 410, every attempt failed for five days, or an operator disabled it',
+    description:
+      'Why it is disabled: it answered 410, every attempt failed for five days, or an operator disabled it',
   }),
   disabledAt: instantOut.nullable(),
   failingSince: instantOut.nullable().meta({ description: 'Every attempt has failed since then' }),
@@ -115,7 +116,7 @@ export const webhookEndpointRoutes = [
     operationId: 'createWebhookEndpoint',
     summary: 'Create an endpoint that gets messages',
     description:
-      'It gets the messages of the section Webhooks that are stored from now on, of all teams or of one. They are signed by Standard Webhooks. Any answer other than 2xx is retried after 5 s, 5 min, 30 min, 2 h, 5 h, 10 h and 10 h. Messages come at least once, those of a team in order; a repeated message has the same webhook-id.',
+      'The endpoint gets each message of the section Webhooks that is stored from now on, for all teams or for one. Messages are signed by Standard Webhooks. Any answer other than 2xx is retried after 5 s, 5 min, 30 min, 2 h, 5 h, 10 h and 10 h. Messages come at least once, those of a team in order; a repeated message has the same webhook-id.',
     access,
     needsIdempotencyKey: true,
     request: { body: newEndpointIn },

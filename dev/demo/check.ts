@@ -6,8 +6,8 @@ import { screen } from './screen.ts';
 export class WrongFigure extends Error {
   override name = 'WrongFigure';
 
-  constructor(what: string, expected: string, came: string) {
-    super(`${what} is wrong\n  expected  ${expected}\n  came      ${came}`);
+  constructor(what: string, expected: string, found: string) {
+    super(`${what} is wrong\n  expected  ${expected}\n  found     ${found}`);
   }
 }
 

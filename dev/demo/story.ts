@@ -245,7 +245,9 @@ async function subscribe(ada: Ada, plan: Catalog['plans'][number]): Promise<void
 }
 
 async function useOf(ada: Ada, usage: Consumption): Promise<void> {
-  screen.step('A quarter of it is used: credits that expire are spent first, so the pack stays whole');
+  screen.step(
+    'A quarter of the allotment is used: credits that expire are spent first, so the pack stays whole',
+  );
   await ada.unchanged();
   const { left, paid } = spendFrom(ada.standing(), usage.credits, ['subscription', 'purchase']);
   const receipt = await use(ada, usage, crypto.randomUUID());

@@ -26,12 +26,12 @@ export function dashboardPage(emulator: Emulator, faults: Faults): string {
       )}
       ${section(
         'Orders',
-        ['Customer', 'For', 'Status', 'Amount', 'Made (UTC)', ''],
+        ['Customer', 'For', 'Status', 'Amount', 'Created (UTC)', ''],
         newest(store.orders.all()).map((record) => orderRow(emulator, record)),
       )}
       ${section(
         'Refunds and disputes',
-        ['What', 'Status', 'Amount', 'Made (UTC)', ''],
+        ['What', 'Status', 'Amount', 'Created (UTC)', ''],
         [
           ...newest(store.refunds.all()).map(
             (refund) =>
@@ -85,7 +85,7 @@ export function dashboardPage(emulator: Emulator, faults: Faults): string {
               <td>${badge(enabled ? 'active' : 'failed')}</td></tr>`,
         ),
       )}
-      ${section('Webhooks', ['Type', 'Status', 'Attempts', 'Made (UTC)', ''], deliveries.map(webhookRow))}
+      ${section('Webhooks', ['Type', 'Status', 'Attempts', 'Created (UTC)', ''], deliveries.map(webhookRow))}
       ${faultsSection(faults)}
     </main>`,
   );
@@ -157,7 +157,7 @@ function faultsSection(faults: Faults): Html {
   const add = (label: string, fields: Record<string, string>) => button('/emulator/faults', label, fields);
   return html`<h2>Faults</h2>
     <div class="card">
-      <p class="soft">What comes next goes wrong on purpose.</p>
+      <p class="soft">Each button makes the next API requests or webhooks fail on purpose.</p>
       ${add('API: 500', { target: 'api', status: '500' })}
       ${add('API: 429, retry after 2 s', { target: 'api', status: '429', retry_after: '2' })}
       ${add('API: cut off after the effect', { target: 'api', after_effect: 'drop' })}
