@@ -15,7 +15,7 @@ export function nullableText(example: string, description?: string) {
     .meta({ ...(description === undefined ? {} : { description }), examples: [example] });
 }
 
-/** Any UUID in any case. A UUID that is not a team of ours is an unknown team, not a malformed id. */
+/** Any UUID in any case. A UUID of no team is an unknown team, not a malformed id. */
 export const teamIdSchema = z
   .guid({ error: 'expected a team id: a UUID' })
   .toLowerCase()

@@ -62,7 +62,7 @@ export async function interleave(
   };
 }
 
-/** Single operations alternately, one of ours and one of the baseline. Each returns the milliseconds that it took. */
+/** Single operations alternately, our own and the baseline’s. Each returns the milliseconds that it took. */
 export async function alternate(
   times: number,
   { ours, baseline }: { ours: () => Promise<number>; baseline: () => Promise<number> },

@@ -20,7 +20,7 @@ export async function cutPayloads(em: EntityManager, teamId: string): Promise<vo
  * Reduces the payloads of events that were settled 30 days ago to ids, so that they contain no name, no address and no
  * tax number. A reduced payload says when (`cutAt`).
  *
- * Ignored events without a team of ours are deleted then, because an organisation may sell many other things.
+ * Ignored events without one of our teams are deleted then, because an organisation may sell many other things.
  *
  * @returns how many were reduced or deleted
  */

@@ -37,7 +37,7 @@ export interface NewInboxEvent {
 
 const unknownTeam = {
   code: 'unknown_team',
-  why: 'The event names no team of ours. It is applied when its team is known.',
+  why: 'The event names none of our teams. It is applied when its team is known.',
 };
 
 /**

@@ -28,7 +28,7 @@ export function resolveEventTeam(em: Executor, type: string, data: unknown): Pro
  * 4. the customer that we have stored for a team: a refund has neither 2 nor 3
  *
  * Results:
- * - `unknown`: the object names no team of ours (yet).
+ * - `unknown`: the object names none of our teams (yet).
  * - `doubtful`: its ids belong to different teams. An operator decides.
  */
 export async function resolveTeam(

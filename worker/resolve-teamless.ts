@@ -56,6 +56,6 @@ function reasonOf(resolved: Exclude<ResolvedTeam, { teamId: string }>): [code: s
     ? ['doubtful_team', resolved.doubtful]
     : [
         'unknown_team',
-        'The event, and its object at Polar, name no team of ours: set external_id of the customer at Polar to the team’s id, or assign the event to a team, or dismiss it',
+        'The event, and its object at Polar, name none of our teams: set external_id of the customer at Polar to the team’s id, or assign the event to a team, or dismiss it',
       ];
 }

@@ -33,7 +33,7 @@ export interface InboxEventMessage {
   pays?: 'purchase' | 'cycle' | 'change';
   /** Catalog key, amount and status, as far as known: for the step's summary only. */
   about?: string;
-  /** Further events: a workflow may get only so many signals, so many events come with one. */
+  /** Further events: the number of signals of a workflow is limited, so one signal may name many events. */
   more?: InboxEventMessage[];
 }
 export const inboxEventSignal = defineSignal<[InboxEventMessage]>('inboxEvent');

@@ -28,7 +28,7 @@ const inboxEventOut = z
     externalId: nullableText('msg_2f8a', 'The id of the webhook message'),
     status: z.enum(inboxStatuses),
     parkedCode: nullableText('unknown_team', 'Why it cannot be applied; see docs/errors.md'),
-    outcome: nullableText('No team of ours is named by this event', 'The result in one sentence'),
+    outcome: nullableText('The event names none of our teams', 'The result in one sentence'),
     attempts: z.int(),
     waitsFor: z.enum(['retry', 'operator']).nullable().meta({
       description: 'Only of a parked event: `operator` if it is no longer retried automatically',

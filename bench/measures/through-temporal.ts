@@ -50,7 +50,7 @@ async function signUp({ stack, api, client, grants }: Processes): Promise<Findin
     'POST /v1/users sent → trial in the ledger; a bare workflow of one activity, started → its result';
   const runs = await runInTurns(stack, compares, { ours, baseline });
   const answered = answers.toSorted((a, b) => a - b)[Math.floor(answers.length / 2)] ?? 0;
-  const notes = [`of ours, the 201 is there after ${answered.toFixed(1)} ms (p50)`];
+  const notes = [`our 201 is there after ${answered.toFixed(1)} ms (p50)`];
   return [{ name: 'sign-up', compares, unit: 'ms', ...runs, goal: { atMost: 0.9 }, notes }];
 }
 

@@ -16,7 +16,7 @@ const accessToken = 'polar_oat_convergence';
 /** The Polar emulator of one run, and what it knows about the run's teams. */
 export interface EmulatedPolar {
   polar: Polar;
-  /** Creates a customer at Polar for a team of ours. */
+  /** Creates a customer at Polar for one of our teams. */
   admit(teamId: string): Promise<PolarTeam>;
   /** Does the same for each team. Returns false if Polar refuses it, which it then does for all of them. */
   perform(deed: Deed, teams: readonly PolarTeam[]): Promise<boolean>;

@@ -123,7 +123,7 @@ test('every expression of an alert or a panel is valid and names only metrics an
     const unknown = metrics.filter((metric) => !exposed.has(metric) && metric !== 'up');
     const possible = new Set(['le', 'job', 'instance']);
     for (const metric of metrics) for (const label of exposed.get(metric) ?? []) possible.add(label);
-    // A metric of ours without a sample says nothing about its labels.
+    // One of our metrics without a sample says nothing about its labels.
     const silent = metrics.some((metric) => exposed.get(metric)?.size === 0);
     const wrong = silent ? [] : labels.filter((label) => !possible.has(label));
     expect({ name, valid, count: metrics.length > 0, unknown, wrong }).toEqual({
@@ -145,13 +145,13 @@ test('every alert says what to do, and names a section of the operators’ guide
   expect(new Set(alerts.map(({ alert }) => alert)).size).toBe(alerts.length);
 });
 
-test('the monitoring page names every metric of ours, and no other', () => {
+test('the monitoring page names each of our metrics, and no other', () => {
   const ours = [...text.matchAll(/^# TYPE (billing_\w+)/gm)].map(([, name]) => name);
   const named = [...read('monitoring/README.md').matchAll(/`(billing_\w+)`/g)].map(([, name]) => name);
   expect([...new Set(named)].sort()).toEqual([...new Set(ours)].sort());
 });
 
-test('metrics contain no id, name or e-mail, and each metric of ours has few series', () => {
+test('metrics contain no id, name or e-mail, and each of our metrics has few series', () => {
   for (const secret of [member.id, member.teamId, 'example.com', firstKey, polarToken])
     expect(text).not.toContain(secret);
   const counts = Map.groupBy(

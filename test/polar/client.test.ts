@@ -154,6 +154,6 @@ test('an error names the wrong field, and contains no secret', async () => {
   expect(JSON.stringify([error, String(error)])).not.toMatch(/eve@example|secret-token/);
 });
 
-test('a bug of ours is not called a failure of Polar', async () => {
+test('our own bug is not called a failure of Polar', async () => {
   await expect(callPolar('read', async () => JSON.stringify(1n))).rejects.toBeInstanceOf(TypeError);
 });

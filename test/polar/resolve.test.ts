@@ -58,7 +58,7 @@ test('a deleted team is still a team', async () => {
   expect(await resolve(gone, gone)).toEqual({ teamId: gone });
 });
 
-test('an object without a team of ours is unknown', async () => {
+test('an object without one of our teams is unknown', async () => {
   expect(await resolve(null, null)).toEqual({ unknown: true });
   expect(await resolve(stranger, stranger)).toEqual({ unknown: true });
   expect(await resolve('not a uuid', null)).toEqual({ unknown: true });

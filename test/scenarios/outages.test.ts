@@ -79,7 +79,7 @@ test('a worker that is killed between a payment and its grant grants once when i
 interface Platform {
   temporal: { address: string; stop(): Promise<void>; start(): Promise<void> };
   postgres: { stop(): Promise<void>; kill(): Promise<void>; start(): Promise<void> };
-  /** Between the processes of ours and Postgres. */
+  /** Between our processes and Postgres. */
   link: Link;
   /** Asks worker and APIs to stop, as compose does, with its time limits. @returns how each ended */
   stopOurs(): Promise<string[]>;

@@ -25,7 +25,7 @@ async function aStory(begins: string): Promise<Story> {
   return story;
 }
 
-/** Makes the database fail, with an error that is no refusal of ours, whenever an event of this type is marked as handled. */
+/** Makes the database fail, with an error that is not one of our refusals, whenever an event of this type is marked as handled. */
 const poison = (story: Story, type: string) =>
   story.database.pool.query(`
     create function poison() returns trigger language plpgsql as $$ begin raise exception 'poisoned'; end $$;
