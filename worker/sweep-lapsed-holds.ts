@@ -15,12 +15,8 @@ const holdsPerBatch = 500;
 export function startHoldSweep(database: Database, creditOperations: CreditOperations): Repeated {
   return repeat(
     pauseMs,
-    async (signal) => {
-      while (
-        !signal.aborted &&
-        (await sweepHolds(database, creditOperations, { limit: holdsPerBatch })) === holdsPerBatch
-      );
-    },
+    async (signal) =>
+      void (await sweepHolds(database, creditOperations, { batchSize: holdsPerBatch, signal })),
     (error) => log.error({ err: error }, 'Lapsed holds could not be swept; the next sweep is in a minute'),
   );
 }
