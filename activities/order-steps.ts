@@ -2,6 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { z } from 'zod';
 import { isBeforeAdoption } from '../catalog/schema.ts';
 import { listCatalogVersions, readCatalog, readCatalogAt } from '../catalog/versions.ts';
+import { listColumns } from '../database/connection.ts';
 import type { InboxEvent } from '../database/entities/inbox-event.ts';
 import { Order } from '../database/entities/order.ts';
 import { PolarProduct } from '../database/entities/polar-product.ts';
@@ -208,11 +209,12 @@ async function readOrderWithLock(
   const [stored, [order], [product]] = await Promise.all([
     event,
     em.execute<object[]>(
-      `select o.* from inbox join orders o on o.id = payload->'data'->>'id' where inbox.id = ?`,
+      `select ${listColumns(em, Order, 'o')} from inbox join orders o on o.id = payload->'data'->>'id' where inbox.id = ?`,
       [inboxId],
     ),
     em.execute<object[]>(
-      `select p.* from inbox join polar_products p on polar_product_id = payload->'data'->>'product_id'
+      `select ${listColumns(em, PolarProduct, 'p')}
+         from inbox join polar_products p on polar_product_id = payload->'data'->>'product_id'
         where inbox.id = ?`,
       [inboxId],
     ),

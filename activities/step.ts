@@ -2,7 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Polar } from '@polar-sh/sdk/2026-10';
 import { ApplicationFailure } from '@temporalio/activity';
 import { ApplicationFailureCategory } from '@temporalio/common';
-import type { Database } from '../database/connection.ts';
+import { type Database, listColumns } from '../database/connection.ts';
 import { InboxEvent } from '../database/entities/inbox-event.ts';
 import { Team } from '../database/entities/team.ts';
 import { isConnectionError, isDataError, isTransientError } from '../database/errors.ts';
@@ -91,7 +91,10 @@ export function lockedTeam(
 
 /** As SQL, because building the query would take MikroORM longer than Postgres needs to answer it. */
 async function readEvent(em: EntityManager, inboxId: string): Promise<InboxEvent | null> {
-  const [row] = await em.execute<object[]>('select * from inbox where id = ?', [inboxId]);
+  const [row] = await em.execute<object[]>(
+    `select ${listColumns(em, InboxEvent, 'inbox')} from inbox where id = ?`,
+    [inboxId],
+  );
   return row ? em.map(InboxEvent, row) : null;
 }
 

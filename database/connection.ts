@@ -1,5 +1,5 @@
 import { Migrator } from '@mikro-orm/migrations';
-import { type EntityManager, MikroORM, type Options } from '@mikro-orm/postgresql';
+import { type EntityManager, type EntityName, MikroORM, type Options } from '@mikro-orm/postgresql';
 import type { Pool, PoolClient } from 'pg';
 import { checkApplicationRole } from './check-application-role.ts';
 import { Adjustment } from './entities/adjustment.ts';
@@ -204,6 +204,7 @@ async function connectLane(
   const orm = await MikroORM.init(ormOptions(url, limits));
   const pool = await orm.em.getDriver().getConnection().getNativeClient();
   const stopObserving = observePool(name, pool);
+  const lockSql = lockTeamSql(orm.em);
   const transaction = <T>(work: (em: EntityManager) => Promise<T>): Promise<T> =>
     orm.em.fork().transactional(work);
   const own: Database = {
@@ -218,7 +219,7 @@ async function connectLane(
     transaction: (work) => withPartitions(pool, () => transaction(work)),
     teamTransaction: (teamId, read, work) =>
       withPartitions(pool, () =>
-        inPipelinedTransaction(orm, pool, preparedStatement(lockTeamSql, [teamId]), async (em, first) => {
+        inPipelinedTransaction(orm, pool, preparedStatement(lockSql, [teamId]), async (em, first) => {
           const [{ rows }, found] = await Promise.all([first, read(em)]);
           return work(em, toTeamAndTime(em, rows[0]), found);
         }),
@@ -279,7 +280,7 @@ export interface TeamAndTime {
  * there is no such team.
  */
 export async function lockTeam(em: EntityManager, teamId: string): Promise<TeamAndTime | null> {
-  const [row] = await em.execute<LockedRow[]>(lockTeamSql, [teamId]);
+  const [row] = await em.execute<LockedRow[]>(lockTeamSql(em), [teamId]);
   return toTeamAndTime(em, row);
 }
 
@@ -288,13 +289,30 @@ interface LockedRow {
 }
 
 /** The time is computed for the locked row, so it is the time after any wait for the lock. */
-const lockTeamSql = `with locked as materialized (select * from teams where id = ? for no key update)
-                     select locked.*, billing_now() as now from locked`;
+function lockTeamSql(em: EntityManager): string {
+  return `with locked as materialized (select * from teams where id = ? for no key update)
+          select ${listColumns(em, Team, 'locked')}, billing_now() as now from locked`;
+}
 
 function toTeamAndTime(em: EntityManager, row: LockedRow | undefined): TeamAndTime | null {
   if (!row) return null;
   const { now, ...columns } = row;
   return { team: em.map(Team, columns), now: new Date(now) };
+}
+
+/**
+ * The columns of an entity as SQL: `orders.id, orders.team_id, …`. Prepared statements name their columns, because one
+ * with `*` fails after a migration adds a column ("cached plan must not change result type").
+ *
+ * @param table  the name or alias of the table in the statement
+ */
+export function listColumns(em: EntityManager, entity: EntityName, table: string): string {
+  return em
+    .getMetadata()
+    .get(entity)
+    .props.flatMap(({ fieldNames }) => fieldNames ?? [])
+    .map((name) => `${table}.${name}`)
+    .join(', ');
 }
 
 /** The one clock, in milliseconds. `lockTeam` also returns the time. */

@@ -5,7 +5,8 @@ const known = new Map<string, { name: string; text: string }>();
 
 /**
  * A statement that each connection prepares once, because Postgres takes longer to parse and plan most statements than
- * to execute them. Only for constant SQL: every text is kept for ever, here and in each connection.
+ * to execute them. Only for constant SQL: every text is kept for ever, here and in each connection. It must name the
+ * columns of its answer (`listColumns`), because open connections keep it during a migration.
  *
  * @param sql  with `?` for each value
  */

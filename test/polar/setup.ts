@@ -3,9 +3,10 @@ import type { Polar } from '@polar-sh/sdk/2026-10';
 import { publishCatalog } from '../../catalog/versions.ts';
 import { connectDatabase, type Database } from '../../database/connection.ts';
 import { Member, type Role } from '../../database/entities/member.ts';
-import { Subscription } from '../../database/entities/subscription.ts';
 import { Team } from '../../database/entities/team.ts';
 import { User } from '../../database/entities/user.ts';
+import { lockLivingTeam } from '../../database/lock-living-team.ts';
+import { rememberSubscription } from '../../ledger/lifecycle/apply-subscription.ts';
 import { createPolarClient } from '../../polar/client.ts';
 import { fetchSubscription, type PolarSubscription } from '../../polar/events.ts';
 import { type PolarEmulator, startPolarEmulator } from '../../polar-emulator/polar-emulator.ts';
@@ -75,18 +76,10 @@ export async function mirror(
   teamId: string,
 ): Promise<PolarSubscription> {
   const facts = await fetchSubscription(polar, id);
-  await database.fork().upsert(Subscription, {
-    id,
-    teamId,
-    plan: facts.productCatalogKey ?? '',
-    status: facts.status,
-    currentPeriodStart: facts.currentPeriodStart,
-    currentPeriodEnd: facts.currentPeriodEnd,
-    cancelAtPeriodEnd: facts.cancelAtPeriodEnd,
-    startedAt: facts.startedAt,
-    endedAt: facts.endedAt,
-    anchorDay: facts.currentPeriodStart.getUTCDate(),
-    stateAt: facts.stateAt,
+  const state = { ...facts, teamId, plan: facts.productCatalogKey ?? '' };
+  await database.transaction(async (em) => {
+    const { now } = await lockLivingTeam(em, teamId);
+    await rememberSubscription(em, state, { fetched: true }, now);
   });
   return facts;
 }
