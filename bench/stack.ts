@@ -123,8 +123,13 @@ export async function openStack({ quick, progress }: Pick<Stack, 'quick' | 'prog
       const operationsUrl = `http://127.0.0.1:${operationsPort}`;
       return { url, operationsUrl, serviceKey, program: await stack.start('api/main.ts', env) };
     },
-    startWorker: async (databaseUrl) =>
-      stack.start('worker/main.ts', environment(databaseUrl, await temporal())),
+    async startWorker(databaseUrl) {
+      const env = {
+        ...environment(databaseUrl, await temporal()),
+        WORKER_OPERATIONS_PORT: String(await freePort()), // its usual one may be in use by `npm start`
+      };
+      return stack.start('worker/main.ts', env);
+    },
     personToken: (userId) => signToken(jwtSecret, userId, '1h'),
     async postgresVersion() {
       const database = await connectDatabase((await postgres()).url(template), { pool: 1 });

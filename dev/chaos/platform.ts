@@ -158,7 +158,10 @@ export async function startPlatform(
       };
     };
     if (worker) {
-      const workerVariables = await linked('worker');
+      const workerVariables = {
+        ...(await linked('worker')),
+        WORKER_OPERATIONS_PORT: String(await freePort()),
+      };
       await progress.step('worker', () =>
         keepScript({ ...script('worker', 'worker/main.ts', workerVariables), patienceMs: 30_000 }),
       );

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
@@ -35,7 +36,9 @@ const report = z.object({
 
 test('the whole bench runs, with every measure beside its baseline, and a short run is not compared with the goals', async () => {
   const file = join(directory, 'bench.json');
+  const release = await occupyUsualPorts();
   const { code, output } = await bench({}, '--quick', '--json', file);
+  release();
   expect({ code, output }).toMatchObject({ code: 0 });
   const { measures } = report.parse(JSON.parse(await readFile(file, 'utf8')));
   expect(measures.map(({ name }) => name)).toEqual([
@@ -149,4 +152,13 @@ async function bench(
   }
   const [code] = await once(child, 'close');
   return { code, output };
+}
+
+/** As a stack that runs beside it does. A port that is in use already stays so. */
+async function occupyUsualPorts(): Promise<() => void> {
+  const servers = [3000, 9464, 9465].map((port) => createServer().listen(port));
+  await Promise.all(servers.map((server) => once(server, 'listening').catch(() => {})));
+  return () => {
+    for (const server of servers) server.close();
+  };
 }

@@ -162,14 +162,18 @@ async function startPlatform({ apis = 1 } = {}): Promise<Platform> {
     ['polar/sync-command.ts', '--apply'],
   ])
     await runTask(script(file, ...args));
-  const worker = await startPart({ ...script('worker/main.ts'), saysReady: true });
+  const worker = await startPart({
+    ...script('worker/main.ts'),
+    env: { ...env, WORKER_OPERATIONS_PORT: String(await freePort()) },
+    saysReady: true,
+  });
   cleanUp.push(() => worker.stop());
   const running: Part[] = [];
   let stopped = false;
   for (const [index, port] of ports.entries()) {
     const api = await startPart({
       ...script('api/main.ts'),
-      env: { ...env, PORT: String(port) },
+      env: { ...env, PORT: String(port), OPERATIONS_PORT: String(await freePort()) },
       isReady: async () => (await fetch(`${apiUrls[index]}/healthz`).catch(() => null))?.ok ?? false,
     });
     running.push(api);
