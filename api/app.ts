@@ -132,7 +132,7 @@ function createRoutedApp(
   app.disable('etag');
   app.use(observeRequest(dependencies.metrics));
   app.use(secureHeaders);
-  app.use(compressAnswers);
+  app.get(/.*/, compressAnswers);
   app.use('/session', admitOrigin(dependencies.page.dashboardOrigin));
 
   for (const route of routes) {

@@ -6,27 +6,17 @@ const thresholdBytes = 1_024;
 /** Level 6, the default, makes a report of a year by member a quarter smaller, and takes six times as long. */
 const gzipLevel = 1;
 
-/**
- * Compresses long JSON and CSV answers to GET. A stream of events is not compressed, because it would wait in the
- * compressor's buffer.
- *
- * An answer that contains a secret is never compressed. Whoever can add text to such an answer and see its length could
- * guess the secret (BREACH, https://breachattack.com). Answers to other methods contain keys and links, so they are not
- * compressed either. A GET route whose answer contains a secret sets `answersWithSecret`.
- */
-export const compressAnswers: RequestHandler = (request, response, next) => {
-  if (request.method === 'GET') compress(request, response, next);
-  else next();
-};
-
-/** Keeps this answer uncompressed. Call it before the answer starts. */
-export function keepUncompressed(response: Response): void {
-  withSecret.add(response);
-}
-
 const withSecret = new WeakSet<object>();
 
-const compress = compression({
+/**
+ * Compresses long JSON and CSV answers. A stream of events is not compressed, because it would wait in the compressor's
+ * buffer.
+ *
+ * An answer that contains a secret is never compressed. Whoever can add text to such an answer and see its length could
+ * guess the secret (BREACH, https://breachattack.com). Answers to other methods than GET contain keys and links, so use
+ * this for GET only. A GET route whose answer contains a secret sets `answersWithSecret`.
+ */
+export const compressAnswers: RequestHandler = compression({
   threshold: thresholdBytes,
   level: gzipLevel,
   filter: (_request, response) =>
@@ -34,3 +24,8 @@ const compress = compression({
     !withSecret.has(response) &&
     /^(application\/json|text\/csv)\b/.test(String(response.getHeader('content-type'))),
 });
+
+/** Keeps this answer uncompressed. Call it before the answer starts. */
+export function keepUncompressed(response: Response): void {
+  withSecret.add(response);
+}

@@ -55,7 +55,7 @@ import { Sessions } from './migrations/0021-sessions.ts';
 import { PackedUsageDays } from './migrations/0022-packed-usage-days.ts';
 import { BalanceDays } from './migrations/0023-balance-days.ts';
 import { observePool } from './observe-pool.ts';
-import { withPartitions } from './partitions.ts';
+import { createMissingPartitions, isMissingPartition } from './partitions.ts';
 import { inPipelinedTransaction } from './pipelined-transaction.ts';
 import { preparedStatement } from './prepared-statement.ts';
 import { checkSession, startupOptions } from './session-settings.ts';
@@ -231,6 +231,17 @@ async function connectLane(
     },
   };
   return own;
+}
+
+/** Runs a transaction. If it fails because a month has no partition yet, creates the missing ones and runs it once more. */
+export async function withPartitions<T>(pool: Pool, transaction: () => Promise<T>): Promise<T> {
+  try {
+    return await transaction();
+  } catch (error) {
+    if (!isMissingPartition(error)) throw error;
+    await createMissingPartitions(pool);
+    return transaction();
+  }
 }
 
 /**

@@ -19,18 +19,7 @@ export async function createMissingPartitions(pool: Pool): Promise<void> {
   );
 }
 
-/** Runs a transaction. If it fails because a month has no partition yet, creates the missing ones and runs it once more. */
-export async function withPartitions<T>(pool: Pool, transaction: () => Promise<T>): Promise<T> {
-  try {
-    return await transaction();
-  } catch (error) {
-    if (!isMissingPartition(error)) throw error;
-    await createMissingPartitions(pool);
-    return transaction();
-  }
-}
-
 /** Whether a statement failed only because its month has no partition yet (SQLSTATE 23514, from tuple routing). */
-function isMissingPartition(error: unknown): boolean {
+export function isMissingPartition(error: unknown): boolean {
   return error instanceof Error && /no partition of relation/.test(error.message);
 }

@@ -8,17 +8,16 @@ import type { Message } from '../../outbox/messages.ts';
 import type { AlertState } from '../rules/alerts.ts';
 import { allocate, type Draw } from '../rules/burn-order.ts';
 import { isSpendable, type Move, moveBetween } from '../rules/grant.ts';
-import {
-  type Attribution,
-  type CaptureOperation,
-  type EventLocation,
-  type HoldAnswer,
-  type Operation,
-  type Outcome,
-  type Receipt,
-  type SpendOperation,
-  type StoredAttribution,
-  storedAttribution,
+import type {
+  Attribution,
+  CaptureOperation,
+  EventLocation,
+  HoldAnswer,
+  Operation,
+  Outcome,
+  Receipt,
+  SpendOperation,
+  StoredAttribution,
 } from './operation.ts';
 
 /**
@@ -257,6 +256,23 @@ export function recordDebit(
     changes.keys.push({ teamId, key: idempotencyKey, bodyHash, event, answer: null });
   }
   return { kind: 'debited', receipt };
+}
+
+/** The attribution of an operation or a hold, as it is stored with it. */
+export function storedAttribution({
+  memberId,
+  apiKeyId,
+  runId,
+  stepId,
+  tags,
+}: Attribution): StoredAttribution {
+  return {
+    memberId: memberId ?? null,
+    apiKeyId: apiKeyId ?? null,
+    runId: runId ?? null,
+    stepId: stepId ?? null,
+    tags: tags && Object.keys(tags).length > 0 ? tags : null,
+  };
 }
 
 /** Records the current state of the hold under the caller's key. */

@@ -122,7 +122,8 @@ function announce({ teams, now }: BatchState, changes: Changes, refusedTeams: Re
     const { alerts } = team;
     const balance = available(team, now);
     const review = reviewAlerts(alerts.state, alerts.lowBalance, balance, refusedTeams.has(teamId));
-    if (review.state !== alerts.state) alerts.changed = true;
+    if (review.state === alerts.state) continue;
+    alerts.changed = true;
     alerts.state = review.state;
     messages.push(...alertMessages(teamId, balance, review));
   }

@@ -9,16 +9,16 @@ import {
   holdAnswer,
   move,
   recordHold,
+  storedAttribution,
   type TeamState,
 } from './batch-state.ts';
 import { countAgainst, limitsOn, refuseOverLimit, requireMember } from './limits.ts';
-import {
-  type ExtendOperation,
-  type HoldOperation,
-  type LapseOperation,
-  type Outcome,
-  type ReleaseOperation,
-  storedAttribution,
+import type {
+  ExtendOperation,
+  HoldOperation,
+  LapseOperation,
+  Outcome,
+  ReleaseOperation,
 } from './operation.ts';
 import { releaseHeld } from './release-held.ts';
 

@@ -153,20 +153,3 @@ export function toAttribution(row: AttributionRow): StoredAttribution {
     tags: row.tags,
   };
 }
-
-/** The attribution of an operation or a hold, as it is stored with it. */
-export function storedAttribution({
-  memberId,
-  apiKeyId,
-  runId,
-  stepId,
-  tags,
-}: Attribution): StoredAttribution {
-  return {
-    memberId: memberId ?? null,
-    apiKeyId: apiKeyId ?? null,
-    runId: runId ?? null,
-    stepId: stepId ?? null,
-    tags: tags && Object.keys(tags).length > 0 ? tags : null,
-  };
-}

@@ -91,45 +91,50 @@ async function walk(
   return [...new Set([...received, ...done])];
 }
 
+/**
+ * The shortest of three walks: meanwhile a pool may open a connection, or a timer may run. The first one also fills the
+ * caches.
+ */
+async function shortest(walkOnce: () => Promise<string[]>): Promise<string[]> {
+  const walks = [await walkOnce(), await walkOnce(), await walkOnce()];
+  return walks.reduce((a, b) => (b.length < a.length ? b : a));
+}
+
 function spend(teamId: string, runs: number) {
   return api.send('POST', `/v1/teams/${teamId}/usage`, {
     body: { action: 'workflow.run', quantities: { runs } },
   });
 }
 
-test('a reported usage becomes a row of the ledger within 28 files', async () => {
+test('a reported usage becomes a row of the ledger within 24 files', async () => {
   const { teamId } = await newBuyer();
   await api.give(teamId, '100');
-  await spend(teamId, 1); // fills the caches of keys and catalog
-  const files = await passing({ status: 201 }, () => spend(teamId, 1));
-  expectAtMost(28, files);
+  const files = await shortest(() => passing({ status: 201 }, () => spend(teamId, 1)));
+  expectAtMost(24, files);
 });
 
-test('a paid pack becomes a grant within 29 files', async () => {
+test('a paid pack becomes a grant within 27 files', async () => {
   const buyer = await newBuyer();
-  await walk('fulfillPurchase', 'order.paid', paidOrder(buyer, 'pack_1000'));
-  const files = await walk('fulfillPurchase', 'order.paid', paidOrder(buyer, 'pack_1000'));
-  expectAtMost(29, files);
+  const files = await shortest(() => walk('fulfillPurchase', 'order.paid', paidOrder(buyer, 'pack_1000')));
+  expectAtMost(27, files);
 });
 
-test('a paid cycle becomes a grant within 40 files', async () => {
-  await walk('startCycle', 'order.paid', paidCycle(await newBuyer()));
-  const files = await walk('startCycle', 'order.paid', paidCycle(await newBuyer()));
-  expectAtMost(40, files);
+test('a paid cycle becomes a grant within 38 files', async () => {
+  const files = await shortest(async () => walk('startCycle', 'order.paid', paidCycle(await newBuyer())));
+  expectAtMost(38, files);
 });
 
-test('a refund of spent credits becomes a debt within 32 files', async () => {
-  const buyer = await newBuyer();
-  const order = paidOrder(buyer, 'pack_1000');
-  await walk('fulfillPurchase', 'order.paid', order);
-  expect(await spend(buyer.teamId, 1)).toMatchObject({ status: 201 });
-  const later = new Date(Date.now() + 1_000).toISOString();
-  const files = await walk('clawBackOrder', 'order.refunded', {
-    ...order,
-    refunded_amount: 1_200,
-    modified_at: later,
+test('a refund of spent credits becomes a debt within 30 files', async () => {
+  const files = await shortest(async () => {
+    const buyer = await newBuyer();
+    const order = paidOrder(buyer, 'pack_1000');
+    await walk('fulfillPurchase', 'order.paid', order);
+    expect(await spend(buyer.teamId, 1)).toMatchObject({ status: 201 });
+    const refunded = { refunded_amount: 1_200, modified_at: new Date(Date.now() + 1_000).toISOString() };
+    const passed = await walk('clawBackOrder', 'order.refunded', { ...order, ...refunded });
+    const owed = await api.database.pool.query('select owed from debts where team_id = $1', [buyer.teamId]);
+    expect(owed.rowCount).toBe(1);
+    return passed;
   });
-  const owed = await api.database.pool.query('select owed from debts where team_id = $1', [buyer.teamId]);
-  expect(owed.rowCount).toBe(1);
-  expectAtMost(32, files);
+  expectAtMost(30, files);
 });
