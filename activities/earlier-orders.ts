@@ -2,20 +2,19 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Polar } from '@polar-sh/sdk/2026-10';
 import { isBeforeAdoption } from '../catalog/schema.ts';
 import { readCatalog } from '../catalog/versions.ts';
-import type { InboxEvent } from '../database/entities/inbox-event.ts';
 import type { Team } from '../database/entities/team.ts';
 import { isRefusal } from '../domain-error.ts';
 import { findOrder } from '../ledger/lifecycle/apply-order.ts';
 import { listSubscriptionOrders, type PolarOrder } from '../polar/events.ts';
 import { assignedTeamOrder } from '../polar/resolve-team.ts';
-import type { Fetching } from './step.ts';
+import type { Fetching, StoredEvent } from './step.ts';
 
 /**
  * Grants the earlier paid orders of the order's subscription that are not granted yet, oldest first. Each has its own
  * transaction. If one is refused, its own event must settle it.
  */
 export async function payEarlierOrders(
-  event: InboxEvent,
+  event: StoredEvent,
   { polar, database, withTeam }: Fetching,
   order: PolarOrder,
   grant: (em: EntityManager, team: Team, earlier: PolarOrder, now: Date) => Promise<void>,

@@ -1,7 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Polar } from '@polar-sh/sdk/2026-10';
 import { readCatalog } from '../catalog/versions.ts';
-import type { InboxEvent } from '../database/entities/inbox-event.ts';
 import { isStanding } from '../database/entities/subscription.ts';
 import type { Team } from '../database/entities/team.ts';
 import {
@@ -15,7 +14,7 @@ import { endSubscriptions } from '../polar/end-subscriptions.ts';
 import { dataOf, fetchSubscription, type PolarSubscription, readSubscription } from '../polar/events.ts';
 import { plansOf, rememberPrices, unknownProduct } from '../polar/resolve-product.ts';
 import { assignedSubscription, checkTeam } from '../polar/resolve-team.ts';
-import { type EventStep, type Fetching, needsPolar, teamOf } from './step.ts';
+import { type EventStep, type Fetching, needsPolar, type StoredEvent, teamOf } from './step.ts';
 
 /** A subscription from an event, or as it was just fetched. */
 export type SubscriptionState = PolarSubscription & { fetched: boolean };
@@ -44,7 +43,7 @@ export const followSubscription: EventStep<SubscriptionState> = {
 /** Whether it is standing although its team is deleted: a checkout that was open then may still be paid. */
 export async function outlivesTeam(
   em: EntityManager,
-  event: InboxEvent,
+  event: StoredEvent,
   subscription: PolarSubscription,
 ): Promise<boolean> {
   return isStanding(subscription) && (await teamOf(em, event)).deletedAt !== null;
@@ -52,7 +51,7 @@ export async function outlivesTeam(
 
 export async function endForDeletedTeam(
   { polar, database }: Fetching,
-  { teamId }: InboxEvent,
+  { teamId }: StoredEvent,
   { id }: PolarSubscription,
 ): Promise<void> {
   if (teamId !== null) await endSubscriptions(polar, database, teamId, [id]);

@@ -3,7 +3,6 @@ import { z } from 'zod';
 import { isBeforeAdoption } from '../catalog/schema.ts';
 import { listCatalogVersions, readCatalog, readCatalogAt } from '../catalog/versions.ts';
 import { listColumns } from '../database/connection.ts';
-import type { InboxEvent } from '../database/entities/inbox-event.ts';
 import { Order } from '../database/entities/order.ts';
 import { PolarProduct } from '../database/entities/polar-product.ts';
 import type { Team } from '../database/entities/team.ts';
@@ -41,7 +40,7 @@ import {
   rememberState,
   type SubscriptionState,
 } from './follow-subscription.ts';
-import { type EventStep, type Fetching, type NeedsPolar, needsPolar } from './step.ts';
+import { type EventStep, type Fetching, type NeedsPolar, needsPolar, type StoredEvent } from './step.ts';
 
 /** An order, and its disputed amount if that was fetched. */
 type OrderState = PolarOrder & { disputedAmount?: bigint };
@@ -99,7 +98,7 @@ export const clawBackOrder: EventStep<OrderEvent> = followOrder;
 
 function readPaidOrder(
   em: EntityManager,
-  event: InboxEvent,
+  event: StoredEvent,
   fetching?: Fetching,
 ): Promise<OrderEvent | NeedsPolar> {
   return readOrderEvent(em, event, fetching, { pays: true });
@@ -111,7 +110,7 @@ function readPaidOrder(
  */
 async function readSubscriptionPayment(
   em: EntityManager,
-  event: InboxEvent,
+  event: StoredEvent,
   fetching?: Fetching,
 ): Promise<OrderEvent | NeedsPolar> {
   const paid = await readPaidOrder(em, event, fetching);
@@ -128,7 +127,7 @@ async function readSubscriptionPayment(
  */
 async function readChangedOrder(
   em: EntityManager,
-  event: InboxEvent,
+  event: StoredEvent,
   fetching?: Fetching,
 ): Promise<OrderEvent | NeedsPolar> {
   const data = dataOf(event.payload);
@@ -147,7 +146,7 @@ async function readChangedOrder(
 }
 
 async function fetchMoney(
-  event: InboxEvent,
+  event: StoredEvent,
   orderId: string,
   { disputed }: { disputed: boolean },
   { polar }: Fetching,
@@ -167,7 +166,7 @@ async function fetchMoney(
  */
 async function readOrderEvent(
   em: EntityManager,
-  event: InboxEvent,
+  event: StoredEvent,
   fetching: Fetching | undefined,
   { pays }: { pays: boolean },
 ): Promise<OrderEvent | NeedsPolar> {
@@ -204,7 +203,7 @@ async function readOrderEvent(
 async function readOrderWithLock(
   em: EntityManager,
   inboxId: string,
-  event: Promise<InboxEvent | null>,
+  event: Promise<StoredEvent | null>,
 ): Promise<void> {
   const [stored, [order], [product]] = await Promise.all([
     event,

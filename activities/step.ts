@@ -2,8 +2,8 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Polar } from '@polar-sh/sdk/2026-10';
 import { ApplicationFailure } from '@temporalio/activity';
 import { ApplicationFailureCategory } from '@temporalio/common';
-import { type Database, listColumns } from '../database/connection.ts';
-import { InboxEvent } from '../database/entities/inbox-event.ts';
+import type { Database } from '../database/connection.ts';
+import type { InboxEvent } from '../database/entities/inbox-event.ts';
 import { Team } from '../database/entities/team.ts';
 import { isConnectionError, isDataError, isTransientError } from '../database/errors.ts';
 import { DomainError, isRefusal } from '../domain-error.ts';
@@ -32,6 +32,21 @@ export type StepResult = TeamOverview | NeedsPolar;
 /** The source of a step: only the stored row, in a local activity, or also Polar, in an ordinary one. */
 export type From = 'inbox' | 'polar';
 
+/** What a step reads of its inbox row. */
+export type StoredEvent = Pick<
+  InboxEvent,
+  | 'id'
+  | 'teamId'
+  | 'source'
+  | 'type'
+  | 'payload'
+  | 'occurredAt'
+  | 'status'
+  | 'parkedCode'
+  | 'assignedProduct'
+  | 'decisions'
+>;
+
 /**
  * A step that an inbox row causes: first it reads, then it makes its changes in one transaction under the team's lock.
  */
@@ -40,12 +55,12 @@ export interface EventStep<Facts> {
    * Reads rows that the event names, in one packet with the lock and the event. `read` and `carryOut` then find them
    * without waiting.
    */
-  readWithLock?(em: EntityManager, inboxId: string, event: Promise<InboxEvent | null>): Promise<void>;
+  readWithLock?(em: EntityManager, inboxId: string, event: Promise<StoredEvent | null>): Promise<void>;
   /**
    * Reads the row, and Polar's current state if `fetching` is given: then outside of any transaction.
    * @throws DomainError `unreadable_event`; as `callPolar`
    */
-  read(em: EntityManager, event: InboxEvent, fetching?: Fetching): Promise<Facts | NeedsPolar>;
+  read(em: EntityManager, event: StoredEvent, fetching?: Fetching): Promise<Facts | NeedsPolar>;
   /**
    * @returns what was done, as a sentence
    * @throws DomainError (`isRefusal`): the event is parked with its code, and nothing else of the step is committed
@@ -57,7 +72,7 @@ export interface EventStep<Facts> {
 
 /** One transaction under the team's lock. */
 export type WithTeam = <Did>(
-  work: (em: EntityManager, team: Team, now: Date, event: InboxEvent | null) => Promise<Did>,
+  work: (em: EntityManager, team: Team, now: Date, event: StoredEvent | null) => Promise<Did>,
   inboxId?: string,
 ) => Promise<Did>;
 
@@ -89,20 +104,22 @@ export function lockedTeam(
     );
 }
 
-/** As SQL, because building the query would take MikroORM longer than Postgres needs to answer it. */
-async function readEvent(em: EntityManager, inboxId: string): Promise<InboxEvent | null> {
-  const [row] = await em.execute<object[]>(
-    `select ${listColumns(em, InboxEvent, 'inbox')} from inbox where id = ?`,
+/** Without MikroORM, which would take longer to build the query and the entity than Postgres to answer it. */
+async function readEvent(em: EntityManager, inboxId: string): Promise<StoredEvent | null> {
+  const [row] = await em.execute<(Omit<StoredEvent, 'occurredAt'> & { occurredAt: Date | string })[]>(
+    `select id, team_id as "teamId", source, type, payload, occurred_at as "occurredAt", status,
+            parked_code as "parkedCode", assigned_product as "assignedProduct", decisions
+       from inbox where id = ?`,
     [inboxId],
   );
-  return row ? em.map(InboxEvent, row) : null;
+  return row ? { ...row, occurredAt: new Date(row.occurredAt) } : null;
 }
 
 /**
  * The team of an event that is read before the team is locked.
  * @throws Error if the event has no team
  */
-export async function teamOf(em: EntityManager, { id, teamId }: InboxEvent): Promise<Team> {
+export async function teamOf(em: EntityManager, { id, teamId }: StoredEvent): Promise<Team> {
   if (teamId === null) throw new Error(`the inbox row ${id} has no team`);
   return em.findOneOrFail(Team, { id: teamId });
 }
@@ -248,9 +265,10 @@ async function fetchFacts<Facts>(
   fetching: Fetching,
 ): Promise<{ facts: Facts } | DomainError | null> {
   const em = fetching.database.fork();
-  const event = await em.findOne(InboxEvent, { id: inboxId });
-  if (!event || isSettled(event) || event.parkedCode === needsApproval) return null;
-  if (event.status === 'parked' && event.source === 'polar') await refresh(fetching, em, event);
+  const stored = await readEvent(em, inboxId);
+  if (!stored || isSettled(stored) || stored.parkedCode === needsApproval) return null;
+  const isParked = stored.status === 'parked' && stored.source === 'polar';
+  const event = isParked ? await refresh(fetching, em, stored) : stored;
   try {
     const facts = await step.read(em, event, fetching);
     if (facts === needsPolar) throw new Error(`Polar does not settle the event ${inboxId}`);
@@ -262,16 +280,17 @@ async function fetchFacts<Facts>(
 }
 
 /** Updates a parked event. If Polar does not answer, the event stays as it was stored. */
-async function refresh({ polar }: Fetching, em: EntityManager, event: InboxEvent): Promise<void> {
-  const data = dataOf(event.payload);
+async function refresh({ polar }: Fetching, em: EntityManager, event: StoredEvent): Promise<StoredEvent> {
   try {
-    const current = await fetchCurrentObject(polar, event.type, data);
-    if (current?.replaces && (await refreshParkedEvent(em, event.id, current.data))) await em.refresh(event);
+    const current = await fetchCurrentObject(polar, event.type, dataOf(event.payload));
+    const isNews = current?.replaces && (await refreshParkedEvent(em, event.id, current.data));
+    return (isNews && (await readEvent(em, event.id))) || event;
   } catch (error) {
-    if (!(error instanceof DomainError)) throw error;
+    if (error instanceof DomainError) return event;
+    throw error;
   }
 }
 
-function isSettled({ status }: InboxEvent): boolean {
+function isSettled({ status }: StoredEvent): boolean {
   return status !== 'received' && status !== 'parked';
 }

@@ -254,12 +254,12 @@ export function readIds(
 
 /** @throws DomainError `unreadable_event` naming the missing field */
 export function readCustomer(data: unknown): { id: string } {
-  return read('customer', z.object({ id }), data);
+  return read('customer', customerSchema, data);
 }
 
 /** The object of a stored event, for the readers of this file; undefined if the payload has none. */
 export function dataOf(payload: unknown): unknown {
-  return z.object({ data: z.unknown() }).safeParse(payload).data?.data;
+  return envelopeSchema.safeParse(payload).data?.data;
 }
 
 /** The `unreadable_event` error of an event without an object in `data`, if billing needs that object; else null. */
@@ -311,6 +311,8 @@ const product = z.object({ metadata }).nullish().catch(null);
 
 const owned = { metadata, customer, customer_id: id.nullish() };
 const ownedSchema = z.object({ ...owned, id: id.optional(), external_id: z.string().nullish() });
+const customerSchema = z.object({ id });
+const envelopeSchema = z.object({ data: z.unknown() });
 const anyText = z.string().nullish().catch(null);
 const idsSchema = z.object({ id: anyText, order_id: anyText, subscription_id: anyText });
 const stated = { created_at: polarTime, modified_at: polarTime.nullish() };

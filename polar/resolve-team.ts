@@ -158,8 +158,10 @@ async function findCandidates(
   );
 }
 
+const uuid = z.guid();
+
 function asUuid(name: string | undefined): string | null {
-  return name !== undefined && z.guid().safeParse(name).success ? name : null;
+  return uuid.safeParse(name).data ?? null;
 }
 
 /** UUIDs are equal in upper and lower case. */

@@ -100,13 +100,15 @@ export async function storeWebhook(
 /** Retries the parked events that this one may settle. After a crash before it they wait for their next retry. */
 async function wakeParked(database: Database, type: string, data: unknown): Promise<void> {
   if (isCustomerChange(type)) {
-    const customer = z.object({ id: z.string() }).safeParse(data);
-    if (customer.success) await wakeEventsOfCustomer(database, customer.data.id);
+    const { data: customer } = idsSchema.safeParse(data);
+    if (customer) await wakeEventsOfCustomer(database, customer.id);
   } else if (type === 'order.refunded' || subjectOf(type) === 'refund') {
-    const order = z.object({ id: z.string(), order_id: z.string().optional() }).safeParse(data);
-    if (order.success) await wakeEventsOfOrder(database, order.data.order_id ?? order.data.id);
+    const { data: ids } = idsSchema.safeParse(data);
+    if (ids) await wakeEventsOfOrder(database, ids.order_id ?? ids.id);
   }
 }
+
+const idsSchema = z.object({ id: z.string(), order_id: z.string().nullish() });
 
 function isCustomerChange(type: string): boolean {
   return customerChangeEvents.some((changes) => changes === type);
