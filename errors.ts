@@ -634,6 +634,13 @@ export const errors = {
     retriable: false,
     action: 'Report it to us: Polar refuses our settings or our request. `polar` contains its reason.',
   },
+  polar_unreadable: {
+    status: 502,
+    title: 'Unreadable answer from Polar',
+    retriable: false,
+    action:
+      'Report it to us: `problems` names the fields that Polar’s answer lacks. Read the current state before you retry.',
+  },
   catalog_not_published: {
     status: 503,
     title: 'Catalog not published',

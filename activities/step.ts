@@ -6,7 +6,7 @@ import type { Database } from '../database/connection.ts';
 import type { InboxEvent } from '../database/entities/inbox-event.ts';
 import { Team } from '../database/entities/team.ts';
 import { isConnectionError, isDataError, isTransientError } from '../database/errors.ts';
-import { DomainError, isRefusal } from '../domain-error.ts';
+import { DomainError, hasCode, isRefusal } from '../domain-error.ts';
 import type { ErrorCode } from '../errors.ts';
 import { markHandled, needsApproval, parkInboxEvent, refreshParkedEvent } from '../inbox/inbox.ts';
 import { reviewTeamAlerts } from '../ledger/lifecycle/review-team-alerts.ts';
@@ -274,6 +274,8 @@ async function fetchFacts<Facts>(
     if (facts === needsPolar) throw new Error(`Polar does not settle the event ${inboxId}`);
     return { facts };
   } catch (error) {
+    if (hasCode(error, 'polar_unreadable'))
+      return new DomainError('unreadable_event', error.message, error.details);
     if (isRefusal(error)) return error;
     throw error;
   }

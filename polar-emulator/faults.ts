@@ -15,7 +15,7 @@ export const faultRequest = z.discriminatedUnion('target', [
     path: z.string().default('/v1/'),
     method: z.string().toUpperCase().optional(),
     times: z.coerce.number().int().min(1).default(1),
-    status: z.coerce.number().int().min(400).max(599).optional(),
+    status: z.coerce.number().int().min(200).max(599).optional(),
     retry_after: z.coerce.number().int().min(0).optional(),
     body: z.unknown().optional(),
     after_effect: z.enum(['hang', 'drop']).optional(),

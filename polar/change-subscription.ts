@@ -5,7 +5,7 @@ import { findCurrentSubscription, Subscription } from '../database/entities/subs
 import { DomainError, hasCode } from '../domain-error.ts';
 import { callPolar } from './client.ts';
 import { endSubscription } from './end-subscriptions.ts';
-import { fetchSubscription, type PolarSubscription, readSubscription } from './events.ts';
+import { fetchSubscription, type PolarSubscription, readAnswer, readSubscription } from './events.ts';
 import { findSellableProduct } from './find-sellable-product.ts';
 import { resolveProduct } from './resolve-product.ts';
 
@@ -201,7 +201,7 @@ async function update(
 ): Promise<PolarSubscription> {
   return callPolar(
     'change',
-    async () => readSubscription(await polar.subscriptions.update(id, change)),
+    async () => readAnswer(readSubscription, await polar.subscriptions.update(id, change)),
     async () => {
       const now = await fetchSubscription(polar, id);
       return isDone(now) ? now : undefined;

@@ -1,6 +1,6 @@
 import type { Polar, webhooks } from '@polar-sh/sdk/2026-10';
 import { z } from 'zod';
-import { DomainError } from '../domain-error.ts';
+import { DomainError, hasCode } from '../domain-error.ts';
 import { callPolar, readAll } from './client.ts';
 
 /** The kind of object that an event concerns. `unused`: billing stores and acknowledges it, and does nothing else. */
@@ -268,22 +268,38 @@ export function findUnreadable(type: string, data: unknown): DomainError | null 
   return new DomainError('unreadable_event', `Polar's ${type} must have an object in data`);
 }
 
-/** The order as Polar has it now. @throws DomainError as `callPolar`, including `polar_not_found` */
-export async function fetchOrder(polar: Polar, id: string): Promise<PolarOrder> {
-  return readOrder(await callPolar('read', () => polar.orders.get(id)));
+/**
+ * Reads an answer of Polar's API with one of the readers above.
+ * @throws DomainError `polar_unreadable` naming the missing field
+ */
+export function readAnswer<T>(reader: (data: unknown) => T, answer: unknown): T {
+  try {
+    return reader(answer);
+  } catch (error) {
+    if (!hasCode(error, 'unreadable_event')) throw error;
+    throw new DomainError('polar_unreadable', error.message, error.details);
+  }
 }
 
-/** Every order of a subscription, as Polar has them now. @throws DomainError as `callPolar` */
+/** The order as Polar has it now. @throws DomainError as `callPolar` and `readAnswer`, including `polar_not_found` */
+export async function fetchOrder(polar: Polar, id: string): Promise<PolarOrder> {
+  return readAnswer(readOrder, await callPolar('read', () => polar.orders.get(id)));
+}
+
+/** Every order of a subscription, as Polar has them now. @throws DomainError as `callPolar` and `readAnswer` */
 export async function listSubscriptionOrders(polar: Polar, subscriptionId: string): Promise<PolarOrder[]> {
   const orders = await callPolar('read', () =>
     readAll(polar.orders.iterList({ subscription_id: subscriptionId, limit: 100 })),
   );
-  return orders.map(readOrder);
+  return orders.map((order) => readAnswer(readOrder, order));
 }
 
-/** The subscription as Polar has it now. @throws DomainError as `callPolar`, including `polar_not_found` */
+/**
+ * The subscription as Polar has it now.
+ * @throws DomainError as `callPolar` and `readAnswer`, including `polar_not_found`
+ */
 export async function fetchSubscription(polar: Polar, id: string): Promise<PolarSubscription> {
-  return readSubscription(await callPolar('read', () => polar.subscriptions.get(id)));
+  return readAnswer(readSubscription, await callPolar('read', () => polar.subscriptions.get(id)));
 }
 
 // ---- The required parts of Polar's payloads: only the fields that we use. Unknown fields and values are accepted.

@@ -5,7 +5,7 @@ import { Subscription } from '../database/entities/subscription.ts';
 import { Team } from '../database/entities/team.ts';
 import { hasCode } from '../domain-error.ts';
 import { callPolar, readAll } from './client.ts';
-import { fetchSubscription, type PolarSubscription, readSubscription } from './events.ts';
+import { fetchSubscription, type PolarSubscription, readAnswer, readSubscription } from './events.ts';
 import { listsOfTeam } from './lists-of-team.ts';
 
 /**
@@ -29,7 +29,10 @@ export async function findTeamSubscriptions(
     const listed = await callPolar('read', () =>
       readAll(polar.subscriptions.iterList({ ...filter, limit: 100 })),
     );
-    for (const subscription of listed.map(readSubscription)) found.set(subscription.id, subscription);
+    for (const answer of listed) {
+      const subscription = readAnswer(readSubscription, answer);
+      found.set(subscription.id, subscription);
+    }
   }
   const mirrored = await em.find(Subscription, { teamId });
   for (const id of [...knownIds, ...mirrored.map((row) => row.id)]) {

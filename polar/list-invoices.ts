@@ -4,7 +4,7 @@ import type { Database } from '../database/connection.ts';
 import { invalidCursor, type ListPage } from '../database/list-page.ts';
 import { DomainError, hasCode } from '../domain-error.ts';
 import { callPolar } from './client.ts';
-import { polarTime, readOrder } from './events.ts';
+import { readAnswer, readOrder } from './events.ts';
 import { listsOfTeam, type TeamFilter } from './lists-of-team.ts';
 import { resolveProduct } from './resolve-product.ts';
 import { resolveTeam } from './resolve-team.ts';
@@ -97,12 +97,13 @@ async function newestOrders(
 
 /** An order that names two teams belongs to no team until an operator decides. */
 async function isOrderOfTeam(em: EntityManager, order: models.Order, teamId: string): Promise<boolean> {
-  const resolved = await resolveTeam(em, readOrder(order).teamRef);
+  const resolved = await resolveTeam(em, readAnswer(readOrder, order).teamRef);
   return 'teamId' in resolved && resolved.teamId === teamId;
 }
 
-function positionOf({ id, created_at }: models.Order): Position {
-  return { createdAtMs: polarTime.parse(created_at).getTime(), id };
+function positionOf(order: models.Order): Position {
+  const { id, createdAt } = readAnswer(readOrder, order);
+  return { createdAtMs: createdAt.getTime(), id };
 }
 
 /** Negative if `a` comes first. */
@@ -152,7 +153,7 @@ async function findOrder(polar: Polar, orderId: string): Promise<models.Order | 
 }
 
 async function toInvoice(em: EntityManager, order: models.Order): Promise<Invoice> {
-  const facts = readOrder(order);
+  const facts = readAnswer(readOrder, order);
   return {
     id: facts.id,
     number: order.invoice_number ?? null,

@@ -2,7 +2,7 @@ import type { Polar } from '@polar-sh/sdk/2026-10';
 import { type Database, readClock } from '../database/connection.ts';
 import { Order } from '../database/entities/order.ts';
 import { DomainError } from '../domain-error.ts';
-import { readOrder } from '../polar/events.ts';
+import { readAnswer, readOrder } from '../polar/events.ts';
 import { fetchCheckout, findCheckoutOrder } from '../polar/fetch-checkout.ts';
 import { resolveTeam } from '../polar/resolve-team.ts';
 import { findDifferences } from './find-differences.ts';
@@ -51,7 +51,7 @@ export async function followCheckout(
   }
   const raw = await findCheckoutOrder(polar, checkoutId);
   if (!raw) return nothing('pending');
-  const order = readOrder(raw);
+  const order = readAnswer(readOrder, raw);
   if (order.status === 'void') return nothing('failed');
   if (!order.paid) return nothing('pending');
   const known = await em.findOne(Order, { id: order.id });

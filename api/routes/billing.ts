@@ -15,6 +15,7 @@ const atPolar = [
   'polar_not_found',
   'polar_unavailable',
   'polar_refused',
+  'polar_unreadable',
 ] as const satisfies readonly ErrorCode[];
 /** The errors if the team has no customer at Polar and cannot get one. */
 const noCustomer = [

@@ -165,6 +165,7 @@ const change = {
     'unknown_product',
     'polar_unavailable',
     'polar_refused',
+    'polar_unreadable',
     'product_not_synced',
     'catalog_not_published',
   ],

@@ -108,6 +108,33 @@ test('a plan change that Polar refuses is recorded as refused', async () => {
   ]);
 });
 
+test('an answer of Polar that lacks a field is reported as Polar’s, not as an error of the request', async () => {
+  const { teamId, token: as } = await api.person('gus');
+  atPolar = new Date();
+  const { id } = await subscribe(teamId, 'starter_monthly');
+  const lacks = (path: string) =>
+    control(api.polarUrl, '/faults', {
+      ...{ target: 'api', method: 'GET', path, status: 200 },
+      body: { items: [{ id, metadata: {} }], pagination: { total_count: 1, max_page: 1 } },
+    });
+  const team = `/v1/teams/${teamId}`;
+  const unreadable = (field: string) =>
+    refusal(502, 'polar_unreadable', {
+      retriable: false,
+      problems: expect.arrayContaining([expect.objectContaining({ path: field })]),
+    });
+  await lacks('/v1/subscriptions/');
+  expect(await api.send('GET', `${team}/subscription/preview?plan=pro_monthly`, { as })).toMatchObject(
+    unreadable('subscription.status'),
+  );
+  await lacks('/v1/subscriptions/');
+  expect(await api.send('POST', `${team}/subscription/cancel`, { as })).toMatchObject(
+    unreadable('subscription.status'),
+  );
+  await lacks('/v1/orders/');
+  expect(await api.send('GET', `${team}/invoices`, { as })).toMatchObject(unreadable('order.status'));
+});
+
 test('several subscriptions of one team are all shown, the active one first, and each can be canceled by its id', async () => {
   const { teamId, token } = await api.person('cid');
   atPolar = new Date();

@@ -117,6 +117,33 @@ test('a stored event without data is parked as unreadable, and later events are 
   expect(await story.balance(team)).toMatchObject({ bySource: { purchase: '1000' } });
 });
 
+test('an event whose order Polar answers without a required field is parked and names the field', async () => {
+  const team = await story.signUp('unreadable_answer');
+  const paid = await paidPack(team);
+  await story.deliver(paid);
+  await story.settle();
+  const { id: order_id } = paid.data;
+  const fault = { target: 'api', method: 'GET', path: `/v1/orders/${order_id}`, status: 200 };
+  await story.control('/faults', { ...fault, body: { id: order_id } });
+  const { timestamp } = paid;
+  const refund = {
+    id: crypto.randomUUID(),
+    order_id,
+    status: 'succeeded',
+    amount: 100,
+    created_at: timestamp,
+  };
+  await story.deliver({ type: 'refund.created', timestamp, data: refund });
+  await until(async () => (await story.inbox(team)).some(({ status }) => status === 'parked'));
+  expect(await story.inbox(team)).toContainEqual(
+    expect.objectContaining({
+      type: 'refund.created',
+      parkedCode: 'unreadable_event',
+      outcome: expect.stringContaining('order.status'),
+    }),
+  );
+});
+
 test('an order without a product waits for an operator with its own code, until it is refunded', async () => {
   const team = await story.signUp('wallet');
   const topUp = await paidPack(team, { product_id: null, product: null });
