@@ -169,7 +169,8 @@ export interface TeamlessEvent {
 
 /**
  * Claims up to `limit` events of known teams that are due to be signalled. A claimed event is due again only after a
- * pause that grows each time, in case the signal or the worker is lost.
+ * pause that grows each time, in case the signal or the worker is lost. Events that are claimed together are due again
+ * at the same time, so that one signal contains all events of a team.
  */
 export async function claimDueEvents(database: Database, limit: number): Promise<DueEvent[]> {
   return claim<DueEvent>(
@@ -193,10 +194,10 @@ function claim<Row extends object>(
 ): Promise<Row[]> {
   return database.execute<Row[]>(
     `update inbox
-        set next_signal_at = clock_timestamp() + make_interval(secs => least(?::float8, ?::float8 * power(2, least(signals, 20)))),
+        set next_signal_at = statement_timestamp() + make_interval(secs => least(?::float8, ?::float8 * power(2, least(signals, 20)))),
             signals = signals + 1
       where id in (select id from inbox
-                    where next_signal_at <= clock_timestamp() and ${condition}
+                    where next_signal_at <= statement_timestamp() and ${condition}
                     order by next_signal_at
                     limit ?
                       for update skip locked)
@@ -208,7 +209,7 @@ function claim<Row extends object>(
 /** Temporal could not be reached with claimed events: they are due again in a moment. */
 export async function postponeInboxEvents(database: Database, ids: readonly string[]): Promise<void> {
   await database.fork().execute(
-    `update inbox set next_signal_at = clock_timestamp() + interval '500 milliseconds', signals = signals - 1
+    `update inbox set next_signal_at = statement_timestamp() + interval '500 milliseconds', signals = signals - 1
       where id in (select value::uuid from jsonb_array_elements_text(?::jsonb)) and next_signal_at is not null`,
     [JSON.stringify(ids)],
   );
