@@ -639,7 +639,7 @@ export const errors = {
     title: 'Unreadable answer from Polar',
     retriable: false,
     action:
-      'Report it to us: `problems` names the fields that Polar’s answer lacks. Read the current state before you retry.',
+      'Read the current state, because a change may have been made. Report it to us: `problems` names the fields that Polar’s answer lacks.',
   },
   catalog_not_published: {
     status: 503,

@@ -58,7 +58,7 @@ export interface EventStep<Facts> {
   readWithLock?(em: EntityManager, inboxId: string, event: Promise<StoredEvent | null>): Promise<void>;
   /**
    * Reads the row, and Polar's current state if `fetching` is given: then outside of any transaction.
-   * @throws DomainError `unreadable_event`; as `callPolar`
+   * @throws DomainError `unreadable_event`; as `callPolar` and `readAnswer`
    */
   read(em: EntityManager, event: StoredEvent, fetching?: Fetching): Promise<Facts | NeedsPolar>;
   /**
@@ -274,6 +274,7 @@ async function fetchFacts<Facts>(
     if (facts === needsPolar) throw new Error(`Polar does not settle the event ${inboxId}`);
     return { facts };
   } catch (error) {
+    // The event is parked, like one that is unreadable itself.
     if (hasCode(error, 'polar_unreadable'))
       return new DomainError('unreadable_event', error.message, error.details);
     if (isRefusal(error)) return error;
@@ -286,7 +287,8 @@ async function refresh({ polar }: Fetching, em: EntityManager, event: StoredEven
   try {
     const current = await fetchCurrentObject(polar, event.type, dataOf(event.payload));
     const isNews = current?.replaces && (await refreshParkedEvent(em, event.id, current.data));
-    return (isNews && (await readEvent(em, event.id))) || event;
+    const refreshed = isNews ? await readEvent(em, event.id) : null;
+    return refreshed ?? event;
   } catch (error) {
     if (error instanceof DomainError) return event;
     throw error;

@@ -170,7 +170,7 @@ export interface TeamlessEvent {
 /**
  * Claims up to `limit` events of known teams that are due to be signalled. A claimed event is due again only after a
  * pause that grows each time, in case the signal or the worker is lost. Events that are claimed together are due again
- * at the same time, so that one signal contains all events of a team.
+ * at the same time, so that the next signal of a team contains all of them.
  */
 export async function claimDueEvents(database: Database, limit: number): Promise<DueEvent[]> {
   return claim<DueEvent>(

@@ -99,13 +99,11 @@ export async function storeWebhook(
 
 /** Retries the parked events that this one may settle. After a crash before it they wait for their next retry. */
 async function wakeParked(database: Database, type: string, data: unknown): Promise<void> {
-  if (isCustomerChange(type)) {
-    const { data: customer } = idsSchema.safeParse(data);
-    if (customer) await wakeEventsOfCustomer(database, customer.id);
-  } else if (type === 'order.refunded' || subjectOf(type) === 'refund') {
-    const { data: ids } = idsSchema.safeParse(data);
-    if (ids) await wakeEventsOfOrder(database, ids.order_id ?? ids.id);
-  }
+  const ids = idsSchema.safeParse(data).data;
+  if (!ids) return;
+  if (isCustomerChange(type)) await wakeEventsOfCustomer(database, ids.id);
+  else if (type === 'order.refunded' || subjectOf(type) === 'refund')
+    await wakeEventsOfOrder(database, ids.order_id ?? ids.id);
 }
 
 const idsSchema = z.object({ id: z.string(), order_id: z.string().nullish() });

@@ -1,7 +1,6 @@
 import { setTimeout } from 'node:timers/promises';
 import type { Pool, PoolClient, QueryConfig } from 'pg';
-import type { Database } from '../../database/connection.ts';
-import { withPartitions } from '../../database/connection.ts';
+import { type Database, withPartitions } from '../../database/connection.ts';
 import { isConflict, isConnectionError, isLockTimeout, isTransientError } from '../../database/errors.ts';
 import { DomainError } from '../../domain-error.ts';
 import { type KnownKey, keyOf, type Reading } from './batch-state.ts';

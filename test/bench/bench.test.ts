@@ -154,7 +154,7 @@ async function bench(
   return { code, output };
 }
 
-/** As a stack that runs beside it does. A port that is in use already stays so. */
+/** Listens on the default ports of API and worker, as `npm start` does. If one is in use, nothing needs to be done. */
 async function occupyUsualPorts(): Promise<() => void> {
   const servers = [3000, 9464, 9465].map((port) => createServer().listen(port));
   await Promise.all(servers.map((server) => once(server, 'listening').catch(() => {})));

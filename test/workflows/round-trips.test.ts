@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { v7 as uuidv7 } from 'uuid';
 import { type Activities, createActivities } from '../../activities/create-activities.ts';
 import { storeWebhook } from '../../api/routes/polar-webhook.ts';
 import { MICRO } from '../../catalog/credits.ts';
@@ -8,9 +7,10 @@ import { publishCatalog, readCatalog } from '../../catalog/versions.ts';
 import { connectDatabase, type Database } from '../../database/connection.ts';
 import { readBalance } from '../../ledger/read/read-balance.ts';
 import { createPolarClient } from '../../polar/client.ts';
-import { type Buyer, paidCycle, paidOrder } from '../polar/payloads.ts';
+import { paidCycle, paidOrder } from '../polar/payloads.ts';
 import { createTestDatabase, type TestDatabase } from '../setup/database.ts';
 import { defaultCatalog } from '../setup/default-catalog.ts';
+import { insertBuyer } from '../setup/insert-team.ts';
 import { countRoundTrips } from '../setup/round-trips.ts';
 
 let testDatabase: TestDatabase;
@@ -30,16 +30,6 @@ afterAll(async () => {
   await database.close();
   await testDatabase.drop();
 });
-
-async function newTeam(): Promise<Buyer> {
-  const teamId = uuidv7();
-  const customerId = randomUUID();
-  await database.pool.query(
-    `insert into teams (id, name, personal, polar_customer_id) values ($1, 'team', false, $2)`,
-    [teamId, customerId],
-  );
-  return { teamId, customerId };
-}
 
 const begun = Date.now() - 60_000;
 
@@ -64,13 +54,13 @@ function isCatalogRead(statement: string): boolean {
 }
 
 test('the step of a paid pack waits twice for Postgres: for its lock and for its commit', async () => {
-  const team = await newTeam();
+  const team = await insertBuyer(database.pool);
   expect(await waitsOf('fulfillPurchase', 'order.paid', paidOrder(team, 'pack_1000'))).toBe(2);
   expect((await readBalance(database, team.teamId)).bySource.purchase).toBe(1_000n * MICRO);
 });
 
 test('the step of a paid cycle waits four times for Postgres, also if it closes an earlier cycle', async () => {
-  const team = await newTeam();
+  const team = await insertBuyer(database.pool);
   const subscriptionId = randomUUID();
   expect(await waitsOf('startCycle', 'order.paid', paidCycle(team, { subscriptionId, begun }))).toBe(4);
   expect(
@@ -79,7 +69,7 @@ test('the step of a paid cycle waits four times for Postgres, also if it closes 
 });
 
 test('the step of a half refunded pack waits six times for Postgres', async () => {
-  const team = await newTeam();
+  const team = await insertBuyer(database.pool);
   const order = paidOrder(team, 'pack_1000');
   await waitsOf('fulfillPurchase', 'order.paid', order);
   const refunded = { ...order, modified_at: new Date().toISOString(), refunded_amount: 600 };
